@@ -1,0 +1,260 @@
+"""Expressions: what an action says, once it has been traced.
+
+The connectives `both, either, no, implies, ite` work on plain values and on expressions alike. An
+`Expr` is hash-consed (equal expressions are one object), carries its sort, and refuses everything
+that would make Python decide in its place: `if`, `and`, `or`, `not`, `in`, chained comparison.
+
+| op                      | args                       | sort        |
+|-------------------------|----------------------------|-------------|
+| const                   | value                      | as given    |
+| var                     | name                       | as given    |
+| read                    | field name, index...       | the field's |
+| some                    | x                          | Option[x]   |
+| eq, lt, le              | x, y                       | bool        |
+| add                     | x, y                       | a number    |
+| and, or                 | x...                       | bool        |
+| not                     | x                          | bool        |
+| ite                     | condition, x, y            | of x and y  |
+| all, any                | variable, body             | bool        |
+| count                   | variable, body             | int         |
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, ClassVar, NoReturn
+
+from oneleader.errors import SpecError
+from oneleader.language.sorts import NIL, AnySort, Nil, OptionSort, Sort, base, bool_like, is_number, name_of
+
+
+class Expr:
+    """A hash-consed, sorted expression over the state before a step."""
+
+    __slots__ = ("args", "op", "serial", "sort")
+    op: str
+    args: tuple[Any, ...]
+    sort: AnySort
+    serial: int  # in order of creation: the same in every run
+
+    _made: ClassVar[dict[Any, Expr]] = {}
+
+    def __new__(cls, op: str, args: tuple[Any, ...], sort: AnySort) -> Expr:
+        key = (op, sort, *((a.serial,) if isinstance(a, Expr) else (type(a), a) for a in args))
+        made = cls._made.get(key)
+        if made is None:
+            made = cls._made[key] = object.__new__(cls)
+            made.op, made.args, made.sort, made.serial = op, args, sort, len(cls._made)
+        return made
+
+    def __repr__(self) -> str:
+        return f"{self.op}({', '.join(map(repr, self.args))})"
+
+    # -- what a model may write ---------------------------------------------------------------
+    def __eq__(self, other: object) -> Any:
+        return equal(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return no(equal(self, other))
+
+    def __lt__(self, other: Any) -> Expr:
+        return _ordered("lt", self, other)
+
+    def __le__(self, other: Any) -> Expr:
+        return _ordered("le", self, other)
+
+    def __gt__(self, other: Any) -> Expr:
+        return _ordered("lt", other, self)
+
+    def __ge__(self, other: Any) -> Expr:
+        return _ordered("le", other, self)
+
+    def __add__(self, other: Any) -> Expr:
+        x, y = _numbers("+", self, other)
+        return x if is_const(y, 0) else y if is_const(x, 0) else Expr("add", (x, y), _wider(x, y))
+
+    __radd__ = __add__
+    __hash__ = object.__hash__
+
+    # -- what it may not ----------------------------------------------------------------------
+    def __bool__(self) -> NoReturn:
+        raise SpecError(
+            "Python branches on a state value here (if, and, or, not, in or a chained comparison): "
+            "use both, either, no, implies or ite"
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise SpecError("Python iterates over a state value here: quantify with .all or .any")
+
+
+def is_const(x: Any, value: object) -> bool:
+    return isinstance(x, Expr) and x.op == "const" and x.args == (value,)
+
+
+TRUE = Expr("const", (True,), bool)
+FALSE = Expr("const", (False,), bool)
+
+
+def variable(name: str, sort: AnySort) -> Expr:
+    return Expr("var", (name,), sort)
+
+
+# -- sorts of mixed operands --------------------------------------------------------------------
+def lift(value: Any, sort: AnySort) -> Expr:
+    """`value` as an expression of `sort`; SpecError if it is of another one."""
+    if isinstance(value, Expr):
+        if value.sort == sort:
+            return value
+        if isinstance(sort, OptionSort) and value.sort == sort.of:
+            return Expr("some", (value,), sort)
+        if is_number(sort) and value.sort is int:
+            return value
+        raise SpecError(f"a value of sort {name_of(value.sort)} stands where {name_of(sort)} is wanted")
+    if isinstance(value, Nil):
+        if isinstance(sort, OptionSort):
+            return Expr("const", (NIL,), sort)
+        raise SpecError(
+            f"NIL stands where {name_of(sort)} is wanted: declare the field as Option[{name_of(sort)}]"
+        )
+    if isinstance(value, bool):
+        wanted = sort is bool
+    elif isinstance(value, IntEnum):
+        wanted = sort is type(value)
+    else:
+        wanted = isinstance(value, int) and value >= 0 and (is_number(base(sort)) or sort is int)
+    if not wanted:
+        raise SpecError(f"{value!r} stands where {name_of(sort)} is wanted (a set sort has no constants)")
+    return Expr("const", (value,), sort)
+
+
+def _pair(x: Any, y: Any) -> tuple[Expr, Expr]:
+    """Both as expressions of one sort: `Node` meets `Option[Node]`, a literal takes the other's sort."""
+    if not isinstance(x, Expr):
+        right, left = _pair(y, x)
+        return left, right
+    if isinstance(y, Expr) and isinstance(y.sort, OptionSort):
+        return lift(x, y.sort), y
+    if isinstance(y, Expr) and x.sort is int and is_number(y.sort):
+        return x, y
+    return x, lift(y, x.sort)
+
+
+def _numbers(sign: str, x: Any, y: Any) -> tuple[Expr, Expr]:
+    x, y = _pair(x, y)
+    for side in (x, y):
+        if not (is_number(side.sort) or side.sort is int):
+            raise SpecError(f"`{sign}` on {name_of(side.sort)}: only numbers have order and +")
+    return x, y
+
+
+def _wider(x: Expr, y: Expr) -> AnySort:
+    return y.sort if x.sort is int else x.sort
+
+
+def _ordered(op: str, x: Any, y: Any) -> Expr:
+    x, y = _numbers("<" if op == "lt" else "<=", x, y)
+    return Expr(op, (x, y), bool)
+
+
+def equal(x: Any, y: Any) -> Expr:
+    x, y = _pair(x, y)
+    if x is y:
+        return TRUE
+    return Expr("eq", (x, y) if x.serial < y.serial else (y, x), bool)
+
+
+# -- connectives, on plain values and on expressions ---------------------------------------------
+def _truth(x: Any) -> Any:
+    """`x`, if it is a truth value of either kind."""
+    if x is True or x is False or (isinstance(x, Expr) and x.sort is bool):
+        return x
+    raise SpecError(f"{x!r} is not a truth value")
+
+
+def both(*xs: Any) -> bool:
+    """Conjunction. All arguments are evaluated."""
+    return bool_like(_fold("and", xs, unit=True))
+
+
+def either(*xs: Any) -> bool:
+    """Disjunction. All arguments are evaluated."""
+    return bool_like(_fold("or", xs, unit=False))
+
+
+def _fold(op: str, xs: tuple[Any, ...], *, unit: bool) -> Any:
+    unit_expr, zero_expr = (TRUE, FALSE) if unit else (FALSE, TRUE)
+    open_ = []
+    symbolic = False
+    decided = False
+    for x in map(_truth, xs):
+        if isinstance(x, Expr):
+            symbolic = True
+            decided |= x is zero_expr
+            if x is not unit_expr:
+                open_.append(x)
+        else:
+            decided |= x is not unit
+    if decided:
+        return zero_expr if symbolic else not unit
+    if not open_:
+        return unit_expr if symbolic else unit
+    return open_[0] if len(open_) == 1 else Expr(op, tuple(open_), bool)
+
+
+def no(x: Any) -> bool:
+    """Negation."""
+    x = _truth(x)
+    if not isinstance(x, Expr):
+        return not x
+    if x is TRUE or x is FALSE:
+        return bool_like(FALSE if x is TRUE else TRUE)
+    return bool_like(x.args[0] if x.op == "not" else Expr("not", (x,), bool))
+
+
+def implies(x: Any, y: Any) -> bool:
+    """`y`, where `x` holds."""
+    return either(no(x), y)
+
+
+def ite(condition: Any, x: Any, y: Any) -> Any:
+    """`x` where the condition holds, else `y`. Both are evaluated."""
+    condition = _truth(condition)
+    if not isinstance(condition, Expr):
+        if not isinstance(x, Expr) and not isinstance(y, Expr):
+            return x if condition else y
+        condition = TRUE if condition else FALSE
+    if not isinstance(x, Expr) and not isinstance(y, Expr):
+        x, y = lift(x, _sort_of(x)), lift(y, _sort_of(y))
+    x, y = _pair(x, y)
+    if condition is TRUE or condition is FALSE or x is y:
+        return x if condition is TRUE else y
+    return Expr("ite", (condition, x, y), _wider(x, y))
+
+
+def _sort_of(literal: Any) -> AnySort:
+    """The sort of a literal that stands beside no expression."""
+    if isinstance(literal, Nil):
+        raise SpecError("both branches of ite are literals and one is NIL: give one of them a sort")
+    return type(literal) if isinstance(literal, bool | IntEnum) else int
+
+
+# -- quantifiers ----------------------------------------------------------------------------------
+class Symbolic:
+    """The reading under which quantifiers become expressions.
+
+    A bound variable is named by its depth, so that equal quantified expressions are one object.
+    """
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def quantify(self, kind: str, sort: type[Sort], body: Any) -> Expr:
+        bound = variable(f"{sort.__name__}.{self.depth}", sort)
+        self.depth += 1
+        try:
+            inner = lift(body(bound), bool)
+        finally:
+            self.depth -= 1
+        if kind != "count" and (inner is TRUE or inner is FALSE):
+            return inner  # no sort is empty
+        return Expr(kind, (bound, inner), int if kind == "count" else bool)

@@ -1,0 +1,102 @@
+"""Fields: what a state consists of.
+
+    class State(Fields):
+        term = field(Node, of=Term, init=0)              # a function from Node to Term
+        granted = field(Node, Term, Node, of=bool)       # a relation, empty at first
+        holder = field(of=Option[Client], init=NIL)      # no index: a single value
+
+`constant` is fixed by the configuration of a run (who belongs to which quorum). `ghost` is history
+that a proof speaks of: no guard and no effect on another field may read it, so leaving it out
+changes no behaviour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from oneleader.errors import SpecError
+from oneleader.language.sorts import NIL, AnySort, OptionSort, is_enum, is_number, name_of, resolve
+
+
+@dataclass(frozen=True)
+class Field:
+    """One declared field: a total function from its index sorts to a value sort."""
+
+    name: str
+    index: tuple[AnySort, ...]
+    of: AnySort
+    init: Any
+    kind: str  # "field", "ghost" or "constant"
+
+    def __str__(self) -> str:
+        return f"{self.name}[{', '.join(map(name_of, self.index))}]" if self.index else self.name
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A field before its class gave it a name."""
+
+    index: tuple[AnySort, ...]
+    of: AnySort
+    init: Any
+    kind: str
+
+
+def _declare(index: tuple[Any, ...], of: Any, init: Any, kind: str) -> Any:
+    sort = resolve(of)
+    if init is None:
+        init = _least(sort)
+    return _Declared(tuple(resolve(i) for i in index), sort, init, kind)
+
+
+def _least(sort: AnySort) -> Any:
+    if sort is bool:
+        return False
+    if isinstance(sort, OptionSort):
+        return NIL
+    if is_number(sort):
+        return 0
+    if is_enum(sort):
+        return next(iter(sort))
+    raise SpecError(f"a field of {name_of(sort)} has no first value: a set sort has no constants; use Option")
+
+
+def field(*index: Any, of: Any, init: int | IntEnum | None = None) -> Any:
+    """A part of the state: `init` everywhere at first (false, 0, NIL or the first member by default)."""
+    return _declare(index, of, init, "field")
+
+
+def ghost(*index: Any, of: Any, init: int | IntEnum | None = None) -> Any:
+    """History for proofs and witnesses; never read by a guard or by an effect on another field."""
+    return _declare(index, of, init, "ghost")
+
+
+def constant(*index: Any, of: Any = bool) -> Any:
+    """Fixed during a run; the configuration says what it is, axioms say what must be true of it."""
+    return _declare(index, of, None, "constant")
+
+
+class Fields:
+    """The base of a state class: collects the declarations of the class and of its bases."""
+
+    declared: dict[str, Field]
+
+    def __init_subclass__(cls) -> None:
+        inherited = {n: f for b in reversed(cls.__mro__[1:]) for n, f in getattr(b, "declared", {}).items()}
+        own = {
+            name: Field(name, d.index, d.of, d.init, d.kind)
+            for name, d in vars(cls).items()
+            if isinstance(d, _Declared)
+        }
+        cls.declared = inherited | own
+
+    # What an action may say of the whole step; the reading in force answers.
+    def require(self, *guards: Any) -> None:
+        """The step is possible only where all `guards` hold. Each is a named boolean; effects come after."""
+        raise NotImplementedError
+
+    def claim(self, *facts: Any) -> None:
+        """Facts that hold where the guards do: proved once, then usable; asserted in a plain run."""
+        raise NotImplementedError

@@ -1,0 +1,224 @@
+"""Tracing: running an action once, on symbols, to learn what it says.
+
+The result is data: guards, and for each field its point writes or its rewriting. Every reader but
+the plain interpreter works from it (`explore`'s compiled engines, `prove`). Most rules of the
+language are enforced here, and an error names the action and the line.
+"""
+
+from __future__ import annotations
+
+import operator
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from oneleader.errors import SpecError
+from oneleader.language.expr import Expr, Symbolic, lift, variable
+from oneleader.language.fields import Field
+from oneleader.language.model import Action, Definition, Guard, Model, Property
+from oneleader.language.sorts import name_of, reading
+
+
+@dataclass(frozen=True)
+class Write:
+    """`field[index] = value`, all read before the step."""
+
+    index: tuple[Expr, ...]
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a step does to one field: point writes, or one rewriting `variables -> value` of it all."""
+
+    field: Field
+    writes: tuple[Write, ...] = ()
+    variables: tuple[Expr, ...] = ()
+    rewriting: Expr | None = None
+
+
+@dataclass(frozen=True)
+class TracedAction:
+    """An action as data. Dropped guards are left out."""
+
+    action: Action
+    params: tuple[Expr, ...]
+    guards: tuple[tuple[Guard, Expr], ...]
+    claims: tuple[Expr, ...]
+    updates: dict[str, Update]
+
+
+@dataclass(frozen=True)
+class TracedProperty:
+    """A property as an open expression in its parameters."""
+
+    property: Property
+    params: tuple[Expr, ...]
+    body: Expr
+
+
+class TracedField:
+    """One field while an action is traced."""
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.writes: list[Write] = []
+        self.rewriting: tuple[tuple[Expr, ...], Expr] | None = None
+
+    def _index(self, key: Any) -> tuple[Expr, ...]:
+        key = key if isinstance(key, tuple) else (key,)
+        if len(key) != len(self.field.index):
+            raise SpecError(f"{self.field} takes {len(self.field.index)} indices, not {len(key)}")
+        return tuple(lift(k, sort) for k, sort in zip(key, self.field.index, strict=True))
+
+    def read(self, index: tuple[Expr, ...]) -> Expr:
+        if self.writes or self.rewriting:
+            raise SpecError(
+                f"{self.field.name} is read after it was written: reads see the state before the step"
+            )
+        return Expr("read", (self.field.name, *index), self.field.of)
+
+    def write(self, index: tuple[Expr, ...], value: Any) -> None:
+        if self.field.kind == "constant":
+            raise SpecError(f"{self.field.name} is a constant")
+        if self.rewriting or any(all(map(operator.is_, w.index, index)) for w in self.writes):
+            raise SpecError(f"{self.field.name} is written twice in one step")
+        self.writes.append(Write(index, lift(value, self.field.of)))
+
+    def __getitem__(self, key: Any) -> Expr:
+        return self.read(self._index(key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.write(self._index(key), value)
+
+    def where(self, new: Any) -> None:
+        """Rewrite the whole field: `new(old, *index)` is the value at each index."""
+        variables = tuple(variable(f"{self.field.name}.{i}", sort) for i, sort in enumerate(self.field.index))
+        value = lift(new(self.read(variables), *variables), self.field.of)
+        if self.field.kind == "constant":
+            raise SpecError(f"{self.field.name} is a constant")
+        self.rewriting = (variables, value)
+
+
+class TracedState:
+    """The `s` of an action while it is traced."""
+
+    def __init__(self, fields: dict[str, Field], *, may_write: bool) -> None:
+        self.__dict__["_fields"] = {name: TracedField(f) for name, f in fields.items()}
+        self.__dict__["_may_write"] = may_write
+        self.__dict__["guards"] = []
+        self.__dict__["claims"] = []
+
+    def __getattr__(self, name: str) -> Any:
+        traced = self._field(name)
+        return traced if traced.field.index else traced.read(())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._field(name).write((), value)
+
+    def _field(self, name: str) -> TracedField:
+        if name not in self._fields:
+            raise SpecError(f"the state has no field {name}")
+        traced: TracedField = self._fields[name]
+        return traced
+
+    def _written(self) -> list[TracedField]:
+        return [f for f in self._fields.values() if f.writes or f.rewriting]
+
+    def require(self, *guards: Any) -> None:
+        if self._written():
+            raise SpecError("a guard stands after an effect")
+        self.guards.extend(lift(g, bool) for g in guards)
+
+    def claim(self, *facts: Any) -> None:
+        self.claims.extend(lift(f, bool) for f in facts)
+
+
+def _located(error: Exception, definition: Definition, kind: str) -> SpecError:
+    """The error, with the line of the definition's file in which it arose."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == definition.file]
+    line = frames[-1].lineno if frames else definition.line
+    text = str(error) if isinstance(error, SpecError) else f"{type(error).__name__}: {error}"
+    return SpecError(f"{definition.where.split(':')[0]}:{line}: {kind} {definition.name}: {text}")
+
+
+def _run(definition: Definition, kind: str, state: TracedState) -> tuple[tuple[Expr, ...], Any]:
+    params = tuple(variable(name, sort) for name, sort in definition.params)
+    try:
+        with reading(Symbolic()):
+            return params, definition.function(state, *params)
+    except Exception as error:
+        raise _located(error, definition, kind) from None
+
+
+@lru_cache(maxsize=4096)
+def _trace_action(action: Action, fields: tuple[Field, ...]) -> TracedAction:
+    state = TracedState({f.name: f for f in fields}, may_write=True)
+    params, _ = _run(action, "action", state)
+    guards = zip(action.guards, state.guards, strict=True)
+    updates = {}
+    for written in state._written():
+        variables, rewriting = written.rewriting or ((), None)
+        updates[written.field.name] = Update(written.field, tuple(written.writes), variables, rewriting)
+    kept = tuple((guard, expr) for guard, expr in guards if guard.name not in action.dropped)
+    traced = TracedAction(action, params, kept, tuple(state.claims), updates)
+    _check_ghosts(traced, {f.name for f in fields if f.kind == "ghost"})
+    return traced
+
+
+def _check_ghosts(traced: TracedAction, ghosts: set[str]) -> None:
+    """Ghost fields are read by no guard and by no effect on another field."""
+    who = f"{traced.action.where}: action {traced.action.name}"
+    for guard, expr in traced.guards:
+        for name in sorted(reads(expr) & ghosts):
+            raise SpecError(f"{who}: guard {guard.name} reads the ghost field {name}")
+    for update in traced.updates.values():
+        parts = [e for w in update.writes for e in (*w.index, w.value)] + [
+            e for e in (update.rewriting,) if e is not None
+        ]
+        for name in sorted(set().union(*map(reads, parts)) & ghosts - {update.field.name}):
+            raise SpecError(f"{who}: the effect on {update.field.name} reads the ghost field {name}")
+
+
+def trace_action(model: Model, action: Action) -> TracedAction:
+    """What the action says, as data; SpecError with its line where it breaks a rule."""
+    return _trace_action(action, tuple(model.fields.values()))
+
+
+def trace_property(model: Model, prop: Property) -> TracedProperty:
+    """What the property says, as an expression in its parameters."""
+    state = TracedState(model.fields, may_write=False)
+    params, body = _run(prop, prop.kind, state)
+    if state._written() or state.guards or state.claims:
+        raise SpecError(f"{prop.where}: {prop.kind} {prop.name}: a property only reads")
+    try:
+        return TracedProperty(prop, params, lift(body, bool))
+    except SpecError:
+        raise SpecError(f"{prop.where}: {prop.kind} {prop.name}: it returns no truth value") from None
+
+
+@lru_cache(maxsize=65536)
+def reads(expr: Expr) -> frozenset[str]:
+    """The names of the fields that an expression reads."""
+    here = {expr.args[0]} if expr.op == "read" else set()
+    return frozenset(here).union(*(reads(a) for a in expr.args if isinstance(a, Expr)))
+
+
+def check(model: Model) -> None:
+    """Trace everything once: a model that breaks a rule of the language cannot be built."""
+    for act in model.actions.values():
+        trace_action(model, act)
+    for prop in (*model.properties.values(), *model.witnesses.values()):
+        trace_property(model, prop)
+    for ax in model.axioms.values():
+        moving = sorted(
+            n for n in reads(trace_property(model, ax).body) if model.fields[n].kind != "constant"
+        )
+        if moving:
+            raise SpecError(f"{ax.where}: axiom {ax.name} reads {moving[0]}, which is no constant")
+
+
+def sort_names(definition: Definition) -> str:
+    """`voter: Node, t: Term`."""
+    return ", ".join(f"{name}: {name_of(sort)}" for name, sort in definition.params)

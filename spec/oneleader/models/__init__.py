@@ -1,0 +1,1 @@
+"""The models, one file each. `MODELS` lists those that every reader runs on."""
