@@ -39,7 +39,6 @@ from oneleader.language.fields import Field, Fields
 from oneleader.language.sorts import AnySort, resolve
 
 F = TypeVar("F", bound=Callable[..., Any])
-KINDS = ("action", "axiom", "invariant", "theorem", "witness")
 
 
 def _mark(kind: str) -> Callable[[F], F]:
@@ -133,7 +132,11 @@ def define(function: Callable[..., Any]) -> Definition:
 
 
 def _guards(function: Callable[..., Any], who: str) -> tuple[Guard, ...]:
-    """The arguments of the action's one `require`, with the clause at the end of each one's line."""
+    """The guards of an action in the order in which they are required.
+
+    They are the arguments of its own `require` and the guards of the actions that it calls, as one of
+    an extending model does: `election.restart(s, n)` and then what that model adds to it.
+    """
     lines, first = inspect.getsourcelines(function)
     source = textwrap.dedent("".join(lines))
     file = Path(function.__code__.co_filename).name
@@ -150,26 +153,40 @@ def _guards(function: Callable[..., Any], who: str) -> tuple[Guard, ...]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    calls = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "require"
-    ]
-    if len(calls) > 1:
+    calls = sorted(
+        (n for n in ast.walk(tree) if isinstance(n, ast.Call)), key=lambda n: (n.lineno, n.col_offset)
+    )
+    own = [n for n in calls if isinstance(n.func, ast.Attribute) and n.func.attr == "require"]
+    if len(own) > 1:
         raise SpecError(
-            f"{file}:{first + calls[1].lineno - 1}: {who}: one require per action, before its effects"
+            f"{file}:{first + own[1].lineno - 1}: {who}: one require per action, before its effects"
         )
-    guards = []
-    for argument in calls[0].args if calls else []:
-        if not isinstance(argument, ast.Name) or argument.id not in assigned:
+    guards: list[Guard] = []
+    for call in calls:
+        taken_over = _marked(function, call.func)
+        if taken_over:
+            guards += _guards(taken_over, f"action {taken_over.__name__}")
+        for argument in call.args if call in own else []:
             line = first + argument.lineno - 1
-            raise SpecError(
-                f"{file}:{line}: {who}: give each guard a name: require takes local variables only"
-            )
-        start, end = assigned[argument.id]
-        clause = next((comments[n] for n in range(start, end + 1) if n in comments), "")
-        guards.append(Guard(argument.id, clause, first + start - 1))
+            if not isinstance(argument, ast.Name) or argument.id not in assigned:
+                raise SpecError(
+                    f"{file}:{line}: {who}: give each guard a name: require takes local variables only"
+                )
+            start, end = assigned[argument.id]
+            clause = next((comments[n] for n in range(start, end + 1) if n in comments), "")
+            guards.append(Guard(argument.id, clause, first + start - 1))
     return tuple(guards)
+
+
+def _marked(function: Callable[..., Any], called: ast.expr) -> Callable[..., Any] | None:
+    """The action that a call inside another one takes over: `election.restart(s, n)`, or None."""
+    if isinstance(called, ast.Name):
+        found = function.__globals__.get(called.id)
+    elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+        found = getattr(function.__globals__.get(called.value.id), called.attr, None)
+    else:
+        found = None
+    return found if getattr(found, "__oneleader__", None) == "action" else None
 
 
 @dataclass(frozen=True)
@@ -220,26 +237,32 @@ class Model:
 
 
 def model(
-    module: str, state: type[Fields], *, extends: Model | None = None, refines: Model | None = None
+    module: str,
+    state: type[Fields],
+    *,
+    extends: Model | None = None,
+    without: tuple[str, ...] = (),
+    refines: Model | None = None,
 ) -> Model:
     """The model that a module defines: `MODEL = model(__name__, State)` as its last line.
 
-    What `extends` defines is taken over; a definition of the same name replaces it. `refines` names
-    the model that this one, with its further fields left out, must be an instance of.
+    What `extends` defines is taken over, but for the names in `without`; a definition of the same name
+    replaces it. `refines` names the model that this one, its further fields left out, is an instance of.
     """
-    found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    found: dict[str, dict[str, Any]] = {
+        "action": dict(extends.actions) if extends else {},
+        "axiom": dict(extends.axioms) if extends else {},
+        "invariant": dict(extends.invariants) if extends else {},
+        "theorem": dict(extends.theorems) if extends else {},
+        "witness": dict(extends.witnesses) if extends else {},
+    }
+    for name in without:
+        if not any(definitions.pop(name, None) for definitions in found.values()):
+            raise SpecError(f"{module}: without={name!r} names nothing that the extended model defines")
     for function in vars(sys.modules[module]).values():
         kind = getattr(function, "__oneleader__", None)
         if kind and function.__module__ == module:
             found[kind][function.__name__] = define(function)
-    if extends:
-        found = {
-            "action": extends.actions | found["action"],
-            "axiom": extends.axioms | found["axiom"],
-            "invariant": extends.invariants | found["invariant"],
-            "theorem": extends.theorems | found["theorem"],
-            "witness": extends.witnesses | found["witness"],
-        }
     return Model(
         name=module.rpartition(".")[2],
         doc=inspect.getdoc(sys.modules[module]) or "",

@@ -25,7 +25,9 @@ class Renaming:
     values: Mapping[str, tuple[int, ...]]
 
     def index(self, field: Field, key: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(self.values[s.__name__][k] if is_set(s) else k for k, s in zip(key, field.index, strict=True))
+        return tuple(
+            self.values[s.__name__][k] if is_set(s) else k for k, s in zip(key, field.index, strict=True)
+        )
 
     def image(self, cells: Cells, number: str) -> list[str]:
         """The renamed state as Python expressions over `c`, one a cell; tables are named `Sort_number`."""
@@ -33,7 +35,9 @@ class Renaming:
         out = [""] * len(cells.keys)
         for i, (f, key) in enumerate(cells.keys):
             of = base(f.of)
-            out[at[f.name, self.index(f, key)]] = f"{of.__name__}_{number}[c[{i}]]" if is_set(of) else f"c[{i}]"
+            out[at[f.name, self.index(f, key)]] = (
+                f"{of.__name__}_{number}[c[{i}]]" if is_set(of) else f"c[{i}]"
+            )
         return out
 
 
@@ -41,7 +45,10 @@ def renamings(model: Model, configuration: Configuration) -> list[Renaming]:
     """Every renaming that keeps the constants, the identity first."""
     constants = [f for f in model.fields.values() if f.kind == "constant"]
     sorts = sorted(configuration.elements, key=lambda s: len(configuration.elements[s]))
-    return [Renaming({s: (*p, -1) for s, p in found.items()}) for found in _extend(configuration, constants, sorts, {})]
+    return [
+        Renaming({s: (*p, -1) for s, p in found.items()})
+        for found in _extend(configuration, constants, sorts, {})
+    ]
 
 
 def _extend(
@@ -53,7 +60,11 @@ def _extend(
         return
     sort, rest = sorts[0], sorts[1:]
     known = {*chosen, sort}
-    decided = [f for f in constants if {s.__name__ for s in f.index} <= known and sort in {s.__name__ for s in f.index}]
+    decided = [
+        f
+        for f in constants
+        if {s.__name__ for s in f.index} <= known and sort in {s.__name__ for s in f.index}
+    ]
     for permutation in _candidates(configuration, decided, sort, chosen):
         extended = chosen | {sort: permutation}
         if all(_keeps(configuration, f, extended) for f in decided):
@@ -91,7 +102,9 @@ def _rows(configuration: Configuration, f: Field, place: int) -> dict[int, Row]:
 
 def _renamed(row: Row, f: Field, place: int, chosen: dict[str, tuple[int, ...]]) -> Row:
     sorts = [s.__name__ for i, s in enumerate(f.index) if i != place]
-    return frozenset(tuple(chosen[s][k] if s in chosen else k for k, s in zip(key, sorts, strict=True)) for key in row)
+    return frozenset(
+        tuple(chosen[s][k] if s in chosen else k for k, s in zip(key, sorts, strict=True)) for key in row
+    )
 
 
 def _keeps(configuration: Configuration, f: Field, chosen: dict[str, tuple[int, ...]]) -> bool:
@@ -100,6 +113,7 @@ def _keeps(configuration: Configuration, f: Field, chosen: dict[str, tuple[int, 
     sizes = [len(configuration.domain(s)) for s in f.index]
     names = [s.__name__ for s in f.index]
     return all(
-        (key in true_at) == (tuple(chosen[s][k] if s in chosen else k for k, s in zip(key, names, strict=True)) in true_at)
+        (key in true_at)
+        == (tuple(chosen[s][k] if s in chosen else k for k, s in zip(key, names, strict=True)) in true_at)
         for key in product(*map(range, sizes))
     )

@@ -97,7 +97,9 @@ class Printer:
         if beyond == "True":
             return known(field.init)
         read = f"c[{cell}]"
-        return Code(f"({int(field.init)} if {beyond} else {read})" if beyond else read, self.greatest(field.of))
+        return Code(
+            f"({int(field.init)} if {beyond} else {read})" if beyond else read, self.greatest(field.of)
+        )
 
     def _eq(self, expr: Expr, env: Env) -> Code:
         return self._compare("==", expr, env)
@@ -144,7 +146,9 @@ class Printer:
 
     def _unrolled(self, expr: Expr, env: Env) -> list[Code]:
         variable, body = expr.args
-        return [self.show(body, env | {variable.args[0]: x}) for x in self.configuration.domain(variable.sort)]
+        return [
+            self.show(body, env | {variable.args[0]: x}) for x in self.configuration.domain(variable.sort)
+        ]
 
     def _ite(self, expr: Expr, env: Env) -> Code:
         condition, x, y = (self.show(a, env) for a in expr.args)
@@ -191,7 +195,11 @@ class Printer:
         for (cell, beyond), value in changes:
             if value.text == f"c[{cell}]":
                 continue
-            over = f"{value.text} > {self.greatest(field.of)}" if number and value.most > self.greatest(field.of) else ""
+            over = (
+                f"{value.text} > {self.greatest(field.of)}"
+                if number and value.most > self.greatest(field.of)
+                else ""
+            )
             out.append((cell, value, " or ".join(filter(None, (beyond, over)))))
         return out
 
@@ -313,5 +321,7 @@ class Compiled:
             for sort, table in renaming.values.items():
                 self._names[f"{sort}_{number}"] = table
             images.append("".join(text + ", " for text in renaming.image(self.run.cells, str(number))))
-        made: Callable[[State], State] = self._build("canonical", [f"return min({', '.join(f'({i})' for i in images)})"])
+        made: Callable[[State], State] = self._build(
+            "canonical", [f"return min({', '.join(f'({i})' for i in images)})"]
+        )
         return made

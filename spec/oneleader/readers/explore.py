@@ -153,7 +153,7 @@ def explore(
     properties: list[Property] | None = None,
     symmetry: bool = True,
     plain: bool = False,
-    limits: Limits = Limits(),  # noqa: B008 (a frozen value)
+    limits: Limits = Limits(),
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Explored:
     """Explore one configuration with the given ghost fields; all properties that read no other ghosts.
@@ -252,9 +252,7 @@ class _Search:
             if result.witnesses[witness] is None and reached(state):
                 parent = self.parents[state]
                 result.witnesses[witness] = result.depth + (parent is not None)
-        if self.witnesses_only and None not in result.witnesses.values():
-            return False
-        return True
+        return not (self.witnesses_only and None not in result.witnesses.values())
 
     def _fail(self, what: str, state: State) -> bool:
         steps = concrete(self.run, self.engine, self._path(state))
@@ -322,7 +320,7 @@ def explore_all(
     only: list[str] | None = None,
     symmetry: bool = True,
     plain: bool = False,
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = Limits(),
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Iterator[Explored]:
     """Explore all that a model's properties ask for: one result for each set of ghost fields needed."""

@@ -127,6 +127,7 @@ class PlainState:
         scalars = {n: f for n, f in fields.items() if not isinstance(f, PlainConstant) and not f.field.index}
         self.__dict__["scalars"] = scalars
         self.__dict__["dropped"] = frozenset()
+        self.__dict__["required"] = 0  # guards so far: an action that takes over another requires twice
         self.__dict__.update({n: f for n, f in fields.items() if n not in scalars})
 
     def __getattr__(self, name: str) -> Any:
@@ -136,9 +137,11 @@ class PlainState:
         self.__dict__["scalars"][name][()] = value
 
     def require(self, *guards: Any) -> None:
-        for position, guard in enumerate(guards):
+        before = self.__dict__["required"]
+        for position, guard in enumerate(guards, before):
             if guard is False and position not in self.__dict__["dropped"]:
                 raise Disabled(position)
+        self.__dict__["required"] = before + len(guards)
 
     def claim(self, *facts: Any) -> None:
         if not all(facts):
@@ -186,7 +189,7 @@ class Run:
         for written in self._written:
             written.clear()
         positions = frozenset(i for i, g in enumerate(action.guards) if g.name in action.dropped)
-        self._state.__dict__["dropped"] = positions
+        self._state.__dict__.update(dropped=positions, required=0)
         try:
             with reading(self):
                 action.function(self._state, *args)

@@ -1,0 +1,87 @@
+"""obligations: what has to be proved of a model, as expressions; no solver is involved yet.
+
+| step        | goal                        | proved from                                          |
+|-------------|-----------------------------|------------------------------------------------------|
+| init        | each invariant              | axioms                                               |
+| an action   | distinct writes of a field  | axioms, invariants, guards                           |
+| an action   | claim 1, claim 2 ...        | the same, and the goals above                        |
+| an action   | each invariant, afterwards  | the same, and all claims                             |
+| theorem     | each theorem                | axioms, invariants, in one state                     |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from oneleader.language.expr import Expr, both, equal, lift, no
+from oneleader.language.model import Model, Property
+from oneleader.language.trace import TracedAction, TracedProperty, Update, trace_action, trace_property
+
+INIT, THEOREM = "init", "theorem"
+
+
+@dataclass(frozen=True)
+class Obligation:
+    """One thing to prove. It is false in some state, or after some step, or it is a fact."""
+
+    model: Model
+    step: str  # INIT, THEOREM or the name of an action
+    goal: str  # the name of a property, or "claim 1", or "distinct writes of granted"
+    action: TracedAction | None
+    facts: tuple[tuple[str, Expr], ...]  # guards, and goals of this action proved earlier
+    body: TracedProperty | Expr  # an expression speaks of the action's parameters, before the step
+
+    @property
+    def key(self) -> str:
+        return f"{self.step}/{self.goal}"
+
+    @property
+    def assumed(self) -> dict[str, TracedProperty]:
+        """Axioms and invariants that hold before the step."""
+        model = self.model
+        known = {f"axiom {n}": trace_property(model, p) for n, p in model.axioms.items()}
+        if self.step != INIT:
+            known |= {f"invariant {n}": trace_property(model, p) for n, p in model.invariants.items()}
+        return known
+
+    @property
+    def property(self) -> Property | None:
+        """The property that is the goal, if it is one."""
+        return self.body.property if isinstance(self.body, TracedProperty) else None
+
+
+def obligations(model: Model) -> Iterator[Obligation]:
+    """Everything that has to be proved, in a fixed order."""
+    invariants = [trace_property(model, p) for p in model.invariants.values()]
+    for prop in invariants:
+        yield Obligation(model, INIT, prop.property.name, None, (), prop)
+    for action in model.actions.values():
+        traced = trace_action(model, action)
+        facts = tuple((f"guard {guard.name}", expr) for guard, expr in traced.guards)
+        for name, expr in (*_distinct_writes(traced), *_claims(traced)):
+            yield Obligation(model, action.name, name, traced, facts, expr)
+            facts = (*facts, (name, expr))
+        for prop in invariants:
+            yield Obligation(model, action.name, prop.property.name, traced, facts, prop)
+    for theorem in model.theorems.values():
+        yield Obligation(model, THEOREM, theorem.name, None, (), trace_property(model, theorem))
+
+
+def _claims(traced: TracedAction) -> list[tuple[str, Expr]]:
+    return [(f"claim {i}", claim) for i, claim in enumerate(traced.claims, start=1)]
+
+
+def _distinct_writes(traced: TracedAction) -> list[tuple[str, Expr]]:
+    """For each field with several point writes: that no two of them meet."""
+    found = []
+    for name, update in traced.updates.items():
+        if len(update.writes) > 1:
+            found.append((f"distinct writes of {name}", _apart(update)))
+    return found
+
+
+def _apart(update: Update) -> Expr:
+    pairs = combinations((write.index for write in update.writes), 2)
+    return lift(both(*(no(both(*map(equal, one, other))) for one, other in pairs)), bool)

@@ -1,0 +1,205 @@
+"""twin: TLC on the hand-written TLA+ reaches the same states by the same steps as `explore`.
+
+The correspondence is by name and shape. A field `voted_for` is the variable votedFor; a function of
+TLA+ is applied to the indices one by one, a set holds the (remaining) indices at which a relation is
+true; NIL is Nil and the members of an enumeration are strings. Labelled edges are compared as sets,
+since TLC shows the name of an action and not its arguments.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from oneleader.errors import UsageError
+from oneleader.language.configuration import Configuration
+from oneleader.language.fields import Field
+from oneleader.language.model import Model
+from oneleader.language.sorts import NIL, OptionSort, base, is_enum, is_number, is_set
+from oneleader.readers import tlc
+from oneleader.readers.compiled import Compiled
+from oneleader.readers.run import Run, State
+from oneleader.report.text import show_state
+
+MOST_STATES = 200_000  # TLC writes, and this reader parses, every one of them as text
+Edge = tuple[State, str, State]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The two graphs side by side; `difference` is "" where they are equal."""
+
+    run: Run
+    states: int
+    edges: int
+    seconds: float
+    tlc_seconds: float
+    difference: str = ""
+
+    @property
+    def verdict(self) -> str:
+        return "violated" if self.difference else "holds"
+
+    @property
+    def strength(self) -> str:
+        return f"equal graphs, {self.run.configuration.describe()}"
+
+
+def tla_folder() -> Path:
+    """Where the TLA+ modules are: beside the checkout's packages, or inside the installed one."""
+    here = Path(__file__).resolve()
+    for folder in (here.parents[3] / "tla", here.parents[1] / "tla"):
+        if folder.is_dir():
+            return folder
+    raise UsageError("the TLA+ modules were not found: run from a checkout, or install the package again")
+
+
+def module_of(model: Model) -> Path:
+    """`tla/MCElection.tla` for the model `election`."""
+    title = "".join(part.capitalize() for part in model.name.split("_"))
+    module = tla_folder() / f"MC{title}.tla"
+    if not module.is_file():
+        raise UsageError(f"the model {model.name} has no TLA+ twin: there is no tla/{module.name}")
+    return module
+
+
+def compare(model: Model, configuration: Configuration, *, workers: int = 2) -> Compared:
+    """Run both on one configuration and compare the graphs exactly. MissingTool without Java or jar."""
+    module, started = module_of(model), time.perf_counter()
+    tlc.find_java(), tlc.find_jar()
+    run = Run(model, configuration)
+    states, edges = graph(run)
+    with TemporaryDirectory(prefix="oneleader-twin-") as folder:
+        config = Path(folder) / "twin.cfg"
+        config.write_text(config_text(module, model, configuration))
+        result = tlc.run(module, config, workers=workers, dump=True)
+    assert result.graph is not None
+    if result.violated:
+        difference = f"TLC finds {result.violated} violated, after {len(result.trace)} states"
+    else:
+        difference = _difference(run, states, edges, result.graph)
+    return Compared(run, len(states), len(edges), time.perf_counter() - started, result.seconds, difference)
+
+
+def config_text(module: Path, model: Model, configuration: Configuration) -> str:
+    """The constants of the module's own .cfg, with the sizes of this configuration; no properties."""
+    committed = module.with_suffix(".cfg").read_text()
+    lines = re.split(r"^(?:INVARIANT|PROPERT|SYMMETRY)", committed, flags=re.MULTILINE)[0].splitlines()
+    sizes = {f"Max{sort}": str(greatest) for sort, greatest in configuration.greatest.items()}
+    for sort, names in configuration.elements.items():
+        sizes[sort] = "{" + ", ".join(_subsets(model, configuration, sort) or names) + "}"
+    return "\n".join(_sized(line, sizes) for line in lines) + "\n"
+
+
+def _sized(line: str, sizes: dict[str, str]) -> str:
+    """A line such as `  MaxTerm = 2` or `  Quorum <- Majority` with the size that is wanted."""
+    bound = re.match(r"(\s*)(\w+)\s*(?:=|<-)", line)
+    return f"{bound[1]}{bound[2]} = {sizes[bound[2]]}" if bound and bound[2] in sizes else line
+
+
+def graph(run: Run) -> tuple[dict[State, int], set[Edge]]:
+    """Every reachable state with its depth, in breadth-first order, and every labelled edge."""
+    successors = Compiled(run).successors
+    depths: dict[State, int] = {run.initial: 0}
+    edges: set[Edge] = set()
+    queue = [run.initial]
+    for state in queue:
+        for position, after in successors(state):
+            if after is None:
+                continue
+            edges.add((state, run.instances[position].action.title, after))
+            if after not in depths:
+                depths[after] = depths[state] + 1
+                queue.append(after)
+        if len(depths) > MOST_STATES:
+            raise UsageError(
+                f"more than {MOST_STATES:,} states are too many to compare: choose smaller bounds"
+            )
+    return depths, edges
+
+
+class Reader:
+    """Reads a TLA+ state as a plain state of the same model."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.configuration = run, run.configuration
+        self.keys = {f: [key for field, key in run.cells.keys if field is f] for f in run.cells.fields}
+        self._read: dict[tuple[str, Any], tuple[int, ...]] = {}
+
+    def state(self, told: tlc.State) -> State:
+        """The plain state; UsageError where the TLA+ state lacks a variable or has an unknown value."""
+        cells: list[int] = []
+        for f in self.run.cells.fields:
+            variable = camel(f.name)
+            if variable not in told:
+                raise UsageError(f"the TLA+ module has no variable {variable} for the field {f}")
+            key = (f.name, told[variable])
+            if key not in self._read:
+                self._read[key] = tuple(self._cells(f, told[variable]))
+            cells += self._read[key]
+        return tuple(cells)
+
+    def _cells(self, f: Field, told: Any) -> Iterator[int]:
+        for key in self.keys[f]:
+            at, rest = told, [self._name(s, k) for s, k in zip(f.index, key, strict=True)]
+            while rest and not isinstance(at, frozenset):
+                index = rest.pop(0)
+                at = at[index - 1] if isinstance(at, tuple) else at[index]
+            if isinstance(at, frozenset):
+                yield (rest[0] if len(rest) == 1 else tuple(rest)) in at
+            else:
+                yield self._value(f, at)
+
+    def _name(self, sort: Any, value: int) -> Any:
+        """How TLA+ writes an index."""
+        return value if is_number(sort) else self.configuration.show(sort, value)
+
+    def _value(self, f: Field, told: Any) -> int:
+        if told == "Nil" and isinstance(f.of, OptionSort):
+            return NIL
+        of = base(f.of)
+        if is_set(of) or is_enum(of):
+            return int(self.configuration.value(of, told))
+        return int(told) if is_number(of) else bool(told)
+
+
+def camel(name: str) -> str:
+    """`voted_for` as TLA+ writes it: `votedFor`."""
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _difference(run: Run, states: dict[State, int], edges: set[Edge], told: tlc.Graph) -> str:
+    """The first difference in words, the shallowest state first; "" if there is none."""
+    reader = Reader(run)
+    read = {number: reader.state(state) for number, state in told.states.items()}
+    theirs = set(read.values())
+    if len(theirs) < len(read):
+        return (
+            f"{len(read)} states of TLC read as {len(theirs)}: the TLA+ tells states apart, Python does not"
+        )
+    if {read[number] for number in told.initial} != {run.initial}:
+        return "the initial states differ"
+    extra = theirs - states.keys()
+    their_edges = {(read[a], action, read[b]) for a, action, b in told.edges}
+    if their_edges == edges and not extra and len(theirs) == len(states):
+        return ""
+    only = [("explore", "TLC", edges - their_edges), ("TLC", "explore", their_edges - edges)]
+    found = [
+        (states[edge[0]], edge[1], who, other, edge)
+        for who, other, rest in only
+        for edge in rest
+        if edge[0] in states and edge[0] in theirs
+    ]
+    _, _, who, other, (before, action, after) = min(found)
+    counts = f"explore: {len(states)} states, {len(edges)} edges; TLC: {len(theirs)} and {len(their_edges)}"
+    lines = [counts, f"{who} takes {action} and {other} does not, from this state:"]
+    lines += [f"  {line}" for line in show_state(run.cells, run.configuration, before)]
+    lines += ["to this state:"]
+    lines += [f"  {line}" for line in show_state(run.cells, run.configuration, after)]
+    return "\n".join(lines)
