@@ -18,6 +18,7 @@ from oneleader.language.fields import Field
 from oneleader.language.model import Definition, Model
 from oneleader.language.sorts import NIL, AnySort, OptionSort, base, is_enum, is_number, is_set, name_of
 
+MOST_VALUES = 1_000
 MOST_CELLS = 20_000
 MOST_STEPS = 200_000  # instances of actions: each is tried in every state
 
@@ -47,6 +48,12 @@ class Configuration:
             return tuple(range(len(self._given(self.elements, sort))))
         return tuple(range(self._given(self.greatest, sort) + 1))
 
+    def size(self, sort: AnySort) -> int:
+        """How many values a sort has, without listing them."""
+        if isinstance(sort, OptionSort):
+            return 1 + self.size(sort.of)
+        return int(self._given(self.greatest, sort)) + 1 if is_number(sort) else len(self.domain(sort))
+
     def show(self, sort: AnySort, value: Any) -> str:
         """A value as people write it: `n1`, `3`, `leader`, `NIL`, `true`."""
         if value == NIL and isinstance(sort, OptionSort):
@@ -56,7 +63,8 @@ class Configuration:
             return "true" if value else "false"
         if is_enum(sort):
             return str(sort(value).name.lower())
-        return self.elements[sort.__name__][value] if is_set(sort) else str(value)
+        names = self.elements[sort.__name__] if is_set(sort) else ()
+        return names[value] if value in range(len(names)) else str(value)
 
     def value(self, sort: AnySort, text: Any) -> Any:
         """The value that `show` writes as `text`; KeyError-like UsageError if there is none."""
@@ -85,19 +93,20 @@ class Configuration:
     def check(self, model: Model) -> None:
         """UsageError unless every sort of the model has a sensible size here."""
         for sort in _sorts(model):
-            if is_set(sort) or is_number(sort):
-                given = self.domain(sort)
-                if len(given) < (1 if is_set(sort) else 2):
-                    raise UsageError(
-                        f"{name_of(sort)} needs at least 1 value here: give a bound of 1 or more"
-                    )
-        cells = sum(prod(len(self.domain(i)) for i in f.index) for f in model.fields.values())
-        steps = sum(prod(len(self.domain(s)) for _, s in a.params) for a in model.actions.values())
+            if (is_set(sort) or is_number(sort)) and self.size(sort) < (1 if is_set(sort) else 2):
+                raise UsageError(f"{name_of(sort)} needs at least 1 value here: give a bound of 1 or more")
+        cells = sum(prod(self.size(i) for i in f.index) for f in model.fields.values())
+        steps = sum(prod(self.size(s) for _, s in a.params) for a in model.actions.values())
         if cells > MOST_CELLS or steps > MOST_STEPS:
             raise UsageError(
                 f"{self.describe()} make {cells:,} cells and {steps:,} possible steps a state; "
                 f"at most {MOST_CELLS:,} and {MOST_STEPS:,} can be indexed: choose smaller bounds"
             )
+        for f in model.fields.values():
+            if is_number(base(f.of)) and f.init >= self.size(base(f.of)):
+                raise UsageError(
+                    f"{f} starts at {f.init}: give {name_of(base(f.of))} a bound of {f.init} or more"
+                )
 
     def _given(self, table: Mapping[str, Any], sort: AnySort) -> Any:
         if sort.__name__ not in table:
@@ -113,28 +122,47 @@ def _sorts(model: Model) -> list[AnySort]:
 
 
 def cluster(model: Model, *, nodes: int, terms: int, quorums: str = "majority") -> Configuration:
-    """The configuration of a Raft model: `nodes` named n1, n2 ..., terms 0 to `terms`.
+    """The configuration of a Raft model: `nodes` named n1, n2 ..., terms 0 to `terms`."""
+    return configure(model, {"Node": nodes, "Term": terms}, quorums)
+
+
+def configure(model: Model, sizes: Mapping[str, int], quorums: str = "majority") -> Configuration:
+    """The configuration in which each set sort has the size given and each number sort that greatest number.
 
     `quorums` is "majority" (the smallest ones: any set that contains a quorum has a quorum's votes)
-    or a list such as "n1 n2, n1 n3".
+    or a list such as "n1 n2, n1 n3". A tally of votes, Count, may reach twice the number of nodes.
     """
-    if nodes < 1 or terms < 1:
-        raise UsageError("a cluster needs at least 1 node and 1 term")
-    if nodes > 64 or terms > 10_000:
-        raise UsageError("at most 64 nodes and 10,000 terms can be indexed: choose smaller bounds")
-    if quorums == "majority" and nodes > 9:
+    sizes = dict(sizes) | ({"Count": 2 * sizes["Node"]} if "Node" in sizes and "Count" not in sizes else {})
+    elements: dict[str, tuple[str, ...]] = {}
+    greatest: dict[str, int] = {}
+    constants: dict[str, frozenset[tuple[int, ...]]] = {}
+    for sort in _sorts(model):
+        name = name_of(sort)
+        if name == "Quorum" or not (is_set(sort) or is_number(sort)):
+            continue
+        if name not in sizes:
+            raise UsageError(f"{model.name} needs a size for {name}: give --size {name}=2, say")
+        if not 1 <= sizes[name] <= MOST_VALUES:
+            raise UsageError(f"{name}={sizes[name]} cannot be indexed: give a size from 1 to {MOST_VALUES}")
+        if is_number(sort):
+            greatest[name] = sizes[name]
+        else:
+            elements[name] = tuple(f"{name[0].lower()}{i + 1}" for i in range(sizes[name]))
+    if "member" in model.fields:
+        system = _system(elements["Node"], quorums)
+        elements["Quorum"] = tuple(
+            "{" + " ".join(elements["Node"][n] for n in sorted(q)) + "}" for q in system
+        )
+        constants["member"] = frozenset((n, i) for i, q in enumerate(system) for n in q)
+    return Configuration(elements, greatest, constants)
+
+
+def _system(nodes: tuple[str, ...], quorums: str) -> list[frozenset[int]]:
+    if quorums != "majority":
+        return _listed(nodes, quorums)
+    if len(nodes) > 9:
         raise UsageError("more than 9 nodes have too many majorities to list: choose smaller bounds")
-    names = tuple(f"n{i + 1}" for i in range(nodes))
-    system = _majorities(nodes) if quorums == "majority" else _listed(names, quorums)
-    labels = tuple("{" + " ".join(names[n] for n in sorted(q)) + "}" for q in system)
-    member = frozenset((n, i) for i, q in enumerate(system) for n in q)
-    everything: dict[str, Any] = {"Node": names, "Quorum": labels}
-    known = {s.__name__ for s in _sorts(model)}
-    return Configuration(
-        elements={sort: value for sort, value in everything.items() if sort in known},
-        greatest={"Term": terms} | ({"Count": 2 * nodes} if "Count" in known else {}),
-        constants={"member": member} if "member" in model.fields else {},
-    )
+    return _majorities(len(nodes))
 
 
 def _majorities(nodes: int) -> list[frozenset[int]]:
