@@ -102,6 +102,19 @@ def _sized(line: str, sizes: dict[str, str]) -> str:
     return f"{bound[1]}{bound[2]} = {sizes[bound[2]]}" if bound and bound[2] in sizes else line
 
 
+def _subsets(model: Model, configuration: Configuration, sort: str) -> list[str]:
+    """A sort whose elements a constant relates to another's is, in TLA+, a set of subsets of that one."""
+    for f in model.fields.values():
+        if f.kind == "constant" and len(f.index) == 2 and f.index[1].__name__ == sort:
+            names, true_at = configuration.elements[f.index[0].__name__], configuration.constants[f.name]
+            members = (
+                [name for m, name in enumerate(names) if (m, e) in true_at]
+                for e in configuration.domain(f.index[1])
+            )
+            return ["{" + ", ".join(m) + "}" for m in members]
+    return []
+
+
 def graph(run: Run) -> tuple[dict[State, int], set[Edge]]:
     """Every reachable state with its depth, in breadth-first order, and every labelled edge."""
     successors = Compiled(run).successors

@@ -1,0 +1,402 @@
+"""What each command prints: for people in words, for machines as plain data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from oneleader.errors import UsageError
+from oneleader.faults.catalogue import Fault
+from oneleader.faults.table import FaultRow
+from oneleader.language.model import Model
+from oneleader.readers.explore import Explored, Violation, explore
+from oneleader.readers.prove import Proof
+from oneleader.readers.replay import Replayed
+from oneleader.readers.run import Run
+from oneleader.readers.tlc import Result
+from oneleader.readers.twin import Compared
+from oneleader.readers.walk import Walked
+from oneleader.report.console import judged, mark, out, say
+from oneleader.report.text import show_counterexample, show_trace
+from oneleader.report.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Row, exit_status
+
+NAME = 34  # the width of a property's name
+
+
+def title(name: str) -> str:
+    """`election_safety` as TLA+ and people write it."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+# -- explore ------------------------------------------------------------------------------------------
+def explored(result: Explored) -> None:
+    """The header line, a line a property and a witness, and what was cut."""
+    orbits = f" (orbits of {result.symmetry})" if result.symmetry > 1 else ""
+    ghosts = ", ".join(f.name for f in result.run.cells.fields if f.kind == "ghost")
+    rate = result.states / result.seconds if result.seconds else 0
+    say(
+        f"explore  {result.run.model.name}  {result.run.configuration.describe()}"
+        f"{'  with ' + ghosts if ghosts else ''}   {result.states:,} states{orbits}   "
+        f"{result.transitions:,} steps   depth {result.depth}   {rate:,.0f} states/s"
+    )
+    for name in result.properties:
+        broken = result.violation is not None and result.violation.what == name
+        verdict = VIOLATED if broken else HOLDS if result.verdict == HOLDS else INCONCLUSIVE
+        said = f"{len(result.violation.steps)} steps" if broken and result.violation else _said(result)
+        judged(verdict, title(name), said, widths=(NAME,))
+    for name, depth in result.witnesses.items():
+        reached = f"reached at depth {depth}" if depth is not None else "not reached within the bound"
+        judged(HOLDS if depth is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,))
+    if result.violation and result.violation.what not in result.properties:
+        judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
+    if result.never_fired and result.verdict == HOLDS and not ghosts:
+        say(f"        never possible: {', '.join(result.never_fired)}")
+    if result.cut:
+        say(f"        {result.cut:,} steps left the bound and were cut: this holds within it")
+
+
+def _said(result: Explored) -> str:
+    if result.verdict == HOLDS:
+        return result.strength
+    return result.why or "not decided: the run ended at another violation"
+
+
+def witness_verdict(result: Explored) -> str:
+    """A witness that a complete exploration did not reach leaves open whether anything holds for a reason."""
+    unreached = result.verdict == HOLDS and None in result.witnesses.values()
+    return INCONCLUSIVE if unreached else HOLDS
+
+
+def explored_json(result: Explored) -> dict[str, Any]:
+    violation = result.violation
+    return {
+        "model": result.run.model.name,
+        "configuration": result.run.configuration.describe(),
+        "ghosts": [f.name for f in result.run.cells.fields if f.kind == "ghost"],
+        "verdict": result.verdict,
+        "why": result.why,
+        "states": result.states,
+        "symmetry": result.symmetry,
+        "transitions": result.transitions,
+        "cut": result.cut,
+        "depth": result.depth,
+        "seconds": round(result.seconds, 3),
+        "properties": result.properties,
+        "witnesses": result.witnesses,
+        "fired": dict(result.fired),
+        "violation": violation and {"what": violation.what, "steps": calls(result.run, violation)},
+    }
+
+
+def calls(run: Run, violation: Violation) -> list[str]:
+    """The steps of a counterexample as action calls."""
+    return [run.configuration.call(run.instances[i].action, run.instances[i].args) for i, _ in violation.steps]
+
+
+# -- counterexamples --------------------------------------------------------------------------------------
+def violation(run: Run, found: Violation, path: Path) -> None:
+    """The counterexample step by step, what changed marked, and the command that replays it."""
+    say()
+    for line in show_trace(run.cells, run.configuration, run.initial, _with_instances(run, found)):
+        say(line)
+    say()
+    say(_sentence(run, found), style="bold")
+    say(f"again  oneleader replay {path}")
+    say()
+
+
+def _with_instances(run: Run, found: Violation) -> list[Any]:
+    return [(run.instances[position], state) for position, state in found.steps]
+
+
+def _sentence(run: Run, found: Violation) -> str:
+    """What is wrong in the last state, in words."""
+    if found.what == "deadlock":
+        return "deadlock: no step is possible here"
+    if found.what == "claim":
+        return "a claim inside an action is false here"
+    prop = run.model.properties[found.what]
+    said = prop.doc.splitlines()[0]
+    return f"violated  {title(prop.name)}: {said}\n          not so for {_binding(run, found)}"
+
+
+def _binding(run: Run, found: Violation) -> str:
+    params = run.model.properties[found.what].params
+    pairs = zip(params, found.args, strict=True)
+    return ", ".join(f"{name}={run.configuration.show(sort, value)}" for (name, sort), value in pairs)
+
+
+def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | None) -> Path:
+    """Write a counterexample as a recording that `replay` judges; UsageError where that is impossible."""
+    name = "-".join(filter(None, (fault or model.name, found.what.replace("_", "-"))))
+    path = folder / f"{name}.jsonl"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(line) + "\n" for line in recording(model, run, found, fault)))
+    except OSError as error:
+        raise UsageError(f"cannot write the counterexample to {path}: {error.strerror}; give another --out") from None
+    return path
+
+
+def recording(model: Model, run: Run, found: Violation, fault: str | None) -> list[dict[str, Any]]:
+    """The counterexample in our own trace format."""
+    at = run.configuration
+    header: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model.name}
+    header |= {"nodes": list(at.elements.get("Node", ()))} | ({"fault": fault} if fault else {})
+    lines = [header]
+    for position, _ in found.steps:
+        instance = run.instances[position]
+        args = {
+            name: _plain(at.show(sort, value))
+            for (name, sort), value in zip(instance.action.params, instance.args, strict=True)
+        }
+        lines.append({"event": at.call(instance.action, instance.args), "actions": [[instance.action.name, args]]})
+    return lines
+
+
+def _plain(shown: str) -> Any:
+    """`{n1 n2}` as a list, `3` as a number."""
+    if shown.startswith("{"):
+        return shown.strip("{}").split()
+    return int(shown) if shown.isdigit() else shown
+
+
+# -- prove --------------------------------------------------------------------------------------------------
+def proof(result: Proof) -> None:
+    """A grid action × property; then each obligation that is not proved, with its picture."""
+    steps = list(dict.fromkeys(r.step for r in result.rows))
+    goals = list(dict.fromkeys(r.goal for r in result.rows))
+    by = {(r.step, r.goal): r for r in result.rows}
+    say(f"prove    {result.model.name}  any number of nodes, unbounded terms   {len(result.rows)} obligations")
+    letters = [chr(ord("a") + i) if i < 26 else str(i) for i in range(len(goals))]
+    say(f"  {'':24}{'  '.join(f'{x:>5}' for x in letters)}")
+    for step in steps:
+        line = out.render_str(f"  {step:24}")
+        for goal in goals:
+            row = by.get((step, goal))
+            if row is None:
+                line.append("    .  ")
+            elif row.verdict == "proved":
+                line.append(f"{row.seconds * 1000:5.0f}  ")
+            else:
+                line.append_text(mark(row.verdict)).append("   ")
+        out.print(line)
+    say("  milliseconds each;  " + "  ".join(f"{x} {title(g)}" for x, g in zip(letters, goals, strict=True)))
+    for row in result.rows:
+        if row.verdict != "proved":
+            judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
+            if row.counterexample:
+                for text in show_counterexample(row.counterexample):
+                    say(f"        {text}")
+    stale = [r.key for r in result.rows if r.hint == "stale"]
+    if stale:
+        say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
+    if result.interrupted:
+        say("  interrupted: the rest was not tried")
+    judged(
+        result.verdict if result.rows else INCONCLUSIVE,
+        f"{sum(r.verdict == 'proved' for r in result.rows)} of {len(result.rows)} proved for any cluster size",
+        f"{result.seconds:.1f} s",
+    )
+
+
+def proof_json(result: Proof) -> dict[str, Any]:
+    return {
+        "model": result.model.name,
+        "verdict": result.verdict,
+        "seconds": round(result.seconds, 3),
+        "interrupted": result.interrupted,
+        "rows": [
+            {"step": r.step, "goal": r.goal, "verdict": r.verdict, "seconds": round(r.seconds, 4)}
+            | {"rlimit": r.rlimit, "hint": r.hint, "reason": r.reason}
+            for r in result.rows
+        ],
+    }
+
+
+# -- TLC ------------------------------------------------------------------------------------------------------
+def tlc(module: str, config: str, result: Result) -> None:
+    say(
+        f"tlc      {module} with {config}   {result.distinct:,} states   {result.generated:,} generated   "
+        f"depth {result.depth}   {result.seconds:.1f} s"
+    )
+    if result.holds:
+        judged(HOLDS, "no error found within the bounds of the .cfg")
+        return
+    judged(VIOLATED, result.violated or "", f"{len(result.trace) - 1} steps")
+    before: dict[Any, Any] = {}
+    for step in result.trace:
+        changed = {k: v for k, v in step.state.items() if before.get(k) != v} if before else {}
+        say(f"  {step.action}")
+        for variable, value in changed.items():
+            say(f"      {variable} = {tla(value)}")
+        before = dict(step.state)
+
+
+def tla(value: Any) -> str:
+    """A value read from TLC, in TLA+ again."""
+    if isinstance(value, frozenset):
+        return "{" + ", ".join(sorted(map(tla, value))) + "}"
+    if isinstance(value, tuple):
+        return "<<" + ", ".join(map(tla, value)) + ">>"
+    if hasattr(value, "items"):
+        return "(" + " @@ ".join(f"{tla(k)} :> {tla(v)}" for k, v in value.items()) + ")"
+    return str(value).upper() if isinstance(value, bool) else str(value)
+
+
+def tlc_json(result: Result) -> dict[str, Any]:
+    return {
+        "violated": result.violated,
+        "distinct": result.distinct,
+        "generated": result.generated,
+        "depth": result.depth,
+        "seconds": round(result.seconds, 3),
+        "trace": [step.action for step in result.trace],
+    }
+
+
+def compared(result: Compared) -> None:
+    """Whether the two graphs are one."""
+    say(
+        f"tlc      {result.run.model.name}  {result.run.configuration.describe()}   "
+        f"TLC {result.tlc_seconds:.1f} s, in all {result.seconds:.1f} s"
+    )
+    if result.difference:
+        judged(result.verdict, "the graphs differ")
+        for line in result.difference.splitlines():
+            say(f"        {line}")
+    else:
+        judged(result.verdict, f"the same {result.states:,} states and {result.edges:,} labelled transitions")
+
+
+def compared_json(result: Compared) -> dict[str, Any]:
+    return {
+        "model": result.run.model.name,
+        "configuration": result.run.configuration.describe(),
+        "verdict": result.verdict,
+        "states": result.states,
+        "edges": result.edges,
+        "seconds": round(result.seconds, 3),
+        "difference": result.difference,
+    }
+
+
+# -- walk -------------------------------------------------------------------------------------------------------
+def walked(result: Walked) -> None:
+    """Verdict, seed, how often each action fired, which never did."""
+    rate = result.steps / result.seconds if result.seconds else 0
+    say(
+        f"walk     {result.run.model.name}  {result.run.configuration.describe()}   seed {result.seed}   "
+        f"{result.runs:,} runs   {result.steps:,} steps   {rate:,.0f} steps/s"
+    )
+    judged(result.verdict, "every property in every state", result.why or result.strength, widths=(NAME,))
+    for name in result.run.model.actions:
+        times = result.fired[name]
+        say(f"        {name:26} {f'{times:,} times' if times else 'never'}")
+    for name, reached in result.witnesses.items():
+        say(f"        witness {title(name):{NAME}} {'reached' if reached else 'not reached'}")
+
+
+def walked_json(result: Walked) -> dict[str, Any]:
+    return {
+        "model": result.run.model.name,
+        "configuration": result.run.configuration.describe(),
+        "seed": result.seed,
+        "verdict": result.verdict,
+        "why": result.why,
+        "runs": result.runs,
+        "steps": result.steps,
+        "seconds": round(result.seconds, 3),
+        "fired": {name: result.fired[name] for name in result.run.model.actions},
+        "never_fired": result.never_fired,
+        "witnesses": result.witnesses,
+        "violation": result.violation
+        and {"what": result.violation.what, "steps": calls(result.run, result.violation)},
+    }
+
+
+# -- replay -------------------------------------------------------------------------------------------------------
+def replayed(path: Path, result: Replayed) -> None:
+    first, *rest = result.summary()
+    say(f"replay   {path}   {result.seconds:.2f} s")
+    judged(result.verdict, first)
+    for line in rest:
+        say(f"        {line}")
+
+
+def replayed_json(result: Replayed) -> dict[str, Any]:
+    refusal = result.refusal
+    return {
+        "format": result.format,
+        "model": result.model,
+        "verdict": result.verdict,
+        "why": result.why,
+        "lines": result.lines,
+        "events": result.events_judged,
+        "steps": dict(result.steps),
+        "not_modelled": dict(result.not_modelled),
+        "candidates": result.candidates,
+        "seconds": round(result.seconds, 3),
+        "refusal": refusal
+        and {
+            "line": refusal.line,
+            "text": refusal.text,
+            "action": refusal.action,
+            "guard": refusal.guard.name if refusal.guard else None,
+            "clause": refusal.guard.clause if refusal.guard else None,
+        },
+    }
+
+
+# -- faults ---------------------------------------------------------------------------------------------------------
+def faults(found: Sequence[Fault]) -> None:
+    """The catalogue, a line each."""
+    width = max(len(f.id) for f in found)
+    for f in found:
+        say(f"  {f.id:{width}}  {f.title}")
+    say("\nTell one: oneleader faults show ID.   Let every reader catch each: oneleader faults run.")
+
+
+def fault(found: Fault) -> None:
+    """The story, where it happened, and the shortest counterexample."""
+    say(f"{found.id}: {found.title}", style="bold")
+    say(f"  {found.story}")
+    say(f"  Seen in {found.sources}")
+    result = explore(found.model, found.configuration, properties=[found.model.properties[found.breaks]])
+    if result.violation:
+        path = save(Path("runs"), found.model, result.run, result.violation, found.id)
+        violation(result.run, result.violation, path)
+
+
+def fault_rows(found: Fault, rows: Sequence[FaultRow]) -> None:
+    """One fault: a line for each reader with verdict, length and seconds."""
+    say(f"{found.id}: {found.title}")
+    for r in rows:
+        length = "" if r.length is None else f"{r.length} steps"
+        judged(r.verdict, r.reader, r.verdict, length, f"{r.seconds:5.1f} s", r.detail, widths=(9, 15, 9, 8))
+
+
+# -- check -----------------------------------------------------------------------------------------------------------
+CHECK_WIDTHS = (11, 9, 44, 50)
+
+
+def check_row(row: Row) -> None:
+    judged(
+        row.verdict, row.model, row.reader, row.what, row.strength, f"{row.seconds:6.1f} s", widths=CHECK_WIDTHS
+    )
+    for text in row.detail.splitlines() if row.detail and row.general != HOLDS else []:
+        say(f"        {text}")
+
+
+def check_summary(rows: Sequence[Row], interrupted: bool) -> None:
+    status = exit_status(r.verdict for r in rows)
+    word = {0: HOLDS, 1: VIOLATED, 3: INCONCLUSIVE}[status]
+    good = sum(r.general == HOLDS for r in rows)
+    say()
+    judged(
+        INCONCLUSIVE if interrupted else word,
+        f"{good} of {len(rows)} results hold{', and then interrupted' if interrupted else ''}",
+        f"{sum(r.seconds for r in rows):.0f} s",
+    )
