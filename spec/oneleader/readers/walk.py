@@ -1,7 +1,8 @@
 """walk: random runs, for configurations too large to be explored.
 
-Only enabled steps are drawn: first an action, evenly among those enabled, then one of its instances.
-So a rare action is not drowned by one with many instances. The same seed gives the same walk.
+Only enabled steps that change something are drawn: first an action, the more likely the less it has
+been taken so far, then one of its instances. So rare actions are seen, and no run idles. The same
+seed gives the same walk.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class _Walker:
                 return
 
     def _draw(self, state: State, taken: list[tuple[int, State]]) -> tuple[int, State] | None:
-        """An enabled step within the bound, or None where there is none."""
+        """An enabled step within the bound that changes the state, or None where there is none."""
         try:
             steps = self.engine.successors(state)
         except ClaimFailed:
@@ -99,13 +100,15 @@ class _Walker:
             return None
         by_action: dict[str, list[tuple[int, State]]] = {}
         for position, after in steps:
-            if after is not None:
+            if after is not None and after != state:
                 by_action.setdefault(self.run.instances[position].action.name, []).append((position, after))
         if not by_action:
             if not steps:
                 self.result.violation = Violation("deadlock", (), taken)
             return None
-        name = self.random.choice(list(by_action))
+        names = list(by_action)
+        weights = [1 / (1 + self.result.fired[name]) for name in names]
+        (name,) = self.random.choices(names, weights)
         self.result.fired[name] += 1
         return self.random.choice(by_action[name])
 

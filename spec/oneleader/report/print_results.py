@@ -30,7 +30,7 @@ def title(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-# -- explore ------------------------------------------------------------------------------------------
+# -- explore -------------------------------------------------------------------------------------
 def explored(result: Explored) -> None:
     """The header line, a line a property and a witness, and what was cut."""
     orbits = f" (orbits of {result.symmetry})" if result.symmetry > 1 else ""
@@ -47,13 +47,16 @@ def explored(result: Explored) -> None:
         said = f"{len(result.violation.steps)} steps" if broken and result.violation else _said(result)
         judged(verdict, title(name), said, widths=(NAME,))
     for name, depth in result.witnesses.items():
-        reached = f"reached at depth {depth}" if depth is not None else "not reached within the bound"
-        judged(HOLDS if depth is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,))
+        end = "within the bound" if result.verdict == HOLDS else "before the run ended"
+        reached = f"reached at depth {depth}" if depth is not None else f"not reached {end}"
+        judged(
+            HOLDS if depth is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,)
+        )
     if result.violation and result.violation.what not in result.properties:
         judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
     if result.never_fired and result.verdict == HOLDS and not ghosts:
         say(f"        never possible: {', '.join(result.never_fired)}")
-    if result.cut:
+    if result.cut and result.verdict == HOLDS:
         say(f"        {result.cut:,} steps left the bound and were cut: this holds within it")
 
 
@@ -92,10 +95,12 @@ def explored_json(result: Explored) -> dict[str, Any]:
 
 def calls(run: Run, violation: Violation) -> list[str]:
     """The steps of a counterexample as action calls."""
-    return [run.configuration.call(run.instances[i].action, run.instances[i].args) for i, _ in violation.steps]
+    return [
+        run.configuration.call(run.instances[i].action, run.instances[i].args) for i, _ in violation.steps
+    ]
 
 
-# -- counterexamples --------------------------------------------------------------------------------------
+# -- counterexamples -----------------------------------------------------------------------------
 def violation(run: Run, found: Violation, path: Path) -> None:
     """The counterexample step by step, what changed marked, and the command that replays it."""
     say()
@@ -136,23 +141,28 @@ def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | No
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(line) + "\n" for line in recording(model, run, found, fault)))
     except OSError as error:
-        raise UsageError(f"cannot write the counterexample to {path}: {error.strerror}; give another --out") from None
+        raise UsageError(
+            f"cannot write the counterexample to {path}: {error.strerror}; give another --out"
+        ) from None
     return path
 
 
 def recording(model: Model, run: Run, found: Violation, fault: str | None) -> list[dict[str, Any]]:
-    """The counterexample in our own trace format."""
+    """The counterexample in our own trace format (`conformance/own.py`)."""
     at = run.configuration
     header: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model.name}
-    header |= {"nodes": list(at.elements.get("Node", ()))} | ({"fault": fault} if fault else {})
-    lines = [header]
+    header["elements"] = {sort: list(names) for sort, names in at.elements.items() if sort != "Quorum"}
+    if "Quorum" in at.elements:
+        header["quorums"] = [_plain(q) for q in at.elements["Quorum"]]
+    lines = [header | ({"fault": fault} if fault else {})]
     for position, _ in found.steps:
-        instance = run.instances[position]
+        action, values = run.instances[position].action, run.instances[position].args
         args = {
-            name: _plain(at.show(sort, value))
-            for (name, sort), value in zip(instance.action.params, instance.args, strict=True)
+            name: _plain(at.show(sort, v)) for (name, sort), v in zip(action.params, values, strict=True)
         }
-        lines.append({"event": at.call(instance.action, instance.args), "actions": [[instance.action.name, args]]})
+        node = next((v for v in args.values() if isinstance(v, str)), "")
+        event = at.call(action, values)
+        lines.append({"node": node, "event": event, "actions": [[action.name, args]]})
     return lines
 
 
@@ -163,13 +173,15 @@ def _plain(shown: str) -> Any:
     return int(shown) if shown.isdigit() else shown
 
 
-# -- prove --------------------------------------------------------------------------------------------------
+# -- prove ---------------------------------------------------------------------------------------
 def proof(result: Proof) -> None:
     """A grid action × property; then each obligation that is not proved, with its picture."""
     steps = list(dict.fromkeys(r.step for r in result.rows))
     goals = list(dict.fromkeys(r.goal for r in result.rows))
     by = {(r.step, r.goal): r for r in result.rows}
-    say(f"prove    {result.model.name}  any number of nodes, unbounded terms   {len(result.rows)} obligations")
+    say(
+        f"prove    {result.model.name}  any number of nodes, unbounded terms   {len(result.rows)} obligations"
+    )
     letters = [chr(ord("a") + i) if i < 26 else str(i) for i in range(len(goals))]
     say(f"  {'':24}{'  '.join(f'{x:>5}' for x in letters)}")
     for step in steps:
@@ -195,11 +207,9 @@ def proof(result: Proof) -> None:
         say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
     if result.interrupted:
         say("  interrupted: the rest was not tried")
-    judged(
-        result.verdict if result.rows else INCONCLUSIVE,
-        f"{sum(r.verdict == 'proved' for r in result.rows)} of {len(result.rows)} proved for any cluster size",
-        f"{result.seconds:.1f} s",
-    )
+    done = f"{sum(r.verdict == 'proved' for r in result.rows)} of {len(result.rows)}"
+    verdict = result.verdict if result.rows and not result.interrupted else INCONCLUSIVE
+    judged(verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
 
 
 def proof_json(result: Proof) -> dict[str, Any]:
@@ -216,7 +226,7 @@ def proof_json(result: Proof) -> dict[str, Any]:
     }
 
 
-# -- TLC ------------------------------------------------------------------------------------------------------
+# -- TLC -----------------------------------------------------------------------------------------
 def tlc(module: str, config: str, result: Result) -> None:
     say(
         f"tlc      {module} with {config}   {result.distinct:,} states   {result.generated:,} generated   "
@@ -283,7 +293,7 @@ def compared_json(result: Compared) -> dict[str, Any]:
     }
 
 
-# -- walk -------------------------------------------------------------------------------------------------------
+# -- walk ----------------------------------------------------------------------------------------
 def walked(result: Walked) -> None:
     """Verdict, seed, how often each action fired, which never did."""
     rate = result.steps / result.seconds if result.seconds else 0
@@ -317,7 +327,7 @@ def walked_json(result: Walked) -> dict[str, Any]:
     }
 
 
-# -- replay -------------------------------------------------------------------------------------------------------
+# -- replay --------------------------------------------------------------------------------------
 def replayed(path: Path, result: Replayed) -> None:
     first, *rest = result.summary()
     say(f"replay   {path}   {result.seconds:.2f} s")
@@ -350,7 +360,7 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
     }
 
 
-# -- faults ---------------------------------------------------------------------------------------------------------
+# -- faults --------------------------------------------------------------------------------------
 def faults(found: Sequence[Fault]) -> None:
     """The catalogue, a line each."""
     width = max(len(f.id) for f in found)
@@ -378,13 +388,19 @@ def fault_rows(found: Fault, rows: Sequence[FaultRow]) -> None:
         judged(r.verdict, r.reader, r.verdict, length, f"{r.seconds:5.1f} s", r.detail, widths=(9, 15, 9, 8))
 
 
-# -- check -----------------------------------------------------------------------------------------------------------
+# -- check ---------------------------------------------------------------------------------------
 CHECK_WIDTHS = (11, 9, 44, 50)
 
 
 def check_row(row: Row) -> None:
     judged(
-        row.verdict, row.model, row.reader, row.what, row.strength, f"{row.seconds:6.1f} s", widths=CHECK_WIDTHS
+        row.verdict,
+        row.model,
+        row.reader,
+        row.what,
+        row.strength,
+        f"{row.seconds:6.1f} s",
+        widths=CHECK_WIDTHS,
     )
     for text in row.detail.splitlines() if row.detail and row.general != HOLDS else []:
         say(f"        {text}")

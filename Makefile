@@ -1,0 +1,44 @@
+# Each target sets up what it needs in .venv inside the checkout.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check quick test lint bench hints hunt clean
+
+help: ## Show this help
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,tlc]'
+	@touch $@
+
+setup: .venv/installed ## Make .venv and install everything
+
+check: setup ## Every reader on every model, the reference, the recordings, the faults
+	$(BIN)/oneleader check
+
+quick: setup ## The same with smaller bounds: under a minute
+	$(BIN)/oneleader check --quick
+
+test: setup lint ## Lint, types, all tests
+	$(BIN)/python -m pytest
+
+lint: setup ## ruff, mypy --strict, and the lint of the models
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m oneleader.lint
+
+bench: setup ## Side by side: explore and TLC, walk, prove, replay
+	$(BIN)/python tests/benchmarks/bench.py
+
+hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
+	$(BIN)/oneleader prove election --no-hints
+	$(BIN)/oneleader prove election --update-hints
+
+hunt: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
+	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers
+
+clean: ## Remove .venv and what was written
+	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,152 @@
+"""check: every reader on every model, the reference, the recordings and the faults, one row each.
+
+The bounds stand here, each beside what it is for. A tool that is missing makes a row inconclusive.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from oneleader.conformance.adapter import ReferenceAdapter
+from oneleader.conformance.machine import check_conformance
+from oneleader.errors import MissingTool, UsageError
+from oneleader.faults import table
+from oneleader.faults.catalogue import FAULTS
+from oneleader.language.configuration import cluster
+from oneleader.language.model import Model
+from oneleader.models import election, vote_count
+from oneleader.readers.explore import explore_all
+from oneleader.readers.prove import prove
+from oneleader.readers.refine import refine
+from oneleader.readers.replay import replay
+from oneleader.readers.twin import compare
+from oneleader.readers.walk import walk
+from oneleader.report.verdict import HOLDS, INCONCLUSIVE, Row
+
+RECORDINGS = ("etcd-raft-example.ndjson.gz", "etcd-rawnode-3-nodes.ndjson.gz")
+SEED = 1  # of everything drawn here: the same rows each time
+
+
+def everything(*, quick: bool) -> Iterator[Row]:
+    """All rows, as they come. `quick`: smaller bounds and fewer runs."""
+    yield from exploring(election.MODEL, nodes=3, terms=2)
+    if not quick:
+        yield from exploring(election.MODEL, nodes=3, terms=2, quorums="n1 n2, n1 n3")
+        yield from exploring(election.MODEL, nodes=3, terms=3, ghosts=False)
+        yield from exploring(election.MODEL, nodes=5, terms=1, ghosts=False)
+    yield proving(election.MODEL)
+    yield twin(election.MODEL, nodes=3, terms=1)
+    if not quick:
+        yield twin(election.MODEL, nodes=3, terms=2)
+        yield twin(election.MODEL, nodes=2, terms=3)
+        yield twin(election.MODEL, nodes=3, terms=2, quorums="n1 n2, n1 n3")
+    yield walking(election.MODEL, nodes=5, terms=6, runs=100 if quick else 1000)
+    yield from exploring(vote_count.MODEL, nodes=3, terms=2)
+    yield refining(vote_count.MODEL, nodes=3, terms=2)
+    yield twin(vote_count.MODEL, nodes=3, terms=1 if quick else 2)
+    yield conformance(nodes=3, examples=50 if quick else 300)
+    yield from recordings()
+    for fault in FAULTS.values():
+        yield from faults(fault.id)
+
+
+def exploring(
+    model: Model, *, nodes: int, terms: int, quorums: str = "majority", ghosts: bool = True
+) -> Iterator[Row]:
+    """Exhaustive within bounds; a witness that is not reached is no success."""
+    at = cluster(model, nodes=nodes, terms=terms, quorums=quorums)
+    for result in explore_all(model, at):
+        kept = [f.name for f in result.run.cells.fields if f.kind == "ghost"]
+        unreached = [name for name, depth in result.witnesses.items() if depth is None]
+        small = nodes == 5 and terms == 1  # two terms are too many states here, and one has one leader
+        verdict = INCONCLUSIVE if result.verdict == HOLDS and unreached and not small else result.verdict
+        what = f"{len(result.properties)} properties, {len(result.witnesses)} witnesses"
+        detail = f"not reached: {', '.join(unreached)}" if unreached else result.why
+        if result.violation:
+            detail = f"{result.violation.what} is broken in {len(result.violation.steps)} steps"
+        what += f"; {result.states:,} states" + (f", with {', '.join(kept)}" if kept else "")
+        yield Row(model.name, "explore", what, verdict, result.strength, result.seconds, detail)
+        if not ghosts:
+            return
+
+
+def proving(model: Model) -> Row:
+    """Any number of nodes, unbounded terms."""
+    result = prove(model)
+    done = sum(r.verdict == "proved" for r in result.rows)
+    failed = [r.key for r in result.rows if r.verdict != "proved"]
+    what = f"{done} of {len(result.rows)} obligations"
+    detail = f"not proved: {', '.join(failed)}" if failed else ""
+    strength = "proved for any cluster size, unbounded terms"
+    return Row(model.name, "prove", what, result.verdict, strength, result.seconds, detail)
+
+
+def twin(model: Model, *, nodes: int, terms: int, quorums: str = "majority") -> Row:
+    """The hand-written TLA+ has the same states and transitions."""
+    at = cluster(model, nodes=nodes, terms=terms, quorums=quorums)
+    try:
+        result = compare(model, at)
+    except MissingTool as error:
+        return Row(model.name, "tlc", "graphs compared", INCONCLUSIVE, at.describe(), 0.0, str(error))
+    what = f"{result.states:,} states, {result.edges:,} transitions"
+    return Row(model.name, "tlc", what, result.verdict, result.strength, result.seconds, result.difference)
+
+
+def walking(model: Model, *, nodes: int, terms: int, runs: int) -> Row:
+    """Random runs beyond what can be explored."""
+    result = walk(model, cluster(model, nodes=nodes, terms=terms), seed=SEED, runs=runs)
+    detail = f"{result.violation.what} is broken" if result.violation else result.why
+    verdict = result.verdict
+    if result.never_fired and verdict == HOLDS:
+        verdict, detail = INCONCLUSIVE, f"never taken: {', '.join(result.never_fired)}"
+    what = f"{nodes} nodes, {terms} terms, seed {SEED}"
+    return Row(model.name, "walk", what, verdict, result.strength, result.seconds, detail)
+
+
+def refining(model: Model, *, nodes: int, terms: int) -> Row:
+    """Each step is one of the model that this one refines."""
+    result = refine(model, cluster(model, nodes=nodes, terms=terms))
+    what = f"{result.abstract:,} steps are steps of {model.refines.name if model.refines else '?'}"
+    return Row(model.name, "refine", what, result.verdict, result.strength, result.seconds)
+
+
+def conformance(*, nodes: int, examples: int) -> Row:
+    """The reference, driven by Hypothesis side by side with the model."""
+    result = check_conformance(ReferenceAdapter, nodes=nodes, examples=examples, seed=SEED)
+    strength = f"sampled, {result.examples:,} runs, {result.steps:,} steps"
+    what = "each step is one the model allows"
+    return Row("reference", "hypothesis", what, result.verdict, strength, result.seconds, result.failure)
+
+
+def recordings() -> Iterator[Row]:
+    """Real executions of etcd's Raft, judged line by line."""
+    for name in RECORDINGS:
+        path = Path(__file__).resolve().parents[2] / "tests" / "recordings" / name
+        started = time.perf_counter()
+        try:
+            result = replay(path)
+        except UsageError as error:
+            yield Row("election", "replay", name, INCONCLUSIVE, "", 0.0, f"{error} (it is in the checkout)")
+            continue
+        detail = result.refusal.text if result.refusal else result.why
+        strength = f"{result.events_judged:,} events, {result.steps.total():,} steps of the model"
+        seconds = time.perf_counter() - started
+        yield Row("election", "replay", name.partition(".")[0], result.verdict, strength, seconds, detail)
+
+
+JUDGES: tuple[Callable[..., table.FaultRow], ...] = (
+    table.by_explore,
+    table.by_proof,
+    table.by_tlc,
+    table.by_property_test,
+)
+
+
+def faults(id: str) -> Iterator[Row]:
+    """Each reader catches the fault."""
+    for judge in JUDGES:
+        row = judge(FAULTS[id])
+        steps = f"in {row.length} steps" if row.length else ""
+        yield Row(f"fault {id}", row.reader, row.detail, row.verdict, steps, row.seconds, row.detail)
