@@ -108,7 +108,7 @@ def no_quorum(m: Model) -> Model:
     nodes=3,
     terms=1,
     steps=10,
-    proof=("reply_vote", "granted_is_stored"),
+    proof=("reply_vote", "granted_once"),
     config="MCElection_bug_no_terms.cfg",
 )
 def no_terms(m: Model) -> Model:

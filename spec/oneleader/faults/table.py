@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from oneleader.conformance.machine import check_conformance
-
 from oneleader.conformance.adapter import ReferenceAdapter
+from oneleader.conformance.machine import check_conformance
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import Fault
 from oneleader.faults.reference import REFERENCE_FAULTS

@@ -92,7 +92,7 @@ class Configuration:
 
     def check(self, model: Model) -> None:
         """UsageError unless every sort of the model has a sensible size here."""
-        for sort in _sorts(model):
+        for sort in model.sorts.values():
             if (is_set(sort) or is_number(sort)) and self.size(sort) < (1 if is_set(sort) else 2):
                 raise UsageError(f"{name_of(sort)} needs at least 1 value here: give a bound of 1 or more")
         cells = sum(prod(self.size(i) for i in f.index) for f in model.fields.values())
@@ -114,13 +114,6 @@ class Configuration:
         return table[sort.__name__]
 
 
-def _sorts(model: Model) -> list[AnySort]:
-    """Every sort that the model uses, once each, in order of appearance."""
-    used = [s for f in model.fields.values() for s in (*f.index, base(f.of))]
-    used += [base(s) for a in model.actions.values() for _, s in a.params]
-    return list(dict.fromkeys(used))
-
-
 def cluster(model: Model, *, nodes: int, terms: int, quorums: str = "majority") -> Configuration:
     """The configuration of a Raft model: `nodes` named n1, n2 ..., terms 0 to `terms`."""
     return configure(model, {"Node": nodes, "Term": terms}, quorums)
@@ -136,7 +129,7 @@ def configure(model: Model, sizes: Mapping[str, int], quorums: str = "majority")
     elements: dict[str, tuple[str, ...]] = {}
     greatest: dict[str, int] = {}
     constants: dict[str, frozenset[tuple[int, ...]]] = {}
-    for sort in _sorts(model):
+    for sort in model.sorts.values():
         name = name_of(sort)
         if name == "Quorum" or not (is_set(sort) or is_number(sort)):
             continue

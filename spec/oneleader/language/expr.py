@@ -50,7 +50,7 @@ class Expr:
     def __repr__(self) -> str:
         return f"{self.op}({', '.join(map(repr, self.args))})"
 
-    # -- what a model may write ---------------------------------------------------------------
+    # -- what a model may write -------------------------------------------------------------------
     def __eq__(self, other: object) -> Any:
         return equal(self, other)
 
@@ -76,7 +76,7 @@ class Expr:
     __radd__ = __add__
     __hash__ = object.__hash__
 
-    # -- what it may not ----------------------------------------------------------------------
+    # -- what it may not --------------------------------------------------------------------------
     def __bool__(self) -> NoReturn:
         raise SpecError(
             "Python branches on a state value here (if, and, or, not, in or a chained comparison): "
@@ -99,7 +99,7 @@ def variable(name: str, sort: AnySort) -> Expr:
     return Expr("var", (name,), sort)
 
 
-# -- sorts of mixed operands --------------------------------------------------------------------
+# -- sorts of mixed operands ---------------------------------------------------------------------
 def lift(value: Any, sort: AnySort) -> Expr:
     """`value` as an expression of `sort`; SpecError if it is of another one."""
     if isinstance(value, Expr):
@@ -238,7 +238,7 @@ def _sort_of(literal: Any) -> AnySort:
     return type(literal) if isinstance(literal, bool | IntEnum) else int
 
 
-# -- quantifiers ----------------------------------------------------------------------------------
+# -- quantifiers ---------------------------------------------------------------------------------
 class Symbolic:
     """The reading under which quantifiers become expressions.
 

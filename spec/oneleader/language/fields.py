@@ -17,7 +17,17 @@ from enum import IntEnum
 from typing import Any
 
 from oneleader.errors import SpecError
-from oneleader.language.sorts import NIL, AnySort, OptionSort, is_enum, is_number, name_of, resolve
+from oneleader.language.sorts import (
+    NIL,
+    AnySort,
+    Nil,
+    OptionSort,
+    base,
+    is_enum,
+    is_number,
+    name_of,
+    resolve,
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +55,24 @@ class _Declared:
 
 
 def _declare(index: tuple[Any, ...], of: Any, init: Any, kind: str) -> Any:
-    sort = resolve(of)
+    sort, sorts = resolve(of), tuple(resolve(i) for i in index)
+    for i in sorts:
+        if isinstance(i, OptionSort):
+            raise SpecError(f"{name_of(i)} is no index: index by {i.of.__name__}, NIL stands for no cell")
     if init is None:
         init = _least(sort)
-    return _Declared(tuple(resolve(i) for i in index), sort, init, kind)
+    elif not _may_start_with(sort, init):
+        raise SpecError(f"init={init!r} is no constant of {name_of(sort)} (a set sort has none)")
+    return _Declared(sorts, sort, init, kind)
+
+
+def _may_start_with(sort: AnySort, init: Any) -> bool:
+    """Whether `init` is a constant that a model may write for this sort."""
+    if isinstance(init, Nil):
+        return isinstance(sort, OptionSort)
+    if isinstance(init, bool | IntEnum):
+        return sort is type(init)
+    return isinstance(init, int) and init >= 0 and is_number(base(sort))
 
 
 def _least(sort: AnySort) -> Any:
@@ -75,6 +99,12 @@ def ghost(*index: Any, of: Any, init: int | IntEnum | None = None) -> Any:
 
 def constant(*index: Any, of: Any = bool) -> Any:
     """Fixed during a run; the configuration says what it is, axioms say what must be true of it."""
+    if of is not bool:
+        raise SpecError(
+            "a constant is a relation: a configuration lists where it is true, so its sort is bool"
+        )
+    if not index:
+        raise SpecError("a constant without an index cannot be told to a run: index it by a sort")
     return _declare(index, of, None, "constant")
 
 
@@ -90,6 +120,9 @@ class Fields:
             for name, d in vars(cls).items()
             if isinstance(d, _Declared)
         }
+        for name in own:
+            if name in vars(Fields) or name.startswith("_"):
+                raise SpecError(f"a field cannot be named {name}: the language uses that name")
         cls.declared = inherited | own
 
     # What an action may say of the whole step; the reading in force answers.

@@ -36,7 +36,7 @@ from typing import Any, TypeVar
 
 from oneleader.errors import SpecError
 from oneleader.language.fields import Field, Fields
-from oneleader.language.sorts import AnySort, resolve
+from oneleader.language.sorts import AnySort, base, resolve
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,7 +137,10 @@ def _guards(function: Callable[..., Any], who: str) -> tuple[Guard, ...]:
     They are the arguments of its own `require` and the guards of the actions that it calls, as one of
     an extending model does: `election.restart(s, n)` and then what that model adds to it.
     """
-    lines, first = inspect.getsourcelines(function)
+    try:
+        lines, first = inspect.getsourcelines(function)
+    except OSError:
+        raise SpecError(f"{who}: guards are read from source: write the model in a file") from None
     source = textwrap.dedent("".join(lines))
     file = Path(function.__code__.co_filename).name
     comments = {
@@ -213,7 +216,15 @@ class Model:
         """Invariants and theorems: what must hold in every reachable state."""
         return self.invariants | self.theorems
 
-    # -- mutations: each gives a new model ---------------------------------------------------
+    @property
+    def sorts(self) -> dict[str, AnySort]:
+        """Every sort that the model uses, by name, in order of appearance; of an option, what it is of."""
+        definitions = (*self.actions.values(), *self.axioms.values(), *self.properties.values())
+        used = [s for f in self.fields.values() for s in (*f.index, f.of)]
+        used += [s for d in (*definitions, *self.witnesses.values()) for _, s in d.params]
+        return {s.__name__: s for s in map(base, used)}
+
+    # -- mutations: each gives a new model --------------------------------------------------------
     def without_guard(self, action_name: str, guard: str) -> Model:
         """This model with one guard of one action not required."""
         changed = self.actions[action_name]

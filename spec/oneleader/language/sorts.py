@@ -124,6 +124,8 @@ def resolve(annotation: Any) -> AnySort:
         if isinstance(of, type) and issubclass(of, Sort):
             return OptionSort(of)
     if annotation is bool or (isinstance(annotation, type) and issubclass(annotation, Sort | IntEnum)):
+        if is_enum(annotation) and any(i != x for i, x in enumerate(typing.cast(Any, annotation))):
+            raise SpecError(f"the members of {annotation.__name__} must be 0, 1, 2 ...: they index cells")
         return annotation
     raise SpecError(
         f"{annotation!r} is not a sort: use a SetSort, a NumberSort, an IntEnum, Option[...] or bool"

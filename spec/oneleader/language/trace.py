@@ -11,7 +11,7 @@ import operator
 import traceback
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 from oneleader.errors import SpecError
 from oneleader.language.expr import Expr, Symbolic, lift, variable
@@ -86,6 +86,19 @@ class TracedField:
             raise SpecError(f"{self.field.name} is written twice in one step")
         self.writes.append(Write(index, lift(value, self.field.of)))
 
+    def _compared(self, other: object) -> Any:
+        """A field is no value: `s.term == 1` would be a plain False and a guard that never holds."""
+        raise SpecError(f"{self.field} stands without its index")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = _compared
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> NoReturn:
+        raise SpecError(f"{self.field} stands without its index")
+
+    def __iter__(self) -> NoReturn:
+        raise SpecError("Python iterates over a field here: quantify with .all or .any")
+
     def __getitem__(self, key: Any) -> Expr:
         return self.read(self._index(key))
 
@@ -94,7 +107,9 @@ class TracedField:
 
     def where(self, new: Any) -> None:
         """Rewrite the whole field: `new(old, *index)` is the value at each index."""
-        variables = tuple(variable(f"{self.field.name}.{i}", sort) for i, sort in enumerate(self.field.index))
+        variables = tuple(
+            variable(f"{self.field.name}[{i}]", sort) for i, sort in enumerate(self.field.index)
+        )
         value = lift(new(self.read(variables), *variables), self.field.of)
         if self.field.kind == "constant":
             raise SpecError(f"{self.field.name} is a constant")
@@ -107,15 +122,15 @@ class TracedState:
     def __init__(self, fields: dict[str, Field], *, may_write: bool) -> None:
         self.__dict__["_fields"] = {name: TracedField(f) for name, f in fields.items()}
         self.__dict__["_may_write"] = may_write
-        self.__dict__["guards"] = []
-        self.__dict__["claims"] = []
+        self.__dict__["_guards"] = []
+        self.__dict__["_claims"] = []
 
     def __getattr__(self, name: str) -> Any:
         traced = self._field(name)
         return traced if traced.field.index else traced.read(())
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._field(name).write((), value)
+        self._field(name)[()] = value
 
     def _field(self, name: str) -> TracedField:
         if name not in self._fields:
@@ -129,10 +144,14 @@ class TracedState:
     def require(self, *guards: Any) -> None:
         if self._written():
             raise SpecError("a guard stands after an effect")
-        self.guards.extend(lift(g, bool) for g in guards)
+        if self._claims:
+            raise SpecError("a guard stands after a claim: a claim holds where the guards do")
+        self._guards.extend(lift(g, bool) for g in guards)
 
     def claim(self, *facts: Any) -> None:
-        self.claims.extend(lift(f, bool) for f in facts)
+        if self._written():
+            raise SpecError("a claim stands after an effect: it speaks of the state before the step")
+        self._claims.extend(lift(f, bool) for f in facts)
 
 
 def _located(error: Exception, definition: Definition, kind: str) -> SpecError:
@@ -156,13 +175,18 @@ def _run(definition: Definition, kind: str, state: TracedState) -> tuple[tuple[E
 def _trace_action(action: Action, fields: tuple[Field, ...]) -> TracedAction:
     state = TracedState({f.name: f for f in fields}, may_write=True)
     params, _ = _run(action, "action", state)
-    guards = zip(action.guards, state.guards, strict=True)
+    if len(action.guards) != len(state._guards):
+        raise SpecError(
+            f"{action.where}: action {action.name}: {len(state._guards)} guards were required and "
+            f"{len(action.guards)} are named in its source: require stands once, in the action itself"
+        )
+    guards = zip(action.guards, state._guards, strict=True)
     updates = {}
     for written in state._written():
         variables, rewriting = written.rewriting or ((), None)
         updates[written.field.name] = Update(written.field, tuple(written.writes), variables, rewriting)
     kept = tuple((guard, expr) for guard, expr in guards if guard.name not in action.dropped)
-    traced = TracedAction(action, params, kept, tuple(state.claims), updates)
+    traced = TracedAction(action, params, kept, tuple(state._claims), updates)
     _check_ghosts(traced, {f.name for f in fields if f.kind == "ghost"})
     return traced
 
@@ -173,6 +197,9 @@ def _check_ghosts(traced: TracedAction, ghosts: set[str]) -> None:
     for guard, expr in traced.guards:
         for name in sorted(reads(expr) & ghosts):
             raise SpecError(f"{who}: guard {guard.name} reads the ghost field {name}")
+    for claim in traced.claims:
+        for name in sorted(reads(claim) & ghosts):
+            raise SpecError(f"{who}: a claim reads the ghost field {name}, which a run may leave out")
     for update in traced.updates.values():
         parts = [e for w in update.writes for e in (*w.index, w.value)] + [
             e for e in (update.rewriting,) if e is not None
@@ -190,7 +217,7 @@ def trace_property(model: Model, prop: Property) -> TracedProperty:
     """What the property says, as an expression in its parameters."""
     state = TracedState(model.fields, may_write=False)
     params, body = _run(prop, prop.kind, state)
-    if state._written() or state.guards or state.claims:
+    if state._written() or state._guards or state._claims:
         raise SpecError(f"{prop.where}: {prop.kind} {prop.name}: a property only reads")
     try:
         return TracedProperty(prop, params, lift(body, bool))

@@ -80,7 +80,7 @@ class State(Fields):
     unsent = ghost(Node, Term, of=bool)  # the server restarted between its vote and its reply
 
 
-# -- Elections ----------------------------------------------------------------------------------
+# -- Elections -----------------------------------------------------------------------------------
 @action
 def start_election(s: State, n: Node) -> None:
     """Figure 2, Followers 2 and Candidates 1: an election timeout elapses."""
@@ -142,7 +142,7 @@ def become_leader(s: State, n: Node, q: Quorum) -> None:
     s.elected_by[s.term[n]] = q
 
 
-# -- Stepping down --------------------------------------------------------------------------------
+# -- Stepping down -------------------------------------------------------------------------------
 @action
 def update_term(s: State, n: Node, t: Term) -> None:
     """Figure 2, All Servers 2: a message carries a newer term. Whoever sends one of term t, a candidate
@@ -179,7 +179,7 @@ def restart(s: State, n: Node) -> None:
     s.unsent[n, s.term[n]] = either(s.unsent[n, s.term[n]], reply_is_unsent)
 
 
-# -- What holds -------------------------------------------------------------------------------------
+# -- What holds ----------------------------------------------------------------------------------
 @axiom
 def quorums_intersect(s: State, p: Quorum, q: Quorum) -> bool:
     """Any two quorums share a server."""
@@ -234,7 +234,7 @@ def elected_by_quorum(s: State, n: Node, t: Term, q: Quorum, v: Node) -> bool:
     return implies(both(s.heartbeat[n, t], s.elected_by[t] == q, s.member[v, q]), s.granted[v, t, n])
 
 
-# -- What can happen: nothing above holds for want of cases ---------------------------------------------
+# -- What can happen: nothing above holds for want of cases --------------------------------------
 @witness
 def a_leader_exists(s: State, n: Node) -> bool:
     """Somebody leads."""

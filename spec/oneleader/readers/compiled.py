@@ -73,7 +73,7 @@ class Printer:
             self._made[key] = getattr(self, f"_{expr.op}")(expr, env)
         return self._made[key]
 
-    # -- one method an operator ----------------------------------------------------------------
+    # -- one method an operator -------------------------------------------------------------------
     def _const(self, expr: Expr, env: Env) -> Code:
         return known(expr.args[0])
 
@@ -98,7 +98,7 @@ class Printer:
             return known(field.init)
         read = f"c[{cell}]"
         return Code(
-            f"({int(field.init)} if {beyond} else {read})" if beyond else read, self.greatest(field.of)
+            f"({known(field.init).text} if {beyond} else {read})" if beyond else read, self.greatest(field.of)
         )
 
     def _eq(self, expr: Expr, env: Env) -> Code:
@@ -177,7 +177,7 @@ class Printer:
         """The greatest value that a field of this sort can hold."""
         return int(max(self.configuration.domain(sort)))
 
-    # -- actions and properties -----------------------------------------------------------------------
+    # -- actions and properties -------------------------------------------------------------------
     def effects(self, update: Update, env: Env) -> list[tuple[str, Code, str]]:
         """(cell, new value, when the step is cut) for each cell that the update may change."""
         field = update.field
@@ -193,8 +193,8 @@ class Printer:
             changes.append((self.cell(field, [self.show(i, env) for i in write.index]), value))
         out = []
         for (cell, beyond), value in changes:
-            if value.text == f"c[{cell}]":
-                continue
+            if update.rewriting is not None and value.text == f"c[{cell}]":
+                continue  # a point write that changes nothing may still clash with another
             over = (
                 f"{value.text} > {self.greatest(field.of)}"
                 if number and value.most > self.greatest(field.of)
@@ -270,8 +270,8 @@ class Compiled:
         ]
         body = [] if claims.value is True else [f"if not {claims.text}: raise ClaimFailed({position})"]
         cut = " or ".join(dict.fromkeys(when for _, _, when in effects if when))
-        body += self._clashes(position, [cell for cell, _, _ in effects])
-        change = ["n = list(c)", *(f"n[{cell}] = {value.text}" for cell, value, _ in effects)]
+        change = self._clashes(position, [cell for cell, _, _ in effects])
+        change += ["n = list(c)", *(f"n[{cell}] = {value.text}" for cell, value, _ in effects)]
         change.append(f"add(({position}, tuple(n)))")
         if not effects:
             change = [f"add(({position}, c))"]

@@ -87,6 +87,7 @@ class Violation:
     what: str  # the property's name, "deadlock", or "claim"
     args: tuple[int, ...]  # the values of the property's parameters
     steps: list[tuple[int, State]]
+    step: int | None = None  # the instance whose claim fails after these steps
 
 
 @dataclass
@@ -199,6 +200,13 @@ class _Search:
 
     def go(self) -> None:
         """Search until everything is seen, a property is broken, or a limit is met."""
+        try:
+            self._search()
+        finally:  # Ctrl-C keeps what was seen
+            self.result.states = len(self.parents)
+
+    def _search(self) -> None:
+        """The loop of `go`."""
         result = self.result
         first = self.engine.canonical(self.run.initial)
         self.parents[first] = None
@@ -217,7 +225,6 @@ class _Search:
             result.verdict = "violated"
         elif not result.why:
             result.verdict = "holds"
-        result.states = len(self.parents)
 
     def _expand(self, state: State, following: list[State]) -> bool:
         """Take every step from a state. False: the search is over."""
@@ -256,14 +263,24 @@ class _Search:
 
     def _fail(self, what: str, state: State) -> bool:
         steps = concrete(self.run, self.engine, self._path(state))
+        last = steps[-1][1] if steps else self.run.initial
         args: tuple[int, ...] = ()
         if what in self.run.model.properties:
-            last = steps[-1][1] if steps else self.run.initial
             found = self.run.violated(last, {what: self.run.model.properties[what]})
             assert found, f"the engines disagree on {what}"  # the compiled one says broken, the oracle not
             args = found[1]
-        self.result.violation = Violation(what, args, steps)
+        self.result.violation = Violation(
+            what, args, steps, self._claiming(last) if what == "claim" else None
+        )
         return False
+
+    def _claiming(self, state: State) -> int:
+        """The instance whose claim fails in a state."""
+        try:
+            list(self.run.steps(state))
+        except ClaimFailed as failed:
+            return int(failed.args[0])
+        raise AssertionError("the engines disagree on a claim")
 
     def _path(self, state: State) -> list[State]:
         """The canonical states from the initial one to this."""
@@ -275,7 +292,7 @@ class _Search:
     def _stops(self, following: int) -> bool:
         """Report progress now and then; True where a limit is met."""
         states = len(self.parents)
-        if self.limits.states and states > self.limits.states:
+        if self.limits.states is not None and states > self.limits.states:
             self.result.why = f"stopped at {self.limits.states:,} states"
             return True
         now = time.perf_counter()

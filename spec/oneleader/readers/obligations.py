@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -59,7 +60,7 @@ def obligations(model: Model) -> Iterator[Obligation]:
         yield Obligation(model, INIT, prop.property.name, None, (), prop)
     for action in model.actions.values():
         traced = trace_action(model, action)
-        facts = tuple((f"guard {guard.name}", expr) for guard, expr in traced.guards)
+        facts = _guards(traced)
         for name, expr in (*_distinct_writes(traced), *_claims(traced)):
             yield Obligation(model, action.name, name, traced, facts, expr)
             facts = (*facts, (name, expr))
@@ -67,6 +68,17 @@ def obligations(model: Model) -> Iterator[Obligation]:
             yield Obligation(model, action.name, prop.property.name, traced, facts, prop)
     for theorem in model.theorems.values():
         yield Obligation(model, THEOREM, theorem.name, None, (), trace_property(model, theorem))
+
+
+def _guards(traced: TracedAction) -> tuple[tuple[str, Expr], ...]:
+    """Guards by name. An action that takes over another one may have two of the same name."""
+    facts = []
+    seen: Counter[str] = Counter()
+    for guard, expr in traced.guards:
+        seen[guard.name] += 1
+        again = f" {seen[guard.name]}" if seen[guard.name] > 1 else ""
+        facts.append((f"guard {guard.name}{again}", expr))
+    return tuple(facts)
 
 
 def _claims(traced: TracedAction) -> list[tuple[str, Expr]]:

@@ -14,7 +14,7 @@ from oneleader.errors import SpecError, UsageError
 from oneleader.language.configuration import Cells, Configuration
 from oneleader.language.fields import Field
 from oneleader.language.model import Action, Guard, Model, Property
-from oneleader.language.sorts import Sort, is_number, reading
+from oneleader.language.sorts import Sort, base, is_number, reading
 
 State = tuple[int, ...]
 
@@ -40,7 +40,7 @@ class Cut(Exception):
 
 
 class ClaimFailed(Exception):
-    """A claim inside an action is false in a state where its guards hold."""
+    """A claim inside an action is false in a state where its guards hold; with its instance's position."""
 
 
 class PlainField:
@@ -48,7 +48,8 @@ class PlainField:
 
     def __init__(self, run: Run, field: Field, start: int, keys: list[tuple[Any, ...]]) -> None:
         self.run, self.field, self.keys = run, field, keys
-        self.at = {(k if len(k) != 1 else k[0]): start + i for i, k in enumerate(keys)}
+        self.at: dict[Any, int] = {k: start + i for i, k in enumerate(keys)}
+        self.at |= {k[0]: cell for k, cell in self.at.items() if len(k) == 1}  # s.f[n] and s.f[n,]
         self.values = frozenset(run.configuration.domain(field.of))
         self.written: dict[int, Any] = {}
 
@@ -72,7 +73,7 @@ class PlainField:
         if cell in self.written:
             raise SpecError(f"{self.field.name}[{key}] is written twice in one step")
         if value not in self.values:
-            if is_number(self.field.of) and isinstance(value, int) and value >= 0:
+            if is_number(base(self.field.of)) and isinstance(value, int) and value >= 0:
                 raise Cut
             raise SpecError(f"{value!r} is outside {self.field}")
         self.written[cell] = value
@@ -125,23 +126,23 @@ class PlainState:
 
     def __init__(self, fields: dict[str, PlainField | PlainConstant | LeftOut]) -> None:
         scalars = {n: f for n, f in fields.items() if not isinstance(f, PlainConstant) and not f.field.index}
-        self.__dict__["scalars"] = scalars
-        self.__dict__["dropped"] = frozenset()
-        self.__dict__["required"] = 0  # guards so far: an action that takes over another requires twice
+        self.__dict__["_scalars"] = scalars
+        self.__dict__["_dropped"] = frozenset()
+        self.__dict__["_required"] = 0  # guards so far: an action that takes over another requires twice
         self.__dict__.update({n: f for n, f in fields.items() if n not in scalars})
 
     def __getattr__(self, name: str) -> Any:
-        return self.__dict__["scalars"][name][()]
+        return self.__dict__["_scalars"][name][()]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self.__dict__["scalars"][name][()] = value
+        self.__dict__["_scalars"][name][()] = value
 
     def require(self, *guards: Any) -> None:
-        before = self.__dict__["required"]
+        before = self.__dict__["_required"]
         for position, guard in enumerate(guards, before):
-            if guard is False and position not in self.__dict__["dropped"]:
+            if guard is False and position not in self.__dict__["_dropped"]:
                 raise Disabled(position)
-        self.__dict__["required"] = before + len(guards)
+        self.__dict__["_required"] = before + len(guards)
 
     def claim(self, *facts: Any) -> None:
         if not all(facts):
@@ -177,19 +178,19 @@ class Run:
         ]
         self._check_axioms()
 
-    # -- the reading of quantifiers ----------------------------------------------------------
+    # -- the reading of quantifiers ---------------------------------------------------------------
     def quantify(self, kind: str, sort: type[Sort], body: Any) -> Any:
         values = (body(x) for x in self.configuration.domain(sort))
         return all(values) if kind == "all" else any(values) if kind == "any" else sum(values)
 
-    # -- steps -------------------------------------------------------------------------------
+    # -- steps ------------------------------------------------------------------------------------
     def step(self, state: State, action: Action, args: tuple[Any, ...]) -> State:
         """The state after the action. Raises Disabled, Cut, ClaimFailed, or SpecError."""
         self.before = state
         for written in self._written:
             written.clear()
         positions = frozenset(i for i, g in enumerate(action.guards) if g.name in action.dropped)
-        self._state.__dict__.update(dropped=positions, required=0)
+        self._state.__dict__.update(_dropped=positions, _required=0)
         try:
             with reading(self):
                 action.function(self._state, *args)
@@ -211,6 +212,8 @@ class Run:
                 pass
             except Cut:
                 yield position, None
+            except ClaimFailed:
+                raise ClaimFailed(position) from None
 
     def refused(self, state: State, action: Action, args: tuple[Any, ...]) -> Guard | None:
         """The guard that forbids this step here, or None."""
@@ -222,7 +225,7 @@ class Run:
             pass
         return None
 
-    # -- properties --------------------------------------------------------------------------
+    # -- properties -------------------------------------------------------------------------------
     def holds(self, prop: Property, state: State, args: tuple[Any, ...]) -> bool:
         """Whether the property is true of the state for these values of its parameters."""
         self.before = state

@@ -19,7 +19,10 @@ The integers of `Finite` are those of the plain interpreter, so its models decod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
 from typing import Any, Protocol
 
@@ -80,7 +83,7 @@ def meaning(algebra: Algebra, expr: Expr, state: State, values: Values) -> Any:
         return state[field](*(meaning(algebra, i, state, values) for i in index))
     parts = [meaning(algebra, a, state, values) for a in args]
     if op == "some":
-        return algebra.some(*parts, expr.sort)
+        return algebra.some(parts[0], expr.sort)
     return getattr(algebra, OPERATIONS[op])(*parts)
 
 
@@ -109,6 +112,47 @@ def _updated(algebra: Algebra, update: Update, before: State, values: Values) ->
         return value
 
     return read
+
+
+_pressed: list[int] = []  # Ctrl-C, not yet acted on
+
+
+@contextmanager
+def orderly_interrupts() -> Iterator[None]:
+    """Within this block Ctrl-C is raised by `answer`, or at the end: elsewhere it may arrive in a destructor
+    of z3's objects, where Python prints it and drops it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, lambda number, frame: _pressed.append(number))
+    try:
+        yield
+        _raise_if_pressed()
+    finally:
+        _pressed.clear()
+        signal.signal(signal.SIGINT, previous)
+
+
+def _raise_if_pressed() -> None:
+    if _pressed:
+        raise KeyboardInterrupt
+
+
+def answer(solver: z3.Solver, rlimit: int) -> tuple[z3.CheckSatResult, int]:
+    """Z3's answer within so many units of its work, and how many it used. Ctrl-C interrupts it."""
+    _raise_if_pressed()
+    before = _work(solver)
+    solver.set(rlimit=rlimit)
+    result = solver.check()
+    used = _work(solver) - before
+    # Z3 catches the signal itself, and then says the same as where its units are used up.
+    if result == z3.unknown and used < rlimit and "cancel" in solver.reason_unknown():
+        raise KeyboardInterrupt
+    return result, used
+
+
+def _work(solver: z3.Solver) -> int:
+    return next((int(value) for name, value in solver.statistics() if name == "rlimit count"), 0)
 
 
 class AnySize:
@@ -271,9 +315,7 @@ class Finite:
         """Whether the value is in the domain: nothing but a number can leave it."""
         if sort is bool:
             return True
-        domain = sorted(map(int, self.configuration.domain(sort)))
-        if domain != list(range(domain[0], domain[-1] + 1)):  # an IntEnum may have gaps
-            return self.either(*(self.equal(x, value) for value in domain))
+        domain = list(map(int, self.configuration.domain(sort)))  # without gaps, in order
         return self.both(self.at_most(domain[0], x), self.at_most(x, domain[-1]))
 
     def keys(self, f: Field) -> list[tuple[Any, ...]]:
@@ -356,7 +398,10 @@ class Finite:
         return z3.And(*open_) if len(open_) > 1 else open_[0] if open_ else True
 
     def either(self, *xs: Any) -> Any:
-        return self.no(self.both(*map(self.no, xs)))
+        open_ = [x for x in xs if x is not False]
+        if any(x is True for x in open_):
+            return True
+        return z3.Or(*open_) if len(open_) > 1 else open_[0] if open_ else False
 
     def no(self, x: Any) -> Any:
         return not x if isinstance(x, bool) else z3.Not(x)
@@ -372,7 +417,7 @@ class Table:
 
     def __init__(self, finite: Finite, field: Field, cells: dict[tuple[Any, ...], Any]) -> None:
         self.finite, self.field, self.cells = finite, field, cells
-        self._read: dict[tuple[Any, ...], Any] = {}
+        self._read: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
 
     def __call__(self, *index: Any) -> Any:
         beyond = self.finite.literal(self.field.init, self.field.of)

@@ -20,7 +20,7 @@ from oneleader.readers.twin import Compared
 from oneleader.readers.walk import Walked
 from oneleader.report.console import judged, mark, out, say
 from oneleader.report.text import show_counterexample, show_trace
-from oneleader.report.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Row, exit_status
+from oneleader.report.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Row, exit_status
 
 NAME = 34  # the width of a property's name
 
@@ -157,9 +157,7 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
     lines = [header | ({"fault": fault} if fault else {})]
     for position, _ in found.steps:
         action, values = run.instances[position].action, run.instances[position].args
-        args = {
-            name: _plain(at.show(sort, v)) for (name, sort), v in zip(action.params, values, strict=True)
-        }
+        args = {name: _plain(at.show(sort, v)) for (name, sort), v in zip(action.params, values, strict=True)}
         node = next((v for v in args.values() if isinstance(v, str)), "")
         event = at.call(action, values)
         lines.append({"node": node, "event": event, "actions": [[action.name, args]]})
@@ -197,11 +195,15 @@ def proof(result: Proof) -> None:
         out.print(line)
     say("  milliseconds each;  " + "  ".join(f"{x} {title(g)}" for x, g in zip(letters, goals, strict=True)))
     for row in result.rows:
-        if row.verdict != "proved":
+        if row.verdict not in ("proved", NOT_EXPRESSIBLE):
             judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
             if row.counterexample:
                 for text in show_counterexample(row.counterexample):
                     say(f"        {text}")
+    for goal, reason in dict.fromkeys(
+        (r.goal, r.reason) for r in result.rows if r.verdict == NOT_EXPRESSIBLE
+    ):
+        judged(NOT_EXPRESSIBLE, title(goal), reason)
     stale = [r.key for r in result.rows if r.hint == "stale"]
     if stale:
         say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")

@@ -56,13 +56,15 @@ def show_trace(
     cells: Cells, configuration: Configuration, initial: State, steps: Iterable[tuple[Instance, State]]
 ) -> list[str]:
     """A run, its steps numbered from 1."""
-    lines = ["0  the first state"]
-    before = initial
+    steps = list(steps)
+    width = len(str(len(steps)))
+    lines = [f"{0:{width}}  the first state"]
     if initial != cells.initial:
-        lines += _indented(show_state(cells, configuration, initial))
+        lines += _indented(show_state(cells, configuration, initial), width + 4)
+    before = initial
     for number, (instance, after) in enumerate(steps, start=1):
         call, *changes = show_step(cells, configuration, before, instance, after)
-        lines += [f"{number}  {call}", *_indented(changes)]
+        lines += [f"{number:{width}}  {call}", *_indented(changes, width + 2)]
         before = after
     return lines
 
@@ -112,5 +114,5 @@ def _index(f: Field, configuration: Configuration, key: Key) -> str:
     return f"[{shown}]" if f.index else ""
 
 
-def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"  {line}" for line in lines]
+def _indented(lines: Iterable[str], by: int = 2) -> list[str]:
+    return [" " * by + line for line in lines]

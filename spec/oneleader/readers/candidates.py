@@ -1,0 +1,325 @@
+"""candidates: a model run without bounds, on plain values, in every state that a recording leaves open.
+
+`run` needs a configuration: so many nodes, terms up to so many. A recording knows no such bounds: nodes
+join, terms grow. Here a state is a dictionary of the cells that differ from their initial value, and
+the actions themselves are called, as `run` does; nothing of the tracing is used.
+
+How an action is read
+- A set sort consists of the elements that have appeared so far, in an argument or because a format says
+  so (`see`; it has to name every member of a constant). The actions quantify and rewrite over these alone.
+- A number sort has no greatest number. Where an action quantifies or rewrites over one, a number above
+  all that have appeared stands for the rest: there every cell is still at its initial value. An action
+  that would change even those, and a count of numbers, cannot be expressed here, and is refused as such.
+- Ghost fields are history for proofs and are left out.
+
+A recording may leave open which of several states the cluster is in. `Candidates` follows all of them:
+each line is explained from each candidate state, and is refused only if no candidate allows it. What all
+candidates agree on is kept once, in `shared`, so a candidate is a small difference and memory grows
+with the model's state alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping
+from enum import IntEnum
+from functools import reduce
+from itertools import product
+from typing import Any
+
+from oneleader.errors import Inexpressible, SpecError
+from oneleader.language.fields import Field
+from oneleader.language.model import Action, Guard, Model
+from oneleader.language.sorts import NIL, AnySort, OptionSort, Sort, is_number, is_set, reading
+from oneleader.readers.run import ClaimFailed, Disabled, LeftOut
+
+Cell = tuple[str, Any]  # the name of a field and an index: () for none, a value for one, a tuple for more
+UNSET = object()
+
+
+class Refused(Exception):
+    """A line that a state does not allow: a guard of the action tried, or an observation, says no."""
+
+    def __init__(self, text: str, action: str = "", guard: Guard | None = None) -> None:
+        super().__init__(text)
+        self.text, self.action, self.guard = text, action, guard
+
+
+class NotModelled(Exception):
+    """A line that the model does not speak of, and after which nothing can be judged."""
+
+
+class TooMany(Exception):
+    """More candidate states than the limit."""
+
+
+def show(value: Any) -> str:
+    """A value as people write it: `n1`, `3`, `leader`, `NIL`, `true`, `{n1 n2}`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is NIL or value is None:
+        return "NIL"
+    if isinstance(value, IntEnum):
+        return value.name.lower()
+    if isinstance(value, frozenset):
+        return "{" + " ".join(sorted(map(show, value))) + "}"
+    return str(value)
+
+
+class Candidate:
+    """A state of the model that the recording so far allows, and what a format notes beside it.
+
+    A cell of the model starts at its field's initial value, a note at None. `steps` holds the actions
+    taken since the last line.
+    """
+
+    __slots__ = ("_changes", "_run", "steps")
+
+    def __init__(self, run: OpenRun, changes: dict[Cell, Any]) -> None:
+        self._run, self._changes = run, changes
+        self.steps: list[str] = []
+
+    def copy(self) -> Candidate:
+        return Candidate(self._run, self._changes.copy())
+
+    def get(self, name: str, index: Any = ()) -> Any:
+        cell = (name, index)
+        value = self._changes.get(cell, UNSET)
+        return self._run.shared_value(cell) if value is UNSET else value
+
+    def put(self, name: str, index: Any, value: Any) -> None:
+        """Note something, or state where a node starts. Steps of the model go through `act`."""
+        cell = (name, index)
+        if value == self._run.shared_value(cell):
+            self._changes.pop(cell, None)
+        else:
+            self._changes[cell] = value
+
+    def act(self, name: str, *args: Any) -> None:
+        """Take a step of the model; Refused, with the guard and its clause, where it is not possible."""
+        for (field, index), value in self._run.step(self, self._run.model.actions[name], args).items():
+            self.put(field, index, value)
+        self.steps.append(name)
+
+    @property
+    def changes(self) -> dict[Cell, Any]:
+        """What differs from the shared part: the identity of this candidate."""
+        return self._changes
+
+
+class OpenField:
+    """One field of the state before a step, over domains without bounds, and what the step writes."""
+
+    def __init__(self, run: OpenRun, field: Field) -> None:
+        self.run, self.field = run, field
+        self.written = self.rewritten = False
+
+    def __getitem__(self, key: Any) -> Any:
+        if self.written:
+            raise SpecError(
+                f"{self.field.name} is read after it was written: reads see the state before the step"
+            )
+        return self.run.now.get(self.field.name, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        cell = (self.field.name, key)
+        if self.rewritten or cell in self.run.writes:
+            raise SpecError(f"{self.field.name}[{show(key)}] is written twice in one step")
+        self.written = True
+        self.run.writes[cell] = value
+        for sort, part in zip(self.field.index, key if isinstance(key, tuple) else (key,), strict=True):
+            self.run.see(sort, part)
+        self.run.see(self.field.of, value)
+
+    def where(self, new: Any) -> None:
+        changed = {}
+        for key in product(*map(self.run.domain, self.field.index)):
+            index = key if len(key) != 1 else key[0]
+            old = self[index]
+            value = new(old, *key)
+            if value != old:
+                changed[index] = value
+                if self._is_beyond(key):
+                    raise Inexpressible(f"{self.field} is rewritten at every number, without end")
+        for index, value in changed.items():
+            self[index] = value
+        self.written = self.rewritten = True
+
+    def _is_beyond(self, key: tuple[Any, ...]) -> bool:
+        parts = zip(self.field.index, key, strict=True)
+        return any(is_number(sort) and part == self.run.beyond(sort) for sort, part in parts)
+
+
+class OpenConstant:
+    """A constant: true at the indices that are in it."""
+
+    def __init__(self, true_at: Container[Any]) -> None:
+        self.true_at = true_at
+
+    def __getitem__(self, key: Any) -> bool:
+        return (key if isinstance(key, tuple) else (key,)) in self.true_at
+
+
+class OpenState:
+    """The `s` of an action. A field without an index is read and written as an attribute."""
+
+    def __init__(self, model: Model, views: dict[str, OpenField | OpenConstant | LeftOut]) -> None:
+        scalars = {n: v for n, v in views.items() if not model.fields[n].index}
+        indexed = {n: v for n, v in views.items() if n not in scalars}
+        self.__dict__.update(indexed, _scalars=scalars, _guards=0, _dropped=frozenset())
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__dict__["_scalars"][name][()]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__["_scalars"][name][()] = value
+
+    def require(self, *guards: Any) -> None:
+        before = self.__dict__["_guards"]  # more than 0 where an action takes over another one
+        for position, guard in enumerate(guards, before):
+            if guard is False and position not in self.__dict__["_dropped"]:
+                raise Disabled(position)
+        self.__dict__["_guards"] = before + len(guards)
+
+    def claim(self, *facts: Any) -> None:
+        if not all(facts):
+            raise ClaimFailed
+
+
+class OpenRun:
+    """A model without bounds: the reading of its sorts, and one step at a time.
+
+    `constants` says where each constant is true: anything that answers `index in it`.
+    """
+
+    def __init__(self, model: Model, constants: Mapping[str, Container[Any]]) -> None:
+        self.model = model
+        self.shared: dict[Cell, Any] = {}  # the cells on which all candidates agree
+        self.initial = {f.name: f.init for f in model.fields.values()}
+        self.elements: dict[AnySort, dict[Any, None]] = {}  # set sort -> its elements so far, in order
+        self.greatest: dict[AnySort, int] = {}  # number sort -> the greatest so far
+        self.now = Candidate(self, {})
+        self.writes: dict[Cell, Any] = {}
+
+        views: dict[str, OpenField | OpenConstant | LeftOut] = {}
+        for f in model.fields.values():
+            if f.kind == "constant":
+                views[f.name] = OpenConstant(constants.get(f.name, ()))
+            else:
+                views[f.name] = OpenField(self, f) if f.kind == "field" else LeftOut(f)
+        for name, true_at in constants.items():
+            for index in true_at if isinstance(true_at, frozenset) else ():
+                for sort, part in zip(model.fields[name].index, index, strict=True):
+                    self.see(sort, part)
+        self._open = [v for v in views.values() if isinstance(v, OpenField)]
+        self._state = OpenState(model, views)
+
+    def shared_value(self, cell: Cell) -> Any:
+        value = self.shared.get(cell, UNSET)
+        return self.initial.get(cell[0]) if value is UNSET else value
+
+    # -- what a sort consists of ------------------------------------------------------------------
+    def see(self, sort: AnySort, value: Any) -> None:
+        """A value has appeared: from now on its sort has it."""
+        sort = sort.of if isinstance(sort, OptionSort) else sort
+        if is_number(sort):
+            if value > self.greatest.get(sort, 0):
+                self.greatest[sort] = value
+        elif is_set(sort) and value is not NIL:
+            self.elements.setdefault(sort, {})[value] = None
+
+    def beyond(self, sort: AnySort) -> int:
+        """A number above all that have appeared: it stands for the rest."""
+        return self.greatest.get(sort, 0) + 1
+
+    def domain(self, sort: AnySort) -> Iterable[Any]:
+        if is_number(sort):
+            return range(self.beyond(sort) + 1)
+        if is_set(sort):
+            return tuple(self.elements.get(sort, ()))
+        return (False, True) if sort is bool else tuple(sort)
+
+    def quantify(self, kind: str, sort: type[Sort], body: Any) -> Any:
+        if kind == "count" and is_number(sort):
+            raise Inexpressible(f"{sort.__name__} has no greatest number here, so none can be counted")
+        values = (body(x) for x in self.domain(sort))
+        return all(values) if kind == "all" else any(values) if kind == "any" else sum(values)
+
+    # -- steps --------------------------------------------------------------------------------------
+    def step(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> dict[Cell, Any]:
+        """What the action writes when it is taken in this state; Refused where a guard forbids it."""
+        for (_, sort), value in zip(action.params, args, strict=True):
+            self.see(sort, value)
+        self._read(state)
+        dropped = frozenset(i for i, g in enumerate(action.guards) if g.name in action.dropped)
+        self._state.__dict__.update(_dropped=dropped, _guards=0)
+        try:
+            with reading(self):
+                action.function(self._state, *args)
+        except Disabled as disabled:
+            call, guard = self.call(action, args), action.guards[disabled.guard]
+            raise Refused(f"{call}: {guard}", call, guard) from None
+        except ClaimFailed:
+            call = self.call(action, args)
+            raise Refused(f"{call}: what it claims of this state does not hold", call) from None
+        return self.writes
+
+    def _read(self, state: Candidate) -> None:
+        self.now, self.writes = state, {}
+        for view in self._open:
+            view.written = view.rewritten = False
+
+    def call(self, action: Action, args: tuple[Any, ...]) -> str:
+        """`grant_vote(voter=n3, candidate=n2, t=2)`."""
+        shown = (f"{name}={show(v)}" for (name, _), v in zip(action.params, args, strict=True))
+        return f"{action.name}({', '.join(shown)})"
+
+
+class Candidates:
+    """Every state that the recording so far allows, the one that follows it most literally first."""
+
+    def __init__(self, run: OpenRun, limit: int) -> None:
+        self.run, self.limit, self.largest = run, limit, 1
+        self.states = [Candidate(run, {})]
+        self.steps: Counter[str] = Counter()  # taken by the first candidate
+
+    def follow(
+        self, explain: Callable[[Candidate], Iterable[Candidate]], *, first_decides: bool = False
+    ) -> None:
+        """Replace each state by those that explain a line from it.
+
+        Refused, as the first state refuses, where none is left, or already where the first one refuses
+        and `first_decides`. TooMany above the limit.
+        """
+        found: dict[frozenset[tuple[Cell, Any]], Candidate] = {}
+        refusal: Refused | None = None
+        for state in self.states:
+            try:
+                for after in explain(state):
+                    found.setdefault(frozenset(after.changes.items()), after)
+            except Refused as refused:
+                if first_decides and state is self.states[0]:
+                    raise
+                refusal = refusal or refused
+        if not found:
+            assert refusal is not None, "an explanation gives a state or refuses"
+            raise refusal
+        if len(found) > self.limit:
+            raise TooMany
+        self.states = list(found.values())
+        self.largest = max(self.largest, len(self.states))
+        self.steps.update(self.states[0].steps)
+        for state in self.states:
+            state.steps.clear()
+        self._share()
+
+    def _share(self) -> None:
+        """Move to the shared part what all candidates changed alike."""
+        common = reduce(set.intersection, (set(s.changes.items()) for s in self.states))
+        for cell, value in common:
+            if value == self.run.initial.get(cell[0]):
+                self.run.shared.pop(cell, None)
+            else:
+                self.run.shared[cell] = value
+            for state in self.states:
+                del state.changes[cell]

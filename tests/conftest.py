@@ -1,0 +1,82 @@
+"""How hard Hypothesis tries, and models of tests.
+
+ONELEADER_PROFILE is dev, ci or deep: ci where CI is set, else dev.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]  # drawing a model is slow by its nature
+
+settings.register_profile("dev", max_examples=25, deadline=None, print_blob=True, suppress_health_check=SLOW)
+settings.register_profile(
+    "ci", max_examples=60, deadline=None, print_blob=True, derandomize=True, suppress_health_check=SLOW
+)
+settings.register_profile(
+    "deep", max_examples=3000, deadline=None, print_blob=True, suppress_health_check=SLOW
+)
+settings.load_profile(os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+HEADER = '''
+"""A model of a test."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from oneleader.language import *
+
+
+class Node(SetSort):
+    """A server."""
+
+
+class Term(NumberSort):
+    """A number."""
+
+
+class Index(NumberSort):
+    """Another number."""
+
+
+class Role(IntEnum):
+    """An enumeration."""
+
+    IDLE = 0
+    BUSY = 1
+
+
+IDLE, BUSY = Role
+'''
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], ModuleType]]:
+    """Import a module of this text, after sorts Node, Term, Index and Role: guards are read from source."""
+    folder = tmp_path_factory.mktemp("models")
+    made: list[str] = []
+
+    def imported(text: str) -> ModuleType:
+        name = f"model_{len(made)}"
+        made.append(name)
+        file = folder / f"{name}.py"
+        file.write_text(HEADER + text)
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec
+        assert spec.loader
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    yield imported
+    for name in made:
+        sys.modules.pop(name, None)

@@ -1,0 +1,418 @@
+"""The plain interpreter and the explorer: pinned counts, equal engines, and an honest verdict."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import pytest
+
+from oneleader.errors import SpecError, UsageError
+from oneleader.language.configuration import Configuration, cluster
+from oneleader.language.model import Model
+from oneleader.models import lock
+from oneleader.models.election import MODEL
+from oneleader.readers import explore as explorer
+from oneleader.readers.compiled import Compiled
+from oneleader.readers.explore import Limits, Plain, Progress, explore, explore_all, plan
+from oneleader.readers.run import ClaimFailed, Run, State
+
+Build = Callable[[str], ModuleType]
+GHOSTS = frozenset({"elected_by", "unsent"})
+TWO = Configuration({"Client": ("c1", "c2")}, {"Token": 2})
+
+
+# -- what is reachable ------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("nodes", "terms", "symmetry", "states", "transitions", "cut", "depth"),
+    [
+        (2, 2, False, 237, 1_736, 350, 14),
+        (3, 1, False, 288, 2_853, 744, 10),
+        (3, 2, False, 14_387, 158_748, 33_528, 20),
+        (3, 2, True, 2_467, 27_236, 5_731, 20),
+    ],
+)
+def test_pinned_counts(
+    nodes: int, terms: int, symmetry: bool, states: int, transitions: int, cut: int, depth: int
+) -> None:
+    found = explore(MODEL, cluster(MODEL, nodes=nodes, terms=terms), symmetry=symmetry)
+    assert (found.states, found.transitions, found.cut, found.depth) == (states, transitions, cut, depth)
+    assert (found.verdict, found.why, found.violation) == ("holds", "", None)
+    assert found.symmetry == (6 if symmetry else 1)
+    assert found.never_fired == (["step_down"] if nodes == 2 else [])  # whoever voted is no candidate
+
+
+@pytest.mark.parametrize(("nodes", "terms"), [(2, 2), (3, 1)])
+def test_both_engines_find_the_same(nodes: int, terms: int) -> None:
+    configuration = cluster(MODEL, nodes=nodes, terms=terms)
+    plain, compiled = (explore(MODEL, configuration, symmetry=False, plain=p) for p in (True, False))
+    for aspect in ("states", "transitions", "cut", "depth", "fired", "witnesses", "verdict", "properties"):
+        assert getattr(plain, aspect) == getattr(compiled, aspect)
+
+
+def test_counts_of_the_lock() -> None:
+    without, with_ghost = explore_all(lock.MODEL, TWO, symmetry=False)
+    assert (without.states, without.depth, with_ghost.states) == (56, 5, 56)
+    assert (without.properties, with_ghost.properties) == (
+        ["token_was_counted", "token_has_one_client", "last_token_has_one_user"],
+        ["write_is_never_overtaken"],
+    )
+
+
+def test_witnesses_are_reached_at_their_least_depth() -> None:
+    found = explore(MODEL, cluster(MODEL, nodes=3, terms=2))
+    depths = {"a_leader_exists": 6, "two_leaders_of_different_terms": 12, "a_split_vote": 3}
+    assert found.witnesses == depths
+    small = explore(MODEL, cluster(MODEL, nodes=2, terms=2))
+    assert small.verdict == "holds"
+    assert small.witnesses["two_leaders_of_different_terms"] is None  # two of two nodes cannot both lead
+
+
+def test_a_search_for_witnesses_alone_ends_when_it_has_them() -> None:
+    configuration = cluster(MODEL, nodes=3, terms=2)
+    (found,) = explore_all(MODEL, configuration, only=["a_leader_exists"])
+    assert found.witnesses == {"a_leader_exists": 6}
+    assert found.states < 2_467
+
+
+def test_what_reads_a_ghost_is_explored_with_it() -> None:
+    kept = {ghosts: [p.name for p in properties] for ghosts, properties in plan(MODEL)}
+    assert list(kept) == [frozenset(), frozenset({"elected_by"}), frozenset({"unsent"})]
+    assert kept[frozenset({"unsent"})] == ["a_restart_between_vote_and_reply"]
+    results = list(explore_all(MODEL, cluster(MODEL, nodes=3, terms=1)))
+    assert [r.verdict for r in results] == ["holds"] * 3
+    with pytest.raises(UsageError, match="election has no property nothing: choose from granted_once"):
+        plan(MODEL, ["nothing"])
+
+
+# -- step by step -----------------------------------------------------------------------------------
+def compare(run: Run, states: set[State] | list[State]) -> None:
+    """Both engines take the same steps from each state."""
+    plain, compiled = Plain(run), Compiled(run)
+    for state in states:
+        assert plain.successors(state) == compiled.successors(state)
+
+
+def reachable(run: Run) -> set[State]:
+    """Every reachable state, by the plain interpreter."""
+    seen, left = {run.initial}, [run.initial]
+    while left:
+        for _, after in run.steps(left.pop()):
+            if after is not None and after not in seen:
+                seen.add(after)
+                left.append(after)
+    return seen
+
+
+@pytest.mark.parametrize(("nodes", "terms", "count"), [(2, 2, 237), (3, 1, 288)])
+def test_engines_agree_on_every_reachable_state(nodes: int, terms: int, count: int) -> None:
+    run = Run(MODEL, cluster(MODEL, nodes=nodes, terms=terms))
+    states = reachable(run)
+    assert len(states) == count
+    compare(run, states)
+
+
+def test_engines_agree_on_every_reachable_state_with_ghosts() -> None:
+    run = Run(MODEL, cluster(MODEL, nodes=2, terms=1), GHOSTS)
+    compare(run, reachable(run))
+    kept = Run(lock.MODEL, TWO, frozenset({"overtaken"}))
+    compare(kept, reachable(kept))
+
+
+def random_states(run: Run, seed: int, runs: int = 40, length: int = 30) -> Iterator[State]:
+    """The states of some random runs of the compiled engine."""
+    engine, dice = Compiled(run), random.Random(seed)
+    for _ in range(runs):
+        state = run.initial
+        for _ in range(length):
+            yield state
+            steps = [after for _, after in engine.successors(state) if after is not None]
+            state = dice.choice(steps)
+
+
+def test_engines_agree_on_random_reachable_states() -> None:
+    run = Run(MODEL, cluster(MODEL, nodes=3, terms=2), GHOSTS)
+    states = set(random_states(run, seed=1))
+    assert len(states) > 300
+    compare(run, states)
+    broken, properties = Compiled(run).broken(MODEL.properties), MODEL.properties
+    assert all(broken(s) is None and run.violated(s, properties) is None for s in states)
+
+
+def test_engines_agree_on_which_property_is_false() -> None:
+    """On states that no run reaches: there most properties are false somewhere."""
+    run = Run(MODEL, cluster(MODEL, nodes=3, terms=2), GHOSTS)
+    plain, compiled, dice = Plain(run), Compiled(run), random.Random(2)
+    judges = [
+        (plain.broken({name: prop}), compiled.broken({name: prop})) for name, prop in MODEL.properties.items()
+    ]
+    seers = [(plain.reached(w), compiled.reached(w)) for w in MODEL.witnesses.values()]
+    domains = [run.configuration.domain(field.of) for field, _ in run.cells.keys]
+    named = set()
+    for _ in range(200):
+        state = tuple(
+            dice.choice(d) if dice.random() < 0.2 else i for d, i in zip(domains, run.initial, strict=True)
+        )
+        for oracle, judge in judges:
+            assert oracle(state) == judge(state)
+            named.add(judge(state))
+        assert all(oracle(state) == seer(state) for oracle, seer in seers)
+    assert named == {None, *MODEL.properties}
+
+
+# -- what goes wrong --------------------------------------------------------------------------------
+MUTANTS = [
+    # action, guard, nodes, terms, what is broken, after how many steps
+    ("become_leader", "quorum_voted", 2, 1, "election_safety", 4),
+    ("grant_vote", "vote_is_free", 2, 1, "granted_is_stored", 3),
+    ("reply_vote", "vote_is_stored", 3, 1, "granted_is_stored", 1),
+    ("reply_vote", "term_is_current", 2, 2, "granted_not_from_future", 2),
+    ("receive_vote", "vote_was_granted", 2, 1, "votes_were_granted", 2),
+    ("receive_vote", "term_is_current", 2, 2, "votes_were_granted", 6),
+    ("update_term", "term_is_newer", 3, 1, "granted_is_stored", 2),
+]
+
+
+@pytest.mark.parametrize(("action", "guard", "nodes", "terms", "what", "steps"), MUTANTS)
+def test_mutants_have_a_shortest_run_that_the_oracle_takes(
+    action: str, guard: str, nodes: int, terms: int, what: str, steps: int
+) -> None:
+    mutant, configuration = MODEL.without_guard(action, guard), cluster(MODEL, nodes=nodes, terms=terms)
+    found = explore(mutant, configuration)
+    assert found.verdict == "violated"
+    assert found.violation
+    assert (found.violation.what, len(found.violation.steps)) == (what, steps)
+    for others in ({"symmetry": False}, {"plain": True}):
+        other = explore(mutant, configuration, **others).violation
+        assert other
+        assert len(other.steps) == steps
+        execute(mutant, configuration, other.steps)
+    last = execute(mutant, configuration, found.violation.steps)
+    run = Run(mutant, configuration)
+    assert not run.holds(MODEL.properties[what], last, found.violation.args)
+
+
+def execute(model: Model, configuration: Configuration, steps: list[tuple[int, State]]) -> State:
+    """Take the steps one after the other with the plain interpreter; the last state."""
+    run = Run(model, configuration)
+    state = run.initial
+    for position, after in steps:
+        instance = run.instances[position]
+        state = run.step(state, instance.action, instance.args)
+        assert state == after
+    return state
+
+
+def test_the_lock_without_fencing() -> None:
+    without, with_ghost = explore_all(lock.MODEL.without_guard("write", "token_is_not_stale"), TWO)
+    assert without.verdict == "holds"
+    assert with_ghost.violation
+    calls = [
+        TWO.call(with_ghost.run.instances[p].action, with_ghost.run.instances[p].args)
+        for p, _ in with_ghost.violation.steps
+    ]
+    assert [c.partition("(")[0] for c in calls] == ["acquire", "expire", "acquire", "write", "write"]
+
+
+SMALL = """
+class State(Fields):
+    left = field(Node, of=bool)
+    count = field(of=Term)
+    cause = ghost(of=bool)
+"""
+END = "\nMODEL = model(__name__, State)\n"
+BOUNDS = Configuration({"Node": ("n1", "n2", "n3")}, {"Term": 2})
+
+
+def act(name: str, params: str, *body: str) -> str:
+    lines = "".join(f"    {line}\n" for line in body)
+    return f'\n@action\ndef {name}(s: State{params}) -> None:\n    """Section 1."""\n{lines}'
+
+
+LEAVE = act("leave", ", n: Node", "is_here = no(s.left[n])", "s.require(is_here)", "s.left[n] = True")
+
+
+@pytest.mark.parametrize("options", [{}, {"symmetry": False}, {"plain": True}])
+def test_a_deadlock_is_reported_with_the_shortest_run(build: Build, options: dict[str, bool]) -> None:
+    found = explore(build(SMALL + LEAVE + END).MODEL, BOUNDS, **options)
+    assert found.verdict == "violated"
+    assert found.violation
+    assert found.violation.what == "deadlock"
+    assert len(found.violation.steps) == 3
+    assert found.violation.steps[-1][1] == (True, True, True, 0)
+
+
+def test_a_model_that_never_moves_deadlocks_at_once(build: Build) -> None:
+    found = explore(build(SMALL + END).MODEL, BOUNDS)
+    assert found.violation
+    assert (found.violation.what, found.violation.steps, found.states) == ("deadlock", [], 1)
+
+
+def test_a_state_whose_steps_are_all_cut_is_no_deadlock(build: Build) -> None:
+    found = explore(build(SMALL + act("tick", "", "s.count = s.count + 1") + END).MODEL, BOUNDS)
+    assert (found.verdict, found.states, found.cut, found.transitions) == ("holds", 3, 1, 2)
+    assert found.strength == "exhaustive to 3 nodes, 2 terms"
+
+
+def test_an_action_that_cannot_happen_never_fires(build: Build) -> None:
+    stuck = act("stuck", "", "is_late = s.count > s.count", "s.require(is_late)")
+    found = explore(build(SMALL + act("tick", "", "s.count = s.count + 1") + stuck + END).MODEL, BOUNDS)
+    assert found.never_fired == ["stuck"]
+    assert found.fired["tick"] == 3  # the step that was cut was possible
+
+
+CLAIM = act(
+    "claim",
+    ", n: Node",
+    "is_gone = s.left[n]",
+    "s.require(is_gone)",
+    "s.claim(s.count == 0)",
+    "s.left[n] = True",
+)
+
+
+@pytest.mark.parametrize("options", [{}, {"symmetry": False}, {"plain": True}])
+def test_a_claim_that_fails_is_found(build: Build, options: dict[str, bool]) -> None:
+    tick = act("tick", "", "s.count = s.count + 1")
+    model = build(SMALL + LEAVE + tick + CLAIM + END).MODEL
+    found = explore(model, BOUNDS, **options)
+    assert found.verdict == "violated"
+    assert found.violation
+    assert found.violation.what == "claim"
+    last = execute(model, BOUNDS, found.violation.steps)
+    assert len(found.violation.steps) == 2
+    assert found.violation.step is not None
+    claiming = found.run.instances[found.violation.step]
+    assert claiming.action.name == "claim"
+    with pytest.raises(ClaimFailed):
+        found.run.step(last, claiming.action, claiming.args)
+
+
+def test_a_claim_is_made_only_where_the_guards_hold(build: Build) -> None:
+    found = explore(build(SMALL + act("tick", "", "s.count = s.count + 1") + CLAIM + END).MODEL, BOUNDS)
+    assert (found.verdict, found.never_fired) == ("holds", ["claim"])
+
+
+def test_two_writes_to_one_cell_are_an_error_of_the_model(build: Build) -> None:
+    text = act("turn", ", n: Node, m: Node", "s.left[n] = True", "s.left[m] = False")
+    for plain in (False, True):
+        with pytest.raises(SpecError, match=r"turn\(n=n1, m=n1\): .* written twice in one step"):
+            explore(build(SMALL + text + END).MODEL, BOUNDS, plain=plain)
+
+
+def test_a_cell_beyond_the_bound_is_not_taken_for_its_neighbour(build: Build) -> None:
+    """f[n1, 3] does not exist, and where it would stand is f[n2, 0]."""
+    state = "\nclass State(Fields):\n    f = field(Node, Term, of=bool)\n    at = field(of=Term)\n"
+    text = act(
+        "turn", ", n: Node, m: Node", "t = s.at", "s.f[n, t + 1] = True", "s.f[m, 0] = True", "s.at = t + 1"
+    )
+    model = build(state + text + END).MODEL
+    run = Run(model, BOUNDS)
+    compare(run, reachable(run))
+
+
+# -- what the explorer does not know ------------------------------------------------------------------
+@pytest.mark.parametrize("states", [0, 1, 2, 100, 286, 287])
+def test_a_limit_on_states_is_inconclusive_even_one_short(states: int) -> None:
+    configuration = cluster(MODEL, nodes=3, terms=1)
+    found = explore(MODEL, configuration, symmetry=False, limits=Limits(states=states))
+    assert (found.verdict, found.why) == ("inconclusive", f"stopped at {states:,} states")
+    assert states < found.states <= 288
+
+
+@pytest.mark.parametrize("states", [None, 288, 1000])
+def test_a_limit_that_is_not_met_changes_nothing(states: int | None) -> None:
+    found = explore(MODEL, cluster(MODEL, nodes=3, terms=1), symmetry=False, limits=Limits(states=states))
+    assert (found.verdict, found.states) == ("holds", 288)
+
+
+def test_a_limit_on_memory_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
+    found = explore(MODEL, cluster(MODEL, nodes=3, terms=1), limits=Limits(memory=1))
+    assert (found.verdict, found.why) == ("inconclusive", "stopped at 1 MiB of memory")
+
+
+def test_a_violation_found_before_the_limit_is_a_violation() -> None:
+    mutant = MODEL.without_guard("become_leader", "quorum_voted")
+    found = explore(mutant, cluster(MODEL, nodes=2, terms=1), limits=Limits(states=60))
+    assert found.verdict == "violated"
+
+
+def test_an_interrupted_run_keeps_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
+    told: list[Progress] = []
+
+    def interrupt(progress: Progress) -> None:
+        told.append(progress)
+        if progress.states > 100:
+            raise KeyboardInterrupt
+
+    found = explore(MODEL, cluster(MODEL, nodes=3, terms=2), progress=interrupt)
+    assert (found.verdict, found.why, found.violation) == ("inconclusive", "interrupted", None)
+    assert found.states == told[-1].states > 100
+    assert found.depth == told[-1].depth > 0
+    assert found.fired.total() == found.transitions + found.cut > 0
+    assert found.seconds > 0
+    assert found.witnesses["a_split_vote"] == 3
+    assert [p.states for p in told] == sorted(p.states for p in told)
+    assert told[-1].rate > 0
+
+
+# -- bounds -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("nodes", "terms"), [(0, 1), (-1, 1), (3, 0), (3, -2), (10**9, 1), (3, 10**9), (10, 1)]
+)
+def test_bounds_of_a_cluster_that_make_no_sense(nodes: int, terms: int) -> None:
+    with pytest.raises(UsageError, match=r"give a size from 1 to|choose smaller bounds"):
+        cluster(MODEL, nodes=nodes, terms=terms)
+
+
+def test_bounds_of_a_cluster_that_are_too_large_to_explore() -> None:
+    with pytest.raises(UsageError, match=r"cells and .* possible steps a state; .* choose smaller bounds"):
+        explore(MODEL, cluster(MODEL, nodes=9, terms=1000))
+
+
+@pytest.mark.parametrize(
+    ("clients", "tokens", "says"),
+    [
+        (0, 2, "Client needs at least 1 value"),
+        (2, 0, "Token needs at least 1 value"),
+        (2, -7, "Token needs at least 1 value"),
+        (2, 10**12, "choose smaller bounds"),
+        (200, 200, "choose smaller bounds"),
+    ],
+)
+def test_bounds_of_a_configuration_that_make_no_sense(clients: int, tokens: int, says: str) -> None:
+    names = tuple(f"c{i}" for i in range(clients))
+    with pytest.raises(UsageError, match=says):
+        explore(lock.MODEL, Configuration({"Client": names}, {"Token": tokens}))
+
+
+def test_a_sort_without_a_size_and_a_first_value_beyond_the_bound(build: Build) -> None:
+    with pytest.raises(UsageError, match="gives no size for Token"):
+        explore(lock.MODEL, Configuration({"Client": ("c1",)}, {}))
+    model = build("\nclass State(Fields):\n    count = field(of=Term, init=3)\n" + END).MODEL
+    with pytest.raises(UsageError, match="count starts at 3: give Term a bound of 3 or more"):
+        Run(model, BOUNDS)
+
+
+@pytest.mark.parametrize("quorums", ["n1 n2, n3", "n1, n2", "n1 n2, n2 n3, n1 n3, n3"])
+def test_quorums_that_do_not_meet_are_refused(quorums: str) -> None:
+    configuration = cluster(MODEL, nodes=3, terms=1, quorums=quorums)
+    says = r"breaks the axiom quorums_intersect\(p=\{.*\}, q=\{.*\}\): Any two quorums share a server"
+    with pytest.raises(UsageError, match=says):
+        explore(MODEL, configuration)
+
+
+def test_quorums_that_do_not_meet_elect_two_leaders() -> None:
+    configuration = cluster(MODEL, nodes=2, terms=1, quorums="n1, n2")
+    found = explore(MODEL.without_axiom("quorums_intersect"), configuration)
+    assert found.violation
+    assert (found.violation.what, len(found.violation.steps)) == ("election_safety", 4)
+
+
+@pytest.mark.parametrize("quorums", ["", "n1,", "n4", "n1 n9", "most"])
+def test_quorums_that_name_no_node_are_refused(quorums: str) -> None:
+    with pytest.raises(UsageError, match="names no node of n1, n2, n3"):
+        cluster(MODEL, nodes=3, terms=1, quorums=quorums)

@@ -1,0 +1,79 @@
+"""TLC and explore have the same graph, and a difference is told in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneleader.errors import MissingTool, UsageError
+from oneleader.language.configuration import cluster
+from oneleader.language.model import Model
+from oneleader.models import election, lock, vote_count
+from oneleader.readers import tlc
+from oneleader.readers.twin import compare, config_text, module_of
+
+
+@pytest.fixture(autouse=True)
+def tools() -> None:
+    try:
+        tlc.find_java(), tlc.find_jar()
+    except MissingTool as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize(
+    ("model", "nodes", "terms", "quorums", "states", "edges"),
+    [
+        (election.MODEL, 3, 1, "majority", 288, 1_681),
+        (election.MODEL, 2, 3, "majority", 1_735, 9_427),
+        (election.MODEL, 3, 2, "n1 n2, n1 n3", 12_023, 80_029),
+        (vote_count.MODEL, 3, 1, "majority", 288, 1_521),
+    ],
+)
+def test_same_states_and_transitions(
+    model: Model, nodes: int, terms: int, quorums: str, states: int, edges: int
+) -> None:
+    found = compare(model, cluster(model, nodes=nodes, terms=terms, quorums=quorums))
+    assert (found.verdict, found.states, found.edges, found.difference) == ("holds", states, edges, "")
+
+
+@pytest.mark.parametrize(
+    ("action", "guard", "said"),
+    [
+        ("step_down", "is_candidate", "explore takes StepDown and TLC does not, from this state:"),
+        ("update_term", "term_was_sent", "explore takes UpdateTerm and TLC does not, from this state:"),
+    ],
+)
+def test_a_transition_too_many_is_told(action: str, guard: str, said: str) -> None:
+    model = election.MODEL.without_guard(action, guard)
+    found = compare(model, cluster(model, nodes=2, terms=1))
+    assert found.verdict == "violated"
+    assert said in found.difference
+    assert "to this state:" in found.difference
+
+
+def test_a_transition_too_few_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only TLC does is a difference as well: here Python's side forgets restarts."""
+    from oneleader.readers import twin
+
+    whole = twin.graph
+
+    def without_restart(run: object) -> object:
+        states, edges = whole(run)  # type: ignore[arg-type]
+        return states, {e for e in edges if e[1] != "Restart"}
+
+    monkeypatch.setattr(twin, "graph", without_restart)
+    found = compare(election.MODEL, cluster(election.MODEL, nodes=2, terms=1))
+    assert "TLC takes Restart and explore does not" in found.difference
+
+
+def test_a_model_without_a_twin_is_refused() -> None:
+    with pytest.raises(UsageError, match="no TLA"):
+        module_of(lock.MODEL)
+
+
+def test_config_has_the_sizes_asked_for() -> None:
+    at = cluster(election.MODEL, nodes=3, terms=4, quorums="n1 n2, n1 n3")
+    text = config_text(module_of(election.MODEL), election.MODEL, at)
+    assert "  MaxTerm = 4" in text
+    assert "  Quorum = {{n1, n2}, {n1, n3}}" in text
+    assert "INVARIANT" not in text
