@@ -140,7 +140,7 @@ def check(quick: bool, as_json: bool) -> int:
     if as_json:
         print_json({"rows": [r.as_json() for r in rows], "interrupted": interrupted, "status": status})
     else:
-        show.check_summary(rows, interrupted)
+        show.check_summary(rows, interrupted=interrupted, quick=quick)
     return status
 
 

@@ -260,6 +260,25 @@ def test_a_heartbeat_of_no_leader():
     assert refusal.text == "role[n3] is leader in the recording and candidate in the model"
 
 
+@pytest.mark.parametrize("name", ["SendRequestVoteRequest", "SendAppendEntriesRequest"])
+def test_a_follower_neither_asks_for_votes_nor_sends_heartbeats(name):
+    events = load(RAWNODE)
+    at = find(events, name="Ready", nid="2", role="StateFollower", state_term=5)
+    kind = "Vote" if "Vote" in name else "Heartbeat"
+    events.insert(at, event(name, "2", 5, "3", kind=kind, sender="2", to="1"))
+    says = "asks for votes in term 5 and is no candidate" if kind == "Vote" else "and does not lead it"
+    assert says in refused_at(judge(events), at + 1).text
+
+
+def test_a_message_for_somebody_else():
+    events = load(RAWNODE)
+    line = find(events, name="ReceiveAppendEntriesRequest", nid="2", state_term=5)
+    events[line - 1]["msg"]["to"] = "1"  # to whom the leader has sent the same
+    assert refused_at(judge(events), line).text == (
+        "the receiver of MsgApp is n1 in the recording and n2 in the model"
+    )
+
+
 # -- doctored: terms and restarts --------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("name", "wanted"),
@@ -284,6 +303,22 @@ def test_a_term_that_nobody_sent():
     line = find(events, name="BecomeFollower", nid="3", state_term=6)
     events[line - 1]["state"]["term"] = 7
     refused_at(judge(events), line, "term_was_sent")
+
+
+def test_a_term_that_the_node_has_not_heard_of():
+    events = load(RAWNODE)
+    line = find(events, name="BecomeFollower", nid="3", state_term=6)
+    del events[line - 2]
+    assert events[line - 2]["name"] == "BecomeFollower"
+    assert refused_at(judge(events), line - 1).text == (
+        "n3 goes to term 6, and the message it received last is (MsgVote n1 to n3, term 2)"
+    )
+
+
+def test_a_start_with_a_past_is_not_judged():
+    result = judge([event("InitState", "1", 7, "2")])
+    assert (result.verdict, result.lines) == ("inconclusive", 0)
+    assert result.why == "line 1: n1 starts in term 7, vote n2: what came before is not recorded"
 
 
 def test_a_vote_forgotten_at_a_restart():
@@ -345,6 +380,20 @@ def test_a_vote_may_lag_only_on_the_reply_that_grants_it():
     refused_at(judge([*e, event("Ready", "2", 2), reply]), 10)
 
 
+def test_a_reply_that_rejects_grants_nothing():
+    e = [
+        *START,
+        STANDS,
+        ASKS,
+        event("Ready", "1", 2, "1", "Candidate"),
+        ASKED,
+        event("BecomeFollower", "2", 2),
+    ]
+    rejects = {"kind": "VoteResp", "sender": "2", "to": "1", "reject": True}
+    assert judge([*e, event("SendRequestVoteResponse", "2", 2, **rejects)]).verdict == "accepted"
+    refused_at(judge([*e, event("SendRequestVoteResponse", "2", 2, "1", **rejects)]), 9)
+
+
 def test_a_candidate_gives_up_only_when_it_cannot_win():
     events = load(RAWNODE)
     gives_up = find(events, name="BecomeFollower", nid="1", role="StateFollower", state_term=41)
@@ -369,7 +418,11 @@ def test_a_candidate_steps_down_for_the_leader_it_hears():
     down = event("BecomeFollower", "1", 2, "1")
     result = judge([*e, heard, down])
     assert (result.verdict, result.steps["step_down"]) == ("accepted", 1)
-    refused_at(judge([*e, down]), 16, "leader_was_heard")
+    rejects = {"kind": "VoteResp", "sender": "3", "to": "1", "reject": True}
+    e += [event("SendRequestVoteResponse", "3", 2, "3", "Leader", **rejects)]
+    e += [event("ReceiveRequestVoteResponse", "1", 2, "1", "Candidate", **rejects)]
+    assert "the message it received last is (MsgVoteResp" in refused_at(judge([*e, down]), 18).text
+    refused_at(judge([*e[:6], down]), 7, "leader_was_heard")
 
 
 def test_a_leader_that_steps_down_in_its_term_is_not_modelled():

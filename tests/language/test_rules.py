@@ -310,7 +310,7 @@ def test_a_good_action_is_read_whole(build: Build) -> None:
     assert [str(g) for g in guards] == ["is_new (section 5.1)", "is_long (5.2)"]
 
 
-# -- the plain interpreter ------------------------------------------------------------------------
+# -- the plain interpreter -----------------------------------------------------------------------
 @pytest.mark.parametrize(
     "wrong", [lambda: both(1, True), lambda: either(0), lambda: no(None), lambda: implies(True, "x")]
 )

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import pytest
 
-from oneleader.errors import Inexpressible, UsageError
+from oneleader.errors import Inexpressible, SpecError, UsageError
 from oneleader.language import NIL, Fields, NumberSort, Option, SetSort, action, field, ite, model
 from oneleader.language.configuration import cluster
 from oneleader.models import election, vote_count
@@ -132,6 +132,8 @@ def test_another_model_can_stand_in():
     assert judge([HEADER | {"model": "vote_count"}, *tallied[1:]]).model == "vote_count"
     early = [*tallied[:3], tallied[4]]
     assert judge(early, model=vote_count.MODEL).refusal.guard.name == "majority_voted"
+    unasked = [*ELECTION[:2], ELECTION[3]]  # the guard of the action that vote_count takes over
+    assert judge(unasked, model=vote_count.MODEL).refusal.guard.name == "vote_was_granted"
 
 
 # -- a model that is no election ---------------------------------------------------------------------------
@@ -191,6 +193,19 @@ def forget(s: Lock, c: Client) -> None:
     s.used.where(lambda old, t: True)
 
 
+@action
+def give(s: Lock, c: Client, d: Client) -> None:
+    """A token each: two writes, which coincide where c is d."""
+    s.token[c] = 1
+    s.token[d] = 2
+
+
+@action
+def boast(s: Lock, c: Client) -> None:
+    """A claim that is wrong."""
+    s.claim(s.issued > 0)
+
+
 LOCK = model(__name__, Lock)
 
 
@@ -225,6 +240,26 @@ def test_a_change_without_end_is_inconclusive():
     assert result.why == (
         "line 2: used[Token] is rewritten at every number, without end; line 1 was judged and accepted"
     )
+
+
+def test_what_a_model_says_wrongly():
+    header = {"format": "oneleader", "version": 1}
+    refused_at(
+        judge([header, step("ann", ("boast", {"c": "ann"}))], model=LOCK),
+        2,
+        "boast(c=ann): what it claims of this state does not hold",
+    )
+    with pytest.raises(SpecError, match=r"token\[ann\] is written twice in one step"):
+        judge([header, step("ann", ("give", {"c": "ann", "d": "ann"}))], model=LOCK)
+
+
+def test_a_member_that_has_done_nothing_counts():
+    """n2 appears in the constant alone, and its vote is missing all the same."""
+    header = {"format": "oneleader", "version": 1, "model": "election"}
+    header["constants"] = {"member": [["n1", "both"], ["n2", "both"]]}
+    stands = step("n1", ("start_election", {"n": "n1"}))
+    wins = step("n1", ("become_leader", {"n": "n1", "q": "both"}))
+    assert judge([header, stands, wins]).refusal.guard.name == "quorum_voted"
 
 
 # -- bad input -----------------------------------------------------------------------------------------------
@@ -383,31 +418,34 @@ def test_counting_numbers_is_inexpressible():
         OpenRun(LOCK, {}).quantify("count", Token, lambda t: True)
 
 
+def putting(**values):
+    def put(state):
+        after = state.copy()
+        for name, value in values.items():
+            after.put(name, (), value)
+        return after
+
+    return put
+
+
 def test_candidates_share_what_they_agree_on():
     run = OpenRun(LOCK, {})
     candidates = Candidates(run, 2)
+    to_ann, to_bob = putting(issued=5, holder="ann"), putting(issued=5, holder="bob")
 
-    def both(state):
-        for name in ("ann", "bob"):
-            after = state.copy()
-            after.put("issued", (), 5)
-            after.put("holder", (), name)
-            yield after
-
-    candidates.follow(both)
+    candidates.follow(lambda state: [to_ann(state), to_bob(state)])
     assert run.shared == {("issued", ()): 5}
     assert [s.changes for s in candidates.states] == [{("holder", ()): "ann"}, {("holder", ()): "bob"}]
     candidates.follow(lambda state: [state])
     assert (len(candidates.states), candidates.largest) == (2, 2)
-
-    def forget(state):
-        after = state.copy()
-        after.put("holder", (), NIL)
-        after.put("issued", (), 0)
-        return [after]
-
-    candidates.follow(forget)  # the two become one
+    candidates.follow(lambda state: [putting(holder=NIL, issued=0)(state)])
     assert (run.shared, [s.changes for s in candidates.states]) == ({}, [{}])
-    assert Candidates(run, 2).limit == 2
     with pytest.raises(TooMany):
-        Candidates(run, 1).follow(both)
+        Candidates(run, 1).follow(lambda state: [to_ann(state), to_bob(state)])
+
+
+def test_candidates_that_come_to_the_same_are_one():
+    candidates = Candidates(OpenRun(LOCK, {}), 2)
+    candidates.follow(lambda state: [state, putting(holder="bob")(state)])
+    candidates.follow(lambda state: [putting(holder=NIL)(state) if state.get("holder") == "bob" else state])
+    assert len(candidates.states) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ GHOSTS = frozenset({"elected_by", "unsent"})
 TWO = Configuration({"Client": ("c1", "c2")}, {"Token": 2})
 
 
-# -- what is reachable ------------------------------------------------------------------------------
+# -- what is reachable ---------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("nodes", "terms", "symmetry", "states", "transitions", "cut", "depth"),
     [
@@ -86,7 +87,7 @@ def test_what_reads_a_ghost_is_explored_with_it() -> None:
         plan(MODEL, ["nothing"])
 
 
-# -- step by step -----------------------------------------------------------------------------------
+# -- step by step --------------------------------------------------------------------------------
 def compare(run: Run, states: set[State] | list[State]) -> None:
     """Both engines take the same steps from each state."""
     plain, compiled = Plain(run), Compiled(run)
@@ -161,7 +162,7 @@ def test_engines_agree_on_which_property_is_false() -> None:
     assert named == {None, *MODEL.properties}
 
 
-# -- what goes wrong --------------------------------------------------------------------------------
+# -- what goes wrong -----------------------------------------------------------------------------
 MUTANTS = [
     # action, guard, nodes, terms, what is broken, after how many steps
     ("become_leader", "quorum_voted", 2, 1, "election_safety", 4),
@@ -183,7 +184,8 @@ def test_mutants_have_a_shortest_run_that_the_oracle_takes(
     assert found.verdict == "violated"
     assert found.violation
     assert (found.violation.what, len(found.violation.steps)) == (what, steps)
-    for others in ({"symmetry": False}, {"plain": True}):
+    both: list[Any] = [{"symmetry": False}, {"plain": True}]
+    for others in both:
         other = explore(mutant, configuration, **others).violation
         assert other
         assert len(other.steps) == steps
@@ -234,7 +236,7 @@ LEAVE = act("leave", ", n: Node", "is_here = no(s.left[n])", "s.require(is_here)
 
 
 @pytest.mark.parametrize("options", [{}, {"symmetry": False}, {"plain": True}])
-def test_a_deadlock_is_reported_with_the_shortest_run(build: Build, options: dict[str, bool]) -> None:
+def test_a_deadlock_is_reported_with_the_shortest_run(build: Build, options: Any) -> None:
     found = explore(build(SMALL + LEAVE + END).MODEL, BOUNDS, **options)
     assert found.verdict == "violated"
     assert found.violation
@@ -273,7 +275,7 @@ CLAIM = act(
 
 
 @pytest.mark.parametrize("options", [{}, {"symmetry": False}, {"plain": True}])
-def test_a_claim_that_fails_is_found(build: Build, options: dict[str, bool]) -> None:
+def test_a_claim_that_fails_is_found(build: Build, options: Any) -> None:
     tick = act("tick", "", "s.count = s.count + 1")
     model = build(SMALL + LEAVE + tick + CLAIM + END).MODEL
     found = explore(model, BOUNDS, **options)
@@ -312,7 +314,53 @@ def test_a_cell_beyond_the_bound_is_not_taken_for_its_neighbour(build: Build) ->
     compare(run, reachable(run))
 
 
-# -- what the explorer does not know ------------------------------------------------------------------
+CORNERS = [
+    "s.flag = s.f[n, t + 1]",  # read beyond the bound: False, and not 0
+    "s.flag = no(s.f[n, t + 1])",
+    "s.f[n, ite(s.flag, t + 1, s.at)] = True\ns.at = t\ns.flag = no(s.flag)",  # beyond it in one branch
+    "s.f[n, ite(s.flag, s.at, t + 1)] = True\ns.at = t\ns.flag = no(s.flag)",
+    "s.f[n, s.at + s.at] = s.f[n, t]\ns.at = t",
+    "s.newest = ite(s.flag, t + 1, s.at)\ns.flag = no(s.flag)",  # an optional number beyond the bound
+    "s.at = Node.count(lambda a: s.f[a, t])\ns.f[n, t] = True",  # a count as a value
+    "s.f[n, Node.count(lambda a: s.f[a, t])] = True",  # a count as an index
+    "s.on[s.flag, s.role] = True\ns.flag = n == m\ns.role = BUSY",  # indices of bool and of an enumeration
+    "s.f.where(lambda old, a, u: either(old, both(a == n, u == s.at)))\ns.at = s.at + 1",
+    "s.f.where(lambda old, a, u: s.f[m, u + 1])\ns.at = t",
+    "alike = lambda a, b: Term.all(lambda u: s.f[a, u] == s.f[b, u])\n"
+    "s.flag = Node.all(lambda a: Node.any(lambda b: both(a != b, alike(a, b))))\ns.f[n, t] = True",  # quantifiers inside one another
+    "s.f[n, t] = no(both(no(no(s.flag)), either(s.f[m, t], True)))\ns.flag = n == m",
+    "s.claim(s.at <= 2)",  # a step that changes nothing
+]
+
+
+@pytest.mark.parametrize("body", CORNERS)
+def test_engines_agree_in_the_corners_of_the_language(build: Build, body: str) -> None:
+    state = """
+class State(Fields):
+    f = field(Node, Term, of=bool)
+    on = field(bool, Role, of=bool)
+    at = field(of=Term)
+    newest = field(of=Option[Term])
+    flag = field(of=bool)
+    role = field(of=Role)
+"""
+    model = build(state + act("step", ", n: Node, m: Node, t: Term", *body.split("\n")) + END).MODEL
+    run = Run(model, Configuration({"Node": ("n1", "n2")}, {"Term": 2}))
+    engine = Compiled(run)
+    truths = [i for i, (field, _) in enumerate(run.cells.keys) if field.of is bool]
+    seen, left = {run.initial}, [run.initial]
+    while left:
+        state = left.pop()
+        steps = engine.successors(state)
+        assert list(run.steps(state)) == steps
+        for _, after in steps:
+            assert after is None or all(isinstance(after[i], bool) for i in truths)  # False, and not 0
+            if after is not None and after not in seen:
+                seen.add(after)
+                left.append(after)
+
+
+# -- what the explorer does not know -------------------------------------------------------------
 @pytest.mark.parametrize("states", [0, 1, 2, 100, 286, 287])
 def test_a_limit_on_states_is_inconclusive_even_one_short(states: int) -> None:
     configuration = cluster(MODEL, nodes=3, terms=1)
@@ -359,7 +407,7 @@ def test_an_interrupted_run_keeps_what_it_saw(monkeypatch: pytest.MonkeyPatch) -
     assert told[-1].rate > 0
 
 
-# -- bounds -------------------------------------------------------------------------------------------
+# -- bounds --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("nodes", "terms"), [(0, 1), (-1, 1), (3, 0), (3, -2), (10**9, 1), (3, 10**9), (10, 1)]
 )

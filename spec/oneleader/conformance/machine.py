@@ -35,6 +35,7 @@ MakeAdapter = Callable[[Sequence[str]], Adapter]
 TERMS = 6  # elections are started up to this term
 MOST_IN_FLIGHT = 40  # the oldest messages beyond are lost
 ANY = st.integers(0, 8)  # a node, by number
+HOW = st.sampled_from(["once"] * 8 + ["twice"] * 3 + ["crash"] * 2 + ["lost"])
 FEW = st.integers(0, 7)  # how many messages to pass over, which crash point
 
 
@@ -118,90 +119,46 @@ class ConformanceMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.adapter.close()
 
-    # Timers
+    # The rules
 
-    @precondition(lambda self: self._may_start())
-    @rule(near=ANY)
-    def election_timeout(self, near: int) -> None:
-        node = self._nearest(near, self._may_start())
-        self._step("election timeout", node, f"{node}: election timeout", lambda: self.adapter.timeout(node))
+    @rule(near=ANY, how=HOW, point=FEW)
+    def timer(self, near: int, how: str, point: int) -> None:
+        """What a node is due to do: restart if it is down, send heartbeats as a leader, or start an election."""
+        node = self._nearest(near, self.setup.nodes)
+        if node in self.down:
+            self.down.remove(node)
+            self.up.append(node)
+            self._step(
+                "restart", node, f"{node} restarts", partial(self.adapter.restart, node), restarts=True
+            )
+        elif self._observed(node).role == "leader" and how != "twice":
+            self._timeout("heartbeat timeout", node, self.adapter.heartbeat, how, point)
+        elif self._observed(node).term < self.setup.terms:
+            self._timeout("election timeout", node, self.adapter.timeout, how, point)
 
-    @precondition(lambda self: self._leaders())
-    @rule(near=ANY)
-    def heartbeat_timeout(self, near: int) -> None:
-        node = self._nearest(near, self._leaders())
-        words = f"{node}: heartbeat timeout"
-        self._step("heartbeat timeout", node, words, lambda: self.adapter.heartbeat(node))
-
-    # Messages
-
-    @precondition(lambda self: self.in_flight)
-    @rule(skip=FEW)
-    def deliver_newest(self, skip: int) -> None:
-        self._deliver(self._newest(self.in_flight, skip))
-
-    @precondition(lambda self: self.in_flight)
-    @rule(skip=FEW)
-    def deliver_oldest(self, skip: int) -> None:
-        self._deliver(self._newest(self.in_flight[::-1], skip))
-
-    @precondition(lambda self: self.in_flight)
-    @rule(near=ANY, skip=FEW)
-    def deliver_to(self, near: int, skip: int) -> None:
-        node = self._nearest(near, [packet.to for packet in self.in_flight])
-        self._deliver(self._newest([packet for packet in self.in_flight if packet.to == node], skip))
-
-    @precondition(lambda self: self.in_flight)
-    @rule(near=ANY, skip=FEW)
-    def deliver_from(self, near: int, skip: int) -> None:
-        node = self._nearest(near, [packet.source for packet in self.in_flight])
-        self._deliver(self._newest([packet for packet in self.in_flight if packet.source == node], skip))
-
-    @precondition(lambda self: self.in_flight)
-    @rule(skip=FEW)
-    def deliver_and_keep(self, skip: int) -> None:
-        packet = self._newest(self.in_flight, skip)
-        self._hand_over("message duplicated", packet, " (and a copy of it stays in flight)")
-
-    @precondition(lambda self: self.in_flight)
-    @rule(skip=FEW)
-    def drop(self, skip: int) -> None:
-        packet = self._newest(self.in_flight, skip)
-        self.in_flight.remove(packet)
-        self._note("message dropped", f"lost: {self._words(packet)}")
-
-    # Crashes
-
-    @precondition(lambda self: self.up)
     @rule(near=ANY)
     def crash(self, near: int) -> None:
-        node = self._nearest(near, self.up)
-        self._goes_down(node)
-        self._step("crash", node, f"{node} crashes", lambda: self.adapter.crash(node))
+        for node in [self._nearest(near, self.setup.nodes)]:
+            if node in self.up:
+                self._goes_down(node)
+                self._step("crash", node, f"{node} crashes", partial(self.adapter.crash, node))
 
-    @precondition(lambda self: self.down)
-    @rule(near=ANY)
-    def restart(self, near: int) -> None:
-        node = self._nearest(near, self.down)
-        self.down.remove(node)
-        self.up.append(node)
-        self._step("restart", node, f"{node} restarts", lambda: self.adapter.restart(node), restarts=True)
+    @precondition(lambda self: self.in_flight)
+    @rule(skip=FEW, how=HOW, point=FEW)
+    def deliver_newest(self, skip: int, how: str, point: int) -> None:
+        self._deliver(self._newest(self.in_flight, skip), how, point)
 
-    @precondition(lambda self: self.adapter.crash_points and self._may_start())
-    @rule(near=ANY, point=FEW)
-    def crash_in_timeout(self, near: int, point: int) -> None:
-        node = self._nearest(near, self._may_start())
-        words = f"{node}: election timeout, {self._crash_next(node, point)}"
-        self._step("crash in a step", node, words, lambda: self.adapter.timeout(node))
+    @precondition(lambda self: self.in_flight)
+    @rule(skip=FEW, how=HOW, point=FEW)
+    def deliver_oldest(self, skip: int, how: str, point: int) -> None:
+        self._deliver(self._newest(self.in_flight[::-1], skip), how, point)
 
-    @precondition(lambda self: self.adapter.crash_points and self._arriving())
-    @rule(skip=FEW, point=FEW)
-    def crash_in_delivery(self, skip: int, point: int) -> None:
-        packet = self._newest(self._arriving(), skip)
-        self.in_flight.remove(packet)
-        words = f"{self._words(packet)}, {self._crash_next(packet.to, point)}"
-        receive = partial(self.adapter.receive, packet.to, packet.message)
-        self._step("crash in a step", packet.to, words, receive)
+    @precondition(lambda self: self.in_flight)
+    @rule(near=ANY, skip=FEW, how=HOW, point=FEW)
+    def deliver_to(self, near: int, skip: int, how: str, point: int) -> None:
+        node = self._nearest(near, [packet.to for packet in self.in_flight])
+        to_node = [packet for packet in self.in_flight if packet.to == node]
+        self._deliver(self._newest(to_node, skip), how, point)
 
     # Within
 
@@ -247,16 +204,27 @@ class ConformanceMachine(RuleBasedStateMachine):
     def _words(self, packet: InFlight) -> str:
         return f"{packet.to} receives {self.adapter.describe(packet.message)} from {packet.source}"
 
-    def _deliver(self, packet: InFlight) -> None:
-        self.in_flight.remove(packet)
-        self._hand_over("message delivered", packet)
+    def _timeout(self, event: str, node: str, ring: Callable[[str], Report], how: str, point: int) -> None:
+        words = f"{node}: {event}"
+        if how == "crash" and self.adapter.crash_points:
+            event, words = "crash in a step", f"{words}, {self._crash_next(node, point)}"
+        self._step(event, node, words, partial(ring, node))
 
-    def _hand_over(self, event: str, packet: InFlight, more: str = "") -> None:
-        words = self._words(packet) + more
-        if packet.to in self.up:
-            self._step(event, packet.to, words, lambda: self.adapter.receive(packet.to, packet.message))
-        else:
-            self._note("message lost at a node that is down", f"lost, for {packet.to} is down: {words}")
+    def _deliver(self, packet: InFlight, how: str, point: int) -> None:
+        event, words = "message delivered", self._words(packet)
+        if how != "twice":
+            self.in_flight.remove(packet)
+        if packet.to not in self.up:
+            return self._note(
+                "message lost at a node that is down", f"lost, for {packet.to} is down: {words}"
+            )
+        if how == "lost":
+            return self._note("message lost", f"lost: {words}")
+        if how == "twice":
+            event, words = "message duplicated", f"{words} (and a copy of it stays in flight)"
+        if how == "crash" and self.adapter.crash_points:
+            event, words = "crash in a step", f"{words}, {self._crash_next(packet.to, point)}"
+        return self._step(event, packet.to, words, partial(self.adapter.receive, packet.to, packet.message))
 
     def _note(self, event: str, words: str) -> None:
         """Something happens, maybe in the network alone."""

@@ -108,24 +108,22 @@ class Candidate:
 
 
 class OpenField:
-    """One field of the state before a step, over domains without bounds, and what the step writes."""
+    """One field of the state before a step, over domains without bounds, and what the step writes.
+
+    That no action reads what it has written was seen when it was traced; whether two writes coincide
+    shows only here.
+    """
 
     def __init__(self, run: OpenRun, field: Field) -> None:
         self.run, self.field = run, field
-        self.written = self.rewritten = False
 
     def __getitem__(self, key: Any) -> Any:
-        if self.written:
-            raise SpecError(
-                f"{self.field.name} is read after it was written: reads see the state before the step"
-            )
         return self.run.now.get(self.field.name, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         cell = (self.field.name, key)
-        if self.rewritten or cell in self.run.writes:
+        if cell in self.run.writes:
             raise SpecError(f"{self.field.name}[{show(key)}] is written twice in one step")
-        self.written = True
         self.run.writes[cell] = value
         for sort, part in zip(self.field.index, key if isinstance(key, tuple) else (key,), strict=True):
             self.run.see(sort, part)
@@ -143,7 +141,6 @@ class OpenField:
                     raise Inexpressible(f"{self.field} is rewritten at every number, without end")
         for index, value in changed.items():
             self[index] = value
-        self.written = self.rewritten = True
 
     def _is_beyond(self, key: tuple[Any, ...]) -> bool:
         parts = zip(self.field.index, key, strict=True)
@@ -211,7 +208,6 @@ class OpenRun:
             for index in true_at if isinstance(true_at, frozenset) else ():
                 for sort, part in zip(model.fields[name].index, index, strict=True):
                     self.see(sort, part)
-        self._open = [v for v in views.values() if isinstance(v, OpenField)]
         self._state = OpenState(model, views)
 
     def shared_value(self, cell: Cell) -> Any:
@@ -250,7 +246,7 @@ class OpenRun:
         """What the action writes when it is taken in this state; Refused where a guard forbids it."""
         for (_, sort), value in zip(action.params, args, strict=True):
             self.see(sort, value)
-        self._read(state)
+        self.now, self.writes = state, {}
         dropped = frozenset(i for i, g in enumerate(action.guards) if g.name in action.dropped)
         self._state.__dict__.update(_dropped=dropped, _guards=0)
         try:
@@ -263,11 +259,6 @@ class OpenRun:
             call = self.call(action, args)
             raise Refused(f"{call}: what it claims of this state does not hold", call) from None
         return self.writes
-
-    def _read(self, state: Candidate) -> None:
-        self.now, self.writes = state, {}
-        for view in self._open:
-            view.written = view.rewritten = False
 
     def call(self, action: Action, args: tuple[Any, ...]) -> str:
         """`grant_vote(voter=n3, candidate=n2, t=2)`."""

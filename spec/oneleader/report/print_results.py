@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -391,30 +392,25 @@ def fault_rows(found: Fault, rows: Sequence[FaultRow]) -> None:
 
 
 # -- check ---------------------------------------------------------------------------------------
-CHECK_WIDTHS = (11, 9, 44, 50)
+CHECK_WIDTHS = (22, 10, 58, 7)
 
 
 def check_row(row: Row) -> None:
-    judged(
-        row.verdict,
-        row.model,
-        row.reader,
-        row.what,
-        row.strength,
-        f"{row.seconds:6.1f} s",
-        widths=CHECK_WIDTHS,
-    )
-    for text in row.detail.splitlines() if row.detail and row.general != HOLDS else []:
+    """Model, reader, strength and seconds in columns; then what was seen."""
+    seconds = f"{row.seconds:.1f} s".rjust(CHECK_WIDTHS[3])
+    judged(row.verdict, row.model, row.reader, row.strength, seconds, row.what, widths=CHECK_WIDTHS)
+    for text in row.detail.splitlines() if row.general in (VIOLATED, INCONCLUSIVE) else []:
         say(f"        {text}")
 
 
-def check_summary(rows: Sequence[Row], interrupted: bool) -> None:
+def check_summary(rows: Sequence[Row], *, interrupted: bool, quick: bool) -> None:
     status = exit_status(r.verdict for r in rows)
     word = {0: HOLDS, 1: VIOLATED, 3: INCONCLUSIVE}[status]
-    good = sum(r.general == HOLDS for r in rows)
+    said = Counter(r.general for r in rows)
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in said.most_common())
     say()
-    judged(
-        INCONCLUSIVE if interrupted else word,
-        f"{good} of {len(rows)} results hold{', and then interrupted' if interrupted else ''}",
-        f"{sum(r.seconds for r in rows):.0f} s",
-    )
+    judged(INCONCLUSIVE if interrupted else word, counts, f"{sum(r.seconds for r in rows):.0f} s")
+    if interrupted:
+        say("        interrupted: the rest was not run")
+    if quick:
+        say("        --quick leaves out the larger bounds and TLC on the faults")
