@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -222,3 +223,26 @@ def test_help_has_examples_that_work(capsys: pytest.CaptureFixture[str]) -> None
             continue  # minutes; tests/test_check.py runs what they run
         paths = [str(Path(__file__).parents[1] / a) if a.startswith("tests/") else a for a in example]
         assert run(*paths, capsys=capsys)[0] in (0, 1, 3)
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+SESSIONS = re.findall(r"```console\n\$ oneleader (.*)\n((?:.*\n)*?)```", README)
+
+
+def test_the_readme_shows_what_the_commands_print(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line that it shows, in its order; lines between them may be left out."""
+    monkeypatch.chdir(Path(__file__).parents[1])
+    assert len(SESSIONS) >= 6
+    for command, shown in SESSIONS:
+        _, out, err = run(*command.split(), capsys=capsys)
+        printed = iter(out.splitlines())
+        for line in shown.splitlines():
+            assert any(p.startswith(line) for p in printed), f"$ oneleader {command}\n{line}\n{out}{err}"
+
+
+def test_the_readme_quotes_the_model() -> None:
+    model = (Path(__file__).parents[1] / "spec/oneleader/models/election.py").read_text()
+    (quoted,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert quoted in model

@@ -64,7 +64,7 @@ def exploring(
         unreached = [name for name, depth in result.witnesses.items() if depth is None]
         small = nodes == 5 and terms == 1  # two terms are too many states here, and one has one leader
         verdict = INCONCLUSIVE if result.verdict == HOLDS and unreached and not small else result.verdict
-        what = f"{len(result.properties)} properties, {len(result.witnesses)} witnesses"
+        what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
         detail = f"not reached: {', '.join(unreached)}" if unreached else result.why
         if result.violation:
             detail = f"{result.violation.what} is broken in {len(result.violation.steps)} steps"
@@ -148,7 +148,13 @@ JUDGES: tuple[Callable[..., table.FaultRow], ...] = (
 
 def fault_row(found: table.FaultRow) -> Row:
     """A reader catches a fault."""
-    caught = f"caught in {found.length} steps" if found.length else found.verdict
+    caught = f"caught in {plural(found.length, 'steps')}" if found.length else found.verdict
     return Row(
         f"fault {found.fault}", found.reader, found.detail, found.verdict, caught, found.seconds, found.detail
     )
+
+
+def plural(count: int, things: str) -> str:
+    """`2 properties`, `1 property`."""
+    one = {"properties": "property", "witnesses": "witness"}.get(things, things.removesuffix("s"))
+    return f"{count} {one if count == 1 else things}"

@@ -1,4 +1,7 @@
-"""The command line `oneleader`: each command reads its options, calls one reader, prints what it said."""
+"""The command line `oneleader`: each command reads its options, calls one reader, prints what it said.
+
+A reader is imported by the command that needs it: Z3 and Hypothesis take a while to load.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,12 @@ from typing import Any, TypeVar
 
 import click
 
-from oneleader import check as checks
 from oneleader import models
 from oneleader.errors import SpecError, UsageError
 from oneleader.faults import catalogue
-from oneleader.faults import table as fault_table
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.readers import explore as explore_reader
-from oneleader.readers import prove as prove_reader
-from oneleader.readers import replay as replay_reader
-from oneleader.readers import tlc as tlc_reader
-from oneleader.readers import twin as twin_reader
-from oneleader.readers import walk as walk_reader
 from oneleader.report import print_results as show
 from oneleader.report.console import out, say
 from oneleader.report.progress import ProgressLine
@@ -127,6 +123,8 @@ def configuration(
 @json_option
 def check(quick: bool, as_json: bool) -> int:
     """Run every reader on every model, the reference and the recordings: one table."""
+    from oneleader import check as checks
+
     rows = []
     interrupted = False
     try:
@@ -210,9 +208,7 @@ def explore(
 @click.option(
     "--update-hints", is_flag=True, help="Find out which hypotheses are needed, and write them down."
 )
-@click.option(
-    "--rlimit", type=click.IntRange(1), default=prove_reader.RLIMIT, help="Z3's effort an obligation."
-)
+@click.option("--rlimit", type=click.IntRange(1), help="Z3's effort an obligation.")
 @click.option("--seed", type=int, default=0, help="Z3's random seed.")
 @json_option
 def prove(
@@ -221,17 +217,23 @@ def prove(
     only: tuple[str, ...],
     no_hints: bool,
     update_hints: bool,
-    rlimit: int,
+    rlimit: int | None,
     seed: int,
     as_json: bool,
 ) -> int:
     """Prove MODEL for any number of nodes and unbounded terms, with Z3: a grid of action × property."""
+    from oneleader.readers import prove as prove_reader
+
     model, _ = chosen(name, fault)
     if update_hints:
         say(f"hints written to {prove_reader.update_hints(model)}")
         return 0
     proof = prove_reader.prove(
-        model, hints={} if no_hints else None, only=only or None, rlimit=rlimit, seed=seed
+        model,
+        hints={} if no_hints else None,
+        only=only or None,
+        rlimit=rlimit or prove_reader.RLIMIT,
+        seed=seed,
     )
     if as_json:
         print_json(show.proof_json(proof))
@@ -257,6 +259,9 @@ def tlc(
     as_json: bool,
 ) -> int:
     """Run TLC on the hand-written TLA+ of MODEL; compare its graph with explore's, state for state."""
+    from oneleader.readers import tlc as tlc_reader
+    from oneleader.readers import twin as twin_reader
+
     model = models.find(name)
     if config:
         path = Path(config) if Path(config).exists() else twin_reader.tla_folder() / config
@@ -293,6 +298,8 @@ def walk(
     as_json: bool,
 ) -> int:
     """Walk through MODEL at random, only by enabled steps, and judge every state."""
+    from oneleader.readers import walk as walk_reader
+
     model, found = chosen(name, fault)
     at = configuration(model, found, (5, 6), nodes, terms, quorums, sizes)
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
@@ -316,6 +323,8 @@ def walk(
 @json_option
 def replay(file: Path, format_: str | None, fault: str | None, as_json: bool) -> int:
     """Judge a recorded execution: is each line of FILE one that the model allows?"""
+    from oneleader.readers import replay as replay_reader
+
     model = catalogue.find(fault).model if fault else None
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
@@ -343,6 +352,8 @@ def faults_show(id: str) -> int:
 @json_option
 def faults_run(ids: tuple[str, ...], as_json: bool) -> int:
     """Run every reader on every fault: fault × reader × verdict × length × seconds."""
+    from oneleader.faults import table as fault_table
+
     wanted = [catalogue.find(id) for id in ids] or list(catalogue.FAULTS.values())
     rows = []
     for fault in wanted:

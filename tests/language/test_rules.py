@@ -351,12 +351,17 @@ def test_two_writes_that_meet_in_one_cell(build: Build) -> None:
         take(run, 0, 0, 2)
 
 
+def test_two_writes_to_different_cells_of_a_row(build: Build) -> None:
+    run = plain(build, "s.seen[n, t] = True\ns.seen[n, 0] = True\ns.seen[m, t] = True")
+    assert take(run, 0, 1, 2) == dict.fromkeys(["seen[0, 0]", "seen[0, 2]", "seen[1, 2]"], True)
+
+
 def test_a_value_outside_its_domain(build: Build) -> None:
     with pytest.raises(SpecError, match=r"step\(n=n1, m=7, t=2\): 7 is outside vote\[Node\]"):
         take(plain(build, "s.vote[n] = m"), 0, 7, 2)
     with pytest.raises(SpecError, match=r"term\[7\] is outside term\[Node\]"):
         take(plain(build, "s.term[m] = t"), 0, 7, 2)
-    with pytest.raises(SpecError, match=r"term\[-1\] is outside term\[Node\]"):
+    with pytest.raises(SpecError, match=r"step\(n=n1, m=-1, t=2\): term\[-1\] is outside term\[Node\]"):
         take(plain(build, "s.clock = s.term[m]"), 0, -1, 2)
 
 

@@ -315,7 +315,7 @@ def test_a_cell_beyond_the_bound_is_not_taken_for_its_neighbour(build: Build) ->
 
 
 CORNERS = [
-    "s.flag = s.f[n, t + 1]",  # read beyond the bound: False, and not 0
+    "s.flag = s.f[n, s.at + s.at]\ns.at = t",  # read beyond the bound: False, and not 0
     "s.flag = no(s.f[n, t + 1])",
     "s.f[n, ite(s.flag, t + 1, s.at)] = True\ns.at = t\ns.flag = no(s.flag)",  # beyond it in one branch
     "s.f[n, ite(s.flag, s.at, t + 1)] = True\ns.at = t\ns.flag = no(s.flag)",
@@ -326,8 +326,9 @@ CORNERS = [
     "s.on[s.flag, s.role] = True\ns.flag = n == m\ns.role = BUSY",  # indices of bool and of an enumeration
     "s.f.where(lambda old, a, u: either(old, both(a == n, u == s.at)))\ns.at = s.at + 1",
     "s.f.where(lambda old, a, u: s.f[m, u + 1])\ns.at = t",
+    # quantifiers inside one another
     "alike = lambda a, b: Term.all(lambda u: s.f[a, u] == s.f[b, u])\n"
-    "s.flag = Node.all(lambda a: Node.any(lambda b: both(a != b, alike(a, b))))\ns.f[n, t] = True",  # quantifiers inside one another
+    "s.flag = Node.all(lambda a: Node.any(lambda b: both(a != b, alike(a, b))))\ns.f[n, t] = True",
     "s.f[n, t] = no(both(no(no(s.flag)), either(s.f[m, t], True)))\ns.flag = n == m",
     "s.claim(s.at <= 2)",  # a step that changes nothing
 ]
@@ -335,7 +336,7 @@ CORNERS = [
 
 @pytest.mark.parametrize("body", CORNERS)
 def test_engines_agree_in_the_corners_of_the_language(build: Build, body: str) -> None:
-    state = """
+    fields = """
 class State(Fields):
     f = field(Node, Term, of=bool)
     on = field(bool, Role, of=bool)
@@ -344,7 +345,7 @@ class State(Fields):
     flag = field(of=bool)
     role = field(of=Role)
 """
-    model = build(state + act("step", ", n: Node, m: Node, t: Term", *body.split("\n")) + END).MODEL
+    model = build(fields + act("step", ", n: Node, m: Node, t: Term", *body.split("\n")) + END).MODEL
     run = Run(model, Configuration({"Node": ("n1", "n2")}, {"Term": 2}))
     engine = Compiled(run)
     truths = [i for i, (field, _) in enumerate(run.cells.keys) if field.of is bool]

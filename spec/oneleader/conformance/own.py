@@ -123,7 +123,7 @@ class OwnFormat:
             of, self.quorum_sort = member.index
             if of.__name__ not in self.closed:
                 raise UsageError(f"{self.model.name} has quorums: the header has to name the `nodes`")
-            listed, must_meet = header.get("quorums", "majority"), bool(self.model.axioms)
+            listed, must_meet = header.get("quorums", "majority"), "quorums_intersect" in self.model.axioms
             self.quorums = Quorums(self.closed[of.__name__], listed, must_meet=must_meet)
             constants["member"] = self.quorums
         return constants

@@ -101,9 +101,8 @@ def grant_vote(s: State, voter: Node, candidate: Node, t: Term) -> None:
     """Figure 2, RequestVote RPC, receiver: the vote goes to stable storage."""
     vote_was_requested = s.requested[candidate, t]  # section 5.2: a candidate asked for it
     term_is_current = s.term[voter] == t  # Figure 2, RequestVote receiver 1
-    vote_is_free = either(
-        s.voted_for[voter] == NIL, s.voted_for[voter] == candidate
-    )  # RequestVote receiver 2
+    vote = s.voted_for[voter]
+    vote_is_free = either(vote == NIL, vote == candidate)  # Figure 2, RequestVote receiver 2
     s.require(vote_was_requested, term_is_current, vote_is_free)
 
     s.voted_for[voter] = candidate

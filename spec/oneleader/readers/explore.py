@@ -115,7 +115,9 @@ class Explored:
 
     @property
     def strength(self) -> str:
-        """`exhaustive to 3 nodes, 3 quorums, 2 terms`."""
+        """`exhaustive to 3 nodes, 3 quorums, 2 terms`; a search for witnesses alone ends early."""
+        if self.witnesses and not self.properties:
+            return f"witnesses sought in {self.run.configuration.describe()}"
         return f"exhaustive to {self.run.configuration.describe()}"
 
 

@@ -6,22 +6,24 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oneleader.errors import UsageError
 from oneleader.faults.catalogue import Fault
-from oneleader.faults.table import FaultRow
 from oneleader.language.model import Model
 from oneleader.readers.explore import Explored, Violation, explore
-from oneleader.readers.prove import Proof
-from oneleader.readers.replay import Replayed
 from oneleader.readers.run import Run
-from oneleader.readers.tlc import Result
-from oneleader.readers.twin import Compared
-from oneleader.readers.walk import Walked
 from oneleader.report.console import judged, mark, out, say
 from oneleader.report.text import show_counterexample, show_trace
 from oneleader.report.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Row, exit_status
+
+if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
+    from oneleader.faults.table import FaultRow
+    from oneleader.readers.prove import Proof
+    from oneleader.readers.replay import Replayed
+    from oneleader.readers.tlc import Result
+    from oneleader.readers.twin import Compared
+    from oneleader.readers.walk import Walked
 
 NAME = 34  # the width of a property's name
 
@@ -37,10 +39,11 @@ def explored(result: Explored) -> None:
     orbits = f" (orbits of {result.symmetry})" if result.symmetry > 1 else ""
     ghosts = ", ".join(f.name for f in result.run.cells.fields if f.kind == "ghost")
     rate = result.states / result.seconds if result.seconds else 0
+    depth = max(result.depth, len(result.violation.steps) if result.violation else 0)
     say(
         f"explore  {result.run.model.name}  {result.run.configuration.describe()}"
         f"{'  with ' + ghosts if ghosts else ''}   {result.states:,} states{orbits}   "
-        f"{result.transitions:,} steps   depth {result.depth}   {rate:,.0f} states/s"
+        f"{result.transitions:,} steps   depth {depth}   {rate:,.0f} states/s"
     )
     for name in result.properties:
         broken = result.violation is not None and result.violation.what == name
@@ -407,7 +410,7 @@ def check_summary(rows: Sequence[Row], *, interrupted: bool, quick: bool) -> Non
     status = exit_status(r.verdict for r in rows)
     word = {0: HOLDS, 1: VIOLATED, 3: INCONCLUSIVE}[status]
     said = Counter(r.general for r in rows)
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in said.most_common())
+    counts = ", ".join(f"{n} {'hold' if verdict == HOLDS else verdict}" for verdict, n in said.most_common())
     say()
     judged(INCONCLUSIVE if interrupted else word, counts, f"{sum(r.seconds for r in rows):.0f} s")
     if interrupted:
