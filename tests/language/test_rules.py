@@ -213,6 +213,10 @@ OF_DEFINITIONS = {
         "action step: the effect on lost reads the ghost field past",
         action("s.lost = s.past[n] == t").replace("@action", "@action  # <--"),
     ),
+    "a ghost in a claim": (
+        "action step: a claim reads the ghost field past, which a run may leave out",
+        action("s.claim(s.past[n] == t)").replace("@action", "@action  # <--"),
+    ),
     "a property writes a field": (
         "invariant fact: a property only reads",
         prop("s.clock = 1\nreturn n == m").replace("@invariant", "@invariant  # <--"),

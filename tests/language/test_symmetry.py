@@ -102,3 +102,9 @@ def test_other_quorums_have_fewer_symmetries_and_the_same_verdict() -> None:
     assert (full.symmetry, less.symmetry) == (1, 2)
     assert (full.verdict, full.depth, full.witnesses) == (less.verdict, less.depth, less.witnesses)
     assert full.states / 2 < less.states < full.states
+
+
+def test_too_many_renamings_are_none() -> None:
+    """Seven nodes have 5,040: no symmetry is as sound, and cheaper."""
+    assert len(renamings(MODEL, cluster(MODEL, nodes=6, terms=1))) == 720
+    assert len(renamings(MODEL, cluster(MODEL, nodes=7, terms=1))) == 1

@@ -34,8 +34,8 @@ from oneleader.language import (
     theorem,
 )
 from oneleader.language.configuration import cluster
+from oneleader.language.definitions import define
 from oneleader.language.expr import FALSE
-from oneleader.language.model import define
 from oneleader.models import election
 from oneleader.models.election import CANDIDATE, FOLLOWER, MODEL, Node, Quorum, Term
 from oneleader.readers import prove as prove_reader

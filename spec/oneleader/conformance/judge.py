@@ -23,7 +23,8 @@ from typing import Any, Protocol
 from oneleader.conformance.adapter import Observed, Report, Taken
 from oneleader.errors import UsageError
 from oneleader.language.configuration import cluster
-from oneleader.language.model import Action, Guard, Model
+from oneleader.language.definitions import Action, Guard
+from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, is_number
 from oneleader.models.election import Node, Quorum, Role
 from oneleader.readers.compiled import Compiled

@@ -25,7 +25,16 @@ from hypothesis.errors import Flaky, Unsatisfiable
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from oneleader.conformance.adapter import Adapter, Observed, Report
-from oneleader.conformance.judge import BeyondTheBound, Judge, LeadersOnly, Refusal, Refused, StepJudge, refused, rules
+from oneleader.conformance.judge import (
+    BeyondTheBound,
+    Judge,
+    LeadersOnly,
+    Refusal,
+    Refused,
+    StepJudge,
+    refused,
+    rules,
+)
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.models import election
@@ -142,7 +151,7 @@ class ConformanceMachine(RuleBasedStateMachine):
     def happens(self, what: str, near: int, skip: int) -> None:
         """One event; nothing where it cannot happen. `skip` passes over messages or crash points."""
         if what in self.without:
-            return
+            what = "deliver to"
         node = self.setup.nodes[near % len(self.setup.nodes)]
         if what == "crash":
             self._crash(node)
@@ -150,6 +159,8 @@ class ConformanceMachine(RuleBasedStateMachine):
             self._timer(what, node, skip)
         elif self.in_flight:
             self._message(what, node, skip)
+        else:
+            self._timer("timer", node, skip)
 
     # Events
 

@@ -27,8 +27,9 @@ from itertools import combinations
 from typing import Any
 
 from oneleader.errors import UsageError
+from oneleader.language.definitions import Action
 from oneleader.language.fields import Field
-from oneleader.language.model import Action, Model
+from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, AnySort, OptionSort, is_enum, is_number, is_set, name_of
 from oneleader.models import MODELS
 from oneleader.readers.candidates import Candidate, Candidates, OpenRun, Refused, show

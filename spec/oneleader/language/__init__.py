@@ -1,8 +1,9 @@
 """The specification language: sorts, fields, actions, properties. See docs/tutorial.md."""
 
+from oneleader.language.definitions import action, axiom, invariant, theorem, witness
 from oneleader.language.expr import both, either, implies, ite, no
 from oneleader.language.fields import Fields, constant, field, ghost
-from oneleader.language.model import Model, action, axiom, invariant, model, theorem, witness
+from oneleader.language.model import Model, model
 from oneleader.language.sorts import NIL, NumberSort, Option, SetSort
 
 __all__ = [

@@ -14,8 +14,9 @@ from math import prod
 from typing import Any
 
 from oneleader.errors import UsageError
+from oneleader.language.definitions import Definition
 from oneleader.language.fields import Field
-from oneleader.language.model import Definition, Model
+from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, AnySort, OptionSort, base, is_enum, is_number, is_set, name_of
 
 MOST_VALUES = 1_000

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import islice, permutations, product
 from typing import Any
 
 from oneleader.language.configuration import Cells, Configuration
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import base, is_set
+
+MOST_RENAMINGS = 720
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,17 @@ class Renaming:
 
 
 def renamings(model: Model, configuration: Configuration) -> list[Renaming]:
-    """Every renaming that keeps the constants, the identity first."""
+    """Every renaming that keeps the constants, the identity first; just that one if there are too many.
+
+    All are tried on every state, and there are as many as the factorial of the number of nodes: past
+    `MOST_RENAMINGS` telling renamed states apart is the cheaper way.
+    """
     constants = [f for f in model.fields.values() if f.kind == "constant"]
     sorts = sorted(configuration.elements, key=lambda s: len(configuration.elements[s]))
-    return [
-        Renaming({s: (*p, -1) for s, p in found.items()})
-        for found in _extend(configuration, constants, sorts, {})
-    ]
+    found = list(islice(_extend(configuration, constants, sorts, {}), MOST_RENAMINGS + 1))
+    if len(found) > MOST_RENAMINGS:
+        found = [{sort: tuple(range(len(names))) for sort, names in configuration.elements.items()}]
+    return [Renaming({sort: (*p, -1) for sort, p in table.items()}) for table in found]
 
 
 def _extend(

@@ -11,13 +11,16 @@ import operator
 import traceback
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from oneleader.errors import SpecError
+from oneleader.language.definitions import Action, Definition, Guard, Property
 from oneleader.language.expr import Expr, Symbolic, lift, variable
 from oneleader.language.fields import Field
-from oneleader.language.model import Action, Definition, Guard, Model, Property
 from oneleader.language.sorts import name_of, reading
+
+if TYPE_CHECKING:  # a model is built from traced actions, not the other way round
+    from oneleader.language.model import Model
 
 
 @dataclass(frozen=True)
@@ -119,9 +122,8 @@ class TracedField:
 class TracedState:
     """The `s` of an action while it is traced."""
 
-    def __init__(self, fields: dict[str, Field], *, may_write: bool) -> None:
+    def __init__(self, fields: dict[str, Field]) -> None:
         self.__dict__["_fields"] = {name: TracedField(f) for name, f in fields.items()}
-        self.__dict__["_may_write"] = may_write
         self.__dict__["_guards"] = []
         self.__dict__["_claims"] = []
 
@@ -173,7 +175,7 @@ def _run(definition: Definition, kind: str, state: TracedState) -> tuple[tuple[E
 
 @lru_cache(maxsize=4096)
 def _trace_action(action: Action, fields: tuple[Field, ...]) -> TracedAction:
-    state = TracedState({f.name: f for f in fields}, may_write=True)
+    state = TracedState({f.name: f for f in fields})
     params, _ = _run(action, "action", state)
     if len(action.guards) != len(state._guards):
         raise SpecError(
@@ -215,7 +217,7 @@ def trace_action(model: Model, action: Action) -> TracedAction:
 
 def trace_property(model: Model, prop: Property) -> TracedProperty:
     """What the property says, as an expression in its parameters."""
-    state = TracedState(model.fields, may_write=False)
+    state = TracedState(model.fields)
     params, body = _run(prop, prop.kind, state)
     if state._written() or state._guards or state._claims:
         raise SpecError(f"{prop.where}: {prop.kind} {prop.name}: a property only reads")

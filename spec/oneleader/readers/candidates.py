@@ -28,8 +28,9 @@ from itertools import product
 from typing import Any
 
 from oneleader.errors import Inexpressible, SpecError
+from oneleader.language.definitions import Action, Guard
 from oneleader.language.fields import Field
-from oneleader.language.model import Action, Guard, Model
+from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, AnySort, OptionSort, Sort, is_number, is_set, reading
 from oneleader.readers.run import ClaimFailed, Disabled, LeftOut
 

@@ -14,9 +14,9 @@ from itertools import product
 from typing import Any
 
 from oneleader.errors import SpecError
+from oneleader.language.definitions import Property
 from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
-from oneleader.language.model import Property
 from oneleader.language.sorts import OptionSort, is_number
 from oneleader.language.symmetry import Renaming
 from oneleader.language.trace import TracedAction, Update, trace_action, trace_property

@@ -17,7 +17,8 @@ from typing import Protocol
 
 from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
-from oneleader.language.model import Model, Property
+from oneleader.language.definitions import Property
+from oneleader.language.model import Model
 from oneleader.language.symmetry import renamings
 from oneleader.language.trace import reads, trace_property
 from oneleader.readers.compiled import Compiled

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from oneleader.language.definitions import Property
 from oneleader.language.expr import Expr, both, equal, lift, no
-from oneleader.language.model import Model, Property
+from oneleader.language.model import Model
 from oneleader.language.trace import TracedAction, TracedProperty, Update, trace_action, trace_property
 
 INIT, THEOREM = "init", "theorem"

@@ -27,7 +27,8 @@ from typing import Any, Protocol
 from oneleader.conformance.etcd import EtcdFormat
 from oneleader.conformance.own import OwnFormat
 from oneleader.errors import Inexpressible, UsageError
-from oneleader.language.model import Guard, Model
+from oneleader.language.definitions import Guard
+from oneleader.language.model import Model
 from oneleader.readers.candidates import Candidates, NotModelled, Refused, TooMany
 
 MOST_CANDIDATES = 64

@@ -12,8 +12,9 @@ from typing import Any
 
 from oneleader.errors import SpecError, UsageError
 from oneleader.language.configuration import Cells, Configuration
+from oneleader.language.definitions import Action, Guard, Property
 from oneleader.language.fields import Field
-from oneleader.language.model import Action, Guard, Model, Property
+from oneleader.language.model import Model
 from oneleader.language.sorts import Sort, base, is_number, reading
 
 State = tuple[int, ...]

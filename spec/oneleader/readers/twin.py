@@ -24,7 +24,6 @@ from oneleader.language.sorts import NIL, OptionSort, base, is_enum, is_number, 
 from oneleader.readers import tlc
 from oneleader.readers.compiled import Compiled
 from oneleader.readers.run import Run, State
-from oneleader.report.text import show_state
 
 MOST_STATES = 200_000  # TLC writes, and this reader parses, every one of them as text
 Edge = tuple[State, str, State]
@@ -32,7 +31,10 @@ Edge = tuple[State, str, State]
 
 @dataclass(frozen=True)
 class Compared:
-    """The two graphs side by side; `difference` is "" where they are equal."""
+    """The two graphs side by side; `difference` is "" where they are equal, else the first one in words.
+
+    `edge` is the transition that only one of them has, where the difference is of that kind.
+    """
 
     run: Run
     states: int
@@ -40,6 +42,7 @@ class Compared:
     seconds: float
     tlc_seconds: float
     difference: str = ""
+    edge: Edge | None = None
 
     @property
     def verdict(self) -> str:
@@ -80,10 +83,11 @@ def compare(model: Model, configuration: Configuration, *, workers: int = 2) -> 
         result = tlc.run(module, config, workers=workers, dump=True)
     assert result.graph is not None
     if result.violated:
-        difference = f"TLC finds {result.violated} violated, after {len(result.trace)} states"
+        difference, edge = f"TLC finds {result.violated} violated, after {len(result.trace)} states", None
     else:
-        difference = _difference(run, states, edges, result.graph)
-    return Compared(run, len(states), len(edges), time.perf_counter() - started, result.seconds, difference)
+        difference, edge = _difference(run, states, edges, result.graph)
+    seconds = time.perf_counter() - started
+    return Compared(run, len(states), len(edges), seconds, result.seconds, difference, edge)
 
 
 def config_text(module: Path, model: Model, configuration: Configuration) -> str:
@@ -187,32 +191,27 @@ def camel(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def _difference(run: Run, states: dict[State, int], edges: set[Edge], told: tlc.Graph) -> str:
-    """The first difference in words, the shallowest state first; "" if there is none."""
+def _difference(
+    run: Run, states: dict[State, int], edges: set[Edge], told: tlc.Graph
+) -> tuple[str, Edge | None]:
+    """The first difference in words, shallowest first, and the edge that makes it; "" if none."""
     reader = Reader(run)
     read = {number: reader.state(state) for number, state in told.states.items()}
     theirs = set(read.values())
     if len(theirs) < len(read):
-        return (
-            f"{len(read)} states of TLC read as {len(theirs)}: the TLA+ tells states apart, Python does not"
-        )
+        return f"{len(read)} states of TLC read as {len(theirs)}: Python does not tell them apart", None
     if {read[number] for number in told.initial} != {run.initial}:
-        return "the initial states differ"
-    extra = theirs - states.keys()
+        return "the initial states differ", None
     their_edges = {(read[a], action, read[b]) for a, action, b in told.edges}
-    if their_edges == edges and not extra and len(theirs) == len(states):
-        return ""
+    if their_edges == edges and theirs == states.keys():
+        return "", None
+    # Both start in one state, so the graphs first differ by an edge that leaves a state of both.
     only = [("explore", "TLC", edges - their_edges), ("TLC", "explore", their_edges - edges)]
-    found = [
+    _, _, who, other, edge = min(
         (states[edge[0]], edge[1], who, other, edge)
         for who, other, rest in only
         for edge in rest
         if edge[0] in states and edge[0] in theirs
-    ]
-    _, _, who, other, (before, action, after) = min(found)
+    )
     counts = f"explore: {len(states)} states, {len(edges)} edges; TLC: {len(theirs)} and {len(their_edges)}"
-    lines = [counts, f"{who} takes {action} and {other} does not, from this state:"]
-    lines += [f"  {line}" for line in show_state(run.cells, run.configuration, before)]
-    lines += ["to this state:"]
-    lines += [f"  {line}" for line in show_state(run.cells, run.configuration, after)]
-    return "\n".join(lines)
+    return f"{counts}\n{who} takes {edge[1]} and {other} does not", edge

@@ -14,7 +14,7 @@ from oneleader.language.model import Model
 from oneleader.readers.explore import Explored, Violation, explore
 from oneleader.readers.run import Run
 from oneleader.report.console import judged, mark, out, say
-from oneleader.report.text import show_counterexample, show_trace
+from oneleader.report.text import show_counterexample, show_state, show_trace
 from oneleader.report.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Row, exit_status
 
 if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
@@ -50,12 +50,10 @@ def explored(result: Explored) -> None:
         verdict = VIOLATED if broken else HOLDS if result.verdict == HOLDS else INCONCLUSIVE
         said = f"{len(result.violation.steps)} steps" if broken and result.violation else _said(result)
         judged(verdict, title(name), said, widths=(NAME,))
-    for name, depth in result.witnesses.items():
+    for name, at in result.witnesses.items():
         end = "within the bound" if result.verdict == HOLDS else "before the run ended"
-        reached = f"reached at depth {depth}" if depth is not None else f"not reached {end}"
-        judged(
-            HOLDS if depth is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,)
-        )
+        reached = f"reached at depth {at}" if at is not None else f"not reached {end}"
+        judged(HOLDS if at is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,))
     if result.violation and result.violation.what not in result.properties:
         judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
     if result.never_fired and result.verdict == HOLDS and not ghosts:
@@ -281,10 +279,21 @@ def compared(result: Compared) -> None:
     )
     if result.difference:
         judged(result.verdict, "the graphs differ")
-        for line in result.difference.splitlines():
+        for line in difference(result):
             say(f"        {line}")
     else:
         judged(result.verdict, f"the same {result.states:,} states and {result.edges:,} labelled transitions")
+
+
+def difference(result: Compared) -> list[str]:
+    """Where the graphs part, with the two states of the transition that only one of them has."""
+    lines = result.difference.splitlines()
+    if result.edge:
+        cells, at = result.run.cells, result.run.configuration
+        before, _, after = result.edge
+        lines += ["from this state:", *(f"  {line}" for line in show_state(cells, at, before))]
+        lines += ["to this state:", *(f"  {line}" for line in show_state(cells, at, after))]
+    return lines
 
 
 def compared_json(result: Compared) -> dict[str, Any]:
