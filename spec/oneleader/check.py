@@ -23,6 +23,7 @@ from oneleader.readers.refine import refine
 from oneleader.readers.replay import replay
 from oneleader.readers.twin import compare
 from oneleader.readers.walk import walk
+from oneleader.report.text import plural
 from oneleader.report.verdict import HOLDS, INCONCLUSIVE, Row
 
 RECORDINGS = ("etcd-raft-example.ndjson.gz", "etcd-rawnode-3-nodes.ndjson.gz")
@@ -117,9 +118,12 @@ def refining(model: Model, *, nodes: int, terms: int) -> Row:
 def conformance(*, nodes: int, examples: int) -> Row:
     """The reference, driven by Hypothesis side by side with the model."""
     result = check_conformance(ReferenceAdapter, nodes=nodes, examples=examples, seed=SEED)
+    verdict, detail = result.verdict, result.failure or result.cause
+    if result.never and verdict == HOLDS:
+        verdict, detail = INCONCLUSIVE, f"never taken: {', '.join(result.never)}"
     strength = f"sampled, {result.examples:,} runs, {result.steps:,} steps"
-    what = "each step is one the model allows"
-    return Row("reference", "hypothesis", what, result.verdict, strength, result.seconds, result.failure)
+    what = "each step is one that the model allows"
+    return Row("reference", "hypothesis", what, verdict, strength, result.seconds, detail)
 
 
 def recordings() -> Iterator[Row]:
@@ -152,9 +156,3 @@ def fault_row(found: table.FaultRow) -> Row:
     return Row(
         f"fault {found.fault}", found.reader, found.detail, found.verdict, caught, found.seconds, found.detail
     )
-
-
-def plural(count: int, things: str) -> str:
-    """`2 properties`, `1 property`."""
-    one = {"properties": "property", "witnesses": "witness"}.get(things, things.removesuffix("s"))
-    return f"{count} {one if count == 1 else things}"

@@ -80,7 +80,7 @@ def test_a_second_vote_is_refused():
         step("n2", ("grant_vote", {"voter": "n2", "candidate": "n3", "t": 1})),
     ]
     call = "grant_vote(voter=n2, candidate=n3, t=1)"
-    refusal = refused_at(judge(second), 5, f"{call}: vote_is_free (RequestVote receiver 2)")
+    refusal = refused_at(judge(second), 5, f"{call}: vote_is_free (Figure 2, RequestVote receiver 2)")
     assert (refusal.action, refusal.guard.name) == (call, "vote_is_free")
     mutant = election.MODEL.without_guard("grant_vote", "vote_is_free")
     assert judge(second, model=mutant).verdict == "accepted"

@@ -93,6 +93,6 @@ def by_property_test(fault: Fault, *, seed: int = 1) -> FaultRow:
     result = check_conformance(partial(ReferenceAdapter, core=faulty.core), nodes=faulty.nodes, seed=seed)
     caught = result.verdict == "violated"
     length = len(result.shrunk_steps) if caught else None
-    detail = result.failure.splitlines()[0] if caught and result.failure else "nothing found"
+    detail = result.cause if caught else "nothing found"
     seconds = time.perf_counter() - started
     return FaultRow(fault.id, "hypothesis", CAUGHT if caught else MISSED, length, seconds, detail)

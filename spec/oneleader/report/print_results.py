@@ -14,7 +14,7 @@ from oneleader.language.model import Model
 from oneleader.readers.explore import Explored, Violation, explore
 from oneleader.readers.run import Run
 from oneleader.report.console import judged, mark, out, say
-from oneleader.report.text import show_counterexample, show_state, show_trace
+from oneleader.report.text import plural, show_counterexample, show_state, show_trace
 from oneleader.report.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Row, exit_status
 
 if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
@@ -399,8 +399,8 @@ def fault_rows(found: Fault, rows: Sequence[FaultRow]) -> None:
     """One fault: a line for each reader with verdict, length and seconds."""
     say(f"{found.id}: {found.title}")
     for r in rows:
-        length = "" if r.length is None else f"{r.length} steps"
-        judged(r.verdict, r.reader, r.verdict, length, f"{r.seconds:5.1f} s", r.detail, widths=(9, 15, 9, 8))
+        length = "" if r.length is None else plural(r.length, "steps")
+        judged(r.verdict, r.reader, r.verdict, length, f"{r.seconds:5.1f} s", r.detail, widths=(10, 15, 9, 8))
 
 
 # -- check ---------------------------------------------------------------------------------------

@@ -116,3 +116,9 @@ def _index(f: Field, configuration: Configuration, key: Key) -> str:
 
 def _indented(lines: Iterable[str], by: int = 2) -> list[str]:
     return [" " * by + line for line in lines]
+
+
+def plural(count: int, things: str) -> str:
+    """`2 properties`, `1 property`."""
+    one = {"properties": "property", "witnesses": "witness"}.get(things, things.removesuffix("s"))
+    return f"{count} {one if count == 1 else things}"
