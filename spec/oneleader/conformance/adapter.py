@@ -11,7 +11,7 @@ A step reports what left the server, and, if the implementation can tell, which 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,15 @@ class Taken:
 
     name: str
     args: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        shown = (f"{name}={_shown(value)}" for name, value in self.args.items())
+        return f"{self.name}({', '.join(shown)})"
+
+
+def _shown(value: Any) -> str:
+    is_collection = isinstance(value, Collection) and not isinstance(value, str)
+    return f"{{{' '.join(sorted(value))}}}" if is_collection else str(value)
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ class Adapter(ABC):
         """A message as people read it."""
         return str(message)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (nothing to do, unless an adapter says so)
         """The cluster is not needed any more."""
 
 

@@ -193,20 +193,22 @@ class Judge:
         if report.actions is None:
             calls = self._infer(node, restarts, report, seen.get(node))
         else:
-            calls = [self._take(self.rules.instance(taken)) for taken in report.actions]
+            calls = [self._take(self.rules.instance(taken), str(taken)) for taken in report.actions]
         self._compare(seen, f"after {', '.join(calls)}" if calls else "and no action was taken")
         self._judge_properties()
         return calls
 
-    def _take(self, instance: Instance) -> str:
-        """Take a step that the implementation says it took."""
+    def _take(self, instance: Instance, said: str = "") -> str:
+        """Take a step that the implementation took, as it says itself or as is inferred."""
         call = self.rules.call(instance)
         try:
             self.state = self.rules.run.step(self.state, instance.action, instance.args)
         except Disabled as disabled:
             guard = instance.action.guards[disabled.guard]
             raise refused(
-                f"{instance.action.name}: {guard}", f"it took {call}", f"which the model forbids: {guard}"
+                f"{instance.action.name}: {guard}",
+                f"it took {said or call}",
+                f"which the model forbids: {guard}",
             ) from None
         except Cut:
             raise BeyondTheBound from None

@@ -55,6 +55,7 @@ WEIGHTS = {
     "crash in a delivery": 1,
     "lose": 1,
 }
+TIMERS = ("timer", "election timeout", "crash in a timer")
 EVENTS = [event for event, weight in WEIGHTS.items() for _ in range(weight)]
 DISTURBANCES = ["crash", "crash in a delivery", "crash in a timer", "duplicate", "election timeout", "lose"]
 NEAR = st.integers(0, 8)  # a node, by number
@@ -155,7 +156,7 @@ class ConformanceMachine(RuleBasedStateMachine):
         node = self.setup.nodes[near % len(self.setup.nodes)]
         if what == "crash":
             self._crash(node)
-        elif "timer" in what or what == "election timeout":
+        elif what in TIMERS:
             self._timer(what, node, skip)
         elif self.in_flight:
             self._message(what, node, skip)
@@ -234,7 +235,7 @@ class ConformanceMachine(RuleBasedStateMachine):
             self._seen = self._observe()
             calls = self.judge.follow(node, event == "restart", report, self._seen)
         except Refused as why:
-            raise NotConforming(self.steps, why) from None
+            raise NotConforming(self.steps, why) from why.__cause__
         except BeyondTheBound:
             self.setup.coverage.cut += 1
             reject()
@@ -246,7 +247,7 @@ class ConformanceMachine(RuleBasedStateMachine):
     def _act(self, act: Callable[[str], Report], node: str) -> Report:
         try:
             return act(node)
-        except (UsageError, NotImplementedError):
+        except UsageError:
             raise
         except Exception as error:
             cause = f"{type(error).__name__}: {error}"
@@ -313,7 +314,8 @@ class Conformed:
 
     @property
     def strength(self) -> str:
-        return f"sampled, {self.examples:,} examples, {self.steps:,} steps, {self.nodes} nodes, {self.terms} terms"
+        sample = f"sampled, {self.examples:,} examples, {self.steps:,} steps"
+        return f"{sample}, {self.nodes} nodes, {self.terms} terms"
 
     @property
     def text(self) -> str:
@@ -380,7 +382,8 @@ def _run(machine: type[ConformanceMachine], examples: int, steps: int) -> tuple[
         }
     except Flaky as flaky:
         why = "the same steps did not do the same again: an adapter has no clock and no randomness"
-        return "inconclusive", {"cause": why, "failure": str(flaky)}
+        once = [str(e) for e in getattr(flaky, "exceptions", ()) if isinstance(e, NotConforming)]
+        return "inconclusive", {"cause": why, "failure": "\n".join(["seen once:", *once]) if once else ""}
     except Unsatisfiable:
         return "inconclusive", {"cause": "every example went beyond the greatest term: give more terms"}
     except KeyboardInterrupt:

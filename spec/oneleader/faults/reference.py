@@ -30,10 +30,11 @@ from oneleader_raft.simulator import Core
 
 @dataclass(frozen=True)
 class ReferenceFault:
-    """A faulty core, and the number of servers with which it elects two leaders of one term."""
+    """A faulty core, and a number of servers and of terms with which it elects two leaders of one term."""
 
     core: Core
     nodes: int
+    terms: int = 1
 
     @property
     def story(self) -> str:
@@ -108,7 +109,7 @@ def no_terms(node: Node, event: Event) -> Step:
 
 
 def old_reply(node: Node, event: Event) -> Step:
-    """A delayed reply to an earlier election counts in this one; its voter may have voted for another since."""
+    """A delayed reply to an earlier election counts in this one, whoever its voter has voted for since."""
     match event:
         case Receive(VoteReply() as message) if message.term < node.current_term:
             return as_if_of(node, message)
@@ -152,7 +153,7 @@ REFERENCE_FAULTS: dict[str, ReferenceFault] = {
     "no-terms": ReferenceFault(Core(step=no_terms), nodes=3),
     "vote-not-durable": ReferenceFault(Core(restart=vote_not_durable), nodes=3),
     "vote-twice": ReferenceFault(Core(step=vote_twice), nodes=3),
-    "old-reply": ReferenceFault(Core(step=old_reply), nodes=3),
+    "old-reply": ReferenceFault(Core(step=old_reply), nodes=3, terms=2),
     "vote-cleared": ReferenceFault(Core(step=vote_cleared), nodes=3),
     "double-count": ReferenceFault(Core(step=double_count, restart=restart_tally), nodes=4),
     "disjoint-quorums": ReferenceFault(Core(step=disjoint_quorums), nodes=4),
