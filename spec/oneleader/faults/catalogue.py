@@ -1,4 +1,4 @@
-"""The catalogue: named mutations of a correct model, each a bug that somebody shipped.
+"""The catalogue: named mutations of a correct model, most of them bugs that somebody shipped.
 
 A fault is one short function from the correct model to a wrong one, and what each reader must say
 of it. A reader that misses its fault fails the run: that is how we know that the checks can fail.
@@ -155,7 +155,7 @@ def vote_twice(m: Model) -> Model:
 
 @fault(
     "a reply of an old term is counted",
-    sources="nebula#2405, and every candidate that matches replies to requests by connection only",
+    sources="no named system: a candidate that matches replies to requests by connection only",
     nodes=2,
     terms=3,
     steps=14,
@@ -169,7 +169,7 @@ def old_reply(m: Model) -> Model:
 
 @fault(
     "quorums that do not intersect",
-    sources="a split configuration; hashicorp/raft and copycat#23 by a change of membership",
+    sources="a split configuration; copycat#23 by a change of membership",
     nodes=2,
     terms=1,
     quorums="n1, n2",
