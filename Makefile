@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test lint bench hints hunt clean
+.PHONY: help setup check quick test lint bench bench-explore hints hunt clean
 
 help: ## Show this help
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -32,6 +32,9 @@ lint: setup ## ruff, mypy --strict, and the lint of the models
 
 bench: setup ## Side by side: explore and TLC, walk, prove, replay
 	$(BIN)/python tests/benchmarks/bench.py
+
+bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
+	$(BIN)/python tests/benchmarks/bench_explore.py
 
 hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
 	$(BIN)/oneleader prove election --no-hints

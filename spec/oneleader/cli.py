@@ -148,7 +148,12 @@ def check(quick: bool, as_json: bool) -> int:
 @fault_option
 @click.option("--property", "only", multiple=True, metavar="NAME", help="Check only this (may be repeated).")
 @click.option("--no-symmetry", is_flag=True, help="Tell states apart that differ in the names of nodes.")
-@click.option("--plain", is_flag=True, help="Use the plain interpreter, the slow oracle.")
+@click.option(
+    "--engine",
+    type=click.Choice(explore_reader.ENGINES),
+    default="numpy",
+    help="python is the slow oracle, native compiles C.  [default: numpy]",
+)
 @click.option("--max-states", type=click.IntRange(1), help="Stop, inconclusive, after this many states.")
 @click.option("--max-memory", type=click.IntRange(1), metavar="MIB", help="Stop, inconclusive, above this.")
 @click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
@@ -162,7 +167,7 @@ def explore(
     fault: str | None,
     only: tuple[str, ...],
     no_symmetry: bool,
-    plain: bool,
+    engine: str,
     max_states: int | None,
     max_memory: int | None,
     folder: str,
@@ -179,9 +184,10 @@ def explore(
             at,
             only=wanted,
             symmetry=not no_symmetry,
-            plain=plain,
+            engine=engine,
             limits=explore_reader.Limits(max_states, max_memory),
             progress=progress,
+            announce=lambda sentence: None if as_json else click.echo(f"memory   {sentence}", err=True),
         ):
             results.append(result)
             if not as_json:

@@ -16,11 +16,14 @@ from oneleader.models import lock
 from oneleader.models.election import MODEL
 from oneleader.readers import explore as explorer
 from oneleader.readers.compiled import Compiled
-from oneleader.readers.explore import Limits, Plain, Progress, explore, explore_all, plan
+from oneleader.readers.engines.native import Native
+from oneleader.readers.engines.vector import Vector
+from oneleader.readers.explore import ENGINES, Limits, Progress, explore, explore_all, plan
 from oneleader.readers.run import ClaimFailed, Run, State
 
 Build = Callable[[str], ModuleType]
 GHOSTS = frozenset({"elected_by", "unsent"})
+ASPECTS = "states", "transitions", "cut", "depth", "fired", "witnesses", "verdict", "properties", "symmetry"
 TWO = Configuration({"Client": ("c1", "c2")}, {"Token": 2})
 
 
@@ -45,11 +48,13 @@ def test_pinned_counts(
 
 
 @pytest.mark.parametrize(("nodes", "terms"), [(2, 2), (3, 1)])
-def test_both_engines_find_the_same(nodes: int, terms: int) -> None:
+def test_all_engines_find_the_same(nodes: int, terms: int) -> None:
     configuration = cluster(MODEL, nodes=nodes, terms=terms)
-    plain, compiled = (explore(MODEL, configuration, symmetry=False, plain=p) for p in (True, False))
-    for aspect in ("states", "transitions", "cut", "depth", "fired", "witnesses", "verdict", "properties"):
-        assert getattr(plain, aspect) == getattr(compiled, aspect)
+    for symmetry in (False, True):
+        plain, *others = (explore(MODEL, configuration, symmetry=symmetry, engine=e) for e in ENGINES)
+        for other in others:
+            for aspect in ASPECTS:
+                assert getattr(plain, aspect) == getattr(other, aspect)
 
 
 def test_counts_of_the_lock() -> None:
@@ -89,10 +94,18 @@ def test_what_reads_a_ghost_is_explored_with_it() -> None:
 
 # -- step by step --------------------------------------------------------------------------------
 def compare(run: Run, states: set[State] | list[State]) -> None:
-    """Both engines take the same steps from each state."""
-    plain, compiled = Plain(run), Compiled(run)
-    for state in states:
-        assert plain.successors(state) == compiled.successors(state)
+    """The oracle, printed Python, NumPy and C take the same steps from each state."""
+    compiled, kernels = Compiled(run), [Vector(run), Native(run)]
+    ordered = sorted(states)
+    plain = [list(run.steps(state)) for state in ordered]
+    assert plain == [compiled.successors(state) for state in ordered]
+    for kernel in kernels:
+        found = kernel.expand(kernel.packing.pack(ordered))
+        steps = [kernel.ground.steps[i].position for i in found.steps]
+        entries = list(zip(found.parents.tolist(), steps, kernel.packing.unpack(found.rows), strict=True))
+        expected = [(i, p, after) for i, taken in enumerate(plain) for p, after in taken if after is not None]
+        assert entries == expected
+        assert found.cut.sum() == sum(after is None for taken in plain for _, after in taken)
 
 
 def reachable(run: Run) -> set[State]:
@@ -144,22 +157,25 @@ def test_engines_agree_on_random_reachable_states() -> None:
 def test_engines_agree_on_which_property_is_false() -> None:
     """On states that no run reaches: there most properties are false somewhere."""
     run = Run(MODEL, cluster(MODEL, nodes=3, terms=2), GHOSTS)
-    plain, compiled, dice = Plain(run), Compiled(run), random.Random(2)
-    judges = [
-        (plain.broken({name: prop}), compiled.broken({name: prop})) for name, prop in MODEL.properties.items()
-    ]
-    seers = [(plain.reached(w), compiled.reached(w)) for w in MODEL.witnesses.values()]
+    dice, witnesses = random.Random(2), list(MODEL.witnesses.values())
     domains = [run.configuration.domain(field.of) for field, _ in run.cells.keys]
-    named = set()
-    for _ in range(200):
-        state = tuple(
-            dice.choice(d) if dice.random() < 0.2 else i for d, i in zip(domains, run.initial, strict=True)
-        )
-        for oracle, judge in judges:
-            assert oracle(state) == judge(state)
-            named.add(judge(state))
-        assert all(oracle(state) == seer(state) for oracle, seer in seers)
-    assert named == {None, *MODEL.properties}
+    states = [
+        tuple(dice.choice(d) if dice.random() < 0.2 else i for d, i in zip(domains, run.initial, strict=True))
+        for _ in range(200)
+    ]
+    printed = Compiled(run)
+    seers = [printed.reached(w) for w in witnesses]
+    seen = [[run.witnessed(state, w) for w in witnesses] for state in states]
+    assert [[seer(state) for seer in seers] for state in states] == seen
+    rows = Vector(run).packing.pack(states)
+    for name, prop in MODEL.properties.items():
+        broken = [run.violated(state, {name: prop}) is not None for state in states]
+        assert 0 < sum(broken) < len(states)
+        assert [printed.broken({name: prop})(state) == name for state in states] == broken
+        for engine in (Vector, Native):
+            kernel = engine(run, [prop], witnesses)
+            assert (kernel.broken(rows) == 0).tolist() == broken
+            assert kernel.reached(rows).tolist() == seen
 
 
 # -- what goes wrong -----------------------------------------------------------------------------
@@ -184,7 +200,7 @@ def test_mutants_have_a_shortest_run_that_the_oracle_takes(
     assert found.verdict == "violated"
     assert found.violation
     assert (found.violation.what, len(found.violation.steps)) == (what, steps)
-    both: list[Any] = [{"symmetry": False}, {"plain": True}]
+    both: list[Any] = [{"symmetry": False}, {"engine": "python"}, {"engine": "native"}]
     for others in both:
         other = explore(mutant, configuration, **others).violation
         assert other
@@ -235,7 +251,7 @@ def act(name: str, params: str, *body: str) -> str:
 LEAVE = act("leave", ", n: Node", "is_here = no(s.left[n])", "s.require(is_here)", "s.left[n] = True")
 
 
-@pytest.mark.parametrize("options", [{}, {"symmetry": False}, {"plain": True}])
+@pytest.mark.parametrize("options", [{}, {"symmetry": False}, {"engine": "python"}, {"engine": "native"}])
 def test_a_deadlock_is_reported_with_the_shortest_run(build: Build, options: Any) -> None:
     found = explore(build(SMALL + LEAVE + END).MODEL, BOUNDS, **options)
     assert found.verdict == "violated"
@@ -274,7 +290,7 @@ CLAIM = act(
 )
 
 
-@pytest.mark.parametrize("options", [{}, {"symmetry": False}, {"plain": True}])
+@pytest.mark.parametrize("options", [{}, {"symmetry": False}, {"engine": "python"}, {"engine": "native"}])
 def test_a_claim_that_fails_is_found(build: Build, options: Any) -> None:
     tick = act("tick", "", "s.count = s.count + 1")
     model = build(SMALL + LEAVE + tick + CLAIM + END).MODEL
@@ -298,9 +314,9 @@ def test_a_claim_is_made_only_where_the_guards_hold(build: Build) -> None:
 
 def test_two_writes_to_one_cell_are_an_error_of_the_model(build: Build) -> None:
     text = act("turn", ", n: Node, m: Node", "s.left[n] = True", "s.left[m] = False")
-    for plain in (False, True):
+    for engine in ENGINES:
         with pytest.raises(SpecError, match=r"turn\(n=n1, m=n1\): .* written twice in one step"):
-            explore(build(SMALL + text + END).MODEL, BOUNDS, plain=plain)
+            explore(build(SMALL + text + END).MODEL, BOUNDS, engine=engine)
 
 
 def test_a_cell_beyond_the_bound_is_not_taken_for_its_neighbour(build: Build) -> None:

@@ -13,57 +13,26 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
-from oneleader.language.symmetry import renamings
 from oneleader.language.trace import reads, trace_property
-from oneleader.readers.compiled import Compiled
 from oneleader.readers.run import ClaimFailed, Run, State
+from oneleader.readers.search import Full, States, search
 
 REPORT_EVERY = 0.25  # seconds between two calls of `progress`
+ENGINES = ("python", "numpy", "native")
 
 
-class Engine(Protocol):
-    """What exploring needs of a model under a configuration."""
-
-    def successors(self, state: State) -> list[tuple[int, State | None]]:
-        """The steps possible in a state; None stands for a state beyond the run's bound."""
+class Canonical(Protocol):
+    """Whoever knows which state stands for which."""
 
     def canonical(self, state: State) -> State:
         """The state that stands for this one and all its renamings."""
-
-    def broken(self, properties: dict[str, Property]) -> Callable[[State], str | None]:
-        """A function that names a property that is false in a state."""
-
-    def reached(self, witness: Property) -> Callable[[State], bool]:
-        """A function that says whether a witness is true in a state."""
-
-
-class Plain:
-    """The oracle: the plain interpreter as an engine, without symmetry."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def successors(self, state: State) -> list[tuple[int, State | None]]:
-        return list(self.run.steps(state))
-
-    def canonical(self, state: State) -> State:
-        return state
-
-    def broken(self, properties: dict[str, Property]) -> Callable[[State], str | None]:
-        def first(state: State) -> str | None:
-            found = self.run.violated(state, properties)
-            return found[0].name if found else None
-
-        return first
-
-    def reached(self, witness: Property) -> Callable[[State], bool]:
-        return lambda state: self.run.witnessed(state, witness)
 
 
 @dataclass(frozen=True)
@@ -156,116 +125,115 @@ def explore(
     ghosts: frozenset[str] = frozenset(),
     properties: list[Property] | None = None,
     symmetry: bool = True,
-    plain: bool = False,
+    engine: str = "numpy",
     limits: Limits = Limits(),
     progress: Callable[[Progress], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> Explored:
     """Explore one configuration with the given ghost fields; all properties that read no other ghosts.
 
-    Ctrl-C ends it early: the result so far is returned, inconclusive, with `why` "interrupted".
+    `engine` is one of ENGINES: they find the same. `announce` is told how much memory a state will
+    take. Ctrl-C ends it early: the result so far is returned, inconclusive, with `why` "interrupted".
     Exploring for witnesses alone ends when all are reached.
     """
     run = Run(model, configuration, ghosts)
     if properties is None:
         everything = (model.properties | model.witnesses).values()
         properties = [p for p in everything if ghosts_read(model, p) <= ghosts]
-    group = renamings(model, configuration) if symmetry and not plain else []
-    engine: Engine = Plain(run) if plain else Compiled(run, group)
-    search = _Search(run, engine, properties, max(1, len(group)), limits, progress)
+    safety = [p for p in properties if p.kind != "witness"]
+    witnesses = [p for p in properties if p.kind == "witness"]
+    memory = limits.memory and limits.memory * 2**20
+    states = search(engine, run, safety, witnesses, symmetry=symmetry, memory=memory)
+    announce(states.estimate())
+    looking = _Search(states, safety, witnesses, limits, progress)
     try:
-        search.go()
+        looking.go()
     except KeyboardInterrupt:
-        search.result.why = "interrupted"
-    search.result.seconds = time.perf_counter() - search.started
-    return search.result
+        looking.result.why = "interrupted"
+    looking.finish()
+    return looking.result
 
 
 class _Search:
-    """One breadth-first search. `parents` keeps, for each state, the state and step it was found by."""
+    """One breadth-first search: judge a level, then take every step from it."""
 
     def __init__(
         self,
-        run: Run,
-        engine: Engine,
-        properties: list[Property],
-        order: int,
+        states: States,
+        safety: list[Property],
+        witnesses: list[Property],
         limits: Limits,
         progress: Callable[[Progress], None],
     ) -> None:
-        self.run, self.engine, self.limits, self.progress = run, engine, limits, progress
-        safety = {p.name: p for p in properties if p.kind != "witness"}
-        self.witnesses = {p.name: engine.reached(p) for p in properties if p.kind == "witness"}
-        self.broken = engine.broken(safety)
-        self.witnesses_only = bool(self.witnesses) and not safety
-        self.parents: dict[State, tuple[State, int] | None] = {}
-        self.result = Explored(run, order, properties=list(safety), witnesses=dict.fromkeys(self.witnesses))
+        self.states, self.safety, self.limits, self.progress = states, safety, limits, progress
+        self.run = states.run
+        self.levels = [0]  # where each level starts
+        self.result = Explored(
+            self.run,
+            states.order,
+            properties=[p.name for p in safety],
+            witnesses=dict.fromkeys(w.name for w in witnesses),
+        )
+        self.witnesses_only = bool(witnesses) and not safety
         self.started = self.reported = time.perf_counter()
 
     def go(self) -> None:
         """Search until everything is seen, a property is broken, or a limit is met."""
-        try:
-            self._search()
-        finally:  # Ctrl-C keeps what was seen
-            self.result.states = len(self.parents)
+        lo, hi = 0, self.states.size
+        while lo < hi:
+            if not self._judged(lo, hi) or not self._expanded(lo, hi):
+                return
+            lo, hi = hi, self.states.size
+            if lo < hi:
+                self.levels.append(lo)
+                self.result.depth += 1
+        self.result.verdict = "holds"
 
-    def _search(self) -> None:
-        """The loop of `go`."""
+    def finish(self) -> None:
+        """Write down what was counted."""
+        result, tally = self.result, self.states.tally
+        result.states, result.seconds = self.states.size, time.perf_counter() - self.started
+        result.transitions, result.cut = int(tally.taken.sum()), int(tally.cut.sum())
+        for position, times in zip(self.states.instances, (tally.taken + tally.cut).tolist(), strict=True):
+            if times:
+                result.fired[self.run.instances[position].action.name] += times
+
+    def _judged(self, lo: int, hi: int) -> bool:
+        """Look for broken properties and witnesses in a level. False: the search is over."""
         result = self.result
-        first = self.engine.canonical(self.run.initial)
-        self.parents[first] = None
-        frontier = [first] if self._visit(first) else []
-        while frontier and not result.why:
-            following: list[State] = []
-            for state in frontier:
-                if not self._expand(state, following) or (following and self._stops(len(following))):
-                    break
-            else:
-                frontier = following
-                result.depth += bool(following)
-                continue
-            break
-        if result.violation:
-            result.verdict = "violated"
-        elif not result.why:
+        found = self.states.broken(lo, hi) if self.safety else None
+        if found:
+            return self._fail(self.safety[found[0]].name, found[1])
+        if None in result.witnesses.values():
+            for (name, at), here in zip(
+                list(result.witnesses.items()), self.states.reached(lo, hi), strict=True
+            ):
+                if at is None and here:
+                    result.witnesses[name] = result.depth
+        if self.witnesses_only and None not in result.witnesses.values():
             result.verdict = "holds"
-
-    def _expand(self, state: State, following: list[State]) -> bool:
-        """Take every step from a state. False: the search is over."""
-        result, canonical = self.result, self.engine.canonical
-        try:
-            steps = self.engine.successors(state)
-        except ClaimFailed:
-            return self._fail("claim", state)
-        if not steps:
-            return self._fail("deadlock", state)
-        for position, after in steps:
-            result.fired[self.run.instances[position].action.name] += 1
-            if after is None:
-                result.cut += 1
-                continue
-            result.transitions += 1
-            after = canonical(after)
-            if after not in self.parents:
-                self.parents[after] = (state, position)
-                following.append(after)
-                if not self._visit(after):
-                    return False
+            return False
         return True
 
-    def _visit(self, state: State) -> bool:
-        """Judge a new state. False: the search is over."""
-        result = self.result
-        name = self.broken(state)
-        if name:
-            return self._fail(name, state)
-        for witness, reached in self.witnesses.items():
-            if result.witnesses[witness] is None and reached(state):
-                parent = self.parents[state]
-                result.witnesses[witness] = result.depth + (parent is not None)
-        return not (self.witnesses_only and None not in result.witnesses.values())
+    def _expanded(self, lo: int, hi: int) -> bool:
+        """Take every step from a level. False: the search is over."""
+        tally = self.states.tally
+        for start in range(lo, hi, self.states.batch):
+            try:
+                self.states.advance(start, min(start + self.states.batch, hi))
+            except Full:
+                self.result.why = f"stopped at {self.limits.memory or used_memory():,} MiB of memory"
+                return False
+            if tally.failed or tally.stuck:
+                continue  # the level is gone through to its end, so that the least state is told
+            if self._stops(hi):
+                return False
+        if tally.failed:
+            return self._fail("claim", self.states.first(tally.failed))
+        return self._fail("deadlock", self.states.first(tally.stuck)) if tally.stuck else True
 
-    def _fail(self, what: str, state: State) -> bool:
-        steps = concrete(self.run, self.engine, self._path(state))
+    def _fail(self, what: str, position: int) -> bool:
+        steps = concrete(self.run, self.states, self._path(position))
         last = steps[-1][1] if steps else self.run.initial
         args: tuple[int, ...] = ()
         if what in self.run.model.properties:
@@ -275,6 +243,7 @@ class _Search:
         self.result.violation = Violation(
             what, args, steps, self._claiming(last) if what == "claim" else None
         )
+        self.result.verdict = "violated"
         return False
 
     def _claiming(self, state: State) -> int:
@@ -285,16 +254,17 @@ class _Search:
             return int(failed.args[0])
         raise AssertionError("the engines disagree on a claim")
 
-    def _path(self, state: State) -> list[State]:
-        """The canonical states from the initial one to this."""
-        path = [state]
-        while (parent := self.parents[path[-1]]) is not None:
-            path.append(parent[0])
-        return path[::-1]
+    def _path(self, position: int) -> list[State]:
+        """The canonical states from the initial one to this, found by walking the levels back."""
+        path = [position]
+        before = [start for start in self.levels if start <= position]  # the last is the level of the state
+        for lo, hi in reversed(list(pairwise(before))):
+            path.append(self.states.predecessor(path[-1], lo, hi))
+        return [self.states.state(p) for p in reversed(path)]
 
-    def _stops(self, following: int) -> bool:
+    def _stops(self, hi: int) -> bool:
         """Report progress now and then; True where a limit is met."""
-        states = len(self.parents)
+        states = self.states.size
         if self.limits.states is not None and states > self.limits.states:
             self.result.why = f"stopped at {self.limits.states:,} states"
             return True
@@ -302,7 +272,7 @@ class _Search:
         if now - self.reported < REPORT_EVERY:
             return False
         self.reported = now
-        self.progress(Progress(states, following, self.result.depth, now - self.started))
+        self.progress(Progress(states, states - hi, self.result.depth, now - self.started))
         if self.limits.memory and used_memory() > self.limits.memory:
             self.result.why = f"stopped at {self.limits.memory:,} MiB of memory"
             return True
@@ -315,7 +285,7 @@ def used_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20
 
 
-def concrete(run: Run, engine: Engine, path: list[State]) -> list[tuple[int, State]]:
+def concrete(run: Run, engine: Canonical, path: list[State]) -> list[tuple[int, State]]:
     """A run of the plain interpreter that passes through these canonical states.
 
     With symmetry the states on `path` are representatives; each step here is one that the oracle
@@ -339,9 +309,10 @@ def explore_all(
     *,
     only: list[str] | None = None,
     symmetry: bool = True,
-    plain: bool = False,
+    engine: str = "numpy",
     limits: Limits = Limits(),
     progress: Callable[[Progress], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Explored]:
     """Explore all that a model's properties ask for: one result for each set of ghost fields needed."""
     for ghosts, properties in plan(model, only):
@@ -351,7 +322,8 @@ def explore_all(
             ghosts=ghosts,
             properties=properties,
             symmetry=symmetry,
-            plain=plain,
+            engine=engine,
             limits=limits,
             progress=progress,
+            announce=announce,
         )
