@@ -157,6 +157,11 @@ def check(quick: bool, as_json: bool) -> int:
 @click.option("--max-states", type=click.IntRange(1), help="Stop, inconclusive, after this many states.")
 @click.option("--max-memory", type=click.IntRange(1), metavar="MIB", help="Stop, inconclusive, above this.")
 @click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save a search that ends early in this file; go on from there the next time. Needs --property.",
+)
 @json_option
 def explore(
     name: str,
@@ -171,11 +176,14 @@ def explore(
     max_states: int | None,
     max_memory: int | None,
     folder: str,
+    checkpoint: Path | None,
     as_json: bool,
 ) -> int:
     """Visit every reachable state of a bounded MODEL; print a shortest counterexample if there is one."""
     model, found = chosen(name, fault)
     at = configuration(model, found, (3, 2), nodes, terms, quorums, sizes)
+    if checkpoint and len(only) != 1:
+        raise UsageError("--checkpoint keeps one search: name one property with --property")
     wanted = [snake(p) for p in only] or ([found.breaks] if found else None)
     results = []
     with ProgressLine(quiet=as_json) as progress:
@@ -188,6 +196,7 @@ def explore(
             limits=explore_reader.Limits(max_states, max_memory),
             progress=progress,
             announce=lambda sentence: None if as_json else click.echo(f"memory   {sentence}", err=True),
+            checkpoint=checkpoint,
         ):
             results.append(result)
             if not as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from oneleader.language.model import Model
 from oneleader.models import lock
 from oneleader.models.election import MODEL
 from oneleader.readers.engines import native
-from oneleader.readers.engines.kernel import Numbers, Tally, least
-from oneleader.readers.engines.native import Native
-from oneleader.readers.engines.packing import Rows
+from oneleader.readers.engines.kernel import Tally, least
+from oneleader.readers.engines.native import Native, Table
+from oneleader.readers.engines.orbits import Orbits
+from oneleader.readers.engines.packing import Packing, Rows
 from oneleader.readers.run import ClaimFailed, Run, State
 
 Build = Callable[[str], ModuleType]
@@ -63,7 +65,8 @@ def compare(run: Run, states: list[State], *, idle: bool = True) -> None:
     """The native engine takes the steps that the plain interpreter takes, in the same order."""
     engine = Native(run)
     found = engine.expand(engine.packing.pack(states), idle=idle)
-    entries, cut, stuck = [], np.zeros_like(found.cut), []
+    entries: list[tuple[int, int, State]] = []
+    cut, stuck = np.zeros_like(found.cut), []
     numbers = {step.position: number for number, step in enumerate(engine.ground.steps)}
     for parent, state in enumerate(states):
         steps = list(run.steps(state))
@@ -73,8 +76,8 @@ def compare(run: Run, states: list[State], *, idle: bool = True) -> None:
                 cut[numbers[position]] += 1
             elif idle or after != state:
                 entries.append((parent, numbers[position], after))
-    after = engine.packing.unpack(found.rows)
-    assert list(zip(found.parents.tolist(), found.steps.tolist(), after, strict=True)) == entries
+    parents, numbered, rows = found.parents.tolist(), found.steps.tolist(), engine.packing.unpack(found.rows)
+    assert list(zip(parents, numbered, rows, strict=True)) == entries
     assert found.cut.tolist() == cut.tolist()
     assert found.stuck.tolist() == stuck
     assert not found.failed.any()
@@ -133,7 +136,7 @@ class Found:
     engine: Native
     states: Rows
     levels: list[int]
-    table: Numbers
+    table: Table
     tally: Tally
     calls: int
 
@@ -201,6 +204,27 @@ def test_the_table_knows_every_state_once_and_at_its_place() -> None:
     assert everything == (len(found.states), len(found.states))  # nothing is new
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_renamed_states_are_one(threads: int) -> None:
+    run = Run(MODEL, ELECTION[3, 2])
+    orbits = Orbits.of(run, Packing(run))
+    found = search(Native(run, orbits=orbits, threads=threads))
+    counts = len(found.states), found.tally.taken.sum(), found.tally.cut.sum(), len(found.levels) - 2
+    assert counts == (2_467, 27_236, 5_731, 20)
+    all_states = search(Native(run)).states
+    canonical = found.engine.canonical(all_states)
+    assert np.array_equal(canonical, orbits.canonical(all_states))
+    assert np.array_equal(np.unique(canonical, axis=0), np.unique(found.states, axis=0))
+    renamed, concrete = (Native(run, orbits=o).expand(all_states[:3000], idle=False) for o in (orbits, None))
+    assert np.array_equal(renamed.rows, orbits.canonical(concrete.rows))
+    assert np.array_equal(renamed.steps, concrete.steps)
+    for depth in (1, 9, 20):
+        lo, hi, target = found.levels[depth - 1 : depth + 2]
+        parent = found.engine.predecessor(found.states, lo, hi, found.states[target - 1])
+        after = found.engine.expand(found.states[parent : parent + 1]).rows
+        assert (after == found.states[target - 1]).all(axis=1).any()
+
+
 def test_memory_that_is_just_enough() -> None:
     run = Run(MODEL, ELECTION[3, 2])
     roomy, tight = search(Native(run), table=1 << 20, capacity=1 << 20), search(Native(run), table=2)
@@ -214,6 +238,13 @@ def test_too_little_memory_is_told_and_changes_nothing() -> None:
     states, table = engine.packing.pack([engine.run.initial] * 2), np.zeros(4, np.uint64)
     engine.index(states, 1, table)
     assert engine.advance(states, 1, table, 0, 1, Tally.of(engine.ground)) == (0, 1)
+
+
+def test_more_states_than_can_be_numbered() -> None:
+    engine = Native(Run(MODEL, ELECTION[2, 1]))
+    states, table = engine.packing.pack([engine.run.initial]), np.zeros(4, np.uint64)
+    with pytest.raises(UsageError, match=r"more than 4,294,967,295 states cannot be numbered"):
+        engine.advance(states, 2**32 - 2, table, 0, 1, Tally.of(engine.ground))
 
 
 @pytest.mark.parametrize("bits", [0, 1, 3])
@@ -367,7 +398,7 @@ def test_what_was_compiled_is_found_again(empty_cache: Path, monkeypatch: pytest
     run = Run(MODEL, ELECTION[2, 1])
     first = Native(run)
     assert [first.library] == list(empty_cache.iterdir())  # and nothing half written is left
-    monkeypatch.setattr(native.subprocess, "run", None)  # nobody compiles again
+    monkeypatch.setattr(subprocess, "run", None)  # nobody compiles again
     assert Native(run).library == first.library
     assert len(search(first).states) > 1
 

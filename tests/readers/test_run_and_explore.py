@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +17,7 @@ from oneleader.language.model import Model
 from oneleader.models import lock
 from oneleader.models.election import MODEL
 from oneleader.readers import explore as explorer
+from oneleader.readers import search as searches
 from oneleader.readers.compiled import Compiled
 from oneleader.readers.engines.native import Native
 from oneleader.readers.engines.vector import Vector
@@ -481,3 +484,68 @@ def test_quorums_that_do_not_meet_elect_two_leaders() -> None:
 def test_quorums_that_name_no_node_are_refused(quorums: str) -> None:
     with pytest.raises(UsageError, match="names no node of n1, n2, n3"):
         cluster(MODEL, nodes=3, terms=1, quorums=quorums)
+
+
+# -- a search that goes on -----------------------------------------------------------------------
+@pytest.mark.parametrize("first", ["numpy", "native"])
+@pytest.mark.parametrize("symmetry", [False, True])
+def test_an_interrupted_search_goes_on_where_it_was(
+    first: str, symmetry: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted again and again, on one engine and then on the other, it finds what one search finds."""
+    monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
+    monkeypatch.setattr(searches.Gathered, "batch", 100)
+    monkeypatch.setattr(searches.Threaded, "batch", 100)
+    configuration, file = cluster(MODEL, nodes=3, terms=2), tmp_path / "some" / "search.oneleader"
+    whole = explore(MODEL, configuration, symmetry=symmetry)
+    calls = 0
+
+    def interrupt(_: Progress) -> None:
+        nonlocal calls
+        calls += 1
+        if calls % 7 == 0:
+            raise KeyboardInterrupt
+
+    engines = itertools.cycle(["numpy", "native"] if first == "numpy" else ["native", "numpy"])
+    for engine in engines:
+        found = explore(
+            MODEL, configuration, symmetry=symmetry, engine=engine, progress=interrupt, checkpoint=file
+        )
+        assert file.exists() == (found.why == "interrupted")
+        if found.verdict == "holds":
+            break
+    assert calls > 28  # interrupted at least four times
+    for aspect in ASPECTS:
+        assert getattr(found, aspect) == getattr(whole, aspect)
+
+
+def test_a_violation_after_an_interruption_has_its_whole_run(tmp_path: Path) -> None:
+    mutant, file = MODEL.without_guard("become_leader", "quorum_voted"), tmp_path / "file"
+    configuration = cluster(MODEL, nodes=2, terms=1)
+    early = explore(mutant, configuration, limits=Limits(states=10), checkpoint=file)
+    assert (early.why, early.taken_up) == ("stopped at 10 states", 0)
+    found = explore(mutant, configuration, checkpoint=file)
+    assert found.taken_up == early.states
+    assert found.violation
+    assert len(found.violation.steps) == 4
+    execute(mutant, configuration, found.violation.steps)
+
+
+def test_a_checkpoint_of_another_search_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    three, two = cluster(MODEL, nodes=3, terms=1), cluster(MODEL, nodes=2, terms=2)
+    explore(MODEL, three, limits=Limits(states=100), symmetry=False, checkpoint=file)
+    for other in (
+        lambda: explore(MODEL, two, symmetry=False, checkpoint=file),
+        lambda: explore(MODEL, three, symmetry=True, checkpoint=file),
+        lambda: explore(
+            MODEL.without_guard("reply_vote", "vote_is_stored"), three, symmetry=False, checkpoint=file
+        ),
+    ):
+        with pytest.raises(UsageError, match="belongs to another model, bounds, properties or symmetry"):
+            other()
+    file.write_text("something else")
+    with pytest.raises(UsageError, match="is no checkpoint of explore"):
+        explore(MODEL, three, symmetry=False, checkpoint=file)
+    with pytest.raises(UsageError, match="the engine python keeps no checkpoint"):
+        explore(MODEL, three, engine="python", checkpoint=file)

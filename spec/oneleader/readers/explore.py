@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Protocol
 
 from oneleader.errors import UsageError
@@ -21,8 +22,10 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
 from oneleader.language.trace import reads, trace_property
+from oneleader.readers import checkpoint as checkpoints
+from oneleader.readers.checkpoint import Place
 from oneleader.readers.run import ClaimFailed, Run, State
-from oneleader.readers.search import Full, States, search
+from oneleader.readers.search import Full, Packed, States, search
 
 REPORT_EVERY = 0.25  # seconds between two calls of `progress`
 ENGINES = ("python", "numpy", "native")
@@ -43,11 +46,12 @@ class Progress:
     frontier: int
     depth: int
     seconds: float
+    taken_up: int = 0  # states that came from a checkpoint
 
     @property
     def rate(self) -> float:
-        """Distinct states a second."""
-        return self.states / self.seconds if self.seconds else 0.0
+        """Distinct states found a second."""
+        return (self.states - self.taken_up) / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Explored:
     verdict: str = "inconclusive"  # "holds", "violated" or "inconclusive"
     why: str = ""  # why it is inconclusive
     states: int = 0
+    taken_up: int = 0  # of these states: those that came from a checkpoint
     transitions: int = 0
     cut: int = 0
     depth: int = 0
@@ -129,12 +134,14 @@ def explore(
     limits: Limits = Limits(),
     progress: Callable[[Progress], None] = lambda _: None,
     announce: Callable[[str], None] = lambda _: None,
+    checkpoint: Path | None = None,
 ) -> Explored:
     """Explore one configuration with the given ghost fields; all properties that read no other ghosts.
 
     `engine` is one of ENGINES: they find the same. `announce` is told how much memory a state will
     take. Ctrl-C ends it early: the result so far is returned, inconclusive, with `why` "interrupted".
-    Exploring for witnesses alone ends when all are reached.
+    Exploring for witnesses alone ends when all are reached. A search that ends early is saved in the
+    file `checkpoint`, and goes on from there where the file exists.
     """
     run = Run(model, configuration, ghosts)
     if properties is None:
@@ -146,12 +153,36 @@ def explore(
     states = search(engine, run, safety, witnesses, symmetry=symmetry, memory=memory)
     announce(states.estimate())
     looking = _Search(states, safety, witnesses, limits, progress)
+    saved = _Saved(looking, states, checkpoint, properties) if checkpoint else None
     try:
         looking.go()
     except KeyboardInterrupt:
         looking.result.why = "interrupted"
+    if saved:
+        saved.close()
     looking.finish()
     return looking.result
+
+
+class _Saved:
+    """The checkpoint of a search: taken up where there is one, written or removed at the end."""
+
+    def __init__(self, looking: _Search, states: States, path: Path, properties: list[Property]) -> None:
+        if not isinstance(states, Packed):
+            raise UsageError("the engine python keeps no checkpoint: use --engine numpy or native")
+        self.looking, self.states, self.path = looking, states, path
+        self.key = checkpoints.digest(states.run, properties, states.order)
+        if path.exists():
+            place, rows = checkpoints.load(path, self.key)
+            states.restore(rows)
+            looking.resume(place)
+
+    def close(self) -> None:
+        """Keep what was found where the search is not over."""
+        if self.looking.result.verdict == "inconclusive":
+            checkpoints.save(self.path, self.key, self.looking.place, self.states.rows[: self.states.size])
+        else:
+            self.path.unlink(missing_ok=True)
 
 
 class _Search:
@@ -167,7 +198,7 @@ class _Search:
     ) -> None:
         self.states, self.safety, self.limits, self.progress = states, safety, limits, progress
         self.run = states.run
-        self.levels = [0]  # where each level starts
+        self.levels, self.end = [0], 0  # where each level starts, and where the last one ends
         self.result = Explored(
             self.run,
             states.order,
@@ -175,19 +206,36 @@ class _Search:
             witnesses=dict.fromkeys(w.name for w in witnesses),
         )
         self.witnesses_only = bool(witnesses) and not safety
+        self.place = self._here(0)
         self.started = self.reported = time.perf_counter()
 
     def go(self) -> None:
         """Search until everything is seen, a property is broken, or a limit is met."""
-        lo, hi = 0, self.states.size
+        lo, hi = self.levels[-1], self.end or self.states.size
         while lo < hi:
-            if not self._judged(lo, hi) or not self._expanded(lo, hi):
+            if not self._judged(lo, hi) or not self._expanded(max(lo, self.place.at), hi):
                 return
             lo, hi = hi, self.states.size
             if lo < hi:
                 self.levels.append(lo)
+                self.end = hi
                 self.result.depth += 1
         self.result.verdict = "holds"
+
+    def _here(self, at: int) -> Place:
+        """How far it is: complete before the state `at`."""
+        tally, witnesses = self.states.tally, dict(self.result.witnesses)
+        counts = tally.taken.tolist(), tally.cut.tolist(), list(tally.stuck), list(tally.failed)
+        return Place([*self.levels], self.end, at, *counts, witnesses)
+
+    def resume(self, place: Place) -> None:
+        """Go on from there."""
+        self.levels, self.end, self.place = [*place.levels], place.end, place
+        self.result.taken_up = self.states.size
+        tally = self.states.tally
+        tally.taken[:], tally.cut[:] = place.taken, place.cut
+        tally.stuck, tally.failed = [*place.stuck], [*place.failed]
+        self.result.witnesses, self.result.depth = dict(place.witnesses), len(place.levels) - 1
 
     def finish(self) -> None:
         """Write down what was counted."""
@@ -218,7 +266,9 @@ class _Search:
     def _expanded(self, lo: int, hi: int) -> bool:
         """Take every step from a level. False: the search is over."""
         tally = self.states.tally
+        self.end = hi
         for start in range(lo, hi, self.states.batch):
+            self.place = self._here(start)
             try:
                 self.states.advance(start, min(start + self.states.batch, hi))
             except Full:
@@ -228,6 +278,7 @@ class _Search:
                 continue  # the level is gone through to its end, so that the least state is told
             if self._stops(hi):
                 return False
+        self.place = self._here(hi)
         if tally.failed:
             return self._fail("claim", self.states.first(tally.failed))
         return self._fail("deadlock", self.states.first(tally.stuck)) if tally.stuck else True
@@ -272,7 +323,8 @@ class _Search:
         if now - self.reported < REPORT_EVERY:
             return False
         self.reported = now
-        self.progress(Progress(states, states - hi, self.result.depth, now - self.started))
+        depth, taken_up = self.result.depth, self.result.taken_up
+        self.progress(Progress(states, states - hi, depth, now - self.started, taken_up))
         if self.limits.memory and used_memory() > self.limits.memory:
             self.result.why = f"stopped at {self.limits.memory:,} MiB of memory"
             return True
@@ -313,6 +365,7 @@ def explore_all(
     limits: Limits = Limits(),
     progress: Callable[[Progress], None] = lambda _: None,
     announce: Callable[[str], None] = lambda _: None,
+    checkpoint: Path | None = None,
 ) -> Iterator[Explored]:
     """Explore all that a model's properties ask for: one result for each set of ghost fields needed."""
     for ghosts, properties in plan(model, only):
@@ -326,4 +379,5 @@ def explore_all(
             limits=limits,
             progress=progress,
             announce=announce,
+            checkpoint=checkpoint,
         )

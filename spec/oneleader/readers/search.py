@@ -208,6 +208,17 @@ class Packed:
     def state(self, position: int) -> State:
         return self.kernel.packing.unpack(self.rows[position : position + 1])[0]
 
+    def restore(self, rows: Rows) -> None:
+        """Start with these states instead of the initial one. Full where they are too many."""
+        if len(rows) >= len(self.rows):
+            raise Full
+        self.rows[: len(rows)] = rows
+        self._entered(len(rows))
+
+    def _entered(self, size: int) -> None:
+        """Make the table anew for the first `size` rows."""
+        raise NotImplementedError
+
     def canonical(self, state: State) -> State:
         packing = self.kernel.packing
         return packing.unpack(self.kernel.canonical(packing.pack([state])))[0]
@@ -227,6 +238,9 @@ class Gathered(Packed):
     @property
     def size(self) -> int:
         return self.table.size
+
+    def _entered(self, size: int) -> None:
+        self.table.refill(size)
 
     def advance(self, lo: int, hi: int) -> None:
         sink = self.vector.sink(self.rows[lo:hi], idle=False)
@@ -271,6 +285,13 @@ class Threaded(Packed):
     @property
     def size(self) -> int:
         return self._size
+
+    def _entered(self, size: int) -> None:
+        self._size = size
+        places = len(self._table)
+        while FULLEST * places < size + 2 * self.native.room():
+            places *= 2
+        self._index(places)
 
     def _index(self, places: int) -> None:
         """A table of that many places for all states; the old one is let go first."""

@@ -38,7 +38,7 @@ def explored(result: Explored) -> None:
     """The header line, a line a property and a witness, and what was cut."""
     orbits = f" (orbits of {result.symmetry})" if result.symmetry > 1 else ""
     ghosts = ", ".join(f.name for f in result.run.cells.fields if f.kind == "ghost")
-    rate = result.states / result.seconds if result.seconds else 0
+    rate = (result.states - result.taken_up) / result.seconds if result.seconds else 0
     depth = max(result.depth, len(result.violation.steps) if result.violation else 0)
     say(
         f"explore  {result.run.model.name}  {result.run.configuration.describe()}"

@@ -65,8 +65,13 @@ class Table:
         self.size += len(won)
         return self._places[at]
 
+    def refill(self, size: int) -> None:
+        """Forget the table, and enter the first `size` rows of `states`, which are distinct."""
+        self.size = size
+        self._grow(size)
+
     def _grow(self, wanted: int) -> None:
-        """A table for twice as many rows, filled anew: the old one is let go first."""
+        """A larger table where that is wanted, filled anew: the old one is let go first."""
         places = len(self._places)
         while wanted > FULLEST * places:
             places *= 2

@@ -68,6 +68,13 @@ class Terms:
     def _truth(self, op: str, args: tuple[Any, ...]) -> Term:
         return self._make(op, args, 0, 1, True)
 
+    def listed(self) -> list[str]:
+        """Every term made so far, oldest first, its arguments by their numbers."""
+        return [
+            f"{t.op} {t.truth} {[a.serial if isinstance(a, Term) else a for a in t.args]}"
+            for t in self._made.values()
+        ]
+
     def const(self, value: Any) -> Term:
         if isinstance(value, bool):
             return self.true if value else self.false
