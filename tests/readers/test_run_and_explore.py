@@ -20,6 +20,7 @@ from oneleader.readers import explore as explorer
 from oneleader.readers import search as searches
 from oneleader.readers.compiled import Compiled
 from oneleader.readers.engines.native import Native
+from oneleader.readers.engines.packing import Packing
 from oneleader.readers.engines.vector import Vector
 from oneleader.readers.explore import ENGINES, Limits, Progress, explore, explore_all, plan
 from oneleader.readers.run import ClaimFailed, Run, State
@@ -128,6 +129,17 @@ def test_engines_agree_on_every_reachable_state(nodes: int, terms: int, count: i
     states = reachable(run)
     assert len(states) == count
     compare(run, states)
+
+
+def test_packing_keeps_every_value_and_its_kind() -> None:
+    """Truth values come back as bools: the connectives of a model refuse 0 and 1."""
+    run = Run(MODEL, cluster(MODEL, nodes=3, terms=2), GHOSTS)
+    states, packing = [*random_states(run, seed=3, runs=5)], Packing(run)
+    back = packing.unpack(packing.pack(states))
+    assert back == states
+    assert [list(map(type, state)) for state in back] == [
+        [bool if field.of is bool else int for field, _ in run.cells.keys] for _ in states
+    ]
 
 
 def test_engines_agree_on_every_reachable_state_with_ghosts() -> None:

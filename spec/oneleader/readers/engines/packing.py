@@ -27,6 +27,12 @@ class Place:
     shift: int
     width: int
     offset: int
+    truth: bool = False
+
+    def value(self, word: int) -> int:
+        """What the cell holds: a bool where it is one, for the plain interpreter tells them apart."""
+        value = (word >> self.shift & self.mask) - self.offset
+        return bool(value) if self.truth else value
 
     @property
     def mask(self) -> int:
@@ -44,7 +50,7 @@ class Packing:
             width = max(1, (run.configuration.size(f.of) - 1).bit_length())
             if shift + width > WORD:
                 word, shift = word + 1, 0
-            self.places.append(Place(word, shift, width, int(isinstance(f.of, OptionSort))))
+            self.places.append(Place(word, shift, width, int(isinstance(f.of, OptionSort)), f.of is bool))
             shift += width
         self.words = word + 1
         self.bits = sum(place.width for place in self.places)
@@ -60,4 +66,4 @@ class Packing:
     def unpack(self, rows: Rows) -> list[State]:
         """Rows of words as states."""
         words = rows.tolist()
-        return [tuple((row[p.word] >> p.shift & p.mask) - p.offset for p in self.places) for row in words]
+        return [tuple(p.value(row[p.word]) for p in self.places) for row in words]
