@@ -29,7 +29,7 @@ from oneleader.readers.run import ClaimFailed, Run, State
 Build = Callable[[str], ModuleType]
 GHOSTS = frozenset({"elected_by", "unsent"})
 TWO = Configuration({"Client": ("c1", "c2")}, {"Token": 2})
-ELECTION = {(n, t): cluster(MODEL, nodes=n, terms=t) for n, t in [(2, 1), (2, 2), (3, 1), (3, 2)]}
+ELECTION = {(n, t): cluster(MODEL, nodes=n, terms=t) for n, t in [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3)]}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -191,17 +191,17 @@ def test_threads_change_the_order_within_a_level_and_nothing_else() -> None:
 
 
 def test_the_table_knows_every_state_once_and_at_its_place() -> None:
-    """Holes between the rows of several threads are closed, and what moved is known at its new place."""
-    found = search(Native(Run(MODEL, ELECTION[3, 2]), threads=4))
+    """Threads leave holes between their rows. They are closed, and what moved is known at its new place."""
+    found = search(Native(Run(MODEL, ELECTION[3, 3]), threads=4), table=1 << 20, capacity=1 << 20)
+    engine, size = found.engine, len(found.states)
+    assert size == len(np.unique(found.states.view("V16"))) == 562_714
     numbers = found.table[found.table != 0] & np.uint64(2**32 - 1)
-    assert np.array_equal(np.sort(numbers), np.arange(1, len(found.states) + 1, dtype=np.uint64))
-    tally = Tally.of(found.engine.ground)
-    spare = np.zeros((found.engine.room(), found.states.shape[1]), np.uint64)
-    states = np.concatenate([found.states, spare])
-    table = np.concatenate([found.table] * 8) * np.uint64(0)
-    found.engine.index(states, len(found.states), table)
-    everything = found.engine.advance(states, len(found.states), table, 0, len(found.states), tally)
-    assert everything == (len(found.states), len(found.states))  # nothing is new
+    assert np.array_equal(np.sort(numbers), np.arange(1, size + 1, dtype=np.uint64))
+    states = np.concatenate([found.states, np.zeros((engine.room(), engine.packing.words), np.uint64)])
+    rebuilt = np.zeros_like(found.table)
+    engine.index(states, size, rebuilt)
+    for table in (found.table, rebuilt):  # everything is known
+        assert engine.advance(states, size, table, 0, size, Tally.of(engine.ground)) == (size, size)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -257,19 +257,18 @@ def test_states_that_look_alike_are_told_apart(bits: int) -> None:
 
 def test_the_first_state_that_leads_to_another() -> None:
     found = search(Native(Run(MODEL, ELECTION[3, 2]), threads=2))
-    engine, run = found.engine, found.engine.run
-    dice = random.Random(3)
-    for depth in (1, 5, 12, 20):
-        target = dice.randrange(*found.levels[depth : depth + 2])
-        lo, hi = found.levels[depth - 1 : depth + 1]
-        parent = engine.predecessor(found.states, lo, hi, found.states[target])
-        (after,) = plain(engine, found.states[target : target + 1])
-        leading = [
-            after in (state for _, state in run.steps(before))
-            for before in plain(engine, found.states[lo : parent + 1])
-        ]
-        assert leading == [False] * (parent - lo) + [True]
-        assert engine.predecessor(found.states, lo, parent, found.states[target]) == -1
+    engine, states = found.engine, found.states
+    steps = engine.expand(states)
+    targets = np.random.default_rng(3).choice(len(states), 40)
+    for target in [0, *targets.tolist()]:
+        leading = steps.parents[(steps.rows == states[target]).all(axis=1)]
+        assert engine.predecessor(states, 0, len(states), states[target]) == min(leading, default=-1)
+    levels = zip(found.levels, found.levels[1:], found.levels[2:], strict=False)
+    for lo, hi, end in levels:
+        parent = engine.predecessor(states, lo, hi, states[end - 1])
+        (before,), (after,) = plain(engine, states[[parent]]), plain(engine, states[[end - 1]])
+        assert after in (state for _, state in engine.run.steps(before))
+        assert engine.predecessor(states, lo, parent, states[end - 1]) == -1
 
 
 # -- what goes wrong -------------------------------------------------------------------------------
