@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from oneleader.errors import SpecError
 from oneleader.language.configuration import Configuration
 from oneleader.language.symmetry import renamings
-from oneleader.readers.compiled import Compiled
+from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore import Limits, explore
 from oneleader.readers.run import Cut, Disabled, Run, State
 
@@ -179,7 +179,7 @@ def outcome(run: Run, state: State, position: int) -> Any:
         return "wrong"
 
 
-def agree(run: Run, engine: Compiled, state: State) -> list[State]:
+def agree(run: Run, engine: Scalar, state: State) -> list[State]:
     """Compare the steps from one state, and return where they lead.
 
     Of a step that both leaves the bound and writes a cell twice, the plain interpreter reports what it
@@ -207,13 +207,13 @@ def test_printed_python_agrees_on_random_models(build: Build, text: str) -> None
         event(str(error).partition("step_")[2][3:])
         reject()
     run = Run(model, BOUNDS)
-    engine = Compiled(run)
-    broken, reached = engine.broken(model.invariants), engine.reached(model.witnesses["witness_0"])
+    engine = Scalar(run)
+    broken, reached = engine.broken([*model.invariants.values()]), engine.reached(model.witnesses["witness_0"])
     seen, left = {run.initial}, [run.initial]
     while left and len(seen) < MOST_STATES:
         state = left.pop(0)
         found = run.violated(state, model.invariants)
-        assert broken(state) == (found[0].name if found else None)
+        assert broken(state) == (found[0] if found else None)
         assert reached(state) == run.witnessed(state, model.witnesses["witness_0"])
         for after in agree(run, engine, state):
             if after not in seen:

@@ -27,7 +27,7 @@ from oneleader.language.definitions import Action, Guard
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, is_number
 from oneleader.models.election import Node, Quorum, Role
-from oneleader.readers.compiled import Compiled
+from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.run import Cut, Disabled, Instance, Run, State
 
 MOST_ACTIONS = 4  # in one step that does not report its actions; more where a quorum is larger
@@ -86,8 +86,8 @@ class Rules:
         ghosts = frozenset(f.name for f in model.fields.values() if f.kind == "ghost")
         self.model, self.terms = model, terms
         self.run = Run(model, self.configuration, ghosts)
-        engine = Compiled(self.run)
-        self.successors, self.broken = engine.successors, engine.broken(model.properties)
+        engine = Scalar(self.run)
+        self.successors, self.broken = engine.successors, engine.broken([*model.properties.values()])
         self.nodes = self.configuration.elements["Node"]
         self.number = {name: i for i, name in enumerate(self.nodes)}
         self.at = {(field.name, key): i for i, (field, key) in enumerate(self.run.cells.keys)}
@@ -237,14 +237,13 @@ class Judge:
         )
 
     def _judge_properties(self) -> None:
-        name = self.rules.broken(self.state)
-        if name is None:
+        broken = self.rules.broken(self.state)
+        if broken is None:
             return
-        prop = self.rules.model.properties[name]
-        found = self.rules.run.violated(self.state, {name: prop})
-        assert found, f"the engines disagree on {name}"
-        call = self.rules.configuration.call(prop, found[1])
-        raise refused(f"property: {name}", f"{call} is false", prop.doc.splitlines()[0])
+        found = self.rules.run.violated(self.state, {broken.name: broken})
+        assert found, f"the engines disagree on {broken.name}"
+        call = self.rules.configuration.call(broken, found[1])
+        raise refused(f"property: {broken.name}", f"{call} is false", broken.doc.splitlines()[0])
 
     # Without reported actions
 

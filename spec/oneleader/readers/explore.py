@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
@@ -29,13 +28,6 @@ from oneleader.readers.search import Full, Packed, States, search
 
 REPORT_EVERY = 0.25  # seconds between two calls of `progress`
 ENGINES = ("python", "numpy", "native")
-
-
-class Canonical(Protocol):
-    """Whoever knows which state stands for which."""
-
-    def canonical(self, state: State) -> State:
-        """The state that stands for this one and all its renamings."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +276,7 @@ class _Search:
         return self._fail("deadlock", self.states.first(tally.stuck)) if tally.stuck else True
 
     def _fail(self, what: str, position: int) -> bool:
-        steps = concrete(self.run, self.states, self._path(position))
+        steps = concrete(self.run, self._path(position), self.states.canonical)
         last = steps[-1][1] if steps else self.run.initial
         args: tuple[int, ...] = ()
         if what in self.run.model.properties:
@@ -337,7 +329,9 @@ def used_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20
 
 
-def concrete(run: Run, engine: Canonical, path: list[State]) -> list[tuple[int, State]]:
+def concrete(
+    run: Run, path: list[State], canonical: Callable[[State], State] = lambda state: state
+) -> list[tuple[int, State]]:
     """A run of the plain interpreter that passes through these canonical states.
 
     With symmetry the states on `path` are representatives; each step here is one that the oracle
@@ -346,7 +340,7 @@ def concrete(run: Run, engine: Canonical, path: list[State]) -> list[tuple[int, 
     state, steps = run.initial, []
     for target in path[1:]:
         for position, after in run.steps(state):
-            if after is not None and engine.canonical(after) == target:
+            if after is not None and canonical(after) == target:
                 steps.append((position, after))
                 state = after
                 break

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
-from oneleader.readers.compiled import Compiled
+from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore import Violation, concrete
 from oneleader.readers.run import Run, State
 
@@ -43,7 +43,7 @@ def refine(model: Model, configuration: Configuration) -> Refined:
         raise UsageError(f"the model {model.name} refines no other")
     started = time.perf_counter()
     run, abstract = Run(model, configuration), Run(model.refines, configuration)
-    engine, allowed = Compiled(run), Compiled(abstract)
+    engine, allowed = Scalar(run), Scalar(abstract)
     kept = [i for i, (field, _) in enumerate(run.cells.keys) if field in abstract.cells.fields]
     parents: dict[State, State | None] = {run.initial: None}
     known: dict[State, frozenset[State | None]] = {}
@@ -70,7 +70,7 @@ def refine(model: Model, configuration: Configuration) -> Refined:
                 path = [after, state]
                 while (parent := parents[path[-1]]) is not None:
                     path.append(parent)
-                return result(Violation("refinement", (), concrete(run, engine, path[::-1])))
+                return result(Violation("refinement", (), concrete(run, path[::-1])))
             if after not in parents:
                 parents[after] = state
                 queue.append(after)

@@ -22,7 +22,7 @@ from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, OptionSort, base, is_enum, is_number, is_set
 from oneleader.readers import tlc
-from oneleader.readers.compiled import Compiled
+from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.run import Run, State
 
 MOST_STATES = 200_000  # TLC writes, and this reader parses, every one of them as text
@@ -121,7 +121,7 @@ def _subsets(model: Model, configuration: Configuration, sort: str) -> list[str]
 
 def graph(run: Run) -> tuple[dict[State, int], set[Edge]]:
     """Every reachable state with its depth, in breadth-first order, and every labelled edge."""
-    successors = Compiled(run).successors
+    successors = Scalar(run).successors
     depths: dict[State, int] = {run.initial: 0}
     edges: set[Edge] = set()
     queue = [run.initial]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
-from oneleader.readers.compiled import Compiled
+from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore import Violation
 from oneleader.readers.run import ClaimFailed, Run, State
 
@@ -66,8 +66,8 @@ def walk(
 class _Walker:
     def __init__(self, run: Run, result: Walked) -> None:
         self.run, self.result, self.random = run, result, random.Random(result.seed)
-        self.engine = Compiled(run)
-        self.broken = self.engine.broken(run.model.properties)
+        self.engine = Scalar(run)
+        self.broken = self.engine.broken([*run.model.properties.values()])
         self.reached = {w.name: self.engine.reached(w) for w in run.model.witnesses.values()}
 
     def go(self, runs: int, length: int) -> None:
@@ -119,7 +119,7 @@ class _Walker:
                 self.result.witnesses[name] = True
         broken = self.broken(state)
         if broken:
-            found = self.run.violated(state, {broken: self.run.model.properties[broken]})
-            assert found, f"the engines disagree on {broken}"
-            self.result.violation = Violation(broken, found[1], taken)
+            found = self.run.violated(state, {broken.name: broken})
+            assert found, f"the engines disagree on {broken.name}"
+            self.result.violation = Violation(broken.name, found[1], taken)
         return not broken

@@ -30,7 +30,7 @@ from oneleader.readers.engines.ground import Ground, Step
 from oneleader.readers.engines.kernel import Expanded, Numbers, Tally, Truths, clashing
 from oneleader.readers.engines.orbits import Orbits
 from oneleader.readers.engines.packing import Packing, Place, Rows
-from oneleader.readers.engines.terms import Term
+from oneleader.readers.engines.terms import Term, shared
 from oneleader.readers.run import Run
 
 FULLEST = 0.7  # of the table: beyond it, probing takes long
@@ -54,17 +54,9 @@ class Printer:
 
     def share(self, roots: Iterable[Term]) -> Iterator[str]:
         """Definitions of what these terms use more than once."""
-        uses: Counter[Term] = Counter()
-        left = list(roots)
-        while left:
-            term = left.pop()
-            uses[term] += 1
-            if uses[term] == 1 and self._long(term):
-                left += term.parts
-        for term in sorted(uses, key=lambda term: term.serial):
-            if uses[term] > 1 and self._long(term):
-                yield f"const i64 x{term.serial} = {self.text(term)};"
-                self.named.add(term.serial)
+        for term in shared(roots, self._long):
+            yield f"const i64 x{term.serial} = {self.text(term)};"
+            self.named.add(term.serial)
 
     def _long(self, term: Term) -> bool:
         return bool(term.parts) and term.serial not in self.named and self._bits(term) is None

@@ -20,7 +20,8 @@ folded away, and the arguments of a term are always older than it, so that a pri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,3 +175,15 @@ class Terms:
             return options[-1]
         bounds = min(o.least for o in options), max(o.most for o in options)
         return self._make("pick", (index, *options), *bounds, all(o.truth for o in options))
+
+
+def shared(roots: Iterable[Term], long: Callable[[Term], bool]) -> list[Term]:
+    """The `long` terms that these use more than once, oldest first: worth a name of their own."""
+    uses: Counter[Term] = Counter()
+    left = list(roots)
+    while left:
+        term = left.pop()
+        uses[term] += 1
+        if uses[term] == 1 and long(term):
+            left += term.parts
+    return sorted((t for t in uses if uses[t] > 1 and long(t)), key=lambda term: term.serial)
