@@ -296,6 +296,12 @@ def tlc(
 @fault_option
 @click.option("--runs", type=click.IntRange(1), default=200, help="How many runs.  [default: 200]")
 @click.option("--length", type=click.IntRange(1), default=100, help="Steps a run.  [default: 100]")
+@click.option(
+    "--engine",
+    type=click.Choice(["python", "native"]),
+    default="python",
+    help="native compiles the model first: for long walks.  [default: python]",
+)
 @click.option("--seed", type=int, help="The seed; a fresh one is drawn and printed otherwise.")
 @click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
 @json_option
@@ -308,6 +314,7 @@ def walk(
     fault: str | None,
     runs: int,
     length: int,
+    engine: str,
     seed: int | None,
     folder: str,
     as_json: bool,
@@ -318,7 +325,7 @@ def walk(
     model, found = chosen(name, fault)
     at = configuration(model, found, (5, 6), nodes, terms, quorums, sizes)
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-    result = walk_reader.walk(model, at, seed=seed, runs=runs, length=length)
+    result = walk_reader.walk(model, at, seed=seed, runs=runs, length=length, engine=engine)
     path = show.save(Path(folder), model, result.run, result.violation, fault) if result.violation else None
     if as_json:
         print_json(show.walked_json(result))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from oneleader.language.configuration import Configuration, cluster
-from oneleader.language.symmetry import renamings
+from oneleader.language.symmetry import renamings, why_fewer
+from oneleader.models import lock
 from oneleader.models.election import MODEL
-from oneleader.readers.compiled import Compiled
 from oneleader.readers.explore import explore
-from oneleader.readers.run import Run, State
 
 
 @pytest.mark.parametrize(
@@ -41,59 +40,8 @@ def test_number_of_renamings(nodes: int, quorums: str, order: int) -> None:
 
 
 def test_sorts_without_constants_are_renamed_freely() -> None:
-    from oneleader.models import lock
-
     configuration = Configuration({"Client": ("a", "b", "c")}, {"Token": 1})
     assert len(renamings(lock.MODEL, configuration)) == 6
-
-
-def reachable(engine: Compiled) -> set[State]:
-    """All states up to renaming, found without the explorer."""
-    first = engine.canonical(engine.run.initial)
-    seen, left = {first}, [first]
-    while left:
-        for _, after in engine.successors(left.pop()):
-            state = after and engine.canonical(after)
-            if state and state not in seen:
-                seen.add(state)
-                left.append(state)
-    return seen
-
-
-def images(run: Run, state: State) -> set[State]:
-    """The state under every renaming, computed cell by cell."""
-    at = {(f.name, key): i for i, (f, key) in enumerate(run.cells.keys)}
-    found = set()
-    for renaming in renamings(run.model, run.configuration):
-        image = list(state)
-        for (f, key), value in zip(run.cells.keys, state, strict=True):
-            of = f.name == "voted_for"  # the only field of the election whose values are nodes
-            image[at[f.name, renaming.index(f, key)]] = renaming.values["Node"][value] if of else value
-        found.add(tuple(image))
-    return found
-
-
-def test_orbits_expand_to_every_state() -> None:
-    configuration = cluster(MODEL, nodes=3, terms=2)
-    run = Run(MODEL, configuration)
-    orbits = reachable(Compiled(run, renamings(MODEL, configuration)))
-    everything = reachable(Compiled(run))
-    assert (len(orbits), len(everything)) == (2_467, 14_387)
-    expanded = [images(run, state) for state in orbits]
-    assert sum(map(len, expanded)) == 14_387  # disjoint
-    assert set().union(*expanded) == everything
-
-
-@pytest.mark.parametrize("quorums", ["majority", "n1 n2, n1 n3"])
-def test_canonical_is_idempotent_and_the_same_for_all_images(quorums: str) -> None:
-    configuration = cluster(MODEL, nodes=3, terms=1, quorums=quorums)
-    run = Run(MODEL, configuration)
-    engine = Compiled(run, renamings(MODEL, configuration))
-    for state in reachable(Compiled(run)):
-        canonical = engine.canonical(state)
-        assert engine.canonical(canonical) == canonical
-        assert {engine.canonical(image) for image in images(run, state)} == {canonical}
-        assert canonical in images(run, state)
 
 
 def test_other_quorums_have_fewer_symmetries_and_the_same_verdict() -> None:
@@ -104,7 +52,23 @@ def test_other_quorums_have_fewer_symmetries_and_the_same_verdict() -> None:
     assert full.states / 2 < less.states < full.states
 
 
-def test_too_many_renamings_are_none() -> None:
-    """Seven nodes have 5,040: no symmetry is as sound, and cheaper."""
-    assert len(renamings(MODEL, cluster(MODEL, nodes=6, terms=1))) == 720
-    assert len(renamings(MODEL, cluster(MODEL, nodes=7, terms=1))) == 1
+@pytest.mark.parametrize(
+    ("nodes", "quorums", "sentence"),
+    [
+        (3, "majority", ""),
+        (3, "n1 n2, n1 n3", "2 of 6 renamings are used: the others change member of this configuration"),
+        (8, "majority", "5,040 of 40,320 renamings are used: more than 5,040 take longer than they save"),
+    ],
+)
+def test_a_sentence_says_why_not_all_renamings_are_used(nodes: int, quorums: str, sentence: str) -> None:
+    configuration = cluster(MODEL, nodes=nodes, terms=1, quorums=quorums)
+    group = renamings(MODEL, configuration)
+    assert why_fewer(MODEL, configuration, group) == sentence
+
+
+def test_of_too_many_renamings_a_subgroup_is_left() -> None:
+    """Ten clients have 3,628,800: those are used that rename the first seven."""
+    configuration = Configuration({"Client": tuple("abcdefghij")}, {"Token": 1})
+    group = renamings(lock.MODEL, configuration)
+    assert len({r.values["Client"] for r in group}) == 5_040
+    assert all(r.values["Client"][7:] == (7, 8, 9, -1) for r in group)

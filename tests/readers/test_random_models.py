@@ -208,7 +208,8 @@ def test_printed_python_agrees_on_random_models(build: Build, text: str) -> None
         reject()
     run = Run(model, BOUNDS)
     engine = Scalar(run)
-    broken, reached = engine.broken([*model.invariants.values()]), engine.reached(model.witnesses["witness_0"])
+    broken = engine.broken([*model.invariants.values()])
+    reached = engine.reached(model.witnesses["witness_0"])
     seen, left = {run.initial}, [run.initial]
     while left and len(seen) < MOST_STATES:
         state = left.pop(0)

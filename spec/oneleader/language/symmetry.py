@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice, permutations, product
+from itertools import islice, permutations
+from math import factorial, prod
 from typing import Any
 
-from oneleader.language.configuration import Cells, Configuration
+from oneleader.language.configuration import Configuration
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
-from oneleader.language.sorts import base, is_set
+from oneleader.language.sorts import is_set
 
-MOST_RENAMINGS = 720
+MOST_RENAMINGS = 5_040  # of seven elements: beyond, the tables for them take longer to make than they save
 
 
 @dataclass(frozen=True)
@@ -31,34 +32,57 @@ class Renaming:
             self.values[s.__name__][k] if is_set(s) else k for k, s in zip(key, field.index, strict=True)
         )
 
-    def image(self, cells: Cells, number: str) -> list[str]:
-        """The renamed state as Python expressions over `c`, one a cell; tables are named `Sort_number`."""
-        at = {(f.name, key): i for i, (f, key) in enumerate(cells.keys)}
-        out = [""] * len(cells.keys)
-        for i, (f, key) in enumerate(cells.keys):
-            of = base(f.of)
-            out[at[f.name, self.index(f, key)]] = (
-                f"{of.__name__}_{number}[c[{i}]]" if is_set(of) else f"c[{i}]"
-            )
-        return out
-
 
 def renamings(model: Model, configuration: Configuration) -> list[Renaming]:
-    """Every renaming that keeps the constants, the identity first; just that one if there are too many.
+    """Every renaming that keeps the constants, the identity first.
 
-    All are tried on every state, and there are as many as the factorial of the number of nodes: past
-    `MOST_RENAMINGS` telling renamed states apart is the cheaper way.
+    Where these are more than MOST_RENAMINGS, those that also keep the last elements of the larger sorts:
+    a smaller group is as sound, and identifies less.
     """
     constants = [f for f in model.fields.values() if f.kind == "constant"]
-    sorts = sorted(configuration.elements, key=lambda s: len(configuration.elements[s]))
-    found = list(islice(_extend(configuration, constants, sorts, {}), MOST_RENAMINGS + 1))
-    if len(found) > MOST_RENAMINGS:
-        found = [{sort: tuple(range(len(names))) for sort, names in configuration.elements.items()}]
+    own = _own(model, configuration)
+    free = {sort: len(names) for sort, names in configuration.elements.items()}
+    while len(found := _some(configuration, constants, own, free)) > MOST_RENAMINGS:
+        free[max(own, key=free.__getitem__)] -= 1
     return [Renaming({sort: (*p, -1) for sort, p in table.items()}) for table in found]
 
 
+def why_fewer(model: Model, configuration: Configuration, group: list[Renaming]) -> str:
+    """A sentence where some renamings are not used; else ""."""
+    own = _own(model, configuration)
+    every = prod(factorial(len(configuration.elements[s])) for s in own)
+    if len(group) >= every:
+        return ""
+    reason = f"more than {MOST_RENAMINGS:,} take longer than they save"
+    if every <= MOST_RENAMINGS:
+        told = [f.name for f in model.fields.values() if f.kind == "constant"]
+        reason = f"the others change {' and '.join(told)} of this configuration"
+    return f"{len(group):,} of {every:,} renamings are used: {reason}"
+
+
+def _own(model: Model, configuration: Configuration) -> list[str]:
+    """The sorts whose elements are renamed at will; the others follow, as quorums do their members."""
+    constants = [f for f in model.fields.values() if f.kind == "constant"]
+    follow = {s.__name__ for f in constants for s in f.index[1:]} - {f.index[0].__name__ for f in constants}
+    return [sort for sort in configuration.elements if sort not in follow]
+
+
+def _some(
+    configuration: Configuration, constants: list[Field], own: list[str], free: dict[str, int]
+) -> list[dict[str, tuple[int, ...]]]:
+    """The renamings that move only the first `free` elements of a sort, or as many as are too many."""
+    if prod(factorial(free[s]) for s in own) > 4 * MOST_RENAMINGS:
+        return [{}] * (MOST_RENAMINGS + 1)  # not worth counting
+    sorts = sorted(configuration.elements, key=lambda s: len(configuration.elements[s]))
+    return list(islice(_extend(configuration, constants, sorts, free, {}), MOST_RENAMINGS + 1))
+
+
 def _extend(
-    configuration: Configuration, constants: list[Field], sorts: list[str], chosen: dict[str, tuple[int, ...]]
+    configuration: Configuration,
+    constants: list[Field],
+    sorts: list[str],
+    free: dict[str, int],
+    chosen: dict[str, tuple[int, ...]],
 ) -> Iterator[dict[str, tuple[int, ...]]]:
     """All ways to choose a permutation for each remaining sort, one sort after the other."""
     if not sorts:
@@ -71,14 +95,18 @@ def _extend(
         for f in constants
         if {s.__name__ for s in f.index} <= known and sort in {s.__name__ for s in f.index}
     ]
-    for permutation in _candidates(configuration, decided, sort, chosen):
+    for permutation in _candidates(configuration, decided, sort, free[sort], chosen):
         extended = chosen | {sort: permutation}
         if all(_keeps(configuration, f, extended) for f in decided):
-            yield from _extend(configuration, constants, rest, extended)
+            yield from _extend(configuration, constants, rest, free, extended)
 
 
 def _candidates(
-    configuration: Configuration, decided: list[Field], sort: str, chosen: dict[str, tuple[int, ...]]
+    configuration: Configuration,
+    decided: list[Field],
+    sort: str,
+    free: int,
+    chosen: dict[str, tuple[int, ...]],
 ) -> Iterator[tuple[int, ...]]:
     """Permutations of one sort: the one that the constants force, where they force one, else all."""
     size = len(configuration.elements[sort])
@@ -93,7 +121,7 @@ def _candidates(
                     forced = {image[row]: back[row] for row in back}
                     yield tuple(forced[e] for e in range(size))
                 return
-    yield from permutations(range(size))
+    yield from ((*moved, *range(free, size)) for moved in permutations(range(free)))
 
 
 Row = frozenset[tuple[int, ...]]
@@ -103,7 +131,10 @@ def _rows(configuration: Configuration, f: Field, place: int) -> dict[int, Row]:
     """For each element at one place of a constant, where the constant is true of it."""
     size = len(configuration.elements[f.index[place].__name__])
     true_at = configuration.constants.get(f.name, frozenset())
-    return {e: frozenset(k[:place] + k[place + 1 :] for k in true_at if k[place] == e) for e in range(size)}
+    rows: dict[int, set[tuple[int, ...]]] = {element: set() for element in range(size)}
+    for key in true_at:
+        rows[key[place]].add(key[:place] + key[place + 1 :])
+    return {element: frozenset(row) for element, row in rows.items()}
 
 
 def _renamed(row: Row, f: Field, place: int, chosen: dict[str, tuple[int, ...]]) -> Row:
@@ -116,10 +147,6 @@ def _renamed(row: Row, f: Field, place: int, chosen: dict[str, tuple[int, ...]])
 def _keeps(configuration: Configuration, f: Field, chosen: dict[str, tuple[int, ...]]) -> bool:
     """Whether a constant is the same table after renaming its indices."""
     true_at = configuration.constants.get(f.name, frozenset())
-    sizes = [len(configuration.domain(s)) for s in f.index]
-    names = [s.__name__ for s in f.index]
-    return all(
-        (key in true_at)
-        == (tuple(chosen[s][k] if s in chosen else k for k, s in zip(key, names, strict=True)) in true_at)
-        for key in product(*map(range, sizes))
-    )
+    tables = [chosen.get(s.__name__) for s in f.index]
+    moved = {tuple(k if t is None else t[k] for k, t in zip(key, tables, strict=True)) for key in true_at}
+    return moved == true_at

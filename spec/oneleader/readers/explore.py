@@ -62,6 +62,7 @@ class Explored:
 
     run: Run
     symmetry: int  # how many renamings were identified; 1 for none
+    symmetry_why: str = ""  # why not all of them
     verdict: str = "inconclusive"  # "holds", "violated" or "inconclusive"
     why: str = ""  # why it is inconclusive
     states: int = 0
@@ -194,6 +195,7 @@ class _Search:
         self.result = Explored(
             self.run,
             states.order,
+            states.why,
             properties=[p.name for p in safety],
             witnesses=dict.fromkeys(w.name for w in witnesses),
         )

@@ -16,7 +16,7 @@ import numpy as np
 
 from oneleader.language.definitions import Property
 from oneleader.language.sorts import base, is_set
-from oneleader.language.symmetry import Renaming, renamings
+from oneleader.language.symmetry import Renaming, renamings, why_fewer
 from oneleader.readers.engines.kernel import Kernel, Tally, least
 from oneleader.readers.engines.native import FULLEST, Native
 from oneleader.readers.engines.orbits import Orbits
@@ -39,6 +39,7 @@ class States(Protocol):
 
     run: Run
     order: int  # how many renamings are identified
+    why: str  # why not more
     instances: list[int]
     batch: int  # how many states to expand at a time
     tally: Tally
@@ -82,6 +83,7 @@ class Listed:
     ) -> None:
         self.run, self.properties, self.witnesses = run, properties, witnesses
         group = renamings(run.model, run.configuration) if symmetry else []
+        self.why = why_fewer(run.model, run.configuration, group) if symmetry else ""
         self._images = [_moved(run, renaming) for renaming in group[1:]]
         self.order = max(1, len(group))
         self.instances = list(range(len(run.instances)))
@@ -168,7 +170,8 @@ class Packed:
 
     def __init__(self, kernel: Kernel, orbits: Orbits | None, memory: int) -> None:
         self.kernel, self.run = kernel, kernel.run
-        self.order = orbits.order if orbits else 1
+        self.orbits = orbits
+        self.order, self.why = (orbits.order, orbits.why) if orbits else (1, "")
         self.instances = [step.position for step in kernel.ground.steps]
         self.tally = Tally.of(kernel.ground)
         capacity = min(MOST_STATES, max(1 << 14, memory // self.bytes_a_state(kernel.packing)))
@@ -203,7 +206,8 @@ class Packed:
         return [bool(x) for x in np.logical_or.reduce(list(chunks))]
 
     def first(self, positions: Sequence[int]) -> int:
-        return positions[least(self.rows[list(positions)])]
+        rows = self.rows[list(positions)]
+        return positions[least(self.orbits.least(rows) if self.orbits else rows)]
 
     def state(self, position: int) -> State:
         return self.kernel.packing.unpack(self.rows[position : position + 1])[0]

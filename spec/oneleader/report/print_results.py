@@ -45,6 +45,8 @@ def explored(result: Explored) -> None:
         f"{'  with ' + ghosts if ghosts else ''}   {result.states:,} states{orbits}   "
         f"{result.transitions:,} steps   depth {depth}   {rate:,.0f} states/s"
     )
+    if result.symmetry_why:
+        say(f"        symmetry: {result.symmetry_why}")
     for name in result.properties:
         broken = result.violation is not None and result.violation.what == name
         verdict = VIOLATED if broken else HOLDS if result.verdict == HOLDS else INCONCLUSIVE
@@ -84,6 +86,7 @@ def explored_json(result: Explored) -> dict[str, Any]:
         "why": result.why,
         "states": result.states,
         "symmetry": result.symmetry,
+        "symmetry_why": result.symmetry_why,
         "transitions": result.transitions,
         "cut": result.cut,
         "depth": result.depth,

@@ -312,7 +312,7 @@ def library(source: str, flags: Sequence[str] = ()) -> Path:
 
     With -O2 it takes twice as long to compile and runs no faster.
     """
-    command = [*compiler(), "-O1", "-shared", "-fPIC", "-pthread", *flags]
+    command = [*compiler(), "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", *flags]
     key = sha256("\0".join([platform.platform(), *command, source]).encode()).hexdigest()
     kept = cache() / f"{key[:32]}.so"
     if not kept.exists():
@@ -351,25 +351,31 @@ class Native:
         *,
         threads: int | None = None,
         flags: Sequence[str] = (),
+        also: Sequence[str] = (),
     ) -> None:
         self.run, self.ground, self.packing = run, Ground(run), Packing(run)
         self.witnesses = len(witnesses)
         self.orbits = orbits if orbits and orbits.order > 1 else None
         self.threads = threads or os.cpu_count() or 1
         program = Program(self.ground, self.packing, properties, witnesses)
-        self.library = library(self._source(program), flags)
+        self.library = library(self._source(program, also), flags)
         try:
             self._functions = ctypes.CDLL(str(self.library))
         except OSError as error:
             raise UsageError(f"the compiled model cannot be loaded: {error}") from None
         self._tables = self.orbits.tables() if self.orbits else None
 
-    def _source(self, program: Program) -> str:
+    def _source(self, program: Program, also: Sequence[str]) -> str:
         sizes = {"W": self.packing.words, "STEPS": len(self.ground.steps), "WITNESSES": self.witnesses}
         texts = [f"#define {name} {value}\n" for name, value in sizes.items()]
         if self.orbits:
-            texts += ["#define SYMMETRY 1\n", fixed("orbits.c")]
-        return "".join([*texts, fixed("native.c"), program.text()])
+            slots = f"#define MOST_SLOTS {len(self.orbits.slots)}\n"
+            texts += ["#define SYMMETRY 1\n", slots, fixed("orbits.c")]
+        return "".join([*texts, fixed("native.c"), *map(fixed, also), program.text()])
+
+    def function(self, name: str) -> Any:
+        """A function of the library."""
+        return getattr(self._functions, name)
 
     def _call(self, name: str, rows: Rows, lo: int, hi: int, **fields: Any) -> Job:
         """Do one thing with each of rows[lo:hi]."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,18 +22,13 @@ Rows = npt.NDArray[np.uint64]  # shape (states, words)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cell stands: `(word >> shift & mask) - offset` is its value."""
+    """Where a cell stands: `(word >> shift & mask) - offset` is its value, a bool where `truth` says so."""
 
     word: int
     shift: int
     width: int
     offset: int
     truth: bool = False
-
-    def value(self, word: int) -> int:
-        """What the cell holds: a bool where it is one, for the plain interpreter tells them apart."""
-        value = (word >> self.shift & self.mask) - self.offset
-        return bool(value) if self.truth else value
 
     @property
     def mask(self) -> int:
@@ -54,16 +50,27 @@ class Packing:
             shift += width
         self.words = word + 1
         self.bits = sum(place.width for place in self.places)
+        self._columns: dict[str, npt.NDArray[Any]] = {}
 
     def pack(self, states: Sequence[State]) -> Rows:
         """States as rows of words."""
-        rows = np.zeros((len(states), self.words), np.uint64)
-        for row, state in zip(rows, states, strict=True):
-            for value, place in zip(state, self.places, strict=True):
-                row[place.word] |= np.uint64(int(value) + place.offset << place.shift)
-        return rows
+        values = np.array(states, np.int64).reshape(len(states), len(self.places))
+        codes = (values + self._of("offset", np.int64)).astype(np.uint64)
+        shifted = codes << self._of("shift", np.uint64)
+        rows = np.zeros((self.words, len(states)), np.uint64)
+        np.bitwise_or.at(rows, self._of("word", np.int64), shifted.T)
+        return np.ascontiguousarray(rows.T)
 
     def unpack(self, rows: Rows) -> list[State]:
-        """Rows of words as states."""
-        words = rows.tolist()
-        return [tuple(p.value(row[p.word]) for p in self.places) for row in words]
+        """Rows of words as states; truth values as bools, for the plain interpreter tells them apart."""
+        codes = rows[:, self._of("word", np.int64)] >> self._of("shift", np.uint64)
+        values = (codes & self._of("mask", np.uint64)).astype(np.int64) - self._of("offset", np.int64)
+        cells, truth = values.astype(object), self._of("truth", np.bool_)
+        cells[:, truth] = values[:, truth].astype(np.bool_).astype(object)
+        return [*map(tuple, cells.tolist())]
+
+    def _of(self, name: str, kind: type[np.generic]) -> npt.NDArray[Any]:
+        """One attribute of all places."""
+        if name not in self._columns:
+            self._columns[name] = np.array([getattr(place, name) for place in self.places], kind)
+        return self._columns[name]
