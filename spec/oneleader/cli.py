@@ -162,6 +162,11 @@ def check(quick: bool, as_json: bool) -> int:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Save a search that ends early in this file; go on from there the next time. Needs --property.",
 )
+@click.option(
+    "--disk",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the states in files in this folder, not in memory; go on from there after an early end.",
+)
 @json_option
 def explore(
     name: str,
@@ -177,11 +182,14 @@ def explore(
     max_memory: int | None,
     folder: str,
     checkpoint: Path | None,
+    disk: Path | None,
     as_json: bool,
 ) -> int:
     """Visit every reachable state of a bounded MODEL; print a shortest counterexample if there is one."""
     model, found = chosen(name, fault)
     at = configuration(model, found, (3, 2), nodes, terms, quorums, sizes)
+    if checkpoint and disk:
+        raise UsageError("--disk goes on by itself: give it without --checkpoint")
     if checkpoint and len(only) != 1:
         raise UsageError("--checkpoint keeps one search: name one property with --property")
     wanted = [snake(p) for p in only] or ([found.breaks] if found else None)
@@ -197,6 +205,7 @@ def explore(
             progress=progress,
             announce=lambda sentence: None if as_json else click.echo(f"memory   {sentence}", err=True),
             checkpoint=checkpoint,
+            disk=disk,
         ):
             results.append(result)
             if not as_json:

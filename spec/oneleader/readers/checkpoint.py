@@ -22,7 +22,7 @@ from oneleader.readers.engines.ground import Ground
 from oneleader.readers.engines.packing import Rows
 from oneleader.readers.run import Run
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass

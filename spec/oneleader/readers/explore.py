@@ -23,6 +23,7 @@ from oneleader.language.model import Model
 from oneleader.language.trace import reads, trace_property
 from oneleader.readers import checkpoint as checkpoints
 from oneleader.readers.checkpoint import Place
+from oneleader.readers.disk import Stored, stored
 from oneleader.readers.run import ClaimFailed, Run, State
 from oneleader.readers.search import Full, Packed, States, search
 
@@ -128,13 +129,15 @@ def explore(
     progress: Callable[[Progress], None] = lambda _: None,
     announce: Callable[[str], None] = lambda _: None,
     checkpoint: Path | None = None,
+    disk: Path | None = None,
 ) -> Explored:
     """Explore one configuration with the given ghost fields; all properties that read no other ghosts.
 
     `engine` is one of ENGINES: they find the same. `announce` is told how much memory a state will
     take. Ctrl-C ends it early: the result so far is returned, inconclusive, with `why` "interrupted".
     Exploring for witnesses alone ends when all are reached. A search that ends early is saved in the
-    file `checkpoint`, and goes on from there where the file exists.
+    file `checkpoint`, and goes on from there where the file exists. With `disk` the states are files in
+    that folder, and memory is no limit.
     """
     run = Run(model, configuration, ghosts)
     if properties is None:
@@ -143,10 +146,18 @@ def explore(
     safety = [p for p in properties if p.kind != "witness"]
     witnesses = [p for p in properties if p.kind == "witness"]
     memory = limits.memory and limits.memory * 2**20
-    states = search(engine, run, safety, witnesses, symmetry=symmetry, memory=memory)
+    states: States
+    if disk:
+        states = stored(engine, run, safety, witnesses, disk, symmetry=symmetry)
+    else:
+        states = search(engine, run, safety, witnesses, symmetry=symmetry, memory=memory)
     announce(states.estimate())
     looking = _Search(states, safety, witnesses, limits, progress)
-    saved = _Saved(looking, states, checkpoint, properties) if checkpoint else None
+    saved: _Saved | _OnDisk | None = None
+    if checkpoint:
+        saved = _Saved(looking, states, checkpoint, properties)
+    if isinstance(states, Stored):
+        saved = _OnDisk(looking, states)
     try:
         looking.go()
     except KeyboardInterrupt:
@@ -178,6 +189,20 @@ class _Saved:
             self.path.unlink(missing_ok=True)
 
 
+class _OnDisk:
+    """A search on disk: taken up where there is one, kept after each level, removed when it is over."""
+
+    def __init__(self, looking: _Search, states: Stored) -> None:
+        self.looking, self.states = looking, states
+        looking.keep = states.keep
+        if states.place:
+            looking.resume(states.place)
+
+    def close(self) -> None:
+        """Remove what is not needed any more."""
+        self.states.close(over=self.looking.result.verdict != "inconclusive")
+
+
 class _Search:
     """One breadth-first search: judge a level, then take every step from it."""
 
@@ -201,6 +226,7 @@ class _Search:
         )
         self.witnesses_only = bool(witnesses) and not safety
         self.place = self._here(0)
+        self.keep: Callable[[Place], None] = lambda place: None  # told where each level ends
         self.started = self.reported = time.perf_counter()
 
     def go(self) -> None:
@@ -214,6 +240,7 @@ class _Search:
                 self.levels.append(lo)
                 self.end = hi
                 self.result.depth += 1
+                self.keep(self._here(lo))
         self.result.verdict = "holds"
 
     def _here(self, at: int) -> Place:
@@ -266,16 +293,27 @@ class _Search:
             try:
                 self.states.advance(start, min(start + self.states.batch, hi))
             except Full:
-                self.result.why = f"stopped at {self.limits.memory or used_memory():,} MiB of memory"
+                self.result.why = self._full()
                 return False
             if tally.failed or tally.stuck:
                 continue  # the level is gone through to its end, so that the least state is told
             if self._stops(hi):
                 return False
+        try:
+            self.states.settle()
+        except Full:
+            self.result.why = self._full()
+            return False
         self.place = self._here(hi)
         if tally.failed:
             return self._fail("claim", self.states.first(tally.failed))
         return self._fail("deadlock", self.states.first(tally.stuck)) if tally.stuck else True
+
+    def _full(self) -> str:
+        """Why no state finds room."""
+        if isinstance(self.states, Stored):
+            return f"stopped: the disk of {self.states.folder} is full"
+        return f"stopped at {self.limits.memory or used_memory():,} MiB of memory"
 
     def _fail(self, what: str, position: int) -> bool:
         steps = concrete(self.run, self._path(position), self.states.canonical)
@@ -362,6 +400,7 @@ def explore_all(
     progress: Callable[[Progress], None] = lambda _: None,
     announce: Callable[[str], None] = lambda _: None,
     checkpoint: Path | None = None,
+    disk: Path | None = None,
 ) -> Iterator[Explored]:
     """Explore all that a model's properties ask for: one result for each set of ghost fields needed."""
     for ghosts, properties in plan(model, only):
@@ -376,4 +415,5 @@ def explore_all(
             progress=progress,
             announce=announce,
             checkpoint=checkpoint,
+            disk=disk,
         )

@@ -54,6 +54,9 @@ class States(Protocol):
     def advance(self, lo: int, hi: int) -> None:
         """Take every step from the states lo..hi and keep what is new. Full where memory ends."""
 
+    def settle(self) -> None:
+        """The end of a level: whatever was set aside is looked up now. Full as `advance`."""
+
     def broken(self, lo: int, hi: int) -> tuple[int, int] | None:
         """(property, position) of the least state of lo..hi that breaks the first property broken there."""
 
@@ -112,6 +115,9 @@ class Listed:
                 (self.tally.cut if after is None else self.tally.taken)[instance] += 1
                 if after is not None:
                     self._add(self.canonical(after))
+
+    def settle(self) -> None:
+        """Nothing was set aside."""
 
     def _add(self, state: State) -> None:
         if state not in self._known:
@@ -190,6 +196,9 @@ class Packed:
             f"room for {len(self.rows):,} states in {len(self.rows) * most / 2**30:,.1f} GiB"
         )
 
+    def settle(self) -> None:
+        """Nothing was set aside."""
+
     def broken(self, lo: int, hi: int) -> tuple[int, int] | None:
         found: dict[int, list[int]] = {}
         for start in range(lo, hi, CHUNK):
@@ -222,6 +231,15 @@ class Packed:
     def _entered(self, size: int) -> None:
         """Make the table anew for the first `size` rows."""
         raise NotImplementedError
+
+    def predecessor(self, position: int, lo: int, hi: int) -> int:
+        for start in range(lo, hi, CHUNK):
+            chunk = self.rows[start : min(start + CHUNK, hi)]
+            found = self.kernel.expand(chunk, idle=False)
+            same = np.flatnonzero((found.rows == self.rows[position]).all(axis=1))
+            if len(same):
+                return start + int(found.parents[same].min())
+        raise AssertionError("no state of the level before leads here")
 
     def canonical(self, state: State) -> State:
         packing = self.kernel.packing
@@ -256,15 +274,6 @@ class Gathered(Packed):
         if self.size + len(found) > len(self.rows):
             raise Full
         self.table.add(found)
-
-    def predecessor(self, position: int, lo: int, hi: int) -> int:
-        for start in range(lo, hi, CHUNK):
-            chunk = self.rows[start : min(start + CHUNK, hi)]
-            found = self.kernel.expand(chunk, idle=False)
-            same = np.flatnonzero((found.rows == self.rows[position]).all(axis=1))
-            if len(same):
-                return start + int(found.parents[same].min())
-        raise AssertionError("no state of the level before leads here")
 
 
 class Threaded(Packed):
@@ -317,6 +326,13 @@ class Threaded(Packed):
         return found
 
 
+def compiled(
+    engine: str, run: Run, properties: list[Property], witnesses: list[Property], orbits: Orbits | None
+) -> Vector | Native:
+    """The kernel of a compiled engine; MissingTool where `native` finds no C compiler."""
+    return (Vector if engine == "numpy" else Native)(run, properties, witnesses, orbits)
+
+
 def search(
     engine: str,
     run: Run,
@@ -334,9 +350,10 @@ def search(
         return Listed(run, properties, witnesses, symmetry=symmetry)
     orbits = Orbits.of(run, Packing(run)) if symmetry else None
     most = memory or available()
-    if engine == "numpy":
-        return Gathered(Vector(run, properties, witnesses, orbits), orbits, most)
-    return Threaded(Native(run, properties, witnesses, orbits), orbits, most)
+    kernel = compiled(engine, run, properties, witnesses, orbits)
+    if isinstance(kernel, Vector):
+        return Gathered(kernel, orbits, most)
+    return Threaded(kernel, orbits, most)
 
 
 def available() -> int:

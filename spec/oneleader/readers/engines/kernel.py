@@ -22,6 +22,7 @@ class Expanded:
     """The steps from some states: entry i leads from `parents[i]` by `steps[i]` to `rows[i]`.
 
     steps   positions in `Ground.steps`; a cut step is not among them
+    taken   how often each of `Ground.steps` was taken, those left out as idle included, shape (steps,)
     cut     how often each of `Ground.steps` was cut, shape (steps,)
     stuck   which of the states have no step, not even a cut one, shape (states,)
     failed  which of the states break the claim of a step, shape (states,)
@@ -30,6 +31,7 @@ class Expanded:
     rows: Rows
     parents: Numbers
     steps: Numbers
+    taken: Numbers
     cut: Numbers
     stuck: Truths
     failed: Truths

@@ -197,7 +197,10 @@ static void count_row(Worker *k, u64 i) {
     u32 found = successors(k, i, k->row[0]);
     job->lost[2 * i] = !found && !k->cuts;
     job->lost[2 * i + 1] = k->fails;
-    for (u32 j = 0; j < found; j++) job->number[i] += job->idle || !same(k->row[j], job->rows + i * W);
+    for (u32 j = 0; j < found; j++) {
+        k->taken[k->step[j]]++;
+        job->number[i] += job->idle || !same(k->row[j], job->rows + i * W);
+    }
 }
 
 static void expand_row(Worker *k, u64 i) {

@@ -428,15 +428,18 @@ class Native:
         """Every step from these states, as `Kernel` says."""
         rows = np.ascontiguousarray(rows)
         number, lost = np.zeros(len(rows), np.int64), np.zeros((len(rows), 2), np.bool_)
-        cut = Tally.of(self.ground).cut
-        self._call("count", rows, 0, len(rows), number=number, lost=lost, cut=cut, idle=idle)
+        tally = Tally.of(self.ground)
+        counted = {"number": number, "lost": lost, "taken": tally.taken, "cut": tally.cut, "idle": idle}
+        self._call("count", rows, 0, len(rows), **counted)
         total, number = int(number.sum()), np.cumsum(number) - number
         after = np.empty((total, self.packing.words), np.uint64)
         parents, steps = np.empty(total, np.int64), np.empty(total, np.int64)
         found = {"after": after, "parent": parents, "step": steps, "number": number, "idle": idle}
         self._call("expand", rows, 0, len(rows), **found)
         order = np.lexsort((steps, parents))
-        return Expanded(after[order], parents[order], steps[order], cut, lost[:, 0], lost[:, 1])
+        return Expanded(
+            after[order], parents[order], steps[order], tally.taken, tally.cut, lost[:, 0], lost[:, 1]
+        )
 
     def canonical(self, rows: Rows) -> Rows:
         """The states that stand for these and their renamings."""

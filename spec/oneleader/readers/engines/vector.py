@@ -219,7 +219,7 @@ class Vector:
         steps = np.repeat([n for n, _, _ in sink.found], [len(m) for _, m, _ in sink.found]).astype(np.int64)
         order = np.argsort(parents, kind="stable")
         found = self.successors(sink)[order]
-        return Expanded(found, parents[order], steps[order], sink.cut, ~sink.alive, sink.failed)
+        return Expanded(found, parents[order], steps[order], sink.taken, sink.cut, ~sink.alive, sink.failed)
 
     def sink(self, rows: Rows, *, idle: bool) -> Sink:
         """What the printed code finds; SpecError where a step writes one cell twice."""
