@@ -21,6 +21,7 @@ from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.readers import explore as explore_reader
+from oneleader.readers.run import Run
 from oneleader.report import print_results as show
 from oneleader.report.console import out, say
 from oneleader.report.progress import ProgressLine
@@ -271,6 +272,11 @@ def prove(
 @bounds(3, 1)
 @click.option("--config", metavar="FILE", help="Run TLC on this .cfg of tla/ instead of comparing graphs.")
 @click.option("--workers", type=click.IntRange(1), default=2, help="TLC's workers.  [default: 2]")
+@click.option(
+    "--graph",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Our graph, as `oneleader graph` wrote it, instead of exploring anew.",
+)
 @json_option
 def tlc(
     name: str,
@@ -280,6 +286,7 @@ def tlc(
     sizes: tuple[str, ...],
     config: str | None,
     workers: int,
+    graph: Path | None,
     as_json: bool,
 ) -> int:
     """Run TLC on the hand-written TLA+ of MODEL; compare its graph with explore's, state for state."""
@@ -294,9 +301,41 @@ def tlc(
         print_json(show.tlc_json(result)) if as_json else show.tlc(module.name, path.name, result)
         return 0 if result.holds else 1
     at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
-    compared = twin_reader.compare(model, at, workers=workers)
+    compared = twin_reader.compare(model, at, workers=workers, graph=graph)
     print_json(show.compared_json(compared)) if as_json else show.compared(compared)
     return exit_status([compared.verdict])
+
+
+@cli.command()
+@model_argument
+@bounds(2, 1)
+@fault_option
+@click.option("--out", "file", type=click.Path(path_type=Path), required=True, help="A .dot or .npz file.")
+@json_option
+def graph(
+    name: str,
+    nodes: int | None,
+    terms: int | None,
+    quorums: str | None,
+    sizes: tuple[str, ...],
+    fault: str | None,
+    file: Path,
+    as_json: bool,
+) -> int:
+    """Write the state graph of a bounded MODEL: DOT for Graphviz, or a NumPy archive that `tlc` compares."""
+    from oneleader.readers.graph import Graph
+
+    model, found = chosen(name, fault)
+    at = configuration(model, found, (2, 1), nodes, terms, quorums, sizes)
+    made = Graph.of(Run(model, at))
+    made.write(file)
+    told = {"file": str(file), "states": len(made.states), "steps": len(made.steps)}
+    if as_json:
+        print_json(told)
+    else:
+        said = f"{at.describe()}   {told['states']:,} states   {told['steps']:,} steps"
+        say(f"graph    {model.name}  {said}   written to {file}")
+    return 0
 
 
 @cli.command()

@@ -58,13 +58,13 @@ def test_a_transition_too_few_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """What only TLC does is a difference as well: here Python's side forgets restarts."""
     from oneleader.readers import twin
 
-    whole = twin.graph
+    whole = twin.edges_of
 
-    def without_restart(run: object) -> object:
-        states, edges = whole(run)  # type: ignore[arg-type]
+    def without_restart(graph: object) -> object:
+        states, edges = whole(graph)  # type: ignore[arg-type]
         return states, {e for e in edges if e[1] != "Restart"}
 
-    monkeypatch.setattr(twin, "graph", without_restart)
+    monkeypatch.setattr(twin, "edges_of", without_restart)
     found = compare(election.MODEL, cluster(election.MODEL, nodes=2, terms=1))
     assert "TLC takes Restart and explore does not" in found.difference
 

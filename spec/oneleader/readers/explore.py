@@ -40,6 +40,16 @@ class Progress:
     depth: int
     seconds: float
     taken_up: int = 0  # states that came from a checkpoint
+    level: int = 0  # states at this depth
+    expanded: int = 0  # of them: those whose steps were taken
+    level_seconds: float = 0.0  # since the first of them
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until this level is done, at its pace; what comes after it nobody knows."""
+        if not self.expanded:
+            return None
+        return self.level_seconds * (self.level - self.expanded) / self.expanded
 
     @property
     def rate(self) -> float:
@@ -227,7 +237,7 @@ class _Search:
         self.witnesses_only = bool(witnesses) and not safety
         self.place = self._here(0)
         self.keep: Callable[[Place], None] = lambda place: None  # told where each level ends
-        self.started = self.reported = time.perf_counter()
+        self.started = self.reported = self.entered = time.perf_counter()
 
     def go(self) -> None:
         """Search until everything is seen, a property is broken, or a limit is met."""
@@ -287,17 +297,17 @@ class _Search:
     def _expanded(self, lo: int, hi: int) -> bool:
         """Take every step from a level. False: the search is over."""
         tally = self.states.tally
-        self.end = hi
+        self.end, self.entered, first = hi, time.perf_counter(), lo
         for start in range(lo, hi, self.states.batch):
-            self.place = self._here(start)
+            self.place, end = self._here(start), min(start + self.states.batch, hi)
             try:
-                self.states.advance(start, min(start + self.states.batch, hi))
+                self.states.advance(start, end)
             except Full:
                 self.result.why = self._full()
                 return False
             if tally.failed or tally.stuck:
                 continue  # the level is gone through to its end, so that the least state is told
-            if self._stops(hi):
+            if self._stops(hi, end - first):
                 return False
         try:
             self.states.settle()
@@ -345,8 +355,8 @@ class _Search:
             path.append(self.states.predecessor(path[-1], lo, hi))
         return [self.states.state(p) for p in reversed(path)]
 
-    def _stops(self, hi: int) -> bool:
-        """Report progress now and then; True where a limit is met."""
+    def _stops(self, hi: int, expanded: int) -> bool:
+        """Report progress now and then; True where a limit is met. `expanded` of a level that ends at hi."""
         states = self.states.size
         if self.limits.states is not None and states > self.limits.states:
             self.result.why = f"stopped at {self.limits.states:,} states"
@@ -356,7 +366,8 @@ class _Search:
             return False
         self.reported = now
         depth, taken_up = self.result.depth, self.result.taken_up
-        self.progress(Progress(states, states - hi, depth, now - self.started, taken_up))
+        level = (hi - self.levels[-1], expanded, now - self.entered)
+        self.progress(Progress(states, states - hi, depth, now - self.started, taken_up, *level))
         if self.limits.memory and used_memory() > self.limits.memory:
             self.result.why = f"stopped at {self.limits.memory:,} MiB of memory"
             return True

@@ -22,7 +22,7 @@ from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, OptionSort, base, is_enum, is_number, is_set
 from oneleader.readers import tlc
-from oneleader.readers.engines.scalar import Scalar
+from oneleader.readers.graph import Graph
 from oneleader.readers.run import Run, State
 
 MOST_STATES = 200_000  # TLC writes, and this reader parses, every one of them as text
@@ -71,12 +71,18 @@ def module_of(model: Model) -> Path:
     return module
 
 
-def compare(model: Model, configuration: Configuration, *, workers: int = 2) -> Compared:
-    """Run both on one configuration and compare the graphs exactly. MissingTool without Java or jar."""
+def compare(
+    model: Model, configuration: Configuration, *, workers: int = 2, graph: Path | None = None
+) -> Compared:
+    """Run both on one configuration and compare the graphs exactly. MissingTool without Java or jar.
+
+    `graph`: ours, written before by `Graph.write`, instead of exploring anew.
+    """
     module, started = module_of(model), time.perf_counter()
     tlc.find_java(), tlc.find_jar()
     run = Run(model, configuration)
-    states, edges = graph(run)
+    ours = Graph.read(graph, run) if graph else Graph.of(run, most=MOST_STATES)
+    states, edges = edges_of(ours)
     with TemporaryDirectory(prefix="oneleader-twin-") as folder:
         config = Path(folder) / "twin.cfg"
         config.write_text(config_text(module, model, configuration))
@@ -119,25 +125,11 @@ def _subsets(model: Model, configuration: Configuration, sort: str) -> list[str]
     return []
 
 
-def graph(run: Run) -> tuple[dict[State, int], set[Edge]]:
-    """Every reachable state with its depth, in breadth-first order, and every labelled edge."""
-    successors = Scalar(run).successors
-    depths: dict[State, int] = {run.initial: 0}
-    edges: set[Edge] = set()
-    queue = [run.initial]
-    for state in queue:
-        for position, after in successors(state):
-            if after is None:
-                continue
-            edges.add((state, run.instances[position].action.title, after))
-            if after not in depths:
-                depths[after] = depths[state] + 1
-                queue.append(after)
-        if len(depths) > MOST_STATES:
-            raise UsageError(
-                f"more than {MOST_STATES:,} states are too many to compare: choose smaller bounds"
-            )
-    return depths, edges
+def edges_of(graph: Graph) -> tuple[dict[State, int], set[Edge]]:
+    """Every state with its depth, and every labelled edge."""
+    states, titles = graph.plain(), [instance.action.title for instance in graph.run.instances]
+    edges = {(states[a], titles[position], states[b]) for a, position, b in graph.steps.tolist()}
+    return dict(zip(states, graph.depth.tolist(), strict=True)), edges
 
 
 class Reader:

@@ -36,9 +36,8 @@ class ProgressLine:
         if self.quiet or (not self.live and now - self._written < 1):
             return
         self._written = now
-        text = (
-            f"  {at.states:,} states   {at.frontier:,} at depth {at.depth + 1}   "
-            f"{at.rate:,.0f} states/s   {at.seconds:.0f} s"
-        )
+        level = f"{at.expanded:,} of {at.level:,} at depth {at.depth}"
+        left = f" (its end in {at.left:.0f} s)" if at.left and at.left >= 1 else ""
+        text = f"  {at.states:,} states   {level}{left}   {at.rate:,.0f} states/s   {at.seconds:.0f} s"
         sys.stderr.write(f"\r\x1b[2K{text}" if self.live else f"{text}\n")
         sys.stderr.flush()
