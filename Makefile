@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test lint bench bench-explore hints hunt clean
+.PHONY: help setup check quick test lint bench bench-explore bench-peers hints hunt clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -35,6 +35,10 @@ bench: setup ## Side by side: explore and TLC, walk, prove, replay
 
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
 	$(BIN)/python tests/benchmarks/bench_explore.py
+
+bench-peers: setup ## The explorer and the explicit-state checkers for Python on PyPI (musil: Python 3.12)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python tests/benchmarks/bench_peers.py
 
 hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
 	$(BIN)/oneleader prove election --no-hints
