@@ -186,7 +186,7 @@ def main() -> None:
     for peer in ("minicheck", "musil"):
         if peer in seconds:
             told = ", ".join(
-                f"{name} {seconds[peer] / seconds[name]:,.0f} times" for name in ("numpy", "native")
+                f"{name} {seconds[peer] / seconds[name]:,.0f} times" for name in ("numpy", "native, again")
             )
             print(f"  against {peer}: {told}")
 
