@@ -76,9 +76,9 @@ IN_ACTION = {
         "a guard stands after an effect",
         "is_new = t > 0\ns.clock = t\ns.require(is_new)  # <--",
     ),
-    "a guard after a claim": (
-        "a guard stands after a claim",
-        "is_new = t > 0\ns.claim(is_new)\ns.require(is_new)  # <--",
+    "a ghost beside others in a claim": (
+        "a claim that reads a ghost field stands in a call of its own",
+        "s.claim(t > 0, s.past[n] == t)  # <--",
     ),
     "a claim after an effect": ("a claim stands after an effect", "s.clock = t\ns.claim(t > 0)  # <--"),
     "if": (BRANCH, "if s.seen[n, t]:  # <--\n    s.clock = t"),
@@ -212,18 +212,6 @@ OF_DEFINITIONS = {
     "a ghost in another ghost": (
         "action step: the effect on lost reads the ghost field past",
         action("s.lost = s.past[n] == t").replace("@action", "@action  # <--"),
-    ),
-    "a ghost in a claim": (
-        "action step: a claim reads the ghost field past, which a run may leave out",
-        action("s.claim(s.past[n] == t)").replace("@action", "@action  # <--"),
-    ),
-    "a property writes a field": (
-        "invariant fact: a property only reads",
-        prop("s.clock = 1\nreturn n == m").replace("@invariant", "@invariant  # <--"),
-    ),
-    "a property requires": (
-        "invariant fact: a property only reads",
-        prop("s.require(n == m)\nreturn n == m").replace("@invariant", "@invariant  # <--"),
     ),
     "a property claims": (
         "invariant fact: a property only reads",

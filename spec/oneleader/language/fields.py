@@ -131,5 +131,8 @@ class Fields:
         raise NotImplementedError
 
     def claim(self, *facts: Any) -> None:
-        """Facts that hold where the guards do: proved once, then usable; asserted in a plain run."""
+        """Facts that hold where all guards of the action do: proved once, then usable; asserted in a run.
+
+        One that reads a ghost field is asserted where the run keeps that field.
+        """
         raise NotImplementedError

@@ -146,14 +146,16 @@ class TracedState:
     def require(self, *guards: Any) -> None:
         if self._written():
             raise SpecError("a guard stands after an effect")
-        if self._claims:
-            raise SpecError("a guard stands after a claim: a claim holds where the guards do")
         self._guards.extend(lift(g, bool) for g in guards)
 
     def claim(self, *facts: Any) -> None:
         if self._written():
             raise SpecError("a claim stands after an effect: it speaks of the state before the step")
-        self._claims.extend(lift(f, bool) for f in facts)
+        claims = [lift(f, bool) for f in facts]
+        ghosts = {name for name, f in self._fields.items() if f.field.kind == "ghost"}
+        if len(claims) > 1 and ghosts & set().union(*map(reads, claims)):
+            raise SpecError("a claim that reads a ghost field stands in a call of its own")
+        self._claims.extend(claims)
 
 
 def _located(error: Exception, definition: Definition, kind: str) -> SpecError:
@@ -194,20 +196,38 @@ def _trace_action(action: Action, fields: tuple[Field, ...]) -> TracedAction:
 
 
 def _check_ghosts(traced: TracedAction, ghosts: set[str]) -> None:
-    """Ghost fields are read by no guard and by no effect on another field."""
+    """Ghost fields are read by no guard, and by no effect but on ghost fields."""
     who = f"{traced.action.where}: action {traced.action.name}"
     for guard, expr in traced.guards:
         for name in sorted(reads(expr) & ghosts):
             raise SpecError(f"{who}: guard {guard.name} reads the ghost field {name}")
-    for claim in traced.claims:
-        for name in sorted(reads(claim) & ghosts):
-            raise SpecError(f"{who}: a claim reads the ghost field {name}, which a run may leave out")
     for update in traced.updates.values():
-        parts = [e for w in update.writes for e in (*w.index, w.value)] + [
-            e for e in (update.rewriting,) if e is not None
-        ]
-        for name in sorted(set().union(*map(reads, parts)) & ghosts - {update.field.name}):
+        for name in sorted(_read_by(update) & ghosts):
+            if update.field.name in ghosts:
+                break  # history of history: `ghosts_needed` keeps them together
             raise SpecError(f"{who}: the effect on {update.field.name} reads the ghost field {name}")
+
+
+def ghosts_needed(model: Model, names: frozenset[str]) -> frozenset[str]:
+    """These ghost fields, and those that their values are computed from."""
+    needed, ghosts = set(names), {f.name for f in model.fields.values() if f.kind == "ghost"}
+    left = set(names)
+    while left:
+        name = left.pop()
+        for action in model.actions.values():
+            update = trace_action(model, action).updates.get(name)
+            for read in (_read_by(update) & ghosts if update else frozenset()) - needed:
+                needed.add(read)
+                left.add(read)
+    return frozenset(needed)
+
+
+def _read_by(update: Update) -> frozenset[str]:
+    """The fields from which an update computes."""
+    parts = [e for w in update.writes for e in (*w.index, w.value)]
+    return frozenset().union(
+        *map(reads, [*parts, *([update.rewriting] if update.rewriting is not None else [])])
+    )
 
 
 def trace_action(model: Model, action: Action) -> TracedAction:

@@ -20,7 +20,7 @@ from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
-from oneleader.language.trace import reads, trace_property
+from oneleader.language.trace import ghosts_needed, reads, trace_property
 from oneleader.readers import checkpoint as checkpoints
 from oneleader.readers.checkpoint import Place
 from oneleader.readers.disk import Stored, stored
@@ -109,9 +109,10 @@ class Limits:
 
 
 def ghosts_read(model: Model, prop: Property) -> frozenset[str]:
-    """The ghost fields that a property reads."""
+    """The ghost fields that a property reads, and those that these are computed from."""
     body = trace_property(model, prop).body
-    return frozenset(name for name in reads(body) if model.fields[name].kind == "ghost")
+    read = frozenset(name for name in reads(body) if model.fields[name].kind == "ghost")
+    return ghosts_needed(model, read)
 
 
 def plan(model: Model, only: list[str] | None = None) -> list[tuple[frozenset[str], list[Property]]]:

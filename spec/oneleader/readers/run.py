@@ -111,8 +111,10 @@ class LeftOut:
 
     def __init__(self, field: Field) -> None:
         self.field = field
+        self.was_read = False
 
     def __getitem__(self, key: Any) -> Any:
+        self.was_read = True
         return self.field.init
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -130,6 +132,8 @@ class PlainState:
         self.__dict__["_scalars"] = scalars
         self.__dict__["_dropped"] = frozenset()
         self.__dict__["_required"] = 0  # guards so far: an action that takes over another requires twice
+        self.__dict__["_failed"] = False  # whether a claim is false: it counts where all guards hold
+        self.__dict__["_left_out"] = [f for f in fields.values() if isinstance(f, LeftOut)]
         self.__dict__.update({n: f for n, f in fields.items() if n not in scalars})
 
     def __getattr__(self, name: str) -> Any:
@@ -140,14 +144,23 @@ class PlainState:
 
     def require(self, *guards: Any) -> None:
         before = self.__dict__["_required"]
+        self._forget_reads()
         for position, guard in enumerate(guards, before):
             if guard is False and position not in self.__dict__["_dropped"]:
                 raise Disabled(position)
         self.__dict__["_required"] = before + len(guards)
 
     def claim(self, *facts: Any) -> None:
-        if not all(facts):
-            raise ClaimFailed
+        reads_what_is_left_out = self._forget_reads()
+        if not all(facts) and not reads_what_is_left_out:
+            self.__dict__["_failed"] = True
+
+    def _forget_reads(self) -> bool:
+        """Whether a ghost field that is left out has been read since this was asked last."""
+        found = [f for f in self.__dict__["_left_out"] if f.was_read]
+        for f in found:
+            f.was_read = False
+        return bool(found)
 
 
 class Run:
@@ -191,12 +204,19 @@ class Run:
         for written in self._written:
             written.clear()
         positions = frozenset(i for i, g in enumerate(action.guards) if g.name in action.dropped)
-        self._state.__dict__.update(_dropped=positions, _required=0)
+        self._state.__dict__.update(_dropped=positions, _required=0, _failed=False)
+        self._state._forget_reads()
         try:
             with reading(self):
                 action.function(self._state, *args)
         except SpecError as error:
             raise SpecError(f"{action.where}: {self.configuration.call(action, args)}: {error}") from None
+        except Cut:
+            if self._state._failed:
+                raise ClaimFailed from None
+            raise
+        if self._state._failed:
+            raise ClaimFailed
         after = list(state)
         for written in self._written:
             for cell, value in written.items():

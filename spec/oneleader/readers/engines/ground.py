@@ -19,7 +19,7 @@ from oneleader.language.definitions import Property
 from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
 from oneleader.language.sorts import base, is_number
-from oneleader.language.trace import TracedAction, Update, trace_action, trace_property
+from oneleader.language.trace import TracedAction, Update, reads, trace_action, trace_property
 from oneleader.readers.engines.terms import Term, Terms
 from oneleader.readers.run import Run
 
@@ -83,7 +83,9 @@ class Ground:
         guard = t.both([self.term(g, env) for _, g in traced.guards])
         if guard is t.false:
             return Step(position, guard, t.true, t.false, t.false, ())
-        claims = t.both([self.term(c, env) for c in traced.claims])
+        left_out = self.model.fields.keys() - {f.name for f in self.cells.fields}
+        left_out -= {f.name for f in self.model.fields.values() if f.kind == "constant"}
+        claims = t.both([self.term(c, env) for c in traced.claims if not reads(c) & left_out])
         cuts: list[Term] = []
         clashes: list[Term] = []
         effects: list[tuple[int, Term]] = []
