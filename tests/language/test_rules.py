@@ -209,10 +209,6 @@ OF_DEFINITIONS = {
         "action step: the effect on term reads the ghost field past",
         action("s.term.where(lambda old, a: s.past[a])").replace("@action", "@action  # <--"),
     ),
-    "a ghost in another ghost": (
-        "action step: the effect on lost reads the ghost field past",
-        action("s.lost = s.past[n] == t").replace("@action", "@action  # <--"),
-    ),
     "a property claims": (
         "invariant fact: a property only reads",
         prop("s.claim(n == m)\nreturn n == m").replace("@invariant", "@invariant  # <--"),

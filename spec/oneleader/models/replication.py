@@ -12,6 +12,8 @@ Not modelled here: snapshots, membership, retries with smaller prevLogIndex (the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from oneleader.language import (
     NIL,
     NumberSort,
@@ -64,7 +66,8 @@ class State(election.State):
     # Its reply: the server has the log of the term's leader up to an index. A leader has its own.
     stored = field(Node, Term, Index, of=bool)
 
-    # History, for proofs: the committed log; what leaders of terms up to one committed, by whom.
+    # History, for proofs: who led; the committed log; what leaders of terms up to one committed, by whom.
+    leader_of = ghost(Term, of=Option[Node])
     committed = ghost(of=Index)
     committed_term = ghost(Index, of=Term)
     committed_value = ghost(Index, of=Option[Value])
@@ -81,7 +84,7 @@ def last_term(s: State, n: Node) -> Term:
 
 def has_started(s: State, t: Term) -> bool:
     """Whether a leader was elected in the term."""
-    return s.elected_by[t] != NIL
+    return s.leader_of[t] != NIL
 
 
 def may_be_chosen(s: State, t: Term, i: Index) -> bool:
@@ -104,6 +107,27 @@ def has_entry(s: State, n: Node, i: Index, t: Term) -> bool:
 def has_leader_entry(s: State, u: Term, i: Index, t: Term) -> bool:
     """Whether the log of the leader of term u has an entry of term t at that index."""
     return both(i <= s.leader_length[u], s.leader_term[u, i] == t)
+
+
+def choosable_is_kept_by(s: State, voter: Node, kept: Callable[[Term, Index], bool]) -> bool:
+    """Whether `kept` is true of each entry that the voter has stored for its leader and may be chosen."""
+    return Term.all(
+        lambda u: Index.all(
+            lambda i: implies(
+                both(s.stored[voter, u, i], s.leader_term[u, i] == u, may_be_chosen(s, u, i)), kept(u, i)
+            )
+        )
+    )
+
+
+def comes_after(s: State, n: Node, u: Term, i: Index) -> bool:
+    """Whether the leader of the term of a server's last entry has the entry of term u at that index."""
+    return both(u <= last_term(s, n), has_leader_entry(s, last_term(s, n), i, u))
+
+
+def is_leader_entry(s: State, n: Node, t: Term, i: Index) -> bool:
+    """Whether a server has at an index what the leader of the term has there."""
+    return both(s.log_term[n, i] == s.leader_term[t, i], s.log_value[n, i] == s.leader_value[t, i])
 
 
 def is_same_entry(s: State, a: Node, b: Node, i: Index) -> bool:
@@ -139,6 +163,13 @@ def grant_vote(s: State, voter: Node, candidate: Node, t: Term) -> None:
         term > last_term(s, voter), both(term == last_term(s, voter), index >= s.length[voter])
     )
     s.require(log_is_up_to_date)
+    is_fresh = both(s.role[candidate] == CANDIDATE, s.term[candidate] == t)
+    same_last = last_term(s, candidate) == last_term(s, voter)
+    longer = both(same_last, s.length[candidate] >= s.length[voter])
+    s.claim(implies(is_fresh, either(last_term(s, candidate) > last_term(s, voter), longer)))
+    s.claim(Index.all(lambda i: implies(i <= s.length[voter], s.log_term[voter, i] <= last_term(s, voter))))
+    s.claim(choosable_is_kept_by(s, voter, lambda u, i: implies(is_fresh, comes_after(s, candidate, u, i))))
+    s.claim(choosable_is_kept_by(s, voter, lambda u, i: implies(is_fresh, has_entry(s, candidate, i, u))))
     election.grant_vote(s, voter, candidate, t)
 
 
@@ -146,7 +177,9 @@ def grant_vote(s: State, voter: Node, candidate: Node, t: Term) -> None:
 def become_leader(s: State, n: Node, q: Quorum) -> None:
     """Figure 2, Leaders: messages of the term are taken from its log."""
     t = s.term[n]
+    s.claim(Node.all(lambda m: no(s.heartbeat[m, t])))
     s.claim(no(has_started(s, t)))
+    s.claim(implies(s.by[t] > 0, may_be_chosen(s, s.by_term[t], s.by[t])))
     s.claim(implies(s.by[t] > 0, both(s.by[t] <= s.length[n], s.log_term[n, s.by[t]] == s.by_term[t])))
     s.claim(
         Term.all(
@@ -158,6 +191,7 @@ def become_leader(s: State, n: Node, q: Quorum) -> None:
         )
     )
     election.become_leader(s, n, q)
+    s.leader_of[t] = n
 
     s.leader_length[t] = s.length[n]
     s.leader_term.where(lambda old, u, i: ite(u == t, s.log_term[n, i], old))
@@ -198,6 +232,7 @@ def append_entries(s: State, n: Node, t: Term, prev: Index, last: Index) -> None
         )
     )
     s.require(message_was_sent, term_is_current, is_follower, log_contains_previous, nothing_is_in_conflict)
+    s.claim(Index.all(lambda i: implies(i <= prev, is_leader_entry(s, n, t, i))))
 
     copy_entries(s, n, t, prev, last, deletes=False)
     s.length[n] = ite(s.length[n] < last, last, s.length[n])
@@ -224,6 +259,17 @@ def overwrite_entries(s: State, n: Node, t: Term, prev: Index, last: Index, conf
         conflict_is_in_message,
         terms_differ,
     )
+    s.claim(Index.all(lambda i: implies(i <= prev, is_leader_entry(s, n, t, i))))
+    s.claim(
+        Index.all(
+            lambda i: implies(
+                both(conflict <= i, i <= s.length[n], i <= s.leader_length[t]),
+                s.log_term[n, i] != s.leader_term[t, i],
+            )
+        )
+    )
+    s.claim(choosable_is_kept_by(s, n, lambda u, i: has_leader_entry(s, t, i, u)))
+    s.claim(choosable_is_kept_by(s, n, lambda u, i: i < conflict))
 
     copy_entries(s, n, t, prev, last, deletes=True)
     s.length[n] = last
@@ -256,7 +302,7 @@ def advance_commit(s: State, n: Node, i: Index, q: Quorum) -> None:
     entry_is_of_own_term = s.log_term[n, i] == t  # section 5.4.2, Figure 8
     s.require(is_leader, index_is_newer, quorum_stored, entry_is_of_own_term)
     s.claim(Term.all(lambda u: implies(both(u >= t, has_started(s, u)), has_leader_entry(s, u, i, t))))
-    s.claim(Index.all(lambda j: implies(both(j <= i, j <= s.committed), is_committed_at(s, n, j))))
+    s.claim(Index.all(lambda j: implies(both(j > 0, j <= i, j <= s.committed), is_committed_at(s, n, j))))
 
     s.commit[n] = i
     s.leader_commit[t] = i
@@ -319,8 +365,7 @@ def log_is_a_leaders(s: State, n: Node, i: Index, j: Index) -> bool:
     """Each entry came from the leader of its term, and with it all that are before it."""
     t = s.log_term[n, i]
     told = both(has_started(s, t), t > 0, t <= s.term[n], i <= s.leader_length[t], s.leader_term[t, i] == t)
-    same = both(s.log_term[n, j] == s.leader_term[t, j], s.log_value[n, j] == s.leader_value[t, j])
-    return implies(both(i > 0, i <= s.length[n]), both(told, implies(j <= i, same)))
+    return implies(both(i > 0, i <= s.length[n]), both(told, implies(j <= i, is_leader_entry(s, n, t, j))))
 
 
 @invariant
@@ -337,8 +382,7 @@ def leader_log_is_a_leaders(s: State, t: Term, i: Index, j: Index) -> bool:
 def leader_has_its_log(s: State, n: Node, i: Index) -> bool:
     """While it leads, a server's log is the one that its messages are taken from."""
     t = s.term[n]
-    same = both(s.log_term[n, i] == s.leader_term[t, i], s.log_value[n, i] == s.leader_value[t, i])
-    return implies(s.role[n] == LEADER, both(s.length[n] == s.leader_length[t], same))
+    return implies(s.role[n] == LEADER, both(s.length[n] == s.leader_length[t], is_leader_entry(s, n, t, i)))
 
 
 @invariant
@@ -363,9 +407,11 @@ def stored_is_in_leader_log(s: State, n: Node, t: Term, i: Index) -> bool:
 
 # Elections
 @invariant
-def started_was_announced(s: State, t: Term, n: Node) -> bool:
-    """A term has a leader exactly if one sent a heartbeat, and then it is not the first."""
-    return implies(s.heartbeat[n, t], both(has_started(s, t), t > 0, t <= s.term[n]))
+def leader_was_announced_once(s: State, t: Term, n: Node) -> bool:
+    """Whoever sent heartbeats in a term is its leader, and has reached it."""
+    return both(
+        s.heartbeat[n, t] == (s.leader_of[t] == n), implies(s.heartbeat[n, t], both(t > 0, t <= s.term[n]))
+    )
 
 
 @invariant
@@ -403,11 +449,17 @@ def choosable_is_candidates(s: State, n: Node, t: Term, i: Index, candidate: Nod
     """And so has a candidate of a later term for which it has voted."""
     chosen = both(s.stored[n, t, i], s.leader_term[t, i] == t, may_be_chosen(s, t, i))
     voted = both(s.role[candidate] == CANDIDATE, s.term[candidate] > t)
-    given = either(
-        s.granted[n, s.term[candidate], candidate],
-        both(s.term[n] == s.term[candidate], s.voted_for[n] == candidate),
-    )
-    return implies(both(chosen, voted, given), has_entry(s, candidate, i, t))
+    granted = s.granted[n, s.term[candidate], candidate]
+    return implies(both(chosen, voted, granted), has_entry(s, candidate, i, t))
+
+
+@invariant
+def choosable_is_asked(s: State, n: Node, t: Term, i: Index, candidate: Node) -> bool:
+    """Or for which it has stored its vote."""
+    chosen = both(s.stored[n, t, i], s.leader_term[t, i] == t, may_be_chosen(s, t, i))
+    voted = both(s.role[candidate] == CANDIDATE, s.term[candidate] > t)
+    asked = both(s.term[n] == s.term[candidate], s.voted_for[n] == candidate)
+    return implies(both(chosen, voted, asked), has_entry(s, candidate, i, t))
 
 
 @invariant

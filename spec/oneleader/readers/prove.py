@@ -24,7 +24,7 @@ from typing import Any
 import z3
 
 from oneleader.errors import Inexpressible, UsageError
-from oneleader.language.expr import Expr
+from oneleader.language.expr import Expr, either, lift
 from oneleader.language.model import Model
 from oneleader.language.sorts import base, is_number
 from oneleader.readers.induction import Counterexample, smallest
@@ -45,6 +45,7 @@ PORTFOLIO: tuple[Mapping[str, Any], ...] = (
     {"mbqi": True, "random_seed": 7},
 )
 RLIMIT = 4_000_000
+RLIMIT_OWN = 200_000
 
 
 @dataclass(frozen=True)
@@ -234,19 +235,76 @@ def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMI
 def _attempts(
     obligation: Obligation, hint: list[str] | None, row: Row, rlimit: int, seed: int
 ) -> tuple[Row, Attempt]:
-    """Try the hint, then everything that is known with each configuration in turn."""
+    """Try the hint, then what is often enough, then everything that is known."""
     portfolio = [{**options, "random_seed": options["random_seed"] + seed} for options in PORTFOLIO]
     if hint is not None:
-        last = attempt(obligation, portfolio[0], rlimit=rlimit, names=hint)
+        last = _search(obligation, portfolio, rlimit=rlimit // 4, names=hint)
         row = replace(row, rlimit=last.rlimit, hint="used" if last.result == "unsat" else "stale")
         if last.result == "unsat":
             return row, last
-    for options in portfolio:
-        last = attempt(obligation, options, rlimit=rlimit)
+    if obligation.action:  # what is to be kept, and what was proved of this step
+        own = [f"invariant {obligation.goal}", *(name for name, _ in obligation.facts)]
+        last = attempt(obligation, portfolio[0], rlimit=RLIMIT_OWN, names=own)
         row = replace(row, rlimit=row.rlimit + last.rlimit)
+        if last.result == "unsat":
+            return row, last
+    last = _search(obligation, portfolio, rlimit=rlimit)
+    return replace(row, rlimit=row.rlimit + last.rlimit), last
+
+
+def _search(
+    obligation: Obligation,
+    portfolio: Iterable[Mapping[str, Any]],
+    *,
+    rlimit: int,
+    names: Iterable[str] | None = None,
+) -> Attempt:
+    """Each configuration in turn on the whole obligation, then on each part of its goal."""
+    found = _first(obligation, portfolio, rlimit=rlimit, names=names)
+    pieces = parts(obligation)
+    if found.result != "unknown" or len(pieces) == 1:
+        return found
+    for piece in pieces:
+        last = _first(piece, portfolio, rlimit=rlimit, names=names)
+        found = replace(last, rlimit=found.rlimit + last.rlimit)
+        if last.result != "unsat":
+            break
+    return found
+
+
+def _first(
+    obligation: Obligation,
+    portfolio: Iterable[Mapping[str, Any]],
+    *,
+    rlimit: int,
+    names: Iterable[str] | None = None,
+) -> Attempt:
+    """The first answer; `unknown` where no configuration gives one."""
+    used = 0
+    for options in portfolio:
+        last = attempt(obligation, options, rlimit=rlimit, names=names)
+        used += last.rlimit
         if last.result != "unknown":
             break
-    return row, last
+    return replace(last, rlimit=used)
+
+
+def parts(obligation: Obligation) -> list[Obligation]:
+    """The same, with one conjunct of the goal each: both together are harder for Z3 than one by one."""
+    goal = obligation.body
+    if isinstance(goal, Expr):
+        return [replace(obligation, body=part) for part in conjuncts(goal)]
+    return [replace(obligation, body=replace(goal, body=part)) for part in conjuncts(goal.body)]
+
+
+def conjuncts(expr: Expr) -> list[Expr]:
+    """What must be true, one by one: of `p or (q and r)` it is `p or q` and `p or r`."""
+    if expr.op == "and":
+        return [part for arg in expr.args for part in conjuncts(arg)]
+    if expr.op == "or":
+        *others, last = expr.args
+        return [lift(either(*others, part), bool) for part in conjuncts(last)]
+    return [expr]
 
 
 def _refuted(obligation: Obligation, row: Row, last: Attempt) -> Row:
@@ -301,11 +359,25 @@ def update_hints(model: Model, path: Path | None = None, *, rlimit: int = RLIMIT
 def _core(obligation: Obligation, rlimit: int) -> list[str] | None:
     """Hypotheses that suffice, tried as a hint would be. None: not proved, or not with those alone."""
     try:
-        for options in PORTFOLIO:
-            found = attempt(obligation, options, rlimit=rlimit, core=True)
-            if found.result == "unsat":
-                again = attempt(obligation, PORTFOLIO[0], rlimit=rlimit, names=found.core)
-                return list(found.core) if again.result == "unsat" else None
+        for pieces in ([obligation], parts(obligation)):
+            cores = [_needed(piece, rlimit) for piece in pieces]
+            if None not in cores:
+                core = sorted(set().union(*(c for c in cores if c is not None)))
+                again = _search(obligation, PORTFOLIO, rlimit=rlimit // 4, names=core)
+                return core if again.result == "unsat" else None
     except Inexpressible:
         pass
+    return None
+
+
+def _needed(obligation: Obligation, rlimit: int) -> tuple[str, ...] | None:
+    """The hypotheses of some proof, from few to all; None where there is none."""
+    own = [f"invariant {obligation.goal}", *(name for name, _ in obligation.facts)]
+    known = load_hints(obligation.model).get(obligation.key)
+    for names in (own, known, None):
+        for options in PORTFOLIO if names is None or names is known else PORTFOLIO[:1]:
+            limit = rlimit if names is None else rlimit // 4
+            found = attempt(obligation, options, rlimit=limit, names=names, core=True)
+            if found.result == "unsat":
+                return found.core
     return None
