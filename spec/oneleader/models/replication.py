@@ -190,6 +190,7 @@ def become_leader(s: State, n: Node, q: Quorum) -> None:
             )
         )
     )
+    s.claim(Index.all(lambda i: implies(both(i > 0, i <= s.length[n]), s.log_term[n, i] < t)))
     election.become_leader(s, n, q)
     s.leader_of[t] = n
 
@@ -206,6 +207,8 @@ def client_request(s: State, n: Node, v: Value) -> None:
     is_leader = s.role[n] == LEADER  # Figure 2, Leaders 2
     s.require(is_leader)
     t, i = s.term[n], s.length[n] + 1
+    s.claim(has_started(s, t))
+    s.claim(s.length[n] == s.leader_length[t])
     s.claim(Term.all(lambda u: implies(both(u > t, has_started(s, u)), no(may_be_chosen(s, t, i)))))
 
     s.length[n] = i
