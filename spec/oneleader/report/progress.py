@@ -32,13 +32,16 @@ class ProgressLine:
             sys.stderr.flush()
 
     def __call__(self, at: Progress) -> None:
+        self.tell(
+            f"  {at.states:,} states   {at.frontier:,} at depth {at.depth + 1}   "
+            f"{at.rate:,.0f} states/s   {at.seconds:.0f} s"
+        )
+
+    def tell(self, text: str) -> None:
+        """Show this line in the place of the last one."""
         now = time.perf_counter()
         if self.quiet or (not self.live and now - self._written < 1):
             return
         self._written = now
-        text = (
-            f"  {at.states:,} states   {at.frontier:,} at depth {at.depth + 1}   "
-            f"{at.rate:,.0f} states/s   {at.seconds:.0f} s"
-        )
         sys.stderr.write(f"\r\x1b[2K{text}" if self.live else f"{text}\n")
         sys.stderr.flush()
