@@ -135,7 +135,7 @@ def carry_out(
 @sizes_options("5", "6")
 @fault_option
 @click.option("--length", type=POSITIVE, default=100, help="Steps a run.  [default: 100]")
-@shares("runs", 10_000, 500)
+@shares("runs", 10_000, 200)
 @campaign_options
 def walk(
     seed: int | None,

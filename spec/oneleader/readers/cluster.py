@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 from oneleader.errors import MissingTool, UsageError
 from oneleader.readers.campaign import Doing, Done, Executor, Job, Lost, do
@@ -20,14 +23,13 @@ from oneleader.readers.campaign import Doing, Done, Executor, Job, Lost, do
 LOCAL = "local"
 RETRIES = 2  # of a job that raises; one whose worker dies is done again by Dask's allowed-failures
 CONNECT = 10  # seconds
+LONGEST_GREETING = 2**20  # bytes; an SSH server's first words, read as a length, are far beyond
 SILENT = logging.CRITICAL + 1
 
 
 def over(address: str, *, connect: float = CONNECT, workers: int | None = None) -> Executor:
     """The executor on a cluster: `local`, or the address of a scheduler such as tcp://host:8786."""
     dask = _dask()
-    if address != LOCAL and ":" not in address:
-        raise UsageError(f"{address!r} is no address of a scheduler: write {LOCAL}, or e.g. tcp://host:8786")
 
     def execute(jobs: Mapping[int, Job], wanted: Callable[[int], bool]) -> Doing:
         connected = _local(dask, workers) if address == LOCAL else _remote(dask, address, connect)
@@ -96,6 +98,7 @@ def _local(dask: Any, workers: int | None) -> Iterator[Any]:
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
     """What is started in here inherits that it hears no Ctrl-C: this process does, and closes it."""
+    resource_tracker.ensure_running()  # starting it would unblock the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -107,16 +110,24 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 def _remote(dask: Any, address: str, connect: float) -> Iterator[Any]:
     """A scheduler that is there already, and has somebody who works."""
     try:
+        _listen(address, connect)
         client = dask.Client(address, timeout=connect, set_as_default=False)
-    except (OSError, ValueError):
-        raise UsageError(
-            f"there is no Dask scheduler at {address}: start one with `dask scheduler`"
-        ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"there is no Dask scheduler at {address}: {error}") from None
     with client:
         try:
             client.wait_for_workers(1, timeout=connect)
         except TimeoutError:
-            raise UsageError(
-                f"the scheduler at {address} has no worker: start some with `dask worker`"
-            ) from None
+            said = f"the scheduler at {address} has no worker: start some with `dask worker {address}`"
+            raise UsageError(said) from None
         yield client
+
+
+def _listen(address: str, connect: float) -> None:
+    """OSError or ValueError unless a scheduler speaks first, as Dask's do: its client waits for ever."""
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    if parts.scheme not in ("tcp", "tls") or not parts.hostname or not parts.port:
+        raise ValueError("an address is tcp://HOST:PORT or tls://HOST:PORT")
+    with socket.create_connection((parts.hostname, parts.port), timeout=connect) as probe:
+        if parts.scheme == "tcp" and not 0 < int.from_bytes(probe.recv(8), "little") < LONGEST_GREETING:
+            raise ValueError("something else answers there")
