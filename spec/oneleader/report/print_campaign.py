@@ -24,7 +24,9 @@ def progress(made: Campaign) -> str:
 
 
 def as_json(made: Campaign, seed: int | None) -> Result:
-    return {**made.merged, "seed": seed, "why": made.why, "seconds": round(made.seconds, 3)}
+    merged = made.merged
+    drawn = {} if merged["kind"] == "explore" else {"seed": seed}
+    return {**merged, **drawn, "why": made.why, "seconds": round(made.seconds, 3)}
 
 
 def campaign(made: Campaign, seed: int | None) -> None:
