@@ -77,7 +77,8 @@ def test_a_job_is_what_its_reader_does() -> None:
         election.MODEL, cluster_of(election.MODEL, nodes=3, terms=3), seed=job["seed"], runs=5, length=30
     )
     result, _ = reader.do(job)
-    assert (result["runs"], result["steps"], result["fired"]) == (5, alone.steps, dict(alone.fired))
+    fired = {name: times for name, times in result["fired"].items() if times}
+    assert (result["runs"], result["steps"], fired) == (5, alone.steps, alone.fired)
 
 
 def test_a_sweep_is_the_explorations_one_by_one() -> None:
@@ -112,7 +113,7 @@ def test_a_violation_comes_back_as_the_plain_interpreter_takes_it(faulty: Campai
     model, run, found = reader.rebuilt(faulty.jobs[0], said)
     last = found.steps[-1][1]
     broken = run.violated(last, {found.what: model.properties[found.what]})
-    assert broken == (found.what, found.args)
+    assert broken == (model.properties[found.what], found.args)
     assert len(said["steps"]) == len(found.steps)
 
 
@@ -122,7 +123,7 @@ def test_other_code_or_another_file_on_a_worker_is_refused(tmp_path: Path) -> No
     file = tmp_path / "mine.py"
     file.write_text("ADAPTER = None\n")
     (job, *_) = hunts(f"{file}:MyAdapter")
-    with pytest.raises(UsageError, match="there is no adapter .*mine.py:MyAdapter"):
+    with pytest.raises(UsageError, match=r"there is no adapter .*mine\.py:MyAdapter"):
         reader.do(job)
     file.write_text("ADAPTER = 1\n")
     with pytest.raises(UsageError, match="is not the same on a worker"):
@@ -149,7 +150,7 @@ def test_any_split_merges_to_the_same(groups: list[list[Any]]) -> None:
     assert at_once["steps"] == sum(part["steps"] for group in groups for part in group)
 
 
-@given(st.data())
+@given(data=st.data())
 def test_any_order_and_any_share_from_a_journal_merge_to_the_same(
     data: st.DataObject, healthy: Campaign, faulty: Campaign
 ) -> None:
@@ -297,7 +298,8 @@ def test_the_cluster_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     listening: set[str] = set()
 
     def alone(n: int) -> bool:
-        listening.update(_listening())
+        if n == len(jobs) - 1 and not listening:
+            listening.update(_listening())
         return True
 
     found = {n: done[0] for n, done in over("local", workers=2)(dict(enumerate(jobs)), alone) if done}

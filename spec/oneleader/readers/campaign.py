@@ -10,6 +10,7 @@ if all had been one long run. Of a sweep all configurations are needed.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
@@ -100,6 +101,8 @@ def _adapter(name: str, fault: str | None, text: str) -> Callable[[Any], Any]:
     if name == "reference" and fault:
         return partial(ReferenceAdapter, core=REFERENCE_FAULTS[catalogue.find(fault).id].core)
     path, _, wanted = name.partition(":")
+    if text and str(Path(path).parent) not in sys.path:
+        sys.path.append(str(Path(path).parent))  # what stands beside it can be imported
     own = getattr(models.module_of(Path(path), "adapter"), wanted, None) if text else None
     found = ReferenceAdapter if name == "reference" else own
     if fault or not (isinstance(found, type) and issubclass(found, Adapter)):
@@ -338,9 +341,9 @@ def campaign(
                 if done is None:
                     made.why = f"job {number + 1} ended its worker again and again: is memory short there?"
                     continue
-                made.results[number], took = done
                 if journal:
-                    journal.add(keys[number], jobs[number], made.results[number], took)
+                    journal.add(keys[number], jobs[number], *done)
+                made.results[number] = done[0]  # after it: what is told to be done is in the journal
                 made.seconds = time.perf_counter() - started
                 progress(made)
     except KeyboardInterrupt:

@@ -34,18 +34,29 @@ def over(address: str, *, connect: float = CONNECT, workers: int | None = None) 
     def execute(jobs: Mapping[int, Job], wanted: Callable[[int], bool]) -> Doing:
         connected = _local(dask, workers) if address == LOCAL else _remote(dask, address, connect)
         with connected as client:
-            futures = {n: client.submit(do, job, pure=False, retries=RETRIES) for n, job in jobs.items()}
-            numbers, waiting = {future: n for n, future in futures.items()}, [*futures]
-            finished = dask.as_completed([*numbers], client.loop, with_results=True, raise_errors=False)
-            for future, outcome in finished:
-                number = numbers.pop(future)
-                if wanted(number):
-                    yield number, _outcome(dask, future.status, outcome)
-                while waiting and not wanted(waiting[-1]):
-                    futures[waiting.pop()].cancel()
-                future.release()
+            suspects = []
+            for number, done in _together(dask, client, jobs, wanted):
+                if done:
+                    yield number, done
+                else:
+                    suspects.append(number)
+            for number in suspects:  # alone: it may only have waited on a worker that another job ended
+                yield from _together(dask, client, {number: jobs[number]}, wanted)
 
     return execute
+
+
+def _together(dask: Any, client: Any, jobs: Mapping[int, Job], wanted: Callable[[int], bool]) -> Doing:
+    futures = {n: client.submit(do, job, pure=False, retries=RETRIES) for n, job in jobs.items()}
+    numbers, waiting = {future: n for n, future in futures.items()}, [*futures]
+    finished = dask.as_completed([*numbers], client.loop, with_results=True, raise_errors=False)
+    for future, outcome in finished:
+        number = numbers.pop(future)
+        if wanted(number):
+            yield number, _outcome(dask, future.status, outcome)
+        while waiting and not wanted(waiting[-1]):
+            futures[waiting.pop()].cancel()
+        future.release()
 
 
 def _dask() -> Any:
@@ -86,7 +97,7 @@ def _local(dask: Any, workers: int | None) -> Iterator[Any]:
                 threads_per_worker=1,
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
-                scheduler_kwargs={"dashboard": False},
+                scheduler_kwargs={"dashboard": False, "local_directory": folder},
                 memory_limit=0,
                 local_directory=folder,
                 silence_logs=SILENT,
