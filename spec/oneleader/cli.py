@@ -40,6 +40,7 @@ Examples:
   oneleader walk election --nodes 5 --terms 6 --seed 1
   oneleader replay tests/recordings/etcd-rawnode-3-nodes.ndjson.gz
   oneleader faults run
+  oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
 
 
@@ -454,6 +455,9 @@ def complain(sentence: str) -> int:
 
 def main() -> None:
     """Run the command line: every bad input is one sentence, never a traceback."""
+    from oneleader.cli_campaign import campaign  # it takes its shared options from here
+
+    cli.add_command(campaign)
     try:
         status = cli.main(standalone_mode=False) or 0
     except click.UsageError as error:

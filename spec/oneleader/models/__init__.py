@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
@@ -22,13 +23,18 @@ def find(name: str) -> Model:
 
 def _load(path: Path) -> Model:
     """`MODEL` of a Python file, which is run for it. SpecError where it breaks a rule of the language."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise UsageError(f"there is no model file {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # the actions' annotations are looked up there
-    spec.loader.exec_module(module)
-    model = getattr(module, "MODEL", None)
+    model = getattr(module_of(path), "MODEL", None)
     if not isinstance(model, Model):
         raise UsageError(f"{path} defines no MODEL: end it with MODEL = model(__name__, State)")
     return model
+
+
+def module_of(path: Path, what: str = "model") -> ModuleType:
+    """A Python file, run as a module of its own."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise UsageError(f"there is no {what} file {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # the actions' annotations are looked up there
+    spec.loader.exec_module(module)
+    return module

@@ -32,12 +32,15 @@ class ProgressLine:
             sys.stderr.flush()
 
     def __call__(self, at: Progress) -> None:
+        level = f"{at.expanded:,} of {at.level:,} at depth {at.depth}"
+        left = f" (its end in {at.left:.0f} s)" if at.left and at.left >= 1 else ""
+        self.tell(f"  {at.states:,} states   {level}{left}   {at.rate:,.0f} states/s   {at.seconds:.0f} s")
+
+    def tell(self, text: str) -> None:
+        """Show this line in the place of the last one."""
         now = time.perf_counter()
         if self.quiet or (not self.live and now - self._written < 1):
             return
         self._written = now
-        level = f"{at.expanded:,} of {at.level:,} at depth {at.depth}"
-        left = f" (its end in {at.left:.0f} s)" if at.left and at.left >= 1 else ""
-        text = f"  {at.states:,} states   {level}{left}   {at.rate:,.0f} states/s   {at.seconds:.0f} s"
         sys.stderr.write(f"\r\x1b[2K{text}" if self.live else f"{text}\n")
         sys.stderr.flush()
