@@ -38,7 +38,7 @@ from oneleader.language import (
 )
 from oneleader.language import Option
 from oneleader.models import election
-from oneleader.models.election import FOLLOWER, LEADER, Node, Quorum, Term
+from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Node, Quorum, Term
 
 
 class Round(SetSort):
@@ -64,9 +64,9 @@ class State(election.State):
 
     # The network: everything ever sent.
     sent = field(Node, Term, Round, of=bool)  # AppendEntries: leader, term, round
-    acknowledged = field(Node, Term, Round, of=bool)  # its reply: voter, term, round
-    timeout_now = field(Node, Term, of=bool)  # TimeoutNow: to whom, the leader's term
-    forced = field(Node, Term, of=bool)  # RequestVote that disregards promises: candidate, term
+    acknowledged = field(Node, Node, Term, Round, of=bool)  # its reply: voter, leader, term, round
+    timeout_now = field(Node, Node, Term, of=bool)  # TimeoutNow: leader, to whom, the term to stand in
+    forced = field(Node, Node, Term, of=bool)  # RequestVote that says so: leader, candidate, term
 
     # History, for proofs and witnesses only.
     overtaken_by = ghost(Term, of=Option[Quorum])  # the quorum of the first leader of a later term
@@ -79,7 +79,7 @@ def is_leader(s: State, n: Node, t: Term) -> bool:
 
 def acknowledged_lately(s: State, n: Node, v: Node) -> bool:
     """The leader itself, or a voter that has acknowledged a round sent less than a lease ago."""
-    lately = Round.any(lambda k: both(s.acknowledged[v, s.term[n], k], s.since_sent[n, k] < s.lease))
+    lately = Round.any(lambda k: both(s.acknowledged[v, n, s.term[n], k], s.since_sent[n, k] < s.lease))
     return either(v == n, lately)
 
 
@@ -122,7 +122,7 @@ def acknowledge(s: State, voter: Node, leader: Node, t: Term, k: Round) -> None:
     is_follower = s.role[voter] == FOLLOWER  # Figure 2, Candidates 3: it has stepped down before
     s.require(heartbeat_was_sent, term_is_current, is_follower)
 
-    s.acknowledged[voter, t, k] = True
+    s.acknowledged[voter, leader, t, k] = True
     s.since_promise[voter] = 0
 
 
@@ -150,18 +150,18 @@ def transfer_leadership(s: State, n: Node, target: Node) -> None:
     s.require(is_a_leader)
 
     s.lease_is_void[n] = True
-    s.timeout_now[target, s.term[n]] = True
+    s.timeout_now[n, target, s.term[n] + 1] = True
 
 
 @action
-def start_forced_election(s: State, n: Node) -> None:
+def start_forced_election(s: State, n: Node, leader: Node) -> None:
     """Dissertation 3.10 and 4.2.3: told to by the leader, with requests that disregard promises."""
-    transfer_was_asked = s.timeout_now[n, s.term[n]]  # dissertation 3.10: TimeoutNow of the current term
+    t = s.term[n] + 1
+    transfer_was_asked = s.timeout_now[leader, n, t]  # dissertation 3.10: TimeoutNow of the current term
     s.require(transfer_was_asked)
 
-    t = s.term[n] + 1
     election.start_election(s, n)
-    s.forced[n, t] = True
+    s.forced[leader, n, t] = True
 
 
 # -- Elections, with promises --------------------------------------------------------------------
@@ -178,7 +178,8 @@ def start_election(s: State, n: Node) -> None:
 def grant_vote(s: State, voter: Node, candidate: Node, t: Term) -> None:
     """Figure 2, RequestVote RPC, receiver, when the promise has run out or the leader itself gave it up."""
     promise_ran_out = s.since_promise[voter] >= s.promise  # dissertation 4.2.3: no vote within the timeout
-    vote_is_due = either(promise_ran_out, s.forced[candidate, t])  # dissertation 4.2.3: but for a transfer
+    was_forced = Node.any(lambda leader: s.forced[leader, candidate, t])
+    vote_is_due = either(promise_ran_out, was_forced)  # dissertation 4.2.3: but for a transfer
     s.require(vote_is_due)
 
     election.grant_vote(s, voter, candidate, t)
@@ -219,6 +220,100 @@ def clocks_run(s: State) -> bool:
 def lease_is_short_enough(s: State) -> bool:
     """Even on the slowest clock the lease ends before the promise on the fastest."""
     return s.lease * s.fast <= s.promise * s.slow
+
+
+@invariant
+def heartbeat_not_from_future(s: State, n: Node, t: Term) -> bool:
+    """Nobody has led a term that it has not reached."""
+    return implies(s.heartbeat[n, t], t <= s.term[n])
+
+
+@invariant
+def candidate_has_not_led(s: State, n: Node) -> bool:
+    """A candidate has not been the leader of its term."""
+    return implies(s.role[n] == CANDIDATE, no(s.heartbeat[n, s.term[n]]))
+
+
+@invariant
+def sent_by_leader(s: State, n: Node, t: Term, k: Round) -> bool:
+    """Rounds of a term are sent by its leader."""
+    return implies(s.sent[n, t, k], s.heartbeat[n, t])
+
+
+@invariant
+def acknowledged_was_sent(s: State, v: Node, n: Node, t: Term, k: Round) -> bool:
+    """What is acknowledged was sent."""
+    return implies(s.acknowledged[v, n, t, k], s.sent[n, t, k])
+
+
+@invariant
+def promise_is_not_ahead(s: State, v: Node, n: Node, t: Term, k: Round) -> bool:
+    """By however much the clocks drift, the voter's promise is not far ahead of the round that it answers."""
+    awaited = both(s.acknowledged[v, n, t, k], is_leader(s, n, t))
+    return implies(awaited, s.slow * s.since_promise[v] <= s.fast * s.since_sent[n, k])
+
+
+@invariant
+def forced_was_asked(s: State, leader: Node, c: Node, t: Term) -> bool:
+    """Who disregards promises was told to stand."""
+    return implies(s.forced[leader, c, t], s.timeout_now[leader, c, t])
+
+
+@invariant
+def timeout_now_from_leader(s: State, leader: Node, c: Node, t: Term, u: Term) -> bool:
+    """Whoever is told to stand in a term was told by the leader of the one before."""
+    return implies(both(s.timeout_now[leader, c, u], t + 1 == u), s.heartbeat[leader, t])
+
+
+@invariant
+def transfer_voids_lease(s: State, leader: Node, c: Node, u: Term, n: Node, t: Term) -> bool:
+    """A leader of whose doing it may be that somebody stands in the next term relies on no promise."""
+    asked = both(s.timeout_now[leader, c, u], is_leader(s, n, t), t + 1 == u)
+    return implies(asked, s.lease_is_void[n])
+
+
+@invariant
+def later_transfer_overtakes(s: State, leader: Node, c: Node, t: Term, u: Term) -> bool:
+    """Where somebody was told to stand in a later term than the next, there was another leader between."""
+    return implies(both(s.timeout_now[leader, c, u], t + 1 < u), s.overtaken_by[t] != NIL)
+
+
+@invariant
+def overtaken_by_some_quorum(s: State, n: Node, t: Term, u: Term) -> bool:
+    """A term after which another had a leader was overtaken by a quorum."""
+    return implies(both(s.heartbeat[n, u], t < u), s.overtaken_by[t] != NIL)
+
+
+@invariant
+def overtakers_moved_on(s: State, t: Term, q: Quorum, v: Node) -> bool:
+    """Who has elected the leader of a later term is past this one."""
+    return implies(both(s.overtaken_by[t] == q, s.member[v, q]), t < s.term[v])
+
+
+def relies_on(s: State, n: Node, t: Term, v: Node, k: Round) -> bool:
+    """The leader may count this acknowledgement for its lease."""
+    return both(is_leader(s, n, t), no(s.lease_is_void[n]), s.acknowledged[v, n, t, k])
+
+
+@invariant
+def stored_vote_broke_no_promise(s: State, v: Node, n: Node, t: Term, k: Round) -> bool:
+    """Whoever has voted in a later term did so when the lease from its acknowledgement had ended."""
+    voted = both(t < s.term[v], s.voted_for[v] != NIL, s.overtaken_by[t] == NIL)
+    return implies(both(relies_on(s, n, t, v, k), voted), s.since_sent[n, k] >= s.lease)
+
+
+@invariant
+def granted_vote_broke_no_promise(s: State, v: Node, n: Node, t: Term, k: Round, u: Term, c: Node) -> bool:
+    """The same of a vote that was sent."""
+    voted = both(t < u, s.granted[v, u, c], s.overtaken_by[t] == NIL)
+    return implies(both(relies_on(s, n, t, v, k), voted), s.since_sent[n, k] >= s.lease)
+
+
+@invariant
+def overtakers_broke_no_promise(s: State, v: Node, n: Node, t: Term, k: Round, q: Quorum) -> bool:
+    """The quorum that first elected a later leader had kept its promises."""
+    overtook = both(s.overtaken_by[t] == q, s.member[v, q])
+    return implies(both(relies_on(s, n, t, v, k), overtook), s.since_sent[n, k] >= s.lease)
 
 
 @theorem
