@@ -70,6 +70,7 @@ class State(election.State):
 
     # History, for proofs and witnesses only.
     overtaken_by = ghost(Term, of=Option[Quorum])  # the quorum of the first leader of a later term
+    interrupted = ghost(Node, of=bool)  # a crash came between the server's promise and its end
 
 
 def is_leader(s: State, n: Node, t: Term) -> bool:
@@ -203,10 +204,14 @@ def update_term(s: State, n: Node, t: Term) -> None:
 @action
 def restart(s: State, n: Node) -> None:
     """A crash loses the promise and its clock: the server waits as if it had just promised."""
+    promised = Node.any(lambda leader: Round.any(lambda k: s.acknowledged[n, leader, s.term[n], k]))
+    is_interrupted = both(promised, s.since_promise[n] < s.promise)
+
     election.restart(s, n)
     s.since_promise[n] = 0
     s.lease_is_void[n] = False
     s.since_sent.where(lambda old, m, k: ite(m == n, LONG_AGO, old))
+    s.interrupted[n] = either(s.interrupted[n], is_interrupted)
 
 
 # -- What holds ----------------------------------------------------------------------------------
@@ -333,6 +338,47 @@ def leases_are_disjoint(s: State, a: Node, p: Quorum, b: Node, q: Quorum) -> boo
 def a_lease_is_held(s: State, n: Node, q: Quorum) -> bool:
     """Somebody holds a lease."""
     return holds_lease(s, n, q)
+
+
+@witness
+def a_lease_beside_an_old_leader(s: State, n: Node, q: Quorum, old: Node) -> bool:
+    """Somebody holds a lease while another, of an earlier term, takes itself to be the leader."""
+    return both(holds_lease(s, n, q), s.role[old] == LEADER, s.term[old] < s.term[n])
+
+
+@witness
+def a_leader_after_a_lease(s: State, n: Node, q: Quorum, other: Node) -> bool:
+    """A leader had a lease, it ran out, and another was elected before the first one noticed."""
+    had_lease = Node.all(
+        lambda v: implies(
+            s.member[v, q], either(v == n, Round.any(lambda k: s.acknowledged[v, n, s.term[n], k]))
+        )
+    )
+    overtaken = both(s.role[other] == LEADER, s.term[n] < s.term[other])
+    return both(s.role[n] == LEADER, no(s.lease_is_void[n]), had_lease, overtaken)
+
+
+@witness
+def a_promise_ran_out(s: State, v: Node, n: Node, k: Round, c: Node) -> bool:
+    """A voter promised, waited, and voted for another in the next term, nobody having asked for that."""
+    asked = Node.any(lambda leader: s.forced[leader, c, s.term[v]])
+    voted = both(v != c, s.voted_for[v] == c, no(asked))
+    return Term.any(lambda t: both(t < s.term[v], s.acknowledged[v, n, t, k], voted))
+
+
+@witness
+def a_transfer_within_promises(s: State, leader: Node, c: Node, v: Node, k: Round) -> bool:
+    """A leader made way, and a voter helped to elect another while its promise still ran."""
+    promised = Term.any(lambda t: both(t + 1 == s.term[c], s.acknowledged[v, leader, t, k]))
+    elected = both(s.role[c] == LEADER, s.forced[leader, c, s.term[c]], s.granted[v, s.term[c], c])
+    return both(v != c, promised, elected, s.since_promise[v] < s.promise)
+
+
+@witness
+def a_restart_within_a_promise(s: State, v: Node) -> bool:
+    """A voter crashed with a promise to keep, waited, and voted again in a later term."""
+    waited = both(s.interrupted[v], s.since_promise[v] >= s.promise)
+    return both(waited, Node.any(lambda c: both(c != v, s.voted_for[v] == c)))
 
 
 MODEL = model(
