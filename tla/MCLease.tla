@@ -5,7 +5,7 @@
 (* parameters is shown as MaxElapsed, the greatest of them: nothing is     *)
 (* lost, and time needs no last moment.                                    *)
 (***************************************************************************)
-EXTENDS Lease, FiniteSets
+EXTENDS Lease, FiniteSets, TLC
 
 CONSTANTS
   MaxTerm,    \* no server goes beyond this term
@@ -13,6 +13,7 @@ CONSTANTS
 
 BoundedTerm == 0..MaxTerm
 CappedTime  == 0..MaxElapsed
+Longest     == MaxElapsed
 CappedPlus(x, d) == IF x + d < MaxElapsed THEN x + d ELSE MaxElapsed
 
 \* A step out of the bound is dropped; the state that it leaves is kept.
@@ -22,6 +23,9 @@ TermIsBounded ==
 
 \* For Quorum in a .cfg.
 Majority == {q \in SUBSET Node : Cardinality(q) = Cardinality(Node) \div 2 + 1}
+
+\* For SYMMETRY; sound only if Quorum is symmetric too, as Majority is.
+Symmetry == Permutations(Node)
 
 -----------------------------------------------------------------------------
 \* Witnesses: states that must be reached, lest the claims hold vacuously.

@@ -17,8 +17,6 @@ from oneleader.errors import UsageError
 from oneleader.language.definitions import Definition
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
-from oneleader.language.times import relations
-from oneleader.language.trace import trace_property
 from oneleader.language.sorts import (
     NIL,
     AnySort,
@@ -32,6 +30,8 @@ from oneleader.language.sorts import (
     is_time,
     name_of,
 )
+from oneleader.language.times import relations
+from oneleader.language.trace import trace_action, trace_property
 
 MOST_VALUES = 1_000
 MOST_CELLS = 20_000
@@ -74,9 +74,10 @@ class Configuration:
         if isinstance(sort, OptionSort):
             return 1 + self.size(sort.of)
         if isinstance(sort, EachSort):
-            return self.size(sort.of) ** self.size(sort.index)
+            return int(self.size(sort.of) ** self.size(sort.index))
         if is_number(sort) or is_time(sort):
-            return int(self._given(self.greatest if is_number(sort) else self.longest, sort)) + 1
+            greatest: int = self._given(self.greatest if is_number(sort) else self.longest, sort)
+            return greatest + 1
         return len(self.domain(sort))
 
     def first(self, field: Field) -> Any:
@@ -84,8 +85,11 @@ class Configuration:
         return self.longest[field.of.__name__] if isinstance(field.init, LongAgo) else field.init
 
     def stored(self, field: Field, value: Any) -> Any:
-        """What a cell holds of this value: of a time, no more than the greatest parameter."""
-        return min(value, self.longest[field.of.__name__]) if is_time(field.of) else value
+        """What a cell holds of this value: of a time, no more than the longest."""
+        if not is_time(field.of):
+            return value
+        longest: int = self.longest[field.of.__name__]
+        return min(value, longest)
 
     def show(self, sort: AnySort, value: Any) -> str:
         """A value as people write it: `n1`, `3`, `leader`, `NIL`, `true`."""
@@ -99,6 +103,8 @@ class Configuration:
             return "true" if value else "false"
         if is_enum(sort):
             return str(sort(value).name.lower())
+        if is_time(sort) and value >= self.longest[sort.__name__]:
+            return f"{value}+"  # or more
         names = self.elements[sort.__name__] if is_set(sort) else ()
         return names[value] if value in range(len(names)) else str(value)
 
@@ -147,13 +153,21 @@ class Configuration:
                     f"{f} starts at {f.init}: give {name_of(base(f.of))} a bound of {f.init} or more"
                 )
 
-        for inv in model.invariants.values() if self.parameters else ():
-            for a, b in relations(trace_property(model, inv).body):
+        if self.parameters:
+            self._check_times(model)
+
+    def _check_times(self, model: Model) -> None:
+        """`a * x <= b * y` is as true of times that are cut at the longest one, where a <= b."""
+        said = [(p.name, trace_property(model, p).body) for p in model.invariants.values()]
+        for action in model.actions.values():
+            said += [(action.name, expr) for _, expr in trace_action(model, action).guards]
+        for name, expr in said:
+            for a, b in relations(expr):
                 left, right = (self.parameters[x.args[0]] if x is not None else 1 for x in (a, b))
                 if left > right:
                     raise UsageError(
-                        f"{inv.name} compares {left} times a stopwatch with {right} times another: a run, which "
-                        f"stores no time above the longest, judges that only where the left number is no greater"
+                        f"{name} says {left} * x <= {right} * y of two times: a run stores none above the "
+                        f"longest, and can judge that only where the first factor is not the greater one"
                     )
 
     def _given(self, table: Mapping[str, Any], sort: AnySort) -> Any:

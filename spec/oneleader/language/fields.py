@@ -71,7 +71,7 @@ def _declare(index: tuple[Any, ...], of: Any, init: Any, kind: str) -> Any:
         if is_time(i) or isinstance(i, EachSort):
             raise SpecError(f"{name_of(i)} is no index: time is not counted")
     if isinstance(sort, EachSort):
-        raise SpecError(f"{name_of(sort)} is the sort of a parameter: index the field by {name_of(sort.index)}")
+        raise SpecError(f"{name_of(sort)} is no field's sort: index the field by {name_of(sort.index)}")
     if init is None:
         init = _least(sort)
     elif not _may_start_with(sort, init):

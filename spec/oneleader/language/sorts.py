@@ -108,7 +108,7 @@ class TimeSort(Sort):
     def _refuse(cls, body: Body) -> NoReturn:
         raise SpecError(f"{cls.__name__} is no sort to quantify over: time is not counted")
 
-    all = any = count = _refuse  # type: ignore[assignment]
+    all = any = count = _refuse
 
     if typing.TYPE_CHECKING:
 
@@ -192,7 +192,8 @@ def resolve(annotation: Any) -> AnySort:
             raise SpecError(f"the members of {annotation.__name__} must be 0, 1, 2 ...: they index cells")
         return annotation
     raise SpecError(
-        f"{annotation!r} is not a sort: use a SetSort, a NumberSort, a TimeSort, an IntEnum, Option[...] or bool"
+        f"{annotation!r} is not a sort: use a SetSort, a NumberSort, a TimeSort, an IntEnum, Option[...] "
+        f"or bool"
     )
 
 

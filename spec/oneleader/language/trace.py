@@ -273,9 +273,7 @@ def check(model: Model) -> None:
     for prop in (*model.properties.values(), *model.witnesses.values()):
         trace_property(model, prop)
     for ax in model.axioms.values():
-        moving = sorted(
-            n for n in reads(trace_property(model, ax).body) if not model.fields[n].fixed
-        )
+        moving = sorted(n for n in reads(trace_property(model, ax).body) if not model.fields[n].fixed)
         if moving:
             raise SpecError(f"{ax.where}: axiom {ax.name} reads {moving[0]}, which is no constant")
 

@@ -27,7 +27,7 @@ from functools import reduce
 from itertools import product
 from typing import Any
 
-from oneleader.errors import Inexpressible, SpecError
+from oneleader.errors import Inexpressible, SpecError, UsageError
 from oneleader.language.definitions import Action, Guard
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
@@ -191,6 +191,10 @@ class OpenRun:
     """
 
     def __init__(self, model: Model, constants: Mapping[str, Container[Any]]) -> None:
+        if model.parameters:
+            raise UsageError(
+                f"{model.name} has {model.parameters[0]}: a recording does not say how time passes"
+            )
         self.model = model
         self.shared: dict[Cell, Any] = {}  # the cells on which all candidates agree
         self.initial = {f.name: f.init for f in model.fields.values()}

@@ -119,9 +119,12 @@ def _updated(algebra: Algebra, update: Update, before: State, values: Values) ->
     old, rewriting = before[update.field.name], update.rewriting
     if rewriting is not None:
         names = [v.args[0] for v in update.variables]
-        return lambda *key: algebra.stored(
-            meaning(algebra, rewriting, before, {**values, **dict(zip(names, key, strict=True))}), update.field
-        )
+
+        def rewritten(*key: Any) -> Any:
+            at = {**values, **dict(zip(names, key, strict=True))}
+            return algebra.stored(meaning(algebra, rewriting, before, at), update.field)
+
+        return rewritten
     writes = [
         (
             [meaning(algebra, i, before, values) for i in w.index],
@@ -222,9 +225,7 @@ class AnySize:
 
     def initial(self, fields: Mapping[str, Field]) -> State:
         """The first state: constants are unknown, everything else is as declared."""
-        return {
-            name: self._function(f) if f.fixed else self._always(f) for name, f in fields.items()
-        }
+        return {name: self._function(f) if f.fixed else self._always(f) for name, f in fields.items()}
 
     def _function(self, f: Field) -> Callable[..., Any]:
         function = z3.Function(f.name, *map(self.sort, f.index), self.sort(f.of))

@@ -241,15 +241,16 @@ class Ground:
         """The value at the key that the terms of the index choose; beyond the bound, the first."""
         if not index:
             return at(key)  # type: ignore[no-any-return]
+        beyond = self.terms.const(self.configuration.first(field))
         first, rest = index[0], index[1:]
         domain = self.configuration.domain(field.index[len(key)])
         if first.known is not None:
             inside = first.known < len(domain)
             chosen = domain[first.known] if inside else None
-            return self._chosen(field, rest, (*key, chosen), at) if inside else self.terms.const(self.configuration.first(field))
+            return self._chosen(field, rest, (*key, chosen), at) if inside else beyond
         options = [self._chosen(field, rest, (*key, value), at) for value in domain]
         chosen = self.terms.pick(first, options)
-        return self.terms.ite(self._outside(first, len(domain)), self.terms.const(self.configuration.first(field)), chosen)
+        return self.terms.ite(self._outside(first, len(domain)), beyond, chosen)
 
 
 _free: dict[int, tuple[str, ...]] = {}
