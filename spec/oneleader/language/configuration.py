@@ -30,8 +30,7 @@ from oneleader.language.sorts import (
     is_time,
     name_of,
 )
-from oneleader.language.times import relations
-from oneleader.language.trace import trace_action, trace_property
+from oneleader.language.trace import compared_times
 
 MOST_VALUES = 1_000
 MOST_CELLS = 20_000
@@ -158,17 +157,13 @@ class Configuration:
 
     def _check_times(self, model: Model) -> None:
         """`a * x <= b * y` is as true of times that are cut at the longest one, where a <= b."""
-        said = [(p.name, trace_property(model, p).body) for p in model.invariants.values()]
-        for action in model.actions.values():
-            said += [(action.name, expr) for _, expr in trace_action(model, action).guards]
-        for name, expr in said:
-            for a, b in relations(expr):
-                left, right = (self.parameters[x.args[0]] if x is not None else 1 for x in (a, b))
-                if left > right:
-                    raise UsageError(
-                        f"{name} says {left} * x <= {right} * y of two times: a run stores none above the "
-                        f"longest, and can judge that only where the first factor is not the greater one"
-                    )
+        for name, a, b in compared_times(model):
+            left, right = (self.parameters[x.args[0]] if x is not None else 1 for x in (a, b))
+            if left > right:
+                raise UsageError(
+                    f"{name} says {left} * x <= {right} * y of two times: a run stores none above the "
+                    f"longest, and can judge that only where the first factor is not the greater one"
+                )
 
     def _given(self, table: Mapping[str, Any], sort: AnySort) -> Any:
         if sort.__name__ not in table:

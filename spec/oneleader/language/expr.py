@@ -93,6 +93,8 @@ class Expr:
         return x if is_const(y, 0) else y if is_const(x, 0) else Expr("add", (x, y), _wider(x, y))
 
     def __mul__(self, other: Any) -> Expr:
+        if not is_time(self.sort):
+            return NotImplemented
         x, y = _numbers("*", self, other)
         times.check_product(x, y)
         return Expr("mul", (x, y), x.sort)

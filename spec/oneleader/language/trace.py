@@ -255,6 +255,15 @@ def trace_property(model: Model, prop: Property) -> TracedProperty:
     return traced
 
 
+def compared_times(model: Model) -> Iterator[tuple[str, Expr | None, Expr | None]]:
+    """For each `a * x <= b * y` of two times in an invariant or a guard: where it stands, and a and b."""
+    said = [(p.name, trace_property(model, p).body) for p in model.invariants.values()]
+    for act in model.actions.values():
+        said += [(act.name, expr) for _, expr in trace_action(model, act).guards]
+    for name, expr in said:
+        yield from ((name, a, b) for a, b in times.relations(expr))
+
+
 @lru_cache(maxsize=65536)
 def reads(expr: Expr) -> frozenset[str]:
     """The names of the fields that an expression reads."""

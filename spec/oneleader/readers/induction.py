@@ -23,7 +23,7 @@ from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import AnySort, is_number, is_set, is_time
-from oneleader.language.trace import Update
+from oneleader.language.trace import Update, compared_times
 from oneleader.readers.obligations import INIT, Obligation
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run
 from oneleader.readers.run import State as Plain
@@ -145,6 +145,9 @@ class Search:
         if obligation.action:
             for update in obligation.action.updates.values():
                 yield self._stays_within(update)
+        for _, a, b in compared_times(obligation.model):  # a configuration is refused otherwise
+            known = (meaning(finite, x, self.before, {}) if x is not None else 1 for x in (a, b))
+            yield finite.at_most(*known)
         yield from self._symmetry()
         if isinstance(obligation.body, Expr):
             yield finite.no(meaning(finite, obligation.body, self.before, self.args))
