@@ -6,9 +6,14 @@ from pathlib import Path
 
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
-from oneleader.models import election, lock, vote_count
+from oneleader.models import election, lease, lock, vote_count
+from oneleader.models.flawed import lease_forgotten_promise, lease_from_receipt, lease_taken_again
 
-MODELS = {model.name: model for model in (election.MODEL, vote_count.MODEL, lock.MODEL)}
+FLAWED = {
+    model.name: model
+    for model in (lease_from_receipt.MODEL, lease_forgotten_promise.MODEL, lease_taken_again.MODEL)
+}
+MODELS = {model.name: model for model in (election.MODEL, vote_count.MODEL, lock.MODEL, lease.MODEL)} | FLAWED
 
 
 def find(name: str) -> Model:
