@@ -271,9 +271,8 @@ def tools() -> None:
         (at(terms=1, **DRIFT), 880, 7_202),
         (at(terms=1, **EXACT | {"Round": 2}), 892, 7_180),
         (at(nodes=3, terms=1, quorums="majority", **EXACT), 3_896, 34_839),
-        (at(**EXACT), 39_463, 295_075),
-    ],
-    ids=["drift", "two rounds", "three servers", "two terms"],
+    ],  # and `oneleader check` at two terms: 39,463 states
+    ids=["drift", "two rounds", "three servers"],
 )
 def test_tlc_has_the_same_graph(bounds: Configuration, states: int, edges: int) -> None:
     found = compare(MODEL, bounds)
