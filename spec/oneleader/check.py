@@ -6,7 +6,7 @@ The bounds stand here, each beside what it is for. A tool that is missing makes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from oneleader.conformance.adapter import ReferenceAdapter
@@ -64,16 +64,18 @@ def leases(*, quick: bool) -> Iterator[Row]:
     yield proving(lease.MODEL)
     yield twin(lease.MODEL, nodes=2, terms=1)
     if not quick:
-        yield from exploring(lease.MODEL, nodes=3, terms=2, ghosts=False, **exact)
-        yield from exploring(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, Round=2, **exact)
-        yield twin(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, **exact)
+        yield from exploring(lease.MODEL, nodes=3, terms=2, ghosts=False, sizes=exact)
+        yield from exploring(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, sizes={"Round": 2, **exact})
+        yield twin(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, sizes=exact)
     for model in FLAWED.values():
-        yield flawed(model, nodes=2, terms=2, quorums=n2_decides, **exact)
+        yield flawed(model, nodes=2, terms=2, quorums=n2_decides, sizes=exact)
 
 
-def flawed(model: Model, *, nodes: int, terms: int, quorums: str, **sizes: int) -> Row:
+def flawed(
+    model: Model, *, nodes: int, terms: int, quorums: str, sizes: Mapping[str, int] | None = None
+) -> Row:
     """A model that has to be found violated: it holds if it is."""
-    at = configure(model, {"Node": nodes, "Term": terms, **sizes}, quorums)
+    at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
     found = explore(model, at, properties=list(model.theorems.values()))
     verdict, what = table.MISSED, f"{found.states:,} states"
     if found.violation:
@@ -83,10 +85,16 @@ def flawed(model: Model, *, nodes: int, terms: int, quorums: str, **sizes: int) 
 
 
 def exploring(
-    model: Model, *, nodes: int, terms: int, quorums: str = "majority", ghosts: bool = True, **sizes: int
+    model: Model,
+    *,
+    nodes: int,
+    terms: int,
+    quorums: str = "majority",
+    ghosts: bool = True,
+    sizes: Mapping[str, int] | None = None,
 ) -> Iterator[Row]:
     """Exhaustive within bounds; a witness that is not reached is no success."""
-    at = configure(model, {"Node": nodes, "Term": terms, **sizes}, quorums)
+    at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
     for result in explore_all(model, at):
         kept = [f.name for f in result.run.cells.fields if f.kind == "ghost"]
         unreached = [name for name, depth in result.witnesses.items() if depth is None]
@@ -114,9 +122,11 @@ def proving(model: Model) -> Row:
     return Row(model.name, "prove", what, result.verdict, strength, result.seconds, detail)
 
 
-def twin(model: Model, *, nodes: int, terms: int, quorums: str = "majority", **sizes: int) -> Row:
+def twin(
+    model: Model, *, nodes: int, terms: int, quorums: str = "majority", sizes: Mapping[str, int] | None = None
+) -> Row:
     """The hand-written TLA+ has the same states and transitions."""
-    at = configure(model, {"Node": nodes, "Term": terms, **sizes}, quorums)
+    at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
     try:
         result = compare(model, at)
     except MissingTool as error:
