@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import z3
@@ -18,8 +19,10 @@ from oneleader.models.lease import MODEL, Round, State
 from oneleader.readers import tlc
 from oneleader.readers.explore import explore, explore_all, ghosts_read
 from oneleader.readers.prove import prove
+from oneleader.readers.replay import replay
 from oneleader.readers.run import Run
 from oneleader.readers.twin import compare
+from oneleader.report.print_results import save
 
 EXACT = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}  # no drift
 DRIFT = {"lease": 2, "promise": 3, "slow": 2, "fast": 3}  # as long a lease as the axiom allows
@@ -179,6 +182,20 @@ def test_the_fault_cannot_be_proved(name: str) -> None:
     (row,) = prove(model, only=[obligation]).rows
     assert row.verdict == "violated"
     assert row.counterexample
+
+
+def test_its_run_is_saved_and_replayed(tmp_path: Path) -> None:
+    """Times are whole numbers and not cut in a recording; the parameters stand in its header."""
+    model = lease_from_receipt.MODEL
+    found = explore(model, at(model, **EXACT), properties=list(model.theorems.values()))
+    assert found.violation
+    path = save(tmp_path, model, found.run, found.violation, None)
+    told = replay(path)
+    assert (told.verdict, told.events_judged, told.steps["elapse"]) == ("accepted", 12, 1)
+    path.write_text(path.read_text().replace('{"n1": 1, "n2": 1}', '{"n1": 1, "n2": 0}'))
+    told = replay(path)
+    assert told.refusal
+    assert "drift_is_bounded" in told.refusal.text
 
 
 def test_a_lease_beyond_the_bound_is_refused() -> None:
