@@ -6,7 +6,7 @@ The bounds stand here, each beside what it is for. A tool that is missing makes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from oneleader.conformance.adapter import ReferenceAdapter
@@ -14,10 +14,10 @@ from oneleader.conformance.machine import check_conformance
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import table
 from oneleader.faults.catalogue import FAULTS
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import cluster, configure
 from oneleader.language.model import Model
-from oneleader.models import election, vote_count
-from oneleader.readers.explore import explore_all
+from oneleader.models import FLAWED, election, lease, vote_count
+from oneleader.readers.explore import explore, explore_all
 from oneleader.readers.prove import prove
 from oneleader.readers.refine import refine
 from oneleader.readers.replay import replay
@@ -47,6 +47,7 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield from exploring(vote_count.MODEL, nodes=3, terms=2)
     yield refining(vote_count.MODEL, nodes=3, terms=2)
     yield twin(vote_count.MODEL, nodes=3, terms=1 if quick else 2)
+    yield from leases(quick=quick)
     yield conformance(nodes=3, examples=50 if quick else 300)
     yield from recordings()
     for fault in FAULTS.values():
@@ -55,11 +56,45 @@ def everything(*, quick: bool) -> Iterator[Row]:
                 yield fault_row(judge(fault))
 
 
+def leases(*, quick: bool) -> Iterator[Row]:
+    """Leader leases; without drift where states are many. Each flawed one has to be found out."""
+    exact = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}
+    n2_decides = "n2, n1 n2"  # two servers, and the second in every quorum: it can overtake the first
+    yield from exploring(lease.MODEL, nodes=2, terms=2, quorums=n2_decides)
+    yield proving(lease.MODEL)
+    yield twin(lease.MODEL, nodes=2, terms=1)
+    if not quick:
+        yield from exploring(lease.MODEL, nodes=3, terms=2, ghosts=False, sizes=exact)
+        yield from exploring(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, sizes={"Round": 2, **exact})
+        yield twin(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, sizes=exact)
+    for model in FLAWED.values():
+        yield flawed(model, nodes=2, terms=2, quorums=n2_decides, sizes=exact)
+
+
+def flawed(
+    model: Model, *, nodes: int, terms: int, quorums: str, sizes: Mapping[str, int] | None = None
+) -> Row:
+    """A model that has to be found violated: it holds if it is."""
+    at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
+    found = explore(model, at, properties=list(model.theorems.values()))
+    verdict, what = table.MISSED, f"{found.states:,} states"
+    if found.violation:
+        verdict = table.CAUGHT
+        what = f"{found.violation.what} broken in {plural(len(found.violation.steps), 'steps')}"
+    return Row(f"flawed {model.name}", "explore", what, verdict, at.describe(), found.seconds)
+
+
 def exploring(
-    model: Model, *, nodes: int, terms: int, quorums: str = "majority", ghosts: bool = True
+    model: Model,
+    *,
+    nodes: int,
+    terms: int,
+    quorums: str = "majority",
+    ghosts: bool = True,
+    sizes: Mapping[str, int] | None = None,
 ) -> Iterator[Row]:
     """Exhaustive within bounds; a witness that is not reached is no success."""
-    at = cluster(model, nodes=nodes, terms=terms, quorums=quorums)
+    at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
     for result in explore_all(model, at):
         kept = [f.name for f in result.run.cells.fields if f.kind == "ghost"]
         unreached = [name for name, depth in result.witnesses.items() if depth is None]
@@ -83,12 +118,15 @@ def proving(model: Model) -> Row:
     what = f"{done} of {len(result.rows)} obligations"
     detail = f"not proved: {', '.join(failed)}" if failed else ""
     strength = "proved for any cluster size, unbounded terms"
+    strength += ", any clocks and any lease within the axioms" if model.parameters else ""
     return Row(model.name, "prove", what, result.verdict, strength, result.seconds, detail)
 
 
-def twin(model: Model, *, nodes: int, terms: int, quorums: str = "majority") -> Row:
+def twin(
+    model: Model, *, nodes: int, terms: int, quorums: str = "majority", sizes: Mapping[str, int] | None = None
+) -> Row:
     """The hand-written TLA+ has the same states and transitions."""
-    at = cluster(model, nodes=nodes, terms=terms, quorums=quorums)
+    at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
     try:
         result = compare(model, at)
     except MissingTool as error:

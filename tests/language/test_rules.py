@@ -184,7 +184,7 @@ OF_DEFINITIONS = {
     ),
     "a parameter that is no sort": (
         "action step: parameter n: <class 'int'> is not a sort: "
-        "use a SetSort, a NumberSort, an IntEnum, Option[...] or bool",
+        "use a SetSort, a NumberSort, a TimeSort, an IntEnum, Option[...] or bool",
         action("s.clock = 1", "n: int").replace("@action", "@action  # <--"),
     ),
     "a ghost in a guard": (

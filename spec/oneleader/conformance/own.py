@@ -14,6 +14,7 @@ the model. Further keys of either are for people (`seed`, `event`).
 | `elements`    | the same for other set sorts, by name; one not named grows as elements appear   |
 | `quorums`     | "majority", or a list of lists of nodes; a quorum is written as a list of nodes |
 | `constants`   | for other constants, by name: the list of the indices at which it is true       |
+| `parameters`  | the lengths of time and the rates, by name: natural numbers                     |
 
 In `after`, by a field's shape: a dictionary goes from an index to what is there; a list is the set of last
 indices at which a relation is true; null is NIL; a member of an enumeration stands by its name in lower case.
@@ -30,7 +31,17 @@ from oneleader.errors import UsageError
 from oneleader.language.definitions import Action
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
-from oneleader.language.sorts import NIL, AnySort, OptionSort, is_enum, is_number, is_set, name_of
+from oneleader.language.sorts import (
+    NIL,
+    AnySort,
+    EachSort,
+    OptionSort,
+    is_enum,
+    is_number,
+    is_set,
+    is_time,
+    name_of,
+)
 from oneleader.models import MODELS
 from oneleader.readers.candidates import Candidate, Candidates, OpenRun, Refused, show
 
@@ -80,7 +91,7 @@ class OwnFormat:
         self.closed = self._elements(header)
         self.quorums: Quorums | None = None
         self.quorum_sort: AnySort = None
-        self.run = OpenRun(self.model, self._constants(header))
+        self.run = OpenRun(self.model, self._constants(header), self._parameters(header))
         for sort, names in self.closed.items():
             for name in names:
                 self.run.see(self.sorts[sort], name)
@@ -128,6 +139,14 @@ class OwnFormat:
             self.quorums = Quorums(self.closed[of.__name__], listed, must_meet=must_meet)
             constants["member"] = self.quorums
         return constants
+
+    def _parameters(self, header: dict[str, Any]) -> dict[str, int]:
+        given = _object(header, "parameters")
+        for name, value in given.items():
+            if name not in self.model.parameters:
+                raise UsageError(f"{self.model.name} has no parameter {name}")
+            self._value(self.model.fields[name].of, value)
+        return given
 
     def _constant(self, name: str, true_at: Any) -> Container[Any]:
         field = self.model.fields.get(name)
@@ -228,7 +247,11 @@ class OwnFormat:
             return written
         if is_enum(sort) and isinstance(written, str) and written.upper() in sort.__members__:
             return sort[written.upper()]
-        if is_number(sort) and type(written) is int and written >= 0:
+        if isinstance(sort, EachSort) and isinstance(written, dict):
+            if written.keys() != set(self.closed.get(sort.index.__name__, ())):
+                raise UsageError(f"{written!r} does not say a time for each {sort.index.__name__}")
+            return {n: self._value(sort.of, v) for n, v in written.items()}
+        if (is_number(sort) or is_time(sort)) and type(written) is int and written >= 0:
             return written
         if is_set(sort) and isinstance(written, str):
             if written in self.closed.get(sort.__name__, (written,)):

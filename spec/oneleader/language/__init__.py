@@ -2,17 +2,20 @@
 
 from oneleader.language.definitions import action, axiom, invariant, theorem, witness
 from oneleader.language.expr import both, either, implies, ite, no
-from oneleader.language.fields import Fields, constant, field, ghost
+from oneleader.language.fields import Fields, constant, field, ghost, parameter
 from oneleader.language.model import Model, model
-from oneleader.language.sorts import NIL, NumberSort, Option, SetSort
+from oneleader.language.sorts import LONG_AGO, NIL, Each, NumberSort, Option, SetSort, TimeSort
 
 __all__ = [
+    "LONG_AGO",
     "NIL",
+    "Each",
     "Fields",
     "Model",
     "NumberSort",
     "Option",
     "SetSort",
+    "TimeSort",
     "action",
     "axiom",
     "both",
@@ -25,6 +28,7 @@ __all__ = [
     "ite",
     "model",
     "no",
+    "parameter",
     "theorem",
     "witness",
 ]

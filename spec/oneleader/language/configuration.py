@@ -17,7 +17,20 @@ from oneleader.errors import UsageError
 from oneleader.language.definitions import Definition
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
-from oneleader.language.sorts import NIL, AnySort, OptionSort, base, is_enum, is_number, is_set, name_of
+from oneleader.language.sorts import (
+    NIL,
+    AnySort,
+    EachSort,
+    LongAgo,
+    OptionSort,
+    base,
+    is_enum,
+    is_number,
+    is_set,
+    is_time,
+    name_of,
+)
+from oneleader.language.trace import compared_times
 
 MOST_VALUES = 1_000
 MOST_CELLS = 20_000
@@ -31,11 +44,15 @@ class Configuration:
     elements   set sort -> the names of its elements
     greatest   number sort -> the greatest number of the run
     constants  constant -> the indices at which it is true
+    parameters parameter -> its value
+    longest    time sort -> the greatest of its parameters, stored for every time above it
     """
 
     elements: Mapping[str, tuple[str, ...]]
     greatest: Mapping[str, int]
     constants: Mapping[str, frozenset[tuple[int, ...]]] = field(default_factory=dict)
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    longest: Mapping[str, int] = field(default_factory=dict)
 
     def domain(self, sort: AnySort) -> tuple[Any, ...]:
         """Every value of a sort, in order."""
@@ -47,23 +64,46 @@ class Configuration:
             return tuple(sort)
         if is_set(sort):
             return tuple(range(len(self._given(self.elements, sort))))
-        return tuple(range(self._given(self.greatest, sort) + 1))
+        if isinstance(sort, EachSort):
+            return tuple(product(self.domain(sort.of), repeat=self.size(sort.index)))
+        return tuple(range(self.size(sort)))
 
     def size(self, sort: AnySort) -> int:
         """How many values a sort has, without listing them."""
         if isinstance(sort, OptionSort):
             return 1 + self.size(sort.of)
-        return int(self._given(self.greatest, sort)) + 1 if is_number(sort) else len(self.domain(sort))
+        if isinstance(sort, EachSort):
+            return int(self.size(sort.of) ** self.size(sort.index))
+        if is_number(sort) or is_time(sort):
+            greatest: int = self._given(self.greatest if is_number(sort) else self.longest, sort)
+            return greatest + 1
+        return len(self.domain(sort))
+
+    def first(self, field: Field) -> Any:
+        """What a cell of the field holds at first."""
+        return self.longest[field.of.__name__] if isinstance(field.init, LongAgo) else field.init
+
+    def stored(self, field: Field, value: Any) -> Any:
+        """What a cell holds of this value: of a time, no more than the longest."""
+        if not is_time(field.of):
+            return value
+        longest: int = self.longest[field.of.__name__]
+        return min(value, longest)
 
     def show(self, sort: AnySort, value: Any) -> str:
         """A value as people write it: `n1`, `3`, `leader`, `NIL`, `true`."""
         if value == NIL and isinstance(sort, OptionSort):
             return "NIL"
         sort = base(sort)
+        if isinstance(sort, EachSort):
+            names = self.elements[sort.index.__name__]
+            return ", ".join(f"{n} {v}" for n, v in zip(names, value, strict=True))
         if sort is bool:
             return "true" if value else "false"
         if is_enum(sort):
             return str(sort(value).name.lower())
+        if is_time(sort) and value >= self.longest[sort.__name__]:
+            return f"{value}+"  # or more
         names = self.elements[sort.__name__] if is_set(sort) else ()
         return names[value] if value in range(len(names)) else str(value)
 
@@ -82,7 +122,8 @@ class Configuration:
         """`3 nodes, 3 quorums, 2 terms`: numbers count from 1 where 0 means "not yet"."""
         sizes = [(len(names), sort) for sort, names in self.elements.items()]
         sizes += [(greatest, sort) for sort, greatest in self.greatest.items()]
-        return ", ".join(f"{n} {sort.lower()}{'' if n == 1 else 's'}" for n, sort in sizes)
+        counted = [f"{n} {sort.lower()}{'' if n == 1 else 's'}" for n, sort in sizes]
+        return ", ".join([*counted, *(f"{name} {value}" for name, value in self.parameters.items())])
 
     def call(self, definition: Definition, args: tuple[Any, ...]) -> str:
         """`grant_vote(voter=n3, candidate=n2, t=2)`."""
@@ -104,9 +145,24 @@ class Configuration:
                 f"at most {MOST_CELLS:,} and {MOST_STEPS:,} can be indexed: choose smaller bounds"
             )
         for f in model.fields.values():
+            if f.kind == "parameter" and f.name not in self.parameters:
+                raise UsageError(f"{model.name} needs a value for {f.name}: give --size {f.name}=2, say")
             if is_number(base(f.of)) and f.init >= self.size(base(f.of)):
                 raise UsageError(
                     f"{f} starts at {f.init}: give {name_of(base(f.of))} a bound of {f.init} or more"
+                )
+
+        if self.parameters:
+            self._check_times(model)
+
+    def _check_times(self, model: Model) -> None:
+        """`a * x <= b * y` is as true of times that are cut at the longest one, where a <= b."""
+        for name, a, b in compared_times(model):
+            left, right = (self.parameters[x.args[0]] if x is not None else 1 for x in (a, b))
+            if left > right:
+                raise UsageError(
+                    f"{name} says {left} * x <= {right} * y of two times: a run stores none above the "
+                    f"longest, and can judge that only where the first factor is not the greater one"
                 )
 
     def _given(self, table: Mapping[str, Any], sort: AnySort) -> Any:
@@ -116,7 +172,7 @@ class Configuration:
 
 
 def cluster(model: Model, *, nodes: int, terms: int, quorums: str = "majority") -> Configuration:
-    """The configuration of a Raft model: `nodes` named n1, n2 ..., terms 0 to `terms`."""
+    """The configuration of a Raft model: `nodes` named n1, n2 ..., terms 0 to `terms`; the rest as usual."""
     return configure(model, {"Node": nodes, "Term": terms}, quorums)
 
 
@@ -125,8 +181,10 @@ def configure(model: Model, sizes: Mapping[str, int], quorums: str = "majority")
 
     `quorums` is "majority" (the smallest ones: any set that contains a quorum has a quorum's votes)
     or a list such as "n1 n2, n1 n3". A tally of votes, Count, may reach twice the number of nodes.
+    Parameters are given like sizes, by their names.
     """
-    sizes = dict(sizes) | ({"Count": 2 * sizes["Node"]} if "Node" in sizes and "Count" not in sizes else {})
+    sizes = {**model.usual, **sizes}
+    sizes |= {"Count": 2 * sizes["Node"]} if "Node" in sizes and "Count" not in sizes else {}
     elements: dict[str, tuple[str, ...]] = {}
     greatest: dict[str, int] = {}
     constants: dict[str, frozenset[tuple[int, ...]]] = {}
@@ -148,7 +206,22 @@ def configure(model: Model, sizes: Mapping[str, int], quorums: str = "majority")
             "{" + " ".join(elements["Node"][n] for n in sorted(q)) + "}" for q in system
         )
         constants["member"] = frozenset((n, i) for i, q in enumerate(system) for n in q)
-    return Configuration(elements, greatest, constants)
+    return Configuration(elements, greatest, constants, *_times(model, sizes))
+
+
+def _times(model: Model, sizes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """The value of each parameter, and the greatest one of each time sort."""
+    values: dict[str, int] = {}
+    longest: dict[str, int] = {}
+    for name in model.parameters:
+        if name not in sizes:
+            raise UsageError(f"{model.name} needs a value for {name}: give --size {name}=2, say")
+        if not 0 <= sizes[name] <= MOST_VALUES:
+            raise UsageError(f"{name}={sizes[name]} is no time: give a value from 0 to {MOST_VALUES}")
+        values[name] = sizes[name]
+        sort = name_of(model.fields[name].of)
+        longest[sort] = max(sizes[name], longest.get(sort, 1))
+    return values, longest
 
 
 def _system(nodes: tuple[str, ...], quorums: str) -> list[frozenset[int]]:
@@ -198,4 +271,4 @@ class Cells:
         for f in kept:
             start[f.name] = len(keys)
             keys += [(f, key) for key in product(*(configuration.domain(i) for i in f.index))]
-        return Cells(kept, tuple(keys), start, tuple(f.init for f, _ in keys))
+        return Cells(kept, tuple(keys), start, tuple(configuration.first(f) for f, _ in keys))

@@ -12,6 +12,9 @@ that would make Python decide in its place: `if`, `and`, `or`, `not`, `in`, chai
 | some                    | x                          | Option[x]   |
 | eq, lt, le              | x, y                       | bool        |
 | add                     | x, y                       | a number    |
+| parameter               | name                       | a time      |
+| apply                   | x of an Each, index        | a time      |
+| mul                     | x, y, one of parameters    | a time      |
 | and, or                 | x...                       | bool        |
 | not                     | x                          | bool        |
 | ite                     | condition, x, y            | of x and y  |
@@ -25,7 +28,21 @@ from enum import IntEnum
 from typing import Any, ClassVar, NoReturn
 
 from oneleader.errors import SpecError
-from oneleader.language.sorts import NIL, AnySort, Nil, OptionSort, Sort, base, bool_like, is_number, name_of
+from oneleader.language import times
+from oneleader.language.sorts import (
+    NIL,
+    AnySort,
+    EachSort,
+    LongAgo,
+    Nil,
+    OptionSort,
+    Sort,
+    base,
+    bool_like,
+    is_number,
+    is_time,
+    name_of,
+)
 
 
 class Expr:
@@ -71,9 +88,23 @@ class Expr:
 
     def __add__(self, other: Any) -> Expr:
         x, y = _numbers("+", self, other)
+        if is_time(x.sort):
+            times.check_sum(x, y)
         return x if is_const(y, 0) else y if is_const(x, 0) else Expr("add", (x, y), _wider(x, y))
 
-    __radd__ = __add__
+    def __mul__(self, other: Any) -> Expr:
+        if not is_time(self.sort):
+            return NotImplemented
+        x, y = _numbers("*", self, other)
+        times.check_product(x, y)
+        return Expr("mul", (x, y), x.sort)
+
+    def __getitem__(self, index: Any) -> Expr:
+        if not isinstance(self.sort, EachSort):
+            raise SpecError(f"a value of sort {name_of(self.sort)} has no parts to index")
+        return Expr("apply", (self, lift(index, self.sort.index)), self.sort.of)
+
+    __radd__, __rmul__ = __add__, __mul__
     __hash__ = object.__hash__
 
     # -- what it may not --------------------------------------------------------------------------
@@ -116,15 +147,25 @@ def lift(value: Any, sort: AnySort) -> Expr:
         raise SpecError(
             f"NIL stands where {name_of(sort)} is wanted: declare the field as Option[{name_of(sort)}]"
         )
+    if is_time(sort):
+        return _time(value, sort)
     if isinstance(value, bool):
         wanted = sort is bool
     elif isinstance(value, IntEnum):
         wanted = sort is type(value)
     else:
         wanted = isinstance(value, int) and value >= 0 and (is_number(base(sort)) or sort is int)
+        wanted &= not isinstance(value, LongAgo)
     if not wanted:
         raise SpecError(f"{value!r} stands where {name_of(sort)} is wanted (a set sort has no constants)")
     return Expr("const", (value,), sort)
+
+
+def _time(value: Any, sort: AnySort) -> Expr:
+    """A literal time. 0 is the same in every unit; any other length is a parameter."""
+    if isinstance(value, LongAgo) or (value == 0 and type(value) is int):
+        return Expr("const", (value,), sort)
+    raise SpecError(f"{value!r} stands where {name_of(sort)} is wanted: declare it, = parameter(of=...)")
 
 
 def _pair(x: Any, y: Any) -> tuple[Expr, Expr]:
@@ -142,7 +183,7 @@ def _pair(x: Any, y: Any) -> tuple[Expr, Expr]:
 def _numbers(sign: str, x: Any, y: Any) -> tuple[Expr, Expr]:
     x, y = _pair(x, y)
     for side in (x, y):
-        if not (is_number(side.sort) or side.sort is int):
+        if not (is_number(side.sort) or is_time(side.sort) or side.sort is int):
             raise SpecError(f"`{sign}` on {name_of(side.sort)}: only numbers have order and +")
     return x, y
 
@@ -153,11 +194,15 @@ def _wider(x: Expr, y: Expr) -> AnySort:
 
 def _ordered(op: str, x: Any, y: Any) -> Expr:
     x, y = _numbers("<" if op == "lt" else "<=", x, y)
+    if is_time(x.sort):
+        times.check_order(op, x, y)
     return Expr(op, (x, y), bool)
 
 
 def equal(x: Any, y: Any) -> Expr:
     x, y = _pair(x, y)
+    if is_time(x.sort):
+        times.check_equality(x, y)
     if x is y:
         return TRUE
     return Expr("eq", (x, y) if x.serial < y.serial else (y, x), bool)

@@ -5,7 +5,8 @@
         granted = field(Node, Term, Node, of=bool)       # a relation, empty at first
         holder = field(of=Option[Client], init=NIL)      # no index: a single value
 
-`constant` is fixed by the configuration of a run (who belongs to which quorum). `ghost` is history
+`constant` is fixed by the configuration of a run (who belongs to which quorum), and so is `parameter`,
+a length of time or a rate (how long a lease is). `ghost` is history
 that a proof speaks of: no guard and no effect on another field may read it, so leaving it out
 changes no behaviour.
 """
@@ -20,11 +21,14 @@ from oneleader.errors import SpecError
 from oneleader.language.sorts import (
     NIL,
     AnySort,
+    EachSort,
+    LongAgo,
     Nil,
     OptionSort,
     base,
     is_enum,
     is_number,
+    is_time,
     name_of,
     resolve,
 )
@@ -38,7 +42,12 @@ class Field:
     index: tuple[AnySort, ...]
     of: AnySort
     init: Any
-    kind: str  # "field", "ghost" or "constant"
+    kind: str  # "field", "ghost", "constant" or "parameter"
+
+    @property
+    def fixed(self) -> bool:
+        """Whether no step changes it: the configuration of a run says what it is."""
+        return self.kind in ("constant", "parameter")
 
     def __str__(self) -> str:
         return f"{self.name}[{', '.join(map(name_of, self.index))}]" if self.index else self.name
@@ -59,6 +68,10 @@ def _declare(index: tuple[Any, ...], of: Any, init: Any, kind: str) -> Any:
     for i in sorts:
         if isinstance(i, OptionSort):
             raise SpecError(f"{name_of(i)} is no index: index by {i.of.__name__}, NIL stands for no cell")
+        if is_time(i) or isinstance(i, EachSort):
+            raise SpecError(f"{name_of(i)} is no index: time is not counted")
+    if isinstance(sort, EachSort):
+        raise SpecError(f"{name_of(sort)} is no field's sort: index the field by {name_of(sort.index)}")
     if init is None:
         init = _least(sort)
     elif not _may_start_with(sort, init):
@@ -72,7 +85,9 @@ def _may_start_with(sort: AnySort, init: Any) -> bool:
         return isinstance(sort, OptionSort)
     if isinstance(init, bool | IntEnum):
         return sort is type(init)
-    return isinstance(init, int) and init >= 0 and is_number(base(sort))
+    if is_time(sort):
+        return init == 0 or isinstance(init, LongAgo)
+    return not isinstance(init, LongAgo) and isinstance(init, int) and init >= 0 and is_number(base(sort))
 
 
 def _least(sort: AnySort) -> Any:
@@ -80,7 +95,7 @@ def _least(sort: AnySort) -> Any:
         return False
     if isinstance(sort, OptionSort):
         return NIL
-    if is_number(sort):
+    if is_number(sort) or is_time(sort):
         return 0
     if is_enum(sort):
         return next(iter(sort))
@@ -106,6 +121,13 @@ def constant(*index: Any, of: Any = bool) -> Any:
     if not index:
         raise SpecError("a constant without an index cannot be told to a run: index it by a sort")
     return _declare(index, of, None, "constant")
+
+
+def parameter(*, of: Any) -> Any:
+    """A length of time, or a rate, that a run is told and a proof leaves open; axioms relate them."""
+    if not is_time(resolve(of)):
+        raise SpecError(f"a parameter is a time or a rate: {name_of(resolve(of))} is no TimeSort")
+    return _declare((), of, None, "parameter")
 
 
 class Fields:

@@ -24,14 +24,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oneleader.errors import SpecError
 from oneleader.language.definitions import Action, Property, define
 from oneleader.language.fields import Field, Fields
-from oneleader.language.sorts import AnySort, base
+from oneleader.language.sorts import AnySort, EachSort, base
 from oneleader.language.trace import check
 
 
@@ -48,6 +48,7 @@ class Model:
     theorems: dict[str, Property]
     witnesses: dict[str, Property]
     refines: Model | None = None
+    usual: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check(self)  # the rules that only a traced action can show
@@ -63,7 +64,13 @@ class Model:
         definitions = (*self.actions.values(), *self.axioms.values(), *self.properties.values())
         used = [s for f in self.fields.values() for s in (*f.index, f.of)]
         used += [s for d in (*definitions, *self.witnesses.values()) for _, s in d.params]
-        return {s.__name__: s for s in map(base, used)}
+        parts = [p for s in used for p in ((s.index, s.of) if isinstance(s, EachSort) else (base(s),))]
+        return {s.__name__: s for s in parts}
+
+    @property
+    def parameters(self) -> list[str]:
+        """The lengths of time and the rates that a run is told."""
+        return [f.name for f in self.fields.values() if f.kind == "parameter"]
 
     # -- mutations: each gives a new model --------------------------------------------------------
     def without_guard(self, action_name: str, guard: str) -> Model:
@@ -95,11 +102,13 @@ def model(
     extends: Model | None = None,
     without: tuple[str, ...] = (),
     refines: Model | None = None,
+    usual: Mapping[str, int] | None = None,
 ) -> Model:
     """The model that a module defines: `MODEL = model(__name__, State)` as its last line.
 
     What `extends` defines is taken over, but for the names in `without`; a definition of the same name
     replaces it. `refines` names the model that this one, its further fields left out, is an instance of.
+    `usual` sizes sorts and parameters of a run that is not told otherwise; no proof looks at it.
     """
     found: dict[str, dict[str, Any]] = {
         "action": dict(extends.actions) if extends else {},
@@ -125,4 +134,5 @@ def model(
         theorems=found["theorem"],
         witnesses=found["witness"],
         refines=refines,
+        usual={**(extends.usual if extends else {}), **(usual or {})},
     )

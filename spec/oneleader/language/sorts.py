@@ -3,7 +3,9 @@
     class Node(SetSort): ...          a set: equality only; any set in a proof; elements may be renamed
     class Term(NumberSort): ...       naturals: order and `+`; bounded only by the configuration of a run
     class Role(IntEnum): ...          a finite enumeration with named members (Python's own)
+    class Elapsed(TimeSort): ...      what a stopwatch shows: compared with declared parameters alone
     Option[Node]                      a Node or NIL
+    Each[Node, Elapsed]               a parameter of the action that lets time pass: a value for each Node
     bool                              truth
 
 A sort is a class, so that it can stand as the annotation of an action's parameter. It never has
@@ -19,10 +21,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from oneleader.errors import SpecError
 
+I = TypeVar("I")  # noqa: E741
 T = TypeVar("T")
 Body = Callable[[Any], Any]
 
@@ -93,8 +96,40 @@ class NumberSort(Sort):
         def __add__(self, other: Any) -> Any: ...
 
 
+class TimeSort(Sort):
+    """How much time has passed, or has to: by the clock of whoever owns the stopwatch, in any unit.
+
+    A stopwatch is set to 0 when something happens, is advanced by the one action that lets time pass,
+    and answers one question: has at least so much time passed? (`>=` or `<` a parameter.) So a run may
+    store the greatest parameter for everything above it, and time needs no last moment.
+    """
+
+    @classmethod
+    def _refuse(cls, body: Body) -> NoReturn:
+        raise SpecError(f"{cls.__name__} is no sort to quantify over: time is not counted")
+
+    all = any = count = _refuse
+
+    if typing.TYPE_CHECKING:
+
+        def __lt__(self, other: Any) -> bool: ...
+        def __le__(self, other: Any) -> bool: ...
+        def __gt__(self, other: Any) -> bool: ...
+        def __ge__(self, other: Any) -> bool: ...
+        def __add__(self, other: Any) -> Any: ...
+        def __mul__(self, other: Any) -> Any: ...
+
+
 class Option(Generic[T]):
     """`Option[Node]`: an element of Node, or NIL."""
+
+
+class Each(Generic[I, T]):
+    """`Each[Node, Elapsed]`: one value for each Node, chosen anew in each step."""
+
+    if typing.TYPE_CHECKING:
+
+        def __getitem__(self, index: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +139,19 @@ class OptionSort:
     of: type[Sort]
 
 
-AnySort = Any  # a subclass of Sort or of IntEnum, an OptionSort, or bool
+@dataclass(frozen=True)
+class EachSort:
+    """The sort that `Each[index, of]` denotes: a tuple in a plain run, a function in a proof."""
+
+    index: type[Sort]
+    of: type[Sort]
+
+    @property
+    def __name__(self) -> str:
+        return f"Each[{self.index.__name__}, {self.of.__name__}]"
+
+
+AnySort = Any  # a subclass of Sort or of IntEnum, an OptionSort, an EachSort, or bool
 
 
 class Nil(int):
@@ -117,18 +164,36 @@ class Nil(int):
 NIL = Nil(-1)
 
 
+class LongAgo(int):
+    """What a stopwatch shows that was started long ago: no less than any parameter."""
+
+    def __repr__(self) -> str:
+        return "LONG_AGO"
+
+
+LONG_AGO = LongAgo(1 << 20)  # a run stores the greatest of its parameters instead
+
+
 def resolve(annotation: Any) -> AnySort:
     """The sort that an annotation or an `of=` names; SpecError if it names none."""
     if typing.get_origin(annotation) is Option:
         (of,) = typing.get_args(annotation)
+        if is_time(of):
+            raise SpecError(f"Option[{of.__name__}]: a stopwatch always runs; LONG_AGO stands for never")
         if isinstance(of, type) and issubclass(of, Sort):
             return OptionSort(of)
+    if typing.get_origin(annotation) is Each:
+        index, of = typing.get_args(annotation)
+        if not (is_set(index) and is_time(of)):
+            raise SpecError("Each gives every element of a set sort a time: Each[Node, Elapsed]")
+        return EachSort(index, of)
     if annotation is bool or (isinstance(annotation, type) and issubclass(annotation, Sort | IntEnum)):
         if is_enum(annotation) and any(i != x for i, x in enumerate(typing.cast(Any, annotation))):
             raise SpecError(f"the members of {annotation.__name__} must be 0, 1, 2 ...: they index cells")
         return annotation
     raise SpecError(
-        f"{annotation!r} is not a sort: use a SetSort, a NumberSort, an IntEnum, Option[...] or bool"
+        f"{annotation!r} is not a sort: use a SetSort, a NumberSort, a TimeSort, an IntEnum, Option[...] "
+        f"or bool"
     )
 
 
@@ -139,6 +204,10 @@ def name_of(sort: AnySort) -> str:
 
 def is_number(sort: AnySort) -> bool:
     return isinstance(sort, type) and issubclass(sort, NumberSort)
+
+
+def is_time(sort: AnySort) -> bool:
+    return isinstance(sort, type) and issubclass(sort, TimeSort)
 
 
 def is_set(sort: AnySort) -> bool:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import operator
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from oneleader.errors import SpecError
+from oneleader.language import times
 from oneleader.language.definitions import Action, Definition, Guard, Property
 from oneleader.language.expr import Expr, Symbolic, lift, variable
 from oneleader.language.fields import Field
-from oneleader.language.sorts import name_of, reading
+from oneleader.language.sorts import EachSort, is_time, name_of, reading
 
 if TYPE_CHECKING:  # a model is built from traced actions, not the other way round
     from oneleader.language.model import Model
@@ -51,6 +53,15 @@ class TracedAction:
     claims: tuple[Expr, ...]
     updates: dict[str, Update]
 
+    def parts(self) -> Iterator[tuple[str, Expr]]:
+        """Every expression in it, and what it is."""
+        yield from ((f"guard {guard.name}", expr) for guard, expr in self.guards)
+        yield from (("a claim", claim) for claim in self.claims)
+        for name, update in self.updates.items():
+            parts = [e for w in update.writes for e in (*w.index, w.value)]
+            parts += [] if update.rewriting is None else [update.rewriting]
+            yield from ((f"the effect on {name}", part) for part in parts)
+
 
 @dataclass(frozen=True)
 class TracedProperty:
@@ -80,14 +91,22 @@ class TracedField:
             raise SpecError(
                 f"{self.field.name} is read after it was written: reads see the state before the step"
             )
+        if self.field.kind == "parameter":
+            return Expr("parameter", (self.field.name,), self.field.of)
         return Expr("read", (self.field.name, *index), self.field.of)
 
     def write(self, index: tuple[Expr, ...], value: Any) -> None:
-        if self.field.kind == "constant":
-            raise SpecError(f"{self.field.name} is a constant")
+        if self.field.fixed:
+            raise SpecError(f"{self.field.name} is a {self.field.kind}")
         if self.rewriting or any(all(map(operator.is_, w.index, index)) for w in self.writes):
             raise SpecError(f"{self.field.name} is written twice in one step")
-        self.writes.append(Write(index, lift(value, self.field.of)))
+        self.writes.append(Write(index, self._stored(value)))
+
+    def _stored(self, value: Any) -> Expr:
+        stored = lift(value, self.field.of)
+        if is_time(self.field.of):
+            times.check_stored(self.field, stored)
+        return stored
 
     def _compared(self, other: object) -> Any:
         """A field is no value: `s.term == 1` would be a plain False and a guard that never holds."""
@@ -113,9 +132,9 @@ class TracedField:
         variables = tuple(
             variable(f"{self.field.name}[{i}]", sort) for i, sort in enumerate(self.field.index)
         )
-        value = lift(new(self.read(variables), *variables), self.field.of)
-        if self.field.kind == "constant":
-            raise SpecError(f"{self.field.name} is a constant")
+        value = self._stored(new(self.read(variables), *variables))
+        if self.field.fixed:
+            raise SpecError(f"{self.field.name} is a {self.field.kind}")
         self.rewriting = (variables, value)
 
 
@@ -192,6 +211,9 @@ def _trace_action(action: Action, fields: tuple[Field, ...]) -> TracedAction:
     kept = tuple((guard, expr) for guard, expr in guards if guard.name not in action.dropped)
     traced = TracedAction(action, params, kept, tuple(state._claims), updates)
     _check_ghosts(traced, {f.name for f in fields if f.kind == "ghost"})
+    who = f"{action.where}: action {action.name}"
+    for name, expr in traced.parts():
+        times.check_compared(f"{who}: {name}", expr)
     return traced
 
 
@@ -241,29 +263,46 @@ def trace_property(model: Model, prop: Property) -> TracedProperty:
     params, body = _run(prop, prop.kind, state)
     if state._written() or state._guards or state._claims:
         raise SpecError(f"{prop.where}: {prop.kind} {prop.name}: a property only reads")
+    who = f"{prop.where}: {prop.kind} {prop.name}"
     try:
-        return TracedProperty(prop, params, lift(body, bool))
+        traced = TracedProperty(prop, params, lift(body, bool))
     except SpecError:
-        raise SpecError(f"{prop.where}: {prop.kind} {prop.name}: it returns no truth value") from None
+        raise SpecError(f"{who}: it returns no truth value") from None
+    if any(is_time(p.sort) or isinstance(p.sort, EachSort) for p in params):
+        raise SpecError(f"{who}: a time is no parameter of a property: it is not counted")
+    if prop.kind != "invariant":
+        times.check_compared(who, traced.body)
+    return traced
+
+
+def compared_times(model: Model) -> Iterator[tuple[str, Expr | None, Expr | None]]:
+    """For each `a * x <= b * y` of two times in an invariant or a guard: where it stands, and a and b."""
+    said = [(p.name, trace_property(model, p).body) for p in model.invariants.values()]
+    for act in model.actions.values():
+        said += [(act.name, expr) for _, expr in trace_action(model, act).guards]
+    for name, expr in said:
+        yield from ((name, a, b) for a, b in times.relations(expr))
 
 
 @lru_cache(maxsize=65536)
 def reads(expr: Expr) -> frozenset[str]:
     """The names of the fields that an expression reads."""
-    here = {expr.args[0]} if expr.op == "read" else set()
+    here = {expr.args[0]} if expr.op in ("read", "parameter") else set()
     return frozenset(here).union(*(reads(a) for a in expr.args if isinstance(a, Expr)))
 
 
 def check(model: Model) -> None:
     """Trace everything once: a model that breaks a rule of the language cannot be built."""
-    for act in model.actions.values():
-        trace_action(model, act)
+    actions = [trace_action(model, act) for act in model.actions.values()]
+    stopwatches = [f for f in model.fields.values() if is_time(f.of) and not f.fixed]
+    try:
+        times.check_passing(stopwatches, actions)
+    except SpecError as error:
+        raise SpecError(f"{model.name}: {error}") from None
     for prop in (*model.properties.values(), *model.witnesses.values()):
         trace_property(model, prop)
     for ax in model.axioms.values():
-        moving = sorted(
-            n for n in reads(trace_property(model, ax).body) if model.fields[n].kind != "constant"
-        )
+        moving = sorted(n for n in reads(trace_property(model, ax).body) if not model.fields[n].fixed)
         if moving:
             raise SpecError(f"{ax.where}: axiom {ax.name} reads {moving[0]}, which is no constant")
 

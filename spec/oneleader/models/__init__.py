@@ -7,9 +7,15 @@ from types import ModuleType
 
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
-from oneleader.models import election, lock, replication, vote_count
+from oneleader.models import election, lease, lock, replication, vote_count
+from oneleader.models.flawed import lease_forgotten_promise, lease_from_receipt, lease_taken_again
 
-MODELS = {model.name: model for model in (election.MODEL, vote_count.MODEL, replication.MODEL, lock.MODEL)}
+FLAWED = {
+    model.name: model
+    for model in (lease_from_receipt.MODEL, lease_forgotten_promise.MODEL, lease_taken_again.MODEL)
+}
+SOUND = (election.MODEL, vote_count.MODEL, replication.MODEL, lease.MODEL, lock.MODEL)
+MODELS = {model.name: model for model in SOUND} | FLAWED
 
 
 def find(name: str) -> Model:

@@ -27,12 +27,12 @@ from functools import reduce
 from itertools import product
 from typing import Any
 
-from oneleader.errors import Inexpressible, SpecError
+from oneleader.errors import Inexpressible, SpecError, UsageError
 from oneleader.language.definitions import Action, Guard
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, AnySort, OptionSort, Sort, is_number, is_set, reading
-from oneleader.readers.run import ClaimFailed, Disabled, LeftOut
+from oneleader.readers.run import ClaimFailed, Disabled, LeftOut, PlainParameter
 
 Cell = tuple[str, Any]  # the name of a field and an index: () for none, a value for one, a tuple for more
 UNSET = object()
@@ -62,6 +62,8 @@ def show(value: Any) -> str:
         return "NIL"
     if isinstance(value, IntEnum):
         return value.name.lower()
+    if isinstance(value, dict):
+        return ", ".join(f"{n} {v}" for n, v in value.items())
     if isinstance(value, frozenset):
         return "{" + " ".join(sorted(map(show, value))) + "}"
     return str(value)
@@ -158,10 +160,13 @@ class OpenConstant:
         return (key if isinstance(key, tuple) else (key,)) in self.true_at
 
 
+OpenView = OpenField | OpenConstant | PlainParameter | LeftOut
+
+
 class OpenState:
     """The `s` of an action. A field without an index is read and written as an attribute."""
 
-    def __init__(self, model: Model, views: dict[str, OpenField | OpenConstant | LeftOut]) -> None:
+    def __init__(self, model: Model, views: dict[str, OpenView]) -> None:
         scalars = {n: v for n, v in views.items() if not model.fields[n].index}
         indexed = {n: v for n, v in views.items() if n not in scalars}
         self.__dict__.update(indexed, _scalars=scalars, _guards=0, _dropped=frozenset())
@@ -187,10 +192,15 @@ class OpenState:
 class OpenRun:
     """A model without bounds: the reading of its sorts, and one step at a time.
 
-    `constants` says where each constant is true: anything that answers `index in it`.
+    `constants` says where each constant is true: anything that answers `index in it`. Times are not cut.
     """
 
-    def __init__(self, model: Model, constants: Mapping[str, Container[Any]]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        constants: Mapping[str, Container[Any]],
+        parameters: Mapping[str, int] | None = None,
+    ) -> None:
         self.model = model
         self.shared: dict[Cell, Any] = {}  # the cells on which all candidates agree
         self.initial = {f.name: f.init for f in model.fields.values()}
@@ -199,10 +209,14 @@ class OpenRun:
         self.now = Candidate(self, {})
         self.writes: dict[Cell, Any] = {}
 
-        views: dict[str, OpenField | OpenConstant | LeftOut] = {}
+        views: dict[str, OpenView] = {}
         for f in model.fields.values():
             if f.kind == "constant":
                 views[f.name] = OpenConstant(constants.get(f.name, ()))
+            elif f.kind == "parameter":
+                if f.name not in (parameters or {}):
+                    raise UsageError(f"{model.name} needs the parameter {f.name}: the header has to say it")
+                views[f.name] = PlainParameter(f, (parameters or {})[f.name])
             else:
                 views[f.name] = OpenField(self, f) if f.kind == "field" else LeftOut(f)
         for name, true_at in constants.items():

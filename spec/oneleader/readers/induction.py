@@ -22,12 +22,12 @@ from oneleader.language.configuration import Cells, Configuration
 from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
-from oneleader.language.sorts import AnySort, is_number, is_set
-from oneleader.language.trace import Update
+from oneleader.language.sorts import AnySort, is_number, is_set, is_time
+from oneleader.language.trace import Update, compared_times
 from oneleader.readers.obligations import INIT, Obligation
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run
 from oneleader.readers.run import State as Plain
-from oneleader.readers.smt import Finite, Table, after, answer, meaning
+from oneleader.readers.smt import Finite, Row, Table, after, answer, meaning
 
 MOST_ELEMENTS, MOST_NUMBER = 4, 3
 MOST_TOTAL = 3  # times the number of sorts: not all of them large at once
@@ -65,7 +65,7 @@ def smallest(obligation: Obligation) -> Counterexample | None:
 # -- sizes ----------------------------------------------------------------------------------------
 def sizes(model: Model) -> Iterator[Configuration]:
     """Small configurations, in order of their total size. Constants are left open."""
-    used = [s for s in model.sorts.values() if is_set(s) or is_number(s)]
+    used = [s for s in model.sorts.values() if is_set(s) or is_number(s) or is_time(s)]
     ranges = [range(1, 1 + (MOST_ELEMENTS if is_set(s) else MOST_NUMBER)) for s in used]
     every = (chosen for chosen in product(*ranges) if sum(chosen) <= MOST_TOTAL * len(used))
     for chosen in sorted(every, key=lambda c: (sum(c), c))[:MOST_SIZES]:
@@ -82,6 +82,7 @@ def sized(size: Mapping[AnySort, int]) -> Configuration:
             if is_set(s)
         },
         greatest={s.__name__: n for s, n in size.items() if is_number(s)},
+        longest={s.__name__: n for s, n in size.items() if is_time(s)},
     )
 
 
@@ -144,6 +145,9 @@ class Search:
         if obligation.action:
             for update in obligation.action.updates.values():
                 yield self._stays_within(update)
+        for _, a, b in compared_times(obligation.model):  # a configuration is refused otherwise
+            known = (meaning(finite, x, self.before, {}) if x is not None else 1 for x in (a, b))
+            yield finite.at_most(*known)
         yield from self._symmetry()
         if isinstance(obligation.body, Expr):
             yield finite.no(meaning(finite, obligation.body, self.before, self.args))
@@ -159,6 +163,7 @@ class Search:
             (part, sort)
             for w in update.writes
             for part, sort in zip((*w.index, w.value), (*f.index, f.of), strict=True)
+            if not is_time(sort)  # what is longer than the longest is stored as that
         ]
         return finite.both(
             *(finite.within(meaning(finite, e, self.before, self.args), sort) for e, sort in parts)
@@ -181,7 +186,7 @@ class Search:
             return None
         best = self.solver.model()
         lit = [
-            cell != self.finite.literal(table.field.init, table.field.of)
+            cell != self.finite.first(table.field)
             for table in self.before.values()
             for cell in table.cells.values()
             if z3.is_expr(cell)
@@ -201,6 +206,8 @@ class Search:
 
     def _decoded(self, model: z3.ModelRef) -> Counterexample:
         def value(term: Any) -> Any:
+            if isinstance(term, Row):
+                return tuple(map(value, term.values))
             known = model.eval(term, model_completion=True) if z3.is_expr(term) else term
             if not z3.is_expr(known):
                 return known
@@ -215,7 +222,9 @@ class Search:
             for f in self.fields.values()
             if f.kind == "constant"
         }
-        configuration = with_members(of, replace(self.configuration, constants=constants))
+        parameters = {n: value(self.before[n].cells[()]) for n in of.parameters}
+        configuration = replace(self.configuration, constants=constants, parameters=parameters)
+        configuration = with_members(of, configuration)
         cells = Cells.of(of, configuration, _ghosts(self.fields))
         action = obligation.action
         instance = Instance(action.action, tuple(value(a) for a in self.args.values())) if action else None

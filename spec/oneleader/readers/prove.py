@@ -26,7 +26,7 @@ import z3
 from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.expr import Expr, either, lift
 from oneleader.language.model import Model
-from oneleader.language.sorts import base, is_number
+from oneleader.language.sorts import base, is_number, is_time
 from oneleader.readers.induction import Counterexample, smallest
 from oneleader.readers.obligations import INIT, THEOREM, Obligation, obligations
 from oneleader.readers.smt import AnySize, after, answer, meaning, orderly_interrupts
@@ -170,7 +170,9 @@ class Question:
         for name, fact in obligation.facts:
             self.hypotheses[name] = partial(meaning, algebra, fact, before, values)
         for name, f in fields.items():
-            if is_number(base(f.of)) and obligation.step != INIT:
+            if f.kind == "parameter" or (
+                (is_number(base(f.of)) or is_time(f.of)) and obligation.step != INIT
+            ):
                 self.hypotheses[f"natural {name}"] = partial(algebra.field_is_natural, f, before)
 
 

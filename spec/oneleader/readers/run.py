@@ -63,7 +63,7 @@ class PlainField:
             return self.run.before[self.at[key]]
         except KeyError:
             self._beyond_the_bound(key)
-            return self.field.init  # no step of this run ever wrote there
+            return self.run.configuration.first(self.field)  # no step of this run ever wrote there
 
     def __setitem__(self, key: Any, value: Any) -> None:
         try:
@@ -73,6 +73,7 @@ class PlainField:
             raise Cut from None
         if cell in self.written:
             raise SpecError(f"{self.field.name}[{key}] is written twice in one step")
+        value = self.run.configuration.stored(self.field, value)
         if value not in self.values:
             if is_number(base(self.field.of)) and isinstance(value, int) and value >= 0:
                 raise Cut
@@ -106,6 +107,16 @@ class PlainConstant:
         return (key if isinstance(key, tuple) else (key,)) in self.true_at
 
 
+class PlainParameter:
+    """A parameter: the value that the configuration gives."""
+
+    def __init__(self, field: Field, value: int) -> None:
+        self.field, self.value = field, value
+
+    def __getitem__(self, key: tuple[()]) -> int:
+        return self.value
+
+
 class LeftOut:
     """A ghost field that this run does not keep: nothing that stays may depend on it."""
 
@@ -124,10 +135,13 @@ class LeftOut:
         pass
 
 
+View = PlainField | PlainConstant | PlainParameter | LeftOut
+
+
 class PlainState:
     """The `s` of an action in a plain run."""
 
-    def __init__(self, fields: dict[str, PlainField | PlainConstant | LeftOut]) -> None:
+    def __init__(self, fields: dict[str, View]) -> None:
         scalars = {n: f for n, f in fields.items() if not isinstance(f, PlainConstant) and not f.field.index}
         self.__dict__["_scalars"] = scalars
         self.__dict__["_dropped"] = frozenset()
@@ -174,10 +188,12 @@ class Run:
         self.cells = Cells.of(model, configuration, ghosts)
         self.initial: State = self.cells.initial
         self.before: State = self.initial
-        views: dict[str, PlainField | PlainConstant | LeftOut] = {}
+        views: dict[str, View] = {}
         for f in model.fields.values():
             if f.kind == "constant":
                 views[f.name] = PlainConstant(configuration.constants.get(f.name, frozenset()))
+            elif f.kind == "parameter":
+                views[f.name] = PlainParameter(f, configuration.parameters[f.name])
             elif f in self.cells.fields:
                 keys = [key for field, key in self.cells.keys if field is f]
                 views[f.name] = PlainField(self, f, self.cells.start[f.name], keys)

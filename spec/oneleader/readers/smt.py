@@ -9,7 +9,9 @@ to be said about the cells that a step leaves alone.
 | a set sort       | an uninterpreted sort                  | the integers 0 .. size-1                |
 | a number sort    | integers, quantified over those >= 0   | 0 .. greatest; `+` may go beyond        |
 | an IntEnum       | an enumeration                         | its integers                            |
+| a time sort      | the reals >= 0                         | 0 .. longest; what is above is stored so |
 | Option[X]        | a datatype: nil, some(X)               | -1, or the integer of X                 |
+| Each[X, time]    | an uninterpreted function              | one constant for each element           |
 | a field          | an uninterpreted function              | one constant a cell                     |
 | all, any         | a quantifier                           | unrolled                                |
 | count            | refused                                | a sum                                   |
@@ -32,7 +34,20 @@ from oneleader.errors import Inexpressible
 from oneleader.language.configuration import Configuration
 from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
-from oneleader.language.sorts import NIL, AnySort, OptionSort, base, is_enum, is_number, is_set, name_of
+from oneleader.language.sorts import (
+    LONG_AGO,
+    NIL,
+    AnySort,
+    EachSort,
+    LongAgo,
+    OptionSort,
+    base,
+    is_enum,
+    is_number,
+    is_set,
+    is_time,
+    name_of,
+)
 from oneleader.language.trace import TracedProperty, Update
 
 State = Mapping[str, Callable[..., Any]]
@@ -48,6 +63,8 @@ class Algebra(Protocol):
     def less(self, x: Any, y: Any) -> Any: ...
     def at_most(self, x: Any, y: Any) -> Any: ...
     def add(self, x: Any, y: Any) -> Any: ...
+    def multiply(self, x: Any, y: Any) -> Any: ...
+    def stored(self, x: Any, f: Field) -> Any: ...
     def both(self, *xs: Any) -> Any: ...
     def either(self, *xs: Any) -> Any: ...
     def no(self, x: Any) -> Any: ...
@@ -60,6 +77,7 @@ OPERATIONS = {
     "lt": "less",
     "le": "at_most",
     "add": "add",
+    "mul": "multiply",
     "and": "both",
     "or": "either",
     "not": "no",
@@ -78,10 +96,14 @@ def meaning(algebra: Algebra, expr: Expr, state: State, values: Values) -> Any:
         bound, body = args
         name = bound.args[0]
         return algebra.quantify(op, bound.sort, lambda x: meaning(algebra, body, state, {**values, name: x}))
+    if op == "parameter":
+        return state[args[0]]()
     if op == "read":
         field, *index = args
         return state[field](*(meaning(algebra, i, state, values) for i in index))
     parts = [meaning(algebra, a, state, values) for a in args]
+    if op == "apply":
+        return parts[0](parts[1])
     if op == "some":
         return algebra.some(parts[0], expr.sort)
     return getattr(algebra, OPERATIONS[op])(*parts)
@@ -97,11 +119,17 @@ def _updated(algebra: Algebra, update: Update, before: State, values: Values) ->
     old, rewriting = before[update.field.name], update.rewriting
     if rewriting is not None:
         names = [v.args[0] for v in update.variables]
-        return lambda *key: meaning(
-            algebra, rewriting, before, {**values, **dict(zip(names, key, strict=True))}
-        )
+
+        def rewritten(*key: Any) -> Any:
+            at = {**values, **dict(zip(names, key, strict=True))}
+            return algebra.stored(meaning(algebra, rewriting, before, at), update.field)
+
+        return rewritten
     writes = [
-        ([meaning(algebra, i, before, values) for i in w.index], meaning(algebra, w.value, before, values))
+        (
+            [meaning(algebra, i, before, values) for i in w.index],
+            algebra.stored(meaning(algebra, w.value, before, values), update.field),
+        )
         for w in update.writes
     ]
 
@@ -174,6 +202,8 @@ class AnySize:
             return z3.BoolSort(self.context)
         if is_number(sort) or sort is int:
             return z3.IntSort(self.context)
+        if is_time(sort):
+            return z3.RealSort(self.context)
         if is_set(sort):
             return z3.DeclareSort(name_of(sort), self.context)
         if is_enum(sort):
@@ -185,6 +215,8 @@ class AnySize:
         return option.create()
 
     def constant(self, name: str, sort: AnySort) -> Any:
+        if isinstance(sort, EachSort):
+            return z3.Function(name, self.sort(sort.index), self.sort(sort.of))
         return z3.Const(name, self.sort(sort))
 
     def state(self, fields: Mapping[str, Field]) -> State:
@@ -193,9 +225,7 @@ class AnySize:
 
     def initial(self, fields: Mapping[str, Field]) -> State:
         """The first state: constants are unknown, everything else is as declared."""
-        return {
-            name: self._function(f) if f.kind == "constant" else self._always(f) for name, f in fields.items()
-        }
+        return {name: self._function(f) if f.fixed else self._always(f) for name, f in fields.items()}
 
     def _function(self, f: Field) -> Callable[..., Any]:
         function = z3.Function(f.name, *map(self.sort, f.index), self.sort(f.of))
@@ -207,8 +237,11 @@ class AnySize:
 
     # -- naturals ----------------------------------------------------------------------------
     def natural(self, x: Any, sort: AnySort) -> Any | None:
-        """`x >= 0` where the sort is one of numbers. None: there is nothing to say."""
-        if not is_number(base(sort)):
+        """`x >= 0` where the sort is one of numbers or times. None: there is nothing to say."""
+        if isinstance(sort, EachSort):
+            index = self._variable(sort.index)
+            return z3.ForAll([index], x(index) >= 0)
+        if not (is_number(base(sort)) or is_time(sort)):
             return None
         if not isinstance(sort, OptionSort):
             return x >= 0
@@ -222,6 +255,8 @@ class AnySize:
         only operation, so no step can write anything else.
         """
         index = [self._variable(i) for i in f.index]
+        if f.kind == "parameter":
+            return self.both(state[f.name]() >= 0, state[f.name]() <= self._long_ago(f.of))
         return self.forall(index, f.index, self.natural(state[f.name](*index), f.of))
 
     # -- quantifiers -------------------------------------------------------------------------
@@ -262,7 +297,16 @@ class AnySize:
             return option.nil if value == NIL else option.some(self.literal(value, sort.of))
         if is_enum(sort):
             return self.sort(sort).constructor(list(sort).index(value))()
+        if is_time(sort):
+            return self._long_ago(sort) if isinstance(value, LongAgo) else z3.RealVal(value, self.context)
         return z3.IntVal(int(value), self.context)
+
+    def _long_ago(self, sort: AnySort) -> Any:
+        """Some time that is no less than any parameter: which one is left open."""
+        return z3.Const(f"{name_of(sort)} long ago", self.sort(sort))
+
+    def stored(self, x: Any, f: Field) -> Any:
+        return x
 
     def some(self, x: Any, sort: AnySort) -> Any:
         return self.sort(sort).some(x)
@@ -278,6 +322,9 @@ class AnySize:
 
     def add(self, x: Any, y: Any) -> Any:
         return x + y
+
+    def multiply(self, x: Any, y: Any) -> Any:
+        return x * y
 
     def both(self, *xs: Any) -> Any:
         return z3.And(*xs, self.context)
@@ -305,6 +352,9 @@ class Finite:
 
     # -- constants and states ----------------------------------------------------------------
     def constant(self, name: str, sort: AnySort) -> Any:
+        if isinstance(sort, EachSort):
+            elements = range(self.configuration.size(sort.index))
+            return Row(self, [self.constant(f"{name}[{e}]", sort.of) for e in elements])
         if sort is bool:
             return z3.Bool(name, self.context)
         made = z3.Int(name, self.context)
@@ -333,13 +383,24 @@ class Finite:
 
     def initial(self, fields: Mapping[str, Field]) -> dict[str, Table]:
         """The first state: constants are unknown, everything else is as declared."""
-        unknown = self.state({n: f for n, f in fields.items() if f.kind == "constant"})
+        unknown = self.state({n: f for n, f in fields.items() if f.fixed})
         known = {
-            name: Table(self, f, dict.fromkeys(self.keys(f), self.literal(f.init, f.of)))
+            name: Table(self, f, dict.fromkeys(self.keys(f), self.first(f)))
             for name, f in fields.items()
             if name not in unknown
         }
         return {**unknown, **known}
+
+    def first(self, f: Field) -> Any:
+        """What a cell holds at first."""
+        return self.literal(self.configuration.first(f), f.of)
+
+    def stored(self, x: Any, f: Field) -> Any:
+        """Of a time, no more than the longest of the run."""
+        if not is_time(f.of):
+            return x
+        longest = self.configuration.stored(f, LONG_AGO)
+        return self.ite(x >= longest, longest, x)
 
     def tabled(self, state: State, fields: Mapping[str, Field]) -> dict[str, Table]:
         """The same state with each cell computed once."""
@@ -391,6 +452,9 @@ class Finite:
     def add(self, x: Any, y: Any) -> Any:
         return x + y
 
+    def multiply(self, x: Any, y: Any) -> Any:
+        return x * y
+
     def both(self, *xs: Any) -> Any:
         open_ = [x for x in xs if x is not True]
         if any(x is False for x in open_):
@@ -412,6 +476,21 @@ class Finite:
         return x if x is y else z3.If(condition, x, y, self.context)
 
 
+class Row:
+    """A value for each element of a sort, as `Each` gives: read at an index that may not be known yet."""
+
+    def __init__(self, finite: Finite, values: list[Any]) -> None:
+        self.finite, self.values = finite, values
+
+    def __call__(self, index: Any) -> Any:
+        if not z3.is_expr(index):
+            return self.values[index]
+        value = self.values[-1]
+        for element, other in enumerate(self.values[:-1]):
+            value = self.finite.ite(index == element, other, value)
+        return value
+
+
 class Table:
     """One field of a finite state: the value of each cell, and reading it at an index not yet known."""
 
@@ -420,7 +499,7 @@ class Table:
         self._read: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
 
     def __call__(self, *index: Any) -> Any:
-        beyond = self.finite.literal(self.field.init, self.field.of)
+        beyond = self.finite.first(self.field)
         if not any(map(z3.is_expr, index)):
             return self.cells.get(index, beyond)
         seen = tuple(i.get_id() if z3.is_expr(i) else (i,) for i in index)

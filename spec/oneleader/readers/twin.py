@@ -20,7 +20,7 @@ from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
-from oneleader.language.sorts import NIL, OptionSort, base, is_enum, is_number, is_set
+from oneleader.language.sorts import NIL, OptionSort, base, is_enum, is_number, is_set, is_time
 from oneleader.readers import tlc
 from oneleader.readers.graph import Graph
 from oneleader.readers.run import Run, State
@@ -100,7 +100,9 @@ def config_text(module: Path, model: Model, configuration: Configuration) -> str
     """The constants of the module's own .cfg, with the sizes of this configuration; no properties."""
     committed = module.with_suffix(".cfg").read_text()
     lines = re.split(r"^(?:INVARIANT|PROPERT|SYMMETRY)", committed, flags=re.MULTILINE)[0].splitlines()
-    sizes = {f"Max{sort}": str(greatest) for sort, greatest in configuration.greatest.items()}
+    greatest = {**configuration.greatest, **configuration.longest}
+    sizes = {f"Max{sort}": str(number) for sort, number in greatest.items()}
+    sizes |= {name.capitalize(): str(value) for name, value in configuration.parameters.items()}
     for sort, names in configuration.elements.items():
         sizes[sort] = "{" + ", ".join(_subsets(model, configuration, sort) or names) + "}"
     return "\n".join(_sized(line, sizes) for line in lines) + "\n"
@@ -174,7 +176,7 @@ class Reader:
         of = base(f.of)
         if is_set(of) or is_enum(of):
             return int(self.configuration.value(of, told))
-        return int(told) if is_number(of) else bool(told)
+        return int(told) if is_number(of) or is_time(of) else bool(told)
 
 
 def camel(name: str) -> str:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from oneleader.errors import UsageError
 from oneleader.faults.catalogue import Fault
+from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
+from oneleader.language.sorts import AnySort, EachSort, is_time
 from oneleader.readers.explore import Explored, Violation, explore
 from oneleader.readers.run import Run
 from oneleader.report.console import judged, mark, out, say
@@ -158,19 +160,29 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
     header: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model.name}
     header["elements"] = {sort: list(names) for sort, names in at.elements.items() if sort != "Quorum"}
     if "Quorum" in at.elements:
-        header["quorums"] = [_plain(q) for q in at.elements["Quorum"]]
+        header["quorums"] = [_listed(q) for q in at.elements["Quorum"]]
+    if at.parameters:
+        header["parameters"] = dict(at.parameters)
     lines = [header | ({"fault": fault} if fault else {})]
     for position, _ in found.steps:
         action, values = run.instances[position].action, run.instances[position].args
-        args = {name: _plain(at.show(sort, v)) for (name, sort), v in zip(action.params, values, strict=True)}
+        args = {name: _plain(at, sort, v) for (name, sort), v in zip(action.params, values, strict=True)}
         node = next((v for v in args.values() if isinstance(v, str)), "")
         event = at.call(action, values)
         lines.append({"node": node, "event": event, "actions": [[action.name, args]]})
     return lines
 
 
-def _plain(shown: str) -> Any:
-    """`{n1 n2}` as a list, `3` as a number."""
+def _plain(at: Configuration, sort: AnySort, value: Any) -> Any:
+    """`{n1 n2}` as a list, `3` as a number, one value for each element as an object."""
+    if isinstance(sort, EachSort):
+        return dict(zip(at.elements[sort.index.__name__], value, strict=True))
+    if is_time(sort):
+        return value
+    return _listed(at.show(sort, value))
+
+
+def _listed(shown: str) -> Any:
     if shown.startswith("{"):
         return shown.strip("{}").split()
     return int(shown) if shown.isdigit() else shown

@@ -23,7 +23,7 @@ def show_state(cells: Cells, configuration: Configuration, state: State) -> list
     """
     found: dict[Field, list[tuple[Key, Any]]] = {}
     for (f, key), value in zip(cells.keys, state, strict=True):
-        if value != f.init:
+        if value != configuration.first(f):
             found.setdefault(f, []).append((key, value))
     if not found:
         return ["nothing has happened"]

@@ -18,7 +18,7 @@ from typing import Any
 from oneleader.language.definitions import Property
 from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
-from oneleader.language.sorts import base, is_number
+from oneleader.language.sorts import LONG_AGO, base, is_number, is_time
 from oneleader.language.trace import TracedAction, Update, reads, trace_action, trace_property
 from oneleader.readers.engines.terms import Term, Terms
 from oneleader.readers.run import Run
@@ -102,11 +102,17 @@ class Ground:
         if update.rewriting is not None:
             names = [v.args[0] for v in update.variables]
             at = [(key, env | dict(zip(names, key, strict=True))) for key in self._keys(field)]
-            rewritten = [(self._at[field.name, k], self.term(update.rewriting, inner)) for k, inner in at]
+            rewritten = [
+                (self._at[field.name, k], self._stored(field, self.term(update.rewriting, inner)))
+                for k, inner in at
+            ]
             cuts += [self._beyond(field, value) for _, value in rewritten]
             return [(cell, value) for cell, value in rewritten if value is not self.terms.cells[cell]]
         t = self.terms
-        writes = [([self.term(i, env) for i in w.index], self.term(w.value, env)) for w in update.writes]
+        writes = [
+            ([self.term(i, env) for i in w.index], self._stored(field, self.term(w.value, env)))
+            for w in update.writes
+        ]
         cuts += [self._beyond(field, value) for _, value in writes]
         cuts += [self._outside(i, size) for index, _ in writes for i, size in self._sized(field, index)]
         new: dict[int, Term] = {}
@@ -135,6 +141,13 @@ class Ground:
         if not is_number(base(field.of)):
             return self.terms.false
         return self.terms.lt(self.terms.const(int(max(self.configuration.domain(field.of)))), value)
+
+    def _stored(self, field: Field, value: Term) -> Term:
+        """Of a time, no more than the greatest parameter."""
+        if not is_time(field.of):
+            return value
+        longest = self.terms.const(self.configuration.stored(field, LONG_AGO))
+        return self.terms.ite(self.terms.le(longest, value), longest, value)
 
     # -- expressions: one method an operator ------------------------------------------------------
     def term(self, expr: Expr, env: Env) -> Term:
@@ -167,6 +180,28 @@ class Ground:
 
     def _add(self, expr: Expr, env: Env) -> Term:
         return self.terms.add(*self._args(expr, env))
+
+    def _mul(self, expr: Expr, env: Env) -> Term:
+        x, y = self._args(expr, env)  # one of them is made of parameters, which are known here
+        times, of = (x.known, y) if x.known is not None else (y.known, x)
+        assert times is not None
+        return self._times(times, of)
+
+    def _times(self, times: int, of: Term) -> Term:
+        if of.known is not None or times == 0:
+            return self.terms.const(times * (of.known or 0))
+        half = self._times(times // 2, of) if times > 1 else self.terms.const(0)
+        twice = self.terms.add(half, half) if times > 1 else half
+        return self.terms.add(twice, of) if times % 2 else twice
+
+    def _parameter(self, expr: Expr, env: Env) -> Term:
+        return self.terms.const(self.configuration.parameters[expr.args[0]])
+
+    def _apply(self, expr: Expr, env: Env) -> Term:
+        each, index = expr.args
+        options = [self.terms.const(value) for value in env[each.args[0]]]
+        chosen = self.term(index, env)
+        return options[chosen.known] if chosen.known is not None else self.terms.pick(chosen, options)
 
     def _not(self, expr: Expr, env: Env) -> Term:
         return self.terms.no(*self._args(expr, env))
@@ -201,22 +236,23 @@ class Ground:
             true_at = self.configuration.constants.get(field.name, frozenset())
             return self._chosen(field, index, (), lambda key: self.terms.const(key in true_at))
         if field not in self.cells.fields:
-            return self.terms.const(field.init)
+            return self.terms.const(self.configuration.first(field))
         return self._chosen(field, index, (), lambda key: self.terms.cells[self._at[field.name, key]])
 
     def _chosen(self, field: Field, index: list[Term], key: tuple[Any, ...], at: Any) -> Term:
         """The value at the key that the terms of the index choose; beyond the bound, the first."""
         if not index:
             return at(key)  # type: ignore[no-any-return]
+        beyond = self.terms.const(self.configuration.first(field))
         first, rest = index[0], index[1:]
         domain = self.configuration.domain(field.index[len(key)])
         if first.known is not None:
             inside = first.known < len(domain)
             chosen = domain[first.known] if inside else None
-            return self._chosen(field, rest, (*key, chosen), at) if inside else self.terms.const(field.init)
+            return self._chosen(field, rest, (*key, chosen), at) if inside else beyond
         options = [self._chosen(field, rest, (*key, value), at) for value in domain]
         chosen = self.terms.pick(first, options)
-        return self.terms.ite(self._outside(first, len(domain)), self.terms.const(field.init), chosen)
+        return self.terms.ite(self._outside(first, len(domain)), beyond, chosen)
 
 
 _free: dict[int, tuple[str, ...]] = {}

@@ -1,0 +1,1 @@
+"""Models of what goes wrong, each a change of a correct one. They must be found violated."""

@@ -1,0 +1,311 @@
+"""Leases: explored, proved for any clocks, and each way to get them wrong found in its shortest run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import z3
+
+from oneleader.errors import MissingTool, UsageError
+from oneleader.language import LONG_AGO, action, ite
+from oneleader.language.configuration import Configuration, configure
+from oneleader.language.model import Model
+from oneleader.models import election
+from oneleader.models.election import FOLLOWER, LEADER, Node, Quorum
+from oneleader.models.flawed import lease_forgotten_promise, lease_from_receipt, lease_taken_again
+from oneleader.models.lease import MODEL, Round, State
+from oneleader.readers import tlc
+from oneleader.readers.explore import explore, explore_all, ghosts_read
+from oneleader.readers.prove import prove
+from oneleader.readers.replay import replay
+from oneleader.readers.run import Run
+from oneleader.readers.twin import compare
+from oneleader.report.print_results import save
+
+EXACT = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}  # no drift
+DRIFT = {"lease": 2, "promise": 3, "slow": 2, "fast": 3}  # as long a lease as the axiom allows
+N2_DECIDES = "n2, n1 n2"  # with two servers: n2 is in every quorum, and may be overtaken by itself
+
+
+def at(
+    model: Model = MODEL, nodes: int = 2, terms: int = 2, quorums: str = N2_DECIDES, **sizes: int
+) -> Configuration:
+    return configure(model, {"Node": nodes, "Term": terms, **sizes}, quorums)
+
+
+# -- Every state --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("sizes", "states"),
+    [(DRIFT, [152_517, 270_159, 270_159]), (EXACT | {"Round": 2}, [343_452, 647_140, 647_140])],
+    ids=["clocks that drift", "two rounds"],
+)
+def test_everything_holds_and_nothing_vacuously(sizes: Mapping[str, int], states: list[int]) -> None:
+    found = list(explore_all(MODEL, at(**sizes)))
+    assert [r.verdict for r in found] == ["holds"] * len(found)
+    reached = {name: depth for r in found for name, depth in r.witnesses.items()}
+    assert reached.keys() == MODEL.witnesses.keys()
+    assert None not in reached.values()
+    assert {p for r in found for p in r.properties} == MODEL.properties.keys()
+    assert [r.states for r in found if r.properties] == states
+
+
+def test_three_servers() -> None:
+    """Clocks without drift: with it there are 11,011,600 states, see `oneleader check`."""
+    found = next(explore_all(MODEL, at(nodes=3, quorums="majority", **EXACT)))
+    assert (found.verdict, found.states, found.depth) == ("holds", 1_467_859, 33)
+    assert None not in found.witnesses.values()
+
+
+def test_the_plain_interpreter_explores_the_same() -> None:
+    bounds = at(terms=1, **EXACT)
+    plain, fast = (explore(MODEL, bounds, engine=engine) for engine in ("python", "numpy"))
+    counts = [
+        (r.verdict, r.states, r.transitions, r.depth, r.cut, r.fired, r.witnesses) for r in (plain, fast)
+    ]
+    assert counts[0] == counts[1]
+
+
+# -- Any number of servers, any clocks ----------------------------------------------------------------
+def test_proved_for_any_cluster_any_lease_and_any_rates() -> None:
+    proof = prove(MODEL)
+    assert {row.verdict for row in proof.rows} == {"proved"}
+    assert {row.hint for row in proof.rows} == {"used"}
+    assert len(proof.rows) == 318
+
+
+slow, fast, lease, promise = z3.Reals("slow fast lease promise")
+RATES = z3.And(slow > 0, slow <= fast, lease > 0, promise > 0)
+LONG_ENOUGH = lease * fast <= promise * slow  # the axiom lease_is_short_enough
+
+
+def is_valid(claim: z3.BoolRef) -> bool:
+    solver = z3.Solver()
+    solver.add(z3.Not(claim))
+    return bool(solver.check() == z3.unsat)
+
+
+def overlap(sent: z3.ArithRef, promised: z3.ArithRef, leader: z3.ArithRef, voter: z3.ArithRef) -> z3.BoolRef:
+    """A lease holds although its voter is free: so much true time has passed since the round was sent, since
+    the voter promised, and so much by the leader's clock and by the voter's."""
+    return z3.And(
+        *(promised >= 0, promised <= sent),
+        *(slow * sent <= leader, leader <= fast * sent),
+        *(slow * promised <= voter, voter <= fast * promised),
+        *(leader < lease, voter >= promise),
+    )
+
+
+def test_the_bound_is_exact() -> None:
+    """Within it no lease overlaps; beyond it one does: a prompt promise, and clocks at both extremes."""
+    times = z3.Reals("sent promised leader voter")
+    assert is_valid(z3.Implies(z3.And(RATES, LONG_ENOUGH), z3.Not(overlap(*times))))
+    x = promise / fast
+    assert is_valid(z3.Implies(z3.And(RATES, z3.Not(LONG_ENOUGH)), overlap(x, x, slow * x, promise)))
+
+
+@pytest.mark.parametrize("clocks", [2, 3, 5])
+def test_bounded_rates_are_what_the_guard_says_without_true_time(clocks: int) -> None:
+    """There is a true time in which each clock ran between slow and fast exactly if slow * x <= fast * y
+    for any two: the greatest of all advances, divided by fast."""
+    by = z3.Reals(" ".join(f"by{i}" for i in range(clocks)))
+    some = z3.And(RATES, *(x >= 0 for x in by))
+    guard = z3.And(*(slow * x <= fast * y for x in by for y in by))
+
+    def runs(d: z3.ArithRef) -> z3.BoolRef:
+        return z3.And(*(z3.And(slow * d <= x, x <= fast * d) for x in by))
+
+    assert is_valid(z3.Implies(z3.And(some, runs(z3.Real("d"))), guard))
+    at_least = by[0]
+    for x in by[1:]:
+        at_least = z3.If(x > at_least, x, at_least)
+    assert is_valid(z3.Implies(z3.And(some, guard), runs(at_least / fast)))
+
+
+# -- How it goes wrong --------------------------------------------------------------------------------
+@action
+def send_heartbeat(s: State, n: Node, k: Round) -> None:
+    """A round may be sent again, and the leader counts from the last time."""
+    is_a_leader = s.role[n] == LEADER
+    s.require(is_a_leader)
+
+    s.sent[n, s.term[n], k] = True
+    s.since_sent[n, k] = 0
+
+
+# Fault -> the model, how many servers, parameters, steps of the shortest run to two leaders of which the
+# older holds a lease, and an obligation that cannot be proved of it.
+FAULTS: dict[str, tuple[Model, int, Mapping[str, int], int, str]] = {
+    "counted from receipt": (
+        lease_from_receipt.MODEL, 2, EXACT, 12, "receive_acknowledgement/promise_is_not_ahead",
+    ),
+    "drift ignored": (
+        MODEL.without_axiom("lease_is_short_enough"), 2, DRIFT | {"lease": 3}, 11,
+        "grant_vote/stored_vote_broke_no_promise",
+    ),
+    "the promise is forgotten": (
+        lease_forgotten_promise.MODEL, 2, EXACT, 11, "restart/promise_is_not_ahead",
+    ),
+    "the voter stands itself": (
+        MODEL.without_guard("start_election", "promise_ran_out"), 2, EXACT, 10,
+        "start_election/stored_vote_broke_no_promise",
+    ),
+    "the voter votes": (
+        MODEL.without_guard("grant_vote", "vote_is_due"), 3, EXACT, 15,
+        "grant_vote/stored_vote_broke_no_promise",
+    ),
+    "taken again after a transfer": (
+        lease_taken_again.MODEL, 2, EXACT, 12, "abandon_transfer/transfer_voids_lease",
+    ),
+    "counted from a later sending": (
+        MODEL.with_action(send_heartbeat), 2, EXACT, 12, "send_heartbeat/promise_is_not_ahead",
+    ),
+    "clocks at any rate": (
+        MODEL.without_guard("elapse", "drift_is_bounded"), 2, EXACT, 11, "elapse/promise_is_not_ahead",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_fault_is_found_in_its_shortest_run(name: str) -> None:
+    model, nodes, sizes, steps, _ = FAULTS[name]
+    bounds = at(model, nodes, quorums="majority" if nodes == 3 else N2_DECIDES, **sizes)
+    found = explore(model, bounds, properties=list(model.theorems.values()))
+    assert found.violation
+    assert (found.violation.what, len(found.violation.steps)) == ("no_newer_leader", steps)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_fault_cannot_be_proved(name: str) -> None:
+    model, *_, obligation = FAULTS[name]
+    (row,) = prove(model, only=[obligation]).rows
+    assert row.verdict == "violated"
+    assert row.counterexample
+
+
+def test_its_run_is_saved_and_replayed(tmp_path: Path) -> None:
+    """Times are whole numbers and not cut in a recording; the parameters stand in its header."""
+    model = lease_from_receipt.MODEL
+    found = explore(model, at(model, **EXACT), properties=list(model.theorems.values()))
+    assert found.violation
+    path = save(tmp_path, model, found.run, found.violation, None)
+    told = replay(path)
+    assert (told.verdict, told.events_judged, told.steps["elapse"]) == ("accepted", 12, 1)
+    path.write_text(path.read_text().replace('{"n1": 1, "n2": 1}', '{"n1": 1, "n2": 0}'))
+    told = replay(path)
+    assert told.refusal
+    assert "drift_is_bounded" in told.refusal.text
+
+
+def test_a_lease_beyond_the_bound_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"breaks the axiom lease_is_short_enough\(\): Even"):
+        Run(MODEL, at(**DRIFT | {"lease": 3}))
+
+
+def without_the_record() -> Model:
+    """Nobody notes who was overtaken."""
+
+    @action
+    def become_leader(s: State, n: Node, q: Quorum) -> None:
+        election.become_leader(s, n, q)
+
+    return MODEL.with_action(become_leader)
+
+
+def with_forgotten_terms() -> Model:
+    """A restart loses the term as well."""
+
+    @action
+    def restart(s: State, n: Node) -> None:
+        s.term[n] = 0
+        s.role[n] = FOLLOWER
+        s.since_promise[n] = 0
+        s.lease_is_void[n] = False
+        s.since_sent.where(lambda old, m, k: ite(m == n, LONG_AGO, old))
+
+    return MODEL.with_action(restart)
+
+
+def with_candidates_again() -> Model:
+    """A leader that hears from nobody stands again in its term."""
+
+    @action
+    def check_quorum(s: State, n: Node) -> None:
+        is_a_leader = s.role[n] == LEADER
+        s.require(is_a_leader)
+        s.role[n] = election.CANDIDATE
+
+    return MODEL.with_action(check_quorum)
+
+
+VOTES_ANYWAY = FAULTS["the voter stands itself"][0]
+MUTANTS = {
+    "heartbeat_not_from_future": with_forgotten_terms(),
+    "candidate_has_not_led": with_candidates_again(),
+    "sent_by_leader": MODEL.without_guard("send_heartbeat", "is_a_leader"),
+    "acknowledged_was_sent": MODEL.without_guard("acknowledge", "heartbeat_was_sent"),
+    "promise_is_not_ahead": FAULTS["clocks at any rate"][0],
+    "forced_was_asked": MODEL.without_guard("start_forced_election", "transfer_was_asked"),
+    "timeout_now_from_leader": MODEL.without_guard("transfer_leadership", "is_a_leader"),
+    "transfer_voids_lease": lease_taken_again.MODEL,
+    "later_transfer_overtakes": MODEL.without_guard("transfer_leadership", "is_a_leader"),
+    "overtaken_by_some_quorum": without_the_record(),
+    "overtakers_moved_on": MODEL.without_guard("become_leader", "quorum_voted"),
+    "stored_vote_broke_no_promise": VOTES_ANYWAY,
+    "granted_vote_broke_no_promise": VOTES_ANYWAY,
+    "overtakers_broke_no_promise": VOTES_ANYWAY,
+    "no_newer_leader": VOTES_ANYWAY,
+    "leases_are_disjoint": VOTES_ANYWAY,
+}
+
+
+def test_each_property_has_a_mutant() -> None:
+    assert MUTANTS.keys() == MODEL.properties.keys() - election.MODEL.properties.keys()
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_mutant_breaks_the_property(name: str) -> None:
+    model = MUTANTS[name]
+    prop = model.properties[name]
+    found = explore(model, at(model, **EXACT), ghosts=ghosts_read(model, prop), properties=[prop])
+    assert found.verdict == "violated"
+
+
+# -- The twin -----------------------------------------------------------------------------------------
+@pytest.fixture
+def tools() -> None:
+    try:
+        tlc.find_java(), tlc.find_jar()
+    except MissingTool as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(
+    ("bounds", "states", "edges"),
+    [
+        (at(terms=1, **DRIFT), 880, 7_202),
+        (at(terms=1, **EXACT | {"Round": 2}), 892, 7_180),
+        (at(nodes=3, terms=1, quorums="majority", **EXACT), 3_896, 34_839),
+    ],  # and `oneleader check` at two terms: 39,463 states
+    ids=["drift", "two rounds", "three servers"],
+)
+def test_tlc_has_the_same_graph(bounds: Configuration, states: int, edges: int) -> None:
+    found = compare(MODEL, bounds)
+    assert (found.difference, found.states, found.edges) == ("", states, edges)
+
+
+# Dropping one of these breaks no property: safety does not need it. The twin has it, and misses it.
+UNNEEDED = [
+    ("acknowledge", "is_follower"),
+    ("check_quorum", "is_a_leader"),
+    ("check_quorum", "quorum_is_silent"),
+]
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(("name", "guard"), UNNEEDED, ids=str)
+def test_the_twin_misses_a_guard_that_safety_does_not_need(name: str, guard: str) -> None:
+    mutant = MODEL.without_guard(name, guard)
+    assert compare(mutant, at(mutant, terms=1, **EXACT)).verdict == "violated"
