@@ -195,6 +195,12 @@ def sent_was_granted(s: State, r: Resource, t: Token, c: Client) -> bool:
 
 
 @invariant
+def no_grant_is_zero(s: State, r: Resource, t: Token, c: Client) -> bool:
+    """Zero is the token of nobody: a resource starts with it."""
+    return implies(s.granted[r, t, c], t > 0)
+
+
+@invariant
 def token_is_known(s: State, r: Resource, t: Token, c: Client) -> bool:
     """An issuer that has lost nothing knows of each grant."""
     return implies(both(no(s.lost[r]), s.granted[r, t, c]), t <= s.last[r])
@@ -264,9 +270,9 @@ def one_of_two_duplicates_is_refused(s: State, r: Resource, t: Token, a: Client,
 
 
 @witness
-def a_write_lands_twice(s: State, r: Resource, t: Token) -> bool:
-    """A resource with several writes of one holder, and one of another before: all of them accepted."""
-    return Token.any(lambda u: both(u < t, s.landed_after[r, t, u]))
+def two_holders_write_in_turn(s: State, r: Resource, t: Token, u: Token) -> bool:
+    """Two writes landed, and the later one has the greater token."""
+    return both(u < t, s.landed_after[r, t, u])
 
 
 @witness
