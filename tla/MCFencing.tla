@@ -37,7 +37,7 @@ NoDuplicates == \A r \in Resource, t \in Token, a, b \in Client :
 LandsTooLate(r, t, c) ==
   /\ AcceptWrite(r, t, c)
   /\ t < last[r] /\ holder[r] \notin {c, Nil}
-  /\ ~HasWritten(r, last[r], holder[r])
+  /\ ~HasWritten(r, holder[r])
 NoOldHolderWrites == [][\A r \in Resource, t \in Token, c \in Client :
   ~LandsTooLate(r, t, c)]_vars
 

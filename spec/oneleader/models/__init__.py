@@ -1,22 +1,28 @@
-"""The models, one file each; `find` also loads one from a file of your own."""
+"""The models, one file each; `find` also loads a flawed one, or one from a file of your own."""
 
 import importlib.util
+import pkgutil
 import sys
 from pathlib import Path
 
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
-from oneleader.models import election, fencing, lock, vote_count
+from oneleader.models import election, fencing, flawed, lock, vote_count
 
 MODELS = {model.name: model for model in (election.MODEL, vote_count.MODEL, lock.MODEL, fencing.MODEL)}
+FLAWED = tuple(f"flawed/{module.name}" for module in pkgutil.iter_modules(flawed.__path__))
 
 
 def find(name: str) -> Model:
     """The model of this name, or MODEL in the file of this path; UsageError with what there is."""
     if name.endswith(".py"):
         return _load(Path(name))
+    if name in FLAWED:
+        found: Model = importlib.import_module(f"{__name__}.{name.replace('/', '.')}").MODEL
+        return found
     if name not in MODELS:
-        raise UsageError(f"there is no model {name!r}: choose from {', '.join(MODELS)}, or give a .py file")
+        names = ", ".join((*MODELS, *FLAWED))
+        raise UsageError(f"there is no model {name!r}: choose from {names}, or give a .py file")
     return MODELS[name]
 
 
