@@ -71,10 +71,9 @@ class State(Fields):
     # History, for proofs and witnesses only.
     lost = ghost(Resource, of=bool)  # the issuer has lost grants in a failover
     granted_after = ghost(Resource, Client, Client, of=bool)  # the first was granted the lock later
-    landed_after = ghost(Resource, Client, Client, of=bool)  # a write of the first landed after one of the second
-    refused = ghost(Resource, Client, of=bool)  # a write of it was refused
-    refused_newest = ghost(Resource, of=bool)  # a write with the issuer's last token was refused
-    landed_under = ghost(Resource, Client, Client, of=bool)  # a write of the first; the second held the lock
+    landed_after = ghost(Resource, Client, Client, of=bool)  # a write of the first, after one of the second
+    landed_under = ghost(Resource, Client, Client, of=bool)  # a write of the first; the second had the lock
+    refused = ghost(Resource, Client, Client, of=bool)  # a write of the first; the second had been granted it
 
 
 # -- The issuer ----------------------------------------------------------------------------------
@@ -139,7 +138,7 @@ def refuse_write(s: State, r: Resource, t: Token, c: Client) -> None:
     write_is_stale = no(is_current(s, r, t, c))  # fencing: a newer grant has written, or its duplicate
     s.require(write_was_sent, write_is_stale)
 
-    refuse(s, r, t, c)
+    refuse(s, r, c)
 
 
 def is_current(s: State, r: Resource, t: Token, c: Client) -> bool:
@@ -158,10 +157,9 @@ def land(s: State, r: Resource, t: Token, c: Client) -> None:
     s.landed_under.where(lambda old, q, x, h: either(old, both(q == r, x == c, s.holder[q] == h)))
 
 
-def refuse(s: State, r: Resource, t: Token, c: Client) -> None:
+def refuse(s: State, r: Resource, c: Client) -> None:
     """The entry of a refusal into history."""
-    s.refused[r, c] = True
-    s.refused_newest[r] = either(s.refused_newest[r], t == s.last[r])
+    s.refused.where(lambda old, q, x, y: either(old, both(q == r, x == c, s.token[q, y] > 0)))
 
 
 # -- What fencing is for -------------------------------------------------------------------------
@@ -173,9 +171,10 @@ def no_stale_write(s: State, r: Resource, old: Client, new: Client) -> bool:
 
 
 @invariant
-def newest_is_never_refused(s: State, r: Resource) -> bool:
-    """While tokens are unique: a write of the newest holder is accepted, whenever it arrives."""
-    return implies(no(s.lost[r]), no(s.refused_newest[r]))
+def newest_is_never_refused(s: State, r: Resource, c: Client) -> bool:
+    """While tokens are unique: when a write was refused, somebody newer had been granted the lock."""
+    was_refused = both(no(s.lost[r]), s.refused[r, c, c])
+    return implies(was_refused, Client.any(lambda d: both(s.granted_after[r, d, c], s.refused[r, c, d])))
 
 
 @invariant
@@ -202,6 +201,13 @@ def sent_was_granted(s: State, r: Resource, t: Token, c: Client) -> bool:
 def later_was_granted(s: State, r: Resource, new: Client, old: Client) -> bool:
     """Who was granted the lock later was granted it, and so was who came before."""
     return implies(s.granted_after[r, new, old], both(s.token[r, new] > 0, s.token[r, old] > 0))
+
+
+@invariant
+def grants_are_ordered(s: State, r: Resource, a: Client, b: Client) -> bool:
+    """Of two grants one came later."""
+    both_were_granted = both(a != b, s.token[r, a] > 0, s.token[r, b] > 0)
+    return implies(both_were_granted, either(s.granted_after[r, a, b], s.granted_after[r, b, a]))
 
 
 @invariant
@@ -236,13 +242,6 @@ def nothing_was_seen(s: State, r: Resource) -> bool:
 
 
 @invariant
-def newest_is_current(s: State, r: Resource, c: Client) -> bool:
-    """An issuer that has lost nothing knows whose write is always accepted."""
-    is_newest = both(no(s.lost[r]), s.token[r, c] == s.last[r], s.last[r] > 0)
-    return implies(is_newest, is_current(s, r, s.last[r], c))
-
-
-@invariant
 def landed_was_seen(s: State, r: Resource, c: Client) -> bool:
     """Whose write has landed: the one whom the resource remembers, or one with a smaller token."""
     is_remembered = both(s.nonce[r] == c, s.token[r, c] == s.greatest[r])
@@ -260,14 +259,14 @@ def pairs_have_landed(s: State, r: Resource, a: Client, b: Client) -> bool:
 @witness
 def a_stale_write_is_refused(s: State, r: Resource, c: Client) -> bool:
     """A write with a token smaller than one seen was refused."""
-    return both(s.refused[r, c], s.token[r, c] < s.greatest[r])
+    return both(s.refused[r, c, c], s.token[r, c] < s.greatest[r])
 
 
 @witness
 def a_paused_client_writes_late(s: State, r: Resource, old: Client, new: Client) -> bool:
     """A newer holder has written, an older one wakes and writes, and that comes to nothing."""
     newer_has_written = both(s.granted_after[r, new, old], s.landed_after[r, new, new])
-    return both(no(s.lost[r]), newer_has_written, s.refused[r, old], no(s.landed_after[r, old, old]))
+    return both(no(s.lost[r]), newer_has_written, s.refused[r, old, old], no(s.landed_after[r, old, old]))
 
 
 @witness
@@ -279,7 +278,7 @@ def two_holders_write_in_turn(s: State, r: Resource, old: Client, new: Client) -
 @witness
 def one_of_two_duplicates_is_refused(s: State, r: Resource, a: Client, b: Client) -> bool:
     """After a failover two clients have one token; one of them has written, and the other was refused."""
-    return both(a != b, s.token[r, a] == s.token[r, b], s.landed_after[r, a, a], s.refused[r, b])
+    return both(a != b, s.token[r, a] == s.token[r, b], s.landed_after[r, a, a], s.refused[r, b, b])
 
 
 @witness
@@ -293,7 +292,7 @@ def limit_old_holder_writes_before_the_new_one(s: State, r: Resource, old: Clien
 def limit_newest_holder_is_refused(s: State, r: Resource, c: Client) -> bool:
     """What the nonce cannot give. Of two grants with one token the older may write first: then the holder
     itself is refused, and has to acquire the lock again."""
-    return both(s.holder[r] == c, s.refused[r, c])
+    return both(s.holder[r] == c, s.refused[r, c, c])
 
 
 # For models that differ: with a flaw, lemmas break before harm is done; without failovers, some
@@ -301,12 +300,12 @@ def limit_newest_holder_is_refused(s: State, r: Resource, c: Client) -> bool:
 LEMMAS = (
     "sent_was_granted",
     "later_was_granted",
+    "grants_are_ordered",
     "token_is_known",
     "token_has_one_client",
     "tokens_grow",
     "seen_was_granted",
     "nothing_was_seen",
-    "newest_is_current",
     "landed_was_seen",
     "pairs_have_landed",
 )

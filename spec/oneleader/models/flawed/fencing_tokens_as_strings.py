@@ -39,7 +39,7 @@ def refuse_write(s: State, r: Resource, t: Token, c: Client) -> None:
     write_is_stale = no(is_current(s, r, t, c))  # fencing, as the resource understands it
     s.require(write_was_sent, write_is_stale)
 
-    fencing.refuse(s, r, t, c)
+    fencing.refuse(s, r, c)
 
 
 def is_current(s: State, r: Resource, t: Token, c: Client) -> bool:
