@@ -14,9 +14,9 @@ from oneleader.conformance.machine import check_conformance
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import table
 from oneleader.faults.catalogue import FAULTS
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import Configuration, cluster, configure
 from oneleader.language.model import Model
-from oneleader.models import election, vote_count
+from oneleader.models import election, fencing, find, vote_count
 from oneleader.readers.explore import explore_all
 from oneleader.readers.prove import prove
 from oneleader.readers.refine import refine
@@ -47,6 +47,7 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield from exploring(vote_count.MODEL, nodes=3, terms=2)
     yield refining(vote_count.MODEL, nodes=3, terms=2)
     yield twin(vote_count.MODEL, nodes=3, terms=1 if quick else 2)
+    yield from fenced(quick=quick)
     yield conformance(nodes=3, examples=50 if quick else 300)
     yield from recordings()
     for fault in FAULTS.values():
@@ -55,15 +56,48 @@ def everything(*, quick: bool) -> Iterator[Row]:
                 yield fault_row(judge(fault))
 
 
+def fenced(*, quick: bool) -> Iterator[Row]:
+    """Fencing tokens, and what goes wrong with them."""
+    sizes = {"Resource": 1, "Client": 3, "Token": 3}
+    yield from exploring_at(fencing.MODEL, configure(fencing.MODEL, sizes))
+    if not quick:
+        yield from exploring_at(
+            fencing.MODEL, configure(fencing.MODEL, {"Resource": 2, "Client": 2, "Token": 2})
+        )
+    yield proving(fencing.MODEL, "proved for any number of clients and resources, unbounded tokens")
+    yield twin_at(fencing.MODEL, configure(fencing.MODEL, sizes | {"Client": 2}))
+    if not quick:
+        yield twin_at(fencing.MODEL, configure(fencing.MODEL, {"Resource": 2, "Client": 2, "Token": 1}))
+    yield flawed("fencing_token_expires", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
+    yield flawed("fencing_tokens_as_strings", {"Resource": 1, "Client": 2, "Token": 10}, "no_stale_write")
+    yield flawed("fencing_check_then_act", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
+
+
+def flawed(name: str, sizes: dict[str, int], breaks: str) -> Row:
+    """A flawed model: its flaw has to be found."""
+    model = find(f"flawed/{name}")
+    (result,) = explore_all(model, configure(model, sizes), only=[breaks])
+    steps = len(result.violation.steps) if result.violation else 0
+    verdict, strength = ("caught", f"caught in {plural(steps, 'steps')}") if steps else ("missed", "missed")
+    return Row(f"flawed/{name}", "explore", f"{breaks} is broken", verdict, strength, result.seconds)
+
+
 def exploring(
     model: Model, *, nodes: int, terms: int, quorums: str = "majority", ghosts: bool = True
 ) -> Iterator[Row]:
-    """Exhaustive within bounds; a witness that is not reached is no success."""
+    """`exploring_at` of a cluster."""
+    small = nodes == 5 and terms == 1  # two terms are too many states here, and one has one leader
     at = cluster(model, nodes=nodes, terms=terms, quorums=quorums)
+    yield from exploring_at(model, at, ghosts=ghosts, small=small)
+
+
+def exploring_at(
+    model: Model, at: Configuration, *, ghosts: bool = True, small: bool = False
+) -> Iterator[Row]:
+    """Exhaustive within bounds; a witness that is not reached is no success, unless they are too small."""
     for result in explore_all(model, at):
         kept = [f.name for f in result.run.cells.fields if f.kind == "ghost"]
         unreached = [name for name, depth in result.witnesses.items() if depth is None]
-        small = nodes == 5 and terms == 1  # two terms are too many states here, and one has one leader
         verdict = INCONCLUSIVE if result.verdict == HOLDS and unreached and not small else result.verdict
         what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
         detail = f"not reached: {', '.join(unreached)}" if unreached else result.why
@@ -75,20 +109,23 @@ def exploring(
             return
 
 
-def proving(model: Model) -> Row:
-    """Any number of nodes, unbounded terms."""
+def proving(model: Model, strength: str = "proved for any cluster size, unbounded terms") -> Row:
+    """Any number of elements, unbounded numbers."""
     result = prove(model)
     done = sum(r.verdict == "proved" for r in result.rows)
     failed = [r.key for r in result.rows if r.verdict != "proved"]
     what = f"{done} of {len(result.rows)} obligations"
     detail = f"not proved: {', '.join(failed)}" if failed else ""
-    strength = "proved for any cluster size, unbounded terms"
     return Row(model.name, "prove", what, result.verdict, strength, result.seconds, detail)
 
 
 def twin(model: Model, *, nodes: int, terms: int, quorums: str = "majority") -> Row:
+    """`twin_at` of a cluster."""
+    return twin_at(model, cluster(model, nodes=nodes, terms=terms, quorums=quorums))
+
+
+def twin_at(model: Model, at: Configuration) -> Row:
     """The hand-written TLA+ has the same states and transitions."""
-    at = cluster(model, nodes=nodes, terms=terms, quorums=quorums)
     try:
         result = compare(model, at)
     except MissingTool as error:

@@ -103,5 +103,6 @@ def test_a_checked_write_lands_late() -> None:
 
 
 def test_find_names_the_flawed_models_too() -> None:
+    assert models.find("fencing_token_expires") is EXPIRES
     with pytest.raises(UsageError, match="flawed/fencing_token_expires"):
         models.find("flawed/nothing")

@@ -31,7 +31,7 @@ from oneleader.language.definitions import Action
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, AnySort, OptionSort, is_enum, is_number, is_set, name_of
-from oneleader.models import MODELS
+from oneleader.models import FLAWED, MODELS, find
 from oneleader.readers.candidates import Candidate, Candidates, OpenRun, Refused, show
 
 VERSION = 1
@@ -241,8 +241,8 @@ class OwnFormat:
 
 def load(name: Any) -> Model:
     """The model of that name; UsageError if there is none. A recording never names a file to be run."""
-    if isinstance(name, str) and name in MODELS:
-        return MODELS[name]
+    if isinstance(name, str) and (name in MODELS or f"flawed/{name}" in FLAWED):
+        return find(name)
     raise UsageError(f"{name!r} is no model of oneleader.models: {', '.join(MODELS)}")
 
 

@@ -17,8 +17,9 @@ def find(name: str) -> Model:
     """The model of this name, or MODEL in the file of this path; UsageError with what there is."""
     if name.endswith(".py"):
         return _load(Path(name))
-    if name in FLAWED:
-        found: Model = importlib.import_module(f"{__name__}.{name.replace('/', '.')}").MODEL
+    bare = name.removeprefix("flawed/")  # a recording names its model without the folder
+    if f"flawed/{bare}" in FLAWED:
+        found: Model = importlib.import_module(f"{flawed.__name__}.{bare}").MODEL
         return found
     if name not in MODELS:
         names = ", ".join((*MODELS, *FLAWED))
