@@ -14,10 +14,10 @@ from oneleader.conformance.machine import check_conformance
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import table
 from oneleader.faults.catalogue import FAULTS
-from oneleader.language.configuration import cluster, configure
+from oneleader.language.configuration import Configuration, cluster, configure
 from oneleader.language.model import Model
-from oneleader.models import FLAWED, election, lease, vote_count
-from oneleader.readers.explore import explore, explore_all
+from oneleader.models import election, fencing, find, lease, vote_count
+from oneleader.readers.explore import explore_all
 from oneleader.readers.prove import prove
 from oneleader.readers.refine import refine
 from oneleader.readers.replay import replay
@@ -48,6 +48,7 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield refining(vote_count.MODEL, nodes=3, terms=2)
     yield twin(vote_count.MODEL, nodes=3, terms=1 if quick else 2)
     yield from leases(quick=quick)
+    yield from fenced(quick=quick)
     yield conformance(nodes=3, examples=50 if quick else 300)
     yield from recordings()
     for fault in FAULTS.values():
@@ -61,27 +62,40 @@ def leases(*, quick: bool) -> Iterator[Row]:
     exact = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}
     n2_decides = "n2, n1 n2"  # two servers, and the second in every quorum: it can overtake the first
     yield from exploring(lease.MODEL, nodes=2, terms=2, quorums=n2_decides)
-    yield proving(lease.MODEL)
+    yield proving(lease.MODEL, "proved for any cluster size, unbounded terms, any clocks within the axioms")
     yield twin(lease.MODEL, nodes=2, terms=1)
     if not quick:
         yield from exploring(lease.MODEL, nodes=3, terms=2, ghosts=False, sizes=exact)
         yield from exploring(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, sizes={"Round": 2, **exact})
         yield twin(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, sizes=exact)
-    for model in FLAWED.values():
-        yield flawed(model, nodes=2, terms=2, quorums=n2_decides, sizes=exact)
+    for name in ("lease_from_receipt", "lease_forgotten_promise", "lease_taken_again"):
+        yield flawed(name, {"Node": 2, "Term": 2, **exact}, "no_newer_leader", quorums=n2_decides)
 
 
-def flawed(
-    model: Model, *, nodes: int, terms: int, quorums: str, sizes: Mapping[str, int] | None = None
-) -> Row:
-    """A model that has to be found violated: it holds if it is."""
-    at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
-    found = explore(model, at, properties=list(model.theorems.values()))
-    verdict, what = table.MISSED, f"{found.states:,} states"
-    if found.violation:
-        verdict = table.CAUGHT
-        what = f"{found.violation.what} broken in {plural(len(found.violation.steps), 'steps')}"
-    return Row(f"flawed {model.name}", "explore", what, verdict, at.describe(), found.seconds)
+def fenced(*, quick: bool) -> Iterator[Row]:
+    """Fencing tokens, and what goes wrong with them."""
+    sizes = {"Resource": 1, "Client": 3, "Token": 3}
+    yield from exploring_at(fencing.MODEL, configure(fencing.MODEL, sizes))
+    if not quick:
+        yield from exploring_at(
+            fencing.MODEL, configure(fencing.MODEL, {"Resource": 2, "Client": 2, "Token": 2})
+        )
+    yield proving(fencing.MODEL, "proved for any number of clients and resources, unbounded tokens")
+    yield twin_at(fencing.MODEL, configure(fencing.MODEL, sizes | {"Client": 2}))
+    if not quick:
+        yield twin_at(fencing.MODEL, configure(fencing.MODEL, {"Resource": 2, "Client": 2, "Token": 1}))
+    yield flawed("fencing_token_expires", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
+    yield flawed("fencing_tokens_as_strings", {"Resource": 1, "Client": 2, "Token": 10}, "no_stale_write")
+    yield flawed("fencing_check_then_act", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
+
+
+def flawed(name: str, sizes: Mapping[str, int], breaks: str, quorums: str = "majority") -> Row:
+    """A flawed model: its flaw has to be found."""
+    model = find(f"flawed/{name}")
+    (result,) = explore_all(model, configure(model, sizes, quorums), only=[breaks])
+    steps = len(result.violation.steps) if result.violation else 0
+    verdict, strength = ("caught", f"caught in {plural(steps, 'steps')}") if steps else ("missed", "missed")
+    return Row(f"flawed/{name}", "explore", f"{breaks} is broken", verdict, strength, result.seconds)
 
 
 def exploring(
@@ -93,12 +107,19 @@ def exploring(
     ghosts: bool = True,
     sizes: Mapping[str, int] | None = None,
 ) -> Iterator[Row]:
-    """Exhaustive within bounds; a witness that is not reached is no success."""
+    """`exploring_at` of a cluster."""
+    small = nodes == 5 and terms == 1  # two terms are too many states here, and one has one leader
     at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
+    yield from exploring_at(model, at, ghosts=ghosts, small=small)
+
+
+def exploring_at(
+    model: Model, at: Configuration, *, ghosts: bool = True, small: bool = False
+) -> Iterator[Row]:
+    """Exhaustive within bounds; a witness that is not reached is no success, unless they are too small."""
     for result in explore_all(model, at):
         kept = [f.name for f in result.run.cells.fields if f.kind == "ghost"]
         unreached = [name for name, depth in result.witnesses.items() if depth is None]
-        small = nodes == 5 and terms == 1  # two terms are too many states here, and one has one leader
         verdict = INCONCLUSIVE if result.verdict == HOLDS and unreached and not small else result.verdict
         what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
         detail = f"not reached: {', '.join(unreached)}" if unreached else result.why
@@ -110,23 +131,25 @@ def exploring(
             return
 
 
-def proving(model: Model) -> Row:
-    """Any number of nodes, unbounded terms."""
+def proving(model: Model, strength: str = "proved for any cluster size, unbounded terms") -> Row:
+    """Any number of elements, unbounded numbers."""
     result = prove(model)
     done = sum(r.verdict == "proved" for r in result.rows)
     failed = [r.key for r in result.rows if r.verdict != "proved"]
     what = f"{done} of {len(result.rows)} obligations"
     detail = f"not proved: {', '.join(failed)}" if failed else ""
-    strength = "proved for any cluster size, unbounded terms"
-    strength += ", any clocks and any lease within the axioms" if model.parameters else ""
     return Row(model.name, "prove", what, result.verdict, strength, result.seconds, detail)
 
 
 def twin(
     model: Model, *, nodes: int, terms: int, quorums: str = "majority", sizes: Mapping[str, int] | None = None
 ) -> Row:
+    """`twin_at` of a cluster."""
+    return twin_at(model, configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums))
+
+
+def twin_at(model: Model, at: Configuration) -> Row:
     """The hand-written TLA+ has the same states and transitions."""
-    at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
     try:
         result = compare(model, at)
     except MissingTool as error:

@@ -42,7 +42,7 @@ from oneleader.language.sorts import (
     is_time,
     name_of,
 )
-from oneleader.models import MODELS
+from oneleader.models import FLAWED, MODELS, find
 from oneleader.readers.candidates import Candidate, Candidates, OpenRun, Refused, show
 
 VERSION = 1
@@ -264,8 +264,8 @@ class OwnFormat:
 
 def load(name: Any) -> Model:
     """The model of that name; UsageError if there is none. A recording never names a file to be run."""
-    if isinstance(name, str) and name in MODELS:
-        return MODELS[name]
+    if isinstance(name, str) and (name in MODELS or f"flawed/{name}" in FLAWED):
+        return find(name)
     raise UsageError(f"{name!r} is no model of oneleader.models: {', '.join(MODELS)}")
 
 

@@ -1,29 +1,31 @@
-"""The models, one file each; `find` also loads one from a file of your own."""
+"""The models, one file each; `find` also loads a flawed one, or one from a file of your own."""
 
 import importlib.util
+import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
 
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
-from oneleader.models import election, lease, lock, replication, vote_count
-from oneleader.models.flawed import lease_forgotten_promise, lease_from_receipt, lease_taken_again
+from oneleader.models import election, fencing, flawed, lease, lock, replication, vote_count
 
-FLAWED = {
-    model.name: model
-    for model in (lease_from_receipt.MODEL, lease_forgotten_promise.MODEL, lease_taken_again.MODEL)
-}
-SOUND = (election.MODEL, vote_count.MODEL, replication.MODEL, lease.MODEL, lock.MODEL)
-MODELS = {model.name: model for model in SOUND} | FLAWED
+SOUND = (election.MODEL, vote_count.MODEL, replication.MODEL, lease.MODEL, fencing.MODEL, lock.MODEL)
+MODELS = {model.name: model for model in SOUND}
+FLAWED = tuple(f"flawed/{module.name}" for module in pkgutil.iter_modules(flawed.__path__))
 
 
 def find(name: str) -> Model:
     """The model of this name, or MODEL in the file of this path; UsageError with what there is."""
     if name.endswith(".py"):
         return _load(Path(name))
+    bare = name.removeprefix("flawed/")  # a recording names its model without the folder
+    if f"flawed/{bare}" in FLAWED:
+        found: Model = importlib.import_module(f"{flawed.__name__}.{bare}").MODEL
+        return found
     if name not in MODELS:
-        raise UsageError(f"there is no model {name!r}: choose from {', '.join(MODELS)}, or give a .py file")
+        names = ", ".join((*MODELS, *FLAWED))
+        raise UsageError(f"there is no model {name!r}: choose from {names}, or give a .py file")
     return MODELS[name]
 
 
