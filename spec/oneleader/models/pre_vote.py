@@ -196,8 +196,8 @@ def give_up(s: State, n: Node) -> None:
     )
     s.require(stands_or_leads, quorum_is_silent)
 
-    _follow(s, n)
     s.gave_up[n] = either(s.gave_up[n], s.role[n] == LEADER)
+    _follow(s, n)
 
 
 # -- Newer terms, other than from requests for votes --------------------------------------------------
