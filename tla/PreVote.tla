@@ -86,7 +86,7 @@ TermWasTold(n, t)             == <<n, t>> \in told \/ \E l \in Node : LeaderWasH
 MessageWasSent(n, t) ==
   <<n, t>> \in requested \cup heartbeat \cup preRequested
 
-\* Whoever neither asks nor leads nor follows knows nothing of others.
+\* What a server knew as pre-candidate, as leader, or of its leader.
 Forget(n) ==
   /\ asking'   = asking \ {n}
   /\ preVotes' = [preVotes EXCEPT ![n] = {}]
@@ -125,7 +125,6 @@ ReceivePreVote(candidate, voter, t) ==
 
 \* Section 9.6: a quorum would vote for it.  Now it stands.
 StartElection(n, q) ==
-  /\ IsAsking(n)
   /\ QuorumPreVoted(n, q)
   /\ Abstract!StartElection(n)
   /\ Forget(n)
@@ -245,6 +244,7 @@ TypeOK ==
 \* The lemmas.
 PreVotesWereGranted == \A c \in Node : \A v \in preVotes[c] :
   PreVoteWasGranted(v, term[c] + 1, c)
+PreVotesAreAskedFor == \A c \in Node : preVotes[c] # {} => c \in asking
 PreCandidateHearsNoLeader == \A n \in asking :
   IsFollower(n) /\ LeaderIsSilent(n)
 CandidateHearsNoLeader == \A n \in Node :

@@ -108,9 +108,8 @@ def receive_pre_vote(s: State, candidate: Node, voter: Node, t: Term) -> None:
 @action
 def start_election(s: State, n: Node, q: Quorum) -> None:
     """Dissertation 9.6: a quorum would vote for it; only now it raises its term."""
-    is_asking = s.asking[n]  # dissertation 9.6: it has asked since its timeout elapsed
     quorum_pre_voted = Node.all(lambda v: implies(s.member[v, q], s.pre_votes[n, v]))  # dissertation 9.6
-    s.require(is_asking, quorum_pre_voted)
+    s.require(quorum_pre_voted)
 
     t = s.term[n] + 1
     election.start_election(s, n)
@@ -238,6 +237,12 @@ def pre_votes_were_granted(s: State, candidate: Node, voter: Node, t: Term) -> b
     """Each collected pre-vote was given for the term after the pre-candidate's."""
     collected = both(s.pre_votes[candidate, voter], t == s.term[candidate] + 1)
     return implies(collected, s.pre_granted[voter, t, candidate])
+
+
+@invariant
+def pre_votes_are_asked_for(s: State, candidate: Node, voter: Node) -> bool:
+    """Whoever has pre-votes is asking still."""
+    return implies(s.pre_votes[candidate, voter], s.asking[candidate])
 
 
 @invariant
