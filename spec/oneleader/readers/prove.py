@@ -220,8 +220,7 @@ def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMI
     """Prove one obligation, or say what is wrong with it."""
     start = time.perf_counter()
     row = Row(obligation.step, obligation.goal, PROVED, 0.0, 0, "none")
-    refined = obligation.model.refines
-    if refined and obligation.step == THEOREM and obligation.goal in refined.theorems:
+    if refined := _judged_elsewhere(obligation):
         reason = f"it holds of {refined.name}, and `refine` checks that each step here is a step there"
         return replace(row, verdict=INEXPRESSIBLE, reason=reason)
     try:
@@ -232,6 +231,14 @@ def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMI
         if last.result != "unsat":
             row = _refuted(obligation, row, last)
     return replace(row, seconds=time.perf_counter() - start)
+
+
+def _judged_elsewhere(obligation: Obligation) -> Model | None:
+    """The refined model whose theorem this is, where its lemmas were left out: it is proved there."""
+    model, refined = obligation.model, obligation.model.refines
+    if refined is None or obligation.step != THEOREM or obligation.goal not in refined.theorems:
+        return None
+    return None if refined.invariants.keys() <= model.invariants.keys() else refined
 
 
 def _attempts(
