@@ -6,9 +6,9 @@ from pathlib import Path
 
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
-from oneleader.models import election, lock, vote_count
+from oneleader.models import election, lock, replication, vote_count
 
-MODELS = {model.name: model for model in (election.MODEL, vote_count.MODEL, lock.MODEL)}
+MODELS = {model.name: model for model in (election.MODEL, vote_count.MODEL, replication.MODEL, lock.MODEL)}
 
 
 def find(name: str) -> Model:
