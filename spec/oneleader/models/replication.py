@@ -432,6 +432,129 @@ def leader_commit_is_committed(s: State, t: Term) -> bool:
     return s.leader_commit[t] <= s.committed_up_to[t]
 
 
+# -- Lemmas: what follows about a prefix, a winner, a vote and a commitment -------------------------
+@theorem
+def prefix_is_the_leaders(s: State, n: Node, t: Term, prev: Index, j: Index) -> bool:
+    """The prefix check of AppendEntries is enough: where one entry matches, so do all before it."""
+    in_prefix = both(j <= prev, prev <= s.leader_log_length[t], matches(s, n, t, prev))
+    same_term = s.log_term[n, j] == s.leader_log_term[t, j]
+    same_value = s.log_value[n, j] == s.leader_log_value[t, j]
+    return implies(both(j > 0, in_prefix), both(same_term, same_value))
+
+
+@theorem
+def choosable_is_in_no_conflict(
+    s: State, n: Node, leader: Node, u: Term, t: Term, i: Index, j: Index
+) -> bool:
+    """Up to an entry that a quorum may store, a log that has it agrees with the leaders of later terms."""
+    may_be_chosen = both(created(s, t, i), choosable(s, t, i))
+    has_it = both(i <= s.log_length[n], s.log_term[n, i] == t)
+    is_before = both(s.heartbeat[leader, u], t <= u, j > 0, j <= i)
+    same_term = s.log_term[n, j] == s.leader_log_term[u, j]
+    return implies(both(may_be_chosen, has_it, is_before), both(i <= s.leader_log_length[u], same_term))
+
+
+@theorem
+def committed_is_choosable(s: State, u: Term) -> bool:
+    """What is committed has been stored by a quorum."""
+    t, i = s.committed_in[u], s.committed_up_to[u]
+    return implies(i > 0, both(created(s, t, i), choosable(s, t, i)))
+
+
+def wins(s: State, n: Node, q: Quorum) -> bool:
+    """A candidate has the votes of a quorum."""
+    return both(s.role[n] == CANDIDATE, Node.all(lambda v: implies(s.member[v, q], s.votes[n, v])))
+
+
+@theorem
+def a_term_is_won_once(s: State, n: Node, q: Quorum, other: Node) -> bool:
+    """Whoever wins a term is the first to lead in it."""
+    t = s.term[n]
+    return implies(wins(s, n, q), both(no(s.heartbeat[other, t]), s.leader_log_length[t] == 0))
+
+
+@theorem
+def choosable_is_a_winners(s: State, n: Node, q: Quorum, t: Term, i: Index) -> bool:
+    """Whoever wins has each entry of an older term that a quorum may store (section 5.4.3)."""
+    may_be_chosen = both(t < s.term[n], created(s, t, i), choosable(s, t, i))
+    return implies(both(wins(s, n, q), may_be_chosen), both(i <= s.log_length[n], s.log_term[n, i] == t))
+
+
+@theorem
+def committed_is_a_winners(s: State, n: Node, q: Quorum, i: Index) -> bool:
+    """Whoever wins has every committed entry."""
+    is_committed = both(i > 0, i <= s.committed_up_to[s.term[n]])
+    same_term = s.log_term[n, i] == s.committed_term[i]
+    same_value = s.log_value[n, i] == s.committed_value[i]
+    return implies(both(wins(s, n, q), is_committed), both(i <= s.log_length[n], same_term, same_value))
+
+
+@theorem
+def terms_never_fall(s: State, n: Node, i: Index) -> bool:
+    """No entry of a log has a later term than the last."""
+    return implies(i <= s.log_length[n], s.log_term[n, i] <= last_term(s, n))
+
+
+@theorem
+def choosable_is_in_later_logs(s: State, n: Node, t: Term, i: Index) -> bool:
+    """A log that ends with an entry of a later term has each entry that a quorum may store."""
+    may_be_chosen = both(created(s, t, i), choosable(s, t, i))
+    has_it = both(i <= s.log_length[n], s.log_term[n, i] == t)
+    return implies(both(t < last_term(s, n), may_be_chosen), has_it)
+
+
+@theorem
+def choosable_is_in_a_newer_log(s: State, voter: Node, candidate: Node, t: Term, i: Index) -> bool:
+    """Section 5.4.1: a log that is as up to date as a voter's has what the voter stored for a quorum."""
+    is_newer = last_term(s, candidate) > last_term(s, voter)
+    is_as_long = s.log_length[candidate] >= s.log_length[voter]
+    up_to_date = either(is_newer, both(last_term(s, candidate) == last_term(s, voter), is_as_long))
+    may_be_chosen = both(created(s, t, i), i <= s.acknowledged[voter, t], choosable(s, t, i))
+    has_it = both(i <= s.log_length[candidate], s.log_term[candidate, i] == t)
+    return implies(both(up_to_date, may_be_chosen), has_it)
+
+
+def committable(s: State, n: Node, i: Index, q: Quorum) -> bool:
+    """A leader may commit up to i: a quorum stores this entry of its own term."""
+    is_own = both(i > 0, i <= s.log_length[n], s.log_term[n, i] == s.term[n])
+    return both(s.role[n] == LEADER, is_own, acknowledged_by(s, q, s.term[n], i))
+
+
+@theorem
+def committable_is_a_later_leaders(
+    s: State, n: Node, i: Index, q: Quorum, leader: Node, u: Term, j: Index
+) -> bool:
+    """What a leader may commit, the leaders of all later terms have (section 5.4.3)."""
+    is_later = both(s.heartbeat[leader, u], s.term[n] <= u, j > 0, j <= i)
+    same_term = s.leader_log_term[u, j] == s.log_term[n, j]
+    same_value = s.leader_log_value[u, j] == s.log_value[n, j]
+    has_it = both(i <= s.leader_log_length[u], same_term, same_value)
+    return implies(both(committable(s, n, i, q), is_later), has_it)
+
+
+@theorem
+def later_terms_committed_more(s: State, n: Node, i: Index, q: Quorum, u: Term) -> bool:
+    """Where a leader of a later term has committed, it has committed what this one may commit."""
+    is_later = s.term[n] < s.committed_in[u]
+    return implies(both(committable(s, n, i, q), is_later), i <= s.committed_up_to[u])
+
+
+@theorem
+def earlier_terms_committed_less(s: State, n: Node, i: Index, q: Quorum, u: Term) -> bool:
+    """Where only leaders of earlier terms have committed, it was less than this one may commit."""
+    is_earlier = s.committed_in[u] < s.term[n]
+    return implies(both(committable(s, n, i, q), is_earlier), s.committed_up_to[u] < i)
+
+
+@theorem
+def committable_agrees(s: State, n: Node, i: Index, q: Quorum, u: Term, j: Index) -> bool:
+    """What a leader may commit contradicts nothing that is committed, in whichever term."""
+    is_committed = both(j > 0, j <= i, j <= s.committed_up_to[u])
+    same_term = s.log_term[n, j] == s.committed_term[j]
+    same_value = s.log_value[n, j] == s.committed_value[j]
+    return implies(both(committable(s, n, i, q), is_committed), both(same_term, same_value))
+
+
 # -- Figure 3 --------------------------------------------------------------------------------------
 @theorem
 def log_matching(s: State, a: Node, b: Node, i: Index, j: Index) -> bool:
