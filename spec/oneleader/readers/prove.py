@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -287,8 +288,13 @@ def load_hints(model: Model) -> Hints:
 
 
 def update_hints(model: Model, path: Path | None = None, *, rlimit: int = RLIMIT) -> Path:
-    """Prove everything anew and write down which hypotheses each proof needed. The file written."""
-    found = {o.key: _core(o, rlimit) for o in obligations(model)}
+    """Prove everything anew and write down which hypotheses each proof needed. The file written.
+
+    What a hint names now is tried before everything that is known: a proof once found is not lost, and
+    where Z3 finds none, a hint written by hand may show it one.
+    """
+    known = load_hints(model) if path is None else {}
+    found = {o.key: _core(o, known.get(o.key), rlimit) for o in obligations(model)}
     lines = ",\n".join(
         f"{json.dumps(key)}: {json.dumps(core)}" for key, core in found.items() if core is not None
     )
@@ -298,14 +304,15 @@ def update_hints(model: Model, path: Path | None = None, *, rlimit: int = RLIMIT
     return path
 
 
-def _core(obligation: Obligation, rlimit: int) -> list[str] | None:
+def _core(obligation: Obligation, known: list[str] | None, rlimit: int) -> list[str] | None:
     """Hypotheses that suffice, tried as a hint would be. None: not proved, or not with those alone."""
     try:
-        for options in PORTFOLIO:
-            found = attempt(obligation, options, rlimit=rlimit, core=True)
+        for names, options in product((known, None) if known else (None,), PORTFOLIO):
+            found = attempt(obligation, options, rlimit=rlimit, names=names, core=True)
             if found.result == "unsat":
                 again = attempt(obligation, PORTFOLIO[0], rlimit=rlimit, names=found.core)
-                return list(found.core) if again.result == "unsat" else None
+                if again.result == "unsat":
+                    return list(found.core)
     except Inexpressible:
         pass
     return None
