@@ -443,6 +443,23 @@ def prefix_is_the_leaders(s: State, n: Node, t: Term, prev: Index, j: Index) -> 
 
 
 @theorem
+def choosable_is_in_later_leader_logs(s: State, u: Term, t: Term, i: Index) -> bool:
+    """A leader's log has each entry of an older term that a quorum may store, unless it has none at all."""
+    may_be_chosen = both(created(s, t, i), choosable(s, t, i))
+    has_it = both(i <= s.leader_log_length[u], s.leader_log_term[u, i] == t)
+    return implies(both(s.leader_log_length[u] > 0, t <= u, may_be_chosen), has_it)
+
+
+@theorem
+def committed_is_in_leader_logs(s: State, u: Term, i: Index) -> bool:
+    """A leader's log agrees with what was committed by its term, unless it has no entry at all."""
+    is_committed = both(i > 0, i <= s.committed_up_to[u])
+    same_term = s.leader_log_term[u, i] == s.committed_term[i]
+    same_value = s.leader_log_value[u, i] == s.committed_value[i]
+    return implies(both(s.leader_log_length[u] > 0, is_committed), both(same_term, same_value))
+
+
+@theorem
 def choosable_is_in_no_conflict(
     s: State, n: Node, leader: Node, u: Term, t: Term, i: Index, j: Index
 ) -> bool:
@@ -495,23 +512,37 @@ def terms_never_fall(s: State, n: Node, i: Index) -> bool:
     return implies(i <= s.log_length[n], s.log_term[n, i] <= last_term(s, n))
 
 
+def up_to_date(s: State, candidate: Node, voter: Node) -> bool:
+    """Section 5.4.1, of the logs as they are now."""
+    is_newer = last_term(s, candidate) > last_term(s, voter)
+    is_as_long = s.log_length[candidate] >= s.log_length[voter]
+    return either(is_newer, both(last_term(s, candidate) == last_term(s, voter), is_as_long))
+
+
 @theorem
-def choosable_is_in_later_logs(s: State, n: Node, t: Term, i: Index) -> bool:
-    """A log that ends with an entry of a later term has each entry that a quorum may store."""
-    may_be_chosen = both(created(s, t, i), choosable(s, t, i))
-    has_it = both(i <= s.log_length[n], s.log_term[n, i] == t)
-    return implies(both(t < last_term(s, n), may_be_chosen), has_it)
+def newer_log_goes_as_far(s: State, voter: Node, candidate: Node, t: Term, i: Index) -> bool:
+    """A log that is as up to date has the voter's entry, if the leader of its last term had it."""
+    u = last_term(s, candidate)
+    voter_has_it = both(i > 0, i <= s.log_length[voter], s.log_term[voter, i] == t)
+    leader_had_it = both(i <= s.leader_log_length[u], s.leader_log_term[u, i] == t)
+    has_it = both(i <= s.log_length[candidate], s.log_term[candidate, i] == t)
+    return implies(both(up_to_date(s, candidate, voter), voter_has_it, leader_had_it), has_it)
+
+
+@theorem
+def choosable_is_its_last_leaders(s: State, n: Node, t: Term, i: Index) -> bool:
+    """The leader of the last term of a log had each entry of that term or before that may be stored."""
+    u = last_term(s, n)
+    leader_had_it = both(i <= s.leader_log_length[u], s.leader_log_term[u, i] == t)
+    return implies(both(t <= u, created(s, t, i), choosable(s, t, i)), leader_had_it)
 
 
 @theorem
 def choosable_is_in_a_newer_log(s: State, voter: Node, candidate: Node, t: Term, i: Index) -> bool:
     """Section 5.4.1: a log that is as up to date as a voter's has what the voter stored for a quorum."""
-    is_newer = last_term(s, candidate) > last_term(s, voter)
-    is_as_long = s.log_length[candidate] >= s.log_length[voter]
-    up_to_date = either(is_newer, both(last_term(s, candidate) == last_term(s, voter), is_as_long))
     may_be_chosen = both(created(s, t, i), i <= s.acknowledged[voter, t], choosable(s, t, i))
     has_it = both(i <= s.log_length[candidate], s.log_term[candidate, i] == t)
-    return implies(both(up_to_date, may_be_chosen), has_it)
+    return implies(both(up_to_date(s, candidate, voter), may_be_chosen), has_it)
 
 
 def committable(s: State, n: Node, i: Index, q: Quorum) -> bool:
