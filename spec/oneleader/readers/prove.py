@@ -313,6 +313,8 @@ def _core(obligation: Obligation, known: list[str] | None, rlimit: int) -> list[
                 again = attempt(obligation, PORTFOLIO[0], rlimit=rlimit, names=found.core)
                 if again.result == "unsat":
                     return list(found.core)
+        if known and attempt(obligation, PORTFOLIO[0], rlimit=rlimit, names=known).result == "unsat":
+            return known  # a smaller one was found, and is harder
     except Inexpressible:
         pass
     return None
