@@ -242,12 +242,29 @@ def _attempts(
         row = replace(row, rlimit=last.rlimit, hint="used" if last.result == "unsat" else "stale")
         if last.result == "unsat":
             return row, last
+    for names in _selections(obligation):
+        last = attempt(obligation, portfolio[0], rlimit=rlimit // 4, names=names)
+        row = replace(row, rlimit=row.rlimit + last.rlimit)
+        if last.result == "unsat":  # anything else proves nothing where something was not assumed
+            return row, last
     for options in portfolio:
         last = attempt(obligation, options, rlimit=rlimit)
         row = replace(row, rlimit=row.rlimit + last.rlimit)
         if last.result != "unknown":
             break
     return row, last
+
+
+def _selections(obligation: Obligation) -> Iterator[list[str]]:
+    """Fewer hypotheses are easier: those of the step and the goal itself; then all but the theorems."""
+    names = list(Question(obligation).hypotheses)
+    invariants = [n for n in names if n.startswith("invariant ")]
+    theorems = [n for n in names if n.startswith("theorem ")]
+    if len(invariants) > 1:
+        near = {*names} - {*invariants} - {*theorems} | {f"invariant {obligation.goal}"}
+        yield [n for n in names if n in near]
+    if theorems:
+        yield [n for n in names if n not in theorems]
 
 
 def _refuted(obligation: Obligation, row: Row, last: Attempt) -> Row:
