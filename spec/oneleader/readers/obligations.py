@@ -43,7 +43,7 @@ class Obligation:
 
     @property
     def assumed(self) -> dict[str, TracedProperty]:
-        """Axioms, invariants and theorems that hold before the step; for a theorem, those that stand above."""
+        """Axioms, invariants and theorems that hold before the step; for a theorem, those above it."""
         model = self.model
         known = {f"axiom {n}": trace_property(model, p) for n, p in model.axioms.items()}
         if self.step != INIT:
