@@ -51,7 +51,9 @@ NoFigure8 == \A n \in Node, i \in Index, q \in Quorum :
 
 -----------------------------------------------------------------------------
 \* Bugs.  MCReplication_bug_*.cfg replaces a guard or an action by one of
-\* these, and TLC must find the claim that it names violated.
+\* these, and TLC must find the claim that it names violated.  (What goes
+\* wrong without section 5.4.2 takes four terms, Figure 8: too many states
+\* here.  tests/models/test_replication.py goes that way by hand.)
 
 \* any_log: votes whatever the candidate's log is, against section 5.4.1.
 AnyLog(voter, c, t) == TRUE
@@ -69,7 +71,4 @@ AppendAndTruncate(n, t, prev, last, commit) ==
   /\ ~SomethingConflicts(n, t, prev, last)
   /\ log' = [log EXCEPT ![n] =
        SubSeq(@, 1, prev) \o SubSeq(leaderLog[t], prev + 1, last)]
-
-\* old_term_commits: any entry on a quorum counts, against section 5.4.2.
-AnyEntry(n, i) == TRUE
 =============================================================================

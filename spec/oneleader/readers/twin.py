@@ -162,8 +162,8 @@ class Reader:
                 raise UsageError(f"the TLA+ module has no variable {variable} for the field {f}")
             key = (f.name, told[variable])
             if key not in self._read:
-                read = self._components(f, part, told[variable]) if records else self._cells(f, told[variable])
-                self._read[key] = tuple(read)
+                value = told[variable]
+                self._read[key] = tuple(self._components(f, part, value) if records else self._cells(f, value))
             cells += self._read[key]
         return tuple(cells)
 
