@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -162,8 +163,8 @@ class Reader:
                 raise UsageError(f"the TLA+ module has no variable {variable} for the field {f}")
             key = (f.name, told[variable])
             if key not in self._read:
-                value = told[variable]
-                self._read[key] = tuple(self._components(f, part, value) if records else self._cells(f, value))
+                cells_of = partial(self._components, f, part) if records else partial(self._cells, f)
+                self._read[key] = tuple(cells_of(told[variable]))
             cells += self._read[key]
         return tuple(cells)
 
