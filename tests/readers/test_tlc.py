@@ -75,12 +75,6 @@ def test_tables_in_readme_are_the_manifest() -> None:
         assert bounds_of((TLA / name).read_text()) == told(bounds), name
 
 
-def test_bugs_have_one_claim_that_they_violate() -> None:
-    for file in TLA.glob("MC*_bug_*.cfg"):
-        claims = re.findall(r"^(?:INVARIANT|PROPERT).*", file.read_text(), re.M)
-        assert claims == [f"INVARIANT {CONFIGURATIONS[file.name]['violates']}"]
-
-
 def told(bounds: str) -> list[int]:
     """The numbers in `3, 2` or in `1 resource, 2 clients, 2 tokens`."""
     return [int(number) for number in re.findall(r"\d+", bounds)]

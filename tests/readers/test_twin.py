@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from oneleader.errors import MissingTool, UsageError
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import cluster, configure
 from oneleader.language.model import Model
-from oneleader.models import election, lock, vote_count
+from oneleader.models import election, lock, replication, vote_count
 from oneleader.readers import tlc
 from oneleader.readers.twin import compare, config_text, module_of
 from oneleader.report.print_results import difference
@@ -35,6 +35,25 @@ def test_same_states_and_transitions(
 ) -> None:
     found = compare(model, cluster(model, nodes=nodes, terms=terms, quorums=quorums))
     assert (found.verdict, found.states, found.edges, found.difference) == ("holds", states, edges, "")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "terms", "indices", "values", "states", "edges"),
+    [(2, 2, 2, 1, 2_663, 15_933), (2, 1, 2, 2, 307, 1_693), (3, 1, 1, 1, 1_152, 7_837)],
+)
+def test_a_log_is_a_sequence_of_records(
+    nodes: int, terms: int, indices: int, values: int, states: int, edges: int
+) -> None:
+    sizes = {"Node": nodes, "Term": terms, "Index": indices, "Value": values}
+    found = compare(replication.MODEL, configure(replication.MODEL, sizes))
+    assert (found.verdict, found.states, found.edges, found.difference) == ("holds", states, edges, "")
+
+
+def test_a_difference_in_a_log_is_told() -> None:
+    model = replication.MODEL.without_guard("append_entries", "entries_were_sent")
+    found = compare(model, configure(model, {"Node": 2, "Term": 1, "Index": 1, "Value": 1}))
+    assert found.verdict == "violated"
+    assert "explore takes AppendEntries and TLC does not" in found.difference
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,28 @@
-"""Log replication: Raft section 5.3 and 5.4 and Figure 2, on top of elections.
+"""Log replication: Raft sections 5.3 and 5.4 and the rest of Figure 2, on top of `election`.
 
-A log is what a server has at each index from 1 to its length. An AppendEntries message is a stretch of
-its leader's log: a leader only appends, so what it has sent in a term is all in the log that it has at
-last, which is kept here as the network's. Sending needs no step: a message that nobody reads is lost.
+A log is its entries' terms and values at the indices 1 to its length; index 0 is before the first
+entry and has term 0. It survives a crash, a commit index does not. An entry's value stands for the
+client's command.
 
-A reply to AppendEntries says how far the follower's log is the leader's. A message with entries and a
-commit index is read in two steps, for a crash may come between storing and committing.
+What AppendEntries carries is not stored message by message. A leader only appends, so whatever the
+leader of a term ever sent is a piece of its log in that term: `leader_log_term`, `leader_log_value`
+and `leader_log_length` say, for each term, what was or could be sent, and `leader_commit` the greatest
+commit index sent with it. This is network and no history: a follower reads it, whoever has crashed
+since. A receiver may be handed any piece of it at any time, again, late or never; that is exactly what
+sending each piece as a message of its own allows. In the same way `acknowledged` is the greatest index
+that a follower's replies to the leader of a term have confirmed: a leader that hears less acts as if
+the others were lost.
 
-Not modelled here: snapshots, membership, retries with smaller prevLogIndex (they are other messages).
+A receiver hears of the newer term (`update_term`) and gives up its candidacy (`step_down`) in steps
+of their own, as in `election`; only then does it look at the entries.
+
+Not modelled: nextIndex and its back-off (which piece to send is free), refusals of AppendEntries,
+applying entries to the state machine (what matters of it is the commit index), snapshots, membership.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from oneleader.language import (
     NIL,
@@ -37,520 +47,633 @@ from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Node, Quorum,
 
 
 class Index(NumberSort):
-    """A place in a log; 0 before the first entry."""
+    """A position in a log; 0 is before the first entry."""
 
 
 class Value(SetSort):
-    """What a client asks to be written."""
+    """A client's command."""
 
 
 class State(election.State):
-    """Figure 2, State, with the log."""
+    """The election's state, the logs, and what AppendEntries and its replies say."""
 
-    # Persistent: the log, whose entries have a term and a value; 0 and NIL beyond its length.
-    length = field(Node, of=Index)
+    # Persistent.
+    log_length = field(Node, of=Index)
     log_term = field(Node, Index, of=Term)
     log_value = field(Node, Index, of=Option[Value])
 
     # Volatile.
-    commit = field(Node, of=Index)  # commitIndex
+    commit_index = field(Node, of=Index)
 
-    # The network: RequestVote's lastLogIndex and lastLogTerm.
-    asked_index = field(Node, Term, of=Index)
-    asked_term = field(Node, Term, of=Term)
-    # AppendEntries: the log of the leader of a term, and the greatest leaderCommit sent in it.
-    leader_length = field(Term, of=Index)
-    leader_term = field(Term, Index, of=Term)
-    leader_value = field(Term, Index, of=Option[Value])
+    # The network. RequestVote of a candidate in a term: lastLogIndex and lastLogTerm.
+    last_log_index = field(Node, Term, of=Index)
+    last_log_term = field(Node, Term, of=Term)
+
+    # AppendEntries of the leader of a term: any piece of its log, with a commit index up to this.
+    leader_log_length = field(Term, of=Index)
+    leader_log_term = field(Term, Index, of=Term)
+    leader_log_value = field(Term, Index, of=Option[Value])
     leader_commit = field(Term, of=Index)
-    # Its reply: the server has the log of the term's leader up to an index. A leader has its own.
-    stored = field(Node, Term, Index, of=bool)
 
-    # History, for proofs: who led; the committed log; what leaders of terms up to one committed, by whom.
-    leader_of = ghost(Term, of=Option[Node])
-    committed = ghost(of=Index)
+    # Its replies: the server has stored the log of the leader of that term up to this index.
+    acknowledged = field(Node, Term, of=Index)
+
+    # History, for proofs only: the committed log, and for each term how much of it the leaders up to
+    # that term have committed, and the last of these terms in which a leader committed anything.
     committed_term = ghost(Index, of=Term)
     committed_value = ghost(Index, of=Option[Value])
-    committed_in = ghost(of=Term)  # the term that committed most of it
-    by = ghost(Term, of=Index)
-    by_term = ghost(Term, of=Term)
-    by_quorum = ghost(Term, of=Option[Quorum])
+    committed_up_to = ghost(Term, of=Index)
+    committed_in = ghost(Term, of=Term)
 
 
 def last_term(s: State, n: Node) -> Term:
-    """lastLogTerm; 0 of an empty log."""
-    return s.log_term[n, s.length[n]]
+    """The term of a server's last entry; 0 for an empty log."""
+    return s.log_term[n, s.log_length[n]]
 
 
-def has_started(s: State, t: Term) -> bool:
-    """Whether a leader was elected in the term."""
-    return s.leader_of[t] != NIL
-
-
-def may_be_chosen(s: State, t: Term, i: Index) -> bool:
-    """Whether a quorum has the entry, or can still come to have it: no vote was given away since."""
-    return Quorum.any(
-        lambda q: Node.all(lambda m: implies(s.member[m, q], either(s.stored[m, t, i], s.term[m] <= t)))
-    )
-
-
-def is_leaders_own(s: State, t: Term, i: Index) -> bool:
-    """Whether the leader of a term has appended the entry itself."""
-    return both(has_started(s, t), i > 0, i <= s.leader_length[t], s.leader_term[t, i] == t)
-
-
-def has_entry(s: State, n: Node, i: Index, t: Term) -> bool:
-    """Whether a server's log has an entry of that term at that index."""
-    return both(i <= s.length[n], s.log_term[n, i] == t)
-
-
-def has_leader_entry(s: State, u: Term, i: Index, t: Term) -> bool:
-    """Whether the log of the leader of term u has an entry of term t at that index."""
-    return both(i <= s.leader_length[u], s.leader_term[u, i] == t)
-
-
-def choosable_is_kept_by(s: State, voter: Node, kept: Callable[[Term, Index], bool]) -> bool:
-    """Whether `kept` is true of each entry that the voter has stored for its leader and may be chosen."""
-    return Term.all(
-        lambda u: Index.all(
-            lambda i: implies(
-                both(s.stored[voter, u, i], s.leader_term[u, i] == u, may_be_chosen(s, u, i)), kept(u, i)
-            )
-        )
-    )
-
-
-def comes_after(s: State, n: Node, u: Term, i: Index) -> bool:
-    """Whether the leader of the term of a server's last entry has the entry of term u at that index."""
-    return both(u <= last_term(s, n), has_leader_entry(s, last_term(s, n), i, u))
-
-
-def is_leader_entry(s: State, n: Node, t: Term, i: Index) -> bool:
-    """Whether a server has at an index what the leader of the term has there."""
-    return both(s.log_term[n, i] == s.leader_term[t, i], s.log_value[n, i] == s.leader_value[t, i])
-
-
-def is_same_entry(s: State, a: Node, b: Node, i: Index) -> bool:
-    """Whether two servers have the same at an index."""
-    return both(s.log_term[a, i] == s.log_term[b, i], s.log_value[a, i] == s.log_value[b, i])
-
-
-def is_committed_at(s: State, n: Node, i: Index) -> bool:
-    """Whether a server has the committed entry at an index."""
-    return both(s.log_term[n, i] == s.committed_term[i], s.log_value[n, i] == s.committed_value[i])
-
-
-def has_sent(s: State, t: Term) -> bool:
-    """Whether there are messages of a leader of the term."""
-    return Node.any(lambda leader: s.heartbeat[leader, t])
-
-
-# -- Elections -----------------------------------------------------------------------------------
+# -- Elections: a vote only for a log that is up to date -------------------------------------------
 @action
 def start_election(s: State, n: Node) -> None:
-    """Figure 2, RequestVote RPC, arguments: the candidate's last entry."""
-    t, index, term = s.term[n] + 1, s.length[n], last_term(s, n)
+    """Figure 2, Candidates 1: RequestVote says how long and how new the candidate's log is."""
+    t, index, term = s.term[n] + 1, s.log_length[n], last_term(s, n)
     election.start_election(s, n)
-    s.asked_index[n, t] = index
-    s.asked_term[n, t] = term
+    s.last_log_index[n, t] = index
+    s.last_log_term[n, t] = term
 
 
 @action
 def grant_vote(s: State, voter: Node, candidate: Node, t: Term) -> None:
-    """Figure 2, RequestVote RPC, receiver 2: only to a log at least as up-to-date as the voter's."""
-    index, term = s.asked_index[candidate, t], s.asked_term[candidate, t]
-    log_is_up_to_date = either(  # section 5.4.1: a later last term, or the same and no fewer entries
-        term > last_term(s, voter), both(term == last_term(s, voter), index >= s.length[voter])
-    )
+    """Figure 2, RequestVote receiver 2, second half: the candidate's log is as new and long as mine."""
+    theirs_is_newer = s.last_log_term[candidate, t] > last_term(s, voter)
+    terms_are_equal = s.last_log_term[candidate, t] == last_term(s, voter)
+    theirs_is_as_long = s.last_log_index[candidate, t] >= s.log_length[voter]
+    log_is_up_to_date = either(theirs_is_newer, both(terms_are_equal, theirs_is_as_long))  # section 5.4.1
     s.require(log_is_up_to_date)
-    is_fresh = both(s.role[candidate] == CANDIDATE, s.term[candidate] == t)
-    same_last = last_term(s, candidate) == last_term(s, voter)
-    longer = both(same_last, s.length[candidate] >= s.length[voter])
-    s.claim(implies(is_fresh, either(last_term(s, candidate) > last_term(s, voter), longer)))
-    s.claim(Index.all(lambda i: implies(i <= s.length[voter], s.log_term[voter, i] <= last_term(s, voter))))
-    s.claim(choosable_is_kept_by(s, voter, lambda u, i: implies(is_fresh, comes_after(s, candidate, u, i))))
-    s.claim(choosable_is_kept_by(s, voter, lambda u, i: implies(is_fresh, has_entry(s, candidate, i, u))))
+
     election.grant_vote(s, voter, candidate, t)
 
 
 @action
 def become_leader(s: State, n: Node, q: Quorum) -> None:
-    """Figure 2, Leaders: messages of the term are taken from its log."""
-    t = s.term[n]
-    s.claim(Node.all(lambda m: no(s.heartbeat[m, t])))
-    s.claim(no(has_started(s, t)))
-    s.claim(implies(s.by[t] > 0, may_be_chosen(s, s.by_term[t], s.by[t])))
-    s.claim(implies(s.by[t] > 0, both(s.by[t] <= s.length[n], s.log_term[n, s.by[t]] == s.by_term[t])))
-    s.claim(
-        Term.all(
-            lambda u: Index.all(
-                lambda i: implies(
-                    both(u < t, is_leaders_own(s, u, i), may_be_chosen(s, u, i)), has_entry(s, n, i, u)
-                )
-            )
-        )
-    )
-    s.claim(Index.all(lambda i: implies(both(i > 0, i <= s.length[n]), s.log_term[n, i] < t)))
+    """Figure 2, Leaders 1: what the leader of this term may send from now on is the log that it has."""
+    t, length, commit = s.term[n], s.log_length[n], s.commit_index[n]
     election.become_leader(s, n, q)
-    s.leader_of[t] = n
-
-    s.leader_length[t] = s.length[n]
-    s.leader_term.where(lambda old, u, i: ite(u == t, s.log_term[n, i], old))
-    s.leader_value.where(lambda old, u, i: ite(u == t, s.log_value[n, i], old))
-    s.stored.where(lambda old, m, u, i: either(old, both(m == n, u == t, i > 0, i <= s.length[n])))
-
-
-# -- Replication ---------------------------------------------------------------------------------
-@action
-def client_request(s: State, n: Node, v: Value) -> None:
-    """Figure 2, Leaders 2: append the command to the own log, and send it to all."""
-    is_leader = s.role[n] == LEADER  # Figure 2, Leaders 2
-    s.require(is_leader)
-    t, i = s.term[n], s.length[n] + 1
-    s.claim(has_started(s, t))
-    s.claim(s.length[n] == s.leader_length[t])
-    s.claim(Term.all(lambda u: implies(both(u > t, has_started(s, u)), no(may_be_chosen(s, t, i)))))
-
-    s.length[n] = i
-    s.log_term[n, i] = t
-    s.log_value[n, i] = v
-    s.leader_length[t] = i
-    s.leader_term[t, i] = t
-    s.leader_value[t, i] = v
-    s.stored[n, t, i] = True
-
-
-@action
-def append_entries(s: State, n: Node, t: Term, prev: Index, last: Index) -> None:
-    """Figure 2, AppendEntries RPC, receiver 4: entries prev + 1 to last, where none is in conflict."""
-    message_was_sent = both(has_sent(s, t), prev <= last, last <= s.leader_length[t])  # section 5.3
-    term_is_current = s.term[n] == t  # Figure 2, AppendEntries receiver 1
-    is_follower = s.role[n] == FOLLOWER  # Figure 2, Followers 1; a candidate steps down before
-    log_contains_previous = both(  # Figure 2, AppendEntries receiver 2
-        prev <= s.length[n], s.log_term[n, prev] == s.leader_term[t, prev]
-    )
-    nothing_is_in_conflict = Index.all(  # Figure 2, AppendEntries receiver 3
-        lambda i: implies(
-            both(prev < i, i <= last, i <= s.length[n]), s.log_term[n, i] == s.leader_term[t, i]
-        )
-    )
-    s.require(message_was_sent, term_is_current, is_follower, log_contains_previous, nothing_is_in_conflict)
-    s.claim(Index.all(lambda i: implies(i <= prev, is_leader_entry(s, n, t, i))))
-
-    copy_entries(s, n, t, prev, last, deletes=False)
-    s.length[n] = ite(s.length[n] < last, last, s.length[n])
-
-
-@action
-def overwrite_entries(s: State, n: Node, t: Term, prev: Index, last: Index, conflict: Index) -> None:
-    """Figure 2, AppendEntries RPC, receiver 3: an entry in conflict, and all that follow it, are deleted."""
-    message_was_sent = both(has_sent(s, t), prev <= last, last <= s.leader_length[t])  # section 5.3
-    term_is_current = s.term[n] == t  # Figure 2, AppendEntries receiver 1
-    is_follower = s.role[n] == FOLLOWER  # Figure 2, Followers 1; a candidate steps down before
-    log_contains_previous = both(  # Figure 2, AppendEntries receiver 2
-        prev <= s.length[n], s.log_term[n, prev] == s.leader_term[t, prev]
-    )
-    conflict_is_in_message = both(prev < conflict, conflict <= last)  # Figure 2, AppendEntries receiver 3
-    terms_differ = both(  # Figure 2, AppendEntries receiver 3: same index, different terms
-        conflict <= s.length[n], s.log_term[n, conflict] != s.leader_term[t, conflict]
-    )
-    s.require(
-        message_was_sent,
-        term_is_current,
-        is_follower,
-        log_contains_previous,
-        conflict_is_in_message,
-        terms_differ,
-    )
-    s.claim(Index.all(lambda i: implies(i <= prev, is_leader_entry(s, n, t, i))))
-    s.claim(
-        Index.all(
-            lambda i: implies(
-                both(conflict <= i, i <= s.length[n], i <= s.leader_length[t]),
-                s.log_term[n, i] != s.leader_term[t, i],
-            )
-        )
-    )
-    s.claim(choosable_is_kept_by(s, n, lambda u, i: has_leader_entry(s, t, i, u)))
-    s.claim(choosable_is_kept_by(s, n, lambda u, i: i < conflict))
-
-    copy_entries(s, n, t, prev, last, deletes=True)
-    s.length[n] = last
-
-
-def copy_entries(s: State, n: Node, t: Term, prev: Index, last: Index, *, deletes: bool) -> None:
-    """Store a stretch of the log of the term's leader, and reply; what is beyond it is kept or deleted."""
-
-    def is_in(m: Node, i: Index) -> bool:
-        return both(m == n, prev < i, i <= last)
-
-    def is_deleted(m: Node, i: Index) -> bool:
-        return both(deletes, m == n, last < i)
-
-    s.log_term.where(lambda old, m, i: ite(is_in(m, i), s.leader_term[t, i], ite(is_deleted(m, i), 0, old)))
-    s.log_value.where(
-        lambda old, m, i: ite(is_in(m, i), s.leader_value[t, i], ite(is_deleted(m, i), NIL, old))
-    )
-    s.stored.where(lambda old, m, u, i: either(old, both(m == n, u == t, i > 0, i <= last)))
-
-
-# -- Commitment ----------------------------------------------------------------------------------
-@action
-def advance_commit(s: State, n: Node, i: Index, q: Quorum) -> None:
-    """Figure 2, Leaders 4: an entry of the own term that a quorum stores is committed, with all before."""
-    t = s.term[n]
-    is_leader = s.role[n] == LEADER  # Figure 2, Leaders 4
-    index_is_newer = both(s.commit[n] < i, i <= s.length[n])  # Figure 2, Leaders 4: N > commitIndex
-    quorum_stored = Node.all(lambda m: implies(s.member[m, q], s.stored[m, t, i]))  # section 5.3
-    entry_is_of_own_term = s.log_term[n, i] == t  # section 5.4.2, Figure 8
-    s.require(is_leader, index_is_newer, quorum_stored, entry_is_of_own_term)
-    s.claim(Term.all(lambda u: implies(both(u >= t, has_started(s, u)), has_leader_entry(s, u, i, t))))
-    s.claim(Index.all(lambda j: implies(both(j > 0, j <= i, j <= s.committed), is_committed_at(s, n, j))))
-
-    s.commit[n] = i
-    s.leader_commit[t] = i
-    is_new = s.committed < i
-    s.committed_term.where(lambda old, j: ite(both(s.committed < j, j <= i), s.log_term[n, j], old))
-    s.committed_value.where(lambda old, j: ite(both(s.committed < j, j <= i), s.log_value[n, j], old))
-    s.committed = ite(is_new, i, s.committed)
-    s.committed_in = ite(is_new, t, s.committed_in)
-    s.by_term.where(lambda old, u: ite(both(t <= u, s.by[u] < i), t, old))
-    s.by_quorum.where(lambda old, u: ite(both(t <= u, s.by[u] < i), q, old))
-    s.by.where(lambda old, u: ite(both(t <= u, old < i), i, old))
-
-
-@action
-def follow_commit(s: State, n: Node, t: Term, i: Index) -> None:
-    """Figure 2, AppendEntries RPC, receiver 5: of a message whose last entry, or prevLogIndex, is i."""
-    commit_was_sent = i <= s.leader_commit[t]  # Figure 2, AppendEntries receiver 5: leaderCommit
-    term_is_current = s.term[n] == t  # Figure 2, AppendEntries receiver 1
-    is_follower = s.role[n] == FOLLOWER  # Figure 2, Followers 1
-    log_contains_entry = both(  # Figure 2, AppendEntries receiver 2
-        i <= s.length[n], s.log_term[n, i] == s.leader_term[t, i]
-    )
-    index_is_newer = s.commit[n] < i  # Figure 2, AppendEntries receiver 5: leaderCommit > commitIndex
-    s.require(commit_was_sent, term_is_current, is_follower, log_contains_entry, index_is_newer)
-
-    s.commit[n] = i
+    s.leader_log_length[t] = length
+    s.leader_log_term.where(lambda old, u, i: ite(u == t, s.log_term[n, i], old))
+    s.leader_log_value.where(lambda old, u, i: ite(u == t, s.log_value[n, i], old))
+    s.leader_commit[t] = commit
+    s.acknowledged[n, t] = length
 
 
 @action
 def restart(s: State, n: Node) -> None:
-    """Figure 2, State: commitIndex is volatile, the log is not."""
+    """Figure 2, State: the log is persistent, the commit index is not."""
     election.restart(s, n)
-    s.commit[n] = 0
+    s.commit_index[n] = 0
 
 
-# -- What holds ----------------------------------------------------------------------------------
+# -- The log ---------------------------------------------------------------------------------------
+@action
+def client_request(s: State, n: Node, value: Value) -> None:
+    """Figure 2, Leaders 2: append the command to the local log. It may be sent at once."""
+    is_leader = s.role[n] == LEADER  # Figure 2, Leaders 2
+    s.require(is_leader)
+
+    t, i = s.term[n], s.log_length[n] + 1
+    s.log_length[n] = i
+    s.log_term[n, i] = t
+    s.log_value[n, i] = value
+    s.leader_log_length[t] = i
+    s.leader_log_term[t, i] = t
+    s.leader_log_value[t, i] = value
+    s.acknowledged[n, t] = i
+
+
+@action
+def append_entries(s: State, n: Node, t: Term, prev: Index, last: Index, commit: Index) -> None:
+    """Figure 2, AppendEntries RPC: entries prev+1 to last of the leader of t, none against mine.
+
+    A message that is late and holds less than the log does shortens nothing.
+    """
+    entries_were_sent = sent(s, t, prev, last, commit)  # Figure 2, AppendEntries arguments
+    term_is_current = s.term[n] == t  # Figure 2, AppendEntries receiver 1
+    is_follower = s.role[n] == FOLLOWER  # Figure 2, Candidates 3
+    prefix_matches = matches(s, n, t, prev)  # Figure 2, AppendEntries receiver 2
+    nothing_conflicts = no(conflicts(s, n, t, prev, last))  # Figure 2, AppendEntries receiver 3
+    s.require(entries_were_sent, term_is_current, is_follower, prefix_matches, nothing_conflicts)
+
+    longer = ite(s.log_length[n] < last, last, s.log_length[n])
+    store(s, n, t, prev, last, commit, longer)
+
+
+@action
+def replace_entries(s: State, n: Node, t: Term, prev: Index, last: Index, commit: Index) -> None:
+    """Figure 2, AppendEntries RPC: one of them conflicts with mine, which goes with all that follow."""
+    entries_were_sent = sent(s, t, prev, last, commit)  # Figure 2, AppendEntries arguments
+    term_is_current = s.term[n] == t  # Figure 2, AppendEntries receiver 1
+    is_follower = s.role[n] == FOLLOWER  # Figure 2, Candidates 3
+    prefix_matches = matches(s, n, t, prev)  # Figure 2, AppendEntries receiver 2
+    something_conflicts = conflicts(s, n, t, prev, last)  # Figure 2, AppendEntries receiver 3
+    s.require(entries_were_sent, term_is_current, is_follower, prefix_matches, something_conflicts)
+
+    store(s, n, t, prev, last, commit, last)
+
+
+def sent(s: State, t: Term, prev: Index, last: Index, commit: Index) -> bool:
+    """The leader of t sent its entries prev+1 to last with this leaderCommit, or could have."""
+    leader_was_heard = Node.any(lambda leader: s.heartbeat[leader, t])
+    return both(leader_was_heard, prev <= last, last <= s.leader_log_length[t], commit <= s.leader_commit[t])
+
+
+def matches(s: State, n: Node, t: Term, prev: Index) -> bool:
+    """The log has an entry at prev, and it is the leader's."""
+    return both(prev <= s.log_length[n], s.log_term[n, prev] == s.leader_log_term[t, prev])
+
+
+def conflicts(s: State, n: Node, t: Term, prev: Index, last: Index) -> bool:
+    """An entry of mine has the same index as a new one and another term."""
+    return Index.any(
+        lambda i: both(prev < i, i <= last, i <= s.log_length[n], s.log_term[n, i] != s.leader_log_term[t, i])
+    )
+
+
+def store(s: State, n: Node, t: Term, prev: Index, last: Index, commit: Index, length: Index) -> None:
+    """Figure 2, AppendEntries receiver 4 and 5, and its reply: the leader's entries prev+1 to last."""
+
+    def kept(i: Index, old: Any, new: Any, nothing: Any) -> Any:
+        is_new = both(prev < i, i <= last)
+        return ite(is_new, new, ite(i <= length, old, nothing))
+
+    s.log_term.where(lambda old, m, i: ite(m == n, kept(i, old, s.leader_log_term[t, i], 0), old))
+    s.log_value.where(lambda old, m, i: ite(m == n, kept(i, old, s.leader_log_value[t, i], NIL), old))
+    s.log_length[n] = length
+    up_to = ite(commit < last, commit, last)
+    s.commit_index[n] = ite(s.commit_index[n] < up_to, up_to, s.commit_index[n])
+    s.acknowledged[n, t] = ite(s.acknowledged[n, t] < last, last, s.acknowledged[n, t])
+
+
+@action
+def advance_commit(s: State, n: Node, i: Index, q: Quorum) -> None:
+    """Figure 2, Leaders 4: a quorum stores an entry of the leader's own term, and so all before it."""
+    is_leader = s.role[n] == LEADER  # Figure 2, Leaders 4
+    entry_is_new = both(s.commit_index[n] < i, i <= s.log_length[n])  # Figure 2, Leaders 4: N > commitIndex
+    quorum_stores = acknowledged_by(s, q, s.term[n], i)  # Figure 2, Leaders 4: a majority of matchIndex
+    entry_is_own = s.log_term[n, i] == s.term[n]  # section 5.4.2 and Figure 8
+    s.require(is_leader, entry_is_new, quorum_stores, entry_is_own)
+
+    t = s.term[n]
+    s.commit_index[n] = i
+    s.leader_commit[t] = i
+    s.committed_term.where(lambda old, j: ite(both(j > 0, j <= i), s.log_term[n, j], old))
+    s.committed_value.where(lambda old, j: ite(both(j > 0, j <= i), s.log_value[n, j], old))
+    s.committed_up_to.where(lambda old, u: ite(both(t <= u, old < i), i, old))
+    s.committed_in.where(lambda old, u: ite(both(t <= u, old < t), t, old))
+
+
+def acknowledged_by(s: State, q: Quorum, t: Term, i: Index) -> bool:
+    """All of the quorum have stored the log of the leader of t up to i."""
+    return Node.all(lambda v: implies(s.member[v, q], i <= s.acknowledged[v, t]))
+
+
+def choosable(s: State, t: Term, i: Index) -> bool:
+    """A quorum has stored, or may still store, the log of the leader of t up to i.
+
+    Who is in a newer term and has not stored it never will.
+    """
+    return Quorum.any(
+        lambda q: Node.all(
+            lambda v: implies(s.member[v, q], either(i <= s.acknowledged[v, t], s.term[v] <= t))
+        )
+    )
+
+
+def created(s: State, t: Term, i: Index) -> bool:
+    """The leader of t has appended an entry of its own term at i."""
+    return both(i > 0, i <= s.leader_log_length[t], s.leader_log_term[t, i] == t)
+
+
+# -- What holds: votes and terms -------------------------------------------------------------------
+@invariant
+def requested_not_from_future(s: State, n: Node, t: Term) -> bool:
+    """Nobody has asked for votes in a term that it has not reached; there is no election in term 0."""
+    return implies(s.requested[n, t], both(t > 0, t <= s.term[n]))
+
+
+@invariant
+def heartbeat_not_from_future(s: State, n: Node, t: Term) -> bool:
+    """Nobody has led in a term that it has not reached; nobody leads in term 0."""
+    return implies(s.heartbeat[n, t], both(t > 0, t <= s.term[n]))
+
+
+@invariant
+def granted_was_requested(s: State, voter: Node, t: Term, candidate: Node) -> bool:
+    """A vote was asked for."""
+    return implies(s.granted[voter, t, candidate], s.requested[candidate, t])
+
+
+@invariant
+def stored_vote_was_requested(s: State, voter: Node, candidate: Node) -> bool:
+    """A vote in stable storage was asked for, in the voter's term."""
+    return implies(s.voted_for[voter] == candidate, s.requested[candidate, s.term[voter]])
+
+
+@invariant
+def candidate_has_not_led(s: State, n: Node) -> bool:
+    """A candidate has not been leader in its term: it stands once in a term."""
+    return implies(s.role[n] == CANDIDATE, no(s.heartbeat[n, s.term[n]]))
+
+
+@invariant
+def candidate_has_asked(s: State, n: Node) -> bool:
+    """A candidate has asked for votes in its term, and told of the log that it has."""
+    t = s.term[n]
+    told_length = s.last_log_index[n, t] == s.log_length[n]
+    told_term = s.last_log_term[n, t] == last_term(s, n)
+    return implies(s.role[n] == CANDIDATE, both(s.requested[n, t], told_length, told_term))
+
+
+# -- What holds: logs ------------------------------------------------------------------------------
+@invariant
+def nothing_before_the_first_entry(s: State, n: Node, t: Term) -> bool:
+    """Index 0 has term 0 in every log, so that no prefix check and no comparison needs a special case."""
+    return both(s.log_term[n, 0] == 0, s.leader_log_term[t, 0] == 0)
+
+
+@invariant
+def leader_log_was_announced(s: State, t: Term) -> bool:
+    """A term whose leader has a log has a leader."""
+    return implies(s.leader_log_length[t] > 0, Node.any(lambda leader: s.heartbeat[leader, t]))
+
+
+@invariant
+def entry_is_a_leaders(s: State, n: Node, i: Index) -> bool:
+    """An entry of a term was created by the leader of that term, at this index."""
+    t = s.log_term[n, i]
+    return implies(both(i > 0, i <= s.log_length[n]), both(t > 0, t <= s.term[n], created(s, t, i)))
+
+
+@invariant
+def log_is_a_leaders(s: State, n: Node, i: Index, j: Index) -> bool:
+    """Up to an entry of a term, a log is the log of the leader of that term."""
+    t = s.log_term[n, i]
+    same = both(s.log_term[n, j] == s.leader_log_term[t, j], s.log_value[n, j] == s.leader_log_value[t, j])
+    return implies(both(j > 0, j <= i, i <= s.log_length[n]), same)
+
+
+@invariant
+def leader_entry_is_a_leaders(s: State, u: Term, i: Index) -> bool:
+    """An entry in a leader's log was created by the leader of the entry's term, not a later one."""
+    t = s.leader_log_term[u, i]
+    return implies(both(i > 0, i <= s.leader_log_length[u]), both(t > 0, t <= u, created(s, t, i)))
+
+
+@invariant
+def leader_log_is_a_leaders(s: State, u: Term, i: Index, j: Index) -> bool:
+    """Up to an entry of a term, a leader's log is the log of the leader of that term; terms never fall."""
+    t = s.leader_log_term[u, i]
+    same_term = s.leader_log_term[u, j] == s.leader_log_term[t, j]
+    same_value = s.leader_log_value[u, j] == s.leader_log_value[t, j]
+    in_log = both(j > 0, j <= i, i <= s.leader_log_length[u])
+    return implies(in_log, both(same_term, same_value, s.leader_log_term[u, j] <= t))
+
+
+@invariant
+def leader_append_only(s: State, n: Node, i: Index) -> bool:
+    """Figure 3: a leader's log is what it has announced in its term, which nothing takes back."""
+    t = s.term[n]
+    same_length = s.log_length[n] == s.leader_log_length[t]
+    same_term = s.log_term[n, i] == s.leader_log_term[t, i]
+    same_value = s.log_value[n, i] == s.leader_log_value[t, i]
+    in_log = both(i > 0, i <= s.log_length[n])
+    return implies(s.role[n] == LEADER, both(same_length, implies(in_log, both(same_term, same_value))))
+
+
+@invariant
+def acknowledged_was_sent(s: State, n: Node, t: Term) -> bool:
+    """Nobody has confirmed more than the leader's log, or anything in a term that it has not reached."""
+    in_time = implies(s.acknowledged[n, t] > 0, t <= s.term[n])
+    return both(s.acknowledged[n, t] <= s.leader_log_length[t], in_time)
+
+
+# -- What holds: entries that a quorum has stored, or still may -------------------------------------
+@invariant
+def choosable_is_kept(s: State, n: Node, t: Term, i: Index) -> bool:
+    """Who has stored an entry that a quorum may store keeps it."""
+    may_be_chosen = both(created(s, t, i), i <= s.acknowledged[n, t], choosable(s, t, i))
+    return implies(may_be_chosen, both(i <= s.log_length[n], s.log_term[n, i] == t))
+
+
+@invariant
+def choosable_is_a_candidates(s: State, voter: Node, candidate: Node, t: Term, i: Index) -> bool:
+    """So has the candidate of a later term for whom it has voted (section 5.4.3)."""
+    u = s.term[candidate]
+    has_voted = either(s.granted[voter, u, candidate], voted_now(s, voter, candidate))
+    stands = both(s.role[candidate] == CANDIDATE, t < u, has_voted)
+    may_be_chosen = both(created(s, t, i), i <= s.acknowledged[voter, t], choosable(s, t, i))
+    has_it = both(i <= s.log_length[candidate], s.log_term[candidate, i] == t)
+    return implies(both(stands, may_be_chosen), has_it)
+
+
+def voted_now(s: State, voter: Node, candidate: Node) -> bool:
+    """The voter has voted for the candidate in the candidate's term, whether it has answered or not."""
+    return both(s.term[voter] == s.term[candidate], s.voted_for[voter] == candidate)
+
+
+@invariant
+def choosable_is_a_leaders(s: State, leader: Node, u: Term, t: Term, i: Index) -> bool:
+    """So has the leader of a later term (section 5.4.3)."""
+    may_be_chosen = both(created(s, t, i), choosable(s, t, i))
+    has_it = both(i <= s.leader_log_length[u], s.leader_log_term[u, i] == t)
+    return implies(both(s.heartbeat[leader, u], t <= u, may_be_chosen), has_it)
+
+
+# -- What holds: commitment ------------------------------------------------------------------------
+@invariant
+def committed_by_quorum(s: State, u: Term) -> bool:
+    """What is committed, a leader committed in its own term, by an entry of its own that a quorum stores."""
+    t, i = s.committed_in[u], s.committed_up_to[u]
+    by_whom = both(t > 0, t <= u, created(s, t, i), Quorum.any(lambda q: acknowledged_by(s, q, t, i)))
+    return implies(either(i > 0, t > 0), both(by_whom, s.committed_up_to[t] == i))
+
+
+@invariant
+def committed_grows(s: State, t: Term, u: Term) -> bool:
+    """Later terms have committed no less."""
+    return implies(t <= u, s.committed_up_to[t] <= s.committed_up_to[u])
+
+
+@invariant
+def committed_is_a_leaders(s: State, leader: Node, u: Term, i: Index) -> bool:
+    """The leader of a term has every entry that was committed in this term or before."""
+    same_term = s.leader_log_term[u, i] == s.committed_term[i]
+    same_value = s.leader_log_value[u, i] == s.committed_value[i]
+    is_committed = both(i > 0, i <= s.committed_up_to[u])
+    has_it = both(i <= s.leader_log_length[u], same_term, same_value)
+    return implies(both(s.heartbeat[leader, u], is_committed), has_it)
+
+
+@invariant
+def commit_index_is_committed(s: State, n: Node) -> bool:
+    """A commit index speaks of entries that are in the log, and committed by the server's term."""
+    return both(s.commit_index[n] <= s.log_length[n], s.commit_index[n] <= s.committed_up_to[s.term[n]])
+
+
+@invariant
+def log_is_committed(s: State, n: Node, i: Index) -> bool:
+    """Up to its commit index, a log is the committed log."""
+    same_term = s.log_term[n, i] == s.committed_term[i]
+    same_value = s.log_value[n, i] == s.committed_value[i]
+    return implies(both(i > 0, i <= s.commit_index[n]), both(same_term, same_value))
+
+
+@invariant
+def leader_commit_is_committed(s: State, t: Term) -> bool:
+    """A leader tells of no commit index but one of entries committed by its term."""
+    return s.leader_commit[t] <= s.committed_up_to[t]
+
+
+# -- Lemmas: what follows about a prefix, a winner, a vote and a commitment -------------------------
+@theorem
+def prefix_is_the_leaders(s: State, n: Node, t: Term, prev: Index, j: Index) -> bool:
+    """The prefix check of AppendEntries is enough: where one entry matches, so do all before it."""
+    in_prefix = both(j <= prev, prev <= s.leader_log_length[t], matches(s, n, t, prev))
+    same_term = s.log_term[n, j] == s.leader_log_term[t, j]
+    same_value = s.log_value[n, j] == s.leader_log_value[t, j]
+    return implies(both(j > 0, in_prefix), both(same_term, same_value))
+
+
+@theorem
+def choosable_is_in_later_leader_logs(s: State, u: Term, t: Term, i: Index) -> bool:
+    """A leader's log has each entry of an older term that a quorum may store, unless it has none at all."""
+    may_be_chosen = both(created(s, t, i), choosable(s, t, i))
+    has_it = both(i <= s.leader_log_length[u], s.leader_log_term[u, i] == t)
+    return implies(both(s.leader_log_length[u] > 0, t <= u, may_be_chosen), has_it)
+
+
+@theorem
+def committed_is_in_leader_logs(s: State, u: Term, i: Index) -> bool:
+    """A leader's log agrees with what was committed by its term, unless it has no entry at all."""
+    is_committed = both(i > 0, i <= s.committed_up_to[u])
+    same_term = s.leader_log_term[u, i] == s.committed_term[i]
+    same_value = s.leader_log_value[u, i] == s.committed_value[i]
+    return implies(both(s.leader_log_length[u] > 0, is_committed), both(same_term, same_value))
+
+
+@theorem
+def choosable_is_in_no_conflict(
+    s: State, n: Node, leader: Node, u: Term, t: Term, i: Index, j: Index
+) -> bool:
+    """Up to an entry that a quorum may store, a log that has it agrees with the leaders of later terms."""
+    may_be_chosen = both(created(s, t, i), choosable(s, t, i))
+    has_it = both(i <= s.log_length[n], s.log_term[n, i] == t)
+    is_before = both(s.heartbeat[leader, u], t <= u, j > 0, j <= i)
+    same_term = s.log_term[n, j] == s.leader_log_term[u, j]
+    return implies(both(may_be_chosen, has_it, is_before), both(i <= s.leader_log_length[u], same_term))
+
+
+@theorem
+def committed_is_choosable(s: State, u: Term) -> bool:
+    """What is committed has been stored by a quorum."""
+    t, i = s.committed_in[u], s.committed_up_to[u]
+    return implies(i > 0, both(created(s, t, i), choosable(s, t, i)))
+
+
+def wins(s: State, n: Node, q: Quorum) -> bool:
+    """A candidate has the votes of a quorum."""
+    return both(s.role[n] == CANDIDATE, Node.all(lambda v: implies(s.member[v, q], s.votes[n, v])))
+
+
+@theorem
+def a_term_is_won_once(s: State, n: Node, q: Quorum, other: Node) -> bool:
+    """Whoever wins a term is the first to lead in it."""
+    t = s.term[n]
+    return implies(wins(s, n, q), both(no(s.heartbeat[other, t]), s.leader_log_length[t] == 0))
+
+
+@theorem
+def choosable_is_a_winners(s: State, n: Node, q: Quorum, t: Term, i: Index) -> bool:
+    """Whoever wins has each entry of an older term that a quorum may store (section 5.4.3)."""
+    may_be_chosen = both(t < s.term[n], created(s, t, i), choosable(s, t, i))
+    return implies(both(wins(s, n, q), may_be_chosen), both(i <= s.log_length[n], s.log_term[n, i] == t))
+
+
+@theorem
+def committed_is_a_winners(s: State, n: Node, q: Quorum, i: Index) -> bool:
+    """Whoever wins has every committed entry."""
+    is_committed = both(i > 0, i <= s.committed_up_to[s.term[n]])
+    same_term = s.log_term[n, i] == s.committed_term[i]
+    same_value = s.log_value[n, i] == s.committed_value[i]
+    return implies(both(wins(s, n, q), is_committed), both(i <= s.log_length[n], same_term, same_value))
+
+
+@theorem
+def terms_never_fall(s: State, n: Node, i: Index) -> bool:
+    """No entry of a log has a later term than the last."""
+    return implies(i <= s.log_length[n], s.log_term[n, i] <= last_term(s, n))
+
+
+def up_to_date(s: State, candidate: Node, voter: Node) -> bool:
+    """Section 5.4.1, of the logs as they are now."""
+    is_newer = last_term(s, candidate) > last_term(s, voter)
+    is_as_long = s.log_length[candidate] >= s.log_length[voter]
+    return either(is_newer, both(last_term(s, candidate) == last_term(s, voter), is_as_long))
+
+
+@theorem
+def newer_log_goes_as_far(s: State, voter: Node, candidate: Node, t: Term, i: Index) -> bool:
+    """A log that is as up to date has the voter's entry, if the leader of its last term had it."""
+    u = last_term(s, candidate)
+    voter_has_it = both(i > 0, i <= s.log_length[voter], s.log_term[voter, i] == t)
+    leader_had_it = both(i <= s.leader_log_length[u], s.leader_log_term[u, i] == t)
+    has_it = both(i <= s.log_length[candidate], s.log_term[candidate, i] == t)
+    return implies(both(up_to_date(s, candidate, voter), voter_has_it, leader_had_it), has_it)
+
+
+@theorem
+def choosable_is_its_last_leaders(s: State, n: Node, t: Term, i: Index) -> bool:
+    """The leader of the last term of a log had each entry of that term or before that may be stored."""
+    u = last_term(s, n)
+    leader_had_it = both(i <= s.leader_log_length[u], s.leader_log_term[u, i] == t)
+    return implies(both(t <= u, created(s, t, i), choosable(s, t, i)), leader_had_it)
+
+
+@theorem
+def choosable_is_in_a_newer_log(s: State, voter: Node, candidate: Node, t: Term, i: Index) -> bool:
+    """Section 5.4.1: a log that is as up to date as a voter's has what the voter stored for a quorum."""
+    may_be_chosen = both(created(s, t, i), i <= s.acknowledged[voter, t], choosable(s, t, i))
+    has_it = both(i <= s.log_length[candidate], s.log_term[candidate, i] == t)
+    return implies(both(up_to_date(s, candidate, voter), may_be_chosen), has_it)
+
+
+def committable(s: State, n: Node, i: Index, q: Quorum) -> bool:
+    """A leader may commit up to i: a quorum stores this entry of its own term."""
+    is_own = both(i > 0, i <= s.log_length[n], s.log_term[n, i] == s.term[n])
+    return both(s.role[n] == LEADER, is_own, acknowledged_by(s, q, s.term[n], i))
+
+
+@theorem
+def committable_is_a_later_leaders(
+    s: State, n: Node, i: Index, q: Quorum, leader: Node, u: Term, j: Index
+) -> bool:
+    """What a leader may commit, the leaders of all later terms have (section 5.4.3)."""
+    is_later = both(s.heartbeat[leader, u], s.term[n] <= u, j > 0, j <= i)
+    same_term = s.leader_log_term[u, j] == s.log_term[n, j]
+    same_value = s.leader_log_value[u, j] == s.log_value[n, j]
+    has_it = both(i <= s.leader_log_length[u], same_term, same_value)
+    return implies(both(committable(s, n, i, q), is_later), has_it)
+
+
+@theorem
+def later_terms_committed_more(s: State, n: Node, i: Index, q: Quorum, u: Term) -> bool:
+    """Where a leader of a later term has committed, it has committed what this one may commit."""
+    is_later = s.term[n] < s.committed_in[u]
+    return implies(both(committable(s, n, i, q), is_later), i <= s.committed_up_to[u])
+
+
+@theorem
+def earlier_terms_committed_less(s: State, n: Node, i: Index, q: Quorum, u: Term) -> bool:
+    """Where only leaders of earlier terms have committed, it was less than this one may commit."""
+    is_earlier = s.committed_in[u] < s.term[n]
+    return implies(both(committable(s, n, i, q), is_earlier), s.committed_up_to[u] < i)
+
+
+@theorem
+def committable_agrees(s: State, n: Node, i: Index, q: Quorum, u: Term, j: Index) -> bool:
+    """What a leader may commit contradicts nothing that is committed, in whichever term."""
+    is_committed = both(j > 0, j <= i, j <= s.committed_up_to[u])
+    same_term = s.log_term[n, j] == s.committed_term[j]
+    same_value = s.log_value[n, j] == s.committed_value[j]
+    return implies(both(committable(s, n, i, q), is_committed), both(same_term, same_value))
+
+
+# -- Figure 3 --------------------------------------------------------------------------------------
 @theorem
 def log_matching(s: State, a: Node, b: Node, i: Index, j: Index) -> bool:
     """Figure 3: logs with an entry of the same index and term are identical up to it."""
-    match = both(i > 0, i <= s.length[a], i <= s.length[b], s.log_term[a, i] == s.log_term[b, i])
-    return implies(both(match, j <= i), is_same_entry(s, a, b, j))
+    in_both = both(j > 0, j <= i, i <= s.log_length[a], i <= s.log_length[b])
+    same_entry = s.log_term[a, i] == s.log_term[b, i]
+    return implies(both(in_both, same_entry), agree(s, a, b, j))
 
 
 @theorem
 def leader_completeness(s: State, n: Node, i: Index) -> bool:
-    """Figure 3: what was committed in a term is in the logs of the leaders of that and all later ones."""
-    committed = both(i > 0, i <= s.by[s.term[n]])
-    return implies(both(s.role[n] == LEADER, committed), both(i <= s.length[n], is_committed_at(s, n, i)))
+    """Figure 3: what was committed in a term is in the logs of the leaders of this and all later terms."""
+    is_committed = both(i > 0, i <= s.committed_up_to[s.term[n]])
+    same_term = s.log_term[n, i] == s.committed_term[i]
+    same_value = s.log_value[n, i] == s.committed_value[i]
+    has_it = both(i <= s.log_length[n], same_term, same_value)
+    return implies(both(s.role[n] == LEADER, is_committed), has_it)
 
 
 @theorem
 def state_machine_safety(s: State, a: Node, b: Node, i: Index) -> bool:
     """Figure 3: no two servers apply different entries at the same index."""
-    return implies(both(i <= s.commit[a], i <= s.commit[b]), is_same_entry(s, a, b, i))
+    both_may_apply = both(i > 0, i <= s.commit_index[a], i <= s.commit_index[b])
+    return implies(both_may_apply, agree(s, a, b, i))
 
 
-# Logs
-@invariant
-def log_is_a_leaders(s: State, n: Node, i: Index, j: Index) -> bool:
-    """Each entry came from the leader of its term, and with it all that are before it."""
-    t = s.log_term[n, i]
-    told = both(has_started(s, t), t > 0, t <= s.term[n], i <= s.leader_length[t], s.leader_term[t, i] == t)
-    return implies(both(i > 0, i <= s.length[n]), both(told, implies(j <= i, is_leader_entry(s, n, t, j))))
+def agree(s: State, a: Node, b: Node, i: Index) -> bool:
+    """Two logs have the same entry at an index."""
+    return both(s.log_term[a, i] == s.log_term[b, i], s.log_value[a, i] == s.log_value[b, i])
 
 
-@invariant
-def leader_log_is_a_leaders(s: State, t: Term, i: Index, j: Index) -> bool:
-    """So it is with the logs of leaders; the terms in a log never fall."""
-    u = s.leader_term[t, i]
-    told = both(has_started(s, u), u > 0, u <= t, i <= s.leader_length[u], s.leader_term[u, i] == u)
-    same = both(s.leader_term[t, j] == s.leader_term[u, j], s.leader_value[t, j] == s.leader_value[u, j])
-    here = both(has_started(s, t), i > 0, i <= s.leader_length[t])
-    return implies(here, both(told, implies(j <= i, both(same, s.leader_term[t, j] <= u))))
-
-
-@invariant
-def leader_has_its_log(s: State, n: Node, i: Index) -> bool:
-    """While it leads, a server's log is the one that its messages are taken from."""
-    t = s.term[n]
-    return implies(s.role[n] == LEADER, both(s.length[n] == s.leader_length[t], is_leader_entry(s, n, t, i)))
-
-
-@invariant
-def nothing_is_before_the_first(s: State, n: Node, t: Term) -> bool:
-    """Index 0 holds no entry."""
-    nothing = both(s.log_term[n, 0] == 0, s.log_value[n, 0] == NIL)
-    return both(nothing, s.leader_term[t, 0] == 0, s.leader_value[t, 0] == NIL)
-
-
-@invariant
-def nothing_is_beyond_the_last(s: State, n: Node, i: Index) -> bool:
-    """Nor does any index beyond the length."""
-    return implies(i > s.length[n], both(s.log_term[n, i] == 0, s.log_value[n, i] == NIL))
-
-
-@invariant
-def stored_is_in_leader_log(s: State, n: Node, t: Term, i: Index) -> bool:
-    """Replies speak of entries that the leader has, in terms that the server has reached."""
-    told = both(has_started(s, t), i > 0, i <= s.leader_length[t], t <= s.term[n])
-    return implies(s.stored[n, t, i], told)
-
-
-# Elections
-@invariant
-def leader_was_announced_once(s: State, t: Term, n: Node) -> bool:
-    """Whoever sent heartbeats in a term is its leader, and has reached it."""
-    return both(
-        s.heartbeat[n, t] == (s.leader_of[t] == n), implies(s.heartbeat[n, t], both(t > 0, t <= s.term[n]))
-    )
-
-
-@invariant
-def vote_was_requested(s: State, voter: Node, t: Term, candidate: Node) -> bool:
-    """Nobody is granted a vote, or has one stored, without having asked for it."""
-    stored = implies(s.voted_for[voter] == candidate, s.requested[candidate, s.term[voter]])
-    return both(stored, implies(s.granted[voter, t, candidate], s.requested[candidate, t]))
-
-
-@invariant
-def request_is_not_from_future(s: State, n: Node, t: Term) -> bool:
-    """Nobody has asked for votes in a term that it has not reached."""
-    return implies(s.requested[n, t], both(t > 0, t <= s.term[n]))
-
-
-@invariant
-def candidate_is_fresh(s: State, n: Node) -> bool:
-    """A candidate has asked with the log that it still has, votes for itself, and has not led its term."""
-    t = s.term[n]
-    asked = both(s.requested[n, t], s.asked_index[n, t] == s.length[n], s.asked_term[n, t] == last_term(s, n))
-    voted = both(s.voted_for[n] == n, s.granted[n, t, n])
-    return implies(s.role[n] == CANDIDATE, both(asked, voted, no(s.heartbeat[n, t])))
-
-
-# Entries that a quorum has, or can still come to have
-@invariant
-def choosable_is_kept(s: State, n: Node, t: Term, i: Index) -> bool:
-    """Whoever has stored such an entry of the leader's own term still has it."""
-    chosen = both(s.stored[n, t, i], s.leader_term[t, i] == t, may_be_chosen(s, t, i))
-    return implies(chosen, has_entry(s, n, i, t))
-
-
-@invariant
-def choosable_is_candidates(s: State, n: Node, t: Term, i: Index, candidate: Node) -> bool:
-    """And so has a candidate of a later term for which it has voted."""
-    chosen = both(s.stored[n, t, i], s.leader_term[t, i] == t, may_be_chosen(s, t, i))
-    voted = both(s.role[candidate] == CANDIDATE, s.term[candidate] > t)
-    granted = s.granted[n, s.term[candidate], candidate]
-    return implies(both(chosen, voted, granted), has_entry(s, candidate, i, t))
-
-
-@invariant
-def choosable_is_asked(s: State, n: Node, t: Term, i: Index, candidate: Node) -> bool:
-    """Or for which it has stored its vote."""
-    chosen = both(s.stored[n, t, i], s.leader_term[t, i] == t, may_be_chosen(s, t, i))
-    voted = both(s.role[candidate] == CANDIDATE, s.term[candidate] > t)
-    asked = both(s.term[n] == s.term[candidate], s.voted_for[n] == candidate)
-    return implies(both(chosen, voted, asked), has_entry(s, candidate, i, t))
-
-
-@invariant
-def choosable_is_later_leaders(s: State, t: Term, i: Index, u: Term) -> bool:
-    """And so has every leader of a later term: the heart of the argument (section 5.4.3)."""
-    chosen = both(is_leaders_own(s, t, i), may_be_chosen(s, t, i))
-    return implies(both(chosen, has_started(s, u), u >= t), has_leader_entry(s, u, i, t))
-
-
-# Commitment
-@invariant
-def committed_by_quorum(s: State, u: Term, m: Node, q: Quorum) -> bool:
-    """What leaders of terms up to one committed ends with an entry of a leader's own that a quorum stored."""
-    t, i = s.by_term[u], s.by[u]
-    entry = both(has_started(s, t), t <= u, s.by[t] == i, has_leader_entry(s, t, i, t), s.by_quorum[u] != NIL)
-    stored = implies(both(s.by_quorum[u] == q, s.member[m, q]), s.stored[m, t, i])
-    return both(i <= s.committed, implies(i > 0, both(entry, stored)))
-
-
-@invariant
-def committed_grows_with_terms(s: State, t: Term, u: Term) -> bool:
-    """Later leaders have committed no less."""
-    return implies(t <= u, s.by[t] <= s.by[u])
-
-
-@invariant
-def committed_in_some_term(s: State) -> bool:
-    """All that is committed was committed by the leader of some term."""
-    started = implies(s.committed > 0, has_started(s, s.committed_in))
-    return both(s.by[s.committed_in] == s.committed, started)
-
-
-@invariant
-def committed_is_in_leader_logs(s: State, u: Term, i: Index) -> bool:
-    """What was committed up to a term is in its leader's log."""
-    same = both(s.leader_term[u, i] == s.committed_term[i], s.leader_value[u, i] == s.committed_value[i])
-    return implies(both(has_started(s, u), i > 0, i <= s.by[u]), both(i <= s.leader_length[u], same))
-
-
-@invariant
-def commit_is_committed(s: State, n: Node, i: Index) -> bool:
-    """No server's commit index is beyond what is committed, and its log agrees up to there."""
-    bounded = both(s.commit[n] <= s.by[s.term[n]], s.commit[n] <= s.length[n])
-    return both(bounded, implies(both(i > 0, i <= s.commit[n]), is_committed_at(s, n, i)))
-
-
-@invariant
-def sent_commit_is_committed(s: State, t: Term) -> bool:
-    """No leader has sent a commit index beyond what is committed up to its term."""
-    return both(s.leader_commit[t] <= s.by[t], implies(s.leader_commit[t] > 0, has_started(s, t)))
-
-
-# -- What can happen -----------------------------------------------------------------------------
+# -- What can happen -------------------------------------------------------------------------------
 @witness
-def an_entry_is_committed(s: State, n: Node) -> bool:
+def an_entry_is_committed(s: State, n: Node, i: Index) -> bool:
     """A leader has committed an entry of its term."""
-    return both(s.role[n] == LEADER, s.commit[n] > 0)
+    is_own = both(i > 0, s.log_term[n, i] == s.term[n])
+    return both(s.role[n] == LEADER, is_own, i <= s.commit_index[n])
 
 
 @witness
-def a_follower_lags(s: State, n: Node, m: Node, i: Index) -> bool:
-    """A follower has a committed entry and does not know that it is."""
-    return both(s.commit[m] < i, i <= s.commit[n], i <= s.length[m], is_same_entry(s, n, m, i))
+def an_older_entry_is_committed_indirectly(s: State, n: Node, i: Index) -> bool:
+    """Section 5.4.2: an entry of an older term is committed by one of the leader's own after it."""
+    is_older = both(i > 0, s.log_term[n, i] < s.term[n])
+    its_term_committed_nothing = s.leader_commit[s.log_term[n, i]] < i
+    return both(s.role[n] == LEADER, is_older, its_term_committed_nothing, i <= s.commit_index[n])
 
 
 @witness
-def logs_conflict(s: State, a: Node, b: Node, i: Index) -> bool:
-    """Two logs have entries of different terms at one index."""
-    return both(i > 0, i <= s.length[a], i <= s.length[b], s.log_term[a, i] != s.log_term[b, i])
+def an_entry_was_replaced(s: State, n: Node, t: Term, i: Index) -> bool:
+    """A server confirmed an entry to the leader of t and has another one there now."""
+    had_it = both(i > 0, i <= s.acknowledged[n, t])
+    has_another = both(i <= s.log_length[n], s.log_term[n, i] != s.leader_log_term[t, i])
+    return both(had_it, has_another)
 
 
 @witness
-def an_entry_was_overwritten(s: State, n: Node, t: Term, u: Term, i: Index) -> bool:
-    """A follower stored an entry of one leader and has that of another now."""
-    return both(t < u, s.stored[n, t, i], s.stored[n, u, i], s.leader_term[t, i] != s.leader_term[u, i])
+def a_log_was_shortened(s: State, n: Node, t: Term) -> bool:
+    """A server confirmed more to the leader of t than its log has now."""
+    return s.log_length[n] < s.acknowledged[n, t]
 
 
 @witness
-def a_quorum_stored_what_is_not_committed(s: State, n: Node, i: Index, q: Quorum) -> bool:
-    """Figure 8: an entry of an older term is stored by a quorum, and its leader may not count that."""
-    stored = Node.all(lambda m: implies(s.member[m, q], s.stored[m, s.term[n], i]))
-    return both(s.role[n] == LEADER, stored, s.commit[n] < i, s.log_term[n, i] < s.term[n])
+def figure_8(s: State, n: Node, i: Index, q: Quorum) -> bool:
+    """Figure 8 (c): an entry of an old term is on a quorum, the leader knows, and it is not committed."""
+    is_older = both(i > 0, s.log_term[n, i] < s.term[n])
+    is_on_quorum = acknowledged_by(s, q, s.term[n], i)
+    nobody_committed_it = Term.all(lambda t: s.leader_commit[t] < i)
+    return both(s.role[n] == LEADER, is_older, is_on_quorum, nobody_committed_it)
 
 
 @witness
-def an_older_entry_is_committed(s: State, n: Node, i: Index) -> bool:
-    """Section 5.4.2: an entry of an older term, committed by way of one of the leader's own."""
-    return both(s.role[n] == LEADER, i > 0, i <= s.commit[n], s.log_term[n, i] < s.term[n])
+def a_follower_lags(s: State, leader: Node, n: Node) -> bool:
+    """A follower has an entry that its leader has committed, and has not heard that it is."""
+    hears = both(s.role[leader] == LEADER, s.term[n] == s.term[leader])
+    has_it = s.commit_index[leader] <= s.log_length[n]
+    return both(hears, s.commit_index[n] < s.commit_index[leader], has_it)
+
+
+@witness
+def a_follower_knows_a_commit_index(s: State, n: Node) -> bool:
+    """A follower has heard from its leader what is committed."""
+    return both(s.role[n] == FOLLOWER, s.commit_index[n] > 0)
+
+
+@witness
+def a_candidate_lacks_a_committed_entry(s: State, n: Node, i: Index) -> bool:
+    """A server whose log is behind stands for election: the up-to-date check is what stops it."""
+    return both(s.role[n] == CANDIDATE, s.log_length[n] < i, i <= s.committed_up_to[s.term[n]])
 
 
 MODEL = model(__name__, State, extends=election.MODEL)

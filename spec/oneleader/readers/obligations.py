@@ -3,10 +3,12 @@
 | step        | goal                        | proved from                                          |
 |-------------|-----------------------------|------------------------------------------------------|
 | init        | each invariant              | axioms                                               |
-| an action   | distinct writes of a field  | axioms, invariants, guards                           |
+| an action   | distinct writes of a field  | axioms, invariants and theorems before it, guards    |
 | an action   | claim 1, claim 2 ...        | the same, and the goals above                        |
 | an action   | each invariant, afterwards  | the same, and all claims                             |
-| theorem     | each theorem                | axioms, invariants, in one state                     |
+| theorem     | each theorem                | axioms, invariants and earlier theorems, one state   |
+
+So a theorem is also a lemma: it spares the invariants what follows from them.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, takewhile
 
 from oneleader.language.definitions import Property
 from oneleader.language.expr import Expr, both, equal, lift, no
@@ -41,11 +43,13 @@ class Obligation:
 
     @property
     def assumed(self) -> dict[str, TracedProperty]:
-        """Axioms and invariants that hold before the step."""
+        """Axioms, invariants and theorems that hold before the step; for a theorem, those above it."""
         model = self.model
         known = {f"axiom {n}": trace_property(model, p) for n, p in model.axioms.items()}
         if self.step != INIT:
             known |= {f"invariant {n}": trace_property(model, p) for n, p in model.invariants.items()}
+            above = takewhile(lambda p: self.step != THEOREM or p.name != self.goal, model.theorems.values())
+            known |= {f"theorem {p.name}": trace_property(model, p) for p in above}
         return known
 
     @property

@@ -2,7 +2,10 @@
 
 The correspondence is by name and shape. A field `voted_for` is the variable votedFor; a function of
 TLA+ is applied to the indices one by one, a set holds the (remaining) indices at which a relation is
-true; NIL is Nil and the members of an enumeration are strings. Labelled edges are compared as sets,
+true; NIL is Nil and the members of an enumeration are strings. Where there is no variable logTerm, the
+field `log_term` is the component `term` of the sequences of records in the variable log, counted from
+1, and `log_length` is how long they are; beyond the end of one there is the field's first value.
+Labelled edges are compared as sets,
 since TLC shows the name of an action and not its arguments.
 """
 
@@ -12,6 +15,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -146,21 +150,34 @@ class Reader:
         """The plain state; UsageError where the TLA+ state lacks a variable or has an unknown value."""
         cells: list[int] = []
         for f in self.run.cells.fields:
-            variable = camel(f.name)
+            variable, (stem, _, part) = camel(f.name), f.name.rpartition("_")
+            records = variable not in told and camel(stem) in told
+            variable = camel(stem) if records else variable
             if variable not in told:
                 raise UsageError(f"the TLA+ module has no variable {variable} for the field {f}")
             key = (f.name, told[variable])
             if key not in self._read:
-                self._read[key] = tuple(self._cells(f, told[variable]))
+                cells_of = partial(self._components, f, part) if records else partial(self._cells, f)
+                self._read[key] = tuple(cells_of(told[variable]))
             cells += self._read[key]
         return tuple(cells)
+
+    def _components(self, f: Field, part: str, told: Any) -> Iterator[int]:
+        """One component of the records in sequences, or the length of each."""
+        for key in self.keys[f]:
+            at, whole = told, key if part == "length" else key[:-1]
+            for sort, k in zip(f.index, whole, strict=False):
+                at = _applied(at, self._name(sort, k))
+            if part == "length":
+                yield len(at)
+            else:
+                yield self._value(f, at[key[-1] - 1][part]) if 0 < key[-1] <= len(at) else f.init
 
     def _cells(self, f: Field, told: Any) -> Iterator[int]:
         for key in self.keys[f]:
             at, rest = told, [self._name(s, k) for s, k in zip(f.index, key, strict=True)]
             while rest and not isinstance(at, frozenset):
-                index = rest.pop(0)
-                at = at[index - 1] if isinstance(at, tuple) else at[index]
+                at = _applied(at, rest.pop(0))
             if isinstance(at, frozenset):
                 yield (rest[0] if len(rest) == 1 else tuple(rest)) in at
             else:
@@ -177,6 +194,11 @@ class Reader:
         if is_set(of) or is_enum(of):
             return int(self.configuration.value(of, told))
         return int(told) if is_number(of) or is_time(of) else bool(told)
+
+
+def _applied(function: Any, index: Any) -> Any:
+    """A function of TLA+ at an index; one whose domain is 1..n is a sequence."""
+    return function[index - 1] if isinstance(function, tuple) else function[index]
 
 
 def camel(name: str) -> str:
