@@ -16,7 +16,7 @@ from oneleader.faults import table
 from oneleader.faults.catalogue import FAULTS
 from oneleader.language.configuration import Configuration, cluster, configure
 from oneleader.language.model import Model
-from oneleader.models import election, fencing, find, lease, vote_count
+from oneleader.models import election, fencing, find, lease, pre_vote, replication, vote_count
 from oneleader.readers.explore import explore_all
 from oneleader.readers.prove import prove
 from oneleader.readers.refine import refine
@@ -47,6 +47,13 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield from exploring(vote_count.MODEL, nodes=3, terms=2)
     yield refining(vote_count.MODEL, nodes=3, terms=2)
     yield twin(vote_count.MODEL, nodes=3, terms=1 if quick else 2)
+    yield from exploring_at(
+        pre_vote.MODEL, cluster(pre_vote.MODEL, nodes=3, terms=1), ghosts=False, small=True
+    )
+    yield proving(pre_vote.MODEL)
+    yield refining(pre_vote.MODEL, nodes=2, terms=1)
+    yield twin(pre_vote.MODEL, nodes=2, terms=1)
+    yield from replicating(quick=quick)
     yield from leases(quick=quick)
     yield from fenced(quick=quick)
     yield conformance(nodes=3, examples=50 if quick else 300)
@@ -55,6 +62,19 @@ def everything(*, quick: bool) -> Iterator[Row]:
         for judge in JUDGES:
             if not (quick and judge is table.by_tlc):
                 yield fault_row(judge(fault))
+
+
+def replicating(*, quick: bool) -> Iterator[Row]:
+    """Logs of two entries, where an older one is committed indirectly; three servers, which can conflict."""
+    entries = {"Index": 2, "Value": 1}
+    yield from exploring_at(
+        replication.MODEL, configure(replication.MODEL, {"Node": 2, "Term": 2, **entries}), small=True
+    )
+    if not quick:
+        three = configure(replication.MODEL, {"Node": 3, "Term": 2, "Index": 1, "Value": 1})
+        yield from exploring_at(replication.MODEL, three, ghosts=False, small=True)
+    yield proving(replication.MODEL, "proved for any cluster size, unbounded terms and logs")
+    yield twin(replication.MODEL, nodes=2, terms=2, sizes=entries)
 
 
 def leases(*, quick: bool) -> Iterator[Row]:

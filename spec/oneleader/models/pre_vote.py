@@ -290,7 +290,7 @@ def term_was_requested(s: State, n: Node) -> bool:
 @invariant
 def told_term_was_requested(s: State, n: Node, t: Term) -> bool:
     """A term that a reply tells is one of an election."""
-    return implies(s.told[n, t], either(t == 0, Node.any(lambda c: s.requested[c, t])))
+    return implies(s.told[n, t], implies(t > 0, Node.any(lambda c: s.requested[c, t])))
 
 
 @theorem
