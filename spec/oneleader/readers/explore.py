@@ -162,7 +162,6 @@ def explore(
         states = stored(engine, run, safety, witnesses, disk, symmetry=symmetry)
     else:
         states = search(engine, run, safety, witnesses, symmetry=symmetry, memory=memory)
-    announce(states.estimate())
     looking = _Search(states, safety, witnesses, limits, progress)
     saved: _Saved | _OnDisk | None = None
     if checkpoint:
@@ -170,6 +169,7 @@ def explore(
     if isinstance(states, Stored):
         saved = _OnDisk(looking, states)
     try:
+        announce(states.estimate())
         looking.go()
     except KeyboardInterrupt:
         looking.result.why = "interrupted"
