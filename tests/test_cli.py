@@ -125,7 +125,7 @@ def test_json_is_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 BAD_INPUT = [
-    (["explore", "paxos"], "there is no model 'paxos': choose from election, vote_count, pre_vote, replication, lease"),
+    (["explore", "paxos"], "there is no model 'paxos': choose from election, vote_count, pre_vote"),
     (["explore", "--fault", "gremlins"], "there is no fault 'gremlins': choose from no-quorum,"),
     (["explore", "--property", "Liveness"], "election has no property liveness: choose from granted_once,"),
     (["explore", "--nodes", "0"], "Node=0 cannot be indexed: give a size from 1 to 1000"),
