@@ -13,7 +13,7 @@ import pytest
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.models import find
-from oneleader.readers.explore import ENGINES, Explored, explore
+from oneleader.readers.explore import ENGINES, Explored, explore, ghosts_read
 
 HEAD = '''"""A small model."""
 from __future__ import annotations
@@ -218,3 +218,58 @@ def test_engines_explore_it_alike(small: tuple[Model, Configuration, int, int], 
     assert not told[0].never_fired
     assert None not in told[0].witnesses.values()
     assert told[0].symmetry == (order if symmetry else 1)
+
+
+CLAIMS = '''class State(Fields):
+    """A counter, and what is remembered of it; all of that is doubled."""
+
+    at = field(of=Index)
+    past = ghost(of=Index)
+    doubled = ghost(of=Index)
+
+
+@action
+def count(s: State) -> None:
+    """A claim of history stands before the guard, and counts where the guard holds."""
+    s.claim(s.past < 2)
+    it_is_small = s.at < 2
+    s.require(it_is_small)
+
+    s.at = s.at + 1
+    s.doubled = s.past + s.past
+    s.past = s.past + 1
+
+
+@action
+def forget(s: State) -> None:
+    """Start again: history goes on."""
+    s.at = 0
+
+
+@invariant
+def doubled_is_even(s: State, i: Index) -> bool:
+    """What is computed from other history needs it."""
+    return s.doubled != 1
+
+
+@invariant
+def past_is_something(s: State) -> bool:
+    """Brings history in."""
+    return s.past >= 0
+
+
+MODEL = define(__name__, State)
+'''
+
+
+def test_a_claim_of_history_counts_where_history_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "claims.py"
+    path.write_text(HEAD + CLAIMS)
+    model, at = find(str(path)), Configuration({}, {"Index": 4})
+    for engine in ENGINES:
+        without = explore(model, at, engine=engine)
+        kept = explore(model, at, engine=engine, ghosts=frozenset({"past"}))
+        assert (without.verdict, without.states) == ("holds", 3)
+        assert kept.violation
+        assert (kept.violation.what, len(kept.violation.steps)) == ("claim", 3)
+    assert ghosts_read(model, model.invariants["doubled_is_even"]) == {"doubled", "past"}
