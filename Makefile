@@ -41,8 +41,8 @@ bench-peers: setup ## The explorer and the explicit-state checkers for Python on
 	$(BIN)/python tests/benchmarks/bench_peers.py
 
 hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
-	$(BIN)/oneleader prove election --no-hints
-	$(BIN)/oneleader prove election --update-hints
+	for model in election pre_vote replication lease fencing; do \
+	    $(BIN)/oneleader prove $$model --no-hints; $(BIN)/oneleader prove $$model --update-hints; done
 
 hunt: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers
