@@ -35,6 +35,7 @@ Examples:
   oneleader check --quick
   oneleader explore election --nodes 3 --terms 2
   oneleader explore election --fault vote-twice
+  oneleader settings system
   oneleader prove election
   oneleader tlc election --nodes 3 --terms 1
   oneleader walk election --nodes 5 --terms 6 --seed 1
@@ -72,7 +73,11 @@ def json_option(command: F) -> F:
 def bounds(nodes: int, terms: int) -> Callable[[F], F]:
     def add(command: F) -> F:
         command = click.option(
-            "--size", "sizes", multiple=True, metavar="SORT=N", help="The size of any sort, e.g. Client=2."
+            "--size",
+            "sizes",
+            multiple=True,
+            metavar="SORT=N",
+            help="The size of any sort, e.g. Client=2; or where a constant is true, e.g. off=terms,lease.",
         )(command)
         command = click.option(
             "--quorums", metavar="LIST", help="'majority', or a list such as 'n1 n2, n1 n3'."
@@ -111,12 +116,19 @@ def configuration(
         else dict(zip(("Node", "Term"), default, strict=True))
     )
     asked = {k: v for k, v in (("Node", nodes), ("Term", terms)) if v is not None}
+    where = {}
     for text in sizes:
         sort, _, number = text.partition("=")
+        if sort in model.fields and model.fields[sort].kind == "constant":
+            where[sort] = [name.strip() for name in number.split(",") if name.strip()]
+            continue
         if not number.lstrip("-").isdigit():
             raise UsageError(f"--size {text} is not of the form SORT=N, e.g. --size Client=2")
         asked[sort] = int(number)
-    return configure(model, usual | asked, quorums or (found.quorums if found else "majority"))
+    at = configure(model, usual | asked, quorums or (found.quorums if found else "majority"))
+    for name, names in where.items():
+        at = at.where(model.fields[name], names)
+    return at
 
 
 # -- the commands --------------------------------------------------------------------------------
@@ -305,6 +317,35 @@ def tlc(
     compared = twin_reader.compare(model, at, workers=workers, graph=graph)
     print_json(show.compared_json(compared)) if as_json else show.compared(compared)
     return exit_status([compared.verdict])
+
+
+@cli.command()
+@click.argument("name", metavar="MODEL", default="system")
+@bounds(3, 2)
+@json_option
+def settings(
+    name: str,
+    nodes: int | None,
+    terms: int | None,
+    quorums: str | None,
+    sizes: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Explore a bounded MODEL under each setting of its switches: what holds, how soon the rest breaks."""
+    from oneleader.readers import settings as settings_reader
+
+    model = models.find(name)
+    at = configuration(model, None, (3, 2), nodes, terms, quorums, sizes)
+    found = []
+    if not as_json:
+        show.settings_head(model, settings_reader.switches(model)[1], at)
+    for setting in settings_reader.settings(model, at):
+        found.append(setting)
+        if not as_json:
+            show.setting(setting)
+    if as_json:
+        print_json([show.setting_json(setting) for setting in found])
+    return exit_status(found[0].verdicts)
 
 
 @cli.command()

@@ -8,7 +8,7 @@ quorum system.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from math import prod
 from typing import Any
@@ -46,6 +46,7 @@ class Configuration:
     constants  constant -> the indices at which it is true
     parameters parameter -> its value
     longest    time sort -> the greatest of its parameters, stored for every time above it
+    chosen     constant -> the names at which `where` made it true
     """
 
     elements: Mapping[str, tuple[str, ...]]
@@ -53,6 +54,7 @@ class Configuration:
     constants: Mapping[str, frozenset[tuple[int, ...]]] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
     longest: Mapping[str, int] = field(default_factory=dict)
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def domain(self, sort: AnySort) -> tuple[Any, ...]:
         """Every value of a sort, in order."""
@@ -123,7 +125,21 @@ class Configuration:
         sizes = [(len(names), sort) for sort, names in self.elements.items()]
         sizes += [(greatest, sort) for sort, greatest in self.greatest.items()]
         counted = [f"{n} {sort.lower()}{'' if n == 1 else 's'}" for n, sort in sizes]
-        return ", ".join([*counted, *(f"{name} {value}" for name, value in self.parameters.items())])
+        named = {**self.parameters, **{name: " ".join(at) for name, at in self.chosen.items() if at}}
+        return ", ".join([*counted, *(f"{name} {value}" for name, value in named.items())])
+
+    def where(self, constant: Field, names: Iterable[str]) -> Configuration:
+        """The same with this constant, of one index, true at just these: `off` at `terms` and `lease`."""
+        if constant.kind != "constant" or len(constant.index) != 1:
+            raise UsageError(f"{constant} is no constant of one index: nothing can be chosen there")
+        chosen = sorted({self.value(constant.index[0], name) for name in names})
+        shown = tuple(self.show(constant.index[0], value) for value in chosen)
+        true_at = frozenset((int(value),) for value in chosen)
+        return replace(
+            self,
+            constants={**self.constants, constant.name: true_at},
+            chosen={**self.chosen, constant.name: shown},
+        )
 
     def call(self, definition: Definition, args: tuple[Any, ...]) -> str:
         """`grant_vote(voter=n3, candidate=n2, t=2)`."""

@@ -109,6 +109,8 @@ def config_text(module: Path, model: Model, configuration: Configuration) -> str
     sizes |= {name.capitalize(): str(value) for name, value in configuration.parameters.items()}
     for sort, names in configuration.elements.items():
         sizes[sort] = "{" + ", ".join(_subsets(model, configuration, sort) or names) + "}"
+    for name, chosen in configuration.chosen.items():
+        sizes[name.capitalize()] = "{" + ", ".join(f'"{shown}"' for shown in chosen) + "}"
     return "\n".join(_sized(line, sizes) for line in lines) + "\n"
 
 
@@ -178,7 +180,7 @@ class Reader:
             at, rest = told, [self._name(s, k) for s, k in zip(f.index, key, strict=True)]
             while rest and not isinstance(at, frozenset):
                 at = _applied(at, rest.pop(0))
-            if isinstance(at, frozenset):
+            if isinstance(at, frozenset) and f.of is bool:
                 yield (rest[0] if len(rest) == 1 else tuple(rest)) in at
             else:
                 yield self._value(f, at)
@@ -191,6 +193,9 @@ class Reader:
         if told == "Nil" and isinstance(f.of, OptionSort):
             return NIL
         of = base(f.of)
+        if isinstance(told, frozenset):  # an element that is, in TLA+, a set of others: see _subsets
+            names = self.configuration.elements[of.__name__]
+            return next(i for i, shown in enumerate(names) if set(shown.strip("{}").split()) == told)
         if is_set(of) or is_enum(of):
             return int(self.configuration.value(of, told))
         return int(told) if is_number(of) or is_time(of) else bool(told)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from oneleader.errors import UsageError
 from oneleader.faults.catalogue import Fault
 from oneleader.language.configuration import Configuration
@@ -17,12 +19,21 @@ from oneleader.readers.explore import Explored, Violation, explore
 from oneleader.readers.run import Run
 from oneleader.report.console import judged, mark, out, say
 from oneleader.report.text import plural, show_counterexample, show_state, show_trace
-from oneleader.report.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Row, exit_status
+from oneleader.report.verdict import (
+    HOLDS,
+    INCONCLUSIVE,
+    NOT_EXPRESSIBLE,
+    STYLES,
+    VIOLATED,
+    Row,
+    exit_status,
+)
 
 if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
     from oneleader.faults.table import FaultRow
     from oneleader.readers.prove import Proof
     from oneleader.readers.replay import Replayed
+    from oneleader.readers.settings import Setting
     from oneleader.readers.tlc import Result
     from oneleader.readers.twin import Compared
     from oneleader.readers.walk import Walked
@@ -107,6 +118,45 @@ def calls(run: Run, violation: Violation) -> list[str]:
     ]
 
 
+# -- settings ------------------------------------------------------------------------------------
+SWITCH = 8  # the width of a switch's column
+
+
+def settings_head(model: Model, switches: Sequence[str], at: Configuration) -> None:
+    """What is explored, and the heads of the columns: switches, properties, witnesses."""
+    say(f"settings  {model.name}  {at.describe()}   each row exhaustive, or the fewest steps that break it")
+    say()
+    heads = [name.ljust(SWITCH) for name in switches]
+    heads += [f"{title(name)}  " for name in (*model.properties, *model.witnesses)]
+    say(f"  {''.join(heads).rstrip()}")
+
+
+def setting(told: Setting) -> None:
+    """A row: which switches are on, what holds, and what is reached."""
+    line = Text("  ")
+    for name in told.switches:
+        is_on = name not in told.off
+        line.append(("on" if is_on else "off").ljust(SWITCH), style="" if is_on else "bold")
+    for name, found in told.found.items():
+        general = HOLDS if name in told.run.model.witnesses else found.verdict
+        line.append(told.said(name).ljust(len(title(name)) + 2), style=STYLES[general])
+    out.print(line)
+
+
+def setting_json(told: Setting) -> dict[str, Any]:
+    properties = told.run.model.properties
+    return {
+        "off": list(told.off),
+        "configuration": told.run.configuration.describe(),
+        "properties": {
+            name: {"verdict": found.verdict, "steps": told.steps(name)}
+            for name, found in told.found.items()
+            if name in properties
+        },
+        "witnesses": {name: told.steps(name) for name in told.found if name not in properties},
+    }
+
+
 # -- counterexamples -----------------------------------------------------------------------------
 def violation(run: Run, found: Violation, path: Path) -> None:
     """The counterexample step by step, what changed marked, and the command that replays it."""
@@ -163,6 +213,8 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
         header["quorums"] = [_listed(q) for q in at.elements["Quorum"]]
     if at.parameters:
         header["parameters"] = dict(at.parameters)
+    if at.chosen:
+        header["constants"] = {name: [[shown] for shown in chosen] for name, chosen in at.chosen.items()}
     lines = [header | ({"fault": fault} if fault else {})]
     for position, _ in found.steps:
         action, values = run.instances[position].action, run.instances[position].args
