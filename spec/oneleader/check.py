@@ -16,11 +16,12 @@ from oneleader.faults import table
 from oneleader.faults.catalogue import FAULTS
 from oneleader.language.configuration import Configuration, cluster, configure
 from oneleader.language.model import Model
-from oneleader.models import election, fencing, find, lease, pre_vote, replication, vote_count
+from oneleader.models import election, fencing, find, lease, pre_vote, replication, system, vote_count
 from oneleader.readers.explore import explore_all
 from oneleader.readers.prove import prove
 from oneleader.readers.refine import refine
 from oneleader.readers.replay import replay
+from oneleader.readers.settings import settings
 from oneleader.readers.twin import compare
 from oneleader.readers.walk import walk
 from oneleader.report.text import plural
@@ -56,6 +57,7 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield from replicating(quick=quick)
     yield from leases(quick=quick)
     yield from fenced(quick=quick)
+    yield from composed(quick=quick)
     yield conformance(nodes=3, examples=50 if quick else 300)
     yield from recordings()
     for fault in FAULTS.values():
@@ -107,6 +109,28 @@ def fenced(*, quick: bool) -> Iterator[Row]:
     yield flawed("fencing_token_expires", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
     yield flawed("fencing_tokens_as_strings", {"Resource": 1, "Client": 2, "Token": 10}, "no_stale_write")
     yield flawed("fencing_check_then_act", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
+
+
+def composed(*, quick: bool) -> Iterator[Row]:
+    """An election, a lease, a token and a write; without any of the four cures something has to break."""
+    at = cluster(system.MODEL, nodes=3, terms=2)
+    yield from exploring_at(system.MODEL, cluster(system.MODEL, nodes=3 if quick else 5, terms=2))
+    started = time.perf_counter()
+    for setting in settings(system.MODEL, at):
+        broken = [name for name in system.MODEL.properties if setting.found[name].violation]
+        seconds, started = time.perf_counter() - started, time.perf_counter()
+        if len(setting.off) == 1:
+            verdict = "caught" if broken else "missed"
+            what = f"without {setting.off[0]}: {', '.join(broken)}"
+            fewest = min((len(v.steps) for f in setting.found.values() if (v := f.violation)), default=0)
+            said = f"{verdict} in {plural(fewest, 'steps')}"
+            yield Row("system", "settings", what, verdict, said, seconds)
+    yield twin_at(system.MODEL, cluster(system.MODEL, nodes=2 if quick else 3, terms=2))
+    for off in () if quick else system.Switch:
+        without = cluster(system.MODEL, nodes=3, terms=1).where(
+            system.MODEL.fields["off"], [off.name.lower()]
+        )
+        yield twin_at(system.MODEL, without)
 
 
 def flawed(name: str, sizes: Mapping[str, int], breaks: str, quorums: str = "majority") -> Row:
