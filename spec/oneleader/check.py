@@ -21,7 +21,7 @@ from oneleader.readers.explore import explore_all
 from oneleader.readers.prove import prove
 from oneleader.readers.refine import refine
 from oneleader.readers.replay import replay
-from oneleader.readers.settings import settings
+from oneleader.readers.settings import Setting, settings
 from oneleader.readers.twin import compare
 from oneleader.readers.walk import walk
 from oneleader.report.text import plural
@@ -58,6 +58,7 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield from leases(quick=quick)
     yield from fenced(quick=quick)
     yield from composed(quick=quick)
+    yield from bullied(quick=quick)
     yield conformance(nodes=3, examples=50 if quick else 300)
     yield from recordings()
     for fault in FAULTS.values():
@@ -92,6 +93,8 @@ def leases(*, quick: bool) -> Iterator[Row]:
         yield twin(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, sizes=exact)
     for name in ("lease_from_receipt", "lease_forgotten_promise", "lease_taken_again"):
         yield flawed(name, {"Node": 2, "Term": 2, **exact}, "no_newer_leader", quorums=n2_decides)
+    sizes = {"Node": 2, "Term": 2, "Resource": 1, **exact}
+    yield flawed("lease_without_fencing", sizes, "no_stale_write", quorums=n2_decides)
 
 
 def fenced(*, quick: bool) -> Iterator[Row]:
@@ -108,6 +111,7 @@ def fenced(*, quick: bool) -> Iterator[Row]:
         yield twin_at(fencing.MODEL, configure(fencing.MODEL, {"Resource": 2, "Client": 2, "Token": 1}))
     yield flawed("fencing_token_expires", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
     yield flawed("fencing_tokens_as_strings", {"Resource": 1, "Client": 2, "Token": 10}, "no_stale_write")
+    yield flawed("incident", {"Node": 2}, "no_stale_write")
     yield flawed("fencing_check_then_act", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
 
 
@@ -115,22 +119,38 @@ def composed(*, quick: bool) -> Iterator[Row]:
     """An election, a lease, a token and a write; without any of the four cures something has to break."""
     at = cluster(system.MODEL, nodes=3, terms=2)
     yield from exploring_at(system.MODEL, cluster(system.MODEL, nodes=3 if quick else 5, terms=2))
-    started = time.perf_counter()
     for setting in settings(system.MODEL, at):
-        broken = [name for name in system.MODEL.properties if setting.found[name].violation]
-        seconds, started = time.perf_counter() - started, time.perf_counter()
         if len(setting.off) == 1:
-            verdict = "caught" if broken else "missed"
-            what = f"without {setting.off[0]}: {', '.join(broken)}"
-            fewest = min((len(v.steps) for f in setting.found.values() if (v := f.violation)), default=0)
-            said = f"{verdict} in {plural(fewest, 'steps')}"
-            yield Row("system", "settings", what, verdict, said, seconds)
+            yield caught("system", setting)
     yield twin_at(system.MODEL, cluster(system.MODEL, nodes=2 if quick else 3, terms=2))
     for off in () if quick else system.Switch:
         without = cluster(system.MODEL, nodes=3, terms=1).where(
             system.MODEL.fields["off"], [off.name.lower()]
         )
         yield twin_at(system.MODEL, without)
+
+
+def bullied(*, quick: bool) -> Iterator[Row]:
+    """The bully algorithm: right where all is as it assumes, and two coordinators where anything is not."""
+    bully = find("flawed/bully")
+    for setting in settings(bully, configure(bully, {"Node": 1})):
+        if not setting.off:
+            everything = [name.name.lower() for name in bully.fields["assumed"].index[0]]
+            at = configure(bully, {"Node": 2}).where(bully.fields["assumed"], everything)
+            yield from exploring_at(bully, at)
+        elif len(setting.off) == 1:
+            yield caught("flawed/bully", setting)
+    yield twin_at(bully, configure(bully, {"Node": 1 if quick else 2}))
+
+
+def caught(name: str, setting: Setting) -> Row:
+    """Where one switch is off something breaks."""
+    found = {name: f.violation for name, f in setting.found.items() if f.violation}
+    verdict = "caught" if found else "missed"
+    fewest = min((len(violation.steps) for violation in found.values()), default=0)
+    seconds = sum(f.seconds for f in setting.found.values())
+    what = f"without {setting.off[0]}: {', '.join(found)}"
+    return Row(name, "settings", what, verdict, f"{verdict} in {plural(fewest, 'steps')}", seconds)
 
 
 def flawed(name: str, sizes: Mapping[str, int], breaks: str, quorums: str = "majority") -> Row:

@@ -1,6 +1,7 @@
 """settings: explores a model under every setting of its switches.
 
-A model's switches are its constant that an enumeration indexes: `off[TERMS]` says that there are none.
+A model's switches are its constant that an enumeration indexes: `off[TERMS]` says that there are none,
+and any other name, as in `assumed[PROMPT]`, that there are.
 Each property is explored apart, so that each that is broken has its own shortest counterexample.
 """
 
@@ -66,7 +67,8 @@ def settings(model: Model, at: Configuration, *, engine: str = "numpy") -> Itera
     constant, names = switches(model)
     for are_off in product((False, True), repeat=len(names)):
         off = tuple(name for name, is_off in zip(names, are_off, strict=True) if is_off)
-        chosen = at.where(constant, off)
+        on = tuple(name for name in names if name not in off)
+        chosen = at.where(constant, off if constant.name == "off" else on)
         found = {
             name: _explored(model, chosen, name, engine) for name in (*model.properties, *model.witnesses)
         }

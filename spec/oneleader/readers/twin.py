@@ -109,8 +109,10 @@ def config_text(module: Path, model: Model, configuration: Configuration) -> str
     sizes |= {name.capitalize(): str(value) for name, value in configuration.parameters.items()}
     for sort, names in configuration.elements.items():
         sizes[sort] = "{" + ", ".join(_subsets(model, configuration, sort) or names) + "}"
-    for name, chosen in configuration.chosen.items():
-        sizes[name.capitalize()] = "{" + ", ".join(f'"{shown}"' for shown in chosen) + "}"
+    for f in model.fields.values():
+        if f.kind == "constant" and is_enum(f.index[0]):
+            chosen = configuration.chosen.get(f.name, ())
+            sizes[f.name.capitalize()] = "{" + ", ".join(f'"{shown}"' for shown in chosen) + "}"
     return "\n".join(_sized(line, sizes) for line in lines) + "\n"
 
 

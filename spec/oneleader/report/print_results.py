@@ -119,7 +119,7 @@ def calls(run: Run, violation: Violation) -> list[str]:
 
 
 # -- settings ------------------------------------------------------------------------------------
-SWITCH = 8  # the width of a switch's column
+SWITCH = 11  # the width of a switch's column
 
 
 def settings_head(model: Model, switches: Sequence[str], at: Configuration) -> None:
