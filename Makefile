@@ -41,7 +41,7 @@ bench-peers: setup ## The explorer and the explicit-state checkers for Python on
 	$(BIN)/python tests/benchmarks/bench_peers.py
 
 hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
-	for model in election pre_vote replication lease fencing; do \
+	for model in election pre_vote replication lease lease_read fencing; do \
 	    $(BIN)/oneleader prove $$model --no-hints; $(BIN)/oneleader prove $$model --update-hints; done
 
 hunt: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)

@@ -16,7 +16,17 @@ from oneleader.faults import table
 from oneleader.faults.catalogue import FAULTS
 from oneleader.language.configuration import Configuration, cluster, configure
 from oneleader.language.model import Model
-from oneleader.models import election, fencing, find, lease, pre_vote, replication, system, vote_count
+from oneleader.models import (
+    election,
+    fencing,
+    find,
+    lease,
+    lease_read,
+    pre_vote,
+    replication,
+    system,
+    vote_count,
+)
 from oneleader.readers.explore import explore_all
 from oneleader.readers.prove import prove
 from oneleader.readers.refine import refine
@@ -87,6 +97,9 @@ def leases(*, quick: bool) -> Iterator[Row]:
     yield from exploring(lease.MODEL, nodes=2, terms=2, quorums=n2_decides)
     yield proving(lease.MODEL, "proved for any cluster size, unbounded terms, any clocks within the axioms")
     yield twin(lease.MODEL, nodes=2, terms=1)
+    yield proving(lease_read.MODEL, "proved for any cluster size, unbounded terms and logs")
+    for of in (lease.MODEL, replication.MODEL):
+        yield refining(of, nodes=2, terms=1)
     if not quick:
         yield from exploring(lease.MODEL, nodes=3, terms=2, ghosts=False, sizes=exact)
         yield from exploring(lease.MODEL, nodes=2, terms=2, quorums=n2_decides, sizes={"Round": 2, **exact})
@@ -235,7 +248,8 @@ def walking(model: Model, *, nodes: int, terms: int, runs: int) -> Row:
 
 def refining(model: Model, *, nodes: int, terms: int) -> Row:
     """Each step is one of the model that this one refines."""
-    result = refine(model, cluster(model, nodes=nodes, terms=terms))
+    small = {"Node": nodes, "Term": terms, "Index": 1, "Value": 1}
+    result = refine(model, configure(model, small))
     what = f"{result.abstract:,} steps are steps of {model.refines.name if model.refines else '?'}"
     return Row(model.name, "refine", what, result.verdict, result.strength, result.seconds)
 

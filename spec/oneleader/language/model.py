@@ -47,6 +47,7 @@ class Model:
     invariants: dict[str, Property]
     theorems: dict[str, Property]
     witnesses: dict[str, Property]
+    extends: Model | None = None
     refines: Model | None = None
     usual: Mapping[str, int] = field(default_factory=dict)
 
@@ -133,6 +134,7 @@ def model(
         invariants=found["invariant"],
         theorems=found["theorem"],
         witnesses=found["witness"],
+        extends=extends,
         refines=refines,
         usual={**(extends.usual if extends else {}), **(usual or {})},
     )

@@ -8,10 +8,24 @@ from types import ModuleType
 
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
-from oneleader.models import election, fencing, flawed, lease, lock, pre_vote, replication, system, vote_count
+from oneleader.models import (
+    election,
+    fencing,
+    flawed,
+    lease,
+    lease_read,
+    lock,
+    pre_vote,
+    replication,
+    system,
+    vote_count,
+)
 
 ELECTIONS = (election.MODEL, vote_count.MODEL, pre_vote.MODEL, replication.MODEL)
-MODELS = {model.name: model for model in (*ELECTIONS, lease.MODEL, fencing.MODEL, system.MODEL, lock.MODEL)}
+MODELS = {
+    model.name: model
+    for model in (*ELECTIONS, lease.MODEL, lease_read.MODEL, fencing.MODEL, system.MODEL, lock.MODEL)
+}
 FLAWED = tuple(f"flawed/{module.name}" for module in pkgutil.iter_modules(flawed.__path__))
 
 

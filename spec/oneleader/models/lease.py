@@ -385,6 +385,7 @@ MODEL = model(
     __name__,
     State,
     extends=election.MODEL,
+    refines=election.MODEL,
     without=("a_split_vote",),  # of elections alone: it needs three servers
     usual={"Round": 1, "lease": 2, "promise": 3, "slow": 2, "fast": 3},
 )

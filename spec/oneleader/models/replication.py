@@ -676,4 +676,4 @@ def a_candidate_lacks_a_committed_entry(s: State, n: Node, i: Index) -> bool:
     return both(s.role[n] == CANDIDATE, s.log_length[n] < i, i <= s.committed_up_to[s.term[n]])
 
 
-MODEL = model(__name__, State, extends=election.MODEL)
+MODEL = model(__name__, State, extends=election.MODEL, refines=election.MODEL)

@@ -345,19 +345,20 @@ def hints_file(model: Model) -> Path:
 
 
 def load_hints(model: Model) -> Hints:
-    """The committed hints of a model; none if there is no file."""
+    """The committed hints of a model and of those that it extends; none where there is no file."""
     path = hints_file(model)
-    if not path.exists():
-        return {}
-    loaded: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-    return loaded
+    own: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {**(load_hints(model.extends) if model.extends else {}), **own}
 
 
 def update_hints(model: Model, path: Path | None = None, *, rlimit: int = RLIMIT) -> Path:
     """Prove everything anew and write down which hypotheses each proof needed. The file written."""
     found = {o.key: _core(o, rlimit) for o in obligations(model)}
+    inherited = load_hints(model.extends) if model.extends else {}
     lines = ",\n".join(
-        f"{json.dumps(key)}: {json.dumps(core)}" for key, core in found.items() if core is not None
+        f"{json.dumps(key)}: {json.dumps(core)}"
+        for key, core in found.items()
+        if core not in (None, inherited.get(key))
     )
     path = path or hints_file(model)
     path.parent.mkdir(exist_ok=True)
