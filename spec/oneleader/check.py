@@ -37,7 +37,11 @@ from oneleader.readers.walk import walk
 from oneleader.report.text import plural
 from oneleader.report.verdict import HOLDS, INCONCLUSIVE, Row
 
-RECORDINGS = ("etcd-raft-example.ndjson.gz", "etcd-rawnode-3-nodes.ndjson.gz")
+RECORDINGS = {
+    "etcd-raft-example.ndjson.gz": election.MODEL,
+    "etcd-rawnode-3-nodes.ndjson.gz": election.MODEL,
+    "etcd-rawnode-5-nodes-prevote-checkquorum.ndjson.gz": pre_vote.MODEL,
+}
 SEED = 1  # of everything drawn here: the same rows each time
 
 
@@ -267,18 +271,18 @@ def conformance(*, nodes: int, examples: int) -> Row:
 
 def recordings() -> Iterator[Row]:
     """Real executions of etcd's Raft, judged line by line."""
-    for name in RECORDINGS:
+    for name, model in RECORDINGS.items():
         path = Path(__file__).resolve().parents[2] / "tests" / "recordings" / name
         started = time.perf_counter()
         try:
-            result = replay(path)
+            result = replay(path, model=model)
         except UsageError as error:
-            yield Row("election", "replay", name, INCONCLUSIVE, "", 0.0, f"{error} (it is in the checkout)")
+            yield Row(model.name, "replay", name, INCONCLUSIVE, "", 0.0, f"{error} (it is in the checkout)")
             continue
         detail = result.refusal.text if result.refusal else result.why
         strength = f"{result.events_judged:,} events, {result.steps.total():,} steps of the model"
         seconds = time.perf_counter() - started
-        yield Row("election", "replay", name.partition(".")[0], result.verdict, strength, seconds, detail)
+        yield Row(model.name, "replay", name.partition(".")[0], result.verdict, strength, seconds, detail)
 
 
 JUDGES: tuple[Callable[..., table.FaultRow], ...] = (

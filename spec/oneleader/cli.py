@@ -431,13 +431,16 @@ def walk(
 @click.option(
     "--format", "format_", type=click.Choice(["oneleader", "etcd"]), help="Told from the file otherwise."
 )
+@click.option(
+    "--model", "name", metavar="MODEL", help="The model that judges.  [default: the file's, or election]"
+)
 @fault_option
 @json_option
-def replay(file: Path, format_: str | None, fault: str | None, as_json: bool) -> int:
+def replay(file: Path, format_: str | None, name: str | None, fault: str | None, as_json: bool) -> int:
     """Judge a recorded execution: is each line of FILE one that the model allows?"""
     from oneleader.readers import replay as replay_reader
 
-    model = catalogue.find(fault).model if fault else None
+    model = chosen(name or "election", fault)[0] if name or fault else None
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
     return exit_status([result.verdict])

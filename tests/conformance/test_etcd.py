@@ -102,7 +102,8 @@ def test_pre_vote_is_not_modelled():
     result = replay(path(PREVOTE))
     assert (result.verdict, result.status, result.lines) == ("inconclusive", 3, 15)
     assert result.why == (
-        "line 16: BecomePreCandidate: pre-vote is not modelled; lines 1 to 15 were judged and accepted"
+        "line 16: BecomePreCandidate: pre-vote is not modelled here; --model pre_vote judges it; "
+        "lines 1 to 15 were judged and accepted"
     )
 
 

@@ -101,6 +101,18 @@ ACTIONS = (
 )
 
 
+class Words(NamedTuple):
+    """What the lines of a recording may say: which messages an event carries, events without, roles."""
+
+    carries: dict[str, frozenset[str]]
+    others: frozenset[str]
+    roles: dict[str, Role]
+    may_reject: frozenset[str]
+
+
+WORDS = Words(CARRIES, frozenset({*OTHERS, *LEFT_ASIDE}), ROLES, MAY_REJECT)
+
+
 class Message(NamedTuple):
     """What the election sees of a message; two alike are one, as in the model's network."""
 
@@ -127,6 +139,7 @@ class Line:
     role: Role
     conf: tuple[tuple[str, ...], tuple[str, ...]]
     message: Message | None
+    asking: bool = False  # a pre-candidate: a follower that asks
 
 
 class Members:
@@ -143,7 +156,7 @@ class EtcdFormat:
     Notes beside the model's state, for each candidate:
     stored[n]   the term and vote that n stored last; None before it starts
     starting[n] n has started and done nothing yet
-    heard[n]    the message that n received last, since its last Ready
+    last[n]     the message that n received last, since its last Ready
     message[m]  "queued" until its sender stores its state, then "sent", then "received"
     queue[n]    the messages of n that are queued
     lost[n]     in this candidate n crashed after its last Ready: what it wrote since is lost
@@ -152,11 +165,14 @@ class EtcdFormat:
     name = "etcd"
     left_aside = LEFT_ASIDE
 
+    actions: tuple[str, ...] = ACTIONS
+    speaks_of = "election"
+
     def __init__(self, model: Model, limit: int) -> None:
-        missing = [a for a in ACTIONS if a not in model.actions]
+        missing = [a for a in self.actions if a not in model.actions]
         if missing:
             raise UsageError(
-                f"a recording of etcd needs the model election: {model.name} has no {missing[0]}"
+                f"a recording of etcd needs the model {self.speaks_of}: {model.name} has no {missing[0]}"
             )
         self.model = model
         self.candidates = Candidates(OpenRun(model, {"member": Members()}), limit)
@@ -167,258 +183,307 @@ class EtcdFormat:
     def recognises(record: dict[str, Any]) -> bool:
         return isinstance(record.get("event"), dict) and "nid" in record["event"]
 
+    def explanation(self, s: Candidate, line: Line) -> Elections:
+        """How a line is read from a state."""
+        return Elections(s, line)
+
+    def read(self, record: dict[str, Any]) -> Line:
+        """A line in the model's words."""
+        return read(record)
+
     def judge(self, record: dict[str, Any]) -> None:
-        line = read(record)
+        line = self.read(record)
         for node in {line.node, *line.conf[0], *line.conf[1]}:
             self.candidates.run.see(Node, node)
-        self.candidates.follow(lambda state: _explain(state, line), first_decides=line.event != "InitState")
+        self.candidates.follow(
+            lambda state: self._explain(state, line), first_decides=line.event != "InitState"
+        )
         self.events += 1
-        if line.event in LEFT_ASIDE:
+        if line.event in self.left_aside:
             self.not_modelled[line.event] += 1
+
+    def _explain(self, before: Candidate, line: Line) -> Iterable[Candidate]:
+        """The state after the line; and, where a node has something to store, the one in which it is lost.
+
+        What a node has not stored nobody else has seen. So only its `InitState` tells the two apart, and up
+        to there the state in which nothing is lost, always the first, decides which lines are allowed.
+        """
+        n = line.node
+        if line.event != "InitState" and before.get("lost", n):
+            if line.event == "Ready":
+                raise Refused(f"{n} stores what it is supposed to have lost")
+            return [before]
+
+        after = before.copy()
+        self.explanation(after, line).take()
+        if is_stored(before, n) and not is_stored(after, n):
+            crashed = before.copy()
+            crashed.put("lost", n, True)
+            return [after, crashed]
+        return [after]
 
 
 # -- one line, from one candidate state --------------------------------------------------------------------
-def _explain(before: Candidate, line: Line) -> Iterable[Candidate]:
-    """The state after the line; and, from where a node has something to store, the one in which it is lost.
-
-    What a node has not stored nobody else has seen. So only its `InitState` tells the two apart, and up to
-    there the state in which nothing is lost, always the first, decides which lines are allowed.
-    """
-    n = line.node
-    if line.event != "InitState" and before.get("lost", n):
-        if line.event == "Ready":
-            raise Refused(f"{n} stores what it is supposed to have lost")
-        return [before]
-
-    after = before.copy()
-    _take(after, line)
-    if _is_stored(before, n) and not _is_stored(after, n):
-        crashed = before.copy()
-        crashed.put("lost", n, True)
-        return [after, crashed]
-    return [after]
-
-
-def _take(s: Candidate, line: Line) -> None:
-    """The steps that the line stands for, and what it lets us see; Refused where they disagree."""
-    if line.event == "InitState":
-        return _init_state(s, line)
-    n = line.node
-    if s.get("stored", n) is None:
-        raise UsageError(f"{n} has no InitState before this line: a recording has to begin at the start")
-    if line.event not in WHILE_STARTING:
-        s.put("starting", n, None)
-
-    if line.event == "BecomeCandidate":
-        s.act("start_election", n)
-    elif line.event == "BecomeLeader":
-        _become_leader(s, line)
-    elif line.event == "BecomeFollower":
-        _become_follower(s, line)
-    is_reply = line.event == "SendRequestVoteResponse"
-    may_lag = is_reply and _send_vote_reply(s, line)
-    _see_vote(s, line)
-    _compare(s, line, may_lag)
-
-    if line.message and line.event.startswith("Send"):
-        _send(s, line, line.message)
-    elif line.message:
-        _receive(s, line, line.message)
-    elif line.event == "Ready":
-        _store(s, n)
-    return None
-
-
-def _compare(s: Candidate, line: Line, vote_may_lag: bool = False) -> None:
-    """The line's term, vote and role are those of the model."""
-    n = line.node
-    _agree(f"term[{n}]", line.term, s.get("term", n))
-    if not (vote_may_lag and line.vote is NIL):
-        _agree(f"voted_for[{n}]", line.vote, s.get("voted_for", n))
-    _agree(f"role[{n}]", line.role, s.get("role", n))
-
-
-def _agree(what: str, recorded: Any, modelled: Any) -> None:
-    if recorded != modelled:
-        raise Refused(f"{what} is {show(recorded)} in the recording and {show(modelled)} in the model")
-
-
-# -- storage -------------------------------------------------------------------------------------------
-def _is_stored(s: Candidate, n: str) -> bool:
-    return bool(s.get("stored", n) == (s.get("term", n), s.get("voted_for", n)))
-
-
-def _store(s: Candidate, n: str) -> None:
-    """Figure 2, persistent state: stored before responding, so only now the messages leave."""
-    s.put("stored", n, (s.get("term", n), s.get("voted_for", n)))
-    s.put("heard", n, None)  # what it causes shows by now
-    for message in s.get("queue", n) or ():
-        s.put("message", message, "sent")
-    s.put("queue", n, None)
-
-
-def _init_state(s: Candidate, line: Line) -> None:
-    n = line.node
-    if s.get("stored", n) is None:
-        if line.term > 1 or line.vote is not NIL:
-            raise NotModelled(
-                f"{n} starts in term {line.term}, vote {show(line.vote)}: what came before is not recorded"
-            )
-        s.put("term", n, line.term)  # the model's initial state, and all that is taken from the recording
-        s.put("starting", n, True)
-    else:
-        s.act("restart", n)
-        for message in s.get("queue", n) or ():
-            s.put("message", message, None)
-        for note in ("queue", "lost", "starting"):
-            s.put(note, n, None)
-    _compare(s, line)
-    _store(s, n)
-
-
-# -- becoming ------------------------------------------------------------------------------------------
-def _become_leader(s: Candidate, line: Line) -> None:
-    """Section 5.2, and section 6 in joint consensus: votes from a majority of each configuration."""
-    if not any(line.conf):
-        raise Refused(f"{line.node} becomes leader of a configuration without voters")
-    quorum: set[str] = set()
-    for voters in line.conf:
-        voted_first = sorted(voters, key=lambda v: not s.get("votes", (line.node, v)))
-        quorum.update(voted_first[: len(voters) // 2 + 1] if voters else ())
-    s.act("become_leader", line.node, frozenset(quorum))
-
-
-def _become_follower(s: Candidate, line: Line) -> None:
-    n, term, role = line.node, s.get("term", line.node), s.get("role", line.node)
-    if line.term > term:
-        if s.get("starting", n) and (term, line.term) == (0, 1):
-            s.put("term", n, 1)
-            return _store(s, n)
-        s.act("update_term", n, line.term)
-        heard = s.get("heard", n)
-        if heard is None or heard.term != line.term:
-            raise Refused(f"{n} goes to term {line.term}, and the message it received last is {_last(heard)}")
-    elif line.term == term and role == LEADER:
-        raise NotModelled(f"{n} steps down in its own term {term}: check-quorum is not modelled")
-    elif line.term == term and role == CANDIDATE:
-        _give_up_or_step_down(s, line)
-    return None
-
-
-def _give_up_or_step_down(s: Candidate, line: Line) -> None:
-    n, term, heard = line.node, line.term, s.get("heard", line.node)
-    if _cannot_win(s, line):
-        return s.act("restart", n)  # Figure 2, volatile state: what a restart loses is all that is lost
-    s.act("step_down", n, heard.sender if heard else n, term)
-    if heard is None or heard.type not in HEARTBEATS or heard.term != term:
-        raise Refused(f"{n} steps down, and the message it received last is {_last(heard)}")
-    return None
-
-
-def _cannot_win(s: Candidate, line: Line) -> bool:
-    """So many voters of one half of the configuration have rejected it that no majority is left."""
-    n, term = line.node, line.term
-    for voters in line.conf:
-        replies = (Message("MsgVoteResp", v, n, term, True) for v in voters)
-        rejected = sum(s.get("message", reply) == "received" for reply in replies)
-        if voters and len(voters) - rejected < len(voters) // 2 + 1:
-            return True
-    return False
-
-
-# -- votes and messages ----------------------------------------------------------------------------------
-def _grant(s: Candidate, line: Line, candidate: str) -> None:
-    """The vote is free, and its request is what the node received last."""
-    n, heard = line.node, s.get("heard", line.node)
-    s.act("grant_vote", n, candidate, line.term)
-    if heard is None or (heard.type, heard.sender, heard.term) != ("MsgVote", candidate, line.term):
-        raise Refused(f"{n} votes for {candidate}, and the message it received last is {_last(heard)}")
-
-
-def _see_vote(s: Candidate, line: Line) -> None:
-    """A vote shows that the model has not: it was granted since the node's last line."""
-    n = line.node
-    is_new = line.vote is not NIL and line.vote != s.get("voted_for", n)
-    if is_new and line.event != "SendRequestVoteResponse" and line.term == s.get("term", n):
-        _grant(s, line, line.vote)
-
-
-def _send_vote_reply(s: Candidate, line: Line) -> bool:
-    """Figure 2, RequestVote results. True when this line grants the vote: `state` may still lack it."""
-    n, reply = line.node, line.message
-    assert reply is not None, "read() saw to it"
-    if reply.rejects:
-        return False  # a voter may always refuse
-    granted_here = bool(s.get("voted_for", n) != reply.to)
-    if granted_here:
-        _grant(s, line, reply.to)
-    s.act("reply_vote", n, reply.to, reply.term)
-    return granted_here
-
-
-def _send(s: Candidate, line: Line, m: Message) -> None:
-    n, term = line.node, line.term
-    _agree(f"the sender of {m.type}", m.sender, n)
-    _agree(f"the term in {m.type}", m.term, term)  # Figure 2: messages carry currentTerm
-    if m.type in VOTE_REQUESTS and not (s.get("requested", (n, term)) and line.role == CANDIDATE):
-        raise Refused(f"{n} asks for votes in term {term} and is no candidate in it")
-    if m.type in HEARTBEATS and not (s.get("heartbeat", (n, term)) and line.role == LEADER):
-        raise Refused(f"{n} sends {m.type} in term {term} and does not lead it")
-    if s.get("message", m) in ("sent", "received"):
-        return
-    if _is_stored(s, n):
-        s.put("message", m, "sent")
-    elif s.get("message", m) is None:
-        s.put("message", m, "queued")
-        s.put("queue", n, (*(s.get("queue", n) or ()), m))
-
-
-def _receive(s: Candidate, line: Line, m: Message) -> None:
-    n = line.node
-    _agree(f"the receiver of {m.type}", m.to, n)
-    is_vote = m.type in VOTE_REPLIES and not m.rejects
-    if is_vote and m.term == line.term and line.role == CANDIDATE:
-        s.act("receive_vote", n, m.sender, m.term)
-    state = s.get("message", m)
-    if state is None:
-        raise Refused(f"nobody has sent {m}")
-    if state == "queued":
-        raise Refused(f"{m} cannot have left: {m.sender} has not stored its term and vote since (no Ready)")
-    s.put("message", m, "received")
-    s.put("heard", n, m)
-
-
 def _last(heard: Message | None) -> str:
     return f"({heard})" if heard else "none since its last Ready"
 
 
+def agree(what: str, recorded: Any, modelled: Any) -> None:
+    """Refused where the recording says something else than the model."""
+    if recorded != modelled:
+        raise Refused(f"{what} is {show(recorded)} in the recording and {show(modelled)} in the model")
+
+
+def is_stored(s: Candidate, n: str) -> bool:
+    """What the node stored last is what it has now."""
+    return bool(s.get("stored", n) == (s.get("term", n), s.get("voted_for", n)))
+
+
+class Elections:
+    """One line from one candidate state, by the actions of `election`: `take` changes the state."""
+
+    def __init__(self, s: Candidate, line: Line) -> None:
+        self.s, self.line, self.n = s, line, line.node
+
+    @property
+    def last(self) -> Message | None:
+        """The message that the node received last, since its last Ready."""
+        heard: Message | None = self.s.get("last", self.n)
+        return heard
+
+    def take(self) -> None:
+        """The steps that the line stands for, and what it lets us see; Refused where they disagree."""
+        s, line, n = self.s, self.line, self.n
+        if line.event == "InitState":
+            return self._init_state()
+        if s.get("stored", n) is None:
+            raise UsageError(f"{n} has no InitState before this line: a recording has to begin at the start")
+        if line.event not in WHILE_STARTING:
+            s.put("starting", n, None)
+
+        self.become()
+        is_reply = line.event == "SendRequestVoteResponse"
+        may_lag = is_reply and self._send_vote_reply()
+        self._see_vote()
+        self.compare(may_lag)
+
+        if line.message and line.event.startswith("Send"):
+            self.send(line.message)
+        elif line.message:
+            self.receive(line.message)
+        elif line.event == "Ready":
+            self._store()
+        return None
+
+    def compare(self, vote_may_lag: bool = False) -> None:
+        """The line's term, vote and role are those of the model."""
+        s, line, n = self.s, self.line, self.n
+        agree(f"term[{n}]", line.term, s.get("term", n))
+        if not (vote_may_lag and line.vote is NIL):
+            agree(f"voted_for[{n}]", line.vote, s.get("voted_for", n))
+        agree(f"role[{n}]", line.role, s.get("role", n))
+
+    # -- storage ---------------------------------------------------------------------------------
+    def _store(self) -> None:
+        """Figure 2, persistent state: stored before responding, so only now the messages leave."""
+        s, n = self.s, self.n
+        s.put("stored", n, (s.get("term", n), s.get("voted_for", n)))
+        s.put("last", n, None)  # what it causes shows by now
+        for message in s.get("queue", n) or ():
+            s.put("message", message, "sent")
+        s.put("queue", n, None)
+
+    def _init_state(self) -> None:
+        s, line, n = self.s, self.line, self.n
+        if s.get("stored", n) is None:
+            if line.term > 1 or line.vote is not NIL:
+                starts = f"{n} starts in term {line.term}, vote {show(line.vote)}"
+                raise NotModelled(f"{starts}: what came before is not recorded")
+            s.put("term", n, line.term)  # the model's initial state, and all that is taken from the recording
+            s.put("starting", n, True)
+        else:
+            s.act("restart", n)
+            for message in s.get("queue", n) or ():
+                s.put("message", message, None)
+            for note in ("queue", "lost", "starting"):
+                s.put(note, n, None)
+        self.compare()
+        self._store()
+
+    # -- becoming --------------------------------------------------------------------------------
+    def become(self) -> None:
+        """The step of a line that says what the node becomes."""
+        if self.line.event == "BecomeCandidate":
+            self.become_candidate()
+        elif self.line.event == "BecomeLeader":
+            self.s.act("become_leader", self.n, self.quorum("votes", "leader"))
+        elif self.line.event == "BecomeFollower":
+            self.become_follower()
+
+    def become_candidate(self) -> None:
+        self.s.act("start_election", self.n)
+
+    def quorum(self, votes: str, becomes: str) -> frozenset[str]:
+        """Section 5.2, and section 6 in joint consensus: votes from a majority of each configuration."""
+        if not any(self.line.conf):
+            raise Refused(f"{self.n} becomes {becomes} of a configuration without voters")
+        quorum: set[str] = set()
+        for voters in self.line.conf:
+            voted_first = sorted(voters, key=lambda v: not self.s.get(votes, (self.n, v)))
+            quorum.update(voted_first[: len(voters) // 2 + 1] if voters else ())
+        return frozenset(quorum)
+
+    def become_follower(self) -> None:
+        s, line, n = self.s, self.line, self.n
+        term = s.get("term", n)
+        if line.term > term:
+            if s.get("starting", n) and (term, line.term) == (0, 1):
+                s.put("term", n, 1)
+                return self._store()
+            self.follow_newer_term()
+        elif line.term == term and s.get("role", n) == LEADER:
+            self.resign()
+        elif line.term == term and s.get("role", n) == CANDIDATE:
+            self._give_up_or_step_down()
+        return None
+
+    def follow_newer_term(self) -> None:
+        self.s.act("update_term", self.n, self.line.term)
+        self.caused_by_term(self.last)
+
+    def caused_by_term(self, heard: Message | None) -> None:
+        """The message received last is of the term that the node goes to."""
+        if heard is None or heard.term != self.line.term:
+            goes = f"{self.n} goes to term {self.line.term}"
+            raise Refused(f"{goes}, and the message it received last is {_last(heard)}")
+
+    def resign(self) -> None:
+        raise NotModelled(
+            f"{self.n} steps down in its own term {self.line.term}: check-quorum is not modelled here; "
+            "--model pre_vote judges it"
+        )
+
+    def _give_up_or_step_down(self) -> None:
+        n, term, heard = self.n, self.line.term, self.last
+        if self.cannot_win("MsgVoteResp"):
+            return self.give_up()
+        self.s.act("step_down", n, heard.sender if heard else n, term)
+        if heard is None or heard.type not in HEARTBEATS or heard.term != term:
+            raise Refused(f"{n} steps down, and the message it received last is {_last(heard)}")
+        return None
+
+    def give_up(self) -> None:
+        """Figure 2, volatile state: what a restart loses is all that is lost."""
+        self.s.act("restart", self.n)
+
+    def cannot_win(self, reply_type: str) -> bool:
+        """So many voters of one half of the configuration have rejected it that no majority is left."""
+        for voters in self.line.conf:
+            replies = (Message(reply_type, v, self.n, self.line.term, True) for v in voters)
+            rejected = sum(self.s.get("message", reply) == "received" for reply in replies)
+            if voters and len(voters) - rejected < len(voters) // 2 + 1:
+                return True
+        return False
+
+    # -- votes and messages ----------------------------------------------------------------------
+    def grant(self, candidate: str) -> None:
+        """The vote is free, and its request is what the node received last."""
+        n, term, heard = self.n, self.line.term, self.last
+        self.s.act("grant_vote", n, candidate, term)
+        if heard is None or (heard.type, heard.sender, heard.term) != ("MsgVote", candidate, term):
+            raise Refused(f"{n} votes for {candidate}, and the message it received last is {_last(heard)}")
+
+    def _see_vote(self) -> None:
+        """A vote shows that the model has not: it was granted since the node's last line."""
+        s, line, n = self.s, self.line, self.n
+        is_new = line.vote is not NIL and line.vote != s.get("voted_for", n)
+        if is_new and line.event != "SendRequestVoteResponse" and line.term == s.get("term", n):
+            self.grant(line.vote)
+
+    def _send_vote_reply(self) -> bool:
+        """Figure 2, RequestVote results. True when this line grants the vote: `state` may still lack it."""
+        n, reply = self.n, self.line.message
+        assert reply is not None, "read() saw to it"
+        if reply.rejects:
+            self.reject(reply)
+            return False
+        granted_here = bool(self.s.get("voted_for", n) != reply.to)
+        if granted_here:
+            self.grant(reply.to)
+        self.s.act("reply_vote", n, reply.to, reply.term)
+        return granted_here
+
+    def reject(self, reply: Message) -> None:
+        """A voter may always refuse: no step."""
+
+    def send(self, m: Message) -> None:
+        """The message may be sent, and leaves when what it says is stored."""
+        s, n = self.s, self.n
+        agree(f"the sender of {m.type}", m.sender, n)
+        self.may_send(m)
+        if s.get("message", m) in ("sent", "received"):
+            return
+        if is_stored(s, n):
+            s.put("message", m, "sent")
+        elif s.get("message", m) is None:
+            s.put("message", m, "queued")
+            s.put("queue", n, (*(s.get("queue", n) or ()), m))
+
+    def may_send(self, m: Message) -> None:
+        """Refused where the node has no right to this message."""
+        s, n, term, role = self.s, self.n, self.line.term, self.line.role
+        agree(f"the term in {m.type}", m.term, term)  # Figure 2: messages carry currentTerm
+        if m.type in VOTE_REQUESTS and not (s.get("requested", (n, term)) and role == CANDIDATE):
+            raise Refused(f"{n} asks for votes in term {term} and is no candidate in it")
+        if m.type in HEARTBEATS and not (s.get("heartbeat", (n, term)) and role == LEADER):
+            raise Refused(f"{n} sends {m.type} in term {term} and does not lead it")
+
+    def receive(self, m: Message) -> None:
+        """A message that was sent arrives."""
+        s, line, n = self.s, self.line, self.n
+        agree(f"the receiver of {m.type}", m.to, n)
+        is_vote = m.type in VOTE_REPLIES and not m.rejects
+        if is_vote and m.term == line.term and line.role == CANDIDATE:
+            s.act("receive_vote", n, m.sender, m.term)
+        state = s.get("message", m)
+        if state is None:
+            raise Refused(f"nobody has sent {m}")
+        if state == "queued":
+            raise Refused(
+                f"{m} cannot have left: {m.sender} has not stored its term and vote since (no Ready)"
+            )
+        s.put("message", m, "received")
+        s.put("last", n, m)
+
+
 # -- reading a line ----------------------------------------------------------------------------------------
-def read(record: dict[str, Any]) -> Line:
+def read(record: dict[str, Any], words: Words = WORDS) -> Line:
     """A line in the model's words; UsageError where malformed, NotModelled where beyond the model."""
     event = _get(record, "event", dict)
     name = _get(event, "name", str)
-    _check_known(name, "event", {*CARRIES, *LEFT_ASIDE, *OTHERS})
+    _check_known(name, "event", {*words.carries, *words.others})
     state, role = _get(event, "state", dict), _get(event, "role", str)
-    _check_known(role, "role", ROLES)
+    _check_known(role, "role", words.roles)
     return Line(
         event=name,
         node=_node(_get(event, "nid", str)),
         term=_number(state, "term"),
         vote=_vote(_get(state, "vote", str)),
-        role=ROLES[role],
+        role=words.roles[role],
         conf=_conf(_get(event, "conf", list)),
-        message=_message(name, _get(event, "msg", dict)) if name in CARRIES else None,
+        message=_message(name, _get(event, "msg", dict), words) if name in words.carries else None,
+        asking=role == "StatePreCandidate",
     )
 
 
-def _message(event: str, m: dict[str, Any]) -> Message:
+def _message(event: str, m: dict[str, Any], words: Words) -> Message:
     kind = _get(m, "type", str)
-    _check_known(kind, "message", frozenset().union(*CARRIES.values()))
+    _check_known(kind, "message", frozenset().union(*words.carries.values()))
     sender, to = _node(_get(m, "from", str)), _node(_get(m, "to", str))
     message = Message(kind, sender, to, _number(m, "term"), _get(m, "reject", bool))
-    if kind not in CARRIES[event]:
+    if kind not in words.carries[event]:
         raise Refused(f"{event} carries {kind}")
-    if message.rejects and kind not in MAY_REJECT:
+    if message.rejects and kind not in words.may_reject:
         raise Refused(f"{kind} rejects, and only replies to votes and entries may")
     if sender == to and (message.rejects or kind in VOTE_REQUESTS | HEARTBEATS):
         raise Refused(f"{sender} asks or rejects itself ({message})")
@@ -442,8 +507,8 @@ def _vote(id: str) -> Any:
 
 
 def _check_known(word: str, what: str, known: Iterable[str]) -> None:
-    if word in PRE_VOTE:
-        raise NotModelled(f"{word}: pre-vote is not modelled")
+    if word in PRE_VOTE and word not in known:
+        raise NotModelled(f"{word}: pre-vote is not modelled here; --model pre_vote judges it")
     if word not in known:
         raise UsageError(f"unknown {what} {word!r}")
 

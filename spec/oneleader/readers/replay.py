@@ -25,6 +25,7 @@ from os import PathLike
 from typing import Any, Protocol
 
 from oneleader.conformance.etcd import EtcdFormat
+from oneleader.conformance.etcd_pre_vote import PreVoteFormat
 from oneleader.conformance.own import OwnFormat
 from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.definitions import Guard
@@ -173,9 +174,10 @@ def _reader(record: dict[str, Any], format: str | None, model: Model | None, lim
     if own:
         return OwnFormat(record, model, limit)
     if format == "etcd" or EtcdFormat.recognises(record):
-        from oneleader.models.election import MODEL  # the only model that the format speaks of
+        from oneleader.models.election import MODEL
 
-        return EtcdFormat(model or MODEL, limit)
+        of = model or MODEL
+        return PreVoteFormat(of, limit) if PreVoteFormat.speaks(of) else EtcdFormat(of, limit)
     raise UsageError(
         'this is no format known here: neither a header {"format": "oneleader", ...}'
         ' nor a line of etcd, {"event": {"name": ..., "nid": ...}}'
