@@ -38,9 +38,9 @@ from oneleader.report.text import plural
 from oneleader.report.verdict import HOLDS, INCONCLUSIVE, Row
 
 RECORDINGS = {
-    "etcd-raft-example.ndjson.gz": election.MODEL,
-    "etcd-rawnode-3-nodes.ndjson.gz": election.MODEL,
-    "etcd-rawnode-5-nodes-prevote-checkquorum.ndjson.gz": pre_vote.MODEL,
+    "etcd-raft-example.ndjson.gz": (election.MODEL, replication.MODEL),
+    "etcd-rawnode-3-nodes.ndjson.gz": (election.MODEL, replication.MODEL),
+    "etcd-rawnode-5-nodes-prevote-checkquorum.ndjson.gz": (pre_vote.MODEL, replication.MODEL),
 }
 SEED = 1  # of everything drawn here: the same rows each time
 
@@ -271,7 +271,7 @@ def conformance(*, nodes: int, examples: int) -> Row:
 
 def recordings() -> Iterator[Row]:
     """Real executions of etcd's Raft, judged line by line."""
-    for name, model in RECORDINGS.items():
+    for name, model in ((name, model) for name, judges in RECORDINGS.items() for model in judges):
         path = Path(__file__).resolve().parents[2] / "tests" / "recordings" / name
         started = time.perf_counter()
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from oneleader.models.flawed import lease_forgotten_promise, lease_from_receipt,
 from oneleader.models.lease import MODEL, Round, State
 from oneleader.readers import tlc
 from oneleader.readers.explore import explore, explore_all, ghosts_read
-from oneleader.readers.prove import prove
+from oneleader.readers.prove import load_hints, prove
 from oneleader.readers.replay import replay
 from oneleader.readers.run import Run
 from oneleader.readers.twin import compare
@@ -121,6 +121,68 @@ def test_bounded_rates_are_what_the_guard_says_without_true_time(clocks: int) ->
     for x in by[1:]:
         at_least = z3.If(x > at_least, x, at_least)
     assert is_valid(z3.Implies(z3.And(some, guard), runs(at_least / fast)))
+
+
+# -- Clocks that can be compared ------------------------------------------------------------------------
+skew = z3.Real("skew")  # every clock is within this of true time
+
+
+def within(clock: z3.ArithRef, time: z3.ArithRef) -> z3.BoolRef:
+    return z3.And(time - skew <= clock, clock <= time + skew)
+
+
+def overlap_by_intervals(*at: z3.ArithRef) -> z3.BoolRef:
+    """A lease holds although its voter is free, each having measured an interval on its own clock.
+
+    `at`: true time and the leader's clock when it sent the round, true time and the voter's clock when it
+    promised, and now: true time, the leader's clock and the voter's.
+    """
+    sent, leader_then, promised, voter_then, now, leader_now, voter_now = at
+    clocks = ((leader_then, sent), (voter_then, promised), (leader_now, now), (voter_now, now))
+    in_order = z3.And(sent <= promised, promised <= now)
+    is_held = leader_now - leader_then < lease
+    is_free = voter_now - voter_then >= promise
+    return z3.And(in_order, is_held, is_free, *(within(c, t) for c, t in clocks))
+
+
+def overlap_by_deadlines(*at: z3.ArithRef) -> z3.BoolRef:
+    """The same where both compare their clocks with a deadline that the message carries: the leader holds
+    the lease up to `lease`, and the voter is bound up to `promise`, both as readings of a clock."""
+    now, leader_now, voter_now = at
+    is_held, is_free = leader_now < lease, voter_now >= promise
+    return z3.And(is_held, is_free, within(leader_now, now), within(voter_now, now))
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "times", "apart"), [(overlap_by_intervals, 7, 4), (overlap_by_deadlines, 3, 2)]
+)
+def test_the_bound_for_skewed_clocks_is_exact(
+    overlaps: Callable[..., z3.BoolRef], times: int, apart: int
+) -> None:
+    """Safe where lease + apart * skew <= promise, and for no longer lease."""
+    some = z3.And(skew >= 0, lease > 0, promise > 0)
+    enough = lease + apart * skew <= promise
+    at = z3.Reals(" ".join(f"t{i}" for i in range(times)))
+    assert is_valid(z3.Implies(z3.And(some, enough), z3.Not(overlaps(*at))))
+    if overlaps is overlap_by_intervals:  # the leader's clock goes back by all it can, the voter's ahead
+        d = promise - 2 * skew
+        worst = (z3.RealVal(0), skew, z3.RealVal(0), -skew, d, d - skew, d + skew)
+        assert is_valid(z3.Implies(z3.And(some, z3.Not(enough), d >= 0), overlaps(*worst)))
+    else:
+        worst = (promise - skew, promise - 2 * skew, promise)
+        assert is_valid(z3.Implies(z3.And(some, z3.Not(enough)), overlaps(*worst)))
+
+
+def test_the_proof_knows_of_clocks_only_that_leases_end_before_promises() -> None:
+    """So it is a proof for any clocks of which that is so: skewed ones too.
+
+    The invariant that relates the stopwatches says no more than this where it is used, and everything but
+    it is proved without a bound on the rates.
+    """
+    hints = load_hints(MODEL)
+    rates = {"axiom lease_is_short_enough", "axiom clocks_run", "guard drift_is_bounded"}
+    using = {key for key, names in hints.items() if rates & set(names)}
+    assert {key.partition("/")[0] for key in using} <= USES_CLOCKS, using
 
 
 # -- How it goes wrong --------------------------------------------------------------------------------

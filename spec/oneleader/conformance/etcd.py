@@ -42,8 +42,9 @@ What is inferred, and no more
   is left. The model has no action of that name; what it loses, role and votes, is what `restart` loses.
 
 Not modelled, so that nothing after it can be judged: pre-vote, a leader that steps down in its own term
-(check-quorum), and a node that starts with a past. Log entries, commits and configuration changes are
-counted and left aside, see `LEFT_ASIDE`; the voters are those that the leader's own line states.
+(check-quorum), for both of which see `etcd_pre_vote`, and a node that starts with a past. Log entries and
+commits (for which see `etcd_log`) and configuration changes are counted and left aside, see `LEFT_ASIDE`;
+the voters are those that the leader's own line states.
 """
 
 from __future__ import annotations
@@ -128,6 +129,18 @@ class Message(NamedTuple):
         )
 
 
+class Log(NamedTuple):
+    """What a line says of logs: the node's last index and commit index, and what its message carries."""
+
+    length: int
+    commit: int
+    prev: int = 0  # index of the message
+    prev_term: int = 0
+    entries: int = 0
+    up_to: int = 0  # commit of the message
+    hint: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One event, in the model's words."""
@@ -140,6 +153,7 @@ class Line:
     conf: tuple[tuple[str, ...], tuple[str, ...]]
     message: Message | None
     asking: bool = False  # a pre-candidate: a follower that asks
+    log: Log | None = None  # where logs are judged too
 
 
 class Members:
@@ -180,6 +194,11 @@ class EtcdFormat:
         self.events = 0
 
     @staticmethod
+    def speaks(model: Model) -> bool:
+        """Whether the model speaks of what this format judges."""
+        return True
+
+    @staticmethod
     def recognises(record: dict[str, Any]) -> bool:
         return isinstance(record.get("event"), dict) and "nid" in record["event"]
 
@@ -215,8 +234,10 @@ class EtcdFormat:
             return [before]
 
         after = before.copy()
-        self.explanation(after, line).take()
-        if is_stored(before, n) and not is_stored(after, n):
+        explained = self.explanation(after, line)
+        was_stored = explained.is_stored()
+        explained.take()
+        if was_stored and not explained.is_stored():
             crashed = before.copy()
             crashed.put("lost", n, True)
             return [after, crashed]
@@ -232,11 +253,6 @@ def agree(what: str, recorded: Any, modelled: Any) -> None:
     """Refused where the recording says something else than the model."""
     if recorded != modelled:
         raise Refused(f"{what} is {show(recorded)} in the recording and {show(modelled)} in the model")
-
-
-def is_stored(s: Candidate, n: str) -> bool:
-    """What the node stored last is what it has now."""
-    return bool(s.get("stored", n) == (s.get("term", n), s.get("voted_for", n)))
 
 
 class Elections:
@@ -255,7 +271,7 @@ class Elections:
         """The steps that the line stands for, and what it lets us see; Refused where they disagree."""
         s, line, n = self.s, self.line, self.n
         if line.event == "InitState":
-            return self._init_state()
+            return self.init_state()
         if s.get("stored", n) is None:
             raise UsageError(f"{n} has no InitState before this line: a recording has to begin at the start")
         if line.event not in WHILE_STARTING:
@@ -272,7 +288,7 @@ class Elections:
         elif line.message:
             self.receive(line.message)
         elif line.event == "Ready":
-            self._store()
+            self.store()
         return None
 
     def compare(self, vote_may_lag: bool = False) -> None:
@@ -284,16 +300,24 @@ class Elections:
         agree(f"role[{n}]", line.role, s.get("role", n))
 
     # -- storage ---------------------------------------------------------------------------------
-    def _store(self) -> None:
+    def storable(self) -> Any:
+        """What the node has that a crash must not lose."""
+        return self.s.get("term", self.n), self.s.get("voted_for", self.n)
+
+    def is_stored(self) -> bool:
+        """What the node stored last is what it has now."""
+        return bool(self.s.get("stored", self.n) == self.storable())
+
+    def store(self) -> None:
         """Figure 2, persistent state: stored before responding, so only now the messages leave."""
         s, n = self.s, self.n
-        s.put("stored", n, (s.get("term", n), s.get("voted_for", n)))
+        s.put("stored", n, self.storable())
         s.put("last", n, None)  # what it causes shows by now
         for message in s.get("queue", n) or ():
             s.put("message", message, "sent")
         s.put("queue", n, None)
 
-    def _init_state(self) -> None:
+    def init_state(self) -> None:
         s, line, n = self.s, self.line, self.n
         if s.get("stored", n) is None:
             if line.term > 1 or line.vote is not NIL:
@@ -302,13 +326,16 @@ class Elections:
             s.put("term", n, line.term)  # the model's initial state, and all that is taken from the recording
             s.put("starting", n, True)
         else:
-            s.act("restart", n)
+            self.restart()
             for message in s.get("queue", n) or ():
                 s.put("message", message, None)
             for note in ("queue", "lost", "starting"):
                 s.put(note, n, None)
         self.compare()
-        self._store()
+        self.store()
+
+    def restart(self) -> None:
+        self.s.act("restart", self.n)
 
     # -- becoming --------------------------------------------------------------------------------
     def become(self) -> None:
@@ -339,7 +366,7 @@ class Elections:
         if line.term > term:
             if s.get("starting", n) and (term, line.term) == (0, 1):
                 s.put("term", n, 1)
-                return self._store()
+                return self.store()
             self.follow_newer_term()
         elif line.term == term and s.get("role", n) == LEADER:
             self.resign()
@@ -374,7 +401,7 @@ class Elections:
 
     def give_up(self) -> None:
         """Figure 2, volatile state: what a restart loses is all that is lost."""
-        self.s.act("restart", self.n)
+        self.restart()
 
     def cannot_win(self, reply_type: str) -> bool:
         """So many voters of one half of the configuration have rejected it that no majority is left."""
@@ -423,7 +450,7 @@ class Elections:
         self.may_send(m)
         if s.get("message", m) in ("sent", "received"):
             return
-        if is_stored(s, n):
+        if self.is_stored():
             s.put("message", m, "sent")
         elif s.get("message", m) is None:
             s.put("message", m, "queued")
@@ -467,7 +494,7 @@ def read(record: dict[str, Any], words: Words = WORDS) -> Line:
     return Line(
         event=name,
         node=_node(_get(event, "nid", str)),
-        term=_number(state, "term"),
+        term=number(state, "term"),
         vote=_vote(_get(state, "vote", str)),
         role=words.roles[role],
         conf=_conf(_get(event, "conf", list)),
@@ -480,7 +507,7 @@ def _message(event: str, m: dict[str, Any], words: Words) -> Message:
     kind = _get(m, "type", str)
     _check_known(kind, "message", frozenset().union(*words.carries.values()))
     sender, to = _node(_get(m, "from", str)), _node(_get(m, "to", str))
-    message = Message(kind, sender, to, _number(m, "term"), _get(m, "reject", bool))
+    message = Message(kind, sender, to, number(m, "term"), _get(m, "reject", bool))
     if kind not in words.carries[event]:
         raise Refused(f"{event} carries {kind}")
     if message.rejects and kind not in words.may_reject:
@@ -521,7 +548,8 @@ def _get(record: dict[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-def _number(record: dict[str, Any], key: str) -> int:
+def number(record: dict[str, Any], key: str) -> int:
+    """A natural number of a record; UsageError where it is none."""
     value = record.get(key)
     if type(value) is not int or value < 0:
         raise UsageError(f"`{key}` is {'missing' if value is None else 'not a whole number of 0 or more'}")

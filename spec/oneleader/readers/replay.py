@@ -25,6 +25,7 @@ from os import PathLike
 from typing import Any, Protocol
 
 from oneleader.conformance.etcd import EtcdFormat
+from oneleader.conformance.etcd_log import LogFormat
 from oneleader.conformance.etcd_pre_vote import PreVoteFormat
 from oneleader.conformance.own import OwnFormat
 from oneleader.errors import Inexpressible, UsageError
@@ -177,7 +178,8 @@ def _reader(record: dict[str, Any], format: str | None, model: Model | None, lim
         from oneleader.models.election import MODEL
 
         of = model or MODEL
-        return PreVoteFormat(of, limit) if PreVoteFormat.speaks(of) else EtcdFormat(of, limit)
+        spoken = next(f for f in (PreVoteFormat, LogFormat, EtcdFormat) if f.speaks(of))
+        return spoken(of, limit)
     raise UsageError(
         'this is no format known here: neither a header {"format": "oneleader", ...}'
         ' nor a line of etcd, {"event": {"name": ..., "nid": ...}}'
