@@ -8,6 +8,8 @@ No clock is compared with another, and true time does not occur. Each clock runs
 may change it at any time, between `slow` and `fast`; all that follows from this is that while one
 clock advances by x and another by y, slow * x <= fast * y. The lease is safe where
 `lease * fast <= promise * slow`: with rates 1 - rho and 1 + rho that is L(1 + rho) <= D(1 - rho).
+Clocks that are all within epsilon of true time are safe where L + 4 * epsilon <= D; the proof asks of
+clocks nothing but what follows from either, see `tests/models/test_lease.py`.
 
 Not modelled here: what a leader does with its lease (reads, and that an entry of its own term has to
 be committed first), the log, and votes refused without adopting their term.
