@@ -14,6 +14,9 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, settings
 
+from oneleader.errors import MissingTool
+from oneleader.readers import tlc
+
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]  # drawing a model is slow by its nature
 
 settings.register_profile("dev", max_examples=25, deadline=None, print_blob=True, suppress_health_check=SLOW)
@@ -80,3 +83,12 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     yield imported
     for name in made:
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def tools() -> None:
+    """Skips a test that runs TLC where it is missing; the reason says what to install."""
+    try:
+        tlc.find_java(), tlc.find_jar()
+    except MissingTool as missing:
+        pytest.skip(str(missing))

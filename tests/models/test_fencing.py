@@ -6,13 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from oneleader.errors import MissingTool
 from oneleader.language import action, both, either, no
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models import fencing
 from oneleader.models.fencing import LEMMAS, MODEL, Client, Resource, State, Token, is_current
-from oneleader.readers import tlc
 from oneleader.readers.explore import explore, explore_all, ghosts_read
 from oneleader.readers.prove import prove
 from oneleader.readers.twin import compare
@@ -207,15 +205,6 @@ def test_a_token_is_good_for_one_resource() -> None:
 
 
 # -- The twin ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tools() -> None:
-    """Skips a test that runs TLC where it is missing."""
-    try:
-        tlc.find_java(), tlc.find_jar()
-    except MissingTool as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.mark.usefixtures("tools")

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from oneleader import models
-from oneleader.errors import MissingTool
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.language.trace import trace_action
-from oneleader.readers import tlc
 from oneleader.readers.explore import explore_all
 from oneleader.readers.settings import settings
 from oneleader.readers.twin import compare
@@ -113,15 +111,6 @@ def test_without_the_guard(guard: str) -> None:
 def is_broken(model: Model, name: str) -> bool:
     (found,) = explore_all(model, at(2, *ALL), only=[name], engine="native")
     return found.violation is not None
-
-
-@pytest.fixture
-def tools() -> None:
-    """Skips a test that runs TLC where it is missing."""
-    try:
-        tlc.find_java(), tlc.find_jar()
-    except MissingTool as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.mark.usefixtures("tools")

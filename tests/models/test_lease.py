@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import z3
 
-from oneleader.errors import MissingTool, UsageError
+from oneleader.errors import UsageError
 from oneleader.language import LONG_AGO, action, ite
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
@@ -16,7 +16,6 @@ from oneleader.models import election
 from oneleader.models.election import FOLLOWER, LEADER, Node, Quorum
 from oneleader.models.flawed import lease_forgotten_promise, lease_from_receipt, lease_taken_again
 from oneleader.models.lease import MODEL, Round, State
-from oneleader.readers import tlc
 from oneleader.readers.explore import explore, explore_all, ghosts_read
 from oneleader.readers.prove import load_hints, prove
 from oneleader.readers.replay import replay
@@ -345,14 +344,6 @@ def test_the_mutant_breaks_the_property(name: str) -> None:
 
 
 # -- The twin -----------------------------------------------------------------------------------------
-@pytest.fixture
-def tools() -> None:
-    try:
-        tlc.find_java(), tlc.find_jar()
-    except MissingTool as missing:
-        pytest.skip(str(missing))
-
-
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize(
     ("bounds", "states", "edges"),

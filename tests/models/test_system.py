@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from oneleader.errors import MissingTool, UsageError
+from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.language.trace import trace_action
 from oneleader.models import election
 from oneleader.models.system import MODEL
-from oneleader.readers import tlc
 from oneleader.readers.explore import explore_all
 from oneleader.readers.settings import Setting, settings
 from oneleader.readers.twin import compare
@@ -158,15 +157,6 @@ def test_where_says_what_is_off_and_takes_one_index_only() -> None:
 
 
 # -- The twin ---------------------------------------------------------------------------------------
-@pytest.fixture
-def tools() -> None:
-    """Skips a test that runs TLC where it is missing."""
-    try:
-        tlc.find_java(), tlc.find_jar()
-    except MissingTool as missing:
-        pytest.skip(str(missing))
-
-
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize(
     ("nodes", "terms", "off", "states", "edges"),

@@ -27,15 +27,6 @@ INVARIANT %s
 """
 
 
-@pytest.fixture
-def tools() -> None:
-    """Skips a test that runs TLC where it is missing; the reason says what to install."""
-    try:
-        tlc.find_java(), tlc.find_jar()
-    except MissingTool as missing:
-        pytest.skip(str(missing))
-
-
 # -- The modules ----------------------------------------------------------------------------------
 
 

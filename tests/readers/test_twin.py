@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from oneleader.errors import MissingTool, UsageError
+from oneleader.errors import UsageError
 from oneleader.language.configuration import cluster, configure
 from oneleader.language.model import Model
 from oneleader.models import election, lock, replication, vote_count
-from oneleader.readers import tlc
 from oneleader.readers.twin import compare, config_text, module_of
 from oneleader.report.print_results import difference
 
-
-@pytest.fixture(autouse=True)
-def tools() -> None:
-    try:
-        tlc.find_java(), tlc.find_jar()
-    except MissingTool as missing:
-        pytest.skip(str(missing))
+pytestmark = pytest.mark.usefixtures("tools")
 
 
 @pytest.mark.parametrize(

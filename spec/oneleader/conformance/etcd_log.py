@@ -35,17 +35,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from oneleader.conformance.etcd import (
-    ACTIONS,
+from oneleader.conformance.etcd import ACTIONS, Elections, EtcdFormat, agree
+from oneleader.conformance.etcd_lines import (
     HEARTBEATS,
     LEFT_ASIDE,
     VOTE_REQUESTS,
-    Elections,
-    EtcdFormat,
     Line,
     Log,
     Message,
-    agree,
     number,
     read,
 )
@@ -115,7 +112,7 @@ class Logs(Elections):
 
     def storable(self) -> Any:
         last = self.s.get("log_term", (self.n, self.length))
-        return (*super().storable(), self.length, last)
+        return (*super().storable(), self.length, last, self.commit)
 
     def compare(self, vote_may_lag: bool = False) -> None:
         super().compare(vote_may_lag)

@@ -32,8 +32,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneleader.conformance.etcd import (
-    ACTIONS,
+from oneleader.conformance.etcd import ACTIONS, Elections, EtcdFormat, agree
+from oneleader.conformance.etcd_lines import (
     CARRIES,
     HEARTBEAT_REPLIES,
     HEARTBEATS,
@@ -41,12 +41,9 @@ from oneleader.conformance.etcd import (
     MAY_REJECT,
     OTHERS,
     ROLES,
-    Elections,
-    EtcdFormat,
     Line,
     Message,
     Words,
-    agree,
     read,
 )
 from oneleader.language.model import Model
