@@ -124,7 +124,8 @@ class Configuration:
         """`3 nodes, 3 quorums, 2 terms`: numbers count from 1 where 0 means "not yet"."""
         sizes = [(len(names), sort) for sort, names in self.elements.items()]
         sizes += [(greatest, sort) for sort, greatest in self.greatest.items()]
-        counted = [f"{n} {sort.lower()}{'' if n == 1 else 's'}" for n, sort in sizes]
+        many = {sort: f"{sort.lower()}{'es' if sort.endswith('x') else 's'}" for _, sort in sizes}
+        counted = [f"{n} {sort.lower() if n == 1 else many[sort]}" for n, sort in sizes]
         named = {**self.parameters, **{name: " ".join(at) for name, at in self.chosen.items() if at}}
         return ", ".join([*counted, *(f"{name} {value}" for name, value in named.items())])
 

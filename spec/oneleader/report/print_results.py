@@ -471,7 +471,7 @@ def fault_rows(found: Fault, rows: Sequence[FaultRow]) -> None:
 
 
 # -- check ---------------------------------------------------------------------------------------
-CHECK_WIDTHS = (22, 10, 58, 7)
+CHECK_WIDTHS = (30, 10, 72, 7)
 
 
 def check_row(row: Row) -> None:
