@@ -262,3 +262,10 @@ def test_the_page_shows_what_the_commands_print(capsys: pytest.CaptureFixture[st
         printed = iter(out.splitlines())
         for line in shown.splitlines():
             assert any(p.startswith(line) for p in printed), f"$ oneleader {command}\n{line}\n{out}{err}"
+
+
+def test_parameters_are_swept_like_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    times = ("--size", "lease=1", "--size", "promise=1,2", "--size", "slow=1", "--size", "fast=1")
+    _, out, _ = run("explore", "lease", "--nodes", "2", "--terms", "1", *times, capsys=capsys)
+    assert "lease 1, promise 1, slow 1, fast 1" in out
+    assert "lease 1, promise 2, slow 1, fast 1" in out

@@ -87,7 +87,8 @@ class About:
         default = (str(found.nodes), str(found.terms)) if found else usual
         said = {"Node": asked["nodes"] or default[0], "Term": asked["terms"] or default[1]}
         said |= {sort: listed for sort, _, listed in (text.partition("=") for text in asked["sizes"])}
-        self.sizes = {sort: numbers(text) for sort, text in said.items() if sort in self.model.sorts}
+        known = {*self.model.sorts, *self.model.parameters}
+        self.sizes = {name: numbers(text) for name, text in said.items() if name in known}
 
 
 def numbers(text: str) -> list[int]:
