@@ -118,8 +118,45 @@ def test_what_is_not_modelled_is_inconclusive(capsys: pytest.CaptureFixture[str]
     assert (status, "BecomePreCandidate" in out) == (3, True)
 
 
+def test_settings_prints_a_row_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run("settings", "flawed/bully", "--size", "Node=2", capsys=capsys)
+    rows = [line.split() for line in out.splitlines()[3:]]
+    assert (status, len(rows)) == (0, 8)
+    assert rows[0][:5] == ["on", "on", "on", "holds", "holds"]
+    assert rows[4][:5] == ["off", "on", "on", "8", "steps"]
+
+
+def test_settings_where_something_is_not_reached_is_inconclusive(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run("settings", "flawed/bully", "--size", "Node=1", capsys=capsys)
+    assert (status, "never" in out) == (3, True)
+
+
+def test_a_counterexample_under_a_setting_is_replayed_under_it(capsys: pytest.CaptureFixture[str]) -> None:
+    broken = ("explore", "system", "--size", "off=terms", "--property", "NoStaleWrite", "--out", "runs")
+    status, out, _ = run(*broken, capsys=capsys)
+    assert (status, "off terms" in out) == (1, True)
+    file = Path("runs/system-no-stale-write.jsonl")
+    assert run("replay", str(file), capsys=capsys)[0] == 0
+    without = file.read_text().replace('"off": [["terms"]]', '"off": []')
+    assert without != file.read_text()
+    file.write_text(without)
+    assert run("replay", str(file), capsys=capsys)[0] == 1
+
+
+@pytest.mark.parametrize("name", ["pre_vote", "replication"])
+def test_a_recording_may_be_judged_by_another_model(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    recording = Path(__file__).parent / "recordings" / "etcd-rawnode-5-nodes-prevote-checkquorum.ndjson.gz"
+    status, out, _ = run("replay", str(recording), "--model", name, capsys=capsys)
+    assert (status, f"accepted  etcd recording, model {name}" in out) == (0, True)
+
+
 def test_json_is_json(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["explore", "--terms", "1"], ["prove"], ["walk", "--runs", "3", "--seed", "1"]):
+    for arguments in (
+        ["explore", "--terms", "1"],
+        ["prove"],
+        ["walk", "--runs", "3", "--seed", "1"],
+        ["settings"],
+    ):
         _, out, _ = run(*arguments, "--json", capsys=capsys)
         assert json.loads(out)
 
@@ -143,6 +180,10 @@ BAD_INPUT = [
     (["tlc", "--config", "No.cfg"], "There is no file"),
     (["tlc", "lock", "--size", "Client=1", "--size", "Token=1"], "the model lock has no TLA+ twin"),
     (["replay", "nowhere.ndjson"], "nowhere.ndjson cannot be read: No such file or directory"),
+    (["replay", "nowhere.ndjson", "--model", "paxos"], "there is no model 'paxos'"),
+    (["settings", "election"], "election has no switches"),
+    (["explore", "system", "--size", "off=clocks"], "'clocks' is no value of Switch here"),
+    (["explore", "--size", "member=n1"], "member[Node, Quorum] is no constant of one index"),
     (["faults", "show", "x"], "there is no fault 'x'"),
     (["fly"], "No such command 'fly'"),
 ]
