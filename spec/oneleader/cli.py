@@ -333,18 +333,19 @@ def settings(
 ) -> int:
     """Explore a bounded MODEL under each setting of its switches: what holds, how soon the rest breaks."""
     from oneleader.readers import settings as settings_reader
+    from oneleader.report import print_settings
 
     model = models.find(name)
     at = configuration(model, None, (3, 2), nodes, terms, quorums, sizes)
     found = []
     if not as_json:
-        show.settings_head(model, settings_reader.switches(model)[1], at)
+        print_settings.head(model, settings_reader.switches(model)[1], at)
     for setting in settings_reader.settings(model, at):
         found.append(setting)
         if not as_json:
-            show.setting(setting)
+            print_settings.row(setting)
     if as_json:
-        print_json([show.setting_json(setting) for setting in found])
+        print_json([print_settings.as_json(setting) for setting in found])
     return exit_status(found[0].verdicts)
 
 

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from oneleader.errors import UsageError
 from oneleader.faults.catalogue import Fault
 from oneleader.language.configuration import Configuration
@@ -23,7 +21,6 @@ from oneleader.report.verdict import (
     HOLDS,
     INCONCLUSIVE,
     NOT_EXPRESSIBLE,
-    STYLES,
     VIOLATED,
     Row,
     exit_status,
@@ -33,7 +30,6 @@ if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands th
     from oneleader.faults.table import FaultRow
     from oneleader.readers.prove import Proof
     from oneleader.readers.replay import Replayed
-    from oneleader.readers.settings import Setting
     from oneleader.readers.tlc import Result
     from oneleader.readers.twin import Compared
     from oneleader.readers.walk import Walked
@@ -116,45 +112,6 @@ def calls(run: Run, violation: Violation) -> list[str]:
     return [
         run.configuration.call(run.instances[i].action, run.instances[i].args) for i, _ in violation.steps
     ]
-
-
-# -- settings ------------------------------------------------------------------------------------
-SWITCH = 11  # the width of a switch's column
-
-
-def settings_head(model: Model, switches: Sequence[str], at: Configuration) -> None:
-    """What is explored, and the heads of the columns: switches, properties, witnesses."""
-    say(f"settings  {model.name}  {at.describe()}   each row exhaustive, or the fewest steps that break it")
-    say()
-    heads = [name.ljust(SWITCH) for name in switches]
-    heads += [f"{title(name)}  " for name in (*model.properties, *model.witnesses)]
-    say(f"  {''.join(heads).rstrip()}")
-
-
-def setting(told: Setting) -> None:
-    """A row: which switches are on, what holds, and what is reached."""
-    line = Text("  ")
-    for name in told.switches:
-        is_on = name not in told.off
-        line.append(("on" if is_on else "off").ljust(SWITCH), style="" if is_on else "bold")
-    for name, found in told.found.items():
-        general = HOLDS if name in told.run.model.witnesses else found.verdict
-        line.append(told.said(name).ljust(len(title(name)) + 2), style=STYLES[general])
-    out.print(line)
-
-
-def setting_json(told: Setting) -> dict[str, Any]:
-    properties = told.run.model.properties
-    return {
-        "off": list(told.off),
-        "configuration": told.run.configuration.describe(),
-        "properties": {
-            name: {"verdict": found.verdict, "steps": told.steps(name)}
-            for name, found in told.found.items()
-            if name in properties
-        },
-        "witnesses": {name: told.steps(name) for name in told.found if name not in properties},
-    }
 
 
 # -- counterexamples -----------------------------------------------------------------------------
