@@ -25,7 +25,7 @@ def test_the_page_prints_what_it_shows(capsys: pytest.CaptureFixture[str]) -> No
         else:
             assert capsys.readouterr().out == text
             shown += 1
-    assert shown == 2
+    assert shown == 3
 
 
 @pytest.fixture(scope="module")
