@@ -126,10 +126,10 @@ Acknowledge(voter, leader, t, k) ==
   /\ sincePromise' = [sincePromise EXCEPT ![voter] = 0]
   /\ UNCHANGED <<raftVars, sinceSent, leaseIsVoid, sent, timeoutNow, forced>>
 
-\* Dissertation 6.2: a leader that no quorum has answered lately steps down.
-CheckQuorum(n) ==
-  /\ IsALeader(n)
-  /\ QuorumIsSilent(n)
+\* Dissertation 6.2: a leader that has heard from no quorum lately steps down.
+\* Any reply may have been lost, so it may at any moment; so may a candidate.
+GiveUp(n) ==
+  /\ ~IsFollower(n)
   /\ role'  = [role EXCEPT ![n] = "follower"]
   /\ votes' = [votes EXCEPT ![n] = {}]
   /\ ForgetLeading(n)
@@ -191,7 +191,7 @@ Restart(n) ==
 
 Next ==
   \/ \E e \in [Node -> Time] : Elapse(e)
-  \/ \E n \in Node : StartElection(n) \/ Restart(n) \/ CheckQuorum(n)
+  \/ \E n \in Node : StartElection(n) \/ Restart(n) \/ GiveUp(n)
   \/ \E n \in Node, k \in Round : SendHeartbeat(n, k)
   \/ \E v, l \in Node, t \in Term, k \in Round : Acknowledge(v, l, t, k)
   \/ \E n, m \in Node : TransferLeadership(n, m) \/ StartForcedElection(n, m)

@@ -129,6 +129,14 @@ Restart(n) ==
   /\ commitIndex' = [commitIndex EXCEPT ![n] = 0]
   /\ UNCHANGED <<log, requests, entries>>
 
+\* Dissertation 6.2: steps down within the term, at any moment.
+GiveUp(n) ==
+  /\ ~IsFollower(n)
+  /\ role'  = [role EXCEPT ![n] = "follower"]
+  /\ votes' = [votes EXCEPT ![n] = {}]
+  /\ UNCHANGED <<term, votedFor, requested, granted, heartbeat>>
+  /\ UNCHANGED <<log, commitIndex, requests, entries>>
+
 ReplyVote(voter, candidate, t) ==
   /\ Elect!ReplyVote(voter, candidate, t)
   /\ UNCHANGED <<log, commitIndex, requests, entries>>
@@ -189,7 +197,7 @@ AdvanceCommit(n, i, q) ==
   /\ UNCHANGED <<election, log, requests, leaderLog, acknowledged>>
 
 Next ==
-  \/ \E n \in Node : StartElection(n) \/ Restart(n)
+  \/ \E n \in Node : StartElection(n) \/ Restart(n) \/ GiveUp(n)
   \/ \E n \in Node, t \in Term : UpdateTerm(n, t)
   \/ \E v, c \in Node, t \in Term :
        GrantVote(v, c, t) \/ ReplyVote(v, c, t) \/ ReceiveVote(c, v, t)

@@ -1,69 +1,9 @@
-"""The compact reference Raft: elections.
+"""The compact reference Raft.
 
-`raft` is the protocol: `step(node, event)` gives the node after the event, the model's actions that it took
-and the effects that a driver must carry out. `simulator` is such a driver: a deterministic cluster with every
-fault on demand. Start reading in `raft.py`.
+Start reading in `raft`, the protocol: `step(node, event, now)` gives the node after the event, the models'
+actions that it took and the effects that a driver must carry out.
+
+`lease` and `fencing` are what keeps an old leader and an old holder from doing harm, `state_machine` what the
+log is for, `storage` a file for what must be remembered. `cluster` runs servers by hand, `simulator` by time
+and chance; `safety` watches them, and `views` tells a run in the words of a model.
 """
-
-from .raft import (
-    NIL,
-    Action,
-    AppendEntries,
-    AppendReply,
-    Durable,
-    Effect,
-    ElectionTimeout,
-    Event,
-    HeartbeatTimeout,
-    Message,
-    Node,
-    NodeId,
-    Receive,
-    RequestVote,
-    ResetElectionTimer,
-    Role,
-    Send,
-    Step,
-    Store,
-    TwoLeadersError,
-    VoteReply,
-    action,
-    restart,
-    step,
-)
-from .simulator import CALM, FAULTY, Cluster, Core, Entry, Packet, Settings, Simulation
-
-__all__ = [
-    "CALM",
-    "FAULTY",
-    "NIL",
-    "Action",
-    "AppendEntries",
-    "AppendReply",
-    "Cluster",
-    "Core",
-    "Durable",
-    "Effect",
-    "ElectionTimeout",
-    "Entry",
-    "Event",
-    "HeartbeatTimeout",
-    "Message",
-    "Node",
-    "NodeId",
-    "Packet",
-    "Receive",
-    "RequestVote",
-    "ResetElectionTimer",
-    "Role",
-    "Send",
-    "Settings",
-    "Simulation",
-    "Step",
-    "Store",
-    "TwoLeadersError",
-    "VoteReply",
-    "action",
-    "restart",
-    "step",
-]

@@ -1,63 +1,75 @@
-"""The compact reference Raft: elections. An event in, effects out.
+"""The compact reference Raft. An event in, effects out.
 
 "Figure 2" and the section numbers are those of Ongaro and Ousterhout, "In Search of an Understandable
 Consensus Algorithm (Extended Version)"; a clause such as "Candidates 3" is the third bullet under
-"Candidates" in Figure 2's "Rules for Servers".
+"Candidates" in Figure 2's "Rules for Servers". "Dissertation" is Ongaro's, "Consensus: Bridging Theory and
+Practice".
 
 Rules
 =====
 
-1. Everything here is pure. `step` takes a node and an event and returns the node after it; nothing is
-   changed in place. There is no clock, thread, socket, randomness or logging: a driver owns these, decides
-   when a timer rings, and carries out the effects.
-2. Effects are carried out in their order. A `Store` comes before every `Send` of the same step and must be
-   synced to stable storage before the next effect ("Updated on stable storage before responding to RPCs").
+1. Everything here is pure. `step` takes a node, an event and the time on the node's own clock, and returns
+   the node after it; nothing is changed in place. There is no thread, socket, randomness or logging: a
+   driver owns these, decides when a timer rings, and carries out the effects.
+2. Effects are carried out in their order. A `Store` comes before every other effect of the same step and
+   must be synced to stable storage first ("Updated on stable storage before responding to RPCs").
 3. A step is true once its `Store` is synced, and at once where it has none. Until then the node is still
    the old one: a crash that loses the write loses the step.
 4. One event at a time. The driver hands in the next event when the effects of the last one are done.
 5. Terms first. A message of a higher term is adopted before the message itself is looked at, so no rule
-   below ever meets a message from its future.
-6. Voters are counted, not replies: distinct members who voted for this candidate in this very term.
+   below meets a message from its future; all but pre-votes, which speak of a term that nobody may be in, and
+   requests for votes that reach a server which hears a leader (dissertation 4.2.3).
+6. Servers are counted, not replies: whatever needs a majority asks what distinct members have reached.
 
 Theory of operation
 ===================
 
-A node is a plain value: it can be printed, compared and stored. It changes its role in six ways only:
+A node is a plain value: it can be printed, compared and stored. It changes its role in eight ways only:
 
-    role        on                                 becomes     clause          the model's action
-    ----------  ---------------------------------  ----------  --------------  ------------------
-    follower    ElectionTimeout                    candidate   Followers 2     start_election
-    candidate   ElectionTimeout                    candidate   Candidates 4    start_election
-    candidate   the vote that makes a majority     leader      Candidates 2    become_leader
-    candidate   AppendEntries of its own term      follower    Candidates 3    step_down
-    any         any message of a higher term       follower    All Servers 2   update_term
-    any         crash and restart                  follower    section 5.2     restart
+    role        on                                 becomes     clause             the models' actions
+    ----------  ---------------------------------  ----------  -----------------  ---------------------
+    follower    ElectionTimeout                    follower    dissertation 9.6   start_pre_vote
+    candidate   ElectionTimeout                    follower    dissertation 9.6   give_up start_pre_vote
+    follower    the pre-vote that makes a majority candidate   Followers 2        start_election
+    any but L.  TimeoutNow                         candidate   dissertation 3.10  start_forced_election
+    candidate   the vote that makes a majority     leader      Candidates 2       become_leader
+    candidate   AppendEntries of its own term      follower    Candidates 3       step_down
+    leader      ElectionTimeout, no majority heard follower    dissertation 6.2   give_up
+    any         any message of a higher term       follower    All Servers 2      update_term, learn_term
 
-Each step reports which actions of the model `election` it took, in order. They are to be reported when the
-step becomes true (rule 3). A granted vote is two actions, since a crash may fall between them: `grant_vote`
-belongs to the step, `reply_vote` to the `Send` that carries the answer, to be reported when it leaves.
+and by a crash, from which it comes back as a follower (`restart`).
 
-The election timer always runs: it is set again by every `ElectionTimeout`, by granting a vote and by a
-heartbeat of the current leader (Followers 2, Candidates 1). A leader lets it ring. The heartbeat timer is
-the driver's alone and may ring at any time; only a leader answers.
+Each step reports which actions of the models `pre_vote`, `replication` and `lease` it took, in order; a
+reader takes those that its model has. They are to be reported when the step becomes true (rule 3). A granted
+vote is two actions, since a crash may fall between them: `grant_vote` belongs to the step, `reply_vote` to
+the `Send` that carries the answer, to be reported when it leaves.
 
-Not here yet
-============
+A promise is what leases rest on and what keeps servers that were away from disturbing a leader: whoever has
+acknowledged a leader, for `clocks.promise` on its own clock gives nobody a vote or a pre-vote and asks for
+none. Who has restarted does not know what it promised, and waits as long.
 
-The log (so every candidate's log is "at least as up-to-date", section 5.4.1, and `AppendEntries` is only a
-heartbeat), membership changes, pre-vote, check-quorum, leadership transfer and leases. Without pre-vote and
-check-quorum, a node that comes back from a partition deposes a healthy leader: safe, but disruptive.
+The election timer always runs: a driver sets it anew, to a random time no shorter than the promise, whenever
+`ResetElectionTimer` says so. The heartbeat timer may ring at any time; only a leader answers.
+
+Not here
+========
+
+Membership changes (section 6) would come in as an entry that changes `members`, snapshots (section 7) as a
+first index of `log` above 1 and a third kind of message from the leader. Neither is modelled yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeAlias
 
+from .lease import DEFAULT, LONG_AGO, NO_ROUND, Clocks, Round, lease_holds, promise_ran_out
+
 NodeId: TypeAlias = str
 NIL = None  # Figure 2: votedFor is "null if none"
+NOOP = "no-op"  # section 8: what a leader commits first
 
 
 # --- What a node is ---------------------------------------------------------------------------------------
@@ -70,40 +82,138 @@ class Role(Enum):
 
 
 @dataclass(frozen=True)
+class Entry:
+    """Figure 2, State: "each entry contains command for state machine, and term"."""
+
+    term: int
+    command: Hashable
+
+
+@dataclass(frozen=True)
 class Durable:
     """Figure 2, State: "Persistent state on all servers"."""
 
     current_term: int = 0
     voted_for: NodeId | None = NIL
+    log: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a leader knows of a follower: Figure 2's nextIndex and matchIndex, and what it answered last."""
+
+    next_index: int
+    match_index: int = 0
+    acknowledged: Round = NO_ROUND
+
+
+@dataclass(frozen=True)
+class PendingRead:
+    """Dissertation 6.4: a read that may be answered when `index` is applied and `round` confirmed."""
+
+    id: Hashable
+    index: int
+    round: int
+
+
+@dataclass(frozen=True)
+class Leadership:
+    """Figure 2, State: "Volatile state on leaders: (Reinitialized after election)".
+
+    since          when it began, on the own clock
+    noop           the index of the first entry of its own
+    transfer_to    whom it is asking to take over
+    lease_is_void  it has asked somebody in this term: a forced election may come at any time from then on
+    """
+
+    since: int = LONG_AGO
+    noop: int = 0
+    progress: Mapping[NodeId, Progress] = field(default_factory=dict)
+    round: Round = NO_ROUND
+    reads: tuple[PendingRead, ...] = ()
+    transfer_to: NodeId | None = NIL
+    lease_is_void: bool = False
+
+
+NOBODY_LED = Leadership()
 
 
 @dataclass(frozen=True)
 class Node:
-    """Figure 2, State. `votes` are the members who granted this node their vote in the current term."""
+    """Figure 2, State.
+
+    leader_id    whom it takes for the leader of its term: heard within a promise; a leader itself
+    promised_at  on its own clock: when it last acknowledged a leader, or started
+    pre_votes    the members that would vote for it in the next term; while it asks, it is one of them
+    votes        the members that granted it their vote in the current term
+    """
 
     id: NodeId
     members: tuple[NodeId, ...]
+    clocks: Clocks = DEFAULT
     current_term: int = 0
     voted_for: NodeId | None = NIL
+    log: tuple[Entry, ...] = ()
     role: Role = Role.FOLLOWER
+    commit_index: int = 0
+    leader_id: NodeId | None = NIL
+    promised_at: int = LONG_AGO
+    pre_votes: frozenset[NodeId] = frozenset()
     votes: frozenset[NodeId] = frozenset()
+    leadership: Leadership = NOBODY_LED
 
     @property
     def durable(self) -> Durable:
-        return Durable(self.current_term, self.voted_for)
+        return Durable(self.current_term, self.voted_for, self.log)
 
     @property
     def peers(self) -> tuple[NodeId, ...]:
         return tuple(member for member in self.members if member != self.id)
+
+    @property
+    def last_index(self) -> int:
+        return len(self.log)
+
+    @property
+    def last_term(self) -> int:
+        return self.term_at(self.last_index)
+
+    def term_at(self, index: int) -> int:
+        """The term of the entry at an index of the log; 0 at index 0, before the first entry."""
+        return self.log[index - 1].term if index > 0 else 0
 
 
 # --- What nodes say to each other -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class RequestVote:
+class RequestPreVote:
+    """Dissertation 9.6. `term` is that of the election which would follow."""
+
     term: int
     candidate_id: NodeId
+    last_log_index: int
+    last_log_term: int
+
+
+@dataclass(frozen=True)
+class PreVoteReply:
+    """`term` is the requested one if granted, else the voter's own."""
+
+    term: int
+    voter_id: NodeId
+    vote_granted: bool
+
+
+@dataclass(frozen=True)
+class RequestVote:
+    """`forced_by` is the leader that asked the candidate to stand (dissertation 3.10), if one did."""
+
+    term: int
+    candidate_id: NodeId
+    last_log_index: int
+    last_log_term: int
+    forced_by: NodeId | None = NIL
 
 
 @dataclass(frozen=True)
@@ -119,16 +229,37 @@ class AppendEntries:
 
     term: int
     leader_id: NodeId
+    prev_log_index: int
+    prev_log_term: int
+    entries: tuple[Entry, ...]
+    leader_commit: int
+    round: Round
 
 
 @dataclass(frozen=True)
 class AppendReply:
+    """`index` is up to where the logs are the same, on success; else where the leader may try next,
+    and `conflict_term` the term of the entry that the leader does not have, if there is one."""
+
     term: int
     follower_id: NodeId
     success: bool
+    round: Round
+    index: int
+    conflict_term: int = 0
 
 
-Message: TypeAlias = RequestVote | VoteReply | AppendEntries | AppendReply
+@dataclass(frozen=True)
+class TimeoutNow:
+    """Dissertation 3.10: stand for election at once."""
+
+    term: int
+    leader_id: NodeId
+
+
+Message: TypeAlias = (
+    RequestPreVote | PreVoteReply | RequestVote | VoteReply | AppendEntries | AppendReply | TimeoutNow
+)
 
 
 # --- What happens to a node -------------------------------------------------------------------------------
@@ -149,7 +280,28 @@ class Receive:
     message: Message
 
 
-Event: TypeAlias = ElectionTimeout | HeartbeatTimeout | Receive
+@dataclass(frozen=True)
+class Propose:
+    """A client's command, to be committed."""
+
+    command: Hashable
+
+
+@dataclass(frozen=True)
+class Read:
+    """A client asks for a read that is linearizable. `id` is the driver's."""
+
+    id: Hashable
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The leader is to hand over to `target`."""
+
+    target: NodeId
+
+
+Event: TypeAlias = ElectionTimeout | HeartbeatTimeout | Receive | Propose | Read | Transfer
 
 
 # --- What comes of it -------------------------------------------------------------------------------------
@@ -159,7 +311,7 @@ Argument: TypeAlias = int | NodeId | tuple[NodeId, ...]
 
 @dataclass(frozen=True)
 class Action:
-    """An action of the model, by name, with its named arguments."""
+    """An action of the models, by name, with its named arguments."""
 
     name: str
     arguments: tuple[tuple[str, Argument], ...]
@@ -193,12 +345,35 @@ class ResetElectionTimer:
     """Start the election timer anew, with a new random timeout (section 5.2)."""
 
 
-Effect: TypeAlias = Store | Send | ResetElectionTimer
+@dataclass(frozen=True)
+class Apply:
+    """All Servers 1: apply these committed entries, the first of which is at `index`, in their order."""
+
+    index: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class ReadReady:
+    """The read may be answered from the state machine as it is now, all that was applied included."""
+
+    id: Hashable
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The command was not taken on, or the read will not be answered; `leader_id` may, if it is known."""
+
+    what: Hashable
+    leader_id: NodeId | None
+
+
+Effect: TypeAlias = Store | Send | ResetElectionTimer | Apply | ReadReady | Refuse
 
 
 @dataclass(frozen=True)
 class Step:
-    """The node after an event, the model's actions that it took, and the effects, in their order."""
+    """The node after an event, the models' actions that it took, and the effects, in their order."""
 
     node: Node
     actions: tuple[Action, ...] = ()
@@ -217,15 +392,21 @@ class TwoLeadersError(Exception):
 # --- The steps --------------------------------------------------------------------------------------------
 
 
-def restart(id: NodeId, members: tuple[NodeId, ...], durable: Durable) -> Step:
+def restart(
+    id: NodeId, members: tuple[NodeId, ...], durable: Durable, now: int, clocks: Clocks = DEFAULT
+) -> Step:
     """Section 5.2: "When servers start up, they begin as followers"; the first time with `Durable()`."""
-    node = Node(id, tuple(sorted(set(members))), durable.current_term, durable.voted_for)
+    everybody = tuple(sorted(set(members)))
+    node = Node(id, everybody, clocks, durable.current_term, durable.voted_for, durable.log, promised_at=now)
     return Step(node, (action("restart", n=id),), (ResetElectionTimer(),))
 
 
-def step(node: Node, event: Event) -> Step:
-    """What `event` does to `node`. What it must remember is stored before anything is sent (rule 2)."""
-    taken = on_event(node, event)
+def step(node: Node, event: Event, now: int) -> Step:
+    """What `event` does to `node` at the time `now` on its clock."""
+    taken = lose_touch(node, now)
+    taken = taken.then(lambda node: on_event(node, event, now))
+    taken = taken.then(lambda after: apply_committed(after, node.commit_index))
+    taken = taken.then(lambda node: answer_reads(node, now))
 
     nothing_to_remember = taken.node.durable == node.durable
     if nothing_to_remember:
@@ -233,68 +414,244 @@ def step(node: Node, event: Event) -> Step:
     return replace(taken, effects=(Store(taken.node.durable), *taken.effects))
 
 
-def on_event(node: Node, event: Event) -> Step:
+def is_leader(node: Node, now: int) -> bool:
+    """Does it lead, and nobody after it? Not by its role, which it may have lost unawares: by its lease."""
+    is_leader = node.role is Role.LEADER
+    return is_leader and holds_lease(node, now)
+
+
+def on_event(node: Node, event: Event, now: int) -> Step:
     match event:
         case ElectionTimeout():
-            return on_election_timeout(node)
+            return on_election_timeout(node, now)
         case HeartbeatTimeout():
-            return on_heartbeat_timeout(node)
+            return on_heartbeat_timeout(node, now)
         case Receive(message):
-            return update_term(node, message.term).then(lambda node: on_message(node, message))
+            return adopt_term(node, message, now).then(lambda node: on_message(node, message, now))
+        case Propose(command):
+            return on_propose(node, command, now)
+        case Read(id):
+            return on_read(node, id, now)
+        case Transfer(target):
+            return on_transfer(node, target)
 
 
-def on_message(node: Node, message: Message) -> Step:
-    """Every message here is of the node's own term or of an earlier one (rule 5)."""
+def on_message(node: Node, message: Message, now: int) -> Step:
     match message:
+        case RequestPreVote():
+            return on_request_pre_vote(node, message, now)
+        case PreVoteReply():
+            return on_pre_vote_reply(node, message, now)
         case RequestVote():
-            return on_request_vote(node, message)
+            return on_request_vote(node, message, now)
         case VoteReply():
-            return on_vote_reply(node, message)
+            return on_vote_reply(node, message, now)
         case AppendEntries():
-            return on_append_entries(node, message)
+            return on_append_entries(node, message, now)
         case AppendReply():
-            return Step(node)  # its term, which deposes a stale leader, was all it had to say
+            return on_append_reply(node, message)
+        case TimeoutNow():
+            return on_timeout_now(node, message, now)
+
+
+# --- Who hears whom ---------------------------------------------------------------------------------------
+
+
+def hears_leader(node: Node, now: int) -> bool:
+    """Dissertation 4.2.3: it leads, or is bound by a promise."""
+    leads = node.role is Role.LEADER
+    return leads or not promise_ran_out(node.clocks, node.promised_at, now)
+
+
+def lose_touch(node: Node, now: int) -> Step:
+    """A promise has run out: the leader is known no more."""
+    knows_leader = node.leader_id is not NIL
+
+    if not knows_leader or hears_leader(node, now):
+        return Step(node)
+    return Step(replace(node, leader_id=NIL), (action("lose_touch", n=node.id),))
+
+
+def adopt_term(node: Node, message: Message, now: int) -> Step:
+    """All Servers 2: adopt a higher term and convert to follower. What a promise forbids, it still does."""
+    term_is_higher = message.term > node.current_term
+
+    if not term_is_higher:
+        return Step(node)
+    match message:
+        case RequestPreVote() | PreVoteReply(vote_granted=True):
+            return Step(node)  # dissertation 9.6: of a term that nobody may be in
+        case RequestVote(forced_by=None) if hears_leader(node, now):
+            return Step(node)  # dissertation 4.2.3: "it does not update its term or grant its vote"
+        case RequestVote(term=t):
+            how = action("update_term", n=node.id, t=t)
+        case _:
+            how = action("learn_term", n=node.id, t=message.term)
+    node = replace(node, current_term=message.term, voted_for=NIL)
+    return follow(node).then(lambda node: Step(node, (how,)))
+
+
+def follow(node: Node) -> Step:
+    """Neither stand nor lead. Reads that a leader has not answered it will not answer any more."""
+    refused = tuple(Refuse(read.id, NIL) for read in node.leadership.reads)
+    node = replace(
+        node,
+        role=Role.FOLLOWER,
+        leader_id=NIL,
+        pre_votes=frozenset(),
+        votes=frozenset(),
+        leadership=NOBODY_LED,
+    )
+    return Step(node, (), refused)
+
+
+def give_up(node: Node) -> Step:
+    """Dissertation 6.2 and 9.6: stop to stand or to lead, within the term."""
+    stands_or_leads = node.role is not Role.FOLLOWER
+
+    if not stands_or_leads:
+        return Step(node)
+    return follow(node).then(lambda node: Step(node, (action("give_up", n=node.id),)))
+
+
+def reached_by_majority(node: Node, own: int, of: Callable[[Progress], int]) -> int:
+    """The greatest value that a majority has reached, of a leader's `own` and its followers'."""
+    reached = sorted([own, *map(of, node.leadership.progress.values())], reverse=True)
+    return reached[len(node.members) // 2]
+
+
+def majority_acknowledged(node: Node, now: int) -> int:
+    """A majority has answered what this leader sent at this time or later; it hears itself always."""
+    return reached_by_majority(node, now, lambda follower: follower.acknowledged.sent_at)
+
+
+def holds_lease(node: Node, now: int) -> bool:
+    """Dissertation 6.4.1 and 3.10: promises of a majority still run, and nobody was asked to stand."""
+    lease_is_good = not node.leadership.lease_is_void
+    return lease_is_good and lease_holds(node.clocks, majority_acknowledged(node, now), now)
 
 
 # --- The rules, in the order of an election ---------------------------------------------------------------
 
 
-def update_term(node: Node, t: int) -> Step:
-    """All Servers 2: adopt a higher term and convert to follower."""
-    term_is_higher = t > node.current_term
+def on_election_timeout(node: Node, now: int) -> Step:
+    """Followers 2, Candidates 4; for a leader, dissertation 6.2 and 3.10."""
+    leads = node.role is Role.LEADER
+    is_bound = hears_leader(node, now)
 
-    if not term_is_higher:
-        return Step(node)
-    node = replace(node, current_term=t, voted_for=NIL, role=Role.FOLLOWER, votes=frozenset())
-    return Step(node, (action("update_term", n=node.id, t=t),))
-
-
-def on_election_timeout(node: Node) -> Step:
-    """Followers 2, Candidates 4: start an election. A leader needs none."""
-    is_leader = node.role is Role.LEADER
-
-    if is_leader:
+    if leads:
+        return check_quorum(node, now)
+    if is_bound:
         return Step(node, (), (ResetElectionTimer(),))
-    return start_election(node).then(count_votes)
+    return give_up(node).then(start_pre_vote).then(lambda node: count_pre_votes(node, now))
 
 
-def start_election(node: Node) -> Step:
+def check_quorum(node: Node, now: int) -> Step:
+    """Dissertation 6.2: a leader steps down "if an election timeout elapses without a successful round of
+    heartbeats to a majority". Dissertation 3.10: it gives up a transfer after the same time."""
+    heard = max(node.leadership.since, majority_acknowledged(node, now))
+    quorum_is_silent = promise_ran_out(node.clocks, heard, now)
+    timer = Step(node, (), (ResetElectionTimer(),))
+
+    if quorum_is_silent:
+        return timer.then(lambda node: Step(node, (action("lose_touch", n=node.id),))).then(give_up)
+    leadership = replace(node.leadership, transfer_to=NIL)
+    return replace(timer, node=replace(node, leadership=leadership))
+
+
+def start_pre_vote(node: Node) -> Step:
+    """Dissertation 9.6: ask who would vote for it in the next term, before it begins that."""
+    t = node.current_term + 1
+    node = replace(node, pre_votes=frozenset({node.id}))
+
+    request = RequestPreVote(t, node.id, node.last_index, node.last_term)
+    requests = (Send(peer, request) for peer in node.peers)
+    return Step(node, (action("start_pre_vote", n=node.id),), (ResetElectionTimer(), *requests))
+
+
+def on_request_pre_vote(node: Node, m: RequestPreVote, now: int) -> Step:
+    """Dissertation 9.6: it would vote for the candidate, and promises nothing."""
+    term_is_newer = m.term > node.current_term
+    leader_is_silent = not hears_leader(node, now)
+    log_is_up_to_date = is_up_to_date(node, m)
+
+    if not term_is_newer:
+        refusal = PreVoteReply(node.current_term, node.id, False)
+        return tell_term(node, m.candidate_id, m.term, refusal)
+    if not (leader_is_silent and log_is_up_to_date):
+        return Step(node)
+    granted = action("grant_pre_vote", voter=node.id, candidate=m.candidate_id, t=m.term)
+    return Step(node, (granted,), (Send(m.candidate_id, PreVoteReply(m.term, node.id, True)),))
+
+
+def on_pre_vote_reply(node: Node, m: PreVoteReply, now: int) -> Step:
+    """Dissertation 9.6: gather the pre-votes for the election that it asked for."""
+    is_asking = node.id in node.pre_votes
+    term_is_next = m.term == node.current_term + 1
+    voter_is_member = m.voter_id in node.members
+
+    counts = m.vote_granted and is_asking and term_is_next and voter_is_member
+    if not counts:
+        return Step(node)
+
+    node = replace(node, pre_votes=node.pre_votes | {m.voter_id})
+    received = action("receive_pre_vote", candidate=node.id, voter=m.voter_id, t=m.term)
+    return Step(node, (received,)).then(lambda node: count_pre_votes(node, now))
+
+
+def count_pre_votes(node: Node, now: int) -> Step:
+    has_majority = len(node.pre_votes) * 2 > len(node.members)
+
+    if not has_majority:
+        return Step(node)
+    how = action("start_election", n=node.id, q=tuple(sorted(node.pre_votes)))
+    return start_election(node, now, how)
+
+
+def start_election(node: Node, now: int, how: Action, forced_by: NodeId | None = NIL) -> Step:
     """Candidates 1: increment the term, vote for oneself, reset the election timer, ask all others."""
     t = node.current_term + 1
-    node = replace(node, current_term=t, voted_for=node.id, role=Role.CANDIDATE, votes=frozenset({node.id}))
+    node = replace(
+        node,
+        current_term=t,
+        voted_for=node.id,
+        role=Role.CANDIDATE,
+        leader_id=NIL,
+        pre_votes=frozenset(),
+        votes=frozenset({node.id}),
+    )
 
-    requests = (Send(peer, RequestVote(t, node.id)) for peer in node.peers)
-    return Step(node, (action("start_election", n=node.id),), (ResetElectionTimer(), *requests))
+    request = RequestVote(t, node.id, node.last_index, node.last_term, forced_by)
+    requests = (Send(peer, request) for peer in node.peers)
+    started = Step(node, (how,), (ResetElectionTimer(), *requests))
+    return started.then(lambda node: count_votes(node, now))
 
 
-def on_request_vote(node: Node, m: RequestVote) -> Step:
+def on_timeout_now(node: Node, m: TimeoutNow, now: int) -> Step:
+    """Dissertation 3.10: stand at once, with requests that disregard promises: the leader asks for it."""
+    term_is_current = m.term == node.current_term
+    is_no_leader = node.role is not Role.LEADER
+
+    if not (term_is_current and is_no_leader):
+        return Step(node)
+    how = action("start_forced_election", n=node.id, leader=m.leader_id)
+    return start_election(node, now, how, forced_by=m.leader_id)
+
+
+def on_request_vote(node: Node, m: RequestVote, now: int) -> Step:
     """RequestVote RPC, receiver: one vote per term, first come, first served."""
-    term_is_current = m.term >= node.current_term  # receiver 1
-    vote_is_free = node.voted_for in (NIL, m.candidate_id)  # receiver 2
+    term_was_adopted = m.term <= node.current_term  # dissertation 4.2.3: else it hears a leader
+    term_is_current = m.term == node.current_term  # receiver 1
+    vote_is_free = node.voted_for in (NIL, m.candidate_id)  # receiver 2, first half
+    log_is_up_to_date = is_up_to_date(node, m)  # receiver 2, second half
+    may_vote = m.forced_by is not NIL or not hears_leader(node, now)  # dissertation 4.2.3
 
-    granted = term_is_current and vote_is_free
+    if not term_was_adopted:
+        return Step(node)
+    granted = term_is_current and vote_is_free and log_is_up_to_date and may_vote
     if not granted:
-        return Step(node, (), (Send(m.candidate_id, VoteReply(node.current_term, node.id, False)),))
+        refusal = VoteReply(node.current_term, node.id, False)
+        return tell_term(node, m.candidate_id, m.term, refusal)
 
     node = replace(node, voted_for=m.candidate_id)
     vote: dict[str, Argument] = {"voter": node.id, "candidate": m.candidate_id, "t": m.term}
@@ -302,7 +659,17 @@ def on_request_vote(node: Node, m: RequestVote) -> Step:
     return Step(node, (action("grant_vote", **vote),), (ResetElectionTimer(), reply))
 
 
-def on_vote_reply(node: Node, m: VoteReply) -> Step:
+def is_up_to_date(node: Node, m: RequestPreVote | RequestVote) -> bool:
+    """Section 5.4.1: "the log with the later term is more up-to-date", of equal terms the longer one."""
+    return (m.last_log_term, m.last_log_index) >= (node.last_term, node.last_index)
+
+
+def tell_term(node: Node, to: NodeId, t: int, refusal: Message) -> Step:
+    """Figure 2, receivers 1: "currentTerm, for [the sender] to update itself"."""
+    return Step(node, (action("tell_term", n=node.id, sender=to, t=t),), (Send(to, refusal),))
+
+
+def on_vote_reply(node: Node, m: VoteReply, now: int) -> Step:
     """Candidates 2: gather the votes of this term. A vote that comes twice is still one."""
     still_candidate = node.role is Role.CANDIDATE
     vote_is_of_this_term = m.term == node.current_term  # section 5.2: votes "for the same term"
@@ -314,57 +681,250 @@ def on_vote_reply(node: Node, m: VoteReply) -> Step:
 
     node = replace(node, votes=node.votes | {m.voter_id})
     received = action("receive_vote", candidate=node.id, voter=m.voter_id, t=m.term)
-    return Step(node, (received,)).then(count_votes)
+    return Step(node, (received,)).then(lambda node: count_votes(node, now))
 
 
-def count_votes(node: Node) -> Step:
+def count_votes(node: Node, now: int) -> Step:
     """Candidates 2: "If votes received from majority of servers: become leader"."""
     has_majority = len(node.votes) * 2 > len(node.members)
 
     if not has_majority:
         return Step(node)
-    return become_leader(node)
+    return become_leader(node, now)
 
 
-def become_leader(node: Node) -> Step:
-    """Leaders 1: upon election, send initial heartbeats to all others."""
+def become_leader(node: Node, now: int) -> Step:
+    """Leaders 1, section 8: announce it, with a first entry of its own, which commits all before it."""
     quorum = tuple(sorted(node.votes))  # votes are counted one by one, so this is a smallest majority
-    node = replace(node, role=Role.LEADER)
-    return Step(node, (action("become_leader", n=node.id, q=quorum),), heartbeats(node))
+    next_index = node.last_index + 1
+    progress = {peer: Progress(next_index) for peer in node.peers}
+    leadership = Leadership(since=now, noop=next_index, progress=progress)
+    node = replace(node, role=Role.LEADER, leader_id=node.id, leadership=leadership)
+
+    elected = Step(node, (action("become_leader", n=node.id, q=quorum),))
+    return elected.then(lambda node: append(node, NOOP, now))
 
 
-def on_heartbeat_timeout(node: Node) -> Step:
+# --- The rules of the log ---------------------------------------------------------------------------------
+
+
+def append(node: Node, command: Hashable, now: int) -> Step:
+    """Leaders 2: "append entry to local log", and send it."""
+    node = replace(node, log=(*node.log, Entry(node.current_term, command)))
+    appended = Step(node, (action("client_request", n=node.id, value=str(command)),))
+    return appended.then(lambda node: broadcast(node, now)).then(advance_commit)
+
+
+def broadcast(node: Node, now: int) -> Step:
+    """Leaders 1 and 3: to each follower what it is not known to have; nothing new is a heartbeat."""
+    round = Round(node.leadership.round.number + 1, now)
+    node = replace(node, leadership=replace(node.leadership, round=round))
+
+    sent = action("send_heartbeat", n=node.id, k=f"r{round.number}")
+    return Step(node, (sent,), tuple(append_entries_to(node, peer) for peer in node.peers))
+
+
+def append_entries_to(leader: Node, to: NodeId) -> Send:
+    prev = leader.leadership.progress[to].next_index - 1
+    entries = leader.log[prev:]
+    message = AppendEntries(
+        leader.current_term,
+        leader.id,
+        prev,
+        leader.term_at(prev),
+        entries,
+        leader.commit_index,
+        leader.leadership.round,
+    )
+    return Send(to, message)
+
+
+def on_heartbeat_timeout(node: Node, now: int) -> Step:
     """Leaders 1: repeat the heartbeats, to prevent election timeouts."""
-    is_leader = node.role is Role.LEADER
-
-    if not is_leader:
-        return Step(node)
-    return Step(node, (), heartbeats(node))
+    leads = node.role is Role.LEADER
+    return broadcast(node, now) if leads else Step(node)
 
 
-def heartbeats(leader: Node) -> tuple[Effect, ...]:
-    return tuple(Send(peer, AppendEntries(leader.current_term, leader.id)) for peer in leader.peers)
-
-
-def on_append_entries(node: Node, m: AppendEntries) -> Step:
+def on_append_entries(node: Node, m: AppendEntries, now: int) -> Step:
     """AppendEntries RPC, receiver: refuse a stale leader, follow the current one."""
     term_is_current = m.term >= node.current_term  # receiver 1
     leads_itself = node.role is Role.LEADER
 
     if not term_is_current:
-        return Step(node, (), (Send(m.leader_id, AppendReply(node.current_term, node.id, False)),))
+        refusal = AppendReply(node.current_term, node.id, False, m.round, 0)
+        return tell_term(node, m.leader_id, m.term, refusal)
     if leads_itself:
         raise TwoLeadersError(f"term {m.term} has two: {node.id} leads, and so does {m.leader_id}")
-
-    reply = Send(m.leader_id, AppendReply(m.term, node.id, True))
-    return step_down(node, m.leader_id).then(lambda node: Step(node, (), (ResetElectionTimer(), reply)))
+    return acknowledge(node, m, now).then(lambda node: store_entries(node, m))
 
 
-def step_down(node: Node, leader: NodeId) -> Step:
-    """Candidates 3: a candidate that hears the leader of its term follows it. Its vote stays given."""
+def acknowledge(node: Node, m: AppendEntries, now: int) -> Step:
+    """Candidates 3 and dissertation 6.4.1: follow the leader, and promise not to help another for a while."""
     was_candidate = node.role is Role.CANDIDATE
 
-    if not was_candidate:
+    how = "step_down" if was_candidate else "hear_leader"
+    heard = action(how, n=node.id, leader=m.leader_id, t=m.term)
+    promised = action("acknowledge", voter=node.id, leader=m.leader_id, t=m.term, k=f"r{m.round.number}")
+    node = replace(follow(node).node, leader_id=m.leader_id, promised_at=now)
+    return Step(node, (heard, promised), (ResetElectionTimer(),))
+
+
+def store_entries(node: Node, m: AppendEntries) -> Step:
+    """AppendEntries RPC, receiver 2 to 5."""
+    prev, last = m.prev_log_index, m.prev_log_index + len(m.entries)
+    prefix_matches = prev <= node.last_index and node.term_at(prev) == m.prev_log_term  # receiver 2
+
+    if not prefix_matches:
+        return Step(node, (), (Send(m.leader_id, conflict(node, m)),))
+
+    known = node.log[prev:last]
+    terms_of_known = [entry.term for entry in known]
+    terms_of_new = [entry.term for entry in m.entries[: len(known)]]
+    something_conflicts = terms_of_known != terms_of_new  # receiver 3: "same index but different terms"
+    something_is_new = something_conflicts or len(known) < len(m.entries)
+
+    log = (*node.log[:prev], *m.entries) if something_is_new else node.log  # receiver 3 and 4
+    commit_index = max(node.commit_index, min(m.leader_commit, last))  # receiver 5
+    node = replace(node, log=log, commit_index=commit_index)
+
+    how = "replace_entries" if something_conflicts else "append_entries"
+    stored = action(how, n=node.id, t=m.term, prev=prev, last=last, commit=m.leader_commit)
+    reply = AppendReply(m.term, node.id, True, m.round, last)
+    return Step(node, (stored,), (Send(m.leader_id, reply),))
+
+
+def conflict(node: Node, m: AppendEntries) -> AppendReply:
+    """Section 5.3: "the term of the conflicting entry and the first index it stores for that term"."""
+    log_is_short = node.last_index < m.prev_log_index
+
+    if log_is_short:
+        return AppendReply(m.term, node.id, False, m.round, node.last_index + 1)
+    term = node.term_at(m.prev_log_index)
+    first = next(i for i in range(1, node.last_index + 1) if node.term_at(i) == term)
+    return AppendReply(m.term, node.id, False, m.round, first, term)
+
+
+def on_append_reply(node: Node, m: AppendReply) -> Step:
+    """Leaders 3: "If successful: update nextIndex and matchIndex for follower", else decrement nextIndex."""
+    leads = node.role is Role.LEADER
+    reply_is_of_this_term = m.term == node.current_term
+    follower_is_known = m.follower_id in node.leadership.progress
+
+    if not (leads and reply_is_of_this_term and follower_is_known):
         return Step(node)
-    node = replace(node, role=Role.FOLLOWER, votes=frozenset())
-    return Step(node, (action("step_down", n=node.id, leader=leader, t=node.current_term),))
+    heard = action("receive_reply", leader=node.id, follower=m.follower_id, t=m.term)
+    follower = node.leadership.progress[m.follower_id]
+    follower = replace(follower, acknowledged=max(follower.acknowledged, m.round))
+    if m.success:
+        match_index = max(follower.match_index, m.index)
+        next_index = max(follower.next_index, match_index + 1)
+        follower = replace(follower, match_index=match_index, next_index=next_index)
+        return Step(with_progress(node, m, follower), (heard,)).then(advance_commit).then(hand_over)
+
+    next_index = max(follower.match_index + 1, min(follower.next_index, back_off(node, m)))
+    node = with_progress(node, m, replace(follower, next_index=next_index))
+    return Step(node, (heard,), (append_entries_to(node, m.follower_id),))
+
+
+def back_off(leader: Node, m: AppendReply) -> int:
+    """Section 5.3: go back by a term of conflicts at a time, to the end of that term where it has it."""
+    own = [i for i in range(1, leader.last_index + 1) if leader.term_at(i) == m.conflict_term]
+    return own[-1] + 1 if own else m.index
+
+
+def with_progress(leader: Node, m: AppendReply, follower: Progress) -> Node:
+    progress = {**leader.leadership.progress, m.follower_id: follower}
+    return replace(leader, leadership=replace(leader.leadership, progress=progress))
+
+
+def advance_commit(node: Node) -> Step:
+    """Leaders 4: "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
+    log[N].term == currentTerm: set commitIndex = N"."""
+    i = reached_by_majority(node, node.last_index, lambda follower: follower.match_index)
+    is_new = i > node.commit_index
+    is_own = node.term_at(i) == node.current_term  # section 5.4.2 and Figure 8
+
+    if not (is_new and is_own):
+        return Step(node)
+    progress = node.leadership.progress
+    storing = [node.id, *(peer for peer in node.peers if progress[peer].match_index >= i)]
+    committed = action("advance_commit", n=node.id, i=i, q=tuple(sorted(storing)))
+    return Step(replace(node, commit_index=i), (committed,))
+
+
+def apply_committed(node: Node, applied: int) -> Step:
+    """All Servers 1: "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied]"."""
+    something_is_committed = node.commit_index > applied
+
+    if not something_is_committed:
+        return Step(node)
+    return Step(node, (), (Apply(applied + 1, node.log[applied : node.commit_index]),))
+
+
+# --- What clients and operators ask for -------------------------------------------------------------------
+
+
+def on_propose(node: Node, command: Hashable, now: int) -> Step:
+    """Leaders 2; dissertation 3.10: a leader that hands over "stops accepting new client requests"."""
+    leads = node.role is Role.LEADER
+    stays = node.leadership.transfer_to is NIL
+
+    if not (leads and stays):
+        return Step(node, (), (Refuse(command, node.leader_id if not leads else NIL),))
+    return append(node, command, now)
+
+
+def on_read(node: Node, id: Hashable, now: int) -> Step:
+    """Dissertation 6.4: note up to where the read has to see, and, without a lease, ask who still follows.
+
+    What is committed is known once an entry of the own term is: all that was before is before the no-op."""
+    leads = node.role is Role.LEADER
+
+    if not leads:
+        return Step(node, (), (Refuse(id, node.leader_id),))
+    index = max(node.commit_index, node.leadership.noop)
+    read = PendingRead(id, index, node.leadership.round.number + 1)
+    leadership = replace(node.leadership, reads=(*node.leadership.reads, read))
+    node = replace(node, leadership=leadership)
+    return Step(node) if holds_lease(node, now) else broadcast(node, now)
+
+
+def answer_reads(node: Node, now: int) -> Step:
+    """Dissertation 6.4: those for which a majority has confirmed since that it leads; 6.4.1: or a lease says
+    so now."""
+    reads = node.leadership.reads
+    if not reads:
+        return Step(node)
+    own = node.leadership.round.number
+    confirmed = reached_by_majority(node, own, lambda follower: follower.acknowledged.number)
+    lease = holds_lease(node, now)
+
+    ready = [r for r in reads if r.index <= node.commit_index and (lease or r.round <= confirmed)]
+    waiting = tuple(r for r in reads if r not in ready)
+    node = replace(node, leadership=replace(node.leadership, reads=waiting))
+    return Step(node, (), tuple(ReadReady(read.id) for read in ready))
+
+
+def on_transfer(node: Node, target: NodeId) -> Step:
+    """Dissertation 3.10. The lease ends with this term: who was asked to stand may do so at any time."""
+    leads = node.role is Role.LEADER
+    target_is_other = target in node.peers
+
+    if not (leads and target_is_other):
+        return Step(node, (), (Refuse(Transfer(target), node.leader_id),))
+    leadership = replace(node.leadership, transfer_to=target, lease_is_void=True)
+    node = replace(node, leadership=leadership)
+    return Step(node, (), (append_entries_to(node, target),)).then(hand_over)
+
+
+def hand_over(node: Node) -> Step:
+    """Dissertation 3.10: "once the target has caught up", it is told to stand."""
+    target = node.leadership.transfer_to
+    if target is NIL:
+        return Step(node)
+    has_caught_up = node.leadership.progress[target].match_index == node.last_index
+
+    if not has_caught_up:
+        return Step(node)
+    asked = action("transfer_leadership", n=node.id, target=target)
+    return Step(node, (asked,), (Send(target, TimeoutNow(node.current_term, node.id)),))

@@ -73,7 +73,7 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield from fenced(quick=quick)
     yield from composed(quick=quick)
     yield from bullied(quick=quick)
-    yield conformance(nodes=3, examples=50 if quick else 300)
+    yield conformance(nodes=3, examples=200 if quick else 300)
     yield from recordings()
     for fault in FAULTS.values():
         for judge in JUDGES:

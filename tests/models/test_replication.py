@@ -359,7 +359,7 @@ WITNESSES = {  # the length of the shortest run to each, with 3 nodes, 2 terms a
 
 @pytest.mark.parametrize(
     ("at", "states", "steps", "depth"),
-    [((2, 2, 2, 1), 1_334, 23_237, 22), ((2, 1, 2, 2), 85, 1_787, 13), ((3, 2, 1, 1), 30_479, 520_148, 28)],
+    [((2, 2, 2, 1), 1_472, 25_173, 22), ((2, 1, 2, 2), 85, 1_820, 13), ((3, 2, 1, 1), 32_786, 569_327, 27)],
     ids=str,
 )
 def test_everything_holds(at: tuple[int, int, int, int], states: int, steps: int, depth: int) -> None:
@@ -375,7 +375,7 @@ def test_everything_holds_and_happens_with_longer_logs() -> None:
         found = explore(MODEL, bounds(3, 2, 2), ghosts=HISTORY, engine="native")
     except MissingTool as missing:
         pytest.skip(str(missing))
-    assert (found.verdict, found.states, found.transitions) == ("holds", 382_982, 13_515_668)
+    assert (found.verdict, found.states, found.transitions) == ("holds", 406_159, 14_067_186)
     assert found.witnesses == WITNESSES
     assert found.never_fired == []
 
@@ -383,7 +383,7 @@ def test_everything_holds_and_happens_with_longer_logs() -> None:
 def test_who_elected_whom() -> None:
     """The two invariants whose history is a choice: which quorum elected the leader of a term."""
     found = explore(MODEL, bounds(2, 2, 1), ghosts=frozenset({"elected_by"}))
-    assert (found.verdict, found.states) == ("holds", 364)
+    assert (found.verdict, found.states) == ("holds", 388)
     assert {"elected_by_quorum", "elected_by_some_quorum"} < {*found.properties}
 
 
@@ -477,7 +477,7 @@ def test_a_late_short_message_shortens_nothing() -> None:
 # -- Proofs ----------------------------------------------------------------------------------------
 def test_everything_is_proved_for_any_size() -> None:
     proof = prove(MODEL)
-    assert (proof.verdict, len(proof.rows)) == ("proved", 410)
+    assert (proof.verdict, len(proof.rows)) == ("proved", 440)
     assert {row.hint for row in proof.rows} == {"used"}
     assert load_hints(MODEL).keys() == {row.key for row in proof.rows}
 

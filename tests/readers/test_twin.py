@@ -32,7 +32,7 @@ def test_same_states_and_transitions(
 
 @pytest.mark.parametrize(
     ("nodes", "terms", "indices", "values", "states", "edges"),
-    [(2, 2, 2, 1, 2_663, 15_933), (2, 1, 2, 2, 307, 1_693), (3, 1, 1, 1, 1_152, 7_837)],
+    [(2, 2, 2, 1, 2_939, 18_873), (2, 1, 2, 2, 307, 1_805), (3, 1, 1, 1, 1_152, 8_497)],
 )
 def test_a_log_is_a_sequence_of_records(
     nodes: int, terms: int, indices: int, values: int, states: int, edges: int

@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oneleader_raft.raft import Action
-from oneleader_raft.simulator import RAFT, Cluster, Core, Packet, Sync, Write
+from oneleader_raft.cluster import RAFT, Cluster, Core, Entry, Packet, Sync, Write
+from oneleader_raft.views import VIEWS
 
 
 @dataclass(frozen=True)
@@ -142,29 +142,31 @@ class ReferenceAdapter(Adapter):
         self.crash_point = ""
 
     def timeout(self, node: str) -> Report:
-        begun = len(self.cluster.trace)
+        """So much time has passed, for everybody, that no promise binds."""
+        self.cluster.elapse(self.cluster.clocks.promise)
+        begun = len(self.trace)
         self.cluster.election_timeout(node, finish=False)
         return self._carry_out(node, begun)
 
     def heartbeat(self, node: str) -> Report:
-        begun = len(self.cluster.trace)
+        begun = len(self.trace)
         self.cluster.heartbeat_timeout(node, finish=False)
         return self._carry_out(node, begun)
 
     def receive(self, node: str, message: Packet) -> Report:
-        begun = len(self.cluster.trace)
+        begun = len(self.trace)
         is_first_time = self.cluster.is_pending(message)
         packet = message if is_first_time else self.cluster.duplicate(message)
         self.cluster.deliver(packet, finish=False)
         return self._carry_out(node, begun)
 
     def crash(self, node: str) -> Report:
-        begun = len(self.cluster.trace)
+        begun = len(self.trace)
         self.cluster.crash(node)
         return self._report(begun, [])
 
     def restart(self, node: str) -> Report:
-        begun = len(self.cluster.trace)
+        begun = len(self.trace)
         self.cluster.restart(node, finish=False)
         return self._carry_out(node, begun)
 
@@ -181,6 +183,10 @@ class ReferenceAdapter(Adapter):
     def describe(self, message: Packet) -> str:
         return str(message.message)
 
+    @property
+    def trace(self) -> list[Entry]:
+        return self.cluster.trace or []
+
     def _carry_out(self, node: str, begun: int) -> Report:
         """Run the step of a server to its end, or to the point where it is to crash."""
         point, self.crash_point = self.crash_point, ""
@@ -195,11 +201,7 @@ class ReferenceAdapter(Adapter):
         return self._report(begun, sent)
 
     def _report(self, begun: int, sent: list[Sent]) -> Report:
-        lines = self.cluster.trace[begun:]
-        actions = [_taken(action) for line in lines for action in line.actions]
-        crashed = [line.event for line in lines if line.event.startswith("crash")]
-        return Report(sent, actions, *crashed)
-
-
-def _taken(action: Action) -> Taken:
-    return Taken(action.name, dict(action.arguments))
+        lines = self.trace[begun:]
+        taken = (step for line in lines for step in VIEWS["election"].taken(line.actions))
+        crashed = [line.words for line in lines if line.words.startswith("crash")]
+        return Report(sent, [Taken(name, arguments) for name, arguments in taken], *crashed)

@@ -19,43 +19,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import inf
-from typing import Literal
 
-READ: Literal["read"] = "read"
-WRITE: Literal["write"] = "write"
-CAS: Literal["cas"] = "cas"
-Kind = Literal["read", "write", "cas"]
+from oneleader_raft.simulator import Operation
 
+__all__ = ["Judged", "Operation", "judge", "linearization", "smallest"]
 
-@dataclass(frozen=True)
-class Operation:
-    """What one client did to one key.
-
-    read   `result` is what it read; None where nothing was written yet
-    write  of `value`
-    cas    of `value` where the register held `expected`; `result` is True or False
-
-    `called` and `returned` are in any unit that orders them. `returned` is inf for an operation whose
-    outcome nobody knows.
-    """
-
-    client: str
-    kind: Kind
-    key: str
-    called: float
-    returned: float = inf
-    value: Hashable = None
-    expected: Hashable = None
-    result: Hashable = None
-
-    def __str__(self) -> str:
-        said = {
-            READ: f"read {self.key} -> {self.result}",
-            WRITE: f"write {self.key} := {self.value}",
-            CAS: f"cas {self.key} from {self.expected} to {self.value} -> {self.result}",
-        }[self.kind]
-        end = "?" if self.returned == inf else f"{self.returned:g}"
-        return f"{self.client:8} {self.called:g} .. {end}  {said}"
+READ, WRITE, CAS = "read", "write", "cas"
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,20 @@
-"""The faults of the catalogue as running code: faulty cores for the reference's simulator.
+"""The faults of the catalogue as running code: faulty cores for the reference.
 
-Each is made around `raft.step` or `raft.restart`; the reference itself has no switches. Each says which
-actions of the model it takes, as an implementation with this bug would: the conformance test must find that
-the model does not allow them, or that the server is not in the state that they lead to.
+Every function of `oneleader_raft.raft` is a place where a fault can be put; the reference itself has no
+switches. Each says which actions of the model it takes, as an implementation with this bug would: the
+conformance test must find that the model does not allow them, or that the server is not in the state that
+they lead to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from oneleader_raft import raft
+from oneleader_raft.cluster import Core
+from oneleader_raft.lease import Clocks
 from oneleader_raft.raft import (
     NIL,
     AppendEntries,
@@ -18,14 +22,13 @@ from oneleader_raft.raft import (
     Event,
     Node,
     NodeId,
-    Receive,
     RequestVote,
     Role,
     Step,
-    Store,
     VoteReply,
 )
-from oneleader_raft.simulator import Core
+
+Restart = Callable[[NodeId, tuple[NodeId, ...], Durable, int, Clocks], Step]
 
 
 @dataclass(frozen=True)
@@ -33,33 +36,33 @@ class ReferenceFault:
     """A faulty core, and a number of servers and of terms with which it elects two leaders of one term."""
 
     core: Core
+    story: str
     nodes: int
     terms: int = 1
 
-    @property
-    def story(self) -> str:
-        """What goes wrong, in a sentence."""
-        faulty = self.core.restart if self.core.step is raft.step else self.core.step
-        return " ".join((faulty.__doc__ or "").split())
+
+def patched(*rules: Callable[..., Any], restart: Restart = raft.restart) -> Core:
+    """The reference with other rules in the place of those of their names."""
+
+    def step(node: Node, event: Event, now: int) -> Step:
+        correct = {rule.__name__: getattr(raft, rule.__name__) for rule in rules}
+        vars(raft).update({rule.__name__: rule for rule in rules})
+        try:
+            return raft.step(node, event, now)
+        finally:
+            vars(raft).update(correct)
+
+    return Core(step=step, restart=restart)
 
 
 # --- Who wins ---------------------------------------------------------------------------------------------
 
 
-def leads_if(wins: Callable[[Node], bool]) -> Callable[[Node], Step]:
-    """The rule that a candidate which `wins` becomes the leader."""
-    return lambda node: raft.become_leader(node) if node.role is Role.CANDIDATE and wins(node) else Step(node)
+def wins_if(enough: Callable[[Node], bool]) -> Core:
+    def count_votes(node: Node, now: int) -> Step:
+        return raft.become_leader(node, now) if enough(node) else Step(node)
 
-
-def no_quorum(node: Node, event: Event) -> Step:
-    """A candidate leads with the votes it has, however few: with its own."""
-    return raft.step(node, event).then(leads_if(lambda candidate: True))
-
-
-def disjoint_quorums(node: Node, event: Event) -> Step:
-    """Half of the servers are taken for a quorum, so two leaders need no voter in common."""
-    half = leads_if(lambda candidate: len(candidate.votes) * 2 >= len(candidate.members))
-    return raft.step(node, event).then(half)
+    return patched(count_votes)
 
 
 @dataclass(frozen=True)
@@ -69,92 +72,129 @@ class Tally(Node):
     tally: int = 0
 
 
-def restart_tally(id: NodeId, members: tuple[NodeId, ...], durable: Durable) -> Step:
-    restarted = raft.restart(id, members, durable)
-    return replace(restarted, node=Tally(**vars(restarted.node)))
+def double_count() -> Core:
+    on_vote_reply_once = raft.on_vote_reply
 
+    def restart(id: NodeId, members: tuple[NodeId, ...], durable: Durable, now: int, clocks: Clocks) -> Step:
+        restarted = raft.restart(id, members, durable, now, clocks)
+        return replace(restarted, node=Tally(**vars(restarted.node)))
 
-def double_count(node: Node, event: Event) -> Step:
-    """The tally counts replies, not voters: a reply that comes twice is two votes."""
-    taken = raft.step(node, event)
-    assert isinstance(node, Tally)
-    assert isinstance(taken.node, Tally)
+    def on_vote_reply(node: Node, m: VoteReply, now: int) -> Step:
+        counts = m.vote_granted and m.term == node.current_term and node.role is Role.CANDIDATE
+        assert isinstance(node, Tally)
+        before = node.tally if len(node.votes) > 1 else 1
+        return on_vote_reply_once(replace(node, tally=before + 1) if counts else node, m, now)
 
-    vote_was_counted = any(action.name == "receive_vote" for action in taken.actions)
-    votes_changed = taken.node.votes != node.votes  # otherwise: a new election, or none any more
-    tally = node.tally + 1 if vote_was_counted else len(taken.node.votes) if votes_changed else node.tally
-    majority = leads_if(lambda candidate: tally * 2 > len(candidate.members))
-    return replace(taken, node=replace(taken.node, tally=tally)).then(majority)
+    def count_votes(node: Node, now: int) -> Step:
+        assert isinstance(node, Tally)
+        tally = node.tally if len(node.votes) > 1 else 1
+        return raft.become_leader(node, now) if tally * 2 > len(node.members) else Step(node)
+
+    return patched(on_vote_reply, count_votes, restart=restart)
 
 
 # --- Which term a vote is of ------------------------------------------------------------------------------
 
 
-def as_if_of(node: Node, message: RequestVote | VoteReply) -> Step:
-    """What the server does with a message whose term it does not look at; it reports the message's term."""
-    taken = raft.step(node, Receive(replace(message, term=node.current_term)))
+def of_term(taken: Step, t: int) -> Step:
+    """The step, reporting this term: a server that does not look at terms takes it for its own."""
     actions = (
-        replace(action, arguments=tuple((k, message.term if k == "t" else v) for k, v in action.arguments))
+        replace(action, arguments=tuple((k, t if k == "t" else v) for k, v in action.arguments))
         for action in taken.actions
     )
     return replace(taken, actions=tuple(actions))
 
 
-def no_terms(node: Node, event: Event) -> Step:
-    """Neither voter nor candidate compares terms: a vote counts for whatever election is under way."""
-    match event:
-        case Receive(RequestVote() | VoteReply() as message):
-            return as_if_of(node, message)
-    return raft.step(node, event)
+def any_reply(is_wrong: Callable[[Node, VoteReply], bool]) -> Callable[..., Step]:
+    """Counting votes of other terms."""
+    correct = raft.on_vote_reply
+
+    def on_vote_reply(node: Node, m: VoteReply, now: int) -> Step:
+        if is_wrong(node, m):
+            return of_term(correct(node, replace(m, term=node.current_term), now), m.term)
+        return correct(node, m, now)
+
+    return on_vote_reply
 
 
-def old_reply(node: Node, event: Event) -> Step:
-    """A delayed reply to an earlier election counts in this one, whoever its voter has voted for since."""
-    match event:
-        case Receive(VoteReply() as message) if message.term < node.current_term:
-            return as_if_of(node, message)
-    return raft.step(node, event)
+def no_terms() -> Core:
+    correct, adopt = raft.on_request_vote, raft.adopt_term
+
+    def adopt_term(node: Node, message: raft.Message, now: int) -> Step:
+        ignores = isinstance(message, RequestVote | VoteReply)
+        return Step(node) if ignores else adopt(node, message, now)
+
+    def on_request_vote(node: Node, m: RequestVote, now: int) -> Step:
+        return of_term(correct(node, replace(m, term=node.current_term), now), m.term)
+
+    return patched(adopt_term, on_request_vote, any_reply(lambda node, m: True))
 
 
 # --- How long a vote stands -------------------------------------------------------------------------------
 
 
-def storing(before: Node, taken: Step) -> Step:
-    """A step of rules alone, with what must be remembered stored first, as `raft.step` does."""
-    if taken.node.durable == before.durable:
-        return taken
-    return replace(taken, effects=(Store(taken.node.durable), *taken.effects))
+def restart_without_vote(
+    id: NodeId, members: tuple[NodeId, ...], durable: Durable, now: int, clocks: Clocks
+) -> Step:
+    return raft.restart(id, members, replace(durable, voted_for=NIL), now, clocks)
 
 
-def vote_not_durable(id: NodeId, members: tuple[NodeId, ...], durable: Durable) -> Step:
-    """A voter that restarts has forgotten its vote, and gives it again in the same term."""
-    return raft.restart(id, members, replace(durable, voted_for=NIL))
+def vote_twice() -> Core:
+    correct = raft.on_request_vote
+
+    def on_request_vote(node: Node, m: RequestVote, now: int) -> Step:
+        taken = correct(replace(node, voted_for=NIL), m, now)
+        return taken if taken.node.voted_for is not NIL else correct(node, m, now)
+
+    return patched(on_request_vote)
 
 
-def vote_twice(node: Node, event: Event) -> Step:
-    """A voter grants whoever asks."""
-    match event:
-        case Receive(RequestVote(t)) if t == node.current_term:
-            return storing(node, raft.on_event(replace(node, voted_for=NIL), event))
-    return raft.step(node, event)
+def vote_cleared() -> Core:
+    correct = raft.acknowledge
 
+    def acknowledge(node: Node, m: AppendEntries, now: int) -> Step:
+        taken = correct(node, m, now)
+        return replace(taken, node=replace(taken.node, voted_for=NIL))
 
-def vote_cleared(node: Node, event: Event) -> Step:
-    """Hearing the leader of the term clears the vote in it, and the next candidate of the term gets it."""
-    match event:
-        case Receive(AppendEntries(t)) if t == node.current_term:
-            taken = raft.on_event(node, event)
-            return storing(node, replace(taken, node=replace(taken.node, voted_for=NIL)))
-    return raft.step(node, event)
+    return patched(acknowledge)
 
 
 REFERENCE_FAULTS: dict[str, ReferenceFault] = {
-    "no-quorum": ReferenceFault(Core(step=no_quorum), nodes=3),
-    "no-terms": ReferenceFault(Core(step=no_terms), nodes=3),
-    "vote-not-durable": ReferenceFault(Core(restart=vote_not_durable), nodes=3),
-    "vote-twice": ReferenceFault(Core(step=vote_twice), nodes=3),
-    "old-reply": ReferenceFault(Core(step=old_reply), nodes=3, terms=2),
-    "vote-cleared": ReferenceFault(Core(step=vote_cleared), nodes=3),
-    "double-count": ReferenceFault(Core(step=double_count, restart=restart_tally), nodes=4),
-    "disjoint-quorums": ReferenceFault(Core(step=disjoint_quorums), nodes=4),
+    "no-quorum": ReferenceFault(
+        wins_if(lambda candidate: True),
+        "A candidate leads with the votes it has, however few: with its own.",
+        nodes=3,
+    ),
+    "no-terms": ReferenceFault(
+        no_terms(),
+        "Neither voter nor candidate compares terms: a vote counts for whatever election is under way.",
+        nodes=3,
+    ),
+    "vote-not-durable": ReferenceFault(
+        patched(restart=restart_without_vote),
+        "A voter that restarts has forgotten its vote, and gives it again in the same term.",
+        nodes=3,
+    ),
+    "vote-twice": ReferenceFault(vote_twice(), "A voter grants whoever asks.", nodes=3),
+    "old-reply": ReferenceFault(
+        patched(any_reply(lambda node, m: m.term < node.current_term)),
+        "A delayed reply to an earlier election counts in this one, whoever its voter has voted for since.",
+        nodes=3,
+        terms=2,
+    ),
+    "vote-cleared": ReferenceFault(
+        vote_cleared(),
+        "Hearing the leader of the term clears the vote in it, and the next candidate of the term gets it.",
+        nodes=3,
+    ),
+    "double-count": ReferenceFault(
+        double_count(),
+        "The tally counts replies, not voters: a reply that comes twice is two votes.",
+        nodes=4,
+    ),
+    "disjoint-quorums": ReferenceFault(
+        wins_if(lambda candidate: len(candidate.votes) * 2 >= len(candidate.members)),
+        "Half of the servers are taken for a quorum, so two leaders need no voter in common.",
+        nodes=4,
+    ),
 }

@@ -132,6 +132,17 @@ def restart(s: State, n: Node) -> None:
     s.commit_index[n] = 0
 
 
+@action
+def give_up(s: State, n: Node) -> None:
+    """Dissertation 6.2: a leader that no quorum answers steps down; and whoever stands may have lost. Who has
+    been heard is not modelled, so it may at any moment."""
+    stands_or_leads = s.role[n] != FOLLOWER  # Figure 2, Rules for Servers
+    s.require(stands_or_leads)
+
+    s.role[n] = FOLLOWER
+    s.votes.where(lambda old, c, v: both(c != n, old))
+
+
 # -- The log ---------------------------------------------------------------------------------------
 @action
 def client_request(s: State, n: Node, value: Value) -> None:

@@ -1,0 +1,145 @@
+"""A run of the reference in the words of each model: which of its actions a model has, and its state.
+
+The core reports more than any one model knows. `pre_vote` has no log, `replication` no promises, `election`
+neither; each is shown what it has. In `election` to give up is a `restart`: both lose role and votes alone.
+Where a model cannot say something that changes what it has, its view ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .lease import Clocks
+from .raft import Action, Node, NodeId, Role
+
+Clock = Mapping[NodeId, int]
+
+
+@dataclass(frozen=True)
+class View:
+    """What one model sees.
+
+    actions  name in a report -> name in the model, its parameters
+    ends     the actions from which on the model can say nothing more
+    """
+
+    actions: Mapping[str, tuple[str, tuple[str, ...]]]
+    state: Callable[[Node, int], dict[str, Any]]
+    has_clocks: bool = False
+    ends: frozenset[str] = field(default_factory=frozenset)
+
+    def header(self, clocks: Clocks) -> dict[str, Any]:
+        """What the header of a recording has to say for this model."""
+        if not self.has_clocks:
+            return {}
+        values = {name: getattr(clocks, name) for name in ("lease", "promise", "slow", "fast")}
+        return {"parameters": values}
+
+    def taken(self, actions: Iterable[Action]) -> list[tuple[str, dict[str, Any]]]:
+        """The actions that the model has, by its names and with its parameters."""
+        known = ((self.actions[a.name], dict(a.arguments)) for a in actions if a.name in self.actions)
+        return [(name, {p: arguments[p] for p in parameters}) for (name, parameters), arguments in known]
+
+    def of(
+        self, id: NodeId, actions: Iterable[Action], after: Node, clocks: Clock, before: Clock
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """One step, as a recording has it: the actions, and the state of the server after them."""
+        steps: list[Any] = [list(step) for step in self.taken(actions)]
+        advance = {n: clocks[n] - before[n] for n in clocks}
+        if self.has_clocks and any(advance.values()):
+            steps.insert(0, ["elapse", {"advance": advance}])
+        state = self.state(after, clocks[id])
+        return steps, {name: {id: value} for name, value in state.items()}
+
+
+def of_elections(node: Node, now: int) -> dict[str, Any]:
+    return {
+        "term": node.current_term,
+        "voted_for": node.voted_for,
+        "role": node.role.value,
+        "votes": sorted(node.votes),
+    }
+
+
+def of_pre_votes(node: Node, now: int) -> dict[str, Any]:
+    state = of_elections(node, now)
+    state |= {"asking": node.id in node.pre_votes, "pre_votes": sorted(node.pre_votes)}
+    if node.role is not Role.LEADER:  # of a leader the model says whom it has heard since some moment
+        state["heard"] = [] if node.leader_id is None else [node.leader_id]
+    return state
+
+
+def of_logs(node: Node, now: int) -> dict[str, Any]:
+    state = of_elections(node, now)
+    state |= {"log_length": node.last_index, "commit_index": node.commit_index}
+    state["log_term"] = {str(i): entry.term for i, entry in enumerate(node.log, 1)}
+    state["log_value"] = {str(i): str(entry.command) for i, entry in enumerate(node.log, 1)}
+    return state
+
+
+def of_leases(node: Node, now: int) -> dict[str, Any]:
+    return of_elections(node, now) | {"since_promise": now - node.promised_at}
+
+
+def _same(**parameters: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {name: (name, tuple(words.split())) for name, words in parameters.items()}
+
+
+_ELECTIONS = _same(
+    start_election="n",
+    grant_vote="voter candidate t",
+    reply_vote="voter candidate t",
+    receive_vote="candidate voter t",
+    become_leader="n q",
+    update_term="n t",
+    step_down="n leader t",
+    restart="n",
+) | {"learn_term": ("update_term", ("n", "t"))}
+_FORCED = {"start_forced_election": ("start_election", ("n",))}
+
+VIEWS: dict[str, View] = {
+    "election": View(_ELECTIONS | _FORCED | {"give_up": ("restart", ("n",))}, of_elections),
+    "pre_vote": View(
+        _ELECTIONS
+        | _same(
+            start_pre_vote="n",
+            grant_pre_vote="voter candidate t",
+            receive_pre_vote="candidate voter t",
+            start_election="n q",
+            hear_leader="n leader t",
+            receive_reply="leader follower t",
+            lose_touch="n",
+            give_up="n",
+            tell_term="n sender t",
+            learn_term="n t",
+        ),
+        of_pre_votes,
+        ends=frozenset({"start_forced_election"}),  # nobody hands over
+    ),
+    "replication": View(
+        _ELECTIONS
+        | _FORCED
+        | _same(
+            give_up="n",
+            client_request="n value",
+            append_entries="n t prev last commit",
+            replace_entries="n t prev last commit",
+            advance_commit="n i q",
+        ),
+        of_logs,
+    ),
+    "lease": View(
+        _ELECTIONS
+        | _same(
+            give_up="n",
+            send_heartbeat="n k",
+            acknowledge="voter leader t k",
+            transfer_leadership="n target",
+            start_forced_election="n leader",
+        ),
+        of_leases,
+        has_clocks=True,
+    ),
+}

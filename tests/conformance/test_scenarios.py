@@ -1,0 +1,105 @@
+"""Drawn scenarios: the reference holds under every judge, and faults of its core do not."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from oneleader.conformance.scenario import Broken, Scenario, ScenarioMachine
+from oneleader.faults.raft import RAFT_FAULTS
+from oneleader_raft.cluster import RAFT, Core
+from oneleader_raft.raft import Role
+from oneleader_raft.views import VIEWS
+
+EXAMPLES = {"dev": 60, "ci": 200, "deep": 20_000}
+PROFILE = os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+
+
+def drawn(core: Core, *, nodes: int = 3, examples: int = 300, shrink: bool = False) -> type[ScenarioMachine]:
+    """Draw scenarios until one is broken: then the last of `failed` is the shortest that was found."""
+
+    class Machine(ScenarioMachine):
+        pass
+
+    Machine.core, Machine.nodes, Machine.failed, Machine.steps = core, nodes, [], []
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        database=None,
+        deadline=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
+    )
+    try:
+        run_state_machine_as_test(seed(1)(Machine), settings=chosen)
+    except Broken:
+        assert Machine.failed
+    return Machine
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 5])
+def test_the_reference_holds(nodes: int) -> None:
+    """Every step is one of four models, Figure 3 and leases hold, reads are linearizable."""
+    found = drawn(RAFT, nodes=nodes, examples=EXAMPLES[PROFILE])
+    assert not found.failed, f"{found.failed[-1][0]}\n{found.failed[-1][1]}"
+    assert len(found.steps) > 10 * EXAMPLES[PROFILE]
+
+
+CAUSES = {
+    "truncates-always": "replication: state",
+    "commit-index-falls": "replication: state",
+    "no-prefix-check": "replication: state",
+    "heartbeat-is-a-match": "replication: advance_commit, quorum_stores",
+    "shorter-log-wins": "replication: grant_vote, log_is_up_to_date",
+    "answers-before-storing": "replication: state",
+    "forgets-its-log": "replication: state",
+    "own-vote-not-saved": "election: state",
+    "pre-vote-clears-the-vote": "election: state",
+    "pre-vote-without-lease": "lease: start_election, promise_ran_out",
+    "promise-forgotten": "lease: state",
+}
+
+
+@pytest.mark.parametrize("id", CAUSES)
+def test_a_fault_is_found(id: str) -> None:
+    found = drawn(RAFT_FAULTS[id].core, nodes=RAFT_FAULTS[id].nodes, examples=600)
+    assert found.failed, f"{id} was not found in {len(found.steps)} steps"
+    assert found.failed[0][0].cause.startswith(CAUSES[id]), found.failed[0][0]
+
+
+def test_a_failure_shrinks_to_a_program_that_fails_again() -> None:
+    fault = RAFT_FAULTS["no-prefix-check"]
+    broken, scenario = drawn(fault.core, shrink=True).failed[-1]
+    first, *lines = str(scenario).splitlines()
+    assert first == "s = Scenario(3)"
+    assert len(lines) <= 8
+
+    again = Scenario(3, fault.core)
+    with pytest.raises(Broken) as found:
+        exec("\n".join(lines), {"s": again})
+    assert str(found.value) == str(broken)
+    fair = Scenario(3)
+    exec("\n".join(lines), {"s": fair})
+
+
+def test_a_scenario_by_hand() -> None:
+    """An election, a write, a read under a lease, a transfer, and the rest of the cluster follows."""
+    s = Scenario(3)
+    s.campaign("n1", "n2")
+    s.propose("n1")
+    s.trip("n1", "n2")
+    s.trip("n1", "n3")
+    s.read("n1")
+    assert [o.result for o in s.operations.values() if o.kind == "read"] == ["v1"]
+    s.transfer("n1", "n2")
+    s.trip("n1", "n2")
+    s.deliver("n1", "n2")
+    s.trip("n2", "n3")
+    assert s.cluster.node("n2").role is Role.LEADER
+    assert s.program[0] == "s.campaign('n1', 'n2')"
+    assert {model.model for model in s._models} == set(VIEWS)
+    assert {model.model for model in s._models if model.is_over} == {"pre_vote"}
