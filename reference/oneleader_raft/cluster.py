@@ -53,6 +53,7 @@ class Core:
 
     step: Callable[[Node, Event, int], Step] = raft.step
     restart: Callable[[NodeId, tuple[NodeId, ...], Durable, int, Clocks], Step] = raft.restart
+    is_leader: Callable[[Node, int], bool] = raft.is_leader
     apply: Callable[[StateMachine, int, object], tuple[StateMachine, Result]] = state_machine.apply
 
 
@@ -227,7 +228,7 @@ class Cluster:
     def is_leader(self, id: NodeId) -> bool:
         """By its lease, now."""
         server = self._servers[id]
-        return server.is_up and raft.is_leader(server.node, server.clock)
+        return server.is_up and self.core.is_leader(server.node, server.clock)
 
     def is_busy(self, id: NodeId) -> bool:
         """Is the server in the middle of a step?"""

@@ -239,7 +239,8 @@ class AppendEntries:
 @dataclass(frozen=True)
 class AppendReply:
     """`index` is up to where the logs are the same, on success; else where the leader may try next,
-    and `conflict_term` the term of the entry that the leader does not have, if there is one."""
+    and `conflict_term` the term of the entry that the leader does not have, if there is one. To a leader of
+    an older term it says the newer one, and answers no round."""
 
     term: int
     follower_id: NodeId
@@ -751,7 +752,7 @@ def on_append_entries(node: Node, m: AppendEntries, now: int) -> Step:
     leads_itself = node.role is Role.LEADER
 
     if not term_is_current:
-        refusal = AppendReply(node.current_term, node.id, False, m.round, 0)
+        refusal = AppendReply(node.current_term, node.id, False, NO_ROUND, 0)
         return tell_term(node, m.leader_id, m.term, refusal)
     if leads_itself:
         raise TwoLeadersError(f"term {m.term} has two: {node.id} leads, and so does {m.leader_id}")
@@ -808,9 +809,10 @@ def on_append_reply(node: Node, m: AppendReply) -> Step:
     """Leaders 3: "If successful: update nextIndex and matchIndex for follower", else decrement nextIndex."""
     leads = node.role is Role.LEADER
     reply_is_of_this_term = m.term == node.current_term
+    answers_a_round = m.round != NO_ROUND  # else it was for the leader of an older term, maybe this server
     follower_is_known = m.follower_id in node.leadership.progress
 
-    if not (leads and reply_is_of_this_term and follower_is_known):
+    if not (leads and reply_is_of_this_term and answers_a_round and follower_is_known):
         return Step(node)
     heard = action("receive_reply", leader=node.id, follower=m.follower_id, t=m.term)
     follower = node.leadership.progress[m.follower_id]

@@ -49,13 +49,16 @@ def test_the_reference_holds(nodes: int) -> None:
     assert len(found.steps) > 10 * EXAMPLES[PROFILE]
 
 
-CAUSES = {
+CAUSES: dict[str, str | tuple[str, ...]] = {
+    "commits-old-terms": "replication: advance_commit, entry_is_own",
+    "pre-vote-counts-as-a-vote": "election: receive_vote, vote_was_granted",
+    "role-is-a-lease": "leases",
     "truncates-always": "replication: state",
     "commit-index-falls": "replication: state",
     "no-prefix-check": "replication: state",
     "heartbeat-is-a-match": "replication: advance_commit, quorum_stores",
     "shorter-log-wins": "replication: grant_vote, log_is_up_to_date",
-    "answers-before-storing": "replication: state",
+    "answers-before-storing": ("election: state", "replication: state"),
     "forgets-its-log": "replication: state",
     "own-vote-not-saved": "election: state",
     "pre-vote-clears-the-vote": "election: state",

@@ -10,7 +10,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from oneleader_raft.lease import Clocks, Round
+from oneleader_raft.lease import NO_ROUND, Clocks, Round
 from oneleader_raft.raft import (
     NIL,
     NOOP,
@@ -461,7 +461,7 @@ class TestCandidates:
         """Section 5.2: "the candidate rejects the RPC and continues in candidate state"."""
         taken = receive(candidate(3), heartbeat(2))
         assert taken.node == candidate(3)
-        assert sent(taken) == [("n2", AppendReply(3, "n1", False, R1, 0))]
+        assert sent(taken) == [("n2", AppendReply(3, "n1", False, NO_ROUND, 0))]
 
 
 class TestLeaders:
@@ -562,7 +562,7 @@ class TestAppendEntriesReceiver:
         """AppendEntries receiver 1: "Reply false if term < currentTerm"."""
         taken = receive(node, heartbeat(2))
         assert taken.node == node
-        assert sent(taken) == [("n2", AppendReply(3, "n1", False, R1, 0))]
+        assert sent(taken) == [("n2", AppendReply(3, "n1", False, NO_ROUND, 0))]
 
     def test_1_the_refusal_deposes_the_stale_leader(self) -> None:
         """Section 5.1: "If a candidate or leader discovers that its term is out of date, it immediately
@@ -692,6 +692,13 @@ class TestReads:
         node = stored(leader(3), 1, "n2", "n3").node
         taken = step(node, Read("r"), NOW + 1)
         assert (self.ready(taken), sent(taken)) == (["r"], [])
+
+    def test_a_refusal_meant_for_an_earlier_leadership_confirms_nothing(self) -> None:
+        """It comes in the term that the server leads now, and would name a round of the term before."""
+        late = NOW + 2 * PROMISE
+        asked = step(leader(3), Read("r"), late).node
+        stale = AppendReply(3, "n2", False, NO_ROUND, 0)
+        assert receive(asked, stale, late) == Step(asked)
 
     def test_whoever_does_not_lead_refuses_and_whoever_no_longer_leads(self) -> None:
         assert step(follower(3), Read("r"), NOW).effects == (Refuse("r", NIL),)

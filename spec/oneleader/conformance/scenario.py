@@ -126,10 +126,16 @@ class Scenario:
         self._say("deliver", source, to, back, again)
         self._deliver(source, to, back, again)
 
-    def trip(self, source: NodeId, to: NodeId) -> None:
-        """The newest message arrives, and what is sent back then."""
-        self._say("trip", source, to)
-        self._trip(source, to)
+    def trip(self, source: NodeId, to: NodeId, back: int = 0) -> None:
+        """The newest message arrives, or one some places older, and what is sent back then."""
+        self._say("trip", source, to, back)
+        self._trip(source, to, back)
+
+    def sync(self, leader: NodeId, follower: NodeId) -> None:
+        """A heartbeat, with all that the follower is not known to have, and the answer."""
+        self._say("sync", leader, follower)
+        self._at(leader, lambda: self.cluster.heartbeat_timeout(leader, finish=False))
+        self._trip(leader, follower)
 
     def campaign(self, node: NodeId, voter: NodeId) -> None:
         """Time passes, and one stands for election with the help of another."""
@@ -204,9 +210,9 @@ class Scenario:
         self.cluster.elapse(CLOCKS.promise)
         self._at(node, lambda: self.cluster.election_timeout(node, finish=False))
 
-    def _trip(self, source: NodeId, to: NodeId) -> None:
+    def _trip(self, source: NodeId, to: NodeId, back: int = 0) -> None:
         before = len(self._between(to, source))
-        self._deliver(source, to)
+        self._deliver(source, to, back)
         if len(self._between(to, source)) > before:
             self._deliver(to, source)
 
@@ -291,15 +297,16 @@ class Scenario:
 POINTS = list(CRASHES)
 VERBS = {
     "campaign": 4,
-    "trip": 10,
-    "deliver": 6,
+    "sync": 8,
+    "trip": 6,
+    "deliver": 5,
     "propose": 4,
-    "heartbeat": 3,
+    "heartbeat": 1,
     "timeout": 2,
     "crash": 1,
     "crash_in": 2,
     "restart": 3,
-    "read": 2,
+    "read": 3,
     "retry": 1,
     "elapse": 2,
     "stand": 2,
@@ -347,8 +354,12 @@ class ScenarioMachine(RuleBasedStateMachine):
     def take(self, verb: str, node: NodeId, other: NodeId, c: int) -> None:
         s = self.scenario
         match verb:
-            case "campaign" | "trip" | "stand" | "transfer" | "lose":
+            case "campaign" | "stand" | "transfer" | "lose":
                 getattr(s, verb)(node, other)
+            case "trip":
+                s.trip(node, other, back=max(0, c - 5))
+            case "sync":
+                s.sync(self._leads(c) or node, other)
             case "deliver":
                 s.deliver(node, other, back=c % 4, again=c >= 4)
             case "crash_in":

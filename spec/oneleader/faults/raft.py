@@ -67,7 +67,14 @@ def fault(breaks: str, sources: str, nodes: int = 3) -> Callable[[Callable[[], C
 
 @fault("Leader Completeness", "logcabin#44, PySyncObj#169: Figure 8")
 def commits_old_terms() -> Core:
-    """A leader commits an entry of an older term by counting servers."""
+    """A leader commits an entry of an older term by counting servers. It appends no entry of its own when it
+    is elected: the reference does, and sends it with all before it, which hides this fault."""
+
+    def become_leader(node: Node, now: int) -> Step:
+        leadership = raft.Leadership(now, 0, {n: raft.Progress(node.last_index + 1) for n in node.peers})
+        elected = replace(node, role=Role.LEADER, leader_id=node.id, leadership=leadership)
+        how = raft.action("become_leader", n=node.id, q=tuple(sorted(node.votes)))
+        return Step(elected, (how,)).then(lambda node: raft.broadcast(node, now))
 
     def advance_commit(node: Node) -> Step:
         i = raft.reached_by_majority(node, node.last_index, lambda follower: follower.match_index)
@@ -77,7 +84,7 @@ def commits_old_terms() -> Core:
         committed = raft.action("advance_commit", n=node.id, i=i, q=tuple(sorted([node.id, *storing])))
         return Step(replace(node, commit_index=i), (committed,))
 
-    return patched(advance_commit)
+    return patched(become_leader, advance_commit)
 
 
 @fault("Leader Completeness", "raftos#26")
@@ -241,6 +248,20 @@ def reads_before_its_no_op() -> Core:
         return raft.broadcast(replace(node, leadership=leadership), now)
 
     return patched(on_read)
+
+
+@fault("linearizability", "this reference, before drawn scenarios found it")
+def stale_refusal_counts() -> Core:
+    """A refusal for a leader of an older term names its round, and arrives when that server leads again."""
+    correct = raft.on_append_entries
+
+    def on_append_entries(node: Node, m: AppendEntries, now: int) -> Step:
+        if m.term >= node.current_term:
+            return correct(node, m, now)
+        refusal = AppendReply(node.current_term, node.id, False, m.round, 0)
+        return raft.tell_term(node, m.leader_id, m.term, refusal)
+
+    return patched(on_append_entries)
 
 
 @fault("linearizability", "the reason for dissertation 6.4, step 3")

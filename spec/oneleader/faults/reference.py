@@ -8,7 +8,8 @@ they lead to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,15 +45,24 @@ class ReferenceFault:
 def patched(*rules: Callable[..., Any], restart: Restart = raft.restart) -> Core:
     """The reference with other rules in the place of those of their names."""
 
-    def step(node: Node, event: Event, now: int) -> Step:
+    @contextmanager
+    def in_place() -> Iterator[None]:
         correct = {rule.__name__: getattr(raft, rule.__name__) for rule in rules}
         vars(raft).update({rule.__name__: rule for rule in rules})
         try:
-            return raft.step(node, event, now)
+            yield
         finally:
             vars(raft).update(correct)
 
-    return Core(step=step, restart=restart)
+    def step(node: Node, event: Event, now: int) -> Step:
+        with in_place():
+            return raft.step(node, event, now)
+
+    def is_leader(node: Node, now: int) -> bool:
+        with in_place():
+            return raft.is_leader(node, now)
+
+    return Core(step, restart, is_leader)
 
 
 # --- Who wins ---------------------------------------------------------------------------------------------
