@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -87,6 +88,28 @@ def test_a_failure_shrinks_to_a_program_that_fails_again() -> None:
     assert str(found.value) == str(broken)
     fair = Scenario(3)
     exec("\n".join(lines), {"s": fair})
+
+
+def test_a_scenario_is_a_picture() -> None:
+    """A line for each server, an arrow for each message that arrived, and what went wrong."""
+    s = Scenario(3)
+    s.campaign("n1", "n2")
+    s.crash("n3")
+    s.lose("n1", "n3")
+    s.trip("n1", "n2")
+    picture = ElementTree.fromstring(s.svg("wrong <here>"))
+    words = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"n1", "n2", "n3", "campaign", "crash", "leader, term 1", "wrong <here>"} <= set(words)
+    arrived = [group.find("{*}title") for group in picture.iter("{http://www.w3.org/2000/svg}g")]
+    said = [str(title.text).partition("(")[0] for title in arrived if title is not None]
+    assert said == [
+        "RequestPreVote",
+        "PreVoteReply",
+        "RequestVote",
+        "VoteReply",
+        "AppendEntries",
+        "AppendReply",
+    ]
 
 
 def test_a_scenario_by_hand() -> None:

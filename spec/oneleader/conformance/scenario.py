@@ -30,6 +30,7 @@ from oneleader.conformance import history
 from oneleader.conformance.own import OwnFormat
 from oneleader.models import MODELS
 from oneleader.readers.candidates import Refused
+from oneleader.report.spacetime import Arrow, Drawing
 from oneleader_raft.cluster import RAFT, Applied, Cluster, Core, Packet, Sync, Write
 from oneleader_raft.lease import Clocks
 from oneleader_raft.raft import NodeId, ReadReady, Role, TwoLeadersError
@@ -41,6 +42,18 @@ from oneleader_raft.views import VIEWS
 CLOCKS = Clocks(promise=30, slow=2, fast=3)
 CRASHES = {"at once": None, "before the sync": Write, "before the sends": Sync, "after one send": Packet}
 KEY = "x"
+MARKED = (
+    "timeout",
+    "stand",
+    "campaign",
+    "propose",
+    "read",
+    "retry",
+    "crash",
+    "crash_in",
+    "restart",
+    "transfer",
+)
 
 
 class Broken(AssertionError):
@@ -89,6 +102,11 @@ class Scenario:
         self._safety = Safety(self.cluster)
         self._models = [Refinement(model, self.cluster) for model in models]
         self._steps = 0
+        self.drawing = Drawing(self.cluster.members)
+
+    def svg(self, wrong: str = "") -> str:
+        """The scenario as a picture, with what went wrong below."""
+        return self._seen().svg(wrong)
 
     def __str__(self) -> str:
         return "\n".join([f"s = Scenario({len(self.cluster.members)})", *self.program])
@@ -162,6 +180,7 @@ class Scenario:
         self._say("crash_in", node, point, source, lose)
         for packet in self._between(source, node)[-1:]:
             if self.cluster.is_up(node) and self.cluster.deliver(packet, finish=False):
+                self.drawing.arrows[packet.number].received = self._steps
                 self._carry_out(node, until=CRASHES[point])
                 self._crash(node, lose)
                 self._judge()
@@ -201,10 +220,24 @@ class Scenario:
     # Within
 
     def _say(self, verb: str, *arguments: object) -> None:
+        if self._steps:
+            self._seen()
         self._steps += 1
         while arguments and (arguments[-1] is False or arguments[-1] == 0):
             arguments = arguments[:-1]
         self.program.append(f"s.{verb}({', '.join(map(repr, arguments))})")
+        words = verb.replace("_", " ") if verb in MARKED else ""
+        self.drawing.marks += [(self._steps, str(node), words) for node in arguments[:1] if words]
+
+    def _seen(self) -> Drawing:
+        """Note how all servers are after the last step."""
+        nodes = self.cluster.nodes
+        state = {
+            id: (node.role.value if self.cluster.is_up(id) else "down", node.current_term)
+            for id, node in nodes.items()
+        }
+        self.drawing.states[self._steps - 1 :] = [state]
+        return self.drawing
 
     def _timeout(self, node: NodeId) -> None:
         self.cluster.elapse(CLOCKS.promise)
@@ -222,6 +255,8 @@ class Scenario:
             packet = packets[max(0, len(packets) - 1 - back)]
             if again:
                 self.cluster.duplicate(packet)
+            if packet.number in self.drawing.arrows:
+                self.drawing.arrows[packet.number].received = self._steps
             self._at(to, lambda: self.cluster.deliver(packet, finish=False))
 
     def _between(self, source: NodeId, to: NodeId) -> list[Packet]:
@@ -261,6 +296,9 @@ class Scenario:
             return
         while self.cluster.is_busy(node):
             done = self.cluster.advance(node)
+            if isinstance(done, Packet):
+                arrow = Arrow(self._steps, done.source, done.to, str(done.message))
+                self.drawing.arrows[done.number] = arrow
             if isinstance(done, Applied):
                 for request, _ in done.results:
                     self._answer(node, int(request.client[1:]))
