@@ -253,10 +253,10 @@ class Scenario:
         packets = self._between(source, to)
         if packets and self.cluster.is_up(to):
             packet = packets[max(0, len(packets) - 1 - back)]
+            arrow = self.drawing.arrows[packet.number]
             if again:
-                self.cluster.duplicate(packet)
-            if packet.number in self.drawing.arrows:
-                self.drawing.arrows[packet.number].received = self._steps
+                self.drawing.arrows[self.cluster.duplicate(packet).number] = replace(arrow)
+            arrow.received = self._steps
             self._at(to, lambda: self.cluster.deliver(packet, finish=False))
 
     def _between(self, source: NodeId, to: NodeId) -> list[Packet]:
