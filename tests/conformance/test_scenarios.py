@@ -129,3 +129,23 @@ def test_a_scenario_by_hand() -> None:
     assert s.program[0] == "s.campaign('n1', 'n2')"
     assert {model.model for model in s._models} == set(VIEWS)
     assert {model.model for model in s._models if model.is_over} == {"pre_vote"}
+
+
+@pytest.mark.parametrize("id", ["reads-without-asking", ""])
+def test_a_stale_read_by_hand(id: str) -> None:
+    """A leader that has been overtaken answers a read: not linearizable, if it asks nobody."""
+    s = Scenario(3, RAFT_FAULTS[id].core if id else RAFT)
+    s.campaign("n1", "n2")
+    s.propose("n1")
+    s.sync("n1", "n2")
+    s.sync("n1", "n2")
+    s.campaign("n2", "n3")
+    s.propose("n2")
+    s.sync("n2", "n3")
+    s.sync("n2", "n3")
+    assert [s.cluster.node(n).role for n in ("n1", "n2")] == [Role.LEADER, Role.LEADER]
+    if not id:
+        return s.read("n1")
+    with pytest.raises(Broken, match="linearizability"):
+        s.read("n1")
+    return None
