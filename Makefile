@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test lint bench bench-explore bench-peers hints hunt clean
+.PHONY: help setup check quick test lint bench bench-explore bench-peers hints hunt handlers deep clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -44,7 +44,16 @@ hints: setup ## Find out anew which hypotheses each proof needs, and prove witho
 	for model in election pre_vote replication lease lease_read fencing; do \
 	    $(BIN)/oneleader prove $$model --no-hints; $(BIN)/oneleader prove $$model --update-hints; done
 
-hunt: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
+MINUTES ?= 10
+hunt: setup ## Draw scenarios and simulate the reference over all cores for MINUTES (10), keeping what it finds
+	$(BIN)/oneleader hunt --minutes $(MINUTES)
+
+handlers: setup ## Prove the handlers of the reference: 1 to 3 servers; some 15 minutes
+	$(BIN)/oneleader handlers --nodes 1 --log 2
+	$(BIN)/oneleader handlers --nodes 2 --log 2
+	$(BIN)/oneleader handlers --nodes 3 --log 1
+
+deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers
 
 clean: ## Remove .venv and what was written

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .cluster import Cluster
 from .raft import Entry, Node, NodeId, Role
+from .simulator import Simulation
 
 
 class UnsafeError(AssertionError):
@@ -72,3 +73,15 @@ class Safety:
             term = self.cluster.node(id).current_term
             if max(self.leaders, default=0) > term:
                 raise UnsafeError(f"leases: {id} holds one for term {term}, and a later term has a leader")
+
+
+def watched(simulation: Simulation) -> Simulation:
+    """The simulation, which from now on ends with UnsafeError at the first step that breaks something."""
+    safety, carry_out = Safety(simulation.cluster), simulation._carry_out
+
+    def and_check(id: NodeId) -> None:
+        carry_out(id)
+        safety.check(id)
+
+    simulation._carry_out = and_check  # type: ignore[method-assign]
+    return simulation

@@ -6,10 +6,8 @@ import os
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
 
-from oneleader.conformance.scenario import Broken, Scenario, ScenarioMachine
+from oneleader.conformance.scenario import Broken, Scenario, ScenarioMachine, draw
 from oneleader.faults.raft import RAFT_FAULTS
 from oneleader_raft.cluster import RAFT, Core
 from oneleader_raft.raft import Role
@@ -20,26 +18,7 @@ PROFILE = os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") e
 
 
 def drawn(core: Core, *, nodes: int = 3, examples: int = 300, shrink: bool = False) -> type[ScenarioMachine]:
-    """Draw scenarios until one is broken: then the last of `failed` is the shortest that was found."""
-
-    class Machine(ScenarioMachine):
-        pass
-
-    Machine.core, Machine.nodes, Machine.failed, Machine.steps = core, nodes, [], []
-    chosen = settings(
-        max_examples=examples,
-        stateful_step_count=40,
-        database=None,
-        deadline=None,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
-    )
-    try:
-        run_state_machine_as_test(seed(1)(Machine), settings=chosen)
-    except Broken:
-        assert Machine.failed
-    return Machine
+    return draw(ScenarioMachine, core, nodes=nodes, examples=examples, shrink=shrink)
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 5])
@@ -50,6 +29,7 @@ def test_the_reference_holds(nodes: int) -> None:
     assert len(found.steps) > 10 * EXAMPLES[PROFILE]
 
 
+EXAMPLES_OF_A_FAULT = 1500
 CAUSES: dict[str, str | tuple[str, ...]] = {
     "commits-old-terms": "replication: advance_commit, entry_is_own",
     "pre-vote-counts-as-a-vote": "election: receive_vote, vote_was_granted",
@@ -65,12 +45,19 @@ CAUSES: dict[str, str | tuple[str, ...]] = {
     "pre-vote-clears-the-vote": "election: state",
     "pre-vote-without-lease": "lease: start_election, promise_ran_out",
     "promise-forgotten": "lease: state",
+    "reads-before-its-no-op": "linearizability",
+    "reads-without-asking": "linearizability",
+    "stale-refusal-counts": "pre_vote: receive_reply, reply_was_sent",
+    "lease-from-receipt": "leases",
+    "lease-as-long-as-the-promise": "leases",
+    "transfer-keeps-the-lease": "leases",
+    "refusal-is-a-vote": "election: receive_vote, vote_was_granted",
 }
 
 
 @pytest.mark.parametrize("id", CAUSES)
 def test_a_fault_is_found(id: str) -> None:
-    found = drawn(RAFT_FAULTS[id].core, nodes=RAFT_FAULTS[id].nodes, examples=600)
+    found = drawn(RAFT_FAULTS[id].core, nodes=RAFT_FAULTS[id].nodes, examples=EXAMPLES_OF_A_FAULT)
     assert found.failed, f"{id} was not found in {len(found.steps)} steps"
     assert found.failed[0][0].cause.startswith(CAUSES[id]), found.failed[0][0]
 

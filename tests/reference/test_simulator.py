@@ -18,7 +18,7 @@ import pytest
 from oneleader.conformance import history
 from oneleader.models import MODELS
 from oneleader.readers.replay import replay_lines
-from oneleader_raft import raft
+from oneleader_raft import raft, safety
 from oneleader_raft.cluster import RAFT, Cluster, Core, Packet, Sync, Write
 from oneleader_raft.raft import (
     Event,
@@ -32,7 +32,7 @@ from oneleader_raft.raft import (
     TwoLeadersError,
     VoteReply,
 )
-from oneleader_raft.safety import Safety, UnsafeError
+from oneleader_raft.safety import UnsafeError
 from oneleader_raft.simulator import CALM, DRIFTING, FAULTY, Settings, Simulation
 from oneleader_raft.views import VIEWS
 
@@ -247,15 +247,7 @@ def test_every_run_is_one_of_the_model(runs: list[Simulation], model: str) -> No
 
 def watched(seed: int, settings: Settings = FAULTY, core: Core = RAFT, until: int = 3000) -> Simulation:
     """A run in which Figure 3 and leases are looked at after each step. UnsafeError where they are broken."""
-    simulation = Simulation((THREE, FOUR, FIVE)[seed % 3], seed, settings, core, traced=False)
-    safety = Safety(simulation.cluster)
-    carry_out = simulation._carry_out
-
-    def and_check(id: str) -> None:
-        carry_out(id)
-        safety.check(id)
-
-    simulation._carry_out = and_check  # type: ignore[method-assign]
+    simulation = safety.watched(Simulation((THREE, FOUR, FIVE)[seed % 3], seed, settings, core, traced=False))
     simulation.run(until)
     return simulation
 

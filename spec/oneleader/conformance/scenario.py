@@ -21,10 +21,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as use_seed
+from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from oneleader.conformance import history
 from oneleader.conformance.own import OwnFormat
@@ -46,6 +50,9 @@ MARKED = (
     "timeout",
     "stand",
     "campaign",
+    "overtake",
+    "succeed",
+    "hand_over",
     "propose",
     "read",
     "retry",
@@ -121,16 +128,12 @@ class Scenario:
     def elapse(self, fastest: NodeId, moments: int) -> None:
         """Time passes, at one as fast as a clock may go and at the others as slowly."""
         self._say("elapse", fastest, moments)
-        rates = {id: CLOCKS.fast if id == fastest else CLOCKS.slow for id in self.cluster.members}
-        self.cluster.elapse({id: rate * moments for id, rate in rates.items()})
-        self._judge()
+        self._elapse(fastest, moments)
 
     def stand(self, node: NodeId, voter: NodeId) -> None:
         """The election timer rings now, promise or not, and another may help."""
         self._say("stand", node, voter)
-        self._at(node, lambda: self.cluster.election_timeout(node, finish=False))
-        self._trip(node, voter)
-        self._trip(node, voter)
+        self._campaign(node, voter)
 
     def heartbeat(self, node: NodeId) -> None:
         self._say("heartbeat", node)
@@ -158,9 +161,33 @@ class Scenario:
     def campaign(self, node: NodeId, voter: NodeId) -> None:
         """Time passes, and one stands for election with the help of another."""
         self._say("campaign", node, voter)
-        self._timeout(node)
+        self.cluster.elapse(CLOCKS.promise)
+        self._campaign(node, voter)
+
+    def overtake(self, node: NodeId, voter: NodeId) -> None:
+        """Just so much time passes as the promise of one lasts by a clock as fast as may be, the others' being
+        as slow; then it stands for election with the help of another."""
+        self._say("overtake", node, voter)
+        if self.cluster.is_up(node):
+            self._elapse(node, self._until_free(node))
+            self._campaign(node, voter)
+
+    def succeed(self, node: NodeId, voter: NodeId) -> None:
+        """Time passes, one is elected with the help of another, and a new client's write is committed so."""
+        self._say("succeed", node, voter)
+        self.cluster.elapse(CLOCKS.promise)
+        self._campaign(node, voter)
+        self._begin(node, "write")
         self._trip(node, voter)
         self._trip(node, voter)
+
+    def hand_over(self, leader: NodeId, target: NodeId, voter: NodeId) -> None:
+        """A leader is to hand over, and the last that it says to the target arrives: to stand, if that has all.
+        A third one may help."""
+        self._say("hand_over", leader, target, voter)
+        self._at(leader, lambda: self.cluster.transfer(leader, target, finish=False))
+        self._deliver(leader, target)
+        self._trip(target, voter)
 
     def lose(self, source: NodeId, to: NodeId) -> None:
         self._say("lose", source, to)
@@ -242,6 +269,21 @@ class Scenario:
     def _timeout(self, node: NodeId) -> None:
         self.cluster.elapse(CLOCKS.promise)
         self._at(node, lambda: self.cluster.election_timeout(node, finish=False))
+
+    def _elapse(self, fastest: NodeId, moments: int) -> None:
+        rates = {id: CLOCKS.fast if id == fastest else CLOCKS.slow for id in self.cluster.members}
+        self.cluster.elapse({id: rate * moments for id, rate in rates.items()})
+        self._judge()
+
+    def _until_free(self, node: NodeId) -> int:
+        """The moments until a promise has run out, on a clock as fast as may be."""
+        remains = self.cluster.node(node).promised_at + CLOCKS.promise - self.cluster.clock(node)
+        return max(0, -(-remains // CLOCKS.fast))
+
+    def _campaign(self, node: NodeId, voter: NodeId) -> None:
+        self._at(node, lambda: self.cluster.election_timeout(node, finish=False))
+        self._trip(node, voter)
+        self._trip(node, voter)
 
     def _trip(self, source: NodeId, to: NodeId, back: int = 0) -> None:
         before = len(self._between(to, source))
@@ -349,10 +391,13 @@ VERBS = {
     "elapse": 2,
     "stand": 2,
     "transfer": 1,
+    "overtake": 3,
+    "succeed": 2,
+    "hand_over": 1,
     "lose": 1,
 }
 CHOICES = [verb for verb, weight in VERBS.items() for _ in range(weight)]
-SOMETIMES = ["crash", "crash_in", "elapse", "stand", "transfer", "lose", "retry", "deliver"]
+SOMETIMES = ["crash", "crash_in", "elapse", "stand", "transfer", "hand_over", "lose", "retry", "deliver"]
 SMALL = st.integers(0, 8)
 MOMENTS = (1, 2, 4, 7, 10, 11, 15)
 
@@ -392,8 +437,12 @@ class ScenarioMachine(RuleBasedStateMachine):
     def take(self, verb: str, node: NodeId, other: NodeId, c: int) -> None:
         s = self.scenario
         match verb:
-            case "campaign" | "stand" | "transfer" | "lose":
+            case "campaign" | "stand" | "transfer" | "lose" | "overtake" | "succeed":
                 getattr(s, verb)(node, other)
+            case "hand_over":
+                leader = self._leads(c) or node
+                others = [n for n in (node, other, *s.cluster.members) if n != leader] or [leader]
+                s.hand_over(leader, others[0], others[-1])
             case "trip":
                 s.trip(node, other, back=max(0, c - 5))
             case "sync":
@@ -414,3 +463,37 @@ class ScenarioMachine(RuleBasedStateMachine):
         cluster = self.scenario.cluster
         leaders = [n for n in cluster.members if cluster.is_up(n) and cluster.node(n).role is Role.LEADER]
         return leaders[c % len(leaders)] if leaders and c < 8 else ""
+
+
+def draw(
+    machine: type[ScenarioMachine],
+    core: Core = RAFT,
+    *,
+    nodes: int = 3,
+    examples: int = 300,
+    seed: int = 1,
+    shrink: bool = False,
+    database: Path | None = None,
+) -> type[ScenarioMachine]:
+    """Draw scenarios until one is broken: then the last of `failed` is the shortest that was found."""
+
+    class Drawn(machine):  # type: ignore[misc, valid-type]
+        pass
+
+    Drawn.core, Drawn.nodes, Drawn.failed, Drawn.steps = core, nodes, [], []
+    phases = (Phase.reuse, Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        database=DirectoryBasedExampleDatabase(database) if database else None,
+        deadline=None,
+        report_multiple_bugs=False,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        phases=phases,
+    )
+    try:
+        run_state_machine_as_test(use_seed(seed)(Drawn), settings=chosen)
+    except Broken:
+        assert Drawn.failed
+    return Drawn

@@ -13,7 +13,7 @@ from typing import Any
 from oneleader.faults.reference import patched
 from oneleader_raft import lease, raft, state_machine
 from oneleader_raft.cluster import Core
-from oneleader_raft.lease import LONG_AGO, Clocks, Round
+from oneleader_raft.lease import LONG_AGO, NO_ROUND, Clocks, Round
 from oneleader_raft.raft import (
     NIL,
     AppendEntries,
@@ -293,7 +293,7 @@ def lease_from_receipt() -> Core:
     correct = raft.on_message
 
     def on_message(node: Node, message: Message, now: int) -> Step:
-        if isinstance(message, AppendReply):
+        if isinstance(message, AppendReply) and message.round != NO_ROUND:
             message = replace(message, round=Round(message.round.number, now))
         return correct(node, message, now)
 

@@ -22,6 +22,7 @@ from oneleader.readers.explore import explore
 from oneleader.readers.prove import prove
 from oneleader.readers.twin import tla_folder
 
+EXAMPLES = 3000  # of the property test: what needs a duplicated reply among four servers takes 1,500
 CAUGHT, MISSED, NOT_EXPRESSIBLE, INCONCLUSIVE = "caught", "missed", "not expressible", "inconclusive"
 
 
@@ -90,7 +91,9 @@ def by_property_test(fault: Fault, *, seed: int = 1) -> FaultRow:
     """Hypothesis finds a run of the faulty reference that the model does not allow, and shrinks it."""
     started = time.perf_counter()
     faulty = REFERENCE_FAULTS[fault.id]
-    result = check_conformance(partial(ReferenceAdapter, core=faulty.core), nodes=faulty.nodes, seed=seed)
+    result = check_conformance(
+        partial(ReferenceAdapter, core=faulty.core), nodes=faulty.nodes, seed=seed, examples=EXAMPLES
+    )
     caught = result.verdict == "violated"
     length = len(result.shrunk_steps) if caught else None
     detail = result.cause if caught else "nothing found"
