@@ -126,6 +126,7 @@ def test_an_old_leader_may_lack_what_a_later_one_commits() -> None:
     s.campaign("n2", "n3")
     s.campaign("n1", "n3")  # it hears of term 2
     s.campaign("n1", "n3")
+    s.sync("n1", "n3")  # refused: n3 is told where to go on
     s.sync("n1", "n3")
     s.heartbeat("n2")
     nodes = s.cluster.nodes
