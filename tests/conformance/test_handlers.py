@@ -56,7 +56,7 @@ FAULTS = {
     "lease-from-receipt": ("AppendReply", "lease: followers acknowledged"),
     "lease-as-long-as-the-promise": ("is_leader", "lease: is_leader"),
     "promise-forgotten": ("restart", "lease: state: since_promise"),
-    "transfer-keeps-the-lease": ("transfer", "lease: its lease is void"),
+    "transfer-keeps-the-lease": ("is_leader", "lease: is_leader"),
 }
 
 

@@ -43,7 +43,7 @@ CAUSES: dict[str, str | tuple[str, ...]] = {
     "forgets-its-log": "replication: state",
     "own-vote-not-saved": "election: state",
     "pre-vote-clears-the-vote": "election: state",
-    "pre-vote-without-lease": "lease: start_election, promise_ran_out",
+    "pre-vote-without-lease": ("lease: start_election, promise_ran_out", "lease: grant_vote, vote_is_due"),
     "promise-forgotten": "lease: state",
     "reads-before-its-no-op": "linearizability",
     "reads-without-asking": "linearizability",

@@ -26,7 +26,7 @@ from oneleader.conformance.coupling import Coupling, Fact, Named
 from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.replication import Value
-from oneleader.readers.paths import Infeasible, Name, Number, Path, Truth, paths, term_of
+from oneleader.readers.paths import Infeasible, Name, Number, Path, paths, term_of
 from oneleader.readers.smt import State, answer
 from oneleader_raft.cluster import RAFT, Core
 from oneleader_raft.lease import LONG_AGO, Clocks, Round
@@ -90,9 +90,6 @@ class Unknown:
             z3.Const(name, self.world.sort(Value)),
             lambda other: z3.Const(str(other), self.world.sort(Value)),
         )
-
-    def truth(self, name: str) -> Any:
-        return Truth(self.path, z3.Bool(name, self.world.context))
 
     def vote(self) -> Any:
         option = self.world.sort(OptionSort(NodeSort))
@@ -162,7 +159,6 @@ class Unknown:
             round=self.round("own"),
             reads=path.choose([(), (read,)]),
             transfer_to=path.choose([NIL, *peers]),
-            lease_is_void=self.truth("lease is void"),
         )
 
 
@@ -202,7 +198,6 @@ def well_formed(node: Node, now: Any) -> Iterator[Fact]:
             is_noop, is_own = term_of(leadership.noop) == i, term_of(entry.term == node.current_term)
             yield "no-op", z3.Implies(is_noop, is_own)
         yield "transfer", leadership.transfer_to != node.id
-        yield "transfer", leadership.transfer_to is NIL or leadership.lease_is_void
         yield "followers", set(leadership.progress) == set(node.peers)
         for p in leadership.progress.values():
             yield "match index", all_of([p.match_index >= 0, p.match_index <= last])

@@ -324,14 +324,11 @@ def promise_forgotten() -> Core:
 @fault("leases", "dissertation 6.4.1 with 3.10")
 def transfer_keeps_the_lease() -> Core:
     """A leader that hands over goes on to rely on its lease."""
-    correct = raft.on_transfer
 
-    def on_transfer(node: Node, target: NodeId) -> Step:
-        taken = correct(node, target)
-        leadership = replace(taken.node.leadership, lease_is_void=False)
-        return replace(taken, node=replace(taken.node, leadership=leadership))
+    def holds_lease(node: Node, now: int) -> bool:
+        return lease.lease_holds(node.clocks, raft.majority_acknowledged(node, now), now)
 
-    return patched(on_transfer)
+    return patched(holds_lease)
 
 
 # --- Retries ----------------------------------------------------------------------------------------------
