@@ -49,6 +49,12 @@ class Seen:
         return self.node.role is Role.LEADER
 
 
+def hears_leader(node: Node, now: int) -> bool:
+    """It knows a leader, and not only from before its promise ran out. A promise alone, as after a restart, is
+    none that it hears."""
+    return node.leader_id is not raft.NIL and raft.hears_leader(node, now)
+
+
 def lease_left(node: Node, now: int) -> int:
     """For how long from now the node may act as the leader, on its own clock; 0 where it may not."""
     if not raft.is_leader(node, now):
@@ -90,6 +96,11 @@ GAUGES = (
         "oneleader_last_term_led",
         "The last term that this process led; absent where it never led.",
         lambda seen: seen.last_term_led,
+    ),
+    Gauge(
+        "oneleader_hears_leader",
+        "1 if it leads, or has acknowledged a leader of its term within a promise.",
+        lambda seen: float(hears_leader(seen.node, seen.now)),
     ),
     Gauge(
         "oneleader_lease_seconds",
