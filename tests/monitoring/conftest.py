@@ -111,7 +111,7 @@ Start = Callable[[list[dict[str, Any]], int], Prometheus]
 
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[Start]:
-    """Start a server that scrapes these static configurations twice a second by rules `factor` times as fast."""
+    """Start a server that scrapes these targets twice a second, by rules `factor` times as fast."""
     path = find("prometheus")
     started: list[subprocess.Popen[bytes]] = []
 

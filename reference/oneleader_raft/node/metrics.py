@@ -50,8 +50,8 @@ class Seen:
 
 
 def hears_leader(node: Node, now: int) -> bool:
-    """It knows a leader, and not only from before its promise ran out. A promise alone, as after a restart, is
-    none that it hears."""
+    """It knows a leader, itself or one that it has acknowledged within a promise. After a restart it is bound
+    by a promise as well, and knows none."""
     return node.leader_id is not raft.NIL and raft.hears_leader(node, now)
 
 
