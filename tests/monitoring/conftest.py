@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -58,6 +60,17 @@ def rules() -> dict[str, dict[str, Any]]:
     """The alerts of alerts.yml by name."""
     (group,) = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]
     return {rule["alert"]: rule for rule in group["rules"]}
+
+
+@pytest.fixture(scope="session")
+def dashboard() -> ModuleType:
+    """The script that writes the dashboard."""
+    spec = importlib.util.spec_from_file_location("dashboard", MONITORING / "dashboard.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def scaled(rules: str, factor: int) -> str:
@@ -109,28 +122,28 @@ def wait_for(what: Callable[[], bool], seconds: float, words: str) -> None:
 Start = Callable[[list[dict[str, Any]], int], Prometheus]
 
 
-@pytest.fixture
-def prometheus(tmp_path: Path) -> Iterator[Start]:
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start a server that scrapes these targets twice a second, by rules `factor` times as fast."""
-    path = find("prometheus")
+    path, folder = find("prometheus"), tmp_path_factory.mktemp("prometheus")
     started: list[subprocess.Popen[bytes]] = []
 
     def start(targets: list[dict[str, Any]], factor: int) -> Prometheus:
-        (tmp_path / "alerts.yml").write_text(scaled((MONITORING / "alerts.yml").read_text(), factor))
+        (folder / "alerts.yml").write_text(scaled((MONITORING / "alerts.yml").read_text(), factor))
         config = {
             "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
             "rule_files": ["alerts.yml"],
             "scrape_configs": [{"job_name": "oneleader", "static_configs": targets}],
         }
-        (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         arguments = {
-            "config.file": tmp_path / "prometheus.yml",
-            "storage.tsdb.path": tmp_path / "data",
+            "config.file": folder / "prometheus.yml",
+            "storage.tsdb.path": folder / "data",
             "web.listen-address": "127.0.0.1:0",
             "query.lookback-delta": f"{300_000 // factor}ms",
         }
         command = [path, *(f"--{name}={value}" for name, value in arguments.items())]
-        log = tmp_path / "prometheus.log"
+        log = folder / "prometheus.log"
         with log.open("wb") as file:
             process = subprocess.Popen(command, stdout=file, stderr=file)
         started.append(process)

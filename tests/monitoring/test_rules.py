@@ -30,6 +30,7 @@ DAMAGES = {
         ("last_over_time(oneleader_last_term_led[1h])", "oneleader_last_term_led"),  # the dead are forgotten
     ],
     "OneleaderStaleLeader": [
+        ("\n    unless changes(oneleader_term[1m]) > 0", ""),  # two moments are taken for one
         ("\n  < on", "\n  <= on"),
         ("\n  < on", "\n  > on"),
         ('role="leader"} == 1', 'role="leader"} == 0'),

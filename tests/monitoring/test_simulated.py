@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import CompletedProcess
 from threading import Thread
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -459,7 +460,7 @@ class Answer(BaseHTTPRequestHandler):
         """Nobody wants to read it."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def player(recordings: list[Recording]) -> Iterator[Player]:
     """Serves all but the longer rows of quorums, which promtool has seen."""
     server = Player([r for r in recordings if not r.name.startswith(("quorum-of-6", "quorum-of-7"))])
@@ -471,14 +472,32 @@ def player(recordings: list[Recording]) -> Iterator[Player]:
     thread.join()
 
 
-def test_a_prometheus_that_scrapes_the_situations_fires_the_same_alerts(
-    player: Player, prometheus: Callable[..., Any]
-) -> None:
+Fired = set[tuple[str, ...]]  # alert, cluster, member or address, term
+
+
+@pytest.fixture(scope="module")
+def due(player: Player) -> Fired:
+    return {
+        (
+            alert,
+            "" if alert == "OneleaderMemberDown" else r.name,
+            who(alert, r, labels),
+            labels.get("term", ""),
+        )
+        for r in player.recordings
+        for alert, several in r.fires.items()
+        for labels in several
+    }
+
+
+@pytest.fixture(scope="module")
+def played(player: Player, prometheus: Callable[..., Any], due: Fired) -> tuple[Any, Fired]:
+    """The server that has seen all of it, and all that has ever fired there."""
     targets = player.targets()
     server = prometheus(targets, FACTOR)
-    fired: set[tuple[str, ...]] = set()
+    fired: Fired = set()
 
-    def has_fired() -> set[tuple[str, ...]]:
+    def has_fired() -> Fired:
         for labels in server.firing():
             own = (labels.get("cluster", ""), labels.get("member", labels.get("instance", "")))
             fired.add((labels["alertname"], *own, labels.get("term", "")))
@@ -497,20 +516,26 @@ def test_a_prometheus_that_scrapes_the_situations_fires_the_same_alerts(
             assert not has_fired(), "before anything happened"
         time.sleep(PACE)
         has_fired()
+    soon(lambda: due <= has_fired())
+    return server, fired
 
-    due = {
-        (
-            alert,
-            "" if alert == "OneleaderMemberDown" else r.name,
-            who(alert, r, labels),
-            labels.get("term", ""),
-        )
-        for r in player.recordings
-        for alert, several in r.fires.items()
-        for labels in several
-    }
-    assert soon(lambda: due <= has_fired()), f"these do not fire: {due - fired}"
+
+def test_a_prometheus_that_scrapes_the_situations_fires_the_same_alerts(
+    played: tuple[Any, Fired], due: Fired
+) -> None:
+    _, fired = played
     assert fired == due
+
+
+def test_each_query_of_the_dashboard_finds_something(
+    played: tuple[Any, Fired], dashboard: ModuleType
+) -> None:
+    server, _ = played
+    for panel in dashboard.dashboard()["panels"]:
+        for target in panel["targets"]:
+            cluster = "no-leader" if "ALERTS" in target["expr"] else "fifteen-elections"
+            expr = target["expr"].replace("$cluster", cluster).replace("$__rate_interval", "10s")
+            assert server.query(expr), f"{panel['title']}: {expr}"
 
 
 def soon(what: Callable[[], bool]) -> bool:
