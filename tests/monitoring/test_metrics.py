@@ -184,6 +184,28 @@ def test_a_new_term_renews_no_lease_of_an_older_one(driver: Driver) -> None:
     assert renewals(driver, "in_time") == renewals(driver, "late") == 0
 
 
+def test_nor_does_a_leader_that_was_not_looked_at_in_between() -> None:
+    """A driver observes after every step; whoever does so only at a scrape loses counts, and invents none."""
+    driver, seldom = Driver(), Metrics("green", "n1", THREE)
+    for leader in ("n1", "n2", "n1"):
+        driver.elect(leader)
+        if leader == "n1":
+            seldom.observe(driver.cluster.node("n1"), driver.cluster.clock("n1"), ())
+    found = {name: value for (name, _), value in samples(seldom).items() if "renewals" in name}
+    assert found == {"oneleader_lease_renewals_total": 0}
+
+
+def test_a_void_lease_is_not_renewed(driver: Driver) -> None:
+    driver.elect("n1")
+    driver.cluster.transfer("n1", "n2")
+    for packet in driver.cluster.pending:  # n2 will never know
+        driver.cluster.drop(packet)
+    driver.elapse(50)
+    driver.heartbeat("n1")
+    assert driver.says("n1", "oneleader_role", role="leader") == 1
+    assert renewals(driver, "in_time") == renewals(driver, "late") == 0
+
+
 def test_a_leader_alone_needs_no_renewal() -> None:
     driver = Driver(("n1",))
     driver.elect("n1")
