@@ -1,6 +1,7 @@
 """The core's values as JSON, and back only if they are well-formed.
 
-A dataclass is an object with one key, its name, and its fields in order: `{"VoteReply": [3, "n2", true]}`. What is read is checked against the annotations of the fields: an unknown name, a field too many or too few,
+A dataclass is an object with one key, its name, and its fields in order: `{"VoteReply": [3, "n2", true]}`.
+What is read is checked against the annotations of the fields: an unknown name, a field too many or too few,
 a value of another type, or a negative number that is not a clock's is refused, so the core only ever sees
 what it could have been sent by itself.
 """
@@ -32,7 +33,7 @@ class MalformedError(Exception):
 def plain(value: Any) -> Any:
     """The value as JSON has it."""
     if is_dataclass(value):
-        return {type(value).__name__: [plain(getattr(value, name)) for name in _names(type(value))]}
+        return {type(value).__name__: [plain(getattr(value, name)) for name in _names(value.__class__)]}
     if isinstance(value, tuple):
         return [plain(part) for part in value]
     return value

@@ -142,13 +142,13 @@ def _first_touched(taken: list[list[Any]], before: Node | None, after: Node) -> 
     """The index from which on the step may have changed the log, or was told what it has."""
     if before is None:
         return 1
-    told = [a["prev"] for name, a in taken if name in ("append_entries", "replace_entries")]
-    return 1 + min([common_prefix(before.log, after.log), *told])
+    told: list[int] = [a["prev"] for name, a in taken if name in ("append_entries", "replace_entries")]
+    return 1 + min(common_prefix(before.log, after.log), *told, after.last_index)
 
 
 def common_prefix(old: tuple[Entry, ...], new: tuple[Entry, ...]) -> int:
     """How many entries both begin with. Entries are kept from log to log, so mostly identity decides."""
-    shorter: int = min(len(old), len(new))
+    shorter = min(len(old), len(new))
     if old is new or old[:shorter] == new[:shorter]:
         return shorter
     return next(i for i in range(shorter) if old[i] != new[i])
