@@ -132,7 +132,9 @@ class Server:
         path = settings.data / f"{settings.id}.trace.jsonl" if settings.trace else None
         self._trace = Trace(path, self.node, self._store.trace)
         self._trace.write(self._trace.line("restart", None, now, start.actions, None, self.node))
-        own = Identity(settings.cluster, settings.id, api, frozenset(members), settings.secret)
+        own = Identity(
+            settings.cluster, settings.id, api, frozenset(members), settings.clocks, settings.secret
+        )
         self.links = Links(own, settings.peers, self._received, self.clock.now, settings.tls)
         self.api = api
 
