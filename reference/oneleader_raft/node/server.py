@@ -52,6 +52,7 @@ from .clock import Clock
 from .expiry import Expiry
 from .frames import Identity
 from .links import Address, Links, Tls
+from .metrics import Metrics, lease_left
 from .trace import Source, Trace
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class Taken:
     """A step, when it was taken, and the number of the last line of the trace after it."""
 
     step: Step
+    at: int
     line: int
 
 
@@ -137,6 +139,8 @@ class Server:
         )
         self.links = Links(own, settings.peers, self._received, self.clock.now, settings.tls)
         self.api = api
+        self.metrics = Metrics(settings.cluster, settings.id, members)
+        self.metrics.observe(self.node, now, ())
 
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue(MOST_WAITING)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
@@ -181,10 +185,7 @@ class Server:
     @property
     def lease_left(self) -> int:
         """Microseconds for which this node still leads, whatever happens elsewhere; 0 if it does not."""
-        now = self.clock.now()
-        if not self.core.is_leader(self.node, now):
-            return 0
-        return raft.majority_acknowledged(self.node, now) + self.node.clocks.lease - now
+        return lease_left(self.node, self.clock.now())
 
     @property
     def connected(self) -> list[NodeId]:
@@ -275,7 +276,7 @@ class Server:
             now = self.clock.now()
             step = self.core.step(node, happening.event, now)
             lines += self._lines_of(happening, now, node, step)
-            steps.append(Taken(step, self._trace.step))
+            steps.append(Taken(step, now, self._trace.step))
             node = step.node
 
         trace = "".join(lines)
@@ -312,6 +313,7 @@ class Server:
                         self._answer_read(id)
                     case Refuse(what, leader):
                         self._refuse(what, leader)
+            self.metrics.observe(self.node, taken.at, self.connected)
             self._notice_role(before)
 
     def _notice_role(self, before: Node) -> None:
