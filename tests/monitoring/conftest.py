@@ -125,10 +125,11 @@ Start = Callable[[list[dict[str, Any]], int], Prometheus]
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Start a server that scrapes these targets twice a second, by rules `factor` times as fast."""
-    path, folder = find("prometheus"), tmp_path_factory.mktemp("prometheus")
+    path = find("prometheus")
     started: list[subprocess.Popen[bytes]] = []
 
     def start(targets: list[dict[str, Any]], factor: int) -> Prometheus:
+        folder = tmp_path_factory.mktemp("prometheus")
         (folder / "alerts.yml").write_text(scaled((MONITORING / "alerts.yml").read_text(), factor))
         config = {
             "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},

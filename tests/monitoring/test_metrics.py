@@ -197,9 +197,8 @@ def test_nor_does_a_leader_that_was_not_looked_at_in_between() -> None:
 
 def test_a_void_lease_is_not_renewed(driver: Driver) -> None:
     driver.elect("n1")
-    driver.cluster.transfer("n1", "n2")
-    for packet in driver.cluster.pending:  # n2 will never know
-        driver.cluster.drop(packet)
+    driver.cluster.partition("n1", "n2")
+    driver.cluster.transfer("n1", "n2")  # which will never know
     driver.elapse(50)
     driver.heartbeat("n1")
     assert driver.says("n1", "oneleader_role", role="leader") == 1

@@ -150,6 +150,19 @@ def test_each_rule_says_how_bad_it_is_what_is_the_case_and_what_to_do(rules: dic
         assert rule["annotations"]["runbook"].endswith("."), alert
 
 
+def test_the_page_explains_every_alert_and_every_metric(monitoring: Path, rules: dict[str, Rule]) -> None:
+    page = (monitoring.parent / "docs" / "monitoring.md").read_text()
+    for name in (*rules, *NAMES):
+        assert re.search(rf"`{name}\b", page), f"{name} is not in docs/monitoring.md"
+    told = set(re.findall(r"\b(?:Oneleader[A-Z]\w+|oneleader_(?!raft)[a-z_]+)", page))
+    assert told <= {*rules, *NAMES}
+
+
+def test_the_configuration_is_valid(promtool: Promtool, monitoring: Path) -> None:
+    valid = promtool("check", "config", monitoring / "prometheus.yml")
+    assert valid.returncode == 0, valid.stderr
+
+
 def test_a_member_has_every_metric_that_the_rules_ask_for(rules: dict[str, Rule]) -> None:
     asked = {name for rule in rules.values() for name in re.findall(r"\b[a-z]+_\w+|\bup\b", rule["expr"])}
     functions = {"count_values", "last_over_time", "group_left"}
