@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import urllib.parse
 import urllib.request
@@ -62,15 +63,28 @@ def rules() -> dict[str, dict[str, Any]]:
     return {rule["alert"]: rule for rule in group["rules"]}
 
 
+def loaded(file: Path) -> ModuleType:
+    """The module in a file that no package has."""
+    spec = importlib.util.spec_from_file_location(f"loaded_{file.stem}", file)
+    assert spec
+    assert spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def dashboard() -> ModuleType:
     """The script that writes the dashboard."""
-    spec = importlib.util.spec_from_file_location("dashboard", MONITORING / "dashboard.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(MONITORING / "dashboard.py")
+
+
+@pytest.fixture
+def proxies() -> Iterator[Any]:
+    """Those of the node's own tests, between its members: `route`, `cut`, `heal`."""
+    made = loaded(ROOT / "tests" / "reference" / "node" / "conftest.py").Proxies()
+    yield made
+    made.close()
 
 
 def scaled(rules: str, factor: int) -> str:

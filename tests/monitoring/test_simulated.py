@@ -29,7 +29,7 @@ from oneleader_raft.simulator import CALM, Simulation
 
 SCRAPE = 15  # seconds
 HEALTHY = 4  # scrapes before anything happens
-SCRAPES = 25  # in all: six minutes
+SCRAPES = 21  # in all: five minutes
 MILLISECOND = 1000  # in units of the clocks: metrics are about microseconds
 
 SETTINGS = replace(
