@@ -217,7 +217,7 @@ class Metrics(Collector):
             return
 
         had_a_lease = raft.majority_acknowledged(before.node, before.now) >= before.node.leadership.since
-        may_have_one = not node.leadership.lease_is_void
+        may_have_one = node.leadership.transfer_to is raft.NIL
         old_end = lease_end(before.node, before.now)
         is_longer = lease_end(node, now) > old_end
         if had_a_lease and may_have_one and is_longer:
