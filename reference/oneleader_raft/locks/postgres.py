@@ -20,8 +20,15 @@ from . import sql
 from .steps import Row, Step, UnknownError
 
 NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+def named(statement: str) -> bytes:
+    """`:name`, as psycopg writes it."""
+    return re.sub(r":(\w+)", r"%(\1)s", statement).encode()
+
+
 STATEMENTS: Mapping[type[Step], bytes] = {
-    step: re.sub(r":(\w+)", r"%(\1)s", statement).encode() for step, statement in sql.with_clock(NOW).items()
+    step: named(statement) for step, statement in sql.with_clock(NOW).items()
 }
 SESSION = "-c default_transaction_isolation=read\\ committed -c synchronous_commit=on"
 TABLES = b"BEGIN; SELECT pg_advisory_xact_lock(1869505900);" + sql.TABLES.encode() + b"COMMIT"

@@ -1,0 +1,5 @@
+"""Servers of the session."""
+
+from tests.services import postgres_server, redis_server
+
+__all__ = ["postgres_server", "redis_server"]
