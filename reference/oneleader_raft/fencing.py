@@ -16,11 +16,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Grant:
-    """A lock, held: by whom, under which token, drawn with which nonce."""
+    """A lock, held: by whom, under which token, drawn with which nonce, for how long after the entry at index
+    `renewed` (`ttl` in milliseconds, which those measure who keep time)."""
 
     holder: str
     token: int
     nonce: Hashable
+    ttl: int = 0
+    renewed: int = 0
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ Examples:
   oneleader tlc election --nodes 3 --terms 1
   oneleader walk election --nodes 5 --terms 6 --seed 1
   oneleader replay tests/recordings/etcd-rawnode-3-nodes.ndjson.gz
+  oneleader cluster --nodes 3
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
@@ -429,6 +430,7 @@ def walk(
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--follow", is_flag=True, help="FILE is the folder of a cluster that runs: judge as it grows.")
 @click.option(
     "--format", "format_", type=click.Choice(["oneleader", "etcd"]), help="Told from the file otherwise."
 )
@@ -437,10 +439,20 @@ def walk(
 )
 @fault_option
 @json_option
-def replay(file: Path, format_: str | None, name: str | None, fault: str | None, as_json: bool) -> int:
-    """Judge a recorded execution: is each line of FILE one that the model allows?"""
+def replay(
+    file: Path, follow: bool, format_: str | None, name: str | None, fault: str | None, as_json: bool
+) -> int:
+    """Judge a recorded execution: is each line of FILE one that the model allows?
+
+    A folder holds the traces of a cluster's nodes: they are judged as one, by each model, or by MODEL."""
     from oneleader.readers import replay as replay_reader
 
+    if follow or file.is_dir():
+        from oneleader.cli_cluster import judge_folder
+
+        if format_ or fault:
+            raise UsageError("--format and --fault are for a FILE, not for the folder of a cluster")
+        return judge_folder(file, name, follow=follow, as_json=as_json)
     model = chosen(name or "election", fault)[0] if name or fault else None
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
@@ -501,9 +513,10 @@ def complain(sentence: str) -> int:
 def main() -> None:
     """Run the command line: every bad input is one sentence, never a traceback."""
     from oneleader.cli_campaign import campaign  # it takes its shared options from here
+    from oneleader.cli_cluster import cluster
     from oneleader.cli_reference import handlers, hunt
 
-    for command in (campaign, handlers, hunt):
+    for command in (campaign, cluster, handlers, hunt):
         cli.add_command(command)
     try:
         status = cli.main(standalone_mode=False) or 0
