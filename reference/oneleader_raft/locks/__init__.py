@@ -66,6 +66,7 @@ __all__ = [
 T = TypeVar("T")
 TTL = 10.0  # seconds
 POLL = 0.05  # seconds between two attempts to acquire
+UNNAMED = "-"  # the nonce of whoever names none
 RATES = (999, 1001)  # the least and the greatest rate of a clock: a second in a quarter of an hour
 
 
@@ -109,11 +110,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class Found:
-    """What a key holds, and the grant that wrote it."""
+    """What a key holds, and the token that it was written with."""
 
     value: str
     token: int
-    nonce: str
 
 
 def boot_time() -> float:
@@ -173,7 +173,7 @@ class Operations:
 
     def read(self, key: str) -> Operation[Found | None]:
         row: Row | None = yield Read(key)
-        return None if row is None else Found(str(row[0]), int(row[1]), str(row[2]))
+        return None if row is None else Found(str(row[0]), int(row[1]))
 
     def granted(self, resource: str, row: Row, ttl: int, asked: float) -> Grant:
         """The grant, from before it was asked for; LostError if that is over already."""
@@ -234,7 +234,7 @@ class Locks(Base):
         """Write under the grant; LostError after its deadline, StaleError once a newer one has written."""
         self._drive(self._do.write(grant, key, value))
 
-    def write_with_fencing(self, key: str, value: str, token: int, nonce: str = "") -> None:
+    def write_with_fencing(self, key: str, value: str, token: int, nonce: str = UNNAMED) -> None:
         """Write with a token alone; StaleError if a newer grant has written, or another one with this token.
 
         Whoever names no nonce is one grant: leave it out only where no token is given out twice."""
@@ -303,7 +303,7 @@ class AsyncLocks(Base):
     async def write(self, grant: Grant, key: str, value: str) -> None:
         await self._drive(self._do.write(grant, key, value))
 
-    async def write_with_fencing(self, key: str, value: str, token: int, nonce: str = "") -> None:
+    async def write_with_fencing(self, key: str, value: str, token: int, nonce: str = UNNAMED) -> None:
         await self._drive(self._do.write_with_fencing(key, value, token, nonce))
 
     async def read(self, key: str) -> Found | None:

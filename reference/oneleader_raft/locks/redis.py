@@ -82,7 +82,7 @@ return false
 
 READ = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-return redis.call('HMGET', KEYS[1], 'value', 'token', 'nonce')
+return redis.call('HMGET', KEYS[1], 'value', 'token')
 """
 
 SCRIPTS: Mapping[type[Step], str] = {Issue: ISSUE, Renew: RENEW, Release: RELEASE, Write: WRITE, Read: READ}

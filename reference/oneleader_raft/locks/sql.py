@@ -56,7 +56,7 @@ WHERE seen.token < excluded.token OR (seen.token = excluded.token AND seen.nonce
 RETURNING token, nonce
 """
 
-READ = "SELECT value, token, nonce FROM oneleader_fenced WHERE key = :key"
+READ = "SELECT value, token FROM oneleader_fenced WHERE key = :key"
 
 STATEMENTS: Mapping[type[Step], str] = {
     Issue: ISSUE,

@@ -4,7 +4,7 @@
     Renew    let the grant run for its ttl from now          (token, nonce), or None: it is over
     Release  end the grant                                   (token, nonce), or None: it was over
     Write    compare and write: `fencing.Storage.write`      (token, nonce), or None: it is stale
-    Read     the last write accepted                         (value, token, nonce), or None: there is none
+    Read     the last write accepted                         (value, token), or None: there is none
 
 A lock is a row (token, nonce, expires) that is never deleted and never expires: release and expiry end the
 grant and leave the token. A key is a row (value, token, nonce). Time is the store's own clock.
@@ -73,7 +73,7 @@ class Write:
         check_name("key", self.key)
         check_text("value", self.value)
         check_token(self.token)
-        check_text("nonce", self.nonce)
+        check_name("nonce", self.nonce)
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,9 @@ def check_text(what: str, text: object) -> None:
 
 
 def check_name(what: str, name: object) -> None:
-    check_text(f"name of a {what}", name)
+    check_text(what, name)
     if not name or len(str(name).encode()) > LONGEST_NAME:
-        raise ValueError(f"the name of a {what} has 1 to {LONGEST_NAME} bytes: {name!r}")
+        raise ValueError(f"the {what} {name!r} has not 1 to {LONGEST_NAME} bytes")
 
 
 def check_ttl(ttl: object) -> None:

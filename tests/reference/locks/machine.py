@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, ClassVar, Protocol
 
@@ -25,6 +25,7 @@ from oneleader.readers.run import Disabled, Run
 from oneleader_raft.locks import Found, Grant, HeldError, LostError, StaleError
 
 CLIENTS, TOKENS = 6, 120
+TAKEOVERS = 4
 UNGUARDED = {
     name: MODEL.without_guard(name, guard).actions[name]
     for name, guard in [
@@ -103,13 +104,15 @@ class Subject:
     expire    let the time of a grant that holds run out
     set_back  the issuer loses grants: its greatest token for the lock is this one again, and nobody holds it;
               None where an issuer loses nothing, and tokens start anywhere
+    replace   another issuer takes over, and has lost nothing
     between   called by a store whose steps are not atomic: what others do meanwhile
     """
 
     locks: API
-    expire: Callable[[Grant], None]
-    set_back: Callable[[str, int], None] | None
-    between: list[Callable[[], None]]
+    expire: Callable[[Grant], object]
+    set_back: Callable[[str, int], None] | None = None
+    replace: Callable[[], None] | None = None
+    between: list[Callable[[], None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class LocksMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.judge = Judge()
-        self.name = f"r{next(self.numbers)} {{}}/é"
+        self.name = f"é/ {next(self.numbers)}"
         self.grants: list[Grant] = []  # of client i
         self.sent: list[Sent] = []
         self.landed = ""  # the value that was accepted last
@@ -197,6 +200,16 @@ class LocksMachine(RuleBasedStateMachine):
             self.subject.set_back(self.name, self.first + token)
             self.judge.take("fail_over", token)
             self.note("failed over")
+
+    @precondition(lambda self: self.subject.replace is not None)
+    @rule()
+    def take_over(self) -> None:
+        """For the model nothing happens. A few times for all: it takes a second."""
+        assert self.subject.replace is not None
+        if self.happened.get("taken over", 0) < TAKEOVERS:
+            self.subject.replace()
+            self.look()
+            self.note("taken over")
 
     # -- Writing ---------------------------------------------------------------------------------
     @precondition(lambda self: self.grants)
@@ -276,7 +289,7 @@ class LocksMachine(RuleBasedStateMachine):
         greatest, nonce = self.judge.value("greatest"), self.judge.value("nonce")
         expected = None
         if nonce is not NIL:
-            expected = Found(self.landed, greatest + self.first, self.grants[nonce].nonce)
+            expected = Found(self.landed, greatest + self.first)
         self.same(found, expected, "read")
 
     # -- Helpers -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 from oneleader_raft.locks.redis import SCRIPTS, RedisStore
 from oneleader_raft.locks.sqlite import STATEMENTS, SqliteStore
-from oneleader_raft.locks.steps import Issue, Read, Release, Row, Step, Write
+from oneleader_raft.locks.steps import Issue, Release, Row, Step, Write
 
 Edit = tuple[type[Step], str, str]  # in which step, what, and what stands there instead
 
@@ -40,9 +40,10 @@ class CheckThenWrite(SqliteStore):
     def perform(self, step: Step) -> Row | None:
         if not isinstance(step, Write):
             return super().perform(step)
-        seen = super().perform(Read(step.key))
-        is_newer = seen is None or step.token > int(seen[1])
-        is_the_same_grant = seen is not None and seen[1:] == (step.token, step.nonce)
+        query = "SELECT token, nonce FROM oneleader_fenced WHERE key = ?"
+        seen = self._connection.execute(query, (step.key,)).fetchone()
+        is_newer = seen is None or step.token > seen[0]
+        is_the_same_grant = seen == (step.token, step.nonce)
         if not (is_newer or is_the_same_grant):
             return None
         while self.between:

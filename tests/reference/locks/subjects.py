@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,21 @@ from oneleader_raft.locks import AsyncLocks, Grant, Locks
 from oneleader_raft.locks import postgres as postgres_store
 from oneleader_raft.locks import redis as redis_store
 from oneleader_raft.locks import sqlite as sqlite_store
+from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
 from oneleader_raft.locks.steps import AsyncStore, Renew, Store
+from oneleader_raft.node.local import LocalCluster
 
 UNSAFE = "PRAGMA synchronous = OFF"  # no test turns the machine off
 SetBack = Callable[[str, int], None]
 Making = Callable[..., AbstractContextManager[Subject]]
 
 
-def blocking(store: Store, set_back: SetBack | None = None) -> Subject:
+def blocking(store: Store, set_back: SetBack) -> Subject:
     def expire(grant: Grant) -> None:
         store.perform(Renew(grant.resource, grant.token, grant.nonce, 1))
         soon()
 
-    return Subject(Locks(store), expire, set_back, getattr(store, "between", []))
+    return Subject(Locks(store), expire, set_back, between=getattr(store, "between", []))
 
 
 class Driven:
@@ -45,13 +48,13 @@ class Driven:
 
 
 @contextmanager
-def driven(store: AsyncStore, set_back: SetBack | None, runner: asyncio.Runner) -> Iterator[Subject]:
+def driven(store: AsyncStore, set_back: SetBack, runner: asyncio.Runner) -> Iterator[Subject]:
     def expire(grant: Grant) -> None:
         runner.run(store.perform(Renew(grant.resource, grant.token, grant.nonce, 1)))
         soon()
 
     locks = AsyncLocks(store)
-    yield Subject(Driven(locks, runner.run), expire, set_back, [])
+    yield Subject(Driven(locks, runner.run), expire, set_back)
     runner.run(locks.close())
 
 
@@ -149,3 +152,28 @@ def async_redis(server: RedisServer) -> Iterator[Subject]:
     ):
         yield subject
         runner.run(store._client.aclose())
+
+
+# -- The cluster -------------------------------------------------------------------------------------
+@contextmanager
+def cluster(nodes: LocalCluster) -> Iterator[Subject]:
+    """A grant is released rather than left to time: a test of its own waits for that."""
+    with Locks(ClusterStore(list(nodes.apis.values()))) as locks:
+        yield Subject(locks, locks.release, replace=partial(replace, nodes))
+
+
+@contextmanager
+def async_cluster(nodes: LocalCluster) -> Iterator[Subject]:
+    locks = AsyncLocks(AsyncClusterStore(list(nodes.apis.values())))
+    with asyncio.Runner() as runner:
+        driver = Driven(locks, runner.run)
+        yield Subject(driver, driver.release, replace=partial(replace, nodes))
+        runner.run(locks.close())
+
+
+def replace(nodes: LocalCluster) -> None:
+    """The leader dies; it comes back once another one leads."""
+    leader = nodes.leader()
+    nodes.kill(leader)
+    nodes.leader()
+    nodes.start(leader)
