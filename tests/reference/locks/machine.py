@@ -159,6 +159,8 @@ class LocksMachine(RuleBasedStateMachine):
                 raise Broken("acquire: refused, and the lock is free") from None
             self.note("held")
         else:
+            if grant.token <= self.first:
+                raise Broken(f"acquire: token {grant.token}, and {self.first} has been given out")
             self.judge.take("acquire", client, grant.token - self.first)
             self.grants.append(grant)
             self.note("acquired")
