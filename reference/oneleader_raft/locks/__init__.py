@@ -251,7 +251,7 @@ class Locks(Base):
         try:
             yield grant
         finally:
-            with suppress(UnknownError):
+            with suppress(LockError):
                 self.release(grant)
 
     def close(self) -> None:
@@ -315,7 +315,7 @@ class AsyncLocks(Base):
         try:
             yield grant
         finally:
-            with suppress(UnknownError):
+            with suppress(LockError):
                 await self.release(grant)
 
     async def close(self) -> None:

@@ -15,10 +15,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 from . import sql
-from .steps import Row, Step, UnknownError
+from .steps import LockError, Row, Step, UnknownError
 
 NOW = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 STATEMENTS: Mapping[type[Step], str] = sql.with_clock(NOW)
+
+
+class BusyError(LockError):
+    """Other processes have kept the file to themselves for too long."""
+
+    def __init__(self, step: Step) -> None:
+        name = type(step).__name__.lower()
+        super().__init__(
+            f"the file was busy, and {name} has not happened: try again, or give it more patience"
+        )
 
 
 class SqliteStore:
@@ -40,7 +50,8 @@ class SqliteStore:
             with self._alone:
                 rows = self._connection.execute(self.statements[type(step)], asdict(step)).fetchall()
         except sqlite3.OperationalError as error:
-            raise UnknownError(step, error) from error
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            raise BusyError(step) if is_busy else UnknownError(step, error) from error
         return rows[0] if rows else None
 
     def close(self) -> None:
