@@ -2,8 +2,9 @@
 
 What it assumes: an accepted write that was answered survives. On one server that is `fsync = on`; a failover
 keeps it only with a SYNCHRONOUS standby (`synchronous_standby_names`), and only if that one is promoted.
-`synchronous_commit = on` is set here, whatever the role's default. Locks expire by the server's
-clock_timestamp(); a clock that is set forward ends a lock early, and fencing holds whatever it shows.
+`synchronous_commit = on` is set here, whatever the role's default; and a commit that stopped waiting for its
+standby (PostgreSQL warns, and answers as if all were well) counts as one that got no answer. Locks expire by
+the server's clock_timestamp(); set forward it ends a lock early, and fencing holds whatever it shows.
 """
 
 from __future__ import annotations
@@ -35,6 +36,23 @@ TABLES = b"BEGIN; SELECT pg_advisory_xact_lock(1869505900);" + sql.TABLES.encode
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
+class Warnings:
+    """What a server warned of during a step: that it has given up waiting for its standby."""
+
+    def __init__(self) -> None:
+        self._heard: list[str] = []
+
+    def hear(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            self._heard.append(diagnostic.message_primary or "a warning")
+
+    def raise_for(self, step: Step) -> None:
+        """UnknownError if anything was heard since this was asked last."""
+        heard, self._heard = self._heard, []
+        if heard:
+            raise UnknownError(step, "; ".join(heard))
+
+
 class PostgresStore:
     """One connection, used by one thread at a time, and made anew after it was lost.
 
@@ -44,16 +62,17 @@ class PostgresStore:
     statements = STATEMENTS
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo, self._alone = conninfo, threading.Lock()
+        self._conninfo, self._alone, self._warnings = conninfo, threading.Lock(), Warnings()
         self._connection = self._connected()
-        self._connection.execute(TABLES)
 
     def perform(self, step: Step) -> Row | None:
         try:
             with self._alone:
                 if self._connection.broken:
                     self._connection = self._connected()
-                return self._connection.execute(self.statements[type(step)], asdict(step)).fetchone()
+                row = self._connection.execute(self.statements[type(step)], asdict(step)).fetchone()
+                self._warnings.raise_for(step)
+                return row
         except LOST as error:
             raise UnknownError(step, str(error).strip()) from error
 
@@ -61,7 +80,10 @@ class PostgresStore:
         self._connection.close()
 
     def _connected(self) -> psycopg.Connection[Row]:
-        return psycopg.Connection.connect(self._conninfo, autocommit=True, options=SESSION)
+        connection = psycopg.Connection.connect(self._conninfo, autocommit=True, options=SESSION)
+        connection.add_notice_handler(self._warnings.hear)
+        connection.execute(TABLES)
+        return connection
 
 
 class AsyncPostgresStore:
@@ -70,17 +92,18 @@ class AsyncPostgresStore:
     statements = STATEMENTS
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo, self._alone = conninfo, asyncio.Lock()
+        self._conninfo, self._alone, self._warnings = conninfo, asyncio.Lock(), Warnings()
         self._connection: psycopg.AsyncConnection[Row] | None = None
 
     async def perform(self, step: Step) -> Row | None:
         try:
             async with self._alone:
-                connection = self._connection
-                if connection is None or connection.broken:
-                    connection = self._connection = await self._connected()
-                cursor = await connection.execute(self.statements[type(step)], asdict(step))
-                return await cursor.fetchone()
+                if self._connection is None or self._connection.broken:
+                    self._connection = await self._connected()
+                cursor = await self._connection.execute(self.statements[type(step)], asdict(step))
+                row = await cursor.fetchone()
+                self._warnings.raise_for(step)
+                return row
         except LOST as error:
             raise UnknownError(step, str(error).strip()) from error
 
@@ -90,5 +113,6 @@ class AsyncPostgresStore:
 
     async def _connected(self) -> psycopg.AsyncConnection[Row]:
         connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, options=SESSION)
+        connection.add_notice_handler(self._warnings.hear)
         await connection.execute(TABLES)
         return connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import time
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,10 +24,10 @@ from tests.services import PostgresServer, RedisServer, running_redis
 from oneleader_raft.fencing import GREATEST, Storage
 from oneleader_raft.locks import HeldError, Locks, LostError, StaleError, UnknownError
 from oneleader_raft.locks.cluster import ClusterStore
-from oneleader_raft.locks.postgres import PostgresStore
+from oneleader_raft.locks.postgres import AsyncPostgresStore, PostgresStore
 from oneleader_raft.locks.redis import SCRIPTS, RedisStore
 from oneleader_raft.locks.sqlite import BusyError, SqliteStore
-from oneleader_raft.locks.steps import Issue, Renew, Store, Write
+from oneleader_raft.locks.steps import Issue, Read, Renew, Step, Store, Write
 
 NAMES = (f"name {number}" for number in count())
 STORES = ["sqlite", "postgres", "redis", "cluster"]
@@ -237,6 +239,49 @@ def test_postgres_compares_with_what_is_there_now(postgres_server: PostgresServe
 
 
 SESSION = ["default_transaction_isolation", "synchronous_commit"]
+
+
+@pytest.mark.parametrize("kind", [PostgresStore, AsyncPostgresStore])
+def test_a_commit_that_did_not_wait_for_its_standby_is_not_acknowledged(
+    kind: type[Any], postgres_server: PostgresServer
+) -> None:
+    """A standby that never comes; the statement that waits for it is cancelled, and PostgreSQL says OK."""
+    key, store = next(NAMES), kind(postgres_server.conninfo)
+
+    def perform(step: Step) -> object:
+        done = store.perform(step)
+        return runner.run(done) if asyncio.iscoroutine(done) else done
+
+    def write_in_vain() -> None:
+        for _ in range(200):  # the server takes a moment to know that it has to wait
+            writing = pool.submit(perform, Write(key, "v", 2, "n"))
+            while not writing.done():
+                other.execute(CANCEL)
+            writing.result()
+
+    with postgres_server.connect() as other, asyncio.Runner() as runner, ThreadPoolExecutor(1) as pool:
+        perform(Write(key, "before", 1, "n"))
+        standbys(other, "nobody")
+        try:
+            with pytest.raises(UnknownError, match="synchronous replication"):
+                write_in_vain()
+        finally:
+            standbys(other, "")
+        assert perform(Read(key)) == ("v", 2), "it has happened, here"
+        perform(Write(key, "again", 2, "n"))
+        closing = store.close()
+        if closing is not None:
+            runner.run(closing)
+
+
+CANCEL = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+
+def standbys(connection: psycopg.Connection[Any], names: str) -> None:
+    connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'".encode())
+    connection.execute("SELECT pg_reload_conf()")
+    while connection.execute("SHOW synchronous_standby_names").fetchone() != (names,):
+        pass
 
 
 # -- Redis -------------------------------------------------------------------------------------------
