@@ -62,13 +62,15 @@ class Writer(threading.Thread):
 
 
 def test_postgres_with_a_synchronous_standby_keeps_what_it_acknowledged() -> None:
-    """The primary dies while three clients write; the standby is promoted; clients find it by themselves."""
+    """Three clients write; the standby is cut off; the primary dies, and the standby is promoted."""
     with primary_and_standby(synchronous=True) as (primary, standby):
         writers = [Writer(key, primary.conninfo) for key in KEYS]
         for writer in writers:
             writer.start()
         for writer in writers:
             assert writer.first_answers.wait(30)
+        cut_off(standby)
+        time.sleep(0.2)  # without a synchronous standby they would go on
         primary.kill()
         for writer in writers:
             writer.join(30)
@@ -98,9 +100,7 @@ def test_postgres_with_an_asynchronous_standby_loses_the_greatest_token() -> Non
             locks.release(old)
             with standby.connect() as connection:
                 wait_for(connection, "SELECT count(*) FROM oneleader_lock WHERE expires = 0")
-                connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
-                connection.execute("SELECT pg_reload_conf()")
-                wait_for(connection, "SELECT 1 - count(*) FROM pg_stat_wal_receiver")
+            cut_off(standby)
             new = locks.acquire("r")
             locks.write(new, "r", "new")
         primary.kill()
@@ -108,6 +108,14 @@ def test_postgres_with_an_asynchronous_standby_loses_the_greatest_token() -> Non
         with Locks(PostgresStore(standby.conninfo)) as locks:
             locks.write_with_fencing("r", "stale", old.token, old.nonce)  # the violation
             assert locks.read("r") == Found("stale", old.token)
+
+
+def cut_off(standby: PostgresServer) -> None:
+    """It hears no more from its primary."""
+    with standby.connect() as connection:
+        connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        connection.execute("SELECT pg_reload_conf()")
+        wait_for(connection, "SELECT 1 - count(*) FROM pg_stat_wal_receiver")
 
 
 def promote(standby: PostgresServer) -> None:

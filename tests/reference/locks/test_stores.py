@@ -22,7 +22,7 @@ from tests.reference.locks.subjects import postgres_set_back, redis_set_back, sq
 from tests.services import PostgresServer, RedisServer, running_redis
 
 from oneleader_raft.fencing import GREATEST, Storage
-from oneleader_raft.locks import HeldError, Locks, LostError, StaleError, UnknownError
+from oneleader_raft.locks import Found, HeldError, Locks, LostError, StaleError, UnknownError
 from oneleader_raft.locks.cluster import ClusterStore
 from oneleader_raft.locks.postgres import AsyncPostgresStore, PostgresStore
 from oneleader_raft.locks.redis import SCRIPTS, RedisStore
@@ -191,6 +191,16 @@ def test_tokens_end_rather_than_begin_anew(name: str, request: pytest.FixtureReq
         for _ in range(2):
             with pytest.raises((sqlite3.IntegrityError, psycopg.DataError, redis.ResponseError)):
                 locks.acquire("r")
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "/", "a b", "é", "%2F", "%", "..", ".", "?x=1#y", "'\"", "a:b", "x" * 200]
+)
+def test_names_and_values_come_back_as_they_are(name: str, locks: Locks) -> None:
+    with locks.hold(name) as grant:
+        for value in ("", name, "\n\t", "\U0001f512"):
+            locks.write(grant, name, value)
+            assert locks.read(name) == Found(value, grant.token)
 
 
 # -- SQLite ------------------------------------------------------------------------------------------
