@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from . import sql
 from .steps import Row, Step, UnknownError
@@ -34,6 +35,12 @@ STATEMENTS: Mapping[type[Step], bytes] = {
 SESSION = "-c default_transaction_isolation=read\\ committed -c synchronous_commit=on"
 TABLES = b"BEGIN; SELECT pg_advisory_xact_lock(1869505900);" + sql.TABLES.encode() + b"COMMIT"
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+def with_session(conninfo: str) -> str:
+    """The conninfo with the settings that this needs, after its own."""
+    options = conninfo_to_dict(conninfo).get("options") or ""
+    return make_conninfo(conninfo, options=f"{options} {SESSION}")
 
 
 class Warnings:
@@ -80,7 +87,7 @@ class PostgresStore:
         self._connection.close()
 
     def _connected(self) -> psycopg.Connection[Row]:
-        connection = psycopg.Connection.connect(self._conninfo, autocommit=True, options=SESSION)
+        connection = psycopg.Connection.connect(with_session(self._conninfo), autocommit=True)
         connection.add_notice_handler(self._warnings.hear)
         connection.execute(TABLES)
         return connection
@@ -112,7 +119,7 @@ class AsyncPostgresStore:
             await self._connection.close()
 
     async def _connected(self) -> psycopg.AsyncConnection[Row]:
-        connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True, options=SESSION)
+        connection = await psycopg.AsyncConnection.connect(with_session(self._conninfo), autocommit=True)
         connection.add_notice_handler(self._warnings.hear)
         await connection.execute(TABLES)
         return connection

@@ -149,6 +149,29 @@ def test_async_waits_pauses_and_releases() -> None:
     asyncio.run(use())
 
 
+def test_a_cancelled_task_releases_its_lock() -> None:
+    class Async(Slow):
+        async def perform(self, step: Step) -> Row | None:  # type: ignore[override]
+            return super().perform(step)
+
+    async def use() -> None:
+        store = Async(seconds=0)
+
+        async def work() -> None:
+            async with AsyncLocks(store).hold("r"):
+                held.set()
+                await asyncio.sleep(60)
+
+        held, task = asyncio.Event(), asyncio.create_task(work())
+        await held.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert isinstance(store.asked[-1], Release)
+
+    asyncio.run(use())
+
+
 NO_TOKENS = [0, -1, 2**63, True, 1.0, float("nan"), "1", "01", " 1", None]
 BAD: list[Callable[[], Step]] = [
     *(lambda token=token: Write("k", "v", token, "n") for token in NO_TOKENS),

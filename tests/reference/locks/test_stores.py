@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+import redis.asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference.locks.subjects import postgres_set_back, redis_set_back, sqlite_set_back
@@ -23,11 +27,11 @@ from tests.services import PostgresServer, RedisServer, running_redis
 
 from oneleader_raft.fencing import GREATEST, Storage
 from oneleader_raft.locks import Found, HeldError, Locks, LostError, StaleError, UnknownError
-from oneleader_raft.locks.cluster import ClusterStore
+from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
 from oneleader_raft.locks.postgres import AsyncPostgresStore, PostgresStore
-from oneleader_raft.locks.redis import SCRIPTS, RedisStore
-from oneleader_raft.locks.sqlite import BusyError, SqliteStore
-from oneleader_raft.locks.steps import Issue, Read, Renew, Step, Store, Write
+from oneleader_raft.locks.redis import SCRIPTS, AsyncRedisStore, RedisStore
+from oneleader_raft.locks.sqlite import AsyncSqliteStore, BusyError, SqliteStore
+from oneleader_raft.locks.steps import AsyncStore, Issue, Read, Renew, Row, Step, Store, Write
 
 NAMES = (f"name {number}" for number in count())
 STORES = ["sqlite", "postgres", "redis", "cluster"]
@@ -100,6 +104,32 @@ def test_of_many_at_once_one_is_granted(make: Callable[[], Store]) -> None:
     for store in stores:
         store.close()
     assert len([row for row in rows if row is not None]) == 1
+
+
+async def ask_at_once(stores: list[AsyncStore]) -> list[Row]:
+    rows = await asyncio.gather(*(store.perform(Issue("at once", "n", 60_000)) for store in stores * 5))
+    for store in stores:
+        await store.close()
+    return [row for row in rows if row is not None]
+
+
+def test_of_many_tasks_at_once_one_is_granted(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Also where they share a connection."""
+    redis_port = request.getfixturevalue("redis_server").port
+    conninfo = request.getfixturevalue("postgres_server").conninfo
+    urls = list(request.getfixturevalue("nodes").apis.values())
+
+    async def ask() -> None:
+        async with redis.asyncio.Redis(port=redis_port) as client:
+            for make in (
+                lambda: AsyncSqliteStore(tmp_path / "locks.db"),
+                lambda: AsyncPostgresStore(conninfo),
+                lambda: AsyncRedisStore(client),
+                lambda: AsyncClusterStore(urls),
+            ):
+                assert len(await ask_at_once([make(), make()])) == 1
+
+    asyncio.run(ask())
 
 
 def test_of_writes_at_once_the_greatest_token_stays(make: Callable[[], Store]) -> None:
@@ -224,6 +254,47 @@ def test_sqlite_says_when_others_take_too_long(tmp_path: Path) -> None:
     other.close()
 
 
+HOLDER = """
+import sys
+from oneleader_raft.locks import LockError, Locks
+from oneleader_raft.locks.sqlite import SqliteStore
+
+locks = Locks(SqliteStore(sys.argv[1]))
+grant = locks.acquire("r", ttl=2)
+print(grant.token, flush=True)
+sys.stdin.readline()
+for write in (
+    lambda: locks.write(grant, "r", "late"),
+    lambda: locks.write_with_fencing("r", "late", grant.token, grant.nonce),
+):
+    try:
+        write()
+    except LockError as error:
+        print(type(error).__name__)
+"""
+
+
+def test_a_process_that_was_paused_wakes_and_does_no_harm(tmp_path: Path) -> None:
+    """The incident, played with a real process: its clock has gone on, and so has the resource."""
+    path = tmp_path / "locks.db"
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout
+        assert holder.stdout.readline() == "1\n"
+        holder.send_signal(signal.SIGSTOP)
+        with Locks(SqliteStore(path)) as locks:
+            new = locks.acquire("r", wait=20)
+            locks.write(new, "r", "new")
+            holder.send_signal(signal.SIGCONT)
+            said, _ = holder.communicate("go on\n")
+            assert said.split() == ["LostError", "StaleError"]
+            assert locks.read("r") == Found("new", new.token)
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
 # -- PostgreSQL --------------------------------------------------------------------------------------
 def test_postgres_comes_back_after_a_lost_connection(postgres_server: PostgresServer) -> None:
     name, store = next(NAMES), PostgresStore(postgres_server.conninfo)
@@ -240,15 +311,15 @@ def test_postgres_compares_with_what_is_there_now(postgres_server: PostgresServe
         other.execute("ALTER ROLE oneleader SET default_transaction_isolation = 'serializable'")
         other.execute("ALTER ROLE oneleader SET synchronous_commit = off")
         try:
-            store = PostgresStore(postgres_server.conninfo)
+            store = PostgresStore(postgres_server.conninfo + " options='-c application_name=mine'")
             shown = [store._connection.execute(f"SHOW {name}".encode()).fetchone() for name in SESSION]
         finally:
             other.execute("ALTER ROLE oneleader RESET ALL")
     store.close()
-    assert shown == [("read committed",), ("on",)]
+    assert shown == [("read committed",), ("on",), ("mine",)]
 
 
-SESSION = ["default_transaction_isolation", "synchronous_commit"]
+SESSION = ["default_transaction_isolation", "synchronous_commit", "application_name"]
 
 
 @pytest.mark.parametrize("kind", [PostgresStore, AsyncPostgresStore])
