@@ -128,11 +128,12 @@ class Server:
         self._store = store.Store(settings.data / f"{settings.id}.db", settings.id, members)
         self.clock = Clock()
         now = self.clock.now()
-        start = core.restart(settings.id, members, self._store.durable, now, settings.clocks)
+        stored = self._store.durable
+        start = core.restart(settings.id, members, stored, now, settings.clocks)
         self.node: Node = start.node
         self.machine = StateMachine()
         path = settings.data / f"{settings.id}.trace.jsonl" if settings.trace else None
-        self._trace = Trace(path, self.node, self._store.trace)
+        self._trace = Trace(path, settings.id, members, settings.clocks, stored, self._store.trace)
         self._trace.write(self._trace.line("restart", None, now, start.actions, None, self.node))
         own = Identity(
             settings.cluster, settings.id, api, frozenset(members), settings.clocks, settings.secret
