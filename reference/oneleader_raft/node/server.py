@@ -60,6 +60,7 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 4096  # events; beyond it, clients are refused and peers wait
 MOST_AT_ONCE = 256  # events that share a sync
 MICROSECONDS = 1000  # a millisecond
+OWN_NAME = "node:"  # how the names begin in which nodes propose themselves; no client's does
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Server:
         self._random = random.SystemRandom()
         self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
         self._reads: dict[Hashable, asyncio.Future[StateMachine]] = {}
-        self._session, self._requests = f"{settings.id}-{secrets.token_hex(8)}", 0
+        self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
         self._expiry = Expiry()
 
     # For clients

@@ -140,6 +140,7 @@ BAD: list[tuple[str, str, Any, dict[str, str], str]] = [
         {"X_Client": "c", "X_Request": "01"},
         "X-Request is an integer from 1",
     ),
+    ("PUT", "/v1/keys/k", {"value": 1}, {"X_Client": "node:n1", "X_Request": "1"}, "as only nodes' own"),
     ("PUT", "/v1/keys/k", {"value": 1}, {"X_Deadline_Ms": "soon"}, "X-Deadline-Ms is an integer from 1"),
     ("POST", "/v1/locks/l", {"ttl_ms": 0}, {}, "ttl_ms is an integer from 1 to 86400000"),
     ("POST", "/v1/locks/l", {"ttl_ms": 1.5}, {}, "ttl_ms is an integer"),
