@@ -24,7 +24,7 @@ from ..state_machine import (
     StateMachine,
 )
 from .openapi import DOCUMENT
-from .server import BusyError, NotLeaderError, Server, StaleRequestError, UnknownError
+from .server import OWN_NAME, BusyError, NotLeaderError, Server, StaleRequestError, UnknownError
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Api:
                 web.get("/v1/leader", self.leader),
                 web.get("/v1/status", self.status),
                 web.get("/health", self.health),
+                web.get("/metrics", self.metrics),
                 web.get("/openapi.json", self.openapi),
             ]
         )
@@ -108,6 +109,7 @@ class Api:
         key, body = _name(request, "key"), await _body(request, {"value", "token", "nonce"})
         token, nonce = _integer(body["token"], "token"), _word(body["nonce"], "nonce")
         done = await self._write(request, FencedPut(key, _value(body, "value"), token, nonce))
+        self._server.metrics.fenced_write(bool(done))
         return _ok(done, "a newer grant has written to this key, or another one with this token")
 
     # The node
@@ -125,6 +127,12 @@ class Api:
 
     async def health(self, request: web.Request) -> web.Response:
         return web.json_response({"ok": True})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        server = self._server
+        server.metrics.observe(server.node, server.clock.now(), server.connected)
+        body, content_type = server.metrics.exposition()
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def openapi(self, request: web.Request) -> web.Response:
         return web.json_response(DOCUMENT)
@@ -169,6 +177,8 @@ class Api:
             return self._server.request(command)
         if not client or number is None:
             raise BadInputError("X-Client and X-Request belong together")
+        if client.startswith(OWN_NAME):
+            raise BadInputError(f"X-Client begins with {OWN_NAME!r}, as only nodes' own names do")
         return Request(_word(client, "X-Client"), _digits(number, "X-Request"), command)
 
     async def _commit(self, request: web.Request, wanted: Request) -> Result:

@@ -8,13 +8,16 @@ before it. So it is the checksum, and a frame that is changed, left out, repeate
 connection does not pass. The key is the connection's own, made in the handshake from the cluster's secret
 and a nonce of each side:
 
-    dialer    HELLO    cluster, its id, whom it takes this for, its API address, its nonce
+    dialer    HELLO    cluster, its id, whom it takes this for, its API address, its clocks, its nonce
     acceptor  WELCOME  the same of its own
     dialer    PROOF    the first frame under the connection's key
     acceptor  PROOF    so
 
 Who does not know the secret cannot make any of these. Without a secret the tag is but a checksum, and whoever
 reaches the port may join: then the network has to be trusted. TLS, where it is wanted, lies below.
+
+Clocks are compared because a lease rests on the others' promises: who promises less than is counted on is
+no member.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ import secrets
 import struct
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from ..lease import Clocks
 
 MAGIC, VERSION = b"1L", 1
 HELLO, WELCOME, PROOF, MESSAGE, PING = range(5)
@@ -105,6 +110,7 @@ class Identity:
     id: str
     api: str
     members: frozenset[str]
+    clocks: Clocks
     secret: bytes = b""
 
 
@@ -133,10 +139,8 @@ async def accept(reader: Reader, writer: Writer, own: Identity) -> Channel:
 
 
 def _introduction(own: Identity, to: str) -> bytes:
-    nonce = secrets.token_hex(16)
-    return json.dumps(
-        {"cluster": own.cluster, "id": own.id, "to": to, "api": own.api, "nonce": nonce}
-    ).encode()
+    said = {"cluster": own.cluster, "id": own.id, "to": to, "api": own.api, "clocks": str(own.clocks)}
+    return json.dumps(said | {"nonce": secrets.token_hex(16)}).encode()
 
 
 def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Channel:
@@ -147,6 +151,8 @@ def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Chann
         raise FrameError(f"{said['id']!r} is no other member of this cluster")
     if said["to"] != own.id:
         raise FrameError(f"{said['id']} wants to speak to {said['to']!r}, and this is {own.id}")
+    if said["clocks"] != str(own.clocks):
+        raise FrameError(f"{said['id']} has {said['clocks']}, and this node {own.clocks}")
     of_dialer = hmac.digest(own.secret, b"dialer" + both, "sha256")
     of_acceptor = hmac.digest(own.secret, b"acceptor" + both, "sha256")
     keys = (of_dialer, of_acceptor) if dials else (of_acceptor, of_dialer)
@@ -158,7 +164,7 @@ def _fields(body: bytes) -> dict[str, str]:
         said: Any = json.loads(body)
     except ValueError:
         raise FrameError("an introduction that is no JSON") from None
-    wanted = {"cluster", "id", "to", "api", "nonce"}
+    wanted = {"cluster", "id", "to", "api", "clocks", "nonce"}
     if (
         not isinstance(said, dict)
         or said.keys() != wanted

@@ -52,6 +52,7 @@ from .clock import Clock
 from .expiry import Expiry
 from .frames import Identity
 from .links import Address, Links, Tls
+from .metrics import Metrics, lease_left
 from .trace import Source, Trace
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 4096  # events; beyond it, clients are refused and peers wait
 MOST_AT_ONCE = 256  # events that share a sync
 MICROSECONDS = 1000  # a millisecond
+OWN_NAME = "node:"  # how the names begin in which nodes propose themselves; no client's does
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class Taken:
     """A step, when it was taken, and the number of the last line of the trace after it."""
 
     step: Step
+    at: int
     line: int
 
 
@@ -126,15 +129,20 @@ class Server:
         self._store = store.Store(settings.data / f"{settings.id}.db", settings.id, members)
         self.clock = Clock()
         now = self.clock.now()
-        start = core.restart(settings.id, members, self._store.durable, now, settings.clocks)
+        stored = self._store.durable
+        start = core.restart(settings.id, members, stored, now, settings.clocks)
         self.node: Node = start.node
         self.machine = StateMachine()
         path = settings.data / f"{settings.id}.trace.jsonl" if settings.trace else None
-        self._trace = Trace(path, self.node, self._store.trace)
+        self._trace = Trace(path, settings.id, members, settings.clocks, stored, self._store.trace)
         self._trace.write(self._trace.line("restart", None, now, start.actions, None, self.node))
-        own = Identity(settings.cluster, settings.id, api, frozenset(members), settings.secret)
+        own = Identity(
+            settings.cluster, settings.id, api, frozenset(members), settings.clocks, settings.secret
+        )
         self.links = Links(own, settings.peers, self._received, self.clock.now, settings.tls)
         self.api = api
+        self.metrics = Metrics(settings.cluster, settings.id, members)
+        self.metrics.observe(self.node, now, ())
 
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue(MOST_WAITING)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
@@ -142,7 +150,7 @@ class Server:
         self._random = random.SystemRandom()
         self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
         self._reads: dict[Hashable, asyncio.Future[StateMachine]] = {}
-        self._session, self._requests = f"{settings.id}-{secrets.token_hex(8)}", 0
+        self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
         self._expiry = Expiry()
 
     # For clients
@@ -179,10 +187,7 @@ class Server:
     @property
     def lease_left(self) -> int:
         """Microseconds for which this node still leads, whatever happens elsewhere; 0 if it does not."""
-        now = self.clock.now()
-        if not self.core.is_leader(self.node, now):
-            return 0
-        return raft.majority_acknowledged(self.node, now) + self.node.clocks.lease - now
+        return lease_left(self.node, self.clock.now())
 
     @property
     def connected(self) -> list[NodeId]:
@@ -273,7 +278,7 @@ class Server:
             now = self.clock.now()
             step = self.core.step(node, happening.event, now)
             lines += self._lines_of(happening, now, node, step)
-            steps.append(Taken(step, self._trace.step))
+            steps.append(Taken(step, now, self._trace.step))
             node = step.node
 
         trace = "".join(lines)
@@ -310,6 +315,7 @@ class Server:
                         self._answer_read(id)
                     case Refuse(what, leader):
                         self._refuse(what, leader)
+            self.metrics.observe(self.node, taken.at, self.connected)
             self._notice_role(before)
 
     def _notice_role(self, before: Node) -> None:
