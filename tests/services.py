@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -132,16 +133,17 @@ class PostgresServer(Server):
         super().kill(with_signal)
 
 
-def unprivileged() -> str | None:
-    """The user as whom PostgreSQL runs: it refuses to be root."""
+def unprivileged() -> dict[str, Any]:
+    """As whom PostgreSQL runs, as arguments of a process: it refuses to be root."""
     if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in names else "nobody"
+        return {}
+    users = {entry.pw_name: entry for entry in pwd.getpwall()}
+    user = users.get("postgres") or users["nobody"]
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def run_as_user(command: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, user=unprivileged(), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, **unprivileged())
     assert done.returncode == 0, f"{command[0]}: {done.stderr}"
 
 
@@ -149,8 +151,8 @@ def run_as_user(command: Sequence[str], folder: Path) -> None:
 def running_postgres(*options: str, copy_of: PostgresServer | None = None) -> Iterator[PostgresServer]:
     """A PostgreSQL with a database and a role of its own, or a standby of another one."""
     with temporary_folder() as folder:
-        if user := unprivileged():
-            shutil.chown(folder, user)
+        if identity := unprivileged():
+            os.chown(folder, identity["user"], identity["group"])
         data, port = str(folder / "data"), free_port()
         if copy_of is None:
             initdb = program("initdb", "postgresql")
@@ -161,7 +163,7 @@ def running_postgres(*options: str, copy_of: PostgresServer | None = None) -> It
         words = ["-D", data, "-p", str(port), *QUIET, *options]
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [program("postgres", "postgresql"), *words], cwd=folder, stdout=log, stderr=log, user=user
+                [program("postgres", "postgresql"), *words], cwd=folder, stdout=log, stderr=log, **identity
             )
         server = PostgresServer(process, port, folder)
         try:

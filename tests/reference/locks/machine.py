@@ -25,7 +25,7 @@ from oneleader.readers.run import Disabled, Run
 from oneleader_raft.locks import Found, Grant, HeldError, LostError, StaleError
 
 CLIENTS, TOKENS = 6, 120
-TAKEOVERS = 4
+TAKEOVERS = 3
 UNGUARDED = {
     name: MODEL.without_guard(name, guard).actions[name]
     for name, guard in [

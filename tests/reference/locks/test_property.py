@@ -50,7 +50,7 @@ STORES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager
 def test_a_store_does_only_what_the_model_allows(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    share = (4 if "cluster" in name else 1) * (2 if "async" in name else 1)  # of what takes long
+    share = (6 if "cluster" in name else 1) * (2 if "async" in name else 1)  # of what takes long
     with STORES[name](request, tmp_path) as subject:
         driven = machine(subject)
         run_state_machine_as_test(driven, settings=settings(STEPS, max_examples=EXAMPLES // share))
