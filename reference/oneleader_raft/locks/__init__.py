@@ -62,7 +62,7 @@ __all__ = [
 T = TypeVar("T")
 TTL = 10.0  # seconds
 UNNAMED = "-"  # the nonce of whoever names none
-RATES = (999, 1001)  # the least and the greatest rate of a clock: a second in a quarter of an hour
+RATES = (990, 1010)  # the least and the greatest rate of a clock, as the node assumes them
 
 
 class Base:

@@ -47,9 +47,9 @@ def slow(**words: Any) -> tuple[Slow, Locks]:
 def test_a_deadline_counts_from_before_the_request_and_allows_for_drift() -> None:
     _, locks = slow()
     grant = locks.acquire("r", ttl=10)
-    assert grant.deadline == 100 + 9.980  # 10 s * 999 / 1001, rounded down
-    assert locks.left(grant) == pytest.approx(7.98)
-    assert locks.renew(grant).deadline == 102 + 9.980
+    assert grant.deadline == 100 + 9.801  # 10 s * 990 / 1010, rounded down
+    assert locks.left(grant) == pytest.approx(7.801)
+    assert locks.renew(grant).deadline == 102 + 9.801
 
 
 def test_rates_are_what_was_stated() -> None:
