@@ -61,12 +61,12 @@ def locks(make: Callable[[], Store]) -> Iterator[Locks]:
 # -- Time --------------------------------------------------------------------------------------------
 def test_a_grant_ends_by_time_and_its_holder_harms_nobody(locks: Locks) -> None:
     name, started = next(NAMES), time.monotonic()
-    old = locks.acquire(name, ttl=0.5)
+    old = locks.acquire(name, ttl=1)
     with pytest.raises(HeldError):
         locks.acquire(name)
     new = locks.acquire(name, ttl=60, wait=20)
 
-    assert time.monotonic() - started > 0.49
+    assert time.monotonic() - started > 0.97
     assert new.token > old.token
     assert locks.release(old) is False
     with pytest.raises(LostError):
