@@ -19,7 +19,6 @@ from typing import NoReturn
 from aiohttp import web
 
 from ..cluster import RAFT, Core
-from ..raft import TwoLeadersError
 from ..storage import DamagedError
 from .api import Api, url
 from .links import Address, Tls
@@ -67,7 +66,7 @@ async def serve(server: Server, listener: socket.socket, clients: socket.socket)
         await node
     except asyncio.CancelledError:
         return 0
-    except (TwoLeadersError, OSError, Exception) as error:
+    except Exception as error:  # it cannot store, or there are two leaders: it must not go on
         logging.getLogger(__name__).critical("failed", extra={"why": f"{type(error).__name__}: {error}"})
         return 1
     finally:

@@ -24,7 +24,7 @@ from ..state_machine import (
     StateMachine,
 )
 from .openapi import DOCUMENT
-from .server import BusyError, NotLeaderError, Server, StaleRequestError, UnknownError
+from .server import OWN_NAME, BusyError, NotLeaderError, Server, StaleRequestError, UnknownError
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +177,8 @@ class Api:
             return self._server.request(command)
         if not client or number is None:
             raise BadInputError("X-Client and X-Request belong together")
+        if client.startswith(OWN_NAME):
+            raise BadInputError(f"X-Client begins with {OWN_NAME!r}, as only nodes' own names do")
         return Request(_word(client, "X-Client"), _digits(number, "X-Request"), command)
 
     async def _commit(self, request: web.Request, wanted: Request) -> Result:

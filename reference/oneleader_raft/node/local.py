@@ -43,7 +43,7 @@ class LocalCluster:
         run: Sequence[str] = MODULE,
         route: Route = lambda source, to, address: address,
     ) -> None:
-        self.folder, self.options, self._run, self._route = folder, options, run, route
+        self.folder, self.options, self.run, self._route = folder, options, run, route
         self.members = [f"n{i}" for i in range(1, nodes + 1)]
         ports = free_ports(2 * nodes)
         self.addresses = {id: (HOST, port) for id, port in zip(self.members, ports, strict=False)}
@@ -60,7 +60,7 @@ class LocalCluster:
             peers = ",".join(f"{to}={host}:{port}" for to, (host, port) in routes.items())
             host, port = self.addresses[id]
             where = ("--listen", f"{host}:{port}", "--api", self.apis[id].removeprefix("http://"))
-            command = (sys.executable, *self._run, "--id", id, "--peers", peers, *where, *self.options)
+            command = (sys.executable, *self.run, "--id", id, "--peers", peers, *where, *self.options)
             with (self.folder / f"{id}.log").open("ab") as log:
                 self.processes[id] = subprocess.Popen(
                     (*command, "--data", str(self.folder)), stderr=log, start_new_session=True

@@ -78,6 +78,8 @@ class TraceFile:
             raise RecordingError(
                 f"{self.path} line {self.number}: step {line.step} follows step {self._last}: lines are lost"
             )
+        if not self._last and (said["after"]["term"] or said["after"]["length"]):
+            raise RecordingError(f"{self.path} does not begin where its node began: it cannot be judged")
         self._last = line.step
         return line
 

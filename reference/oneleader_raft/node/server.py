@@ -60,6 +60,7 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 4096  # events; beyond it, clients are refused and peers wait
 MOST_AT_ONCE = 256  # events that share a sync
 MICROSECONDS = 1000  # a millisecond
+OWN_NAME = "node:"  # how the names begin in which nodes propose themselves; no client's does
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,12 @@ class Server:
         self._store = store.Store(settings.data / f"{settings.id}.db", settings.id, members)
         self.clock = Clock()
         now = self.clock.now()
-        start = core.restart(settings.id, members, self._store.durable, now, settings.clocks)
+        stored = self._store.durable
+        start = core.restart(settings.id, members, stored, now, settings.clocks)
         self.node: Node = start.node
         self.machine = StateMachine()
         path = settings.data / f"{settings.id}.trace.jsonl" if settings.trace else None
-        self._trace = Trace(path, self.node, self._store.trace)
+        self._trace = Trace(path, settings.id, members, settings.clocks, stored, self._store.trace)
         self._trace.write(self._trace.line("restart", None, now, start.actions, None, self.node))
         own = Identity(
             settings.cluster, settings.id, api, frozenset(members), settings.clocks, settings.secret
@@ -148,7 +150,7 @@ class Server:
         self._random = random.SystemRandom()
         self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
         self._reads: dict[Hashable, asyncio.Future[StateMachine]] = {}
-        self._session, self._requests = f"{settings.id}-{secrets.token_hex(8)}", 0
+        self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
         self._expiry = Expiry()
 
     # For clients

@@ -11,6 +11,9 @@ changed, or was told. A `restart` says all that was stored.
 A line is written when its step is synced and before any of its messages leaves. A crash may come between the
 sync and the line: so the lines of the last save are stored with it (`Store.trace`), and a restart writes
 those that are missing. A line that was cut off by the crash is taken back first.
+
+Since the state is synced before its line is written, the trace can never know more than the state. Where it
+does, the state is an old one (a backup, or a database that has lost its end), and the node must not start.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..lease import Clocks
 from ..raft import (
     Action,
+    Durable,
     ElectionTimeout,
     Entry,
     Event,
@@ -32,6 +37,7 @@ from ..raft import (
     Propose,
     Receive,
 )
+from ..storage import DamagedError
 
 FORMAT, VERSION = "oneleader-node", 1
 Source = tuple[NodeId, int]
@@ -40,7 +46,17 @@ Source = tuple[NodeId, int]
 class Trace:
     """The file of one node; with no path it keeps count and writes nothing. `step` numbers the last line."""
 
-    def __init__(self, path: Path | None, node: Node, kept: str = "") -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        id: NodeId,
+        members: tuple[NodeId, ...],
+        clocks: Clocks,
+        stored: Durable,
+        kept: str = "",
+    ) -> None:
+        """`stored` is the state as the store has it, with the lines kept beside it. DamagedError where the
+        trace knows more."""
         self.step = 0
         self._file: int | None = None
         if path is None:
@@ -49,9 +65,11 @@ class Trace:
         whole, last = _whole_lines(self._file)
         os.ftruncate(self._file, whole)
         if not whole:
-            self.write(json.dumps(_header(node)) + "\n")
+            self.write(json.dumps(_header(id, members, clocks)) + "\n")
         self.step = int(last.get("step", 0))
         missing = [line for line in kept.splitlines(True) if json.loads(line)["step"] > self.step]
+        if self.step and not missing:
+            _compare(path, last["after"], stored)
         self.write("".join(missing))
         self.step += len(missing)
 
@@ -113,14 +131,31 @@ def words(event: Event | str) -> str:
             return str(event)[:200]
 
 
-def _header(node: Node) -> dict[str, Any]:
-    clocks = {"promise": node.clocks.promise, "slow": node.clocks.slow, "fast": node.clocks.fast}
+def _compare(path: Path, last: dict[str, Any], stored: Durable) -> None:
+    """DamagedError if the stored state is not the one that the last line saw."""
+    seen = last["term"], last["voted_for"], last["length"]
+    found = stored.current_term, stored.voted_for, len(stored.log)
+    if found == seen:
+        return
+    told = "{} ends with term {}, vote {} and {} entries, and the stored state has term {}, vote {} and {}"
+    if (found[0], found[2]) >= (seen[0], seen[2]):
+        advice = "it went on without a trace; move the traces of all nodes away, none can be judged any more"
+    else:
+        advice = (
+            "it is an old one or has lost its end; this node may have voted since, "
+            "so replace it by a new one under another name"
+        )
+    raise DamagedError(f"{told.format(path, *seen, *found)}: {advice}")
+
+
+def _header(id: NodeId, members: tuple[NodeId, ...], clocks: Clocks) -> dict[str, Any]:
+    said = {"promise": clocks.promise, "slow": clocks.slow, "fast": clocks.fast}
     return {
         "format": FORMAT,
         "version": VERSION,
-        "node": node.id,
-        "members": list(node.members),
-        "clocks": clocks,
+        "node": id,
+        "members": sorted(members),
+        "clocks": said,
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,6 +29,7 @@ from oneleader_raft.node.links import Address
 from oneleader_raft.node.local import HOST, free_ports
 from oneleader_raft.node.openapi import DOCUMENT
 from oneleader_raft.node.server import Server, Settings
+from oneleader_raft.state_machine import Put
 
 Http = TestClient[web.Request, web.Application]
 Test = Callable[[Http, Server], Awaitable[None]]
@@ -36,8 +39,6 @@ def with_node(folder: Path, test: Test, others: dict[str, Address] | None = None
     """Run the test against a node that leads, or, where it has `others` that are away, does not."""
 
     async def main() -> None:
-        import socket
-
         listener = socket.create_server((HOST, 0))
         peers = {"n1": listener.getsockname()[:2]} | (others or {})
         server = Server(Settings("n1", peers, folder, promise_ms=50, heartbeat_ms=10))
@@ -139,6 +140,7 @@ BAD: list[tuple[str, str, Any, dict[str, str], str]] = [
         {"X_Client": "c", "X_Request": "01"},
         "X-Request is an integer from 1",
     ),
+    ("PUT", "/v1/keys/k", {"value": 1}, {"X_Client": "node:n1", "X_Request": "1"}, "as only nodes' own"),
     ("PUT", "/v1/keys/k", {"value": 1}, {"X_Deadline_Ms": "soon"}, "X-Deadline-Ms is an integer from 1"),
     ("POST", "/v1/locks/l", {"ttl_ms": 0}, {}, "ttl_ms is an integer from 1 to 86400000"),
     ("POST", "/v1/locks/l", {"ttl_ms": 1.5}, {}, "ttl_ms is an integer"),
@@ -206,6 +208,26 @@ def test_who_leads(tmp_path: Path) -> None:
         assert 0 < said["lease_ms"] <= 50
 
     with_node(tmp_path, test)
+
+
+def test_a_node_that_cannot_store_stops(tmp_path: Path) -> None:
+    """It does not answer, and does not go on."""
+
+    async def main() -> None:
+        listener = socket.create_server((HOST, 0))
+        server = Server(Settings("n1", {"n1": listener.getsockname()[:2]}, tmp_path, promise_ms=50))
+        node = asyncio.create_task(server.run(listener))
+        while server.lease_left == 0:
+            await asyncio.sleep(0.01)
+        server._store._db.execute("PRAGMA query_only = 1")
+        write = asyncio.create_task(server.write(server.request(Put("k", "v"))))
+        with pytest.raises(sqlite3.OperationalError):
+            await asyncio.wait_for(node, 10)
+        assert not write.done()
+        assert server.machine.values == {}
+        write.cancel()
+
+    asyncio.run(main())
 
 
 def test_the_description_is_true(tmp_path: Path) -> None:

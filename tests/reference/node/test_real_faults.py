@@ -17,8 +17,8 @@ import pytest
 
 from oneleader.conformance import history, recorded
 from oneleader.conformance.history import Operation
-from oneleader_raft.node.client import Client
-from oneleader_raft.node.local import LocalCluster
+from oneleader_raft.node.client import Client, UnknownOutcomeError
+from oneleader_raft.node.local import MODULE, LocalCluster
 from oneleader_raft.node.recording import merged, opened
 from oneleader_raft.views import VIEWS
 
@@ -244,6 +244,70 @@ def test_a_step_that_a_model_forbids_is_seen(
     assert judged.result.verdict == "refused"
     assert judged.result.refusal
     assert judged.result.refusal.text.startswith(guard)
+
+
+@pytest.mark.parametrize("moment", ["before the sync", "after the sync", "in the line"])
+def test_a_crash_at_the_worst_moment_breaks_nothing(
+    moment: str, tmp_path: Path, clusters: Callable[..., LocalCluster]
+) -> None:
+    """Each node dies in its 9th save, or between it and the line of its trace, and is started again."""
+    script = tmp_path / "dying.py"
+    script.write_text(DYING)
+    cluster = clusters(run=(str(script), moment))
+    cluster.start()
+    acknowledged: list[int] = []
+    with Client(list(cluster.apis.values()), deadline=20) as client:
+        until = time.monotonic() + 30
+        while len(acknowledged) < 12:
+            for id in cluster.members:
+                if not cluster.is_running(id):
+                    assert cluster.processes[id].returncode == 7, cluster.folder
+                    cluster.start(id)
+            cluster.run = MODULE
+            cluster.leader()
+            assert time.monotonic() < until, cluster.folder
+            number = len(acknowledged)
+            client.deadline = 1
+            try:
+                assert client.put(f"k{number}", number)
+                acknowledged.append(number)
+            except UnknownOutcomeError:
+                continue
+        client.deadline = 20
+        assert [client.get(f"k{number}") for number in acknowledged] == acknowledged
+    cluster.stop()
+    for judging in recorded.judge(cluster.folder):
+        assert judging.result.verdict == "accepted", "\n".join(judging.result.summary())
+        assert judging.result.steps["restart"] >= 3 + 2, "too few have died"
+
+
+DYING = """
+import os, sys
+from oneleader_raft.node.__main__ import main
+from oneleader_raft.node.store import Store
+from oneleader_raft.node.trace import Trace
+
+moment, saves, save, write = sys.argv.pop(1), [], Store.save, Trace.write
+
+def dying_save(self, durable, trace=""):
+    saves.append(trace)
+    if len(saves) == 9 and moment == "before the sync":
+        os._exit(7)
+    save(self, durable, trace)
+    if len(saves) == 9 and moment == "after the sync":
+        os._exit(7)
+
+def dying_write(self, lines):
+    if len(saves) == 9:
+        write(self, lines[: len(lines) // 2])
+        os._exit(7)
+    write(self, lines)
+
+Store.save = dying_save
+if moment == "in the line":
+    Trace.write = dying_write
+sys.exit(main())
+"""
 
 
 def test_a_stopped_node_does_not_come_back_with_another_ones_state(

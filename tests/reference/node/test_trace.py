@@ -11,9 +11,11 @@ import pytest
 
 from oneleader.conformance import recorded
 from oneleader.errors import UsageError
+from oneleader_raft.lease import Clocks
 from oneleader_raft.node.recording import RecordingError, merged, opened, recording
 from oneleader_raft.node.trace import Trace
-from oneleader_raft.raft import Durable, Node, restart
+from oneleader_raft.raft import Durable, Entry, Node, restart
+from oneleader_raft.storage import DamagedError
 
 MEMBERS = ("n1", "n2", "n3")
 NODE: Node = restart("n1", MEMBERS, Durable(), 7).node
@@ -21,7 +23,7 @@ NODE: Node = restart("n1", MEMBERS, Durable(), 7).node
 
 def traced(path: Path, *events: str, kept: str = "") -> str:
     """Write a restart and these events; the lines."""
-    trace = Trace(path, NODE, kept)
+    trace = Trace(path, "n1", MEMBERS, Clocks(), Durable(), kept)
     lines = trace.line("restart", None, 7, restart("n1", MEMBERS, Durable(), 7).actions, None, NODE)
     lines += "".join(trace.line(event, None, 8, (), None, NODE) for event in events)
     trace.write(lines)
@@ -56,8 +58,23 @@ def test_what_was_synced_and_not_written_is_written_at_the_restart(tmp_path: Pat
     assert len([line for line in path.read_text().splitlines() if '"b"' in line]) == 1
 
 
+def test_a_trace_that_knows_more_than_the_state_is_seen(tmp_path: Path) -> None:
+    """The state is a backup, or has lost its end: the node may have voted since."""
+    path = tmp_path / "n1.trace.jsonl"
+    traced(path, "a")
+    Trace(path, "n1", MEMBERS, Clocks(), Durable()).close()
+    before = path.read_bytes()
+    for other in (Durable(1), Durable(0, "n2"), Durable(0, None, (Entry(0, "x"),))):
+        with pytest.raises(DamagedError, match="it went on without a trace"):
+            Trace(path, "n1", MEMBERS, Clocks(), other)
+    assert path.read_bytes() == before
+    path.write_bytes(before.replace(b'"term": 0', b'"term": 2'))
+    with pytest.raises(DamagedError, match="it is an old one or has lost its end"):
+        Trace(path, "n1", MEMBERS, Clocks(), Durable(1, None, (Entry(1, "x"),)))
+
+
 def test_without_a_path_nothing_is_written() -> None:
-    trace = Trace(None, NODE)
+    trace = Trace(None, "n1", MEMBERS, Clocks(), Durable())
     assert trace.line("restart", None, 7, (), None, NODE) == ""
     trace.write("x")
     trace.close()
@@ -127,6 +144,16 @@ def test_what_is_no_trace_is_refused_in_words(tmp_path: Path, text: str, says: s
     (tmp_path / "n2.trace.jsonl").write_text(text)
     with pytest.raises(UsageError, match=says):
         recorded.judge(tmp_path, ["election"])
+
+
+def test_a_trace_that_begins_later_is_not_judged(tmp_path: Path) -> None:
+    """Its node had a state already, which the models do not know: that would be refused for no fault."""
+    for id in MEMBERS:
+        path = node_file(tmp_path, id, [(1, None)])
+    path.write_text(path.read_text().replace('"term": 0', '"term": 3'))
+    (judged,) = recorded.judge(tmp_path, ["election"])
+    assert judged.result.verdict == "inconclusive"
+    assert "does not begin where its node began" in judged.result.why
 
 
 def test_a_folder_without_all_traces_is_refused(tmp_path: Path) -> None:
