@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test lint bench bench-explore bench-peers figure-16 hints hunt handlers crosshair deep clean
+.PHONY: help setup check quick test lint bench bench-explore bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair deep clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -40,6 +40,9 @@ figure-16: setup ## Election times beside the Raft paper's own: a table and docs
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
 	$(BIN)/python tests/benchmarks/bench_explore.py
 
+bench-locks: setup ## Fenced writes a second on each store, beside its plain ones
+	$(BIN)/python tests/benchmarks/bench_locks.py
+
 bench-peers: setup ## The explorer and the explicit-state checkers for Python on PyPI (musil: Python 3.12)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python tests/benchmarks/bench_peers.py
@@ -56,6 +59,10 @@ handlers: setup ## Prove the handlers of the reference: 1 to 3 servers; some 15 
 	$(BIN)/oneleader handlers --nodes 1 --log 2
 	$(BIN)/oneleader handlers --nodes 2 --log 2
 	$(BIN)/oneleader handlers --nodes 3 --log 1
+
+monitoring: setup ## Check the alert rules with promtool and write the dashboard anew
+	promtool test rules monitoring/alerts.test.yml monitoring/write-up.alerts.test.yml
+	$(BIN)/python monitoring/dashboard.py
 
 crosshair: setup ## A second opinion on the core, by CrossHair: some 2 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[crosshair]'
