@@ -23,9 +23,7 @@ from enum import IntEnum
 from oneleader.language import (
     NIL,
     Fields,
-    NumberSort,
     Option,
-    SetSort,
     action,
     both,
     constant,
@@ -39,6 +37,7 @@ from oneleader.language import (
     theorem,
     witness,
 )
+from oneleader.models.fencing import Client, Token
 from oneleader.models.flawed.fencing_tokens_as_strings import sorts_before
 
 
@@ -51,14 +50,6 @@ class Rule(IntEnum):
 
 
 NUMBERS, REMEMBERS, ATOMIC = Rule
-
-
-class Client(SetSort):
-    """Somebody who takes the lock and writes."""
-
-
-class Token(NumberSort):
-    """An epoch, and the token of whoever took the lock with it: 0 to 19, see `sorts_before`."""
 
 
 FIRST = 8  # the epoch in which a run begins: the tenth is two elections away
