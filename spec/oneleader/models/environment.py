@@ -1,13 +1,14 @@
 """The composition in its surroundings: what each approach gives while clocks, pauses or the network are bad.
 
-`system`, with a split of the network, with what a leader has read, and with three things that may be given:
+`system`, with a split of the network, with what a leader has read, and with four things that may be given:
 
     CLOCKS        a promise outlasts the lease that rests on it: clocks drift less than the lease allows for
     PROMPT        a write arrives before anything else happens: nobody pauses after the check, no link is slow
     FENCED_READS  a read carries the token too, and a storage that fences refuses older ones from then on
+    HEALS         a split does not last for ever
 
-The servers that are `away` are cut off from the others once the network has split, for good; the storage
-is reached from both sides, which is the worse case. A leader that may act reads the storage and bases its
+The servers that are `away` are cut off from the others when the network has split; the storage is reached
+from both sides, which is the worse case. A leader that may act reads the storage and bases its
 writes on that and on its own: an update is lost where somebody else has written in between.
 
 docs/trade-offs.md is made of this model: `oneleader trade-offs`. With the quorum `n1` alone, n1 is a lock
@@ -42,9 +43,10 @@ class Given(IntEnum):
     CLOCKS = 0
     PROMPT = 1
     FENCED_READS = 2
+    HEALS = 3
 
 
-CLOCKS, PROMPT, FENCED_READS = Given
+CLOCKS, PROMPT, FENCED_READS, HEALS = Given
 
 
 class State(system.State):
@@ -87,6 +89,16 @@ def split(s: State) -> None:
     s.require(network_is_whole, somebody_is_away, writes_have_arrived)
 
     s.is_split = True
+
+
+@action
+def heal(s: State) -> None:
+    """The network is whole again."""
+    network_is_split = both(s.is_split, s.given[HEALS])  # HEALS: a split does not last for ever
+    writes_have_arrived = is_calm(s)  # PROMPT: nothing happens before
+    s.require(network_is_split, writes_have_arrived)
+
+    s.is_split = False
 
 
 # -- Leaders -------------------------------------------------------------------------------------

@@ -73,9 +73,7 @@ class Question:
 
 
 QUESTIONS = (
-    Question(
-        "split-brain", "split brain", "one_leader_per_term", proved_by=("election", "election_safety")
-    ),
+    Question("split-brain", "split brain", "one_leader_per_term", proved_by=("election", "election_safety")),
     Question(
         "two-act",
         "two act at once",
