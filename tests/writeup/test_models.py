@@ -150,7 +150,7 @@ def test_two_leaders_of_one_term_are_told_even_one_after_the_other(late: bool, t
 
 
 def test_term_changes_by_a_rate_of_a_gauge() -> None:
-    five, fifteen = (configure(CHANGES, {"Number": 31 + elections}) for elections in (5, 15))
+    five, fifteen = (configure(CHANGES, {"Value": 31 + n, "Election": n}) for n in (5, 15))
     assert steps(CHANGES, five, "high_term_changes_is_true") == (4,)
     assert steps(CHANGES, fifteen, "high_term_changes_is_complete") == (16,)
     (sound,) = explore_all(CHANGES, five, only=["many_elections_is_true", "many_elections_is_complete"])

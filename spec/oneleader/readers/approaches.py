@@ -171,7 +171,7 @@ def bully(approach: Approach, question: Question) -> Cell:
 
 
 def service(approach: Approach, question: Question) -> Cell:
-    """From every state of up to one election: can the newest leader still write, after a minority was cut off?
+    """From every state of up to one election: can the newest leader still write, with a minority cut off?
 
     Any server may be of that minority, the lock server as well. A way that fails is told by the run to where
     it does, whose last state is the one from which nothing helps.

@@ -8,7 +8,7 @@ the very same step is allowed in the very same state.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from oneleader import models
@@ -23,15 +23,20 @@ from oneleader.readers.settings import switches
 SIZES = {"Node": 5, "Term": 2, "Era": 2}
 AWAY = ("n4", "n5")
 
-# What happened: what people saw, and the steps that it was.
+# What happened: what people saw, the steps that it was, and the step below whose refusal would have
+# prevented it.
 HAPPENED = (
-    ("n1 leads, and writes.", ("become_leader n1", "write n1")),
-    ("The network splits: n4 and n5 are cut off from the others.", ("partition n4", "partition n5")),
-    ("The smaller side elects a leader of its own.", ("become_leader n4",)),
-    ("It writes.", ("write n4",)),
-    ("The old leader, which knows nothing of it, keeps writing.", ("write n1",)),
-    ("The network heals. Nobody can tell the old leader from the new one.", ("partition n4", "partition n5")),
-    ("Both write.", ("write n4", "write n1")),
+    ("n1 leads, and writes.", ("become_leader n1", "write n1"), ""),
+    ("The network splits: n4 and n5 are cut off from the others.", ("partition n4", "partition n5"), ""),
+    ("The smaller side elects a leader of its own.", ("become_leader n4",), "elect n4 *"),
+    ("It writes.", ("write n4",), "read n4"),
+    ("The old leader, which knows nothing of it, keeps writing.", ("write n1",), "write n1"),
+    (
+        "The network heals. Nobody can tell the old leader from the new one: both go on.",
+        ("partition n4", "partition n5", "write n4"),
+        "take_lease n1 {n1,n2,n3}",
+    ),
+    ("And the old one writes over the new one again.", ("write n1",), "write n1"),
 )
 
 # The same, where every cure is there, and then a newer leader that is rightly elected. A step that is to be
@@ -70,8 +75,9 @@ CURED = (
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the state after it, and what it broke; or the guard that refused it, and the cures at work."""
+    """One step: the state after it and what it broke, or the guard that refused it and the cures at work."""
 
+    text: str  # as the plot writes it
     call: str
     after: State
     instance: Instance | None = None
@@ -87,6 +93,7 @@ class Scene:
 
     told: str
     steps: tuple[Step, ...]
+    counterpart: str = ""  # the step of the other run that is refused
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def as_it_happened() -> Played:
 def as_it_should_be() -> Played:
     """The same against every cure."""
     run = Run(environment.MODEL, cured(), ghosts(environment.MODEL))
-    return Played(run, tuple(_scenes(run, CURED)))
+    return Played(run, tuple(_scenes(run, [(told, texts, "") for told, texts in CURED])))
 
 
 def cured(off: tuple[str, ...] = ()) -> Configuration:
@@ -122,9 +129,12 @@ def ghosts(model: Model) -> frozenset[str]:
     return frozenset[str]().union(*(ghosts_read(model, prop) for prop in model.properties.values()))
 
 
-def _scenes(run: Run, plot: tuple[tuple[str, tuple[str, ...]], ...]) -> Iterator[Scene]:
+Plot = Iterable[tuple[str, tuple[str, ...], str]]
+
+
+def _scenes(run: Run, plot: Plot) -> Iterator[Scene]:
     state, broken = run.initial, set[str]()
-    for told, texts in plot:
+    for told, texts, counterpart in plot:
         steps = []
         for text in texts:
             if text.startswith("!"):
@@ -139,8 +149,8 @@ def _scenes(run: Run, plot: tuple[tuple[str, tuple[str, ...]], ...]) -> Iterator
             ]
             broken.update(new)
             call = run.configuration.call(instance.action, instance.args)
-            steps.append(Step(call, state, instance, " ".join(new)))
-        yield Scene(told, tuple(steps))
+            steps.append(Step(text, call, state, instance, " ".join(new)))
+        yield Scene(told, tuple(steps), counterpart)
 
 
 def _refused(run: Run, state: State, text: str) -> Step:
@@ -154,7 +164,9 @@ def _refused(run: Run, state: State, text: str) -> Step:
     call = f"{name}({', '.join(args)})".replace("*", "any quorum")
     if len(tried) == 1:
         call = run.configuration.call(tried[0].action, tried[0].args)
-    return Step(call, state, None, "", next(iter(guards.values())), _cures(run, state, tried), len(tried))
+    return Step(
+        text, call, state, None, "", next(iter(guards.values())), _cures(run, state, tried), len(tried)
+    )
 
 
 def _cures(run: Run, state: State, tried: list[Instance]) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Possible:
 def possible(
     model: Model, at: Configuration, goal: Property, early: Callable[[dict[str, int]], bool]
 ) -> Possible:
-    """Whether every early state can reach the goal, a witness. `early` is told the fields without an index."""
+    """Whether every early state can reach the goal, a witness. `early` is told fields without an index."""
     run = Run(model, at, ghosts_read(model, goal))
     graph = Graph.of(run)
     states = graph.plain()

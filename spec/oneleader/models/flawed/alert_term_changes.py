@@ -26,23 +26,27 @@ from oneleader.language import (
 )
 
 
-class Number(NumberSort):
-    """A value of a metric, or how many elections."""
+class Value(NumberSort):
+    """A value of the gauge, or by how much it has risen."""
+
+
+class Election(NumberSort):
+    """How many elections."""
 
 
 class State(Fields):
     """One server, and what `rate` has added up in the window."""
 
-    term = field(of=Number, init=31)  # on stable storage
-    gauge = field(of=Number, init=31)  # raft_term_changes: the term, as far as the running server knows it
-    counter = field(of=Number)  # elections since the server was started
+    term = field(of=Value, init=31)  # on stable storage
+    gauge = field(of=Value, init=31)  # raft_term_changes: the term, as far as the running server knows it
+    counter = field(of=Election)  # elections since the server was started
 
-    seen_gauge = field(of=Number, init=31)  # the last scrape
-    seen_counter = field(of=Number)
-    gauge_rose = field(of=Number)  # increase(raft_term_changes[5m])
-    counter_rose = field(of=Number)  # increase(raft_elections_total[5m])
+    seen_gauge = field(of=Value, init=31)  # the last scrape
+    seen_counter = field(of=Election)
+    gauge_rose = field(of=Value)  # increase(raft_term_changes[5m])
+    counter_rose = field(of=Election)  # increase(raft_elections_total[5m])
 
-    elections = field(of=Number)  # that there were in the window
+    elections = field(of=Election)  # that there were in the window
     restarted = field(of=bool)  # in the window
 
 
@@ -74,21 +78,20 @@ def read_back(s: State) -> None:
 
 
 @action
-def scrape(s: State, more: Number, elected: Number) -> None:
+def scrape(s: State, more: Value, elected: Election) -> None:
     """The last values are read: the increase of each is added, after a restart all of it."""
-    gauge_rises = rises(s.seen_gauge, s.gauge, more)  # increase() of a counter
-    counter_rises = rises(s.seen_counter, s.counter, elected)  # increase() of a counter
+    gauge_rises = ite(  # increase() of a counter, which a gauge is not
+        s.gauge < s.seen_gauge, more == s.gauge, s.seen_gauge + more == s.gauge
+    )
+    counter_rises = ite(  # increase() of a counter
+        s.counter < s.seen_counter, elected == s.counter, s.seen_counter + elected == s.counter
+    )
     s.require(gauge_rises, counter_rises)
 
     s.gauge_rose = s.gauge_rose + more
     s.counter_rose = s.counter_rose + elected
     s.seen_gauge = s.gauge
     s.seen_counter = s.counter
-
-
-def rises(before: Number, now: Number, by: Number) -> bool:
-    """By how much a counter has risen from one scrape to the next."""
-    return ite(now < before, by == now, before + by == now)
 
 
 def high_term_changes(s: State) -> bool:
