@@ -16,16 +16,17 @@ import jinja2
 from oneleader import models
 from oneleader.errors import UsageError
 from oneleader.language.configuration import configure
-from oneleader.language.model import Model
+from oneleader.language.sorts import NIL
 from oneleader.models import system
 from oneleader.readers import approaches, incident, write_up
-from oneleader.readers.approaches import APPROACHES, MODEL, QUESTIONS, Cell
+from oneleader.readers.approaches import APPROACHES, QUESTIONS, Cell
 from oneleader.readers.explore import Violation
-from oneleader.readers.run import Run
+from oneleader.readers.incident import Played
+from oneleader.readers.run import Run, State
 from oneleader.readers.settings import Setting, settings
 from oneleader.report.print_results import title
 from oneleader.report.text import show_trace
-from oneleader.report.verdict import HOLDS
+from oneleader.report.verdict import HOLDS, VIOLATED
 
 FOLDER = "counterexamples"
 Files = dict[str, str]  # path below docs/ -> text
@@ -52,7 +53,7 @@ def trade_offs(is_proved: Callable[[str], bool]) -> Files:
     (head, *_), bully = rows, models.find("flawed/bully")
     page = template("trade-offs.md.j2").render(
         rows=rows,
-        questions=QUESTIONS,
+        questions=[*QUESTIONS],
         said=said,
         strength=head[0].run.configuration.describe().partition(", off")[0],
         asked=sum(cell.asked for row in rows for cell in row if cell.verdict == HOLDS),
@@ -64,14 +65,18 @@ def trade_offs(is_proved: Callable[[str], bool]) -> Files:
     return {"trade-offs.md": page, **files}
 
 
-def said(cell: Cell) -> str:
-    """A cell of the table: what holds and how strongly, or how soon it breaks and where that is told."""
-    if cell.violation:
-        word = "no" if cell.question.id == "minority" else str(cell.steps)
-        return f"[{word}]({path(cell.name)})"
+def brief(cell: Cell) -> str:
+    """A cell of the table: what holds and how strongly, or how soon it breaks."""
     if cell.question.id == "minority":
-        return "yes" if cell.verdict == HOLDS else cell.verdict
+        return {HOLDS: "yes", VIOLATED: "no"}.get(cell.verdict, cell.verdict)
+    if cell.violation:
+        return str(cell.steps)
     return f"{cell.verdict}, proved" if cell.proved else cell.verdict
+
+
+def said(cell: Cell) -> str:
+    """The same with a link to where it is told."""
+    return f"[{brief(cell)}]({path(cell.name)})" if cell.violation else brief(cell)
 
 
 def on_off(row: Setting) -> str:
@@ -105,6 +110,38 @@ def the_incident() -> Files:
         happened=happened, cured=cured, refusals=refusals, title=title, doc=first_line
     )
     return {"incident.md": page}
+
+
+def lanes(played: Played) -> str:
+    """A column a server, a line a step: what it takes itself to be, and what was refused."""
+    run, nodes = played.run, played.run.configuration.elements["Node"]
+    width = max(len(step.call) for scene in played.scenes for step in scene.steps) + 6
+    lines = ["step".ljust(width) + "".join(name.ljust(9) for name in nodes).rstrip()]
+    number = 0
+    for scene in played.scenes:
+        for step in scene.steps:
+            number += 1
+            mark = "x" if step.guard else " "
+            words = [standing(run, step.after, node) for node in range(len(nodes))]
+            lines.append(
+                f"{number:2} {mark} {step.call}".ljust(width) + "".join(w.ljust(9) for w in words).rstrip()
+            )
+    return "\n".join([*lines, "", "x refused   L leads   L* with a lease   | cut off   w a write under way"])
+
+
+def standing(run: Run, state: State, node: int) -> str:
+    """One server after a step: `L* 1 w`, its term where there are terms."""
+    cells = {(f.name, key): value for (f, key), value in zip(run.cells.keys, state, strict=True)}
+    has_lease = cells.get(("lease", (node,)), NIL) != NIL
+    words = ["L*" if has_lease else "L" if cells["leads", (node,)] else "."]
+    if cells.get(("term", (node,))):
+        words.append(str(cells["term", (node,)]))
+    away = (node,) in run.configuration.constants.get("away", ())
+    if cells.get(("beyond", (node,))) or (away and cells.get(("is_split", ()))):
+        words.append("|")
+    if cells.get(("pending", (node,))):
+        words.append("w")
+    return " ".join(words)
 
 
 # -- the write-up --------------------------------------------------------------------------------
@@ -179,6 +216,7 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["lanes"] = lanes
     return environment.get_template(name)
 
 
