@@ -187,7 +187,9 @@ def told(heading: str, run: Run, found: Violation, *, last: str = "", again: str
 def command(run: Run, name: str) -> str:
     """What finds the run again."""
     at, model = run.configuration, run.model
-    found = next((n for n in (*models.MODELS, *models.FLAWED) if n.endswith(model.name)), model.name)
+    found = next(
+        (n for n in (*models.MODELS, *models.FLAWED) if n.removeprefix("flawed/") == model.name), model.name
+    )
     sizes = {sort: len(names) for sort, names in at.elements.items() if sort != "Quorum"}
     sizes |= {**at.greatest, **at.parameters}
     if "Node" in sizes:
