@@ -24,6 +24,7 @@ MODEL = environment.MODEL
 SIZES = {"Node": 3, "Term": 2, "Era": 3}
 EARLY = {"Node": 3, "Term": 2, "Era": 2}  # of `possible`: room for one more election
 SERVER = "n1"  # the quorum of a lock server
+SERVED = "a_write_is_served"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ QUESTIONS = (
         needs="fencing",
     ),
     Question("lost-update", "lost update", "no_lost_update"),
-    Question("minority", "service with a minority cut off", "a_write_is_served"),
+    Question("minority", "service with a minority cut off", SERVED),
     Question("drift-two-act", "drift: two act at once", "one_acting_leader", ("prompt",)),
     Question(
         "drift-stale-write",
@@ -108,12 +109,14 @@ QUESTIONS = (
         "fencing",
     ),
     Question("pause-lost-update", "pause: lost update", "no_lost_update", ("clocks",)),
+    Question("drift-minority", "drift: service with a minority cut off", SERVED, ("prompt",)),
+    Question("pause-minority", "pause: service with a minority cut off", SERVED, ("clocks",)),
 )
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What was found: for `minority` the states asked about, else a shortest run where it is broken."""
+    """What was found: a shortest run where it is broken; of service, how many states were asked about."""
 
     approach: Approach
     question: Question
@@ -145,7 +148,7 @@ def cells(
 ) -> Iterator[Cell]:
     """One row. `is_proved` is asked whether a model's proof goes through, where the theorem applies."""
     for question in questions:
-        if question.id == "minority":
+        if question.asks == SERVED:
             yield service(approach, question)
         elif question.id == "split-brain" and approach.id == "bully":
             yield bully(approach, question)

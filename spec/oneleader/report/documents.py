@@ -19,7 +19,7 @@ from oneleader.language.configuration import configure
 from oneleader.language.sorts import NIL
 from oneleader.models import system
 from oneleader.readers import approaches, incident, write_up
-from oneleader.readers.approaches import APPROACHES, QUESTIONS, Cell
+from oneleader.readers.approaches import APPROACHES, QUESTIONS, SERVED, Cell
 from oneleader.readers.explore import Violation
 from oneleader.readers.incident import Played
 from oneleader.readers.run import Run, State
@@ -67,7 +67,7 @@ def trade_offs(is_proved: Callable[[str], bool]) -> Files:
 
 def brief(cell: Cell) -> str:
     """A cell of the table: what holds and how strongly, or how soon it breaks."""
-    if cell.question.id == "minority":
+    if cell.question.asks == SERVED:
         return {HOLDS: "yes", VIOLATED: "no"}.get(cell.verdict, cell.verdict)
     if cell.violation:
         return str(cell.steps)
@@ -94,7 +94,7 @@ def of_cell(cell: Cell) -> str:
     """The file of a counterexample of the trade-offs."""
     assert cell.violation
     heading = f"{cell.approach.name}: {cell.question.heading}"
-    if cell.question.id != "minority":
+    if cell.question.asks != SERVED:
         return told(heading, cell.run, cell.violation)
     away = ", ".join(cell.run.configuration.chosen["away"])
     last = f"from here on no write of the newest leader can land while {away} is cut off"
