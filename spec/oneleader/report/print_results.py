@@ -123,6 +123,7 @@ def violation(run: Run, found: Violation, path: Path) -> None:
     say()
     say(_sentence(run, found), style="bold")
     say(f"again  oneleader replay {path}")
+    say(f"see    {path.with_suffix('.html')}")
     say()
 
 
@@ -148,12 +149,18 @@ def _binding(run: Run, found: Violation) -> str:
 
 
 def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | None) -> Path:
-    """Write a counterexample as a recording that `replay` judges; UsageError where that is impossible."""
+    """Write a counterexample as a recording that `replay` judges, and its picture beside it; UsageError where
+    that is impossible."""
+    from oneleader.report.picture_html import html  # jinja2 takes a while to load
+    from oneleader.report.stories import of_run
+
     name = "-".join(filter(None, (fault or model.name, found.what.replace("_", "-"))))
     path = folder / f"{name}.jsonl"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(line) + "\n" for line in recording(model, run, found, fault)))
+        page = html(of_run(run, found, f"oneleader replay {path}"))
+        path.with_suffix(".html").write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"cannot write the counterexample to {path}: {error.strerror}; give another --out"
@@ -172,6 +179,10 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
         header["parameters"] = dict(at.parameters)
     if at.chosen:
         header["constants"] = {name: [[shown] for shown in chosen] for name, chosen in at.chosen.items()}
+    if found.what in run.model.properties:
+        params = run.model.properties[found.what].params
+        false = zip(params, found.args, strict=True)
+        header["violates"] = [found.what, {name: _plain(at, sort, v) for (name, sort), v in false}]
     lines = [header | ({"fault": fault} if fault else {})]
     for position, _ in found.steps:
         action, values = run.instances[position].action, run.instances[position].args
