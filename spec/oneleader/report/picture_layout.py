@@ -19,6 +19,7 @@ from typing import Literal
 from oneleader.report.story import Arrow, Lane, Row, Spot, Story
 
 TERMS = 6  # colours, used in turn from term 1 on; term 0 has its own
+BROAD = ("write", "refused", "time", "pause", "resume", "crash", "restart", "back")  # marks
 LEADING = ("leader", "coordinator")
 STANDING = ("candidate", "pre-candidate", "election", "halting")
 
@@ -322,10 +323,16 @@ class Layout:
             reaches = here + d * (self.pill / 2 + self.m.gap * 0.7)
             return Line(arrow, ((start, y), (reaches, y)), "open", d, token)
         to = self._line(arrow.received, self.slots[arrow.received].index(arrow))
+        end = there - d * self._half(arrow.received, arrow.to)
         if arrow.received == arrow.sent:
-            return Line(arrow, ((here, to), (there - 8 * d, to)), "arrives", d, token)
+            return Line(arrow, ((here, to), (end, to)), "arrives", d, token)
         into = there - d * (self.pitch - self.pill / 2 - 3)
-        return Line(arrow, ((start, y), (into, y), (beside, to), (there - 8 * d, to)), "arrives", d, token)
+        return Line(arrow, ((start, y), (into, y), (beside, to), (end, to)), "arrives", d, token)
+
+    def _half(self, number: int, lane: str) -> float:
+        """Half the width of the mark at which a message arrives, and a little more."""
+        row = next(r for r in self.story.rows if r.number == number)
+        return 13.0 if row.lane == lane and row.mark in BROAD else 9.0
 
     def _leaves(self, arrow: Arrow) -> float:
         """The line on which it leaves; from above where it was sent before the first row."""
@@ -346,6 +353,7 @@ SIGNS = {
     "write": "a write, and its token",
     "refused": "a write that is refused",
     "crash": "a crash",
+    "back": "back after a crash",
     "paused": "paused",
     "time": "time passes",
     "gone": "no longer so",
@@ -396,10 +404,10 @@ def said_on_pills(before: Spot, after: Spot) -> list[tuple[str, str, int | None]
     """What the pills of a lane say: kind, words, term. What is so no longer is said once more."""
     said: list[tuple[str, str, int | None]] = []
     role = ", ".join(filter(None, (after.role, "lease" if after.lease else "")))
+    if role and after.life != "down":
+        said.append(("role", role, after.term))
     if after.life != "up":
         said.append(("life", after.life, None))
-    elif role:
-        said.append(("role", role, after.term))
     said += [("word", word, None) for word in after.words]
     said += [("gone", word, None) for word in before.words if word not in after.words]
     if before.lease and not after.lease:

@@ -9,6 +9,7 @@ NARROWEST, WIDEST = 12, 30
 MARKS = {
     "crash": "✗",
     "restart": "✗",
+    "back": "○",
     "pause": "‖",
     "resume": "▸",
     "cut": "≠",
@@ -44,7 +45,7 @@ class _Columns:
         self.number = max(len(str(r.number)) for r in story.rows)
         self.label = max(len(r.label) for r in story.rows)
         longest = max((len(w) for r in story.rows for s in r.after.values() for w in _words(s, s)), default=0)
-        self.lane = min(max(longest + 2, NARROWEST, *(len(lane.shown) + 2 for lane in story.lanes)), WIDEST)
+        self.lane = min(max(longest + 4, NARROWEST, *(len(lane.shown) + 2 for lane in story.lanes)), WIDEST)
         self.at = {lane.name: i * self.lane + self.lane // 2 for i, lane in enumerate(story.lanes)}
         self.left = " " * (self.number + self.label + 4)
 

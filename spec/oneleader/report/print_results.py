@@ -28,6 +28,7 @@ from oneleader.report.verdict import (
 
 if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
     from oneleader.faults.table import FaultRow
+    from oneleader.readers.induction import Counterexample
     from oneleader.readers.prove import Proof
     from oneleader.readers.replay import Replayed
     from oneleader.readers.tlc import Result
@@ -151,7 +152,7 @@ def _binding(run: Run, found: Violation) -> str:
 def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | None) -> Path:
     """Write a counterexample as a recording that `replay` judges, and its picture beside it; UsageError where
     that is impossible."""
-    from oneleader.report.picture_html import html  # jinja2 takes a while to load
+    from oneleader.report import pages  # jinja2 takes a while to load
     from oneleader.report.stories import of_run
 
     name = "-".join(filter(None, (fault or model.name, found.what.replace("_", "-"))))
@@ -159,12 +160,11 @@ def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | No
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(line) + "\n" for line in recording(model, run, found, fault)))
-        page = html(of_run(run, found, f"oneleader replay {path}"))
-        path.with_suffix(".html").write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"cannot write the counterexample to {path}: {error.strerror}; give another --out"
         ) from None
+    pages.write(of_run(run, found, f"oneleader replay {path}"), path.with_suffix(".html"))
     return path
 
 
@@ -237,6 +237,7 @@ def proof(result: Proof) -> None:
             if row.counterexample:
                 for text in show_counterexample(row.counterexample):
                     say(f"        {text}")
+                say(f"        see    {_page(row.counterexample)}")
     for goal, reason in dict.fromkeys(
         (r.goal, r.reason) for r in result.rows if r.verdict == NOT_EXPRESSIBLE
     ):
@@ -249,6 +250,16 @@ def proof(result: Proof) -> None:
     done = f"{sum(r.verdict == 'proved' for r in result.rows)} of {len(result.rows)}"
     verdict = result.verdict if result.rows and not result.interrupted else INCONCLUSIVE
     judged(verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
+
+
+def _page(found: Counterexample) -> Path:
+    from oneleader.report import pages
+    from oneleader.report.stories import of_counterexample
+
+    obligation = found.obligation
+    name = f"{obligation.model.name}-{obligation.step}-{obligation.goal}"
+    file = "".join(c if c.isalnum() else "-" for c in name).strip("-")
+    return pages.write(of_counterexample(found), pages.FOLDER / f"{file}.html")
 
 
 def proof_json(result: Proof) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oneleader.language.configuration import Cells, Configuration
@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # importing it would load Z3
 
 def of_run(run: Run, found: Violation, again: str = "") -> Story:
     """The counterexample that `explore` or `walk` found."""
-    telling = _telling(run.model, run.configuration)
+    telling = telling_of(run.model, run.configuration)
     steps = [(run.instances[position], state) for position, state in found.steps]
-    _tell(telling, run.cells, run.configuration, run.initial, steps)
+    tell(telling, run.cells, run.configuration, run.initial, steps)
     last = len(steps)
     if found.step is not None:  # the instance whose claim is false, after all that was done
         instance = run.instances[found.step]
@@ -38,15 +38,15 @@ def of_run(run: Run, found: Violation, again: str = "") -> Story:
 def of_counterexample(found: Counterexample) -> Story:
     """The step that `prove` found: from a state that keeps the invariants to one that does not."""
     obligation, at = found.obligation, found.configuration
-    telling = _telling(obligation.model, at)
+    telling = telling_of(obligation.model, at)
     steps = [(found.instance, found.after or found.before)] if found.instance else []
     start = "a state that satisfies the invariants" if steps else "a state"
-    _tell(telling, found.cells, at, found.before, steps, start)
+    tell(telling, found.cells, at, found.before, steps, start)
     prop = obligation.property
     if prop is None:
         wrong, because = f"{obligation.goal} does not hold", ""
     else:
-        wrong = f"{prop.title} is not kept{_says(prop)}"
+        wrong = f"{prop.title} is not kept{says(prop)}"
         because = _binding(at, prop, found.args)
     lanes = _among(telling, at, prop, found.args)
     return telling.story(wrong=wrong, because=because, wrong_row=len(steps), wrong_lanes=lanes)
@@ -56,7 +56,8 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 
 # -- the state ---------------------------------------------------------------------------------------------
-def _telling(model: Model, at: Configuration) -> Telling:
+def telling_of(model: Model, at: Configuration) -> Telling:
+    """A story that begins, of this model and size."""
     elements: dict[str, tuple[Any, ...]] = {}
     for sort in model.sorts.values():
         if is_set(sort):
@@ -67,14 +68,16 @@ def _telling(model: Model, at: Configuration) -> Telling:
     return Telling(model, Values(model, elements, quorums, at.parameters), f"{model.name}: {at.describe()}")
 
 
-def _tell(
+def tell(
     telling: Telling,
     cells: Cells,
     at: Configuration,
     before: State,
-    steps: Iterable[tuple[Instance, State]],
+    steps: Iterable[tuple[Instance | None, State]],
     start: str = "the first state",
+    names: Sequence[str] = (),
 ) -> None:
+    """Every step from a state on. Of one that nobody could name, `names` says what its action is called."""
     every = {
         (f.name, tuple(map(_at(at), f.index, key))): plain(at, f.of, value)
         for (f, key), value in zip(cells.keys, before, strict=True)
@@ -86,8 +89,19 @@ def _tell(
             for (f, key), old, new in zip(cells.keys, before, after, strict=True)
             if old != new
         }
-        _take(telling, at, number, instance, written, show_changes(cells, at, before, after))
+        changes = show_changes(cells, at, before, after)
+        if instance:
+            _take(telling, at, number, instance, written, changes)
+        else:
+            label, lane = names[number - 1], _lane_of(telling, written)
+            telling.take(number, [], written, lane, label, call=label, changes=tuple(changes))
         before = after
+
+
+def _lane_of(telling: Telling, written: Iterable[Any]) -> str:
+    """The lane of which a step that nobody could name has changed something."""
+    lanes = {lane.name for lane in telling.lanes}
+    return next((str(key[0]) for _, key in written if key and str(key[0]) in lanes), "")
 
 
 def _at(at: Configuration) -> Any:
@@ -111,11 +125,11 @@ def violated(model: Model, at: Configuration, what: str, args: tuple[Any, ...]) 
     if what == "claim":
         return "A claim inside an action is false here", ""
     prop = model.properties[what]
-    return f"{prop.title} is violated{_says(prop)}", _binding(at, prop, args)
+    return f"{prop.title} is violated{says(prop)}", _binding(at, prop, args)
 
 
-def _says(prop: Property) -> str:
-    """`Figure 3: at most one leader ...` with its clause behind: `: at most one leader ... (Figure 3).`"""
+def says(prop: Property) -> str:
+    """What a property says, to end a sentence with; the clause that it cites behind it: `(Figure 3)`."""
     first = prop.doc.splitlines()[0].rstrip(".") if prop.doc else ""
     cited = re.fullmatch(r"((?:Figure|Section|Dissertation|Assertion) [^:]*): (.*)", first)
     if cited:

@@ -64,7 +64,8 @@ class Arrow:
 class Row:
     """One event. `lane` is where it happened, "" where everywhere; `changes` says what is new, a line each.
 
-    `mark` tells its kind where that matters: crash, restart, pause, resume, cut, time, write or refused.
+    `mark` tells its kind where that matters: crash, back, restart (both at once), pause, resume, cut, time,
+    write or refused.
     """
 
     number: int

@@ -259,7 +259,7 @@ def of_fencing(now: Now, name: str) -> Spot:
         tokens = [token for r in now.all("Resource") if (token := now("token", r, name))]
         return Spot(words=tuple(f"token {token}" for token in tokens))
     holder = now("holder", name.removeprefix("lock of "))
-    return Spot(words=(f"held by {holder}",) if holder is not None else ("free",))
+    return Spot(words=(f"held by {holder}",) if holder is not None else ())
 
 
 FENCING = Vocabulary(
@@ -292,7 +292,7 @@ def of_lock(now: Now, name: str) -> Spot:
         return Spot(words=(f"greatest token {greatest}",) if greatest else ())
     if name == "lock":
         holder = now("holder")
-        return Spot(words=(f"held by {holder}",) if holder is not None else ("free",))
+        return Spot(words=(f"held by {holder}",) if holder is not None else ())
     return Spot(words=tuple(f"token {t}" for t in now.all("Token") if now("granted", name, t)))
 
 
@@ -363,17 +363,19 @@ BULLY = Vocabulary(
     (("Node", "server", "{}"),),
     of_bully,
     {
-        "crash": Act("{n} fails", mark="crash"),
-        "recover": Act("{n} is back", mark="restart"),
-        "pause": Act("{n} pauses, for longer than a time-out", mark="pause"),
-        "resume": Act("{n} goes on; for it no time has passed", mark="resume"),
-        "partition": Act("the links of {n} fail, or come back", mark="cut"),
-        "suspect": Act("{n} hears nothing from {coordinator}, and calls an election"),
-        "check_members": Act("{n} finds that {member} does not follow it, and calls an election"),
-        "stand": Act("no greater node answers {n}"),
-        "halt": Act("{n} makes {smaller} stop", within=(("{n}", "{smaller}", "halt"),)),
-        "take_over": Act("{n} takes over as the coordinator"),
-        "inform": Act("{n} tells {smaller} to go on", within=(("{n}", "{smaller}", "coordinator"),)),
+        "crash": Act("node {n} fails", mark="crash"),
+        "recover": Act("node {n} is back", mark="back"),
+        "pause": Act("node {n} pauses, for longer than a time-out", mark="pause"),
+        "resume": Act("node {n} goes on; for it no time has passed", mark="resume"),
+        "partition": Act("the links of node {n} fail, or come back", mark="cut"),
+        "suspect": Act("node {n} hears nothing from node {coordinator}, and calls an election"),
+        "check_members": Act("node {n} finds that node {member} does not follow it, and calls an election"),
+        "stand": Act("no greater node answers node {n}"),
+        "halt": Act("node {n} makes node {smaller} stop", within=(("{n}", "{smaller}", "halt"),)),
+        "take_over": Act("node {n} takes over as the coordinator"),
+        "inform": Act(
+            "node {n} tells node {smaller} to go on", within=(("{n}", "{smaller}", "coordinator"),)
+        ),
     },
 )
 
