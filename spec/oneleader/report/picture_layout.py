@@ -12,7 +12,6 @@ So an arrow never crosses a word. It may cross another lane's line, on the line 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,15 +32,19 @@ def text_width(text: str, size: float) -> float:
 
 
 def wrapped(text: str, width: float, size: float) -> list[str]:
-    """The text in lines no wider than this; a word that is wider is cut."""
+    """The text in lines no wider than this; a word that is wider is divided at a hyphen, or cut."""
     lines: list[str] = []
     for word in text.split(" "):
         if lines and text_width(f"{lines[-1]} {word}", size) <= width:
             lines[-1] += f" {word}"
-        else:
-            while text_width(word, size) > width and len(word) > 2:
-                word = word.rstrip("…")[:-1] + "…"
-            lines.append(word)
+            continue
+        head, hyphen, rest = word.partition("-")
+        if rest and text_width(word, size) > width:
+            lines.append(head + hyphen)
+            word = rest
+        while text_width(word, size) > width and len(word) > 2:
+            word = word.rstrip("…")[:-1] + "…"
+        lines.append(word)
     return lines or [""]
 
 
@@ -59,7 +62,7 @@ class Measures:
 
 
 WIDE = Measures("wide", 34, 268, 54, 118, 13, 11)
-NARROW = Measures("narrow", 22, 112, 15, 62, 12, 9.5)
+NARROW = Measures("narrow", 22, 88, 11, 74, 11.5, 9.5)
 HEAD, SLOT, LINE, SMALL_LINE, BEFORE, AFTER = 46.0, 9.0, 17.0, 14.0, 17.0, 9.0
 
 
@@ -208,7 +211,7 @@ class Layout:
         sends = [line for said in story.sent_by(row) for line in wrapped(f"→ {said}", m.label, m.small)]
         start = words[-1].y + SMALL_LINE + 1
         small = [Text(m.number + 6, start + SMALL_LINE * i, line) for i, line in enumerate(sends)]
-        pills, ends = self._pills(row, bottom + 12, is_wrong)
+        pills, ends = self._pills(row, bottom + 12)
         low = max([(small or words)[-1].y + 5, bottom + 8, *ends.values()])
         rings = []
         if is_wrong:
@@ -260,14 +263,15 @@ class Layout:
         if bar:
             picture.bars.append(bar)
 
-    def _pills(self, row: Row, top: float, is_wrong: bool) -> tuple[list[Pill], dict[str, float]]:
+    def _pills(self, row: Row, top: float) -> tuple[list[Pill], dict[str, float]]:
         """The pills of the lanes that changed, and where they end."""
         pills, ends = [], {}
         before, changed = self.story.before(row), self.story.changed(row)
         for name in self.x:
-            if name in changed or (is_wrong and name in self.story.wrong_lanes):
+            whole = self.story.whole(row, name)
+            if name in changed or whole:
                 y = top
-                for kind, words, term in said_on_pills(before[name], row.after[name]):
+                for kind, words, term in said_on_pills(before[name], row.after[name], whole):
                     pills.append(self._pill(self.x[name], y, kind, words, term))
                     y += pills[-1].height + 3
                     ends[name] = y - 3
@@ -293,7 +297,7 @@ class Layout:
         widths = [40.0]
         for row in self.story.rows:
             for spot in row.after.values():
-                for kind, words, term in said_on_pills(spot, spot):
+                for kind, words, term in said_on_pills(spot, spot, True):
                     widths.append(text_width(words, self.m.small) + self._badge(kind, term) + 10)
         widths += [text_width(lane.shown, self.m.words) for lane in self.story.lanes]
         return min(max(widths) + 1, self.m.pill)
@@ -400,25 +404,26 @@ def _style(spot: Spot) -> Literal["leads", "stands", "follows", "plain", "paused
     return "stands" if spot.role in STANDING else "follows" if spot.role else "plain"
 
 
-def said_on_pills(before: Spot, after: Spot) -> list[tuple[str, str, int | None]]:
-    """What the pills of a lane say: kind, words, term. What is so no longer is said once more."""
+def said_on_pills(before: Spot, after: Spot, whole: bool = False) -> list[tuple[str, str, int | None]]:
+    """What the pills of a lane say: kind, words, term. Only what is new, unless the whole is asked for; and
+    once more, struck out, what is so no longer and has nothing of its kind in its place."""
     said: list[tuple[str, str, int | None]] = []
     role = ", ".join(filter(None, (after.role, "lease" if after.lease else "")))
-    if role and after.life != "down":
+    is_new = (before.role, before.term, before.lease, before.life) != (
+        after.role,
+        after.term,
+        after.lease,
+        after.life,
+    )
+    if role and after.life != "down" and (is_new or whole):
         said.append(("role", role, after.term))
-    if after.life != "up":
+    if after.life != "up" and (is_new or whole):
         said.append(("life", after.life, None))
-    said += [("word", word, None) for word in after.words]
-    said += [("gone", word, None) for word in before.words if word not in after.words]
+    new = [word for word in after.words if whole or word not in before.words]
+    said += [("word", word, None) for word in new]
+    replaced = {word.split()[0] for word in new}
+    gone = [word for word in before.words if word not in after.words and word.split()[0] not in replaced]
+    said += [("gone", word, None) for word in gone]
     if before.lease and not after.lease:
         said.append(("gone", "lease", None))
     return said
-
-
-def arrows_by_row(story: Story) -> dict[int, list[Arrow]]:
-    """The messages that leave or arrive in each row."""
-    found: dict[int, list[Arrow]] = defaultdict(list)
-    for a in story.arrows:
-        for row in {a.sent, a.received} - {None}:
-            found[row].append(a)  # type: ignore[index]
-    return found

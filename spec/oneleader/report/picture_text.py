@@ -44,7 +44,9 @@ class _Columns:
         self.story = story
         self.number = max(len(str(r.number)) for r in story.rows)
         self.label = max(len(r.label) for r in story.rows)
-        longest = max((len(w) for r in story.rows for s in r.after.values() for w in _words(s, s)), default=0)
+        longest = max(
+            (len(w) for r in story.rows for s in r.after.values() for w in _words(s, s, True)), default=0
+        )
         self.lane = min(max(longest + 4, NARROWEST, *(len(lane.shown) + 2 for lane in story.lanes)), WIDEST)
         self.at = {lane.name: i * self.lane + self.lane // 2 for i, lane in enumerate(story.lanes)}
         self.left = " " * (self.number + self.label + 4)
@@ -58,7 +60,7 @@ class _Columns:
         label = f"{row.number:{self.number}}{'✗' if is_wrong else ' '} {row.label:{self.label}}  "
         drawn = self._messages(row)
         lines = [label + drawn[0], *(self.left + more for more in drawn[1:])]
-        return lines + [self.left + words for words in self._changed(row, is_wrong)]
+        return lines + [self.left + words for words in self._changed(row)]
 
     def _canvas(self, row: Row) -> list[str]:
         """An empty line: only the lanes."""
@@ -98,11 +100,14 @@ class _Columns:
         line[start] = "○"
         line[end - d] = "✕" if arrow.is_lost else "▶" if d > 0 else "◀"
 
-    def _changed(self, row: Row, is_wrong: bool) -> list[str]:
+    def _changed(self, row: Row) -> list[str]:
         """What is new of each lane, below one another."""
-        before, changed = self.story.before(row), set(self.story.changed(row))
-        changed |= self.story.wrong_lanes if is_wrong else frozenset()
-        said = {name: _words(before[name], row.after[name]) if name in changed else [] for name in self.at}
+        before, changed = self.story.before(row), self.story.changed(row)
+        said: dict[str, list[str]] = {}
+        for name in self.at:
+            whole = self.story.whole(row, name)
+            is_told = whole or name in changed
+            said[name] = _words(before[name], row.after[name], whole) if is_told else []
         lines = []
         for i in range(max(map(len, said.values()), default=0)):
             line = self._canvas(row)
@@ -121,9 +126,9 @@ def _stroke(spot: Spot) -> str:
     return "┃" if spot.role in LEADING else "┇" if spot.role in STANDING else "│"
 
 
-def _words(before: Spot, after: Spot) -> list[str]:
+def _words(before: Spot, after: Spot, whole: bool) -> list[str]:
     """`leader 2`, `voted for n1`, and struck out what is so no longer."""
-    said = said_on_pills(before, after)
+    said = said_on_pills(before, after, whole)
     return [
         f"-{words}-" if kind == "gone" else f"{words} {term}" if term is not None else words
         for kind, words, term in said

@@ -131,6 +131,11 @@ class Story:
         before = self.before(row)
         return [lane.name for lane in self.lanes if before[lane.name] != row.after[lane.name]]
 
+    def whole(self, row: Row, name: str) -> bool:
+        """Whether all is said of a lane here: in the first row shown, and where it is at fault."""
+        is_at_fault = row.number == self.wrong_row and name in self.wrong_lanes
+        return is_at_fault or row.number == self.rows[0].number
+
     def sent_by(self, row: Row) -> list[str]:
         """The messages that a row sends, a line each: `RequestVote to n2, n3 (n3: lost)`."""
         by_label: dict[str, list[Arrow]] = {}

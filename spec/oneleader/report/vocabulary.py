@@ -156,7 +156,7 @@ def of_replication(now: Now, n: str) -> Spot:
     spot = of_election(now, n)
     length, committed = now("log_length", n), now("commit_index", n)
     terms = " ".join(str(now("log_term", n, i)) for i in range(1, length + 1))
-    log = (f"log of terms {terms}",) if length else ()
+    log = (f"log {terms}",) if length else ()
     return Spot(
         spot.role, spot.term, words=(*spot.words, *log, *([f"committed {committed}"] * (committed > 0)))
     )

@@ -43,7 +43,7 @@
     }
     where.textContent = number === null ? "all steps" : `step ${number} of ${numbers.at(-1)}`;
     tell(number ?? (wrong ? Number(wrong.id.slice(5)) : numbers[0]));
-    history.replaceState(null, "", number === null ? location.pathname : `#step-${number}`);
+    history.replaceState(null, "", number === null ? location.pathname : `#at-${number}`);
     if (number !== null && scroll)
       shown().querySelector(`.row[data-row="${number}"]`).scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
   }
@@ -89,8 +89,8 @@
     if (title) title.remove(); // the panel says it
   }
 
-  root.classList.add("js");
-  const asked = /^#step-(\d+)$/.exec(location.hash);
+  root.classList.add("js"); // #at-8 is this script's; #step-8 is the browser's, and goes to the list
+  const asked = /^#at-(\d+)$/.exec(location.hash);
   const at = asked ? numbers.indexOf(Number(asked[1])) : -1;
   go(at < 0 ? null : at);
 })();
