@@ -9,8 +9,8 @@ import pytest
 
 from oneleader.conformance.scenario import Broken, Scenario, ScenarioMachine, draw
 from oneleader.faults.raft import RAFT_FAULTS
-from oneleader_raft.cluster import RAFT, Core
 from oneleader.report.picture_svg import svg
+from oneleader_raft.cluster import RAFT, Core
 from oneleader_raft.raft import Role
 from oneleader_raft.views import VIEWS
 

@@ -34,7 +34,7 @@ from oneleader.conformance import history
 from oneleader.conformance.own import OwnFormat
 from oneleader.models import MODELS
 from oneleader.readers.candidates import Refused
-from oneleader.report.scenes import CLIENTS, Scene
+from oneleader.report.scenes import CLIENTS, label_of, scene_of, servers_of, step_of
 from oneleader.report.story import Story
 from oneleader_raft.cluster import RAFT, Applied, Cluster, Core, Packet, Sync, Write
 from oneleader_raft.lease import Clocks
@@ -95,12 +95,11 @@ class Scenario:
         self._safety = Safety(self.cluster)
         self._models = [Refinement(model, self.cluster) for model in models]
         self._steps = 0
-        self.scene = Scene(self.cluster.members)
-        self.scene.look(self.cluster)
+        self.scene = scene_of(self.cluster)
 
     def story(self, broken: Broken | None = None) -> Story:
         """The scenario for a picture, with what went wrong at its last step."""
-        self.scene.look(self.cluster)
+        self.scene.look(servers_of(self.cluster))
         if broken is None:
             return self.scene.story()
         return self.scene.story(f"This does not hold: {broken.cause}.", " ".join(broken.words.split()))
@@ -182,7 +181,7 @@ class Scenario:
     def lose(self, source: NodeId, to: NodeId) -> None:
         self._say("lose", source, to)
         for packet in self._between(source, to)[-1:]:
-            self.scene.lose(packet)
+            self.scene.lose(packet.number)
             self.cluster.drop(packet)
 
     # Crashes
@@ -198,7 +197,7 @@ class Scenario:
         self._say("crash_in", node, point, source, lose)
         for packet in self._between(source, node)[-1:]:
             if self.cluster.is_up(node) and self.cluster.deliver(packet, finish=False):
-                self.scene.receive(packet)
+                self.scene.receive(packet.number)
                 self._carry_out(node, until=CRASHES[point])
                 self._crash(node, lose)
                 self._judge()
@@ -238,12 +237,12 @@ class Scenario:
     # Within
 
     def _say(self, verb: str, *arguments: object) -> None:
-        self.scene.look(self.cluster)
+        self.scene.look(servers_of(self.cluster))
         self._steps += 1
         while arguments and (arguments[-1] is False or arguments[-1] == 0):
             arguments = arguments[:-1]
         self.program.append(f"s.{verb}({', '.join(map(repr, arguments))})")
-        self.scene.begin(verb, arguments, self.program[-1])
+        self.scene.steps.append(step_of(verb, arguments, self.program[-1]))
 
     def _timeout(self, node: NodeId) -> None:
         self.cluster.elapse(CLOCKS.promise)
@@ -275,8 +274,8 @@ class Scenario:
         if packets and self.cluster.is_up(to):
             packet = packets[max(0, len(packets) - 1 - back)]
             if again:
-                self.scene.copy(self.cluster.duplicate(packet), packet)
-            self.scene.receive(packet)
+                self.scene.copy(self.cluster.duplicate(packet).number, packet.number)
+            self.scene.receive(packet.number)
             self._at(to, lambda: self.cluster.deliver(packet, finish=False))
 
     def _between(self, source: NodeId, to: NodeId) -> list[Packet]:
@@ -319,7 +318,7 @@ class Scenario:
         while self.cluster.is_busy(node):
             done = self.cluster.advance(node)
             if isinstance(done, Packet):
-                self.scene.send(done)
+                self.scene.send(done.number, done.source, done.to, label_of(done))
             if isinstance(done, Applied):
                 for request, _ in done.results:
                     self._answer(node, int(request.client[1:]))

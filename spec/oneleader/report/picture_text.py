@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import textwrap
+
 from oneleader.report.picture_layout import LEADING, STANDING, said_on_pills
 from oneleader.report.story import Arrow, Row, Spot, Story
 
-NARROWEST, WIDEST = 12, 30
+NARROWEST, WIDEST, LABEL = 12, 30, 52
 MARKS = {
     "crash": "✗",
     "restart": "✗",
@@ -43,7 +46,7 @@ class _Columns:
     def __init__(self, story: Story) -> None:
         self.story = story
         self.number = max(len(str(r.number)) for r in story.rows)
-        self.label = max(len(r.label) for r in story.rows)
+        self.label = min(LABEL, max(len(r.label) for r in story.rows))
         longest = max(
             (len(w) for r in story.rows for s in r.after.values() for w in _words(s, s, True)), default=0
         )
@@ -57,10 +60,12 @@ class _Columns:
     def row(self, row: Row) -> list[str]:
         """The line of the event, one more for each further message, and the words of lanes that changed."""
         is_wrong = row.number == self.story.wrong_row
-        label = f"{row.number:{self.number}}{'✗' if is_wrong else ' '} {row.label:{self.label}}  "
-        drawn = self._messages(row)
-        lines = [label + drawn[0], *(self.left + more for more in drawn[1:])]
-        return lines + [self.left + words for words in self._changed(row)]
+        first, *more = textwrap.wrap(row.label, self.label) or [""]
+        left = [f"{row.number:{self.number}}{'✗' if is_wrong else ' '} {first}"]
+        left += [" " * (self.number + 2) + line for line in more]
+        right = [*self._messages(row), *self._changed(row)]
+        right += ["".join(self._canvas(row))] * (len(left) - len(right))
+        return [a.ljust(len(self.left)) + b for a, b in itertools.zip_longest(left, right, fillvalue="")]
 
     def _canvas(self, row: Row) -> list[str]:
         """An empty line: only the lanes."""
