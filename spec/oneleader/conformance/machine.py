@@ -78,7 +78,7 @@ class NotConforming(AssertionError):
     def story(self) -> Story:
         """What happened, for a picture."""
         wrong = f"This does not conform: {self.refusal.cause}."
-        return self._scene.story(wrong, " ".join(self.refusal.words))
+        return self._scene.story(wrong, "; ".join(" ".join(line.split()) for line in self.refusal.words))
 
     def __str__(self) -> str:
         lines = [f"step {len(self.steps)}: {self.steps[-1]}" if self.steps else "before the first step"]

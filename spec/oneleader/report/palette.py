@@ -1,8 +1,8 @@
 """The colours of the pictures, in light and in dark.
 
-Terms have six hues that differ in lightness too, in an order in which neighbours stay apart for any common
-colour blindness (after Okabe and Ito); their numbers are always written. Contrast with the ground is at least
-4.5 for everything that is read and 3 for every line; `tests/report/test_palette.py` computes it.
+Terms have six hues, in an order in which neighbours stay apart for the common kinds of colour blindness; their
+numbers are always written. Contrast with the ground is at least 4.5 for everything that is read and 3 for every
+line. `tests/report/test_pictures.py` computes both.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LIGHT = Palette(
     wrong="#b3122b",
     wrong_ground="#fdecee",
     on_term="#ffffff",
-    terms=("#687385", "#0069a8", "#b84300", "#00735a", "#9c2f78", "#7a5c00", "#4f46b8"),
+    terms=("#687385", "#0069a8", "#b84300", "#9c2f78", "#7a5c00", "#4f46b8", "#00735a"),
 )
 DARK = Palette(
     ground="#12161d",
@@ -58,7 +58,7 @@ DARK = Palette(
     wrong="#ff8a94",
     wrong_ground="#3a1a20",
     on_term="#10141a",
-    terms=("#9ba6b6", "#5cb3ef", "#f49a5b", "#45c9a0", "#ea8fc6", "#dcc04b", "#aaa4f7"),
+    terms=("#9ba6b6", "#5cb3ef", "#f49a5b", "#ea8fc6", "#dcc04b", "#aaa4f7", "#45c9a0"),
 )
 
 
