@@ -41,7 +41,7 @@ MEETING = """
 }
 """
 OUTSIDE = """
-() => [...document.querySelectorAll(".pill")].filter((p) => p.getClientRects().length).filter((p) => {
+() => [...document.querySelectorAll(".rows .pill")].filter((p) => p.getClientRects().length).filter((p) => {
   const box = p.getBoundingClientRect();
   let t = p.nextElementSibling;
   while (t && t.tagName !== "text") t = t.nextElementSibling;
@@ -154,7 +154,9 @@ def test_the_check_sees_words_that_meet(visit: Open) -> None:
             "document.querySelector('.diagram.wide .row:nth-child(3) .label').setAttribute('y', '210')"
         )
         assert page.evaluate(MEETING)
-        page.evaluate("document.querySelector('.diagram.wide .pill ~ text.words').setAttribute('x', '900')")
+        page.evaluate(
+            "document.querySelector('.diagram.wide .rows .pill ~ text.words').setAttribute('x', '900')"
+        )
         assert page.evaluate(OUTSIDE)
 
 

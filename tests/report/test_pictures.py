@@ -20,10 +20,10 @@ from oneleader.report.picture_svg import svg
 from oneleader.report.picture_text import text
 from oneleader.report.story import Arrow, Lane, Row, Spot, Story
 from oneleader.report.telling import fitting
-from oneleader.report.vocabulary import VOCABULARIES, Act
+from oneleader.report.vocabulary import VOCABULARIES
 
 HERE = Path(__file__).parent
-EVERY = pytest.mark.parametrize("name", (*models.FLAWED, *FAULTS, *models.MODELS))
+EVERY = pytest.mark.parametrize("name", [*models.FLAWED, *FAULTS, *models.MODELS])
 Tell = Callable[[str], Story]
 Box = tuple[float, float, float, float]
 
@@ -73,7 +73,7 @@ def test_a_stale_write_carries_its_token(tell: Tell) -> None:
     assert late.received - late.sent > 5
 
 
-@pytest.mark.parametrize("name", (*models.MODELS, *models.FLAWED))
+@pytest.mark.parametrize("name", [*models.MODELS, *models.FLAWED])
 def test_a_vocabulary_speaks_of_what_its_model_has(name: str) -> None:
     """Every action of the model has words, and these name its parameters and fields alone."""
     model = models.find(name)
@@ -236,7 +236,7 @@ def test_colours_have_contrast(palette: Palette) -> None:
 
 
 def test_no_two_neighbouring_terms_look_alike_to_the_colour_blind() -> None:
-    """Deuteranopia and protanopia, as Viénot, Brettel and Mollon (1999) have them: far apart in light or hue."""
+    """Deuteranopia and protanopia, as Viénot, Brettel and Mollon (1999) have them."""
     for palette in (LIGHT, DARK):
         for a, b in pairwise((*palette.terms[1:], palette.terms[1])):
             for matrix in (PROTAN, DEUTAN):

@@ -1,8 +1,8 @@
 """The colours of the pictures, in light and in dark.
 
-Terms have six hues, in an order in which neighbours stay apart for the common kinds of colour blindness; their
-numbers are always written. Contrast with the ground is at least 4.5 for everything that is read and 3 for every
-line. `tests/report/test_pictures.py` computes both.
+Terms have six hues, in an order in which neighbours stay apart for the common kinds of colour blindness;
+their numbers are always written. Contrast with the ground is at least 4.5 for everything that is read and 3
+for every line. `tests/report/test_pictures.py` computes both.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ So an arrow never crosses a word. It may cross another lane's line, on the line 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from oneleader.report.story import Arrow, Lane, Row, Spot, Story
@@ -304,14 +304,19 @@ class Layout:
 
     # -- messages --------------------------------------------------------------------------------------
     def _lines(self) -> list[Line]:
-        lines, open_ends = [], set()
+        lines: list[Line] = []
+        open_ends: set[tuple[tuple[float, float], ...]] = set()
+        tokens: set[tuple[float, float] | None] = set()
         for arrow in self.story.arrows:
             if arrow.source not in self.x or arrow.to not in self.x:
                 continue
             line = self._routed(arrow)
-            if line.kind == "open" and (line.points, line.direction) in open_ends:
-                continue
-            open_ends.add((line.points, line.direction))
+            if line.kind == "open" and line.points in open_ends:
+                continue  # to several receivers on one side
+            if line.token in tokens:
+                line = replace(line, token=None)
+            open_ends.add(line.points)
+            tokens.add(line.token)
             lines.append(line)
         return sorted(lines, key=lambda line: line.kind == "arrives")  # which is seen where they share a way
 

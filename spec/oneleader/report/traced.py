@@ -34,11 +34,12 @@ def of_tlc(config: Path, result: tlc.Result) -> Story:
     states = [reader.state(step.state) for step in result.trace]
     telling = telling_of(model, at)
     telling.title = f"{config.name}, TLC's trace"
-    steps = [
-        (_instance(run, step.action, before, after), after)
-        for step, before, after in zip(result.trace[1:], states, states[1:], strict=False)
-    ]
     names = [step.action for step in result.trace[1:]]
+    stands_for = {faulty: name for name, faulty in re.findall(r"(\w+)\s*<-\s*(\w+)", config.read_text())}
+    steps = [
+        (_instance(run, stands_for.get(name, name), before, after), after)
+        for name, before, after in zip(names, states, states[1:], strict=False)
+    ]
     tell(telling, run.cells, at, states[0], steps, names=names)
     return telling.story(
         wrong=_sentence(model, result.violated or ""),
@@ -102,14 +103,15 @@ def _numbers(value: Any) -> Iterable[int]:
 
 
 def _instance(run: Run, title: str, before: State, after: State) -> Instance | None:
-    for instance in run.instances:
-        action = instance.action
-        if action.title != title:
-            continue
-        free = replace(action, dropped=frozenset(g.name for g in action.guards))
-        for one in (action, free):
+    """The action of this name that leads from state to state; if need be in spite of its guards."""
+    named = [instance for instance in run.instances if instance.action.title == title]
+    for dropping in (False, True):
+        for instance in named:
+            dropped = (
+                frozenset(g.name for g in instance.action.guards) if dropping else instance.action.dropped
+            )
             try:
-                if run.step(before, one, instance.args) == after:
+                if run.step(before, replace(instance.action, dropped=dropped), instance.args) == after:
                     return instance
             except (Disabled, Cut, ClaimFailed, SpecError):
                 pass
