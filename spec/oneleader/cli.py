@@ -312,6 +312,15 @@ def tlc(
         module = twin_reader.tla_folder() / f"{path.stem.partition('_')[0]}.tla"
         result = tlc_reader.run(module, path, workers=workers)
         print_json(show.tlc_json(result)) if as_json else show.tlc(module.name, path.name, result)
+        if result.trace:
+            from oneleader.report import pages
+
+            try:
+                seen = f"see    {pages.of_tlc(path, result)}"
+            except UsageError as error:  # a module of your own: what TLC says of it holds all the same
+                seen = f"no picture: {error}"
+            if not as_json:
+                say(seen)
         return 0 if result.holds else 1
     at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
     compared = twin_reader.compare(model, at, workers=workers, graph=graph)
@@ -444,6 +453,12 @@ def replay(file: Path, format_: str | None, name: str | None, fault: str | None,
     model = chosen(name or "election", fault)[0] if name or fault else None
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
+    if result.refusal:
+        from oneleader.report import pages
+
+        page = pages.of_refusal(file, result, model)
+        if not as_json:
+            say(f"        see    {page}")
     return exit_status([result.verdict])
 
 
@@ -502,9 +517,10 @@ def main() -> None:
     """Run the command line: every bad input is one sentence, never a traceback."""
     from oneleader.cli_campaign import campaign  # it takes its shared options from here
     from oneleader.cli_pages import trade_offs
+    from oneleader.cli_picture import picture
     from oneleader.cli_reference import handlers, hunt
 
-    for command in (campaign, handlers, hunt, trade_offs):
+    for command in (campaign, handlers, hunt, picture, trade_offs):
         cli.add_command(command)
     try:
         status = cli.main(standalone_mode=False) or 0
