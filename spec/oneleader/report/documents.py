@@ -16,14 +16,15 @@ import jinja2
 from oneleader import models
 from oneleader.errors import UsageError
 from oneleader.language.configuration import configure
-from oneleader.language.sorts import NIL
 from oneleader.models import system
 from oneleader.readers import approaches, incident, write_up
 from oneleader.readers.approaches import APPROACHES, QUESTIONS, SERVED, Cell
 from oneleader.readers.explore import Violation
-from oneleader.readers.incident import Played
-from oneleader.readers.run import Run, State
+from oneleader.readers.run import Run
 from oneleader.readers.settings import Setting, settings
+from oneleader.report.incident_story import story
+from oneleader.report.picture_html import html
+from oneleader.report.picture_svg import svg
 from oneleader.report.print_results import title
 from oneleader.report.text import show_trace
 from oneleader.report.verdict import HOLDS, VIOLATED
@@ -103,45 +104,19 @@ def of_cell(cell: Cell) -> str:
 
 # -- the incident --------------------------------------------------------------------------------
 def the_incident() -> Files:
-    """The page: what happened, which missing rule allowed each step, and what refuses it."""
+    """The page and its pictures: what happened, which missing rule allowed each step, what refuses it."""
     happened, cured = incident.as_it_happened(), incident.as_it_should_be()
     refusals = {step.text: step for scene in cured.scenes for step in scene.steps if step.guard}
+    stories = {
+        "incident-happened": story(happened, "The incident as it happened"),
+        "incident-cured": story(cured, "The same steps against every cure"),
+    }
     page = template("incident.md.j2").render(
-        happened=happened, cured=cured, refusals=refusals, title=title, doc=first_line
+        happened=happened, cured=cured, refusals=refusals, title=title, doc=first_line, stories=stories
     )
-    return {"incident.md": page}
-
-
-def lanes(played: Played) -> str:
-    """A column a server, a line a step: what it takes itself to be, and what was refused."""
-    run, nodes = played.run, played.run.configuration.elements["Node"]
-    width = max(len(step.call) for scene in played.scenes for step in scene.steps) + 6
-    lines = ["step".ljust(width) + "".join(name.ljust(9) for name in nodes).rstrip()]
-    number = 0
-    for scene in played.scenes:
-        for step in scene.steps:
-            number += 1
-            mark = "x" if step.guard else " "
-            words = [standing(run, step.after, node) for node in range(len(nodes))]
-            lines.append(
-                f"{number:2} {mark} {step.call}".ljust(width) + "".join(w.ljust(9) for w in words).rstrip()
-            )
-    return "\n".join([*lines, "", "x refused   L leads   L* with a lease   | cut off   w a write under way"])
-
-
-def standing(run: Run, state: State, node: int) -> str:
-    """One server after a step: `L* 1 w`, its term where there are terms."""
-    cells = {(f.name, key): value for (f, key), value in zip(run.cells.keys, state, strict=True)}
-    has_lease = cells.get(("lease", (node,)), NIL) != NIL
-    words = ["L*" if has_lease else "L" if cells["leads", (node,)] else "."]
-    if cells.get(("term", (node,))):
-        words.append(str(cells["term", (node,)]))
-    away = (node,) in run.configuration.constants.get("away", ())
-    if cells.get(("beyond", (node,))) or (away and cells.get(("is_split", ()))):
-        words.append("|")
-    if cells.get(("pending", (node,))):
-        words.append("w")
-    return " ".join(words)
+    svgs = {f"{name}.svg": svg(told) for name, told in stories.items()}
+    pages = {f"{name}.html": html(told) for name, told in stories.items()}
+    return {"incident.md": page, **svgs, **pages}
 
 
 # -- the write-up --------------------------------------------------------------------------------
@@ -218,7 +193,6 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["lanes"] = lanes
     return environment.get_template(name)
 
 
