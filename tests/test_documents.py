@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from oneleader import cli
+from oneleader.readers import approaches
 from oneleader.report import documents
 
 ROOT = Path(__file__).parents[1]
@@ -93,3 +94,15 @@ def test_a_folder_that_is_not_there(
     with pytest.raises(SystemExit, match="2"):
         cli.main()
     assert "there is no folder nowhere" in capsys.readouterr().err
+
+
+def test_the_table_in_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approaches, "APPROACHES", approaches.APPROACHES[:1])
+    monkeypatch.setattr(sys, "argv", ["oneleader", "trade-offs"])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert row.split("  ")[0] == "Raft"
+    assert row.split()[1:] == ["holds,", "proved", "2", "8", "8", "yes", "2", "8", "8", "8", "yes", "yes"]

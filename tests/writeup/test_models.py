@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -11,6 +12,7 @@ from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.language.sorts import reading
 from oneleader.models.flawed import alerts
+from oneleader.readers import write_up
 from oneleader.readers.explore import Explored, explore_all
 from oneleader.readers.run import Run
 from oneleader.readers.settings import settings
@@ -156,6 +158,20 @@ def test_term_changes_by_a_rate_of_a_gauge() -> None:
     (sound,) = explore_all(CHANGES, five, only=["many_elections_is_true", "many_elections_is_complete"])
     assert sound.verdict == "holds"
     assert one(CHANGES, five, "a_restart_loses_elections").witnesses == {"a_restart_loses_elections": 6}
+
+
+# -- The page ----------------------------------------------------------------------------------------
+def test_a_defect_that_is_none_and_a_correction_that_does_not_hold_are_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = write_up.DEFECTS[0]
+    for changed, said in (
+        (replace(loop, written=loop.corrected), "nothing is broken"),
+        (replace(loop, corrected=loop.written), "the correction does not hold"),
+    ):
+        monkeypatch.setattr(write_up, "DEFECTS", (changed,))
+        with pytest.raises(AssertionError, match=said):
+            [*write_up.shown()]
 
 
 # -- All of them --------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ CURED = (
         ("take_lease n4 {n3,n4,n5}", "read n4", "decide_write n4", "write n4"),
     ),
     ("n1 wakes: its write, decided on in time, arrives late?", ("!write n1",)),
-    ("It takes its lease again, from those who voted for n4?", ("!take_lease n1 {n1,n2,n3}",)),
+    ("It takes its lease again, n3 having voted for n4 by now?", ("!take_lease n1 {n1,n2,n3}",)),
     ("It decides on another write?", ("!read n1", "!decide_write n1")),
     ("It hears of the newer term, and is no leader any more.", ("step_down n1 n4",)),
 )
