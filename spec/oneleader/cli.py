@@ -312,15 +312,10 @@ def tlc(
         module = twin_reader.tla_folder() / f"{path.stem.partition('_')[0]}.tla"
         result = tlc_reader.run(module, path, workers=workers)
         print_json(show.tlc_json(result)) if as_json else show.tlc(module.name, path.name, result)
-        if result.trace:
-            from oneleader.report import pages
+        if result.trace and not as_json:
+            from oneleader.report import pages, traced
 
-            try:
-                seen = f"see    {pages.of_tlc(path, result)}"
-            except UsageError as error:  # a module of your own: what TLC says of it holds all the same
-                seen = f"no picture: {error}"
-            if not as_json:
-                say(seen)
+            say(pages.see(lambda: traced.of_tlc(path, result), path.stem))
         return 0 if result.holds else 1
     at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
     compared = twin_reader.compare(model, at, workers=workers, graph=graph)
@@ -453,12 +448,10 @@ def replay(file: Path, format_: str | None, name: str | None, fault: str | None,
     model = chosen(name or "election", fault)[0] if name or fault else None
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
-    if result.refusal:
-        from oneleader.report import pages
+    if result.refusal and not as_json:
+        from oneleader.report import pages, recorded
 
-        page = pages.of_refusal(file, result, model)
-        if not as_json:
-            say(f"        see    {page}")
+        say(f"        {pages.see(lambda: recorded.judged(file, result, model), f'{file.stem}-refused')}")
     return exit_status([result.verdict])
 
 

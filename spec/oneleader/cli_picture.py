@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from oneleader.errors import UsageError
-from oneleader.report.story import SHOWN_ROWS, Story
+from oneleader.report.story import MOST_ROWS, SHOWN_ROWS, Story
 
 
 @click.command()
@@ -33,6 +33,8 @@ def picture(file: Path, drawn_as: str | None, out: Path | None, rows: str | None
     story = of_file(file, model=models.find(name) if name else None)
     if rows:
         story = story.window(*_window(rows, story))
+        if len(story.rows) > MOST_ROWS:
+            raise UsageError(f"--rows {rows} are {len(story.rows):,} rows: at most {MOST_ROWS} can be drawn")
     made = drawn(story, drawn_as or (out.suffix.lstrip(".") if out else "text"))
     if out is None:
         click.echo(made, nl=False)

@@ -23,6 +23,7 @@ from oneleader.report.telling import fitting
 from oneleader.report.vocabulary import VOCABULARIES
 
 HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs"
 EVERY = pytest.mark.parametrize("name", [*models.FLAWED, *FAULTS, *models.MODELS])
 Tell = Callable[[str], Story]
 Box = tuple[float, float, float, float]
@@ -130,7 +131,7 @@ def long_story(rows: int) -> Story:
 def test_of_a_long_run_the_end_is_shown() -> None:
     story = long_story(5000).fitting()
     assert [story.rows[0].number, story.rows[-1].number] == [4940, 4999]
-    assert "Rows 4940 to 4999 of 5,000." in svg(long_story(5000))
+    assert "Rows 4940 to 4999; left out: 4,940 rows before." in svg(long_story(5000))
 
 
 def test_a_window_keeps_what_reaches_into_it() -> None:
@@ -200,10 +201,12 @@ def test_every_model_is_drawn(tell: Tell, name: str) -> None:
     assert "inf" not in plain.replace("inform", "").replace("infer", "")
 
 
-def test_the_text_of_a_run(tell: Tell) -> None:
-    """Golden: ONELEADER_REWRITE=1 writes it anew."""
-    file = HERE / "vote-cleared.txt"
-    drawn = text(tell("vote-cleared"))
+@pytest.mark.parametrize(
+    ("file", "draw"), [(HERE / "vote-cleared.txt", text), (DOCS / "pictures" / "vote-cleared.svg", svg)]
+)
+def test_the_picture_of_a_run(tell: Tell, file: Path, draw: Callable[[Story], str]) -> None:
+    """As text, and as it stands in the documentation: ONELEADER_REWRITE=1 writes both anew."""
+    drawn = draw(tell("vote-cleared"))
     if os.environ.get("ONELEADER_REWRITE"):
         file.write_text(drawn, encoding="utf-8")
     assert drawn == file.read_text(encoding="utf-8")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from oneleader.errors import UsageError
 from oneleader.report.picture_html import html
 from oneleader.report.story import Story
-
-if TYPE_CHECKING:
-    from oneleader.language.model import Model
-    from oneleader.readers.replay import Replayed
-    from oneleader.readers.tlc import Result
 
 FOLDER = Path("runs")
 
@@ -27,16 +22,11 @@ def write(story: Story, path: Path) -> Path:
     return path
 
 
-def of_refusal(recording: Path, result: Replayed, model: Model | None) -> Path:
-    """The page of a recording that `replay` refused: its last lines, and the rule that forbids the last."""
-    from oneleader.report.recorded import judged
-
-    name = recording.name.partition(".")[0]
-    return write(judged(recording, result, model), FOLDER / f"{name}-refused.html")
-
-
-def of_tlc(config: Path, result: Result) -> Path:
-    """The page of TLC's trace."""
-    from oneleader.report.traced import of_tlc as story
-
-    return write(story(config, result), FOLDER / f"{config.stem}.html")
+def see(make: Callable[[], Story], name: str) -> str:
+    """The line that says where the page of a story is, or why there is none: what a reader has found holds
+    all the same."""
+    file = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+    try:
+        return f"see    {write(make(), FOLDER / f'{file}.html')}"
+    except UsageError as error:
+        return f"no picture: {error}"

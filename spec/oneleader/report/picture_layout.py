@@ -62,7 +62,8 @@ class Measures:
 
 
 WIDE = Measures("wide", 34, 268, 54, 118, 13, 11)
-NARROW = Measures("narrow", 22, 88, 11, 74, 11.5, 9.5)
+NARROW = Measures("narrow", 22, 86, 10, 78, 11.5, 9.5)
+PHONE = 370.0  # as wide as a narrow picture may be and need not be made smaller
 HEAD, SLOT, LINE, SMALL_LINE, BEFORE, AFTER = 46.0, 9.0, 17.0, 14.0, 17.0, 9.0
 
 
@@ -178,6 +179,9 @@ class Layout:
         self.story, self.m = story, measures
         self.pill = self._widest_pill()
         self.pitch = self.pill + measures.gap
+        if measures is NARROW:  # few lanes leave room for words
+            room = PHONE - measures.number - 20 - self.pitch * len(story.lanes)
+            self.m = measures = replace(measures, label=max(measures.label, room))
         self.left = measures.number + measures.label + 12
         lanes = story.lanes
         self.x = {lane.name: self.left + self.pitch * (i + 0.5) for i, lane in enumerate(lanes)}
@@ -334,7 +338,7 @@ class Layout:
         to = self._line(arrow.received, self.slots[arrow.received].index(arrow))
         end = there - d * self._half(arrow.received, arrow.to)
         if arrow.received == arrow.sent:
-            return Line(arrow, ((here, to), (end, to)), "arrives", d, token)
+            return Line(arrow, ((here + 5 * d, to), (end, to)), "arrives", d, token)
         into = there - d * (self.pitch - self.pill / 2 - 3)
         return Line(arrow, ((start, y), (into, y), (beside, to), (end, to)), "arrives", d, token)
 
@@ -363,6 +367,7 @@ SIGNS = {
     "refused": "a write that is refused",
     "crash": "a crash",
     "back": "back after a crash",
+    "cut": "links fail, or come back",
     "paused": "paused",
     "time": "time passes",
     "gone": "no longer so",

@@ -37,8 +37,11 @@ def templates() -> jinja2.Environment:
     return environment
 
 
-def svg(story: Story, measures: Measures = WIDE) -> str:
-    """The whole picture: what is violated on top, the diagram, and what its signs mean."""
+def svg(story: Story, measures: Measures = WIDE, *, dark: bool = True) -> str:
+    """The whole picture: what is violated on top, the diagram, and what its signs mean.
+
+    May stand inside a page; without `dark` it is light on every screen.
+    """
     picture = laid_out(story.fitting(), measures)
     titles, top = _titles(picture)
     signs, below = legend(picture)
@@ -53,6 +56,7 @@ def svg(story: Story, measures: Measures = WIDE) -> str:
             width=round(picture.width),
             height=round(top + picture.height + below),
             signs=signs,
+            has_dark=dark,
         )
     )
     return drawn.strip() + "\n"
@@ -96,7 +100,10 @@ def _titles(picture: Picture) -> tuple[list[Title], float]:
 def left_out(story: Story) -> str:
     """Which rows these are, where not all are shown."""
     before, after = story.left_out
-    total = before + len(story.rows) + after
-    if not before and not after:
-        return ""
-    return f"Rows {story.rows[0].number} to {story.rows[-1].number} of {total:,}."
+    sides = [
+        f"{n:,} {'row' if n == 1 else 'rows'} {side}"
+        for n, side in ((before, "before"), (after, "after"))
+        if n
+    ]
+    shown = f"Rows {story.rows[0].number} to {story.rows[-1].number}"
+    return f"{shown}; left out: {' and '.join(sides)}." if sides else ""

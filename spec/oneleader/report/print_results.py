@@ -237,7 +237,7 @@ def proof(result: Proof) -> None:
             if row.counterexample:
                 for text in show_counterexample(row.counterexample):
                     say(f"        {text}")
-                say(f"        see    {_page(row.counterexample)}")
+                say(f"        {_seen(row.counterexample)}")
     for goal, reason in dict.fromkeys(
         (r.goal, r.reason) for r in result.rows if r.verdict == NOT_EXPRESSIBLE
     ):
@@ -252,14 +252,12 @@ def proof(result: Proof) -> None:
     judged(verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
 
 
-def _page(found: Counterexample) -> Path:
+def _seen(found: Counterexample) -> str:
     from oneleader.report import pages
     from oneleader.report.stories import of_counterexample
 
-    obligation = found.obligation
-    name = f"{obligation.model.name}-{obligation.step}-{obligation.goal}"
-    file = "".join(c if c.isalnum() else "-" for c in name).strip("-")
-    return pages.write(of_counterexample(found), pages.FOLDER / f"{file}.html")
+    key = f"{found.obligation.model.name}-{found.obligation.step}-{found.obligation.goal}"
+    return pages.see(lambda: of_counterexample(found), key)
 
 
 def proof_json(result: Proof) -> dict[str, Any]:

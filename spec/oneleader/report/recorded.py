@@ -191,9 +191,9 @@ def _etcd(path: Path, lines: Iterable[tuple[int, dict[str, Any]]], result: Repla
     for number, record in lines:
         if number > end:
             break
-        event = record["event"]
-        if event["name"] not in QUIET or (result.refusal and number == end):
-            told.take(number, event)
+        event, is_wrong = record["event"], bool(result.refusal) and number == end
+        if event["name"] not in QUIET or is_wrong:
+            told.take(number, event, alone=is_wrong)
     said = refusal(result)
     if said:
         said |= {"wrong_row": end, "wrong_lanes": frozenset({told.rows[-1].lane})}
@@ -218,24 +218,26 @@ class _Told:
         self.spots: dict[str, Spot] = {}
         self.rows: list[Row] = []
         self.arrows: list[Arrow] = []
+        self.line = 0
         self.flying: dict[str, deque[tuple[int, str, str, str]]] = {}  # message -> row, from, to, label
 
-    def take(self, number: int, event: dict[str, Any]) -> None:
+    def take(self, number: int, event: dict[str, Any], alone: bool) -> None:
+        """A row; what a node sends to several others line after line is one, unless it is to be `alone`."""
         node, name = f"n{event['nid']}", event["name"]
-        before, state = self.spots.get(node), event["state"]
-        role = event["role"].removeprefix("State").replace("PreC", "pre-c").lower()
-        vote = (f"voted for n{state['vote']}",) if state["vote"] != "0" else ()
-        vote = ("voted for itself",) if state["vote"] == event["nid"] else vote
-        self.spots[node] = Spot(role, state["term"], words=vote)
-        mark = ("restart" if before else "back") if name == "InitState" else ""
+        before, self.spots[node] = self.spots.get(node), _etcd_spot(event)
         message = event.get("msg")
+        label = f"{node} {_words(name, bool(before))}{_message(message) if message else ''}"
+        goes_on = number == self.line + 1 and bool(self.rows) and self.rows[-1].label == label
+        self.line = number
         if message and name.startswith("Send"):
+            if goes_on and not alone:
+                return self._send(self.rows[-1].number, message)
             self._send(number, message)
         elif message:
             self._receive(number, message)
-        label = f"{node} {_words(name)}{_message(message) if message else ''}"
+        mark = ("restart" if before else "back") if name == "InitState" else ""
         changes = _differences(node, before, self.spots[node])
-        self.rows.append(Row(number, node, label, dict(self.spots), name, changes, mark))
+        return self.rows.append(Row(number, node, label, dict(self.spots), name, changes, mark))
 
     def _send(self, number: int, message: dict[str, Any]) -> None:
         sent = number, f"n{message['from']}", f"n{message['to']}", _message(message)
@@ -255,13 +257,19 @@ class _Told:
                     yield Arrow(source, to, label, row, is_lost=row < end)
 
 
-def _words(name: str) -> str:
+def _etcd_spot(event: dict[str, Any]) -> Spot:
+    state, role = event["state"], event["role"].removeprefix("State").replace("PreC", "pre-c").lower()
+    vote = "" if state["vote"] == "0" else "itself" if state["vote"] == event["nid"] else f"n{state['vote']}"
+    return Spot(role, state["term"], words=(f"voted for {vote}",) if vote else ())
+
+
+def _words(name: str, is_known: bool) -> str:
     """`BecomeCandidate` as people say it; of what is sent or received the message says more."""
+    if name == "InitState":
+        return "crashes and is back" if is_known else "starts"
     words = "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
-    for verb, said in (("become ", "becomes "), ("send ", "sends "), ("receive ", "receives ")):
-        if words.startswith(verb):
-            return said + ("" if verb != "become " else words.removeprefix(verb))
-    return "starts" if name == "InitState" else words
+    verb, _, rest = words.partition(" ")
+    return {"become": f"becomes {rest}", "send": "sends ", "receive": "receives "}.get(verb, words)
 
 
 def _message(message: dict[str, Any]) -> str:

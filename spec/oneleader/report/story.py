@@ -110,7 +110,8 @@ class Story:
         )
         before = sum(r.number < first for r in self.rows)
         after = len(self.rows) - before - len(rows)
-        return replace(self, rows=rows, arrows=arrows, left_out=(before, after))
+        left_out = (self.left_out[0] + before, self.left_out[1] + after)
+        return replace(self, rows=rows, arrows=arrows, left_out=left_out)
 
     def fitting(self, most: int = MOST_ROWS) -> Story:
         """The story, or its last rows up to the violation where it is too long to be read."""

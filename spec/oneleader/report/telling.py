@@ -169,7 +169,9 @@ class Telling:
             at = act.at.format_map(names)
             term = spots[at].term if at in spots else None
             if len(acts) == 1:
-                lane, label = at, act.words.format_map({**names, "term": term})
+                is_undone = act.undone and written and not any(written.values())
+                words = act.undone if is_undone else act.words
+                lane, label = at, words.format_map({**names, "term": term})
                 said = {"mark": act.mark, "token": token, **said}
             self._read(number, at, act, args, term)
             for source, to, what in act.within:
@@ -180,6 +182,7 @@ class Telling:
 
     def story(self, **said: Any) -> Story:
         """All that was told, with `wrong`, `because` and the like."""
+        self.lanes = tuple(lane for lane in self.lanes if self._matters(lane))
         empty = Spot()
         rows = tuple(
             replace(r, after={lane.name: r.after.get(lane.name, empty) for lane in self.lanes})
@@ -199,6 +202,15 @@ class Telling:
                 number = isinstance(one, int)
                 yield Lane(template.format(one), kind, f"{sort.lower()} {one}" if number else "")
         yield from (Lane(name, kind) for name, kind in self.words.places if Lane(name, kind) not in before)
+
+    def _matters(self, lane: Lane) -> bool:
+        """A place, such as the storage, to which nothing happens in this run is left out."""
+        if (lane.name, lane.kind) not in self.words.places or len(self.words.places) == len(self.lanes):
+            return True
+        is_reached = any(lane.name in (a.source, a.to) for a in (*self.arrows, *self._unread(0)))
+        return is_reached or any(
+            r.lane == lane.name or r.after.get(lane.name, Spot()) != Spot() for r in self.rows
+        )
 
     def _spots(self) -> dict[str, Spot]:
         return {lane.name: self.words.spot(self.now, lane.name) for lane in self.lanes}

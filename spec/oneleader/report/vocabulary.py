@@ -57,7 +57,8 @@ class Message:
 @dataclass(frozen=True)
 class Act:
     """An action: what it is called, the lane `at` which it happens, what it `reads`, and the messages that
-    come and go `within` it: (source, to, label). `token`: the argument, or the field, that is the token."""
+    come and go `within` it: (source, to, label). `token`: the argument, or the field, that is the token.
+    `undone`: what it is called where all that it writes is false."""
 
     words: str
     at: str = "{n}"
@@ -65,6 +66,7 @@ class Act:
     within: tuple[tuple[str, str, str], ...] = ()
     mark: str = ""
     token: str = ""
+    undone: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ PRE_VOTE = Vocabulary(
 
 # -- The log -----------------------------------------------------------------------------------------------
 def of_replication(now: Now, n: str) -> Spot:
+    if n not in now.all("Node"):
+        return Spot()
     spot = of_election(now, n)
     length, committed = now("log_length", n), now("commit_index", n)
     terms = " ".join(str(now("log_term", n, i)) for i in range(1, length + 1))
@@ -227,6 +231,7 @@ LEASE_ACTS = ELECTION_ACTS | {
     "write": Act("the write of {n} arrives", "{r}", ("decided n t r",), mark="write", token="t"),
 }
 LEASE_MESSAGES = ELECTION_MESSAGES | {
+    "heartbeat": Message("AppendEntries", source=0, at_once=True),  # that is told by the rounds
     "sent": Message("heartbeat", source=0),
     "acknowledged": Message("promise", source=0, to=1, at_once=True),
     "timeout_now": Message("TimeoutNow", source=0, to=1),
@@ -367,7 +372,7 @@ BULLY = Vocabulary(
         "recover": Act("node {n} is back", mark="back"),
         "pause": Act("node {n} pauses, for longer than a time-out", mark="pause"),
         "resume": Act("node {n} goes on; for it no time has passed", mark="resume"),
-        "partition": Act("the links of node {n} fail, or come back", mark="cut"),
+        "partition": Act("the links of node {n} fail", mark="cut", undone="the links of node {n} come back"),
         "suspect": Act("node {n} hears nothing from node {coordinator}, and calls an election"),
         "check_members": Act("node {n} finds that node {member} does not follow it, and calls an election"),
         "stand": Act("no greater node answers node {n}"),
@@ -392,7 +397,7 @@ INCIDENT = Vocabulary(
     NODES,
     of_incident,
     {
-        "partition": Act("the links of {n} fail, or come back", mark="cut"),
+        "partition": Act("the links of {n} fail", mark="cut", undone="the links of {n} come back"),
         "crash": Act("{n} is gone", mark="crash"),
         "become_leader": Act("{n} hears no leader, and becomes one"),
         "write": Act("{n} writes", "storage", within=(("{n}", "storage", "write"),), mark="write"),
