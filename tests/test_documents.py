@@ -74,7 +74,7 @@ def test_the_command_beside_a_run_finds_it_again(
     monkeypatch.setattr(sys, "argv", shlex.split(found[1]))
     with pytest.raises(SystemExit, match="1"):
         cli.main()
-    trace = text.split("\n\n")[1]
+    trace = text.split("\n\n")[-2]
     assert trace in capsys.readouterr().out
 
 

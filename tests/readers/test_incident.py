@@ -7,6 +7,7 @@ import pytest
 from oneleader.models import environment
 from oneleader.readers import incident
 from oneleader.readers.incident import Played, Step
+from oneleader.report.incident_story import story
 
 
 def steps(played: Played) -> list[Step]:
@@ -45,3 +46,19 @@ def test_a_step_that_is_not_refused_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(environment, "MODEL", environment.MODEL.without_guard("write", "storage_accepts"))
     with pytest.raises(AssertionError, match="write n1 is not refused"):
         incident.as_it_should_be()
+
+
+def test_the_pictures_show_the_violation_and_the_refusals() -> None:
+    happened = story(incident.as_it_happened(), "as it happened")
+    assert (happened.wrong_row, happened.rows[7].label) == (7, "n1 writes")
+    cured = story(incident.as_it_should_be(), "against every cure")
+    assert not cured.wrong
+    refused = [row for row in cured.rows if row.mark == "refused"]
+    assert [(row.lane, row.label) for row in refused][:2] == [
+        ("n4", "n4 is not elected: voters_are_near"),
+        ("n4", "n4 may not act: it does not read: leader_may_act"),
+    ]
+    late = next(row for row in refused if row.lane == "storage")
+    assert [(a.source, a.to) for a in cured.arrows if a.received == late.number] == [("n1", "storage")]
+    assert not [a for a in cured.arrows if a.is_lost]
+    assert "cut off" in cured.rows[7].after["n4"].words

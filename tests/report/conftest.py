@@ -29,15 +29,20 @@ N2_DECIDES = "n2, n1 n2"  # with two servers: n2 is in every quorum
 
 # flawed model -> the property that is false, sizes, quorums
 FLAWED: dict[str, tuple[str, dict[str, int], str]] = {
+    "flawed/alert_term_changes": ("high_term_changes_is_true", {"Value": 36, "Election": 5}, "majority"),
+    "flawed/alerts": ("multiple_leaders_is_true", {"Node": 3, "Term": 2}, "majority"),
     "flawed/bully": ("one_coordinator", {"Node": 2}, "majority"),
+    "flawed/election_in_a_loop": ("election_safety", {"Node": 3, "Term": 2}, "majority"),
     "flawed/fencing_check_then_act": ("no_stale_write", FENCED, "majority"),
     "flawed/fencing_token_expires": ("history_is_in_token_order", FENCED, "majority"),
     "flawed/fencing_tokens_as_strings": ("no_stale_write", FENCED | {"Token": 11}, "majority"),
     "flawed/incident": ("no_stale_write", {"Node": 3}, "majority"),
+    "flawed/is_leader": ("no_newer_leader", EXACT, N2_DECIDES),
     "flawed/lease_forgotten_promise": ("no_newer_leader", EXACT, N2_DECIDES),
     "flawed/lease_from_receipt": ("no_newer_leader", EXACT, N2_DECIDES),
     "flawed/lease_taken_again": ("no_newer_leader", EXACT, N2_DECIDES),
     "flawed/lease_without_fencing": ("no_stale_write", EXACT | {"Resource": 1}, N2_DECIDES),
+    "flawed/redis_lock": ("no_stale_write", {"Client": 2, "Token": 10}, "majority"),
 }
 
 # The shortest counterexample to lease_without_fencing, by hand: finding it takes a minute.

@@ -25,7 +25,9 @@ from oneleader.readers.settings import Setting, settings
 from oneleader.report.incident_story import story
 from oneleader.report.picture_html import html
 from oneleader.report.picture_svg import svg
+from oneleader.report.picture_text import text as picture
 from oneleader.report.print_results import title
+from oneleader.report.stories import of_run
 from oneleader.report.text import show_trace
 from oneleader.report.verdict import HOLDS, VIOLATED
 
@@ -140,7 +142,7 @@ def path(name: str) -> str:
 
 
 def told(heading: str, run: Run, found: Violation, *, last: str = "", again: str = "") -> str:
-    """A run as text: what it shows, of which model and setting, how to see it again, and each step."""
+    """A run as text: what it shows, its model and setting, how to see it again, its picture, each step."""
     prop = (run.model.properties | run.model.witnesses)[found.what]
     steps = [(run.instances[position], state) for position, state in found.steps]
     pairs = zip(prop.params, found.args, strict=True)
@@ -150,6 +152,7 @@ def told(heading: str, run: Run, found: Violation, *, last: str = "", again: str
         f"model  {run.model.name}, {run.configuration.describe()}",
         f"again  {again or command(run, found.what)}",
         "",
+        *([] if last else [picture(of_run(run, found))]),
         *show_trace(run.cells, run.configuration, run.initial, steps),
         "",
         last or f"violated  {title(prop.name)}: {first_line(prop)}",

@@ -12,14 +12,7 @@ from oneleader.readers.incident import Played, Step
 from oneleader.report.stories import tell, telling_of, violated
 from oneleader.report.story import Arrow, Row, Spot, Story
 
-# What the composition has no words for.
-WORDS = {
-    "split": ("the network splits", "cut"),
-    "heal": ("the network is whole again", "cut"),
-    "read": ("{n} reads the storage", ""),
-    "step_down": ("{n} hears of the term of {other}", ""),
-}
-# And what it does not do when it is refused.
+# What a step does not do when it is refused.
 REFUSED = {
     "elect": "{n} is not elected",
     "take_lease": "{n} gets no lease",
@@ -46,7 +39,7 @@ def story(played: Played, title: str) -> Story:
     spots += [cut_off(played, s.after, row) for s, row in zip(steps, telling.rows[1:], strict=True)]
     telling.rows[0] = replace(telling.rows[0], after=spots[0])
     for number, step in enumerate(steps, 1):
-        telling.rows[number] = said(played, step, replace(telling.rows[number], after=spots[number]))
+        telling.rows[number] = said(step, replace(telling.rows[number], after=spots[number]))
     broken = [(number, step.broken) for number, step in enumerate(steps, 1) if step.broken]
     made = telling.story()
     made = replace(made, title=title, arrows=tuple(arrived(arrow, steps) for arrow in made.arrows))
@@ -74,21 +67,13 @@ def arrived(arrow: Arrow, steps: list[Step]) -> Arrow:
     return arrow
 
 
-def said(played: Played, step: Step, row: Row) -> Row:
-    """A row with the words that its step has here."""
-    if step.guard:
-        because = f"{step.guard.name}: {step.guard.clause}"
-        node = step.text.split()[1]
-        lane = "storage" if step.guard.name == "storage_accepts" else node
-        return replace(row, lane=lane, mark="refused", call=step.call, changes=(because,))
-    assert step.instance
-    words, mark = WORDS.get(step.instance.action.name, ("", ""))
-    if not words:
+def said(step: Step, row: Row) -> Row:
+    """A row; of a refused step, where it was refused and by what."""
+    if not step.guard:
         return row
-    at = played.run.configuration
-    params = zip(step.instance.action.params, step.instance.args, strict=True)
-    names = {name: at.show(sort, value) for (name, sort), value in params}
-    return replace(row, label=words.format_map(names), mark=mark)
+    because = f"{step.guard.name}: {step.guard.clause}"
+    lane = "storage" if step.guard.name == "storage_accepts" else step.text.split()[1]
+    return replace(row, lane=lane, mark="refused", call=step.call, changes=(because,))
 
 
 def cut_off(played: Played, state: tuple[int, ...], row: Row) -> Mapping[str, Spot]:

@@ -16,7 +16,7 @@ reading `granted voter t candidate` names a field and its index: arguments of th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from oneleader.report.story import Spot
@@ -81,6 +81,7 @@ class Vocabulary:
     places: tuple[tuple[str, str], ...] = ()
 
 
+EVERYWHERE = ""  # of what happens at no one's place
 NODES = (("Node", "server", "{}"),)
 
 
@@ -350,6 +351,18 @@ SYSTEM = Vocabulary(
     (("storage", "storage"),),
 )
 
+ENVIRONMENT = replace(
+    SYSTEM,
+    needs=SYSTEM.needs | {"is_split", "has_read"},
+    acts={
+        **SYSTEM.acts,
+        "split": Act("the network splits", EVERYWHERE, mark="cut"),
+        "heal": Act("the network is whole again", EVERYWHERE, mark="cut"),
+        "read": Act("{n} reads the storage", within=(("storage", "{n}", "value"),)),
+        "give_up_write": Act("the write of {n} is given up"),
+    },
+)
+
 
 # -- The bully, and the incident -----------------------------------------------------------------------------
 def of_bully(now: Now, name: str) -> Spot:
@@ -405,7 +418,107 @@ INCIDENT = Vocabulary(
     places=(("storage", "storage"),),
 )
 
+
+# -- What the write-up says --------------------------------------------------------------------------------
+def of_loop(now: Now, n: str) -> Spot:
+    tally = now("tally", n)
+    votes = (f"{tally} vote{'s'[: tally != 1]}",) if tally else ()
+    return Spot(now("role", n), now("term", n), words=votes)
+
+
+LOOP = Vocabulary(
+    frozenset({"stood_in", "asked", "tally", "led"}),
+    NODES,
+    of_loop,
+    {
+        "start_election": Act("{n} stands for election in term {term}"),
+        "get_vote": Act("{n} asks {peer}, and gets its vote", within=(("{peer}", "{n}", "vote"),)),
+        "get_no_vote": Act("{n} asks {peer}, and gets no vote"),
+        "learn_newer_term": Act(
+            "{n} asks {peer}, learns of term {term}, and goes on", within=(("{peer}", "{n}", "newer term"),)
+        ),
+        "end_candidacy": Act(
+            "{n} asks {peer}, learns of term {term}, and gives up", within=(("{peer}", "{n}", "newer term"),)
+        ),
+        "lead": Act("{n} has the votes, and leads term {term}"),
+        "lose": Act("{n} may not lead"),
+        "hear_newer_term": Act("{n} hears of term {term}", within=(("{other}", "{n}", "newer term"),)),
+        "hear_leader": Act("{n} hears that {leader} leads", within=(("{leader}", "{n}", "AppendEntries"),)),
+    },
+)
+
+
+def of_redis_lock(now: Now, name: str) -> Spot:
+    if name == "storage":
+        return Spot()
+    if name == "lock":
+        owner, epoch = now("owner"), now("epoch")
+        held = (f"held by {owner}",) if owner else ()
+        return Spot(words=(*held, *((f"epoch {epoch}",) if epoch else ())))
+    token = now("token", name)
+    return Spot(words=((f"token {token}",) if token else ()) + (("checked",) if now("checked", name) else ()))
+
+
+REDIS_LOCK = Vocabulary(
+    frozenset({"owner", "epoch", "checked", "newest"}),
+    (("Client", "client", "{}"),),
+    of_redis_lock,
+    {
+        "elect": Act("the cluster has a new epoch", EVERYWHERE),
+        "acquire": Act("{c} gets the lock with epoch {t}", "lock", within=(("lock", "{c}", "epoch {t}"),)),
+        "refuse": Act("epoch {t} is refused", "lock", mark="refused"),
+        "expire": Act("the lock expires; its owner hears nothing of it", "lock", mark="time"),
+        "check_write": Act("{c} finds its token new enough", "{c}", within=(("lock", "{c}", "epoch"),)),
+        "write": Act(
+            "{c} writes", "storage", within=(("{c}", "storage", "write"),), mark="write", token="token c"
+        ),
+    },
+    places=(("lock", "lock"), ("storage", "storage")),
+)
+
+
+def of_alerts(now: Now, name: str) -> Spot:
+    if name == "monitoring":
+        return Spot(words=tuple(f"{n} leads" for n in now.all("Node") if now("saw_leader", n)))
+    words = ("cut off",) if now("beyond", name) else ()
+    return Spot("leader" if now("leads", name) else "follower", now("term", name), words=words)
+
+
+ALERTS = Vocabulary(
+    frozenset({"saw_leader", "saw_led", "last_led"}),
+    NODES,
+    of_alerts,
+    {
+        "elect": SYSTEM.acts["elect"],
+        "step_down": SYSTEM.acts["step_down"],
+        "restart": SYSTEM.acts["restart"],
+        "partition": INCIDENT.acts["partition"],
+        "scrape": Act("{n} is scraped", "monitoring", within=(("{n}", "monitoring", "gauges"),)),
+    },
+    places=(("monitoring", "storage"),),
+)
+
+
+def of_changes(now: Now, name: str) -> Spot:
+    if name == "server":
+        return Spot(words=(f"gauge {now('gauge')}", f"counter {now('counter')}"))
+    return Spot(words=(f"gauge rose by {now('gauge_rose')}", f"counter by {now('counter_rose')}"))
+
+
+CHANGES = Vocabulary(
+    frozenset({"gauge", "counter", "gauge_rose"}),
+    (),
+    of_changes,
+    {
+        "elect": Act("an election", "server"),
+        "restart": Act("the server is started again", "server", mark="restart"),
+        "read_back": Act("the server reads its term", "server"),
+        "scrape": Act("a scrape", "monitoring", within=(("server", "monitoring", "metrics"),)),
+    },
+    places=(("server", "server"), ("monitoring", "storage")),
+)
+
 VOCABULARIES = (
     *(LEASE_AND_STORAGE, LEASE_FROM_RECEIPT, LEASE, REPLICATION, PRE_VOTE, ELECTION),
-    *(FENCING, LOCK, SYSTEM, BULLY, INCIDENT),
+    *(FENCING, LOCK, ENVIRONMENT, SYSTEM, BULLY, LOOP, REDIS_LOCK, ALERTS, CHANGES, INCIDENT),
 )
