@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +18,17 @@ from oneleader.conformance.machine import EVENTS, NotConforming, conformance_mac
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.reference import REFERENCE_FAULTS
 from oneleader.readers import tlc
+from oneleader.readers.explore import Violation
 from oneleader.readers.prove import prove
+from oneleader.readers.run import Run
 from oneleader.readers.twin import tla_folder
 from oneleader.report import pages
+from oneleader.report.print_results import save
 from oneleader.report.recorded import of_file
-from oneleader.report.stories import of_counterexample
+from oneleader.report.stories import of_counterexample, of_run
 from oneleader.report.traced import of_tlc
 
+Find = Callable[[str], tuple[Run, Violation]]
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 ETCD = RECORDINGS / "etcd-rawnode-3-nodes.ndjson.gz"
 
@@ -57,6 +63,18 @@ def test_a_saved_run_is_drawn_as_it_was_found(saved: Path, capsys: pytest.Captur
         assert run("picture", str(saved), "--out", name) == 0
         assert "ElectionSafety" in Path(name).read_text()
         assert f"see  {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", models.FLAWED)
+def test_what_was_saved_tells_the_same_story(name: str, violation: Find, tmp_path: Path) -> None:
+    """Told from the states of a run with bounds, and from the recording, judged again without any."""
+    run, found = violation(name)
+    told = of_run(run, found)
+    again = of_file(save(tmp_path, run.model, run, found, None))
+    assert (again.lanes, again.arrows) == (told.lanes, told.arrows)
+    for one, other in zip(again.rows, told.rows, strict=True):
+        assert replace(one, call="", changes=()) == replace(other, call="", changes=())
+    assert (again.wrong, again.wrong_row, again.wrong_lanes) == (told.wrong, told.wrong_row, told.wrong_lanes)
 
 
 def test_a_refused_run_ends_at_the_refusal(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:

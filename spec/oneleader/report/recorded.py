@@ -16,6 +16,7 @@ from typing import Any
 from oneleader.conformance.own import OwnFormat
 from oneleader.errors import UsageError
 from oneleader.faults import catalogue
+from oneleader.language.configuration import MOST_VALUES
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, name_of
 from oneleader.readers.candidates import NotModelled, Refused, TooMany
@@ -80,9 +81,8 @@ def _own(path: Path, found: list[tuple[int, dict[str, Any]]], result: Replayed, 
         _take(telling, format, number - 1, record, before)
     last = telling.rows[-1].number
     said = refusal(result) or _violation(format.model, header)
-    lanes = {telling.rows[-1].lane} if result.refusal else set(map(str, _values_of(header)))
-    known = frozenset(lane.name for lane in telling.lanes if lane.name in lanes)
-    at = {"wrong_row": last, "wrong_lanes": known} if said else {}
+    named = [] if result.refusal else map(str, _values_of(header))
+    at = {"wrong_row": last, "wrong_lanes": telling.at_fault(named)} if said else {}
     return telling.story(**said, **at, again=f"oneleader replay {path}")
 
 
@@ -101,7 +101,7 @@ def _take(
         else [(name, {p: _plain(v) for p, v in args.items()}) for name, args in record["actions"]]
     )
     cells = {} if refused else _cells(format, before)
-    telling.now.elements |= _elements(format)
+    telling.now.elements |= _elements(format, telling.now)
     changes = tuple(
         f"{_cell(cell)}: {_show(telling.now(cell[0], *cell[1]))} -> {_show(v)}" for cell, v in cells.items()
     )
@@ -133,13 +133,24 @@ def _values(format: OwnFormat, header: dict[str, Any]) -> Values:
     if listed == "majority":
         listed = combinations(nodes, len(nodes) // 2 + 1) if len(nodes) <= MOST_NODES else ()
     quorums = (frozenset(q) for q in listed)
-    return Values(format.model, _elements(format), quorums, header.get("parameters"))
+    return Values(format.model, _numbers(header) | _elements(format), quorums, header.get("parameters"))
 
 
-def _elements(format: OwnFormat) -> dict[str, tuple[Plain, ...]]:
+def _numbers(header: dict[str, Any]) -> dict[str, tuple[Plain, ...]]:
+    """The bounds of the run, where the header says them: they are for pictures, and nobody has checked them."""
+    given = header.get("numbers")
+    known = given.items() if isinstance(given, dict) else ()
+    return {sort: tuple(range(n + 1)) for sort, n in known if type(n) is int and 0 <= n <= MOST_VALUES}
+
+
+def _elements(format: OwnFormat, so_far: Values | None = None) -> dict[str, tuple[Plain, ...]]:
+    """What has appeared: sets by their elements, numbers up to the greatest, or up to the header's."""
     run = format.candidates.run
     found = {name_of(sort): tuple(elements) for sort, elements in run.elements.items()}
-    return found | {name_of(sort): tuple(range(greatest + 1)) for sort, greatest in run.greatest.items()}
+    for sort, greatest in run.greatest.items():
+        known = len(so_far.all(name_of(sort))) if so_far else 0
+        found[name_of(sort)] = tuple(range(max(greatest + 1, known)))
+    return found
 
 
 def _violation(model: Model, header: dict[str, Any]) -> dict[str, str]:

@@ -180,6 +180,12 @@ class Telling:
         self._send(number, lane, written)
         self.rows.append(Row(number, lane, label, spots, **said))
 
+    def at_fault(self, named: Iterable[str]) -> frozenset[str]:
+        """The lanes that a violation names; where it names none, the one of the last step."""
+        names = set(named)
+        lanes = frozenset(lane.name for lane in self.lanes if lane.name in names)
+        return lanes or frozenset({self.rows[-1].lane} - {EVERYWHERE})
+
     def story(self, **said: Any) -> Story:
         """All that was told, with `wrong`, `because` and the like."""
         self.lanes = tuple(lane for lane in self.lanes if self._matters(lane))
