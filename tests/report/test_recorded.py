@@ -81,10 +81,11 @@ def test_a_refused_run_ends_at_the_refusal(saved: Path, capsys: pytest.CaptureFi
     assert run("replay", str(saved)) == 1
     page = Path("runs/vote-cleared-election-safety-refused.html")
     assert f"see    {page}" in capsys.readouterr().out
-    assert "Refused by the model election" in page.read_text()
+    assert "The model election refuses step_down" in page.read_text()
     story = of_file(saved, model=models.find("election"))
     assert (story.wrong_row, story.wrong_lanes) == (8, {"n2"})
-    assert "is candidate" in story.because
+    assert "is_candidate" in story.because
+    assert story.rows[-1].label == "refused: n2 hears n1, which leads term 1"
     assert story.rows[-1].after == story.rows[-2].after
 
 
@@ -153,7 +154,7 @@ def test_a_line_that_is_refused_is_the_violation(tmp_path: Path) -> None:
     story = of_file(file)
     assert story.wrong_row == at + 2
     assert "become_leader" in story.wrong
-    assert "quorum voted" in story.because
+    assert "quorum_voted" in story.because
     assert story.rows[-1].number == at + 2
 
 

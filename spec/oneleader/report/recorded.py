@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from oneleader.conformance.own import OwnFormat
-from oneleader.errors import UsageError
+from oneleader.errors import Inexpressible, UsageError
 from oneleader.faults import catalogue
 from oneleader.language.configuration import MOST_VALUES
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, name_of
 from oneleader.readers.candidates import NotModelled, Refused, TooMany
 from oneleader.readers.replay import Replayed, opened, records, replay
+from oneleader.report.scenes import short
 from oneleader.report.stories import NBSP, says
 from oneleader.report.story import Arrow, Lane, Row, Spot, Story
 from oneleader.report.telling import Telling, Values
@@ -57,12 +58,14 @@ def refusal(result: Replayed) -> dict[str, Any]:
     """What a story says of a refused line."""
     if result.refusal is None:
         return {}
-    guard = result.refusal.guard
-    because = (
-        f"The rule: {guard.name.replace('_', ' ')} ({guard.clause.replace(' ', NBSP)})." if guard else ""
-    )
-    wrong = f"Refused by the model {result.model}: {result.refusal.text}."
-    return {"wrong": wrong, "because": because}
+    action, guard = result.refusal.action, result.refusal.guard
+    if not action or guard is None:
+        return {"wrong": f"The model {result.model} refuses this: {result.refusal.text}."}
+    clause = guard.clause.replace(" ", NBSP)
+    return {
+        "wrong": f"The model {result.model} refuses {action}.",
+        "because": f"Its rule: {guard.name} ({clause}).",
+    }
 
 
 # -- our own format ----------------------------------------------------------------------------------------
@@ -75,8 +78,8 @@ def _own(path: Path, found: list[tuple[int, dict[str, Any]]], result: Replayed, 
         before = dict(format.candidates.run.shared)
         try:
             format.judge(record)
-        except (Refused, NotModelled, TooMany):
-            _take(telling, format, number - 1, record, before, refused=True)
+        except (Refused, NotModelled, TooMany, Inexpressible):
+            _take(telling, format, number - 1, record, before, "refused" if result.refusal else "not judged")
             break
         _take(telling, format, number - 1, record, before)
     last = telling.rows[-1].number
@@ -92,23 +95,22 @@ def _take(
     number: int,
     record: dict[str, Any],
     before: Any,
-    refused: bool = False,
+    verdict: str = "",
 ) -> None:
-    """One line of the recording; a refused one changes nothing."""
-    acts = (
-        []
-        if refused
-        else [(name, {p: _plain(v) for p, v in args.items()}) for name, args in record["actions"]]
-    )
-    cells = {} if refused else _cells(format, before)
+    """One line of the recording; one with a verdict of its own changes nothing."""
+    acts = [(name, {p: _plain(v) for p, v in args.items()}) for name, args in record["actions"]]
+    cells = {} if verdict else _cells(format, before)
     telling.now.elements |= _elements(format, telling.now)
     changes = tuple(
         f"{_cell(cell)}: {_show(telling.now(cell[0], *cell[1]))} -> {_show(v)}" for cell, v in cells.items()
     )
     calls = [f"{name}({', '.join(f'{p}={_show(v)}' for p, v in args.items())})" for name, args in acts]
     call = "; ".join(calls) or str(record.get("event", ""))
-    label = ("refused: " if refused else "") + str(record.get("event", ""))
-    telling.take(number, acts, cells, str(record.get("node", "")), label, call=call, changes=changes)
+    at, event = str(record.get("node", "")), short(str(record.get("event", "")))
+    label = f"{at}: {event}" if at else event
+    telling.take(
+        number, acts, cells, at, label, f"{verdict}: " if verdict else "", call=call, changes=changes
+    )
 
 
 def _cells(format: OwnFormat, before: dict[Any, Any] | None = None) -> dict[Any, Plain]:
@@ -137,7 +139,7 @@ def _values(format: OwnFormat, header: dict[str, Any]) -> Values:
 
 
 def _numbers(header: dict[str, Any]) -> dict[str, tuple[Plain, ...]]:
-    """The bounds of the run, where the header says them: they are for pictures, and nobody has checked them."""
+    """The bounds of the run, where the header says them: for pictures alone, so nobody has checked them."""
     given = header.get("numbers")
     known = given.items() if isinstance(given, dict) else ()
     return {sort: tuple(range(n + 1)) for sort, n in known if type(n) is int and 0 <= n <= MOST_VALUES}

@@ -40,6 +40,7 @@ def of_counterexample(found: Counterexample) -> Story:
     obligation, at = found.obligation, found.configuration
     telling = telling_of(obligation.model, at)
     steps = [(found.instance, found.after or found.before)] if found.instance else []
+    telling.title += "; a counterexample to induction: its first state need not be reachable"
     start = "a state that satisfies the invariants" if steps else "a state"
     tell(telling, found.cells, at, found.before, steps, start)
     prop = obligation.property
