@@ -56,19 +56,19 @@ write(n=n2,t=2,r=r1) write(n=n1,t=1,r=r1)
 
 
 @cache
-def flawed(name: str) -> Story:
+def found(name: str) -> tuple[Run, Violation]:
     """The shortest counterexample to a flawed model."""
     what, sizes, quorums = FLAWED[name]
     model = models.find(name)
     at = configure(model, sizes, quorums)
     if name == "flawed/lease_without_fencing":
         return acted(model, at, OVERTAKEN.split(), what)
-    (found,) = explore_all(model, at, only=[what])
-    assert found.violation, name
-    return of_run(found.run, found.violation, "oneleader replay runs/x.jsonl")
+    (explored,) = explore_all(model, at, only=[what])
+    assert explored.violation, name
+    return explored.run, explored.violation
 
 
-def acted(model: Model, at: Configuration, calls: list[str], what: str) -> Story:
+def acted(model: Model, at: Configuration, calls: list[str], what: str) -> tuple[Run, Violation]:
     """The run that takes these steps, and violates the property at its end."""
     ghosts = frozenset(f.name for f in model.fields.values() if f.kind == "ghost")
     run = Run(model, at, ghosts)
@@ -78,18 +78,18 @@ def acted(model: Model, at: Configuration, calls: list[str], what: str) -> Story
         instance = written[call]
         state = run.step(state, instance.action, instance.args)
         steps.append((run.instances.index(instance), state))
-    found = run.violated(state, {what: model.properties[what]})
-    assert found, "nothing is violated"
-    return of_run(run, Violation(what, found[1], steps))
+    false = run.violated(state, {what: model.properties[what]})
+    assert false, "nothing is violated"
+    return run, Violation(what, false[1], steps)
 
 
 @cache
 def of_fault(id: str) -> Story:
     """The shortest counterexample to a fault of the catalogue."""
     fault = catalogue.find(id)
-    found = explore(fault.model, fault.configuration, properties=[fault.model.properties[fault.breaks]])
-    assert found.violation
-    return of_run(found.run, found.violation, f"oneleader replay runs/{id}.jsonl")
+    explored = explore(fault.model, fault.configuration, properties=[fault.model.properties[fault.breaks]])
+    assert explored.violation
+    return of_run(explored.run, explored.violation, f"oneleader replay runs/{id}.jsonl")
 
 
 @cache
@@ -114,10 +114,16 @@ def tell() -> Callable[[str], Story]:
 
     def told(name: str) -> Story:
         if name in models.FLAWED:
-            return flawed(name)
+            return of_run(*found(name), "oneleader replay runs/x.jsonl")
         return of_fault(name) if name in catalogue.FAULTS else walked(name)
 
     return told
+
+
+@pytest.fixture(scope="session")
+def violation() -> Callable[[str], tuple[Run, Violation]]:
+    """A flawed model's counterexample."""
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +18,17 @@ from oneleader.conformance.machine import EVENTS, NotConforming, conformance_mac
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.reference import REFERENCE_FAULTS
 from oneleader.readers import tlc
+from oneleader.readers.explore import Violation
 from oneleader.readers.prove import prove
+from oneleader.readers.run import Run
 from oneleader.readers.twin import tla_folder
 from oneleader.report import pages
+from oneleader.report.print_results import save
 from oneleader.report.recorded import of_file
-from oneleader.report.stories import of_counterexample
+from oneleader.report.stories import of_counterexample, of_run
 from oneleader.report.traced import of_tlc
 
+Find = Callable[[str], tuple[Run, Violation]]
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 ETCD = RECORDINGS / "etcd-rawnode-3-nodes.ndjson.gz"
 
@@ -59,14 +65,27 @@ def test_a_saved_run_is_drawn_as_it_was_found(saved: Path, capsys: pytest.Captur
         assert f"see  {name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", models.FLAWED)
+def test_what_was_saved_tells_the_same_story(name: str, violation: Find, tmp_path: Path) -> None:
+    """Told from the states of a run with bounds, and from the recording, judged again without any."""
+    run, found = violation(name)
+    told = of_run(run, found)
+    again = of_file(save(tmp_path, run.model, run, found, None))
+    assert (again.lanes, again.arrows) == (told.lanes, told.arrows)
+    for one, other in zip(again.rows, told.rows, strict=True):
+        assert replace(one, call="", changes=()) == replace(other, call="", changes=())
+    assert (again.wrong, again.wrong_row, again.wrong_lanes) == (told.wrong, told.wrong_row, told.wrong_lanes)
+
+
 def test_a_refused_run_ends_at_the_refusal(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("replay", str(saved)) == 1
     page = Path("runs/vote-cleared-election-safety-refused.html")
     assert f"see    {page}" in capsys.readouterr().out
-    assert "Refused by the model election" in page.read_text()
+    assert "The model election refuses step_down" in page.read_text()
     story = of_file(saved, model=models.find("election"))
     assert (story.wrong_row, story.wrong_lanes) == (8, {"n2"})
-    assert "is candidate" in story.because
+    assert "is_candidate" in story.because
+    assert story.rows[-1].label == "refused: n2 hears n1, which leads term 1"
     assert story.rows[-1].after == story.rows[-2].after
 
 
@@ -135,7 +154,7 @@ def test_a_line_that_is_refused_is_the_violation(tmp_path: Path) -> None:
     story = of_file(file)
     assert story.wrong_row == at + 2
     assert "become_leader" in story.wrong
-    assert "quorum voted" in story.because
+    assert "quorum_voted" in story.because
     assert story.rows[-1].number == at + 2
 
 

@@ -219,7 +219,7 @@ class Layout:
         low = max([(small or words)[-1].y + 5, bottom + 8, *ends.values()])
         rings = []
         if is_wrong:
-            for name in story.wrong_lanes:
+            for name in (n for n in self.x if n in story.wrong_lanes):
                 end = ends.get(name, bottom + 10)
                 rings.append((self.x[name] - self.pill / 2 - 5, y - 12, self.pill + 10, end - y + 17))
         return Placed(

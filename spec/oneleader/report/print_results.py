@@ -175,6 +175,8 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
     header["elements"] = {sort: list(names) for sort, names in at.elements.items() if sort != "Quorum"}
     if "Quorum" in at.elements:
         header["quorums"] = [_listed(q) for q in at.elements["Quorum"]]
+    if at.greatest:
+        header["numbers"] = dict(at.greatest)
     if at.parameters:
         header["parameters"] = dict(at.parameters)
     if at.chosen:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from oneleader.conformance.own import OwnFormat
-from oneleader.errors import UsageError
+from oneleader.errors import Inexpressible, UsageError
 from oneleader.faults import catalogue
+from oneleader.language.configuration import MOST_VALUES
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, name_of
 from oneleader.readers.candidates import NotModelled, Refused, TooMany
 from oneleader.readers.replay import Replayed, opened, records, replay
+from oneleader.report.scenes import short
 from oneleader.report.stories import NBSP, says
 from oneleader.report.story import Arrow, Lane, Row, Spot, Story
 from oneleader.report.telling import Telling, Values
@@ -56,12 +58,14 @@ def refusal(result: Replayed) -> dict[str, Any]:
     """What a story says of a refused line."""
     if result.refusal is None:
         return {}
-    guard = result.refusal.guard
-    because = (
-        f"The rule: {guard.name.replace('_', ' ')} ({guard.clause.replace(' ', NBSP)})." if guard else ""
-    )
-    wrong = f"Refused by the model {result.model}: {result.refusal.text}."
-    return {"wrong": wrong, "because": because}
+    action, guard = result.refusal.action, result.refusal.guard
+    if not action or guard is None:
+        return {"wrong": f"The model {result.model} refuses this: {result.refusal.text}."}
+    clause = guard.clause.replace(" ", NBSP)
+    return {
+        "wrong": f"The model {result.model} refuses {action}.",
+        "because": f"Its rule: {guard.name} ({clause}).",
+    }
 
 
 # -- our own format ----------------------------------------------------------------------------------------
@@ -74,15 +78,14 @@ def _own(path: Path, found: list[tuple[int, dict[str, Any]]], result: Replayed, 
         before = dict(format.candidates.run.shared)
         try:
             format.judge(record)
-        except (Refused, NotModelled, TooMany):
-            _take(telling, format, number - 1, record, before, refused=True)
+        except (Refused, NotModelled, TooMany, Inexpressible):
+            _take(telling, format, number - 1, record, before, "refused" if result.refusal else "not judged")
             break
         _take(telling, format, number - 1, record, before)
     last = telling.rows[-1].number
     said = refusal(result) or _violation(format.model, header)
-    lanes = {telling.rows[-1].lane} if result.refusal else set(map(str, _values_of(header)))
-    known = frozenset(lane.name for lane in telling.lanes if lane.name in lanes)
-    at = {"wrong_row": last, "wrong_lanes": known} if said else {}
+    named = [] if result.refusal else map(str, _values_of(header))
+    at = {"wrong_row": last, "wrong_lanes": telling.at_fault(named)} if said else {}
     return telling.story(**said, **at, again=f"oneleader replay {path}")
 
 
@@ -92,23 +95,22 @@ def _take(
     number: int,
     record: dict[str, Any],
     before: Any,
-    refused: bool = False,
+    verdict: str = "",
 ) -> None:
-    """One line of the recording; a refused one changes nothing."""
-    acts = (
-        []
-        if refused
-        else [(name, {p: _plain(v) for p, v in args.items()}) for name, args in record["actions"]]
-    )
-    cells = {} if refused else _cells(format, before)
-    telling.now.elements |= _elements(format)
+    """One line of the recording; one with a verdict of its own changes nothing."""
+    acts = [(name, {p: _plain(v) for p, v in args.items()}) for name, args in record["actions"]]
+    cells = {} if verdict else _cells(format, before)
+    telling.now.elements |= _elements(format, telling.now)
     changes = tuple(
         f"{_cell(cell)}: {_show(telling.now(cell[0], *cell[1]))} -> {_show(v)}" for cell, v in cells.items()
     )
     calls = [f"{name}({', '.join(f'{p}={_show(v)}' for p, v in args.items())})" for name, args in acts]
     call = "; ".join(calls) or str(record.get("event", ""))
-    label = ("refused: " if refused else "") + str(record.get("event", ""))
-    telling.take(number, acts, cells, str(record.get("node", "")), label, call=call, changes=changes)
+    at, event = str(record.get("node", "")), short(str(record.get("event", "")))
+    label = f"{at}: {event}" if at else event
+    telling.take(
+        number, acts, cells, at, label, f"{verdict}: " if verdict else "", call=call, changes=changes
+    )
 
 
 def _cells(format: OwnFormat, before: dict[Any, Any] | None = None) -> dict[Any, Plain]:
@@ -133,13 +135,24 @@ def _values(format: OwnFormat, header: dict[str, Any]) -> Values:
     if listed == "majority":
         listed = combinations(nodes, len(nodes) // 2 + 1) if len(nodes) <= MOST_NODES else ()
     quorums = (frozenset(q) for q in listed)
-    return Values(format.model, _elements(format), quorums, header.get("parameters"))
+    return Values(format.model, _numbers(header) | _elements(format), quorums, header.get("parameters"))
 
 
-def _elements(format: OwnFormat) -> dict[str, tuple[Plain, ...]]:
+def _numbers(header: dict[str, Any]) -> dict[str, tuple[Plain, ...]]:
+    """The bounds of the run, where the header says them: for pictures alone, so nobody has checked them."""
+    given = header.get("numbers")
+    known = given.items() if isinstance(given, dict) else ()
+    return {sort: tuple(range(n + 1)) for sort, n in known if type(n) is int and 0 <= n <= MOST_VALUES}
+
+
+def _elements(format: OwnFormat, so_far: Values | None = None) -> dict[str, tuple[Plain, ...]]:
+    """What has appeared: sets by their elements, numbers up to the greatest, or up to the header's."""
     run = format.candidates.run
     found = {name_of(sort): tuple(elements) for sort, elements in run.elements.items()}
-    return found | {name_of(sort): tuple(range(greatest + 1)) for sort, greatest in run.greatest.items()}
+    for sort, greatest in run.greatest.items():
+        known = len(so_far.all(name_of(sort))) if so_far else 0
+        found[name_of(sort)] = tuple(range(max(greatest + 1, known)))
+    return found
 
 
 def _violation(model: Model, header: dict[str, Any]) -> dict[str, str]:

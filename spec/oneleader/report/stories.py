@@ -13,7 +13,7 @@ from oneleader.language.sorts import is_number, is_set
 from oneleader.readers.explore import Violation
 from oneleader.readers.run import Instance, Run, State
 from oneleader.report.story import Story
-from oneleader.report.telling import EVERYWHERE, Telling, Values, named, plain
+from oneleader.report.telling import Telling, Values, named, plain
 from oneleader.report.text import show_changes
 
 if TYPE_CHECKING:  # importing it would load Z3
@@ -40,6 +40,7 @@ def of_counterexample(found: Counterexample) -> Story:
     obligation, at = found.obligation, found.configuration
     telling = telling_of(obligation.model, at)
     steps = [(found.instance, found.after or found.before)] if found.instance else []
+    telling.title += "; a counterexample to induction: its first state need not be reachable"
     start = "a state that satisfies the invariants" if steps else "a state"
     tell(telling, found.cells, at, found.before, steps, start)
     prop = obligation.property
@@ -146,9 +147,7 @@ def _binding(at: Configuration, prop: Property, args: tuple[Any, ...]) -> str:
 def _among(
     telling: Telling, at: Configuration, prop: Property | None, args: tuple[Any, ...]
 ) -> frozenset[str]:
-    """The lanes that the violation speaks of; where it names none, the one of the last step."""
+    """The lanes that the violation speaks of."""
     if prop is None:
         return frozenset()
-    spoken = {str(plain(at, sort, v)) for (_, sort), v in zip(prop.params, args, strict=True)}
-    named = frozenset(lane.name for lane in telling.lanes if lane.name in spoken)
-    return named or frozenset({telling.rows[-1].lane} - {EVERYWHERE})
+    return telling.at_fault(str(plain(at, sort, v)) for (_, sort), v in zip(prop.params, args, strict=True))

@@ -153,32 +153,44 @@ class Telling:
         written: Mapping[Cell, Plain],
         lane: str = EVERYWHERE,
         label: str = "",
+        verdict: str = "",
         **said: Any,
     ) -> None:
         """One row: the actions with their arguments, and the cells that they have written.
 
-        `lane` and `label` stand where there is not just one action; `said` is the rest of the row.
+        `lane` stands where there is not just one action beside time that passes, `label` where there is none,
+        and `verdict` before either; `said` is the rest of the row.
         """
         known = [(self.words.acts.get(name) or plainly(self.model).acts[name], args) for name, args in acts]
         tokens = [self._token(act, args) for act, args in known]
         self.now.cells.update(written)
         self.lanes = tuple(self._lanes())
         spots = self._spots()
+        told_of = [act for act, _ in known if act.mark != "time"] or [act for act, _ in known]
+        words = []
         for (act, args), token in zip(known, tokens, strict=True):
             names = {name: told(value) for name, value in args.items()}
             at = act.at.format_map(names)
             term = spots[at].term if at in spots else None
-            if len(acts) == 1:
+            if act in told_of:
                 is_undone = act.undone and written and not any(written.values())
-                words = act.undone if is_undone else act.words
-                lane, label = at, words.format_map({**names, "term": term})
-                said = {"mark": act.mark, "token": token, **said}
+                template = act.undone if is_undone else act.words
+                words.append(template.format_map({**names, "term": term}))
+            if told_of == [act]:
+                lane, said = at, {"mark": act.mark, "token": token, **said}
             self._read(number, at, act, args, term)
             for source, to, what in act.within:
                 for one in self._each(source, args):
                     self._draw(one, to.format_map(names), what.format_map(names), number, number, token)
+        label = verdict + ("; ".join(words) or label)
         self._send(number, lane, written)
         self.rows.append(Row(number, lane, label, spots, **said))
+
+    def at_fault(self, named: Iterable[str]) -> frozenset[str]:
+        """The lanes that a violation names; where it names none, the one of the last step."""
+        names = set(named)
+        lanes = frozenset(lane.name for lane in self.lanes if lane.name in names)
+        return lanes or frozenset({self.rows[-1].lane} - {EVERYWHERE})
 
     def story(self, **said: Any) -> Story:
         """All that was told, with `wrong`, `because` and the like."""

@@ -44,6 +44,7 @@ def of_tlc(config: Path, result: tlc.Result) -> Story:
     return telling.story(
         wrong=_sentence(model, result.violated or ""),
         wrong_row=len(steps),
+        wrong_lanes=telling.at_fault([]),
         again=f"oneleader tlc {model.name} --config {config.name}",
     )
 
