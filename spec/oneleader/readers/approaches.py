@@ -176,11 +176,11 @@ def bully(approach: Approach, question: Question) -> Cell:
 def service(approach: Approach, question: Question) -> Cell:
     """From every state of up to one election: can the newest leader still write, with a minority cut off?
 
-    Any server may be of that minority, the lock server as well. A way that fails is told by the run to where
-    it does, whose last state is the one from which nothing helps.
+    Any server may be of that minority: with majorities they are interchangeable, and else the lock server
+    may be. A way that fails is told by the run to the state from which nothing helps.
     """
     asked = 0
-    for away in ("n3", SERVER):
+    for away in ("n3",) if approach.quorums == "majority" else ("n3", SERVER):
         at = configured(approach, question, EARLY).where(MODEL.fields["away"], (away,))
         found = possible(MODEL, at, MODEL.witnesses[question.asks], lambda told: told["elected"] <= 1)
         asked += found.asked

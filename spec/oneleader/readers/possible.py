@@ -42,9 +42,9 @@ def possible(
     """Whether every early state can reach the goal, a witness. `early` is told fields without an index."""
     run = Run(model, at, ghosts_read(model, goal))
     graph = Graph.of(run)
-    states = graph.plain()
+    rows: list[tuple[int, ...]] = graph.states.tolist()
     reached = Scalar(run).reached(goal)
-    can = np.array([reached(state) for state in states])
+    can = np.array([reached(row) for row in rows])
     before, after = graph.steps[:, 0], graph.steps[:, 2]
     while True:  # backwards from the goal, a level at a time
         grown = can.copy()
@@ -53,13 +53,14 @@ def possible(
             break
         can = grown
     names = [(i, f.name) for i, (f, _) in enumerate(run.cells.keys) if not f.index]
-    asked = [n for n, state in enumerate(states) if early({name: state[i] for i, name in names})]
+    asked = [n for n, row in enumerate(rows) if early({name: row[i] for i, name in names})]
     stuck = next((n for n in asked if not can[n]), None)
-    return Possible(run, len(asked), None if stuck is None else _path(graph, states, stuck))
+    return Possible(run, len(asked), None if stuck is None else _path(graph, stuck))
 
 
-def _path(graph: Graph, states: list[State], number: int) -> list[tuple[int, State]]:
+def _path(graph: Graph, number: int) -> list[tuple[int, State]]:
     """A shortest run to a state: the states are numbered breadth first."""
+    states = graph.plain()
     first_step = {int(after): (int(b), int(i)) for b, i, after in graph.steps[::-1].tolist()}
     path: list[tuple[int, State]] = []
     while number:
