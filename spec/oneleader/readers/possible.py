@@ -44,7 +44,7 @@ def possible(
     graph = Graph.of(run)
     rows: list[tuple[int, ...]] = graph.states.tolist()
     reached = Scalar(run).reached(goal)
-    can = np.array([reached(row) for row in rows])
+    can = np.array([reached(row) for row in rows], bool)
     before, after = graph.steps[:, 0], graph.steps[:, 2]
     while True:  # backwards from the goal, a level at a time
         grown = can.copy()
