@@ -313,6 +313,10 @@ def tlc(
         module = twin_reader.tla_folder() / f"{path.stem.partition('_')[0]}.tla"
         result = tlc_reader.run(module, path, workers=workers)
         print_json(show.tlc_json(result)) if as_json else show.tlc(module.name, path.name, result)
+        if result.trace and not as_json:
+            from oneleader.report import pages, traced
+
+            say(pages.see(lambda: traced.of_tlc(path, result), path.stem))
         return 0 if result.holds else 1
     at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
     compared = twin_reader.compare(model, at, workers=workers, graph=graph)
@@ -456,6 +460,10 @@ def replay(
     model = chosen(name or "election", fault)[0] if name or fault else None
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
+    if result.refusal and not as_json:
+        from oneleader.report import pages, recorded
+
+        say(f"        {pages.see(lambda: recorded.judged(file, result, model), f'{file.stem}-refused')}")
     return exit_status([result.verdict])
 
 
@@ -514,9 +522,11 @@ def main() -> None:
     """Run the command line: every bad input is one sentence, never a traceback."""
     from oneleader.cli_campaign import campaign  # it takes its shared options from here
     from oneleader.cli_cluster import cluster
+    from oneleader.cli_pages import trade_offs
+    from oneleader.cli_picture import picture
     from oneleader.cli_reference import handlers, hunt
 
-    for command in (campaign, cluster, handlers, hunt):
+    for command in (campaign, cluster, handlers, hunt, picture, trade_offs):
         cli.add_command(command)
     try:
         status = cli.main(standalone_mode=False) or 0
