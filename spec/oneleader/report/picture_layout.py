@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from oneleader.report.lettering import text_width, wrapped
-from oneleader.report.story import Arrow, Lane, Row, Spot, Story
+from oneleader.report.story import NBSP, Arrow, Lane, Row, Spot, Story
 
 TERMS = 6  # colours, used in turn from term 1 on; term 0 has its own
 BROAD = ("write", "refused", "time", "pause", "resume", "crash", "restart", "back")  # marks
@@ -190,7 +190,7 @@ class Layout:
             Text(m.number + 6, y + 4 + LINE * i, line)
             for i, line in enumerate(wrapped(row.label, m.label, m.words))
         ]
-        sends = [line for said in story.sent_by(row) for line in wrapped(f"→ {said}", m.label, m.small)]
+        sends = [line for said in story.sent_by(row) for line in wrapped(f"→{NBSP}{said}", m.label, m.small)]
         start = words[-1].y + SMALL_LINE + 1
         small = [Text(m.number + 6, start + SMALL_LINE * i, line) for i, line in enumerate(sends)]
         pills, ends = self._pills(row, bottom + 12)
