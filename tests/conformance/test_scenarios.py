@@ -153,6 +153,9 @@ def test_a_stale_read_by_hand(id: str) -> None:
     assert [s.cluster.node(n).role for n in ("n1", "n2")] == [Role.LEADER, Role.LEADER]
     if not id:
         return s.read("n1")
-    with pytest.raises(Broken, match="linearizability"):
+    with pytest.raises(Broken, match="linearizability") as broken:
         s.read("n1")
+    story = s.story(broken.value)
+    assert (story.wrong_row, story.wrong_lanes) == (9, {"n1"})
+    assert [a.label for a in story.arrows if a.sent == 9 and a.received == 9] == ["c3: read", "c3 reads v1"]
     return None

@@ -13,9 +13,10 @@ import pytest
 from oneleader import models
 from oneleader.errors import UsageError
 from oneleader.faults.catalogue import FAULTS
+from oneleader.report.lettering import text_width, wrapped
 from oneleader.report.palette import DARK, LIGHT, Palette, contrast
 from oneleader.report.picture_html import html
-from oneleader.report.picture_layout import NARROW, WIDE, Measures, Picture, laid_out, text_width
+from oneleader.report.picture_layout import NARROW, WIDE, Measures, Picture, laid_out
 from oneleader.report.picture_svg import svg
 from oneleader.report.picture_text import text
 from oneleader.report.story import Arrow, Lane, Row, Spot, Story
@@ -258,6 +259,12 @@ def seen(colour: str, matrix: tuple[tuple[float, ...], ...]) -> list[float]:
 
 def distance(a: list[float], b: list[float]) -> float:
     return float(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5)
+
+
+def test_a_wide_word_is_divided_where_it_has_joints() -> None:
+    assert wrapped("n1 receives AppendEntriesReply", 90, 11) == ["n1 receives", "AppendEntries", "Reply"]
+    assert wrapped("pre-candidate", 60, 11) == ["pre-", "candidate"]
+    assert wrapped("incomprehensibilities", 60, 11)[0].endswith("…")
 
 
 def test_widths_are_estimated_from_above() -> None:

@@ -15,37 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from oneleader.report.story import Arrow, Lane, Row, Spot, Story
+from oneleader.report.lettering import text_width, wrapped
+from oneleader.report.story import NBSP, Arrow, Lane, Row, Spot, Story
 
 TERMS = 6  # colours, used in turn from term 1 on; term 0 has its own
 BROAD = ("write", "refused", "time", "pause", "resume", "crash", "restart", "back")  # marks
 LEADING = ("leader", "coordinator")
 STANDING = ("candidate", "pre-candidate", "election", "halting")
-
-WIDE_LETTERS, NARROW_LETTERS = "mwMWQO@%", "iljtfrI.,:;'|!() []"
-
-
-def text_width(text: str, size: float) -> float:
-    """An upper estimate for any common sans-serif font: DejaVu Sans is about the widest."""
-    units = sum(0.97 if c in WIDE_LETTERS else 0.42 if c in NARROW_LETTERS else 0.645 for c in text)
-    return units * size
-
-
-def wrapped(text: str, width: float, size: float) -> list[str]:
-    """The text in lines no wider than this; a word that is wider is divided at a hyphen, or cut."""
-    lines: list[str] = []
-    for word in text.split(" "):
-        if lines and text_width(f"{lines[-1]} {word}", size) <= width:
-            lines[-1] += f" {word}"
-            continue
-        head, hyphen, rest = word.partition("-")
-        if rest and text_width(word, size) > width:
-            lines.append(head + hyphen)
-            word = rest
-        while text_width(word, size) > width and len(word) > 2:
-            word = word.rstrip("…")[:-1] + "…"
-        lines.append(word)
-    return lines or [""]
 
 
 @dataclass(frozen=True)
@@ -177,9 +153,11 @@ def laid_out(story: Story, measures: Measures = WIDE) -> Picture:
 class Layout:
     def __init__(self, story: Story, measures: Measures) -> None:
         self.story, self.m = story, measures
+        digits = text_width(str(story.rows[-1].number), measures.small)
+        self.m = measures = replace(measures, number=max(measures.number, digits + 10))
         self.pill = self._widest_pill()
         self.pitch = self.pill + measures.gap
-        if measures is NARROW:  # few lanes leave room for words
+        if measures.name == NARROW.name:  # few lanes leave room for words
             room = PHONE - measures.number - 20 - self.pitch * len(story.lanes)
             self.m = measures = replace(measures, label=max(measures.label, room))
         self.left = measures.number + measures.label + 12
@@ -212,7 +190,7 @@ class Layout:
             Text(m.number + 6, y + 4 + LINE * i, line)
             for i, line in enumerate(wrapped(row.label, m.label, m.words))
         ]
-        sends = [line for said in story.sent_by(row) for line in wrapped(f"→ {said}", m.label, m.small)]
+        sends = [line for said in story.sent_by(row) for line in wrapped(f"→{NBSP}{said}", m.label, m.small)]
         start = words[-1].y + SMALL_LINE + 1
         small = [Text(m.number + 6, start + SMALL_LINE * i, line) for i, line in enumerate(sends)]
         pills, ends = self._pills(row, bottom + 12)
@@ -362,7 +340,7 @@ SIGNS = {
     "lease": "holds a lease",
     "arrives": "a message",
     "lost": "a message that nobody reads",
-    "open": "on its way when the run ends",
+    "open": "still on its way at the end",
     "write": "a write, and its token",
     "refused": "a write that is refused",
     "crash": "a crash",

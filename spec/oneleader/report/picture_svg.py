@@ -7,8 +7,9 @@ from functools import cache
 
 import jinja2
 
+from oneleader.report.lettering import wrapped
 from oneleader.report.palette import DARK, LIGHT
-from oneleader.report.picture_layout import WIDE, Measures, Picture, colour, laid_out, legend, wrapped
+from oneleader.report.picture_layout import WIDE, Measures, Picture, colour, laid_out, legend
 from oneleader.report.story import Row, Story
 
 MARGIN = 14.0

@@ -6,7 +6,7 @@ import itertools
 import textwrap
 
 from oneleader.report.picture_layout import LEADING, STANDING, said_on_pills
-from oneleader.report.story import Arrow, Row, Spot, Story
+from oneleader.report.story import NBSP, Arrow, Row, Spot, Story
 
 NARROWEST, WIDEST, LABEL = 12, 30, 52
 MARKS = {
@@ -27,7 +27,7 @@ def text(story: Story) -> str:
     story = story.fitting()
     columns = _Columns(story)
     lines = [f"✗ {story.wrong}" if story.wrong else "", story.because and f"  {story.because}", story.title]
-    lines = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines if line]
+    lines = [line.replace(NBSP, " ") for line in lines if line]
     lines += ["", columns.heads()]
     for row in story.rows:
         lines += columns.row(row)

@@ -22,8 +22,8 @@ from oneleader.language.sorts import NIL, name_of
 from oneleader.readers.candidates import NotModelled, Refused, TooMany
 from oneleader.readers.replay import Replayed, opened, records, replay
 from oneleader.report.scenes import short
-from oneleader.report.stories import NBSP, says
-from oneleader.report.story import Arrow, Lane, Row, Spot, Story
+from oneleader.report.stories import says
+from oneleader.report.story import NBSP, Arrow, Lane, Row, Spot, Story
 from oneleader.report.telling import Telling, Values
 from oneleader.report.vocabulary import Plain
 

@@ -7,6 +7,7 @@ for `story`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,8 @@ class Scene:
 
     # -- the story -----------------------------------------------------------------------------------
     def story(self, wrong: str = "", because: str = "") -> Story:
-        """All of it, with what went wrong at the last step."""
+        """All of it, with what went wrong at the last step; at fault are those whom the words name, else the
+        one to whom that happened."""
         flights = sorted([*self.others, *self.flights.values()], key=lambda f: (f.sent, f.order))
         lanes = [Lane(CLIENTS, "client")] if any(CLIENTS in (f.source, f.to) for f in flights) else []
         lanes += [Lane(id) for id in self.members]
@@ -100,6 +102,8 @@ class Scene:
         for number, step in enumerate(self.steps, 1):
             last = min(number, len(spots) - 1)
             rows.append(self._row(number, step, spots[min(number - 1, last)], spots[last]))
+        named = re.findall(r"[\w-]+", f"{wrong} {because}")
+        at_fault = set(self.members).intersection(named) or {rows[-1].lane} - {""}
         return Story(
             self.title,
             tuple(lanes),
@@ -108,7 +112,7 @@ class Scene:
             wrong=wrong,
             because=because,
             wrong_row=rows[-1].number if wrong else None,
-            wrong_lanes=frozenset({rows[-1].lane} - {""}) if wrong else frozenset(),
+            wrong_lanes=frozenset(at_fault) if wrong else frozenset(),
         )
 
     def _spots(self, servers: Mapping[str, Any]) -> dict[str, Spot]:

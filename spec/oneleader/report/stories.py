@@ -12,7 +12,7 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import is_number, is_set
 from oneleader.readers.explore import Violation
 from oneleader.readers.run import Instance, Run, State
-from oneleader.report.story import Story
+from oneleader.report.story import NBSP, Story
 from oneleader.report.telling import Telling, Values, named, plain
 from oneleader.report.text import show_changes
 
@@ -51,9 +51,6 @@ def of_counterexample(found: Counterexample) -> Story:
         because = _binding(at, prop, found.args)
     lanes = _among(telling, at, prop, found.args)
     return telling.story(wrong=wrong, because=because, wrong_row=len(steps), wrong_lanes=lanes)
-
-
-NBSP = "\N{NO-BREAK SPACE}"
 
 
 # -- the state ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from oneleader.errors import UsageError
 
+NBSP = "\N{NO-BREAK SPACE}"
 MOST_ROWS = 400  # of one picture: more than this nobody reads, and few programs show
 SHOWN_ROWS = 60  # where nobody says which rows of a long recording are wanted
 
