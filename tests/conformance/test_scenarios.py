@@ -68,7 +68,7 @@ def test_a_failure_shrinks_to_a_program_that_fails_again() -> None:
     broken, scenario = drawn(fault.core, shrink=True).failed[-1]
     first, *lines = str(scenario).splitlines()
     assert first == "s = Scenario(3)"
-    assert len(lines) <= 10  # by hand it takes 7; shrunk ones are short, not shortest
+    assert len(lines) <= 10  # shrunk ones are short, not shortest
 
     again = Scenario(3, fault.core)
     with pytest.raises(Broken) as found:
