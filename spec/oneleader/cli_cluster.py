@@ -159,7 +159,8 @@ def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool
     if as_json:
         print_json([show.replayed_json(judging.result) for judging in found])
     else:
-        say(f"replay   {folder}   {sum(j.result.seconds for j in found):.2f} s")
+        seconds = [judging.result.seconds for judging in found]
+        say(f"replay   {folder}   {max(seconds) if follow else sum(seconds):.2f} s")
         for judging in found:
             first, *rest = judging.result.summary()
             judged(judging.result.verdict, first)

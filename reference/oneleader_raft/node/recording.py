@@ -161,27 +161,38 @@ def recording(
     members, clocks, view = header["members"], Clocks(**header["clocks"]), VIEWS[model]
     top = {"format": "oneleader", "version": 1, "model": model, "nodes": members, "quorums": "majority"}
     yield json.dumps(top | view.header(clocks)) + "\n"
-    time = 0
+    time: int | None = None
     for line in merged(files, wait):
         actions = [Action(name, tuple(arguments.items())) for name, arguments in line.said["actions"]]
         if view.ends.intersection(action.name for action in actions):
             return
-        if view.has_clocks and line.clock < time:
+        if view.has_clocks and time is not None and line.clock < time:
             raise RecordingError(
                 f"{line.node} took its step {line.step} {time - line.clock} us before one that was judged "
                 "already: these clocks are not one machine's, or it was paused while it was followed"
             )
-        yield _step(view, line, actions, members, clocks, time)
-        time = max(time, line.clock)
+        before = line.clock if time is None else time
+        time = line.clock if view.taken(actions) else before
+        yield _step(view, line, actions, members, clocks, (before, time))
 
 
 def _step(
-    view: View, line: Line, actions: list[Action], members: list[NodeId], clocks: Clocks, time: int
+    view: View,
+    line: Line,
+    actions: list[Action],
+    members: list[NodeId],
+    clocks: Clocks,
+    span: tuple[int, int],
 ) -> str:
-    after = line.said["after"]
+    """A line of the recording. `span` is what the clock of all showed before and shows after it. It stands
+    still where the model takes no step, as each tick costs the judge a step: then times are not compared."""
+    after, (before, now) = line.said["after"], span
     node = _node(line.node, after, tuple(members), clocks)
-    now = dict.fromkeys(members, max(time, line.clock))
-    steps, state = view.of(line.node, actions, node, now, dict.fromkeys(members, time or line.clock))
+    steps, state = view.of(
+        line.node, actions, node, dict.fromkeys(members, now), dict.fromkeys(members, before)
+    )
+    if view.has_clocks and now != line.clock:
+        del state["since_promise"]
     if "log_length" in state:
         state |= _log(line.node, after)
     said = {"node": line.node, "event": line.said["event"], "actions": steps, "after": state}
