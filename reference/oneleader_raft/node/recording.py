@@ -162,15 +162,17 @@ def recording(
     top = {"format": "oneleader", "version": 1, "model": model, "nodes": members, "quorums": "majority"}
     yield json.dumps(top | view.header(clocks)) + "\n"
     time: int | None = None
+    newest = 0
     for line in merged(files, wait):
         actions = [Action(name, tuple(arguments.items())) for name, arguments in line.said["actions"]]
         if view.ends.intersection(action.name for action in actions):
             return
-        if view.has_clocks and time is not None and line.clock < time:
+        if view.has_clocks and line.clock < newest:
             raise RecordingError(
-                f"{line.node} took its step {line.step} {time - line.clock} us before one that was judged "
+                f"{line.node} took its step {line.step} {newest - line.clock} us before one that was judged "
                 "already: these clocks are not one machine's, or it was paused while it was followed"
             )
+        newest = line.clock
         before = line.clock if time is None else time
         time = line.clock if view.taken(actions) else before
         yield _step(view, line, actions, members, clocks, (before, time))
