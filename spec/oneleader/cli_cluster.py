@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def cluster(
     """Run a cluster on this machine, each node a process, and show it live. Ctrl-C stops it."""
     if heartbeat_ms >= promise_ms:
         raise UsageError("--heartbeat-ms has to be less than --promise-ms")
+    if not (find_spec("aiohttp") and find_spec("prometheus_client")):
+        raise UsageError("a node needs more packages: pip install 'oneleader[node]'")
     options = ("--promise-ms", str(promise_ms), "--heartbeat-ms", str(heartbeat_ms))
     with tempfile.TemporaryDirectory(prefix="oneleader-") as temporary:
         local = LocalCluster(folder or Path(temporary), nodes, options)
