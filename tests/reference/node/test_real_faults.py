@@ -3,6 +3,7 @@ forbids. And that the judges can say no: the same cluster with a faulty core."""
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -156,6 +157,36 @@ def test_each_model_allows_what_the_cluster_did(run: Run, model: str) -> None:
     given_up = taken["give_up"] if model != "election" else None  # there it is called a restart as well
     assert taken["restart"] == 3 + 1 + 3 or (given_up is None and taken["restart"] > 3 + 1 + 3)
     assert judged.result.events_judged > 200
+
+
+def test_a_heartbeat_that_says_nothing_new_is_one_step_and_compared_each_time(
+    run: Run, tmp_path: Path
+) -> None:
+    """And a trace that lies at such a line is refused there."""
+    (honest,) = recorded.judge(run.folder, ["replication"])
+    lines = [line for line in merged(opened(run.folder)) if line.said["actions"]]
+    heard = [line for line in lines if any(name == "append_entries" for name, _ in line.said["actions"])]
+    assert honest.result.steps["append_entries"] < len(heard)
+
+    latest: dict[str, Any] = {}
+    repeated = []
+    for line in heard:
+        said = line.said["actions"][-1]
+        if latest.get(line.node) == said and line.said["actions"][0][0] == "hear_leader":
+            repeated.append(line)
+        latest[line.node] = said
+    liar = repeated[-1]
+    for path in run.folder.glob("*.jsonl"):
+        text = path.read_text()
+        if path.name.startswith(liar.node):
+            changed = liar.said | {"after": liar.said["after"] | {"commit": liar.said["after"]["commit"] - 1}}
+            assert json.dumps(liar.said) in text
+            text = text.replace(json.dumps(liar.said), json.dumps(changed))
+        (tmp_path / path.name).write_text(text)
+    (judged,) = recorded.judge(tmp_path, ["replication"])
+    assert judged.result.verdict == "refused"
+    assert judged.result.refusal
+    assert judged.result.refusal.text.startswith(f"commit_index[{liar.node}] is")
 
 
 def test_it_was_judged_while_it_ran(run: Run) -> None:
