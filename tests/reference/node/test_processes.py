@@ -172,6 +172,19 @@ def test_the_command_cluster(tmp_path: Path) -> None:
     assert judged.stdout.count("accepted  oneleader recording") == 4
 
 
+def test_the_nodes_end_with_the_command_even_if_it_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    command = (*CLI, "cluster", "--nodes", "1", "--folder", str(folder))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert any(" leader " in line for line in running.stdout)
+        running.kill()
+    until = time.monotonic() + 20
+    while '"stopped"' not in (folder / "n1.log").read_text():
+        assert time.monotonic() < until, (folder / "n1.log").read_text()
+        time.sleep(0.05)
+
+
 def test_bad_use_of_the_commands(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
