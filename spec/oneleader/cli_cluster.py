@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def cluster(
     """Run a cluster on this machine, each node a process, and show it live. Ctrl-C stops it."""
     if heartbeat_ms >= promise_ms:
         raise UsageError("--heartbeat-ms has to be less than --promise-ms")
+    if not (find_spec("aiohttp") and find_spec("prometheus_client")):
+        raise UsageError("a node needs more packages: pip install 'oneleader[node]'")
     options = ("--promise-ms", str(promise_ms), "--heartbeat-ms", str(heartbeat_ms))
     with tempfile.TemporaryDirectory(prefix="oneleader-") as temporary:
         local = LocalCluster(folder or Path(temporary), nodes, options)
@@ -150,7 +153,7 @@ def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool
     """`oneleader replay FOLDER`: the verdict of each model, or of the one that is asked for."""
     from oneleader.cli import print_json
 
-    models = [model] if model else list(VIEWS)
+    models = [model] if model else [name for name in VIEWS if not (follow and VIEWS[name].has_clocks)]
     if follow:
         with ProgressLine(quiet=as_json) as progress:
             found = recorded.follow(folder, models, lambda at: progress.tell(_at(at)))
@@ -159,7 +162,8 @@ def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool
     if as_json:
         print_json([show.replayed_json(judging.result) for judging in found])
     else:
-        say(f"replay   {folder}   {sum(j.result.seconds for j in found):.2f} s")
+        seconds = [judging.result.seconds for judging in found]
+        say(f"replay   {folder}   {max(seconds) if follow else sum(seconds):.2f} s")
         for judging in found:
             first, *rest = judging.result.summary()
             judged(judging.result.verdict, first)

@@ -51,7 +51,7 @@ parser = argparse.ArgumentParser()
 for name in ("--id", "--peers", "--listen", "--api", "--data"):
     parser.add_argument(name)
 parser.add_argument("--flush", action="store_true")
-options = parser.parse_args()
+options, _ = parser.parse_known_args()
 if options.flush:
     add = journal.FileJournal.add
     journal.FileJournal.add = lambda self, *entry: (add(self, *entry), self.flush())[0]

@@ -6,5 +6,7 @@ links     connections to the other members; frames and codec: what is said on th
 clock     microseconds that never go back
 expiry    locks that have run out
 api       HTTP for clients; openapi: its description; client: a client in Python
+metrics   what it tells Prometheus
 trace     what the node did, line by line; recording: one recording of all nodes', to be judged
+local     a cluster of such processes on this machine
 """

@@ -50,15 +50,27 @@ def main(arguments: Sequence[str] | None = None, core: Core = RAFT) -> int:
     except OSError as error:
         print(f"oneleader node: cannot use {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return 2
-    return asyncio.run(serve(server, listener, clients))
+    return asyncio.run(serve(server, listener, clients, watches_stdin=options.until_stdin_ends))
 
 
-async def serve(server: Server, listener: socket.socket, clients: socket.socket) -> int:
-    """Run until SIGTERM or SIGINT, or until the node has to stop."""
+async def serve(
+    server: Server, listener: socket.socket, clients: socket.socket, *, watches_stdin: bool = False
+) -> int:
+    """Run until SIGTERM or SIGINT, the end of standard input where it is watched, or until the node has to
+    stop."""
     node = asyncio.create_task(server.run(listener))
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, node.cancel)
+    if watches_stdin:
+        stdin = sys.stdin.fileno()
+
+        def read() -> None:
+            if not os.read(stdin, 4096):
+                loop.remove_reader(stdin)
+                node.cancel()
+
+        loop.add_reader(stdin, read)
     runner = web.AppRunner(Api(server).app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.SockSite(runner, clients).start()
@@ -88,6 +100,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--promise-ms", type=int, default=300, help="least election timeout")
     parser.add_argument("--heartbeat-ms", type=int, default=60)
     parser.add_argument("--drift", type=int, default=10, help="of any clock's rate, in thousandths")
+    parser.add_argument(
+        "--until-stdin-ends", action="store_true", help="stop as well when that is at its end"
+    )
     parser.add_argument("--no-trace", action="store_true", help="do not record what it does")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     return parser.parse_args(arguments)

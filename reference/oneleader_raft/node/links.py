@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 OnMessage = Callable[[Source, Message], Awaitable[None]]
-MOST_BUFFERED = 4 << 20  # bytes not yet sent, above which messages are dropped
-MOST_ENTRY_BYTES = 1 << 20  # of entries in one message; what is left follows with the next one
+MOST_BUFFERED = 1 << 20  # bytes not yet sent, above which messages are dropped
+MOST_ENTRY_BYTES = 1 << 17  # of entries in one message; what is left follows with the next one
 MOST_STRANGERS = 32  # connections in the handshake
 RETRY_SECONDS = 0.05, 1.0  # the first pause before dialling again, and the longest
 ENDS = (OSError, EOFError, FrameError, asyncio.TimeoutError)  # of a connection; the first is ssl's as well

@@ -33,7 +33,10 @@ def free_ports(count: int) -> list[int]:
 
 
 class LocalCluster:
-    """Processes, by node. `route` says where a node reaches another one, if not directly."""
+    """Processes, by node; they end with this one, however it ends.
+
+    route  where a node reaches another one, if not directly
+    """
 
     def __init__(
         self,
@@ -63,7 +66,10 @@ class LocalCluster:
             command = (sys.executable, *self.run, "--id", id, "--peers", peers, *where, *self.options)
             with (self.folder / f"{id}.log").open("ab") as log:
                 self.processes[id] = subprocess.Popen(
-                    (*command, "--data", str(self.folder)), stderr=log, start_new_session=True
+                    (*command, "--data", str(self.folder), "--until-stdin-ends"),
+                    stdin=subprocess.PIPE,
+                    stderr=log,
+                    start_new_session=True,
                 )
 
     def is_running(self, id: NodeId) -> bool:
@@ -102,7 +108,7 @@ class LocalCluster:
         except (OSError, ValueError):
             return None
 
-    def leader(self, seconds: float = 10.0) -> NodeId:
+    def leader(self, seconds: float = 20.0) -> NodeId:
         """Who leads, by its lease, waiting for one. TimeoutError with what the nodes have logged."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

@@ -24,6 +24,7 @@ from ..views import VIEWS, View
 from .trace import FORMAT, VERSION
 
 ENDING = ".trace.jsonl"
+IDEMPOTENT = "append_entries"  # of the models' actions: at once again, it changes nothing
 HOLD = 1_000_000  # microseconds for which a line is held back, while it is followed, for older ones to come
 
 
@@ -155,37 +156,62 @@ def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -
 def recording(
     files: Iterable[TraceFile], model: str, wait: Callable[[], bool] | None = None
 ) -> Iterator[str]:
-    """The recording in the words of a model of `views`, as JSON lines, the header first."""
+    """The recording in the words of a model of `views`, as JSON lines, the header first.
+
+    Of heartbeats that are the same only the first is a step: with nothing between that the model knows of
+    this node, the same is allowed again, as leaders' logs only grow, and changes nothing. The state after it
+    is compared all the same.
+    """
     files = list(files)
     header = files[0].header
     members, clocks, view = header["members"], Clocks(**header["clocks"]), VIEWS[model]
     top = {"format": "oneleader", "version": 1, "model": model, "nodes": members, "quorums": "majority"}
     yield json.dumps(top | view.header(clocks)) + "\n"
-    time = 0
+    time: int | None = None
+    newest = 0
+    latest: dict[NodeId, list[Any]] = {}  # what each node did last
     for line in merged(files, wait):
         actions = [Action(name, tuple(arguments.items())) for name, arguments in line.said["actions"]]
         if view.ends.intersection(action.name for action in actions):
             return
-        if view.has_clocks and line.clock < time:
+        if view.has_clocks and line.clock < newest:
             raise RecordingError(
-                f"{line.node} took its step {line.step} {time - line.clock} us before one that was judged "
+                f"{line.node} took its step {line.step} {newest - line.clock} us before one that was judged "
                 "already: these clocks are not one machine's, or it was paused while it was followed"
             )
-        yield _step(view, line, actions, members, clocks, time)
-        time = max(time, line.clock)
+        newest = line.clock
+        before = line.clock if time is None else time
+        time = line.clock if view.taken(actions) else before
+        said = _step(view, line, actions, members, clocks, (before, time))
+        if said["actions"]:
+            may_repeat = [name for name, _ in said["actions"]] == [IDEMPOTENT]
+            is_repeated = may_repeat and said["actions"] == latest.get(line.node)
+            latest[line.node] = said["actions"]
+            said["actions"] = [] if is_repeated else said["actions"]
+        yield json.dumps(said) + "\n"
 
 
 def _step(
-    view: View, line: Line, actions: list[Action], members: list[NodeId], clocks: Clocks, time: int
-) -> str:
-    after = line.said["after"]
+    view: View,
+    line: Line,
+    actions: list[Action],
+    members: list[NodeId],
+    clocks: Clocks,
+    span: tuple[int, int],
+) -> dict[str, Any]:
+    """A line of the recording. `span` is what the clock of all showed before and shows after it. It stands
+    still where the model takes no step, as each tick costs the judge a step: then times are not compared."""
+    after, (before, now) = line.said["after"], span
     node = _node(line.node, after, tuple(members), clocks)
-    now = dict.fromkeys(members, max(time, line.clock))
-    steps, state = view.of(line.node, actions, node, now, dict.fromkeys(members, time or line.clock))
+    steps, state = view.of(
+        line.node, actions, node, dict.fromkeys(members, now), dict.fromkeys(members, before)
+    )
+    if view.has_clocks and now != line.clock:
+        del state["since_promise"]
     if "log_length" in state:
         state |= _log(line.node, after)
     said = {"node": line.node, "event": line.said["event"], "actions": steps, "after": state}
-    return json.dumps(said | {"step": line.step}) + "\n"
+    return said | {"step": line.step}
 
 
 def _node(id: NodeId, after: dict[str, Any], members: tuple[NodeId, ...], clocks: Clocks) -> Node:

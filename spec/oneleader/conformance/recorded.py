@@ -19,6 +19,7 @@ from oneleader_raft.node.recording import RecordingError, opened, recording
 from oneleader_raft.views import VIEWS
 
 POLL_SECONDS = 0.2
+GRACE_SECONDS = 5.0  # for what was written to be judged, when following is to end
 Wait = Callable[[], bool]
 
 
@@ -31,10 +32,13 @@ class Judging:
     result: Replayed = field(default_factory=Replayed)
     is_done: bool = False
     error: Exception | None = None
+    ends_at: float = float("inf")  # by `time.monotonic`
 
     def run(self, folder: Path, wait: Wait | None = None) -> None:
         try:
             self.result = replay_lines(self._lines(folder, wait))
+            if time.monotonic() > self.ends_at:
+                self.result.why = f"ended at line {self.line:,}; what was written after it was not judged"
         except UsageError as error:
             self.error = error
         except RecordingError as error:
@@ -46,6 +50,8 @@ class Judging:
 
     def _lines(self, folder: Path, wait: Wait | None) -> Iterator[str]:
         for line in recording(_opened(folder, wait), self.model, wait):
+            if time.monotonic() > self.ends_at:
+                return
             self.line += 1
             yield line
 
@@ -85,6 +91,8 @@ def follow(
         pass
     finally:
         stopped.set()
+        for judging in found:
+            judging.ends_at = time.monotonic() + GRACE_SECONDS
     for thread in threads:
         thread.join()
     for judging in found:

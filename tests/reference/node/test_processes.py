@@ -145,9 +145,11 @@ def test_tls_and_a_stranger(tmp_path: Path, clusters: Callable[..., LocalCluster
 
 
 def test_the_command_cluster(tmp_path: Path) -> None:
-    """It starts, says in plain lines who leads, stops on Ctrl-C, and can be judged."""
+    """It starts, says in plain lines who leads, stops on Ctrl-C, and is judged as it runs and afterwards."""
     folder = tmp_path / "cluster"
+    follow = (*CLI, "replay", "--follow", str(folder))
     command = (*CLI, "cluster", "--nodes", "3", "--folder", str(folder))
+    following = subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout
         said = []
@@ -161,9 +163,26 @@ def test_the_command_cluster(tmp_path: Path) -> None:
     assert said[-1] == f"stopped; judge what it did: oneleader replay {folder}\n"
     logged = [json.loads(line) for path in folder.glob("*.log") for line in path.read_text().splitlines()]
     assert {line["event"] for line in logged} >= {"started", "connected", "role", "stopped"}
+    following.send_signal(signal.SIGINT)
+    told, at = following.communicate(timeout=60)
+    assert following.returncode == 0, at
+    assert told.count("accepted  oneleader recording") == 3, "lease only where it is asked for"
     judged = subprocess.run((*CLI, "replay", str(folder)), capture_output=True, text=True, timeout=60)
     assert judged.returncode == 0, judged.stderr
     assert judged.stdout.count("accepted  oneleader recording") == 4
+
+
+def test_the_nodes_end_with_the_command_even_if_it_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    command = (*CLI, "cluster", "--nodes", "1", "--folder", str(folder))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert any(" leader " in line for line in running.stdout)
+        running.kill()
+    until = time.monotonic() + 20
+    while '"stopped"' not in (folder / "n1.log").read_text():
+        assert time.monotonic() < until, (folder / "n1.log").read_text()
+        time.sleep(0.05)
 
 
 def test_bad_use_of_the_commands(tmp_path: Path) -> None:

@@ -1,0 +1,142 @@
+"""The driver's order: synced, then written down, then sent; and what it does with many events at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneleader_raft.lease import Round
+from oneleader_raft.node.server import Happening, NotLeaderError, Server, Settings, UnknownError
+from oneleader_raft.raft import (
+    AppendEntries,
+    AppendReply,
+    ElectionTimeout,
+    Entry,
+    Message,
+    PreVoteReply,
+    Propose,
+    Receive,
+    RequestVote,
+    Role,
+    VoteReply,
+)
+from oneleader_raft.state_machine import Put, Request
+
+PEERS = dict.fromkeys(("n1", "n2", "n3"), ("127.0.0.1", 1))
+Did = list[tuple[str, Any]]
+
+
+def driven(folder: Path, test: Callable[[Server, Did], Awaitable[None]]) -> Did:
+    """Hand events to a node whose disk, trace and links note in which order they were used."""
+    did: Did = []
+
+    async def main() -> None:
+        server = Server(Settings("n1", PEERS, folder, promise_ms=20, heartbeat_ms=5))
+        time.sleep(0.03)  # its promise of the start has run out
+        server._reset_election_timer = lambda: None  # type: ignore[method-assign]
+        save, write = server._store.save, server._trace.write
+
+        def noted_save(durable: Any, trace: str = "") -> None:
+            time.sleep(0.01)
+            save(durable, trace)
+            did.append(("save", durable))
+
+        def noted_write(lines: str) -> None:
+            write(lines)
+            did.append(("line", lines))
+
+        server._store.save = noted_save  # type: ignore[method-assign]
+        server._trace.write = noted_write  # type: ignore[method-assign]
+        server.links.send = lambda to, step, message: did.append(("send", (to, step, message)))  # type: ignore[method-assign]
+        await asyncio.wait_for(test(server, did), 20)
+
+    asyncio.run(main())
+    return did
+
+
+def received(source: str, message: Message) -> Happening:
+    return Happening(Receive(message), (source, 1))
+
+
+def test_a_vote_is_synced_then_written_down_then_sent(tmp_path: Path) -> None:
+    async def test(server: Server, did: Did) -> None:
+        await server._handle([received("n2", RequestVote(3, "n2", 0, 0))])
+
+    did = driven(tmp_path, test)
+    assert [what for what, _ in did] == ["save", "line", "send"]
+    assert (did[0][1].current_term, did[0][1].voted_for) == (3, "n2")
+    assert [action in did[1][1] for action in ("grant_vote", "reply_vote")] == [True, True]
+    to, step, message = did[2][1]
+    assert (to, step, message) == ("n2", 3, VoteReply(3, "n1", True)), "step 1 is the start, 2 the vote"
+
+
+async def lead(server: Server) -> None:
+    await server._handle([Happening(ElectionTimeout())])
+    await server._handle([received("n2", PreVoteReply(1, "n2", True))])
+    await server._handle([received("n2", VoteReply(1, "n2", True))])
+    assert server.node.role is Role.LEADER
+
+
+def test_events_that_wait_together_share_a_sync_and_say_it_once(tmp_path: Path) -> None:
+    commands = [Request("c", number, Put("k", number)) for number in (1, 2, 3)]
+
+    async def test(server: Server, did: Did) -> None:
+        await lead(server)
+        did.clear()
+        await server._handle([Happening(Propose(command)) for command in commands])
+
+    did = driven(tmp_path, test)
+    assert [what for what, _ in did] == ["save", "line", "send", "send"]
+    assert [entry.command for entry in did[0][1].log[1:]] == commands
+    assert did[1][1].count('["client_request"') == 3
+    assert [(to, len(m.entries)) for to, _, m in (said for _, said in did[2:])] == [("n2", 4), ("n3", 4)]
+
+
+def test_who_waits_for_a_leader_that_is_one_no_more_does_not_know(tmp_path: Path) -> None:
+
+    async def test(server: Server, did: Did) -> None:
+        write = asyncio.create_task(server.write(server.request(Put("k", 0))))
+        await asyncio.sleep(0)
+        await server._handle([server._inbox.get_nowait()])
+        with pytest.raises(NotLeaderError):
+            await write
+        await lead(server)
+        write = asyncio.create_task(server.write(server.request(Put("k", 1))))
+        read = asyncio.create_task(server.read())
+        await asyncio.sleep(0)
+        await server._handle([server._inbox.get_nowait(), server._inbox.get_nowait()])
+        assert not write.done()
+        await server._handle(
+            [received("n3", AppendEntries(2, "n3", 0, 0, (Entry(2, "no-op"),), 1, Round(1, 1)))]
+        )
+        with pytest.raises(UnknownError):
+            await write
+        with pytest.raises(NotLeaderError):
+            await read
+        assert server.node.log == (Entry(2, "no-op"),)
+
+    driven(tmp_path, test)
+
+
+def test_it_is_answered_when_it_is_committed(tmp_path: Path) -> None:
+    async def test(server: Server, did: Did) -> None:
+        await lead(server)
+        write = asyncio.create_task(server.write(Request("c", 1, Put("k", "v"))))
+        again = asyncio.create_task(server.write(Request("c", 1, Put("k", "v"))))
+        await asyncio.sleep(0)
+        await server._handle([server._inbox.get_nowait()])
+        assert server._inbox.empty(), "the repetition waits for the same entry"
+        assert not write.done()
+        reply = AppendReply(1, "n2", True, server.node.leadership.round, 2)
+        await server._handle([received("n2", reply)])
+        assert await write is True
+        assert await again is True
+        assert server.machine.values == {"k": "v"}
+        assert server.node.commit_index == 2
+
+    driven(tmp_path, test)
