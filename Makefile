@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test lint bench bench-explore bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair deep clean
+.PHONY: help setup check quick test lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair pages deep clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -40,6 +40,10 @@ figure-16: setup ## Election times beside the Raft paper's own: a table and docs
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
 	$(BIN)/python tests/benchmarks/bench_explore.py
 
+bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kill -9 another node leads
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
+	$(BIN)/python tests/benchmarks/bench_node.py
+
 bench-locks: setup ## Fenced writes a second on each store, beside its plain ones
 	$(BIN)/python tests/benchmarks/bench_locks.py
 
@@ -68,6 +72,9 @@ crosshair: setup ## A second opinion on the core, by CrossHair: some 2 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[crosshair]'
 	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/contracts.py
 	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/faulty.py; test $$? -eq 1
+
+pages: setup ## Make the pages of docs/ that readers fill
+	$(BIN)/oneleader trade-offs --write
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers
