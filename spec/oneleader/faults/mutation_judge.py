@@ -1,0 +1,247 @@
+"""What becomes of each mutant of a model: the cheapest reader that tells it from the model.
+
+In this order:
+
+| by       | what it means                                                                             |
+|----------|-------------------------------------------------------------------------------------------|
+| refused  | it is no model: the language or the explorer refuses it, say a stopwatch that stands      |
+| property | `explore` breaks a property, a claim, or gets stuck, at small bounds                      |
+| witness  | a state that should be reachable is not any more, or an action is never taken             |
+| proof    | `prove` refutes an obligation of the action, with a counterexample to induction           |
+| twin     | the graph of states and steps is another one than that of the hand-written TLA+           |
+| unproved | nothing above, but Z3 does not prove the action any more: weaker than wrong               |
+
+`survived` is what nobody tells apart: it has to stand in `equivalent.toml`, with the reason.
+
+TLC is not run here. That the TLA+ twins have the graphs of the models at the bounds TWINNED is what
+`check` and tests/readers/test_twin.py compare; so a mutant whose graph is another one there would fail them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from oneleader.errors import SpecError, UsageError
+from oneleader.faults.mutation import Mutant, mutants
+from oneleader.language.configuration import Configuration, configure
+from oneleader.language.model import Model
+from oneleader.models import MODELS
+from oneleader.readers.explore import Explored, Limits, explore_all
+from oneleader.readers.graph import Graph
+from oneleader.readers.prove import INCONCLUSIVE, VIOLATED, rows
+from oneleader.readers.run import Run
+from oneleader.report.text import plural
+
+REFUSED, PROPERTY, WITNESS, PROOF, TWIN = "refused", "property", "witness", "proof", "twin"
+UNPROVED, SURVIVED = "unproved", "survived"
+CAUGHT = (REFUSED, PROPERTY, WITNESS, PROOF, TWIN, UNPROVED)
+
+MOST_STATES = 300_000  # of a mutant: what grows beyond has been told from the model by its graph
+RLIMIT = 1_000_000  # of Z3's work for an attempt: about a second
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A configuration, for a model that is named elsewhere. `where`: constants, as `--size off=terms`."""
+
+    sizes: Mapping[str, int]
+    quorums: str = "majority"
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, model: Model) -> Configuration:
+        at = configure(model, self.sizes, self.quorums)
+        for name, names in self.where.items():
+            at = at.where(model.fields[name], names)
+        return at
+
+
+N2_DECIDES = "n2, n1 n2"  # two servers, and the second in every quorum: it can overtake the first
+EXACT = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}
+
+
+def servers(nodes: int, terms: int, quorums: str = "majority", **sizes: int) -> Bounds:
+    return Bounds({"Node": nodes, "Term": terms, **sizes}, quorums)
+
+
+# Where to explore, cheapest first: together they reach the witnesses, and each takes seconds at most.
+EXPLORED: dict[str, tuple[Bounds, ...]] = {
+    "election": (servers(3, 1), servers(2, 3, N2_DECIDES), servers(3, 2)),
+    "vote_count": (servers(3, 1), servers(3, 2)),
+    "pre_vote": (servers(2, 1), servers(2, 1, N2_DECIDES), servers(2, 2)),
+    "replication": (
+        servers(2, 2, N2_DECIDES, Index=1, Value=1),
+        servers(2, 2, Index=2, Value=1),
+    ),
+    "lease": (servers(2, 1, N2_DECIDES, **EXACT), servers(2, 2, N2_DECIDES, **EXACT)),
+    "fencing": (
+        Bounds({"Resource": 1, "Client": 2, "Token": 2}),
+        Bounds({"Resource": 1, "Client": 3, "Token": 3}),
+        Bounds({"Resource": 2, "Client": 2, "Token": 1}),
+    ),
+    "system": (servers(3, 1), servers(3, 2)),
+    "lock": (Bounds({"Client": 2, "Token": 2}),),
+}
+
+# Where a twin is compared with its model: see `check.everything`.
+TWINNED: dict[str, tuple[Bounds, ...]] = {
+    "election": (servers(3, 1), servers(2, 3)),
+    "vote_count": (servers(3, 1), servers(3, 2)),
+    "pre_vote": (servers(2, 1),),
+    "replication": (servers(2, 2, Index=2, Value=1),),
+    "lease": (servers(2, 1), servers(2, 2, N2_DECIDES, **EXACT)),
+    "fencing": (
+        Bounds({"Resource": 1, "Client": 2, "Token": 3}),
+        Bounds({"Resource": 2, "Client": 2, "Token": 1}),
+    ),
+    "system": (
+        servers(3, 2),
+        *(
+            Bounds({"Node": 3, "Term": 1}, where={"off": (off,)})
+            for off in ("quorum", "terms", "lease", "fencing")
+        ),
+    ),
+}
+
+PROVED = ("election", "pre_vote", "replication", "lease", "lease_read", "fencing", "lock")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a mutant. `what`: the property, the witness, the obligation, in words."""
+
+    id: str
+    kind: str
+    by: str
+    what: str
+    seconds: float = 0.0
+
+
+def judge(mutant: Mutant) -> Judged:
+    """By the cheapest reader that tells it from its model."""
+    started = time.perf_counter()
+    by, what = _verdict(mutant)
+    return Judged(mutant.id, mutant.kind, by, what, time.perf_counter() - started)
+
+
+def judge_id(id: str) -> Judged:
+    """The same of a mutant by its id: what another process is told. UsageError where there is none."""
+    return judge(find(id))
+
+
+def find(id: str) -> Mutant:
+    name = id.partition("/")[0]
+    found = next((m for m in mutants(MODELS[name]) if m.id == id), None) if name in MODELS else None
+    if found is None:
+        raise UsageError(f"there is no mutant {id!r}: `oneleader mutants MODEL --list` has them")
+    return found
+
+
+def _verdict(mutant: Mutant) -> tuple[str, str]:
+    try:
+        model = mutant.model
+        for bounds in EXPLORED[mutant.base.name]:
+            found = _explored(mutant.base, model, bounds)
+            if found:
+                return found
+    except SpecError as error:
+        return REFUSED, str(error).rpartition(": ")[2]
+    proof = _proved(mutant) if mutant.base.name in PROVED else None
+    if proof and proof[0] == PROOF:
+        return proof
+    for bounds in TWINNED.get(mutant.base.name, ()):
+        if not _same_graph(mutant.base, model, bounds):
+            return TWIN, bounds.of(model).describe()
+    return proof or (SURVIVED, "")
+
+
+# -- explore ------------------------------------------------------------------------------------------
+def _explored(base: Model, model: Model, bounds: Bounds) -> tuple[str, str] | None:
+    """A property broken, a witness lost or an action never taken; None where it is as with the model."""
+    usual = _usual(base.name, bounds)
+    found = []
+    for result in explore_all(model, bounds.of(model), limits=Limits(states=MOST_STATES)):
+        if result.violation:
+            return PROPERTY, f"{result.violation.what} in {plural(len(result.violation.steps), 'steps')}"
+        found.append(result)
+    if all(result.verdict == "holds" for result in found):
+        lost = sorted(_seen(usual) - _seen(found))
+        if lost:
+            return WITNESS, ", ".join(lost)
+    return None
+
+
+@lru_cache(maxsize=64)
+def _usual_result(name: str, position: int) -> tuple[Explored, ...]:
+    bounds = EXPLORED[name][position]
+    return tuple(explore_all(MODELS[name], bounds.of(MODELS[name])))
+
+
+def _usual(name: str, bounds: Bounds) -> tuple[Explored, ...]:
+    """What exploring the model itself gives there: everything holds."""
+    results = _usual_result(name, EXPLORED[name].index(bounds))
+    assert all(result.verdict == "holds" for result in results), name
+    return results
+
+
+def _seen(results: tuple[Explored, ...] | list[Explored]) -> set[str]:
+    """The witnesses that were reached and the actions that were taken."""
+    reached = {f"{w} is never reached" for r in results for w, depth in r.witnesses.items() if depth is not None}
+    return reached | {f"{action} is never taken" for r in results for action, n in r.fired.items() if n}
+
+
+# -- prove --------------------------------------------------------------------------------------------
+def _proved(mutant: Mutant) -> tuple[str, str] | None:
+    """The first obligation of the action that is refuted, else the first that is left open, if any."""
+    unproved = None
+    for row in rows(mutant.model, only=[mutant.action], rlimit=RLIMIT):
+        if row.verdict == VIOLATED:
+            return PROOF, row.goal
+        if row.verdict == INCONCLUSIVE:
+            unproved = unproved or (UNPROVED, row.goal)
+    return unproved
+
+
+# -- the graph ----------------------------------------------------------------------------------------
+def _same_graph(base: Model, model: Model, bounds: Bounds) -> bool:
+    """The same states and the same steps between them, histories left out."""
+    usual = _graph(base, bounds)
+    try:
+        other = Graph.of(Run(model, bounds.of(model)), most=len(usual[0]))
+    except UsageError:
+        return False  # it has more states
+    return all(map(np.array_equal, usual, _canonical(other)))
+
+
+Canonical = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint32]]
+_graphs: dict[tuple[str, str], Canonical] = {}
+
+
+def _graph(base: Model, bounds: Bounds) -> Canonical:
+    key = base.name, repr(bounds)
+    if key not in _graphs:
+        _graphs[key] = _canonical(Graph.of(Run(base, bounds.of(base))))
+    return _graphs[key]
+
+
+def _canonical(graph: Graph) -> Canonical:
+    """States in an order of their own, and the labelled edges between them, as TLC shows them: the name of
+    an action and not its arguments."""
+    order = np.lexsort(graph.states.T)
+    number = np.empty(len(order), np.uint32)
+    number[order] = np.arange(len(order))
+    actions = list(graph.run.model.actions)
+    action = np.array([actions.index(i.action.name) for i in graph.run.instances], np.uint32)
+    before, instance, after = graph.steps.T
+    edges = np.stack([number[before], action[instance], number[after]], axis=1)
+    return graph.states[order], np.unique(edges, axis=0)
+
+
+def judged(model: Model) -> Iterator[Judged]:
+    """All mutants of a model, one at a time."""
+    return map(judge, mutants(model))
