@@ -32,7 +32,7 @@ from oneleader.faults.mutation import Mutant, mutants
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models import MODELS
-from oneleader.readers.explore import Explored, Limits, explore_all
+from oneleader.readers.explore import Limits, explore_all
 from oneleader.readers.graph import Graph
 from oneleader.readers.prove import INCONCLUSIVE, VIOLATED, rows
 from oneleader.readers.run import Run
@@ -54,6 +54,14 @@ class Bounds:
     quorums: str = "majority"
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    @property
+    def switched(self) -> str:
+        """`, off terms`; "" where all switches are as they should be."""
+        return "".join(f", {constant} {' '.join(names)}" for constant, names in self.where.items())
+
     def of(self, model: Model) -> Configuration:
         at = configure(model, self.sizes, self.quorums)
         for name, names in self.where.items():
@@ -64,6 +72,8 @@ class Bounds:
 N2_DECIDES = "n2, n1 n2"  # two servers, and the second in every quorum: it can overtake the first
 EXACT = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}
 
+OFF = tuple({"off": (switch,)} for switch in ("quorum", "terms", "lease", "fencing"))
+
 
 def servers(nodes: int, terms: int, quorums: str = "majority", **sizes: int) -> Bounds:
     return Bounds({"Node": nodes, "Term": terms, **sizes}, quorums)
@@ -72,7 +82,7 @@ def servers(nodes: int, terms: int, quorums: str = "majority", **sizes: int) -> 
 # Where to explore, cheapest first: together they reach the witnesses, and each takes seconds at most.
 EXPLORED: dict[str, tuple[Bounds, ...]] = {
     "election": (servers(3, 1), servers(2, 3, N2_DECIDES), servers(3, 2)),
-    "vote_count": (servers(3, 1), servers(3, 2)),
+    "vote_count": (servers(3, 1), servers(2, 1), servers(3, 2)),
     "pre_vote": (servers(2, 1), servers(2, 1, N2_DECIDES), servers(2, 2)),
     "replication": (
         servers(2, 2, N2_DECIDES, Index=1, Value=1),
@@ -84,7 +94,7 @@ EXPLORED: dict[str, tuple[Bounds, ...]] = {
         Bounds({"Resource": 1, "Client": 3, "Token": 3}),
         Bounds({"Resource": 2, "Client": 2, "Token": 1}),
     ),
-    "system": (servers(3, 1), servers(3, 2)),
+    "system": (servers(3, 1), servers(3, 2), *(Bounds(dict(Node=3, Term=2), where=off) for off in OFF)),
     "lock": (Bounds({"Client": 2, "Token": 2}),),
 }
 
@@ -101,10 +111,7 @@ TWINNED: dict[str, tuple[Bounds, ...]] = {
     ),
     "system": (
         servers(3, 2),
-        *(
-            Bounds({"Node": 3, "Term": 1}, where={"off": (off,)})
-            for off in ("quorum", "terms", "lease", "fencing")
-        ),
+        *(Bounds({"Node": 3, "Term": 1}, where=off) for off in OFF),
     ),
 }
 
@@ -161,38 +168,64 @@ def _verdict(mutant: Mutant) -> tuple[str, str]:
 
 
 # -- explore ------------------------------------------------------------------------------------------
-def _explored(base: Model, model: Model, bounds: Bounds) -> tuple[str, str] | None:
-    """A property broken, a witness lost or an action never taken; None where it is as with the model."""
-    usual = _usual(base.name, bounds)
-    found = []
-    for result in explore_all(model, bounds.of(model), limits=Limits(states=MOST_STATES)):
-        if result.violation:
-            return PROPERTY, f"{result.violation.what} in {plural(len(result.violation.steps), 'steps')}"
-        found.append(result)
-    if all(result.verdict == "holds" for result in found):
-        lost = sorted(_seen(usual) - _seen(found))
-        if lost:
-            return WITNESS, ", ".join(lost)
-    return None
+NEVER = "never"
 
 
 @lru_cache(maxsize=64)
-def _usual_result(name: str, position: int) -> tuple[Explored, ...]:
-    bounds = EXPLORED[name][position]
-    return tuple(explore_all(MODELS[name], bounds.of(MODELS[name])))
+def usual(name: str, bounds: Bounds) -> Mapping[str, str]:
+    """What exploring a model itself gives: how far each witness is, whether each action is taken; where
+    switches are off, how far the shortest run is that breaks each property."""
+    broken, outcome = _outcome(MODELS[name], bounds)
+    assert not broken, f"{name}: {broken} at {bounds}"
+    return outcome
 
 
-def _usual(name: str, bounds: Bounds) -> tuple[Explored, ...]:
-    """What exploring the model itself gives there: everything holds."""
-    results = _usual_result(name, EXPLORED[name].index(bounds))
-    assert all(result.verdict == "holds" for result in results), name
-    return results
+def _explored(base: Model, model: Model, bounds: Bounds) -> tuple[str, str] | None:
+    """A property broken, a witness or an action lost; None where it is as with the model."""
+    expected = usual(base.name, bounds)
+    broken, outcome = _outcome(model, bounds)
+    if broken:
+        return PROPERTY, broken
+    for name, found in outcome.items():
+        if found != expected[name]:
+            by = PROPERTY if name in base.properties else WITNESS
+            return by, f"{name}: {found}, not {expected[name]}{bounds.switched}"
+    return None
 
 
-def _seen(results: tuple[Explored, ...] | list[Explored]) -> set[str]:
-    """The witnesses that were reached and the actions that were taken."""
-    reached = {f"{w} is never reached" for r in results for w, depth in r.witnesses.items() if depth is not None}
-    return reached | {f"{action} is never taken" for r in results for action, n in r.fired.items() if n}
+def _outcome(model: Model, bounds: Bounds) -> tuple[str, dict[str, str]]:
+    """What is broken, if anything, and else what was reached and taken; of what was explored to its end."""
+    at = bounds.of(model)
+    if bounds.where:
+        return "", _apart(model, at)
+    outcome: dict[str, str] = {}
+    for result in explore_all(model, at, limits=Limits(states=MOST_STATES)):
+        if result.violation:
+            steps = plural(len(result.violation.steps), "steps")
+            return f"{result.violation.what} broken in {steps}", {}
+        if result.verdict == "holds":
+            outcome |= {name: _far(depth) for name, depth in result.witnesses.items()}
+            if result.properties:
+                outcome |= {f"{name} is taken": str(bool(result.fired[name])) for name in model.actions}
+    return "", outcome
+
+
+def _apart(model: Model, at: Configuration) -> dict[str, str]:
+    """Each property and each witness explored apart: under a switch that is off, some are broken."""
+    outcome = {}
+    for name in (*model.properties, *model.witnesses):
+        (result,) = explore_all(model, at, only=[name], limits=Limits(states=MOST_STATES))
+        if name in model.witnesses:
+            outcome[name] = _far(result.witnesses[name])
+        elif result.violation:
+            outcome[name] = _far(len(result.violation.steps))
+        else:
+            outcome[name] = result.verdict
+    return outcome
+
+
+def _far(steps: int | None) -> str:
+    return NEVER if steps is None else f"in {plural(steps, 'steps')}"
 
 
 # -- prove --------------------------------------------------------------------------------------------
