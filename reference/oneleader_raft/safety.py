@@ -22,6 +22,7 @@ class Safety:
         self.cluster = cluster
         self.leaders: dict[int, NodeId] = {}  # of each term
         self.committed: list[Entry] = []  # by whomever
+        self.committed_in: list[int] = []  # the term of who was first, which is the leader
 
     def check(self, id: NodeId) -> None:
         """UnsafeError if the step that this server just took broke something."""
@@ -53,12 +54,15 @@ class Safety:
                     f"somebody else {self.committed[i]}"
                 )
         self.committed += committed[known:]
+        self.committed_in += [node.current_term for _ in committed[known:]]
 
     def leader_completeness(self, node: Node) -> None:
-        """Figure 3: a leader of a later term has every committed entry."""
+        """Figure 3: "if a log entry is committed in a given term", the leaders of later terms have it. That
+        term may be later than the entry's own, and a leader of a term between them need not have it."""
         if node.role is not Role.LEADER:
             return
-        earlier = [entry for entry in self.committed if entry.term < node.current_term]
+        committed = zip(self.committed, self.committed_in, strict=True)
+        earlier = [entry for entry, term in committed if term < node.current_term]
         if list(node.log[: len(earlier)]) != earlier:
             raise UnsafeError(
                 f"Leader Completeness: {node.id} leads term {node.current_term} without {earlier}"
