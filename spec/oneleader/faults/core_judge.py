@@ -15,6 +15,7 @@ Each mutant is judged in a process of its own, forked from this one, in which ev
 from __future__ import annotations
 
 import hashlib
+import inspect
 import multiprocessing
 import os
 import time
@@ -27,7 +28,7 @@ from typing import Any
 from oneleader.conformance import history
 from oneleader.conformance.scenario import ScenarioMachine, draw
 from oneleader.errors import UsageError
-from oneleader.faults.core_mutation import CoreMutant, installed
+from oneleader.faults.core_mutation import CORE, CoreMutant, core_mutants, installed
 from oneleader.faults.mutation_judge import SURVIVED, Judged
 from oneleader_raft.raft import TwoLeadersError
 from oneleader_raft.safety import UnsafeError, watched
@@ -39,10 +40,24 @@ CAUGHT = (TEST, SAFETY, SCENARIO, CRASH, TIME, TRACE)
 UNIT_TESTS = ("test_raft_paper.py", "test_state_machine.py")
 MEMBERS = (3, 5, 2, 3, 4)  # of simulated clusters, in turn
 RUNS, EVENTS = 40, 3000
-DRAWN = ((3, 150), (5, 30), (2, 60))  # servers, and how many scenarios
+DRAWN = ((3, 100), (5, 20))  # servers, and how many scenarios
 LIMIT = 300.0  # seconds for one mutant: some twenty times what one takes that survives them all
 
 Failed = tuple[str, str]
+
+
+def digest() -> str:
+    """A fingerprint of the core's source and of how hard its mutants are tried."""
+    told = [inspect.getsource(module) for module in CORE], RUNS, EVENTS, DRAWN
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
+def judge_id(id: str) -> Judged:
+    """A mutant by its id. UsageError where there is none."""
+    found = next((mutant for mutant in core_mutants() if mutant.id == id), None)
+    if found is None:
+        raise UsageError(f"there is no mutant {id!r}: `oneleader mutants core --list` has them")
+    return judge(found)
 
 
 def judge(mutant: CoreMutant | None, *, quick: bool = False, limit: float = LIMIT) -> Judged:

@@ -11,7 +11,8 @@ In this order:
 | twin     | the graph of states and steps is another one than that of the hand-written TLA+           |
 | unproved | nothing above, but Z3 does not prove the action any more: weaker than wrong               |
 
-`survived` is what nobody tells apart: it has to stand in `equivalent.toml`, with the reason.
+`survived` is what nobody tells apart: it has to stand in `equivalent.toml`, with the reason. Of such a one
+is said whether it has the same graph with all histories kept, or whether it differs in what a history says.
 
 TLC is not run here. That the TLA+ twins have the graphs of the models at the bounds TWINNED is what
 `check` and tests/readers/test_twin.py compare; so a mutant whose graph is another one there would fail them.
@@ -19,8 +20,9 @@ TLC is not run here. That the TLA+ twins have the graphs of the models at the bo
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -28,9 +30,11 @@ import numpy as np
 import numpy.typing as npt
 
 from oneleader.errors import SpecError, UsageError
+from oneleader.faults import mutation
 from oneleader.faults.mutation import Mutant, mutants
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
+from oneleader.language.trace import ghosts_needed
 from oneleader.models import MODELS
 from oneleader.readers.explore import Limits, explore_all
 from oneleader.readers.graph import Graph
@@ -40,6 +44,7 @@ from oneleader.report.text import plural
 
 REFUSED, PROPERTY, WITNESS, PROOF, TWIN = "refused", "property", "witness", "proof", "twin"
 UNPROVED, SURVIVED = "unproved", "survived"
+SAME, HISTORY = "the same graph, histories included", "a history says something else"
 CAUGHT = (REFUSED, PROPERTY, WITNESS, PROOF, TWIN, UNPROVED)
 
 MOST_STATES = 300_000  # of a mutant: what grows beyond has been told from the model by its graph
@@ -95,7 +100,6 @@ EXPLORED: dict[str, tuple[Bounds, ...]] = {
         Bounds({"Resource": 2, "Client": 2, "Token": 1}),
     ),
     "system": (servers(3, 1), servers(3, 2), *(Bounds(dict(Node=3, Term=2), where=off) for off in OFF)),
-    "lock": (Bounds({"Client": 2, "Token": 2}),),
 }
 
 # Where a twin is compared with its model: see `check.everything`.
@@ -115,7 +119,7 @@ TWINNED: dict[str, tuple[Bounds, ...]] = {
     ),
 }
 
-PROVED = ("election", "pre_vote", "replication", "lease", "lease_read", "fencing", "lock")
+PROVED = ("election", "pre_vote", "replication", "lease", "fencing")
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,12 @@ def judge_id(id: str) -> Judged:
     return judge(find(id))
 
 
+def digest(name: str) -> str:
+    """A fingerprint of a model and of where it is explored: with another one, all is to be judged anew."""
+    told = mutation.digest(MODELS[name]), EXPLORED[name], TWINNED.get(name), MOST_STATES, RLIMIT
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
 def find(id: str) -> Mutant:
     name = id.partition("/")[0]
     found = next((m for m in mutants(MODELS[name]) if m.id == id), None) if name in MODELS else None
@@ -164,7 +174,7 @@ def _verdict(mutant: Mutant) -> tuple[str, str]:
     for bounds in TWINNED.get(mutant.base.name, ()):
         if not _same_graph(mutant.base, model, bounds):
             return TWIN, bounds.of(model).describe()
-    return proof or (SURVIVED, "")
+    return proof or (SURVIVED, SAME if _same_histories(mutant.base, model) else HISTORY)
 
 
 # -- explore ------------------------------------------------------------------------------------------
@@ -241,24 +251,34 @@ def _proved(mutant: Mutant) -> tuple[str, str] | None:
 
 
 # -- the graph ----------------------------------------------------------------------------------------
-def _same_graph(base: Model, model: Model, bounds: Bounds) -> bool:
-    """The same states and the same steps between them, histories left out."""
-    usual = _graph(base, bounds)
+def _same_histories(base: Model, model: Model) -> bool:
+    """The same graph at the smallest bounds with every history kept, of each by itself."""
+    ghosts = [name for name, f in base.fields.items() if f.kind == "ghost"]
+    needed = {ghosts_needed(base, frozenset({name})) for name in ghosts}
+    bounds = EXPLORED[base.name][0]
+    return all(_same_graph(base, model, bounds, ghosts) for ghosts in needed)
+
+
+def _same_graph(
+    base: Model, model: Model, bounds: Bounds, ghosts: frozenset[str] = frozenset()
+) -> bool:
+    """The same states and the same edges between them, with these histories."""
+    usual = _graph(base, bounds, ghosts)
     try:
-        other = Graph.of(Run(model, bounds.of(model)), most=len(usual[0]))
+        other = Graph.of(Run(model, bounds.of(model), ghosts), most=len(usual[0]))
     except UsageError:
         return False  # it has more states
     return all(map(np.array_equal, usual, _canonical(other)))
 
 
 Canonical = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint32]]
-_graphs: dict[tuple[str, str], Canonical] = {}
+_graphs: dict[tuple[str, Bounds, frozenset[str]], Canonical] = {}
 
 
-def _graph(base: Model, bounds: Bounds) -> Canonical:
-    key = base.name, repr(bounds)
+def _graph(base: Model, bounds: Bounds, ghosts: frozenset[str]) -> Canonical:
+    key = base.name, bounds, ghosts
     if key not in _graphs:
-        _graphs[key] = _canonical(Graph.of(Run(base, bounds.of(base))))
+        _graphs[key] = _canonical(Graph.of(Run(base, bounds.of(base), ghosts)))
     return _graphs[key]
 
 
@@ -273,8 +293,3 @@ def _canonical(graph: Graph) -> Canonical:
     before, instance, after = graph.steps.T
     edges = np.stack([number[before], action[instance], number[after]], axis=1)
     return graph.states[order], np.unique(edges, axis=0)
-
-
-def judged(model: Model) -> Iterator[Judged]:
-    """All mutants of a model, one at a time."""
-    return map(judge, mutants(model))
