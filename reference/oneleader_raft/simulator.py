@@ -148,6 +148,7 @@ class Simulation:
         self.now = 0
         self.events = 0
         self.history: list[Operation] = []
+        self.watchers: list[Callable[[NodeId], None]] = []  # called after each step of a server
         self._random = random.Random(seed)
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._planned = 0
@@ -226,7 +227,12 @@ class Simulation:
     # Steps and messages
 
     def _carry_out(self, id: NodeId) -> None:
-        """Go through the step that the server is in; it may crash before any operation."""
+        self._go_through(id)
+        for watch in self.watchers:
+            watch(id)
+
+    def _go_through(self, id: NodeId) -> None:
+        """The step that the server is in, one operation after the other; it may crash before any of them."""
         chance_of_crash = self.settings.crash_in_step
         while self.cluster.is_busy(id):
             if self._chance(chance_of_crash):
