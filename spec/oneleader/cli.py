@@ -501,9 +501,10 @@ def complain(sentence: str) -> int:
 def main() -> None:
     """Run the command line: every bad input is one sentence, never a traceback."""
     from oneleader.cli_campaign import campaign  # it takes its shared options from here
+    from oneleader.cli_mutants import mutants
     from oneleader.cli_reference import handlers, hunt
 
-    for command in (campaign, handlers, hunt):
+    for command in (campaign, handlers, hunt, mutants):
         cli.add_command(command)
     try:
         status = cli.main(standalone_mode=False) or 0

@@ -14,8 +14,8 @@ Each mutant is judged in a process of its own, forked from this one, in which ev
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import inspect
 import multiprocessing
 import os
 import time
@@ -28,10 +28,10 @@ from typing import Any
 from oneleader.conformance import history
 from oneleader.conformance.scenario import ScenarioMachine, draw
 from oneleader.errors import UsageError
-from oneleader.faults.core_mutation import CORE, CoreMutant, core_mutants, installed
+from oneleader.faults.core_mutation import CORE, CoreMutant, core_mutants, functions, installed
 from oneleader.faults.mutation_judge import SURVIVED, Judged
 from oneleader_raft.raft import TwoLeadersError
-from oneleader_raft.safety import UnsafeError, watched
+from oneleader_raft.safety import Safety, UnsafeError
 from oneleader_raft.simulator import Simulation
 
 TEST, SAFETY, SCENARIO, CRASH, TIME, TRACE = "test", "safety", "scenario", "crash", "time", "trace"
@@ -46,10 +46,28 @@ LIMIT = 300.0  # seconds for one mutant: some twenty times what one takes that s
 Failed = tuple[str, str]
 
 
-def digest() -> str:
-    """A fingerprint of the core's source and of how hard its mutants are tried."""
-    told = [inspect.getsource(module) for module in CORE], RUNS, EVENTS, DRAWN
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+@cache
+def digests() -> dict[str, str]:
+    """Of each function, as `raft/step`, a fingerprint of its source and of how hard its mutants are tried."""
+    return {
+        f"{module.__name__.rpartition('.')[2]}/{name}": _fingerprint(tree)
+        for module in CORE
+        for name, tree in functions(module)
+    }
+
+
+def _fingerprint(tree: ast.FunctionDef) -> str:
+    body = tree.body[1:] if ast.get_docstring(tree) else tree.body
+    source = [ast.unparse(tree.args), *map(ast.unparse, body)]
+    return hashlib.sha256(repr((source, RUNS, EVENTS, DRAWN)).encode()).hexdigest()[:16]
+
+
+def ready() -> None:
+    """Load what the judges need, so that each process has it, and see that the core itself passes."""
+    golden()
+    judged = judge(None)
+    if judged.by != SURVIVED:
+        raise UsageError(f"the core itself fails before anything is mutated: {judged.by}, {judged.what}")
 
 
 def judge_id(id: str) -> Judged:
@@ -131,23 +149,22 @@ def unit_tests() -> Failed | None:
 
 def simulations() -> Failed | None:
     """Figure 3, leases and linearizability of some runs."""
-    try:
-        for seed in range(RUNS):
-            simulation = simulated(seed, watched)
-            if history.judge(simulation.operations).verdict != "holds":
-                return SAFETY, f"linearizability, seed {seed}"
-    except (UnsafeError, TwoLeadersError) as unsafe:
-        return SAFETY, f"{_cause(unsafe)}, seed {seed}"
-    except Exception as error:
-        return CRASH, f"{type(error).__name__}, seed {seed}"
+    for seed in range(RUNS):
+        simulation = Simulation(members(seed), seed, traced=False)
+        simulation.watchers.append(Safety(simulation.cluster).check)
+        try:
+            simulation.run(EVENTS)
+        except (UnsafeError, TwoLeadersError) as unsafe:
+            return SAFETY, f"{_cause(unsafe)}, seed {seed}"
+        except Exception as error:
+            return CRASH, f"{type(error).__name__}, seed {seed}"
+        if history.judge(simulation.operations).verdict != "holds":
+            return SAFETY, f"linearizability, seed {seed}"
     return None
 
 
-def simulated(seed: int, watched: Callable[[Simulation], Simulation] = lambda s: s) -> Simulation:
-    members = [f"n{i + 1}" for i in range(MEMBERS[seed % len(MEMBERS)])]
-    simulation = watched(Simulation(members, seed, traced=False))
-    simulation.run(EVENTS)
-    return simulation
+def members(seed: int) -> list[str]:
+    return [f"n{i + 1}" for i in range(MEMBERS[seed % len(MEMBERS)])]
 
 
 def scenarios() -> Failed | None:
@@ -176,8 +193,7 @@ def traces() -> str:
     """A fingerprint of some simulated runs: every event, every step and every message in it."""
     digest = hashlib.sha256()
     for seed in range(len(MEMBERS)):
-        members = [f"n{i + 1}" for i in range(MEMBERS[seed])]
-        simulation = Simulation(members, seed)
+        simulation = Simulation(members(seed), seed)
         simulation.run(EVENTS)
         for model in ("pre_vote", "replication", "lease"):
             for line in simulation.cluster.trace_lines(model):

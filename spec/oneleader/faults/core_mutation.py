@@ -1,16 +1,19 @@
 """Mutants of the reference's core: one function of it with one small thing wrong.
 
-| mutation            | what changes                                              | id, after `raft/on_vote_reply/` |
-|---------------------|-----------------------------------------------------------|---------------------------------|
-| comparison turned   | `<` `<=`, `>` `>=`, `==` `!=`, `is`, `in` and their `not` | vote_is_of_this_term: ==→!=     |
-| condition dropped   | one operand of `and` or `or`; a `not`                     | counts: -m.vote_granted         |
-| connective turned   | `and` `or`                                                | counts: and→or                  |
-| guard dropped       | an `if` with its return, a `case`, the `if` of a `case`   | if not counts: dropped          |
-| branch fixed        | `x if c else y` is always x, or y                         | node: always append(...)        |
-| field not set       | one keyword of `replace(...)`                             | node: -votes                    |
-| effect removed      | one part of a tuple, one `.then(...)`                     | -then(count_votes)              |
-| number moved        | an integer one more, one less; `True` `False`             | m: 1→2                          |
-| operator turned     | `+` `-`, `*` `//`, `|` `&`; max and min                   | node: |→&                       |
+| mutation          | what changes                                              | id, after its function      |
+|-------------------|-----------------------------------------------------------|-----------------------------|
+| comparison turned | `<` `<=`, `>` `>=`, `==` `!=`, `is`, `in` and their `not` | vote_is_of_this_term: ==→!= |
+| condition dropped | one operand of `and` or `or`; a `not`                     | counts: -m.vote_granted     |
+| connective turned | `and` `or`                                                | counts: and→or              |
+| guard dropped     | an `if` with its return, a `case`, the `if` of a `case`   | if not counts: dropped      |
+| branch fixed      | `x if c else y` is always x, or y                         | node: always append(...)    |
+| field not set     | one keyword of `replace(...)`                             | node: -votes                |
+| effect removed    | one part of a tuple, one `.then(...)`                     | -then(count_votes)          |
+| number moved      | an integer one more, one less; `True` `False`             | m: 1→2                      |
+| operator turned   | `+` `-`, `*` `//`, `|` `&`; max and min                   | node: |→&                   |
+
+The tools there are, mutmut and cosmic-ray, ask one command of tests; here simulated runs and scenarios judge
+as well, in processes in which all is loaded, and what is dropped is a guard or an effect, by its name.
 
 `installed` puts a mutant in place by giving the function other code: every name for it and every class
 stays as it is. Messages, classes and their defaults are not mutated, and what is said in strings is not.
@@ -144,8 +147,8 @@ def _alternatives(node: Any) -> Iterator[Alternative]:
     match node:
         case ast.Compare(ops=ops):
             for i, op in enumerate(ops):
-                other, what = TURNED[type(op)]
-                yield what, _changed(node, ops=[*ops[:i], other(), *ops[i + 1 :]])
+                turned, what = TURNED[type(op)]
+                yield what, _changed(node, ops=[*ops[:i], turned(), *ops[i + 1 :]])
         case ast.BoolOp(op=op, values=values):
             yield _turned(node, op)
             for i, operand in enumerate(values):
@@ -158,8 +161,8 @@ def _alternatives(node: Any) -> Iterator[Alternative]:
         case ast.Constant(value=bool() as value):
             yield f"{value}→{not value}", _changed(node, value=not value)
         case ast.Constant(value=int() as value):
-            for other in (value + 1, value - 1):
-                yield f"{value}→{other}", _changed(node, value=other)
+            for moved in (value + 1, value - 1):
+                yield f"{value}→{moved}", _changed(node, value=moved)
         case ast.IfExp(body=body, orelse=other):
             yield f"always {_short(body)}", body
             yield f"always {_short(other)}", other

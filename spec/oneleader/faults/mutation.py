@@ -178,7 +178,7 @@ def mutants(model: Model) -> Iterator[Mutant]:
 
 
 def taken_over(model: Model, action: Action) -> bool:
-    """Whether it is, unchanged, an action of the model that this one extends: its mutants are judged there."""
+    """Whether it is, unchanged, an action of the model that this one extends, and judged there."""
     return model.extends is not None and model.extends.actions.get(action.name) == action
 
 
@@ -317,7 +317,7 @@ def said(expr: Expr) -> str:
 
 
 def _variable(name: str) -> str:
-    """`votes[0]`, the first index of a rewriting, is `_0` here, and the bound variable `Node.1` is `node_1`."""
+    """`votes[0]`, the first index of a rewriting, is `_0` here; the bound variable `Node.1` is `node_1`."""
     return f"_{name.partition('[')[2][:-1]}" if "[" in name else name.replace(".", "_").lower()
 
 

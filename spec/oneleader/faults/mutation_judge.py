@@ -34,9 +34,8 @@ from oneleader.faults import mutation
 from oneleader.faults.mutation import Mutant, mutants
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
-from oneleader.language.trace import ghosts_needed
 from oneleader.models import MODELS
-from oneleader.readers.explore import Limits, explore_all
+from oneleader.readers.explore import Limits, explore, explore_all
 from oneleader.readers.graph import Graph
 from oneleader.readers.prove import INCONCLUSIVE, VIOLATED, rows
 from oneleader.readers.run import Run
@@ -47,7 +46,7 @@ UNPROVED, SURVIVED = "unproved", "survived"
 SAME, HISTORY = "the same graph, histories included", "a history says something else"
 CAUGHT = (REFUSED, PROPERTY, WITNESS, PROOF, TWIN, UNPROVED)
 
-MOST_STATES = 300_000  # of a mutant: what grows beyond has been told from the model by its graph
+MOST_STATES = 700_000  # of a mutant: what grows beyond has been told from the model by its graph
 RLIMIT = 1_000_000  # of Z3's work for an attempt: about a second
 
 
@@ -99,7 +98,7 @@ EXPLORED: dict[str, tuple[Bounds, ...]] = {
         Bounds({"Resource": 1, "Client": 3, "Token": 3}),
         Bounds({"Resource": 2, "Client": 2, "Token": 1}),
     ),
-    "system": (servers(3, 1), servers(3, 2), *(Bounds(dict(Node=3, Term=2), where=off) for off in OFF)),
+    "system": (servers(3, 1), servers(3, 2), *(Bounds({"Node": 3, "Term": 2}, where=off) for off in OFF)),
 }
 
 # Where a twin is compared with its model: see `check.everything`.
@@ -162,12 +161,16 @@ def find(id: str) -> Mutant:
 def _verdict(mutant: Mutant) -> tuple[str, str]:
     try:
         model = mutant.model
+        lost = None
         for bounds in EXPLORED[mutant.base.name]:
             found = _explored(mutant.base, model, bounds)
-            if found:
+            if found and found[0] == PROPERTY:
                 return found
+            lost = lost or found
     except SpecError as error:
         return REFUSED, str(error).rpartition(": ")[2]
+    if lost:
+        return lost
     proof = _proved(mutant) if mutant.base.name in PROVED else None
     if proof and proof[0] == PROOF:
         return proof
@@ -199,7 +202,8 @@ def _explored(base: Model, model: Model, bounds: Bounds) -> tuple[str, str] | No
     for name, found in outcome.items():
         if found != expected[name]:
             by = PROPERTY if name in base.properties else WITNESS
-            return by, f"{name}: {found}, not {expected[name]}{bounds.switched}"
+            told = f"never {name}" if found == NEVER else f"{name} {found}, not {expected[name]}"
+            return by, told + bounds.switched
     return None
 
 
@@ -208,16 +212,18 @@ def _outcome(model: Model, bounds: Bounds) -> tuple[str, dict[str, str]]:
     at = bounds.of(model)
     if bounds.where:
         return "", _apart(model, at)
-    outcome: dict[str, str] = {}
-    for result in explore_all(model, at, limits=Limits(states=MOST_STATES)):
-        if result.violation:
-            steps = plural(len(result.violation.steps), "steps")
-            return f"{result.violation.what} broken in {steps}", {}
-        if result.verdict == "holds":
-            outcome |= {name: _far(depth) for name, depth in result.witnesses.items()}
-            if result.properties:
-                outcome |= {f"{name} is taken": str(bool(result.fired[name])) for name in model.actions}
-    return "", outcome
+    result = explore(model, at, ghosts=_histories(model), limits=Limits(states=MOST_STATES))
+    if result.violation:
+        return f"{result.violation.what} broken in {plural(len(result.violation.steps), 'steps')}", {}
+    if result.verdict != "holds":
+        return "", {}
+    outcome = {name: _far(depth) for name, depth in result.witnesses.items()}
+    return "", outcome | {name: "taken" if result.fired[name] else NEVER for name in model.actions}
+
+
+def _histories(model: Model) -> frozenset[str]:
+    """All of them, in one exploration: at small bounds that is less work than one for each."""
+    return frozenset(name for name, f in model.fields.items() if f.kind == "ghost")
 
 
 def _apart(model: Model, at: Configuration) -> dict[str, str]:
@@ -252,23 +258,18 @@ def _proved(mutant: Mutant) -> tuple[str, str] | None:
 
 # -- the graph ----------------------------------------------------------------------------------------
 def _same_histories(base: Model, model: Model) -> bool:
-    """The same graph at the smallest bounds with every history kept, of each by itself."""
-    ghosts = [name for name, f in base.fields.items() if f.kind == "ghost"]
-    needed = {ghosts_needed(base, frozenset({name})) for name in ghosts}
-    bounds = EXPLORED[base.name][0]
-    return all(_same_graph(base, model, bounds, ghosts) for ghosts in needed)
+    """The same graph at the smallest bounds, with every history kept."""
+    return _same_graph(base, model, EXPLORED[base.name][0], _histories(base))
 
 
-def _same_graph(
-    base: Model, model: Model, bounds: Bounds, ghosts: frozenset[str] = frozenset()
-) -> bool:
+def _same_graph(base: Model, model: Model, bounds: Bounds, ghosts: frozenset[str] = frozenset()) -> bool:
     """The same states and the same edges between them, with these histories."""
     usual = _graph(base, bounds, ghosts)
     try:
         other = Graph.of(Run(model, bounds.of(model), ghosts), most=len(usual[0]))
     except UsageError:
         return False  # it has more states
-    return all(map(np.array_equal, usual, _canonical(other)))
+    return all(np.array_equal(a, b) for a, b in zip(usual, _canonical(other), strict=True))
 
 
 Canonical = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint32]]

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from oneleader.errors import UsageError
 from oneleader.faults import core_judge, mutation_judge
@@ -85,41 +88,57 @@ def sample(name: str) -> list[str]:
     return ids(name)[:: SAMPLE if name != CORE else 10 * SAMPLE]
 
 
-def digest(name: str) -> str:
-    return core_judge.digest() if name == CORE else mutation_judge.digest(name)
+def part(id: str) -> str:
+    """What is judged anew when it changes: the whole model, or the function of the core."""
+    model, function, _ = id.split("/", 2)
+    return model if model in EXPLORED else f"{model}/{function}"
+
+
+@cache
+def digest(part: str) -> str:
+    """The fingerprint of that."""
+    return mutation_judge.digest(part) if part in EXPLORED else core_judge.digests().get(part, "")
 
 
 # -- judging many -------------------------------------------------------------------------------------
 class Kept:
-    """What was judged before, in a file: a run that was cut off goes on where it was."""
+    """What was judged before, in a file: a run that was cut off goes on where it was.
 
-    def __init__(self, path: Path | None) -> None:
+    What was judged of another version of its model or function is forgotten.
+    """
+
+    def __init__(self, path: Path, earlier: Iterable[tuple[str, Judged]] = ()) -> None:
         self.path = path
-        self.found: dict[tuple[str, str], Judged] = {}
-        for line in path.read_text("utf-8").splitlines() if path and path.exists() else ():
+        self.found = {judged.id: judged for of, judged in earlier if of == digest(part(judged.id))}
+        for line in path.read_text("utf-8").splitlines() if path.exists() else ():
             entry = json.loads(line)
-            self.found[entry.pop("of"), entry["id"]] = Judged(**entry)
+            if entry.pop("of") == digest(part(entry["id"])):
+                self.found[entry["id"]] = Judged(**entry)
 
-    def add(self, of: str, judged: Judged) -> None:
-        if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"of": of, **asdict(judged)}, ensure_ascii=False) + "\n")
+    def add(self, judged: Judged) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.found[judged.id] = judged
+        with self.path.open("a", encoding="utf-8") as file:
+            entry = {"of": digest(part(judged.id)), **asdict(judged)}
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
 def judge_all(name: str, wanted: list[str], kept: Kept, workers: int = 1) -> Iterator[Judged]:
     """Each of these mutants of a model or of the core, in order; what is kept is not judged again."""
-    of = digest(name)
     judge = core_judge.judge_id if name == CORE else mutation_judge.judge_id
-    left = [id for id in wanted if (of, id) not in kept.found]
+    left = [id for id in wanted if id not in kept.found]
     if name == CORE and left:
         core_judge.ready()
-    with ProcessPoolExecutor(workers) as pool:
-        fresh = pool.map(judge, left) if workers > 1 else map(judge, left)
+    with ExitStack() as stack:
+        fresh: Iterator[Judged] = map(judge, left)
+        if workers > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("fork")))
+            fresh = pool.map(judge, left)
         for id in wanted:
-            if (of, id) in kept.found:
-                yield kept.found[of, id]
-            else:
-                judged = next(fresh)
-                kept.add(of, judged)
-                yield judged
+            if id not in kept.found:
+                kept.add(next(fresh))
+            yield kept.found[id]
+
+
+def as_json(judged: Judged) -> dict[str, Any]:
+    return {**asdict(judged), "seconds": round(judged.seconds, 3), "became": became(judged)}
