@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -50,7 +51,7 @@ def mutants(
     if fresh:
         KEPT.unlink(missing_ok=True)
     kept = table.Kept(KEPT, () if fresh or sample else show.read(PAGE))
-    found: dict[str, list[table.Judged]] = {name: [] for name in chosen}
+    found: dict[str, list[Any]] = {name: [] for name in chosen}
     for name in chosen:
         wanted = table.sample(name) if sample else table.ids(name)
         for judged in table.judge_all(name, wanted, kept, workers):

@@ -1,16 +1,16 @@
 """Mutants of the reference's core: one function of it with one small thing wrong.
 
-| mutation          | what changes                                              | id, after its function      |
-|-------------------|-----------------------------------------------------------|-----------------------------|
-| comparison turned | `<` `<=`, `>` `>=`, `==` `!=`, `is`, `in` and their `not` | vote_is_of_this_term: ==→!= |
-| condition dropped | one operand of `and` or `or`; a `not`                     | counts: -m.vote_granted     |
-| connective turned | `and` `or`                                                | counts: and→or              |
-| guard dropped     | an `if` with its return, a `case`, the `if` of a `case`   | if not counts: dropped      |
-| branch fixed      | `x if c else y` is always x, or y                         | node: always append(...)    |
-| field not set     | one keyword of `replace(...)`                             | node: -votes                |
-| effect removed    | one part of a tuple, one `.then(...)`                     | -then(count_votes)          |
-| number moved      | an integer one more, one less; `True` `False`             | m: 1→2                      |
-| operator turned   | `+` `-`, `*` `//`, `|` `&`; max and min                   | node: |→&                   |
+| mutation          | what changes                                              | id, in its function      |
+|-------------------|-----------------------------------------------------------|--------------------------|
+| comparison turned | `<` `<=`, `>` `>=`, `==` `!=`, `is`, `in` and their `not` | term_was_adopted: <=→<   |
+| condition dropped | one operand of `and` or `or`; a `not`                     | counts: -m.vote_granted  |
+| connective turned | `and` `or`                                                | counts: and→or           |
+| guard dropped     | an `if` with its return, a `case`, the `if` of a `case`   | if not counts: dropped   |
+| branch fixed      | `x if c else y` is always x, or y                         | node: always append(...) |
+| field not set     | one keyword of `replace(...)`                             | node: -votes             |
+| effect removed    | one part of a tuple, one `.then(...)`                     | -then(count_votes)       |
+| number moved      | an integer one more, one less; `True` `False`             | m: 1→2                   |
+| operator turned   | `+` `-`, `*` `//`, `|` `&`; max and min                   | node: |→&                |
 
 The tools there are, mutmut and cosmic-ray, ask one command of tests; here simulated runs and scenarios judge
 as well, in processes in which all is loaded, and what is dropped is a guard or an effect, by its name.
