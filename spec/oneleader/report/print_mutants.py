@@ -100,7 +100,7 @@ def page(found: Mapping[str, list[Judged]]) -> str:
     lines += ["", "## What survives, and why", "", "| mutant | why |", "|---|---|"]
     lines += [f"| {_code(j.id)} | {_why(j)} |" for j in everything if became(j) in (BY_TEST, EQUIVALENT)]
     lines += ["", "## Where the models are explored, and how far each witness is", ""]
-    lines += _distances(models)
+    lines += distances(models)
     lines += ["", "## Every mutant"]
     for name in NAMES:
         lines += ["", *_details(name, found[name])]
@@ -131,7 +131,7 @@ def _why(judged: Judged) -> str:
     return f"{' '.join(entry.reason.split())}{by}{seen}"
 
 
-def _distances(models: list[str]) -> Iterator[str]:
+def distances(models: list[str]) -> Iterator[str]:
     yield "| model | bounds | steps of the shortest run to each witness |"
     yield "|---|---|---|"
     for name in models:
