@@ -11,8 +11,8 @@ In this order:
 | twin     | the graph of states and steps is another one than that of the hand-written TLA+           |
 | unproved | nothing above, but Z3 does not prove the action any more: weaker than wrong               |
 
-`survived` is what nobody tells apart: it has to stand in `equivalent.toml`, with the reason. Of such a one
-is said whether it has the same graph with all histories kept, or whether it differs in what a history says.
+`survived` is what nobody tells apart: it has to stand in `equivalent.toml`, with the reason. Of such a
+one is said how alike it is: proved the same step, the same graph with all histories, or another history.
 
 TLC is not run here. That the TLA+ twins have the graphs of the models at the bounds TWINNED is what
 `check` and tests/readers/test_twin.py compare; so a mutant whose graph is another one there would fail them.
@@ -32,6 +32,7 @@ import numpy.typing as npt
 from oneleader.errors import SpecError, UsageError
 from oneleader.faults import mutation
 from oneleader.faults.mutation import Mutant, mutants
+from oneleader.faults.mutation_equivalence import proved_the_same
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models import MODELS
@@ -43,6 +44,7 @@ from oneleader.report.text import plural
 
 REFUSED, PROPERTY, WITNESS, PROOF, TWIN = "refused", "property", "witness", "proof", "twin"
 UNPROVED, SURVIVED = "unproved", "survived"
+PROVED_SAME = "the same step in every state that the invariants allow, by Z3"
 SAME, HISTORY = "the same graph, histories included", "a history says something else"
 CAUGHT = (REFUSED, PROPERTY, WITNESS, PROOF, TWIN, UNPROVED)
 
@@ -181,7 +183,14 @@ def _verdict(mutant: Mutant) -> tuple[str, str]:
     for bounds in TWINNED.get(mutant.base.name, ()):
         if not _same_graph(mutant.base, model, bounds):
             return TWIN, bounds.of(model).describe()
-    return proof or (SURVIVED, SAME if _same_histories(mutant.base, model) else HISTORY)
+    return proof or (SURVIVED, _how_alike(mutant))
+
+
+def _how_alike(mutant: Mutant) -> str:
+    """Of a mutant that survives: proved the same, the same at small bounds, or not in what a history says."""
+    if mutant.base.name in PROVED and proved_the_same(mutant, RLIMIT):
+        return PROVED_SAME
+    return SAME if _same_histories(mutant.base, mutant.model) else HISTORY
 
 
 # -- explore ------------------------------------------------------------------------------------------

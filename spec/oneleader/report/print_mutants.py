@@ -127,7 +127,8 @@ def _percent(count: Counter[str]) -> str:
 def _why(judged: Judged) -> str:
     entry = known()[judged.id]
     by = f" Caught by `{entry.test}`." if entry.test else ""
-    seen = f" Seen: {judged.what}." if judged.what == mutation_judge.SAME else ""
+    alike = (mutation_judge.SAME, mutation_judge.PROVED_SAME)
+    seen = f" Checked: {judged.what}." if judged.what in alike else ""
     return f"{' '.join(entry.reason.split())}{by}{seen}"
 
 
