@@ -1,0 +1,108 @@
+"""Rules of the core that mutants of it showed to be untested: see docs/mutants.md."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneleader_raft.lease import Clocks, Round
+from oneleader_raft.raft import (
+    NIL,
+    NOBODY_LED,
+    AppendEntries,
+    AppendReply,
+    Durable,
+    ElectionTimeout,
+    Message,
+    Node,
+    PreVoteReply,
+    Read,
+    Receive,
+    Refuse,
+    ResetElectionTimer,
+    Role,
+    Step,
+    TimeoutNow,
+    VoteReply,
+    restart,
+    step,
+)
+
+NOW = 10_000  # long after the start: nobody is bound by a promise
+PROMISE = Clocks().promise
+FOUR = ("n1", "n2", "n3", "n4")
+FIVE = (*FOUR, "n5")
+
+
+def receive(node: Node, *messages: Message, now: int = NOW) -> Step:
+    taken = Step(node)
+    for message in messages:
+        taken = taken.then(lambda node, message=message: step(node, Receive(message), now))  # type: ignore[misc]
+    return taken
+
+
+def asking(members: tuple[str, ...] = FIVE) -> Node:
+    """n1 asks for pre-votes for term 1."""
+    return step(restart("n1", members, Durable(), now=0).node, ElectionTimeout(), NOW).node
+
+
+def leader(members: tuple[str, ...] = FIVE) -> Node:
+    """n1 leads term 1."""
+    voters = members[1 : len(members) // 2 + 1]
+    node = receive(asking(members), *(PreVoteReply(1, voter, True) for voter in voters)).node
+    return receive(node, *(VoteReply(1, voter, True) for voter in voters)).node
+
+
+class TestHalfIsNoMajority:
+    """Section 5.2: of four servers it takes three."""
+
+    def test_of_pre_votes(self) -> None:
+        half = receive(asking(FOUR), PreVoteReply(1, "n2", True)).node
+        assert (half.current_term, half.role) == (0, Role.FOLLOWER)
+        assert receive(half, PreVoteReply(1, "n3", True)).node.current_term == 1
+
+    def test_of_votes(self) -> None:
+        stands = receive(asking(FOUR), PreVoteReply(1, "n2", True), PreVoteReply(1, "n3", True)).node
+        half = receive(stands, VoteReply(1, "n2", True)).node
+        assert half.role is Role.CANDIDATE
+        assert receive(half, VoteReply(1, "n3", True)).node.role is Role.LEADER
+
+    def test_of_what_is_stored(self) -> None:
+        half = receive(leader(FOUR), AppendReply(1, "n2", True, Round(1, NOW), 1)).node
+        assert half.commit_index == 0
+        assert receive(half, AppendReply(1, "n3", True, Round(1, NOW), 1)).node.commit_index == 1
+
+
+class TestSteppingDown:
+    def deposed(self) -> tuple[Node, Step]:
+        waits = step(leader(), Read("r"), NOW).node
+        return waits, receive(waits, AppendEntries(2, "n2", 0, 0, (), 0, Round(1, NOW)))
+
+    def test_nothing_of_the_leadership_is_left(self) -> None:
+        """Figure 2, State: "Volatile state on leaders"."""
+        waits, taken = self.deposed()
+        assert waits.leadership != NOBODY_LED
+        assert taken.node.leadership == NOBODY_LED
+
+    def test_a_read_is_refused_once(self) -> None:
+        _, taken = self.deposed()
+        assert [e for e in taken.effects if isinstance(e, Refuse)] == [Refuse("r", NIL)]
+        again = receive(taken.node, AppendEntries(3, "n3", 0, 0, (), 0, Round(1, NOW)))
+        assert not [e for e in again.effects if isinstance(e, Refuse)]
+
+
+class TestStanding:
+    def test_whoever_asks_for_pre_votes_waits_for_another_timeout(self) -> None:
+        """Candidates 1: "Reset election timer"."""
+        node = restart("n1", FIVE, Durable(), now=0).node
+        assert ResetElectionTimer() in step(node, ElectionTimeout(), NOW).effects
+
+    @pytest.mark.parametrize("term", [1, 4])
+    def test_whoever_is_told_to_stand_knows_no_leader(self, term: int) -> None:
+        """The leader of the term before leads no more."""
+        hears = receive(
+            restart("n1", FIVE, Durable(term), now=0).node,
+            AppendEntries(term, "n2", 0, 0, (), 0, Round(1, NOW)),
+        ).node
+        assert hears.leader_id == "n2"
+        stands = receive(hears, TimeoutNow(term, "n2")).node
+        assert (stands.role, stands.leader_id) == (Role.CANDIDATE, NIL)
