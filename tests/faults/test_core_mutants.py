@@ -10,7 +10,7 @@ import pytest
 
 from oneleader.errors import UsageError
 from oneleader.faults import core_judge, mutation_table
-from oneleader.faults.core_mutation import CORE, CoreMutant, core_mutants, functions, installed
+from oneleader.faults.core_mutation import CoreMutant, core_mutants, functions, installed, mutations
 from oneleader_raft import raft, state_machine
 from oneleader_raft.fencing import Storage
 from oneleader_raft.raft import Durable, Role
@@ -20,11 +20,9 @@ MUTANTS = {mutant.id: mutant for mutant in core_mutants()}
 
 def of(source: str) -> list[str]:
     """What is mutated in a function of the core, `f` here, that reads like this."""
-    from oneleader.faults import core_mutation
-
     (tree,) = ast.parse(source).body
     assert isinstance(tree, ast.FunctionDef)
-    return [what for what, _, _ in core_mutation._mutations(tree)]
+    return [what for what, _, _ in mutations(tree)]
 
 
 @pytest.mark.parametrize(
@@ -53,31 +51,29 @@ def test_what_is_mutated(body: str, found: list[str]) -> None:
 
 def test_each_function_that_decides_anything_has_a_mutant() -> None:
     """Those that have none only put together what they are given."""
-    every = {
-        f"{module.__name__.rpartition('.')[2]}/{name}" for module in CORE for name, _ in functions(module)
-    }
+    every = {part for part, _, _, _ in functions()}
     mutated = {mutation_table.part(id) for id in MUTANTS}
     assert every - mutated == {
-        "raft/Action.__str__",
-        "raft/action",
-        "raft/majority_acknowledged",
-        "raft/Node.durable",
-        "raft/Node.last_index",
-        "raft/Node.last_term",
+        "core/raft/Action.__str__",
+        "core/raft/action",
+        "core/raft/majority_acknowledged",
+        "core/raft/Node.durable",
+        "core/raft/Node.last_index",
+        "core/raft/Node.last_term",
     }
 
 
 def test_a_mutant_is_in_place_for_all_and_then_no_more() -> None:
     storage = Storage(token=2, nonce="a")
     assert not storage.accepts(2, "b")
-    with installed(MUTANTS["fencing/Storage.accepts/is_newer: >→>="]):
+    with installed(MUTANTS["core/fencing/Storage.accepts/is_newer: >→>="]):
         assert storage.accepts(2, "b")
     assert not storage.accepts(2, "b")
 
     alone = raft.restart("n1", ("n1",), Durable(), now=0).node
-    with installed(MUTANTS["raft/start_election/node: -role"]):
+    with installed(MUTANTS["core/raft/start_election/node: -role"]):
         assert raft.step(alone, raft.ElectionTimeout(), 10_000).node.role is Role.LEADER
-    with installed(MUTANTS["raft/Node.peers/!=→=="]):
+    with installed(MUTANTS["core/raft/Node.peers/!=→=="]):
         assert alone.peers == ("n1",)
     assert alone.peers == ()
 
@@ -102,9 +98,9 @@ def test_what_does_not_end_or_ends_the_process(source: str, by: str, limit: floa
 @pytest.mark.parametrize(
     ("judge", "id", "by"),
     [
-        (core_judge.unit_tests, "raft/count_votes/has_majority: >→>=", core_judge.TEST),
-        (core_judge.simulations, "raft/advance_commit/if not (is_new and is_own): -is_new", ""),
-        (core_judge.simulations, "raft/on_request_vote/granted: -vote_is_free", core_judge.SAFETY),
+        (core_judge.unit_tests, "core/raft/count_votes/has_majority: >→>=", core_judge.TEST),
+        (core_judge.simulations, "core/raft/advance_commit/if not (is_new and is_own): -is_new", ""),
+        (core_judge.simulations, "core/raft/on_request_vote/granted: -vote_is_free", core_judge.SAFETY),
     ],
 )
 def test_each_judge(judge: Callable[[], tuple[str, str] | None], id: str, by: str) -> None:
@@ -114,8 +110,8 @@ def test_each_judge(judge: Callable[[], tuple[str, str] | None], id: str, by: st
 
 
 def test_there_is_no_such_mutant() -> None:
-    with pytest.raises(UsageError, match="there is no mutant 'raft/step/nothing'"):
-        core_judge.judge_id("raft/step/nothing")
+    with pytest.raises(UsageError, match="there is no mutant 'core/raft/step/nothing'"):
+        core_judge.judge_id("core/raft/step/nothing")
 
 
 def test_the_sample_is_caught() -> None:

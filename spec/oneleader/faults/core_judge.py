@@ -28,7 +28,7 @@ from typing import Any
 from oneleader.conformance import history
 from oneleader.conformance.scenario import ScenarioMachine, draw
 from oneleader.errors import UsageError
-from oneleader.faults.core_mutation import CORE, CoreMutant, core_mutants, functions, installed
+from oneleader.faults.core_mutation import CoreMutant, core_mutants, functions, installed
 from oneleader.faults.mutation_judge import SURVIVED, Judged
 from oneleader_raft.raft import TwoLeadersError
 from oneleader_raft.safety import Safety, UnsafeError
@@ -48,12 +48,8 @@ Failed = tuple[str, str]
 
 @cache
 def digests() -> dict[str, str]:
-    """Of each function, as `raft/step`, a fingerprint of its source and of how hard its mutants are tried."""
-    return {
-        f"{module.__name__.rpartition('.')[2]}/{name}": _fingerprint(tree)
-        for module in CORE
-        for name, tree in functions(module)
-    }
+    """Of each function a fingerprint of its source and of how hard its mutants are tried."""
+    return {part: _fingerprint(tree) for part, _, _, tree in functions()}
 
 
 def _fingerprint(tree: ast.FunctionDef) -> str:

@@ -71,29 +71,29 @@ class CoreMutant:
 
 def core_mutants() -> Iterator[CoreMutant]:
     """Every mutant of every function of the core, in the order of the source."""
+    for part, module, function, tree in functions():
+        seen: Counter[str] = Counter()
+        for what, line, mutated in mutations(tree):
+            seen[what] += 1
+            number = f" #{seen[what]}" if seen[what] > 1 else ""
+            yield CoreMutant(f"{part}/{what}{number}", module, function, line, mutated)
+
+
+def functions() -> Iterator[tuple[str, ModuleType, str, ast.FunctionDef]]:
+    """The functions of the core and its classes' methods: `core/raft/Node.peers`, raft, `Node.peers`."""
     for module in CORE:
         name = module.__name__.rpartition(".")[2]
-        for function, tree in functions(module):
-            seen: Counter[str] = Counter()
-            for what, line, mutated in _mutations(tree):
-                seen[what] += 1
-                number = f" #{seen[what]}" if seen[what] > 1 else ""
-                yield CoreMutant(f"{name}/{function}/{what}{number}", module, function, line, mutated)
-
-
-def functions(module: ModuleType) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """The functions of a module and the methods of its classes, by name."""
-    for node in ast.parse(inspect.getsource(module)).body:
-        if isinstance(node, ast.FunctionDef):
-            yield node.name, node
-        elif isinstance(node, ast.ClassDef):
-            yield from (
-                (f"{node.name}.{part.name}", part) for part in node.body if isinstance(part, ast.FunctionDef)
-            )
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.FunctionDef):
+                yield f"core/{name}/{node.name}", module, node.name, node
+            for part in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(part, ast.FunctionDef):
+                    function = f"{node.name}.{part.name}"  # type: ignore[attr-defined]
+                    yield f"core/{name}/{function}", module, function, part
 
 
 # -- mutations ----------------------------------------------------------------------------------------
-def _mutations(tree: ast.FunctionDef) -> Iterator[tuple[str, int, ast.FunctionDef]]:
+def mutations(tree: ast.FunctionDef) -> Iterator[tuple[str, int, ast.FunctionDef]]:
     """What is mutated, in words; the line; the function with it."""
     for number, (node, place) in enumerate(_sites(tree)):
         for choice, (what, _) in enumerate(_alternatives(node)):

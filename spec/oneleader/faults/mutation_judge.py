@@ -14,8 +14,8 @@ In this order:
 `survived` is what nobody tells apart: it has to stand in `equivalent.toml`, with the reason. Of such a
 one is said how alike it is: proved the same step, the same graph with all histories, or another history.
 
-TLC is not run here. That the TLA+ twins have the graphs of the models at the bounds TWINNED is what
-`check` and tests/readers/test_twin.py compare; so a mutant whose graph is another one there would fail them.
+TLC is not run here. That the TLA+ twins have the graphs of the models at the bounds TWINNED is what `check`
+and the models' tests compare; so a mutant whose graph is another one there would fail them.
 """
 
 from __future__ import annotations
@@ -107,13 +107,17 @@ EXPLORED: dict[str, tuple[Bounds, ...]] = {
     "system": (servers(3, 1), servers(3, 2), *(Bounds({"Node": 3, "Term": 2}, where=off) for off in OFF)),
 }
 
-# Where a twin is compared with its model: see `check.everything`.
+# Where a twin is compared with its model: by `check.everything`, and in tests/models and test_twin.py.
 TWINNED: dict[str, tuple[Bounds, ...]] = {
     "election": (servers(3, 1), servers(2, 3)),
     "vote_count": (servers(3, 1), servers(3, 2)),
-    "pre_vote": (servers(2, 1),),
-    "replication": (servers(2, 2, Index=2, Value=1),),
-    "lease": (servers(2, 1), servers(2, 2, N2_DECIDES, **EXACT)),
+    "pre_vote": (servers(2, 1), servers(2, 1, N2_DECIDES)),
+    "replication": (servers(2, 2, Index=2, Value=1), servers(3, 1, Index=1, Value=1)),
+    "lease": (
+        servers(2, 1),
+        servers(2, 1, N2_DECIDES, Round=2, **EXACT),
+        servers(2, 2, N2_DECIDES, **EXACT),
+    ),
     "fencing": (
         Bounds({"Resource": 1, "Client": 2, "Token": 3}),
         Bounds({"Resource": 2, "Client": 2, "Token": 1}),

@@ -89,15 +89,14 @@ def sample(name: str) -> list[str]:
 
 
 def part(id: str) -> str:
-    """What is judged anew when it changes: the whole model, or the function of the core."""
-    model, function, _ = id.split("/", 2)
-    return model if model in EXPLORED else f"{model}/{function}"
+    """What is judged anew when it changes: the whole model, or `core/raft/step`, a function."""
+    return "/".join(id.split("/")[: 3 if id.startswith(f"{CORE}/") else 1])
 
 
 @cache
 def digest(part: str) -> str:
     """The fingerprint of that."""
-    return mutation_judge.digest(part) if part in EXPLORED else core_judge.digests().get(part, "")
+    return mutation_judge.digest(part) if part in EXPLORED else core_judge.digests()[part]
 
 
 # -- judging many -------------------------------------------------------------------------------------
