@@ -12,14 +12,17 @@ from oneleader_raft.raft import (
     AppendReply,
     Durable,
     ElectionTimeout,
+    HeartbeatTimeout,
     Message,
     Node,
     PreVoteReply,
+    Propose,
     Read,
     Receive,
     Refuse,
     ResetElectionTimer,
     Role,
+    Send,
     Step,
     TimeoutNow,
     VoteReply,
@@ -38,6 +41,10 @@ def receive(node: Node, *messages: Message, now: int = NOW) -> Step:
     for message in messages:
         taken = taken.then(lambda node, message=message: step(node, Receive(message), now))  # type: ignore[misc]
     return taken
+
+
+def sent(taken: Step) -> list[tuple[str, Message]]:
+    return [(effect.to, effect.message) for effect in taken.effects if isinstance(effect, Send)]
 
 
 def asking(members: tuple[str, ...] = FIVE) -> Node:
@@ -106,3 +113,35 @@ class TestStanding:
         assert hears.leader_id == "n2"
         stands = receive(hears, TimeoutNow(term, "n2")).node
         assert (stands.role, stands.leader_id) == (Role.CANDIDATE, NIL)
+
+
+class TestRepliesToALeader:
+    """Leaders 3, and section 5.1: what is of another term, or of a stranger, says nothing."""
+
+    def test_a_success_moves_next_index_behind_what_is_stored(self) -> None:
+        node = leader()
+        for command in ("x", "y"):
+            node = step(node, Propose(command), NOW).node
+        assert node.leadership.progress["n2"].next_index == 1
+        stored = receive(node, AppendReply(1, "n2", True, Round(1, NOW), 2)).node
+        assert stored.leadership.progress["n2"].next_index == 3
+        (message,) = [m for to, m in sent(step(stored, HeartbeatTimeout(), NOW)) if to == "n2"]
+        assert isinstance(message, AppendEntries)
+        assert (message.prev_log_index, message.entries) == (2, node.log[2:])
+
+    def test_a_late_success_moves_it_nowhere(self) -> None:
+        node = receive(leader(), AppendReply(1, "n2", True, Round(1, NOW), 1)).node
+        late = receive(node, AppendReply(1, "n2", True, Round(1, NOW), 0)).node
+        assert late.leadership.progress["n2"].next_index == 2
+
+    def test_a_reply_to_an_earlier_leadership_is_no_match(self) -> None:
+        """The same server led before: what its follower stored then may have been replaced since."""
+        node = receive(leader(), AppendEntries(2, "n5", 0, 0, (), 0, Round(1, NOW))).node
+        again = receive(node, TimeoutNow(2, "n5"), *(VoteReply(3, v, True) for v in ("n2", "n3"))).node
+        assert (again.role, again.current_term) == (Role.LEADER, 3)
+        stale = (AppendReply(1, voter, True, Round(1, NOW), 2) for voter in ("n2", "n3"))
+        assert receive(again, *stale) == Step(again)
+
+    def test_a_stranger_is_not_counted(self) -> None:
+        node = leader()
+        assert receive(node, AppendReply(1, "n9", True, Round(1, NOW), 1)) == Step(node)
