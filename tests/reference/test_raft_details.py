@@ -12,12 +12,14 @@ from oneleader_raft.raft import (
     AppendReply,
     Durable,
     ElectionTimeout,
+    Entry,
     HeartbeatTimeout,
     Message,
     Node,
     PreVoteReply,
     Propose,
     Read,
+    ReadReady,
     Receive,
     Refuse,
     ResetElectionTimer,
@@ -47,16 +49,18 @@ def sent(taken: Step) -> list[tuple[str, Message]]:
     return [(effect.to, effect.message) for effect in taken.effects if isinstance(effect, Send)]
 
 
-def asking(members: tuple[str, ...] = FIVE) -> Node:
-    """n1 asks for pre-votes for term 1."""
-    return step(restart("n1", members, Durable(), now=0).node, ElectionTimeout(), NOW).node
+def asking(members: tuple[str, ...] = FIVE, log: tuple[Entry, ...] = ()) -> Node:
+    """n1 asks for pre-votes for the term after that of its log."""
+    durable = Durable(log[-1].term if log else 0, NIL, log)
+    return step(restart("n1", members, durable, now=0).node, ElectionTimeout(), NOW).node
 
 
-def leader(members: tuple[str, ...] = FIVE) -> Node:
-    """n1 leads term 1."""
-    voters = members[1 : len(members) // 2 + 1]
-    node = receive(asking(members), *(PreVoteReply(1, voter, True) for voter in voters)).node
-    return receive(node, *(VoteReply(1, voter, True) for voter in voters)).node
+def leader(members: tuple[str, ...] = FIVE, log: tuple[Entry, ...] = ()) -> Node:
+    """n1 leads that term."""
+    node, voters = asking(members, log), members[1 : len(members) // 2 + 1]
+    t = node.current_term + 1
+    node = receive(node, *(PreVoteReply(t, voter, True) for voter in voters)).node
+    return receive(node, *(VoteReply(t, voter, True) for voter in voters)).node
 
 
 class TestHalfIsNoMajority:
@@ -145,3 +149,40 @@ class TestRepliesToALeader:
     def test_a_stranger_is_not_counted(self) -> None:
         node = leader()
         assert receive(node, AppendReply(1, "n9", True, Round(1, NOW), 1)) == Step(node)
+
+    @pytest.mark.parametrize(("conflict", "prev"), [(1, 1), (4, 2)])
+    def test_it_goes_back_to_the_last_entry_of_the_term_in_conflict(self, conflict: int, prev: int) -> None:
+        """Section 5.3, where that is the first entry of all, and the last one before its own."""
+        node = leader(log=(Entry(1, "x"), Entry(4, "y")))
+        refusal = AppendReply(node.current_term, "n2", False, Round(1, NOW), 1, conflict)
+        ((_, message),) = sent(receive(node, refusal))
+        assert isinstance(message, AppendEntries)
+        assert message.prev_log_index == prev
+
+    def test_what_is_committed_is_not_committed_again(self) -> None:
+        """Leaders 4: "an N such that N > commitIndex"."""
+        node = receive(leader(), *(AppendReply(1, v, True, Round(1, NOW), 1) for v in ("n2", "n3"))).node
+        again = receive(node, AppendReply(1, "n4", True, Round(1, NOW), 1))
+        assert [action.name for action in again.actions] == ["receive_reply"]
+
+
+class TestReadsThatWait:
+    """Dissertation 6.4."""
+
+    def answered(self, taken: Step) -> list[object]:
+        return [effect.id for effect in taken.effects if isinstance(effect, ReadReady)]
+
+    def test_each_of_several_is_answered(self) -> None:
+        node = leader()
+        for id in ("a", "b"):
+            node = step(node, Read(id), NOW).node
+        replies = [AppendReply(1, voter, True, Round(3, NOW), 1) for voter in ("n2", "n3")]
+        assert self.answered(receive(node, *replies)) == ["a", "b"]
+
+    def test_the_round_that_it_asked_for_is_enough(self) -> None:
+        """The answers come after the lease that they give has run out."""
+        node = receive(leader(), *(AppendReply(1, v, True, Round(1, NOW), 1) for v in ("n2", "n3"))).node
+        late = NOW + 2 * PROMISE
+        asked = step(node, Read("r"), late).node
+        replies = [AppendReply(1, voter, True, Round(2, late), 1) for voter in ("n2", "n3")]
+        assert self.answered(receive(asked, *replies, now=late + PROMISE)) == ["r"]

@@ -111,7 +111,7 @@ EXPLORED: dict[str, tuple[Bounds, ...]] = {
 TWINNED: dict[str, tuple[Bounds, ...]] = {
     "election": (servers(3, 1), servers(2, 3)),
     "vote_count": (servers(3, 1), servers(3, 2)),
-    "pre_vote": (servers(2, 1), servers(2, 1, N2_DECIDES)),
+    "pre_vote": (servers(2, 1), servers(2, 1, N2_DECIDES), servers(2, 2)),
     "replication": (servers(2, 2, Index=2, Value=1), servers(3, 1, Index=1, Value=1)),
     "lease": (
         servers(2, 1),
