@@ -27,10 +27,12 @@ from oneleader_raft.raft import (
     Send,
     Step,
     TimeoutNow,
+    Transfer,
     VoteReply,
     restart,
     step,
 )
+from oneleader_raft.state_machine import Put, Request, StateMachine, apply
 
 NOW = 10_000  # long after the start: nobody is bound by a promise
 PROMISE = Clocks().promise
@@ -186,3 +188,35 @@ class TestReadsThatWait:
         asked = step(node, Read("r"), late).node
         replies = [AppendReply(1, voter, True, Round(2, late), 1) for voter in ("n2", "n3")]
         assert self.answered(receive(asked, *replies, now=late + PROMISE)) == ["r"]
+
+    def test_it_is_answered_once(self) -> None:
+        replies = [AppendReply(1, voter, True, Round(2, NOW), 1) for voter in ("n2", "n3")]
+        taken = receive(step(leader(), Read("r"), NOW).node, *replies)
+        assert self.answered(taken) == ["r"]
+        assert taken.node.leadership.reads == ()
+        assert self.answered(step(taken.node, HeartbeatTimeout(), NOW)) == []
+
+
+class TestTransfer:
+    """Dissertation 3.10."""
+
+    def test_a_target_that_has_everything_is_told_at_once(self) -> None:
+        node = receive(leader(), AppendReply(1, "n2", True, Round(1, NOW), 1)).node
+        assert ("n2", TimeoutNow(1, "n1")) in sent(step(node, Transfer("n2"), NOW))
+
+    def test_whoever_does_not_lead_refuses(self) -> None:
+        node = restart("n1", FIVE, Durable(1), now=0).node
+        hears = receive(node, AppendEntries(1, "n3", 0, 0, (), 0, Round(1, NOW))).node
+        assert step(hears, Transfer("n2"), NOW).effects == (Refuse(Transfer("n2"), "n3"),)
+
+
+def test_clocks_may_promise_one_unit_of_time() -> None:
+    assert Clocks(promise=1).lease == 1
+
+
+def test_a_retry_of_the_last_command_takes_no_effect() -> None:
+    """Dissertation 6.3: between the two another client has written."""
+    state = StateMachine()
+    for index, (client, value) in enumerate([("a", 1), ("b", 2), ("a", 1)], 1):
+        state, _ = apply(state, index, Request(client, 1, Put("x", value)))
+    assert state.values == {"x": 2}
