@@ -12,7 +12,8 @@ In this order:
 | unproved | nothing above, but Z3 does not prove the action any more: weaker than wrong               |
 
 `survived` is what nobody tells apart: it has to stand in `equivalent.toml`, with the reason. Of such a
-one is said how alike it is: proved the same step, the same graph with all histories, or another history.
+one is said how alike it is: proved the same step (`mutation_equivalence`, asked before the proofs), the same
+graph with all histories, or another history.
 
 TLC is not run here. That the TLA+ twins have the graphs of the models at the bounds TWINNED is what `check`
 and the models' tests compare; so a mutant whose graph is another one there would fail them.
@@ -112,7 +113,10 @@ TWINNED: dict[str, tuple[Bounds, ...]] = {
     "election": (servers(3, 1), servers(2, 3)),
     "vote_count": (servers(3, 1), servers(3, 2)),
     "pre_vote": (servers(2, 1), servers(2, 1, N2_DECIDES), servers(2, 2)),
-    "replication": (servers(2, 2, Index=2, Value=1), servers(3, 1, Index=1, Value=1)),
+    "replication": (
+        servers(2, 2, Index=2, Value=1),
+        servers(2, 2, N2_DECIDES, Index=1, Value=1),
+    ),
     "lease": (
         servers(2, 1),
         servers(2, 1, N2_DECIDES, Round=2, **EXACT),
@@ -181,20 +185,15 @@ def _verdict(mutant: Mutant) -> tuple[str, str]:
         return REFUSED, str(error).rpartition(": ")[2]
     if lost:
         return lost
+    if mutant.base.name in PROVED and proved_the_same(mutant, RLIMIT):
+        return SURVIVED, PROVED_SAME
     proof = _proved(mutant) if mutant.base.name in PROVED else None
     if proof and proof[0] == PROOF:
         return proof
     for bounds in TWINNED.get(mutant.base.name, ()):
         if not _same_graph(mutant.base, model, bounds):
             return TWIN, bounds.of(model).describe()
-    return proof or (SURVIVED, _how_alike(mutant))
-
-
-def _how_alike(mutant: Mutant) -> str:
-    """Of a mutant that survives: proved the same, the same at small bounds, or not in what a history says."""
-    if mutant.base.name in PROVED and proved_the_same(mutant, RLIMIT):
-        return PROVED_SAME
-    return SAME if _same_histories(mutant.base, mutant.model) else HISTORY
+    return proof or (SURVIVED, SAME if _same_histories(mutant.base, model) else HISTORY)
 
 
 # -- explore ------------------------------------------------------------------------------------------
