@@ -7,8 +7,8 @@ In this order:
 | refused  | it is no model: the language or the explorer refuses it, say a stopwatch that stands      |
 | property | `explore` breaks a property, a claim, or gets stuck, at small bounds                      |
 | witness  | a state that should be reachable is not any more, or an action is never taken             |
-| proof    | `prove` refutes an obligation of the action, with a counterexample to induction           |
 | twin     | the graph of states and steps is another one than that of the hand-written TLA+           |
+| proof    | `prove` refutes an obligation of the action, with a counterexample to induction           |
 | unproved | nothing above, but Z3 does not prove the action any more: weaker than wrong               |
 
 `survived` is what nobody tells apart: it has to stand in `equivalent.toml`, with the reason. Of such a
@@ -47,7 +47,7 @@ REFUSED, PROPERTY, WITNESS, PROOF, TWIN = "refused", "property", "witness", "pro
 UNPROVED, SURVIVED = "unproved", "survived"
 PROVED_SAME = "the same step in every state that the invariants allow, by Z3"
 SAME, HISTORY = "the same graph, histories included", "a history says something else"
-CAUGHT = (REFUSED, PROPERTY, WITNESS, PROOF, TWIN, UNPROVED)
+CAUGHT = (REFUSED, PROPERTY, WITNESS, TWIN, PROOF, UNPROVED)
 
 MOST_STATES = 700_000  # of a mutant: what grows beyond has been told from the model by its graph
 RLIMIT = 1_000_000  # of Z3's work for an attempt: about a second
@@ -187,12 +187,10 @@ def _verdict(mutant: Mutant) -> tuple[str, str]:
         return lost
     if mutant.base.name in PROVED and proved_the_same(mutant, RLIMIT):
         return SURVIVED, PROVED_SAME
-    proof = _proved(mutant) if mutant.base.name in PROVED else None
-    if proof and proof[0] == PROOF:
-        return proof
     for bounds in TWINNED.get(mutant.base.name, ()):
         if not _same_graph(mutant.base, model, bounds):
             return TWIN, bounds.of(model).describe()
+    proof = _proved(mutant) if mutant.base.name in PROVED else None
     return proof or (SURVIVED, SAME if _same_histories(mutant.base, model) else HISTORY)
 
 

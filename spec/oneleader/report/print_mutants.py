@@ -73,11 +73,11 @@ Actions that a model takes over unchanged from the one that it extends are mutat
 
 MEANING = """\
 *refused*: it is no model. *property*: a property, a claim or progress is broken at small bounds. *witness*:
-something cannot happen any more, or is not as far away as it was; the distances are below. *proof*: an
-obligation has a counterexample to induction. *twin*: the graph of states and steps is no longer that of the
-hand-written TLA+, with which CI compares it. *unproved*: Z3 leaves an obligation open, which is weaker than
-wrong. *test of its own*: no reader sees it, and a test named below does.
-The score is what is caught, of all that are not equivalent."""
+something cannot happen any more, or is not as far away as it was; the distances are below. *twin*: the graph
+of states and steps is no longer that of the hand-written TLA+, with which CI compares it. *proof*: an
+obligation has a counterexample to induction. *unproved*: Z3 leaves an obligation open, which is weaker than
+wrong. *test of its own*: no reader sees it, and a test named below does. What is proved to be the same step
+is equivalent. The score is what is caught, of all that are not."""
 
 CORE_MEANING = """\
 *test*: a unit test of `tests/reference`. *safety*: a simulated run breaks Figure 3, a lease or
