@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from oneleader_raft.fencing import Grant
 from oneleader_raft.lease import Clocks, Round
 from oneleader_raft.raft import (
     NIL,
@@ -32,7 +33,7 @@ from oneleader_raft.raft import (
     restart,
     step,
 )
-from oneleader_raft.state_machine import Put, Request, StateMachine, apply
+from oneleader_raft.state_machine import Acquire, Put, Request, StateMachine, apply
 
 NOW = 10_000  # long after the start: nobody is bound by a promise
 PROMISE = Clocks().promise
@@ -157,9 +158,11 @@ class TestRepliesToALeader:
         """Section 5.3, where that is the first entry of all, and the last one before its own."""
         node = leader(log=(Entry(1, "x"), Entry(4, "y")))
         refusal = AppendReply(node.current_term, "n2", False, Round(1, NOW), 1, conflict)
-        ((_, message),) = sent(receive(node, refusal))
+        taken = receive(node, refusal)
+        ((_, message),) = sent(taken)
         assert isinstance(message, AppendEntries)
         assert message.prev_log_index == prev
+        assert [action.name for action in taken.actions] == ["receive_reply"]
 
     def test_what_is_committed_is_not_committed_again(self) -> None:
         """Leaders 4: "an N such that N > commitIndex"."""
@@ -220,3 +223,9 @@ def test_a_retry_of_the_last_command_takes_no_effect() -> None:
     for index, (client, value) in enumerate([("a", 1), ("b", 2), ("a", 1)], 1):
         state, _ = apply(state, index, Request(client, 1, Put("x", value)))
     assert state.values == {"x": 2}
+
+
+def test_the_nonce_of_a_grant_is_the_client_and_its_number() -> None:
+    """Two grants with one token are told apart by it, so no two may have it."""
+    state, _ = apply(StateMachine(), 7, Request("a", 1, Acquire("l")))
+    assert state.locks["l"] == Grant("a", 7, ("a", 1))

@@ -115,7 +115,7 @@ TWINNED: dict[str, tuple[Bounds, ...]] = {
     "pre_vote": (servers(2, 1), servers(2, 1, N2_DECIDES), servers(2, 2)),
     "replication": (
         servers(2, 2, Index=2, Value=1),
-        servers(2, 2, N2_DECIDES, Index=1, Value=1),
+        servers(2, 2, N2_DECIDES, Index=2, Value=1),
     ),
     "lease": (
         servers(2, 1),
