@@ -67,7 +67,7 @@ def everything(*, quick: bool) -> Iterator[Row]:
     )
     yield proving(pre_vote.MODEL)
     yield refining(pre_vote.MODEL, nodes=2, terms=1)
-    yield twin(pre_vote.MODEL, nodes=2, terms=1)
+    yield twin(pre_vote.MODEL, nodes=2, terms=1 if quick else 2)
     yield from replicating(quick=quick)
     yield from leases(quick=quick)
     yield from fenced(quick=quick)

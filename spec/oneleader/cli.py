@@ -522,11 +522,12 @@ def main() -> None:
     """Run the command line: every bad input is one sentence, never a traceback."""
     from oneleader.cli_campaign import campaign  # it takes its shared options from here
     from oneleader.cli_cluster import cluster
+    from oneleader.cli_mutants import mutants
     from oneleader.cli_pages import trade_offs
     from oneleader.cli_picture import picture
     from oneleader.cli_reference import handlers, hunt
 
-    for command in (campaign, cluster, handlers, hunt, picture, trade_offs):
+    for command in (campaign, cluster, handlers, hunt, mutants, picture, trade_offs):
         cli.add_command(command)
     try:
         status = cli.main(standalone_mode=False) or 0

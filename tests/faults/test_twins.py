@@ -1,0 +1,18 @@
+"""Twins compared where mutants of the models need it: at bounds where every action is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneleader.faults.mutation_judge import N2_DECIDES, TWINNED, servers
+from oneleader.models import replication
+from oneleader.readers.twin import compare
+
+
+@pytest.mark.usefixtures("tools")
+def test_where_entries_are_replaced() -> None:
+    """With two servers and majorities no entry is: the logs of one term conflict with none."""
+    bounds = servers(2, 2, N2_DECIDES, Index=2, Value=1)
+    assert bounds in TWINNED["replication"]
+    found = compare(replication.MODEL, bounds.of(replication.MODEL))
+    assert (found.verdict, found.states, found.difference) == ("holds", 17_000, "")
