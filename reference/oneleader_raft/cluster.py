@@ -65,7 +65,7 @@ RAFT = Core()
 
 class Disk:
     """What a server has stored. Only a synced write survives a crash; a torn one is as good as lost, since
-    the file that it was to replace is still there (see `storage`)."""
+    what it was to replace is still there (see `node.store`)."""
 
     def __init__(self, stored: Durable) -> None:
         self.written = self.synced = stored

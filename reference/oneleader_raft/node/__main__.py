@@ -19,8 +19,8 @@ from typing import NoReturn
 from aiohttp import web
 
 from ..cluster import RAFT, Core
-from ..storage import DamagedError
 from .api import Api, url
+from .errors import DamagedError
 from .links import Address, Tls
 from .server import Server, Settings
 

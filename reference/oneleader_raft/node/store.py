@@ -22,8 +22,8 @@ from typing import Any
 from zlib import crc32
 
 from ..raft import Durable, Entry, NodeId
-from ..storage import DamagedError
 from . import codec
+from .errors import DamagedError
 from .trace import common_prefix
 
 VERSION = 1

@@ -37,7 +37,7 @@ from ..raft import (
     Propose,
     Receive,
 )
-from ..storage import DamagedError
+from .errors import DamagedError
 
 FORMAT, VERSION = "oneleader-node", 1
 Source = tuple[NodeId, int]

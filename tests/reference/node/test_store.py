@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oneleader_raft.node.errors import DamagedError
 from oneleader_raft.node.store import Store
 from oneleader_raft.raft import NOOP, Durable, Entry
 from oneleader_raft.state_machine import Put, Request
-from oneleader_raft.storage import DamagedError
 
 MEMBERS = ("n1", "n2", "n3")
 LOG = tuple(Entry(1, Request("c", i, Put(f"key {i}", "value"))) for i in range(1, 40))

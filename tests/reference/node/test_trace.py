@@ -12,10 +12,10 @@ import pytest
 from oneleader.conformance import recorded
 from oneleader.errors import UsageError
 from oneleader_raft.lease import Clocks
+from oneleader_raft.node.errors import DamagedError
 from oneleader_raft.node.recording import RecordingError, merged, opened, recording
 from oneleader_raft.node.trace import Trace
 from oneleader_raft.raft import Durable, Entry, Node, restart
-from oneleader_raft.storage import DamagedError
 
 MEMBERS = ("n1", "n2", "n3")
 NODE: Node = restart("n1", MEMBERS, Durable(), 7).node
