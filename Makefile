@@ -21,8 +21,8 @@ check: setup ## Every reader on every model, the reference, the recordings, the 
 quick: setup ## The same with smaller bounds: under a minute
 	$(BIN)/oneleader check --quick
 
-test: setup lint ## Lint, types, all tests
-	$(BIN)/python -m pytest
+test: setup lint ## Lint, types, all tests, on every core
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: setup ## ruff, mypy --strict, and the lint of the models
 	$(BIN)/ruff check .

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from oneleader_raft.fencing import Grant
 from oneleader_raft.lease import Clocks, Round
 from oneleader_raft.raft import (
     NIL,
@@ -227,5 +226,5 @@ def test_a_retry_of_the_last_command_takes_no_effect() -> None:
 
 def test_the_nonce_of_a_grant_is_the_client_and_its_number() -> None:
     """Two grants with one token are told apart by it, so no two may have it."""
-    state, _ = apply(StateMachine(), 7, Request("a", 1, Acquire("l")))
-    assert state.locks["l"] == Grant("a", 7, ("a", 1))
+    state, _ = apply(StateMachine(), 7, Request("a", 1, Acquire("l", ttl=1000)))
+    assert state.locks["l"].nonce == "a/1"
