@@ -15,7 +15,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from .fencing import Grant, Storage
+from .fencing import Grant, Storage, is_token
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def fenced_put(
     state: StateMachine, key: str, value: Hashable, token: int, nonce: str
 ) -> tuple[StateMachine, Result]:
     storage = state.fenced.get(key, Storage())
-    token_is_canonical = type(token) is int and token > 0
+    token_is_canonical = is_token(token)
 
     if not (token_is_canonical and storage.accepts(token, nonce)):
         return state, False
