@@ -82,10 +82,15 @@ class About:
     def __init__(self, usual: tuple[str, str], asked: dict[str, Any]) -> None:
         self.model, self.found = chosen(asked["name"], asked["fault"])
         self.job = reader.subject(asked["name"], asked["fault"])
-        found = self.found
-        self.quorums = asked["quorums"] or (found.quorums if found else "majority")
-        default = (str(found.nodes), str(found.terms)) if found else usual
-        said = {"Node": asked["nodes"] or default[0], "Term": asked["terms"] or default[1]}
+        mutant = self.found.mutated if self.found else None
+        if mutant and mutant.constants:
+            raise UsageError(
+                f"{asked['fault']} is a setting of {mutant.base.name}: a campaign has no settings"
+            )
+        self.quorums = asked["quorums"] or (mutant.quorums if mutant else "majority")
+        said = dict(zip(("Node", "Term"), usual, strict=True))
+        said |= {sort: str(size) for sort, size in (mutant.sizes if mutant else {}).items()}
+        said |= {sort: asked[name] for sort, name in (("Node", "nodes"), ("Term", "terms")) if asked[name]}
         said |= {sort: listed for sort, _, listed in (text.partition("=") for text in asked["sizes"])}
         known = {*self.model.sorts, *self.model.parameters}
         self.sizes = {name: numbers(text) for name, text in said.items() if name in known}

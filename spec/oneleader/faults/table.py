@@ -1,34 +1,49 @@
-"""The table fault × reader: each reader must catch each fault, or say why it cannot express it.
+"""The matrix fault × reader: each reader must catch each fault, or say why it cannot be shown it.
 
-`caught` means what the catalogue expects: `explore` and TLC break the property in exactly the expected
-number of steps, `prove` fails on the expected obligation with a counterexample to induction, the
-property test refuses a run of the faulty reference. Anything else is `missed`.
+`caught` means what the catalogue expects: `explore` breaks the property in exactly the expected number of
+steps, `prove` fails on the expected obligation with a counterexample to induction, TLC finds what
+`tla/manifest.json` says, a drawn scenario of the faulty core is refused for the expected reason, and so is a
+recording of it, while a recording of the correct core in the same scenario is accepted. Anything else is
+`missed`.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache
 from typing import Any
 
-from oneleader.conformance.adapter import ReferenceAdapter
-from oneleader.conformance.machine import check_conformance
+from oneleader.conformance import program
+from oneleader.conformance.program import Program
+from oneleader.conformance.scenario import ScenarioMachine, draw
 from oneleader.errors import MissingTool
-from oneleader.faults.catalogue import Fault
-from oneleader.faults.reference import REFERENCE_FAULTS
+from oneleader.faults.fault import Because, Fault, Variant
+from oneleader.language.model import Model
 from oneleader.readers import tlc
-from oneleader.readers.explore import explore
+from oneleader.readers.explore import explore, ghosts_read
+from oneleader.readers.induction import Counterexample, Search, checked, sized
+from oneleader.readers.obligations import obligations
 from oneleader.readers.prove import prove
+from oneleader.readers.replay import Replayed, replay_lines
 from oneleader.readers.twin import tla_folder
+from oneleader.report.verdict import exit_status
+from oneleader_raft.cluster import RAFT, Core
+from oneleader_raft.views import VIEWS
 
-EXAMPLES = 3000  # of the property test: what needs a duplicated reply among four servers takes 1,500
+RLIMIT = 100_000  # of a proof that must fail: what Z3 does not prove soon is looked for at finite sizes
+EXAMPLES = 3000
 CAUGHT, MISSED, NOT_EXPRESSIBLE, INCONCLUSIVE = "caught", "missed", "not expressible", "inconclusive"
 
 
 @dataclass(frozen=True)
 class FaultRow:
-    """What one reader said of one fault; `length` is in steps, where the reader shows a run."""
+    """What one reader said of one fault; `length` is in steps, where the reader shows a run.
+
+    Of a drawn scenario: the seed, and its steps before it was made as short as it can be.
+    """
 
     fault: str
     reader: str
@@ -36,66 +51,189 @@ class FaultRow:
     length: int | None
     seconds: float
     detail: str
+    seed: int | None = None
+    found: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"seconds": round(self.seconds, 3)}
 
 
-def judge(fault: Fault) -> list[FaultRow]:
-    """The four rows of one fault."""
-    return [by_explore(fault), by_proof(fault), by_tlc(fault), by_property_test(fault)]
+def not_expressible(fault: Fault, reader: str, why: Because) -> FaultRow:
+    return FaultRow(fault.id, reader, NOT_EXPRESSIBLE, None, 0.0, why)
 
 
 def by_explore(fault: Fault) -> FaultRow:
-    """Breadth-first search breaks the property, in the expected number of steps."""
-    model = fault.model
-    result = explore(model, fault.configuration, properties=[model.properties[fault.breaks]])
-    length = len(result.violation.steps) if result.violation else None
-    verdict = CAUGHT if length == fault.steps else MISSED
-    detail = f"{fault.breaks} broken" if length else "holds"
-    if length and length != fault.steps:
-        detail += f", {fault.steps} steps expected"
+    """Breadth-first search breaks the property, or a claim, in the expected number of steps."""
+    if isinstance(fault.explore, Because):
+        return not_expressible(fault, "explore", fault.explore)
+    (name, steps), model = fault.explore, fault.model
+    every = model.properties
+    broken = [every[name] if name in every else next(iter(every.values()))]  # a claim is judged with any
+    ghosts = frozenset().union(*(ghosts_read(model, p) for p in broken))
+    result = explore(model, fault.configuration, properties=broken, ghosts=ghosts)
+    violation = result.violation if result.violation and result.violation.what == name else None
+    length = len(violation.steps) if violation else None
+    verdict = CAUGHT if length == steps else MISSED
+    detail = f"{name} broken" if violation else "holds"
+    if violation and length != steps:
+        detail += f", {steps} steps expected"
     return FaultRow(fault.id, "explore", verdict, length, result.seconds, detail)
 
 
 def by_proof(fault: Fault) -> FaultRow:
     """The expected obligation fails, at a finite size that the plain interpreter confirms."""
-    if isinstance(fault.proof, str):
-        return FaultRow(fault.id, "prove", NOT_EXPRESSIBLE, None, 0.0, fault.proof)
-    key = "/".join(fault.proof)
-    result = prove(fault.model, only=[key])
-    row = result.rows[0]
-    caught = row.verdict == "violated" and row.counterexample is not None
-    detail = f"{fault.proof[0]} × {fault.proof[1]}: {row.verdict}"
-    return FaultRow(
-        fault.id, "prove", CAUGHT if caught else MISSED, 1 if caught else None, result.seconds, detail
-    )
+    if isinstance(fault.prove, Because):
+        return not_expressible(fault, "prove", fault.prove)
+    started = time.perf_counter()
+    found = fails_at(fault) or _refuted(fault.model, "/".join(fault.prove))
+    verdict, seconds = CAUGHT if found else MISSED, time.perf_counter() - started
+    detail = f"{' × '.join(fault.prove)}: {'violated' if found else 'not refuted'}"
+    return FaultRow(fault.id, "prove", verdict, 1 if found else None, seconds, detail)
+
+
+def _refuted(model: Model, key: str) -> Counterexample | None:
+    return prove(model, only=[key], rlimit=RLIMIT).rows[0].counterexample
+
+
+def fails_at(fault: Fault) -> Counterexample | None:
+    """The counterexample to induction of the size that the catalogue names, if it names one."""
+    if not fault.fails_at:
+        return None
+    model = fault.model
+    (obligation,) = (o for o in obligations(model) if (o.step, o.goal) == fault.prove)
+    size = {sort: fault.fails_at[name] for name, sort in model.sorts.items() if name in fault.fails_at}
+    found = Search(obligation, sized(size)).find()
+    return found and checked(found)
+
+
+@cache
+def manifest() -> dict[str, Any]:
+    """What TLC finds with each configuration."""
+    found: dict[str, Any] = json.loads((tla_folder() / "manifest.json").read_text())["configurations"]
+    return found
 
 
 def by_tlc(fault: Fault) -> FaultRow:
-    """TLC breaks the same property on the twin's own version of the fault, in as many steps."""
-    config = tla_folder() / fault.config
-    module = config.with_name(f"{fault.config.partition('_')[0]}.tla")
-    try:
-        result = tlc.run(module, config, workers=1)  # one worker: its counterexample is a shortest one
+    """TLC, on the twin's own version of the fault, breaks the claim that it should, in as many steps."""
+    if isinstance(fault.tlc, Because):
+        return not_expressible(fault, "tlc", fault.tlc)
+    expected = manifest()[fault.tlc]
+    try:  # with one worker its counterexample is a shortest one
+        result = tlc.run(tla_folder() / expected["module"], tla_folder() / fault.tlc, workers=1)
     except MissingTool as error:
         return FaultRow(fault.id, "tlc", INCONCLUSIVE, None, 0.0, str(error))
     length = len(result.trace) - 1 if result.violated else None
-    broken = fault.model.properties[fault.breaks].title
-    caught = result.violated == broken and length == fault.steps
+    depth = None if length is None or expected["depth"] is None else length + 1
+    caught = result.violated is not None and (result.violated, depth) == (
+        expected["violates"],
+        expected["depth"],
+    )
     detail = f"{result.violated} broken" if result.violated else "holds"
     return FaultRow(fault.id, "tlc", CAUGHT if caught else MISSED, length, result.seconds, detail)
 
 
-def by_property_test(fault: Fault, *, seed: int = 1) -> FaultRow:
-    """Hypothesis finds a run of the faulty reference that the model does not allow, and shrinks it."""
+# --- The reference ----------------------------------------------------------------------------------------
+
+
+def by_property_test(fault: Fault, *, seed: int = 1, examples: int = EXAMPLES) -> FaultRow:
+    """Hypothesis draws a scenario of the faulty core that a judge refuses; then it is made short."""
+    variant = fault.variant
+    if isinstance(variant, Because):
+        return not_expressible(fault, "hypothesis", variant)
     started = time.perf_counter()
-    faulty = REFERENCE_FAULTS[fault.id]
-    result = check_conformance(
-        partial(ReferenceAdapter, core=faulty.core), nodes=faulty.nodes, seed=seed, examples=EXAMPLES
-    )
-    caught = result.verdict == "violated"
-    length = len(result.shrunk_steps) if caught else None
-    detail = result.cause if caught else "nothing found"
+    drawn = draw(beginning(variant.begin), variant.core, nodes=variant.nodes, examples=examples, seed=seed)
+    if not drawn.failed:
+        seconds, detail = time.perf_counter() - started, f"nothing in {len(drawn.steps):,} steps"
+        return FaultRow(fault.id, "hypothesis", MISSED, None, seconds, detail, seed)
+    broken, scenario = drawn.failed[0]
+    found = program.told(scenario)
+    short = shortened(variant, found, broken.cause)
+    caught = broken.cause.startswith(variant.cause)
     seconds = time.perf_counter() - started
-    return FaultRow(fault.id, "hypothesis", CAUGHT if caught else MISSED, length, seconds, detail)
+    verdict = CAUGHT if caught else MISSED
+    return FaultRow(fault.id, "hypothesis", verdict, len(short), seconds, broken.cause, seed, len(found))
+
+
+def beginning(begin: str) -> type[ScenarioMachine]:
+    """Scenarios that begin so."""
+
+    class Begun(ScenarioMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            program.go_on(self.scenario, program.lines(begin))
+
+    return Begun if begin else ScenarioMachine
+
+
+def shortened(variant: Variant, found: Program, cause: str) -> Program:
+    """The shortest part of the scenario that is broken for the same cause."""
+
+    def fails(shorter: Program) -> bool:
+        broken = program.play(shorter, variant.nodes, variant.core)[1]
+        return broken is not None and broken.cause == cause
+
+    return program.shortest(found, fails)
+
+
+def by_replay(fault: Fault) -> FaultRow:
+    """A recording of the faulty core is refused for the expected reason, one of the correct core is not."""
+    variant = fault.variant
+    refused = variant if isinstance(variant, Because) else variant.refused
+    if isinstance(variant, Because) or isinstance(refused, Because):
+        return not_expressible(fault, "replay", Because(refused))
+    started = time.perf_counter()
+    model, _, reason = refused.partition(": ")
+    result = replayed(variant, variant.core, model)
+    correct = [replayed(variant, RAFT, name).verdict for name in VIEWS]
+    caught = said(result) == reason and set(correct) == {"accepted"}
+    detail = f"{model}: {said(result)}"
+    detail += "" if set(correct) == {"accepted"} else "; one of the correct core is not accepted"
+    length = result.events_judged + 1 if result.refusal else None
+    seconds = time.perf_counter() - started
+    return FaultRow(fault.id, "replay", CAUGHT if caught else MISSED, length, seconds, detail)
+
+
+def replayed(variant: Variant, core: Core, model: str) -> Replayed:
+    """Record the smallest scenario, unjudged, and judge the recording."""
+    scenario, _ = program.play(program.lines(variant.program), variant.nodes, core, models=())
+    return replay_lines(scenario.cluster.trace_lines(model))
+
+
+def said(result: Replayed) -> str:
+    """`grant_vote, vote_is_free`, `state`, or the verdict."""
+    if not result.refusal:
+        return result.verdict
+    action, guard = result.refusal.action.partition("(")[0], result.refusal.guard
+    return f"{action}, {guard.name}" if guard else "state"
+
+
+# --- All of it --------------------------------------------------------------------------------------------
+
+READERS: dict[str, Callable[[Fault], FaultRow]] = {
+    "explore": by_explore,
+    "prove": by_proof,
+    "tlc": by_tlc,
+    "hypothesis": by_property_test,
+    "replay": by_replay,
+}
+
+
+def judge(fault: Fault, readers: Iterable[str] = READERS) -> Iterator[FaultRow]:
+    """The rows of one fault."""
+    return (READERS[reader](fault) for reader in readers)
+
+
+def blind(rows: Iterable[FaultRow]) -> list[str]:
+    """Who finds nothing: a fault that no reader caught, a reader that caught no fault. In sentences."""
+    rows = list(rows)
+    caught = [row for row in rows if row.verdict == CAUGHT]
+    faults = dict.fromkeys(r.fault for r in rows if r.fault not in {c.fault for c in caught})
+    readers = dict.fromkeys(r.reader for r in rows if r.reader not in {c.reader for c in caught})
+    return [f"no reader found {id}" for id in faults] + [f"{reader} found no fault" for reader in readers]
+
+
+def status(rows: Iterable[FaultRow], *, whole: bool) -> int:
+    """The exit status of the matrix; of the whole one, also whether somebody is blind."""
+    rows = list(rows)
+    said = exit_status(row.verdict for row in rows)
+    return said or int(whole and bool(blind(rows)))
