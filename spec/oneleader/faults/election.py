@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from oneleader.faults.fault import COUNTING, NOT_WRITTEN, fault
+from oneleader.faults.fault import COUNTING, fault
 from oneleader.faults.patch import changed, of_term, patched, restarting, took
 from oneleader.language import NIL as NOBODY
 from oneleader.language import action, both, either, ite
@@ -433,7 +433,7 @@ def _() -> Core:
     sizes={"Node": 2, "Term": 2},
     explore=("granted_once", 12),
     prove=("grant_pre_vote", "granted_is_stored"),
-    tlc=NOT_WRITTEN,
+    tlc="MCPreVote_bug_clears_the_vote.cfg",
 )
 def pre_vote_clears_the_vote(m: Model) -> Model:
     """A pre-vote resets the vote of the term that the voter is still in."""

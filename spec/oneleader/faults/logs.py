@@ -210,6 +210,21 @@ def _() -> Core:
 # --- What a follower does with entries --------------------------------------------------------------------
 
 
+def keep(s: State, n: Node, t: Term, prev: Index, last: Index) -> Index:
+    """The effects of an AppendEntries without a conflict, but for the commit index; the length of the log."""
+
+    def is_new(m: Node, i: Index) -> bool:
+        return both(m == n, prev < i, i <= last)
+
+    length = ite(s.log_length[n] < last, last, s.log_length[n])
+    acknowledged = ite(s.acknowledged[n, t] < last, last, s.acknowledged[n, t])
+    s.log_term.where(lambda old, m, i: ite(is_new(m, i), s.leader_log_term[t, i], old))
+    s.log_value.where(lambda old, m, i: ite(is_new(m, i), s.leader_log_value[t, i], old))
+    s.log_length[n] = length
+    s.acknowledged[n, t] = acknowledged
+    return length
+
+
 @fault(
     "a follower cuts its log off without a conflict",
     sources="raftos#26: a delayed, shorter AppendEntries",
@@ -283,7 +298,7 @@ def _() -> Core:
     breaks="monotonicity",
     base=replication.MODEL,
     sizes={"Node": 2, "Term": 1, "Index": 1, "Value": 1},
-    explore=("claim", 0),
+    explore=("claim", 10),
     prove=("append_entries", "claim 1"),
     fails_at=ONE,
     tlc="MCReplication_bug_commit_falls.cfg",
@@ -301,6 +316,7 @@ def commit_index_falls(m: Model) -> Model:
         up_to = ite(commit < last, commit, last)
         s.claim(s.commit_index[n] <= up_to)  # monotonicity
 
+        keep(s, n, t, prev, last)
         s.commit_index[n] = up_to  # the fault: receiver 5 is "if leaderCommit > commitIndex"
 
     return m.with_action(append_entries)
@@ -326,8 +342,9 @@ def _() -> Core:
     sources='the reason for "min(leaderCommit, index of last new entry)", AppendEntries receiver 5',
     breaks=SMS,
     base=replication.MODEL,
-    sizes={"Node": 3, "Term": 2, "Index": 1, "Value": 1},
-    explore=("state_machine_safety", 18),
+    sizes={"Node": 2, "Term": 2, "Index": 1, "Value": 1},
+    quorums="n2, n1 n2",
+    explore=("state_machine_safety", 13),
     prove=("append_entries", "log_is_committed"),
     tlc="MCReplication_bug_commit_as_told.cfg",
 )
@@ -344,14 +361,7 @@ def commit_as_told(m: Model) -> Model:
         nothing_conflicts = no(replication.conflicts(s, n, t, prev, last))  # AppendEntries receiver 3
         s.require(entries_were_sent, term_is_current, is_follower, prefix_matches, nothing_conflicts)
 
-        def is_new(m: Node, i: Index) -> bool:
-            return both(m == n, prev < i, i <= last)
-
-        s.log_term.where(lambda old, m, i: ite(is_new(m, i), s.leader_log_term[t, i], old))
-        s.log_value.where(lambda old, m, i: ite(is_new(m, i), s.leader_log_value[t, i], old))
-        length = ite(s.log_length[n] < last, last, s.log_length[n])
-        s.log_length[n] = length
-        s.acknowledged[n, t] = ite(s.acknowledged[n, t] < last, last, s.acknowledged[n, t])
+        length = keep(s, n, t, prev, last)
         reached = ite(commit < length, commit, length)  # the fault: not `last`
         s.commit_index[n] = ite(s.commit_index[n] < reached, reached, s.commit_index[n])
 
