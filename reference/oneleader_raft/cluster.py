@@ -67,9 +67,8 @@ class Disk:
     """What a server has stored. Only a synced write survives a crash; a torn one is as good as lost, since
     the file that it was to replace is still there (see `storage`)."""
 
-    def __init__(self) -> None:
-        self.written = Durable()
-        self.synced = Durable()
+    def __init__(self, stored: Durable) -> None:
+        self.written = self.synced = stored
 
     def write(self, durable: Durable) -> None:
         self.written = durable
@@ -117,8 +116,8 @@ class Server:
     """A node as it truly is, its clock, disk and state machine, and the step that it is in the middle of."""
 
     node: Node
+    disk: Disk
     clock: int = 0
-    disk: Disk = field(default_factory=Disk)
     machine: StateMachine = field(default_factory=StateMachine)
     is_up: bool = True
     event: Event | str = ""
@@ -169,7 +168,9 @@ def describe(event: Event) -> str:
 
 
 class Cluster:
-    """Servers and a network. `happened` counts what was done to them; `trace` is None where none is kept."""
+    """Servers and a network. `happened` counts what was done to them; `trace` is None where none is kept.
+    `stored` is what a server finds on its disk at its start; a model begins with nothing, so such a cluster
+    has no trace to be judged."""
 
     def __init__(
         self,
@@ -179,6 +180,7 @@ class Cluster:
         clocks: Clocks = DEFAULT,
         *,
         traced: bool = True,
+        stored: Mapping[NodeId, Durable] | None = None,
     ) -> None:
         self.members = tuple(sorted(set(members)))
         self.core = core
@@ -190,8 +192,9 @@ class Cluster:
         self._cut: set[tuple[NodeId, NodeId]] = set()
         self._sent = 0
         self._newest_delivered: Counter[tuple[NodeId, NodeId]] = Counter()
-        starts = {id: core.restart(id, self.members, Durable(), 0, clocks) for id in self.members}
-        self._servers = {id: Server(start.node) for id, start in starts.items()}
+        disks = {id: Disk((stored or {}).get(id, Durable())) for id in self.members}
+        starts = {id: core.restart(id, self.members, disks[id].synced, 0, clocks) for id in self.members}
+        self._servers = {id: Server(start.node, disks[id]) for id, start in starts.items()}
         for id, start in starts.items():
             self._record(self._servers[id], "start", start.actions)
 

@@ -35,6 +35,7 @@ A node is a plain value: it can be printed, compared and stored. It changes its 
     candidate   the vote that makes a majority     leader      Candidates 2       become_leader
     candidate   AppendEntries of its own term      follower    Candidates 3       step_down
     leader      ElectionTimeout, no majority heard follower    dissertation 6.2   give_up
+                or a transfer that failed
     any         any message of a higher term       follower    All Servers 2      update_term, learn_term
 
 and by a crash, from which it comes back as a follower (`restart`).
@@ -120,10 +121,9 @@ class PendingRead:
 class Leadership:
     """Figure 2, State: "Volatile state on leaders: (Reinitialized after election)".
 
-    since          when it began, on the own clock
-    noop           the index of the first entry of its own
-    transfer_to    whom it is asking to take over
-    lease_is_void  it has asked somebody in this term: a forced election may come at any time from then on
+    since        when it began, on the own clock
+    noop         the index of the first entry of its own
+    transfer_to  whom it has asked to take over, to the end of this leadership
     """
 
     since: int = LONG_AGO
@@ -132,7 +132,6 @@ class Leadership:
     round: Round = NO_ROUND
     reads: tuple[PendingRead, ...] = ()
     transfer_to: NodeId | None = NIL
-    lease_is_void: bool = False
 
 
 NOBODY_LED = Leadership()
@@ -528,15 +527,15 @@ def majority_acknowledged(node: Node, now: int) -> int:
 
 def holds_lease(node: Node, now: int) -> bool:
     """Dissertation 6.4.1 and 3.10: promises of a majority still run, and nobody was asked to stand."""
-    lease_is_good = not node.leadership.lease_is_void
-    return lease_is_good and lease_holds(node.clocks, majority_acknowledged(node, now), now)
+    nobody_was_asked = node.leadership.transfer_to is NIL
+    return nobody_was_asked and lease_holds(node.clocks, majority_acknowledged(node, now), now)
 
 
 # --- The rules, in the order of an election ---------------------------------------------------------------
 
 
 def on_election_timeout(node: Node, now: int) -> Step:
-    """Followers 2, Candidates 4; for a leader, dissertation 6.2 and 3.10."""
+    """Followers 2, Candidates 4; for a leader, dissertation 6.2."""
     leads = node.role is Role.LEADER
     is_bound = hears_leader(node, now)
 
@@ -549,15 +548,16 @@ def on_election_timeout(node: Node, now: int) -> Step:
 
 def check_quorum(node: Node, now: int) -> Step:
     """Dissertation 6.2: a leader steps down "if an election timeout elapses without a successful round of
-    heartbeats to a majority". Dissertation 3.10: it gives up a transfer after the same time."""
+    heartbeats to a majority". So does one whose transfer has not come about in that time (dissertation 3.10
+    lets it resume): a forced election may come at any time, so in this term it would lead without a lease."""
     heard = max(node.leadership.since, majority_acknowledged(node, now))
     quorum_is_silent = promise_ran_out(node.clocks, heard, now)
-    timer = Step(node, (), (ResetElectionTimer(),))
+    transfer_has_failed = node.leadership.transfer_to is not NIL
 
-    if quorum_is_silent:
-        return timer.then(lambda node: Step(node, (action("lose_touch", n=node.id),))).then(give_up)
-    leadership = replace(node.leadership, transfer_to=NIL)
-    return replace(timer, node=replace(node, leadership=leadership))
+    timer = Step(node, (), (ResetElectionTimer(),))
+    if not (quorum_is_silent or transfer_has_failed):
+        return timer
+    return timer.then(lambda node: Step(node, (action("lose_touch", n=node.id),))).then(give_up)
 
 
 def start_pre_vote(node: Node) -> Step:
@@ -908,15 +908,16 @@ def answer_reads(node: Node, now: int) -> Step:
 
 
 def on_transfer(node: Node, target: NodeId) -> Step:
-    """Dissertation 3.10. The lease ends with this term: who was asked to stand may do so at any time."""
+    """Dissertation 3.10. The target has an election timeout to take over. The lease ends now, with this term:
+    who was asked to stand may do so at any time."""
     leads = node.role is Role.LEADER
     target_is_other = target in node.peers
 
     if not (leads and target_is_other):
         return Step(node, (), (Refuse(Transfer(target), node.leader_id),))
-    leadership = replace(node.leadership, transfer_to=target, lease_is_void=True)
-    node = replace(node, leadership=leadership)
-    return Step(node, (), (append_entries_to(node, target),)).then(hand_over)
+    node = replace(node, leadership=replace(node.leadership, transfer_to=target))
+    asked = Step(node, (), (ResetElectionTimer(), append_entries_to(node, target)))
+    return asked.then(hand_over)
 
 
 def hand_over(node: Node) -> Step:

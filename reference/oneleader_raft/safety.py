@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from .cluster import Cluster
 from .raft import Entry, Node, NodeId, Role
-from .simulator import Simulation
 
 
 class UnsafeError(AssertionError):
@@ -21,7 +20,7 @@ class Safety:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.leaders: dict[int, NodeId] = {}  # of each term
-        self.committed: list[Entry] = []  # by whomever
+        self.committed: list[tuple[Entry, int]] = []  # with the term of the leader that did
 
     def check(self, id: NodeId) -> None:
         """UnsafeError if the step that this server just took broke something."""
@@ -47,18 +46,20 @@ class Safety:
         if len(committed) < node.commit_index:
             raise UnsafeError(f"State Machine Safety: {node.id} has committed more than it has")
         for i in range(known):
-            if committed[i] is not self.committed[i] and committed[i] != self.committed[i]:
+            theirs, _ = self.committed[i]
+            if committed[i] is not theirs and committed[i] != theirs:
                 raise UnsafeError(
                     f"State Machine Safety: at index {i + 1} {node.id} has committed {committed[i]}, "
-                    f"somebody else {self.committed[i]}"
+                    f"somebody else {theirs}"
                 )
-        self.committed += committed[known:]
+        self.committed += ((entry, node.current_term) for entry in committed[known:])  # leaders come first
 
     def leader_completeness(self, node: Node) -> None:
-        """Figure 3: a leader of a later term has every committed entry."""
+        """Figure 3: what was committed in a term, the leaders of later terms have. The term in which it was
+        committed, not that of the entry: an old entry may be committed after the leader of a term between."""
         if node.role is not Role.LEADER:
             return
-        earlier = [entry for entry in self.committed if entry.term < node.current_term]
+        earlier = [entry for entry, term in self.committed if term < node.current_term]
         if list(node.log[: len(earlier)]) != earlier:
             raise UnsafeError(
                 f"Leader Completeness: {node.id} leads term {node.current_term} without {earlier}"
@@ -73,15 +74,3 @@ class Safety:
             term = self.cluster.node(id).current_term
             if max(self.leaders, default=0) > term:
                 raise UnsafeError(f"leases: {id} holds one for term {term}, and a later term has a leader")
-
-
-def watched(simulation: Simulation) -> Simulation:
-    """The simulation, which from now on ends with UnsafeError at the first step that breaks something."""
-    safety, carry_out = Safety(simulation.cluster), simulation._carry_out
-
-    def and_check(id: NodeId) -> None:
-        carry_out(id)
-        safety.check(id)
-
-    simulation._carry_out = and_check  # type: ignore[method-assign]
-    return simulation

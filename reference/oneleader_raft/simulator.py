@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
-from typing import Literal
+from typing import Any, Literal
 
 from .cluster import RAFT, Applied, Cluster, Core, Packet, Sync, Write
 from .lease import Clocks
-from .raft import NodeId, ReadReady, Refuse, ResetElectionTimer, Role
+from .raft import Durable, NodeId, ReadReady, Refuse, ResetElectionTimer, Role
 from .state_machine import Cas, Put, Request, Result
 
 Range = tuple[int, int]
@@ -69,9 +69,9 @@ class Settings:
 
 
 FAULTY = Settings()
-CALM = Settings(
-    late=0, loss=0, duplication=0, crash_in_step=0, crash_at_disk=0, crash=0, pause=0, partition=0, transfer=0
-)
+CHANCES = ("late", "loss", "duplication", "crash_in_step", "crash_at_disk")
+NO_FAULTS: dict[str, Any] = dict.fromkeys((*CHANCES, "crash", "pause", "partition", "transfer"), 0)
+CALM = Settings(**NO_FAULTS)
 DRIFTING = replace(CALM, partition=0.3, rates=(50, 200))  # far outside of what the core is told
 
 
@@ -142,12 +142,14 @@ class Simulation:
         core: Core = RAFT,
         *,
         traced: bool = True,
+        stored: Mapping[NodeId, Durable] | None = None,
     ) -> None:
-        self.cluster = Cluster(members, core, seed, settings.clocks, traced=traced)
+        self.cluster = Cluster(members, core, seed, settings.clocks, traced=traced, stored=stored)
         self.settings = settings
         self.now = 0
         self.events = 0
         self.history: list[Operation] = []
+        self.watchers: list[Callable[[NodeId], None]] = []  # called after each step of a server
         self._random = random.Random(seed)
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._planned = 0
@@ -170,14 +172,26 @@ class Simulation:
         """What clients did so far, what is still under way included."""
         return [*self.history, *(c.operation for c in self.clients if c.operation is not None)]
 
-    def run(self, until: int) -> None:
-        """Let everything happen that is due up to the time `until`."""
+    def run(self, until: int, reached: Callable[[], bool] = lambda: False) -> bool:
+        """Let everything happen that is due up to the time `until`, or to when it is `reached`: then true."""
         while self._agenda[0][0] <= until:
             due, _, happen = heapq.heappop(self._agenda)
             self._pass(due)
             self.events += 1
             happen()
+            if reached():
+                return True
         self._pass(until)
+        return False
+
+    def end_faults(self) -> None:
+        """From now on nothing fails and the network is whole. Who is down or paused comes back."""
+        self.cluster.heal()
+        self.settings = replace(self.settings, **NO_FAULTS)
+
+    def leader(self) -> NodeId | None:
+        """Who leads by its lease, if somebody does."""
+        return next((id for id in self.cluster.members if self.cluster.is_leader(id)), None)
 
     def _pass(self, due: int) -> None:
         passed, self.now = due - self.now, due
@@ -226,7 +240,12 @@ class Simulation:
     # Steps and messages
 
     def _carry_out(self, id: NodeId) -> None:
-        """Go through the step that the server is in; it may crash before any operation."""
+        self._go_through(id)
+        for watch in self.watchers:
+            watch(id)
+
+    def _go_through(self, id: NodeId) -> None:
+        """The step that the server is in, one operation after the other; it may crash before any of them."""
         chance_of_crash = self.settings.crash_in_step
         while self.cluster.is_busy(id):
             if self._chance(chance_of_crash):

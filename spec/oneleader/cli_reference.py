@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from oneleader.conformance import hunt as hunting
-from oneleader.conformance.handlers import HANDLERS, prove_handler
+from oneleader.conformance.handlers import ALONE, HANDLERS, prove_handler
+from oneleader.errors import UsageError
 from oneleader.report.text import plural
 from oneleader.report.verdict import HOLDS, VIOLATED, exit_status
 
@@ -23,11 +24,15 @@ from oneleader.report.verdict import HOLDS, VIOLATED, exit_status
 @click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
 def handlers(nodes: int, longest: int, only: tuple[str, ...], workers: int) -> int:
     """Prove every handler of the reference, along every path, for all integers."""
+    possible = ALONE if nodes == 1 else HANDLERS  # alone, nobody sends it anything
+    wanted = [handler for handler in only or possible if handler in possible]
+    if not wanted:
+        raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
     print(f"{plural(nodes, 'servers')}, logs up to {plural(longest, 'entries')}, all integers, four models")
     verdicts = []
     with ProcessPoolExecutor(workers) as pool:
         work = partial(prove_handler, nodes=nodes, longest=longest)
-        for found in pool.map(work, only or HANDLERS):
+        for found in pool.map(work, wanted):
             said = f"  {found.failing}" if found.failing else ""
             print(
                 f"{found.verdict:13} {found.handler:18} {found.paths:>7,} paths "

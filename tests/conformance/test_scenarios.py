@@ -85,6 +85,23 @@ def test_a_scenario_by_hand() -> None:
     assert {model.model for model in s._models if model.is_over} == {"pre_vote"}
 
 
+def test_an_old_leader_may_lack_what_a_later_one_commits() -> None:
+    """n2 leads term 2, unaware of term 3, in which an entry of term 1 is committed: a hunt took that for a
+    violation of Leader Completeness, which speaks of the terms in which entries are committed."""
+    s = Scenario(3)
+    s.campaign("n1", "n2")  # its entry of term 1 reaches nobody
+    s.campaign("n2", "n3")
+    s.campaign("n1", "n3")  # it hears of term 2
+    s.campaign("n1", "n3")
+    s.sync("n1", "n3")  # refused: n3 is told where to go on
+    s.sync("n1", "n3")
+    s.heartbeat("n2")
+    nodes = s.cluster.nodes
+    assert (nodes["n2"].role, nodes["n2"].current_term) == (Role.LEADER, 2)
+    assert (nodes["n1"].current_term, nodes["n1"].commit_index) == (3, 2)
+    assert [entry.term for entry in nodes["n1"].log] == [1, 3]
+
+
 @pytest.mark.parametrize("id", ["reads-without-asking", ""])
 def test_a_stale_read_by_hand(id: str) -> None:
     """A leader that has been overtaken answers a read: not linearizable, if it asks nobody."""

@@ -656,10 +656,8 @@ class TestLeases:
         node = stored(leader(3), 1, "n2", "n3").node
         asked = step(node, Transfer("n2"), NOW).node
         assert not is_leader(asked, NOW)
-        abandoned = step(asked, ElectionTimeout(), NOW + PROMISE - 1).node
-        again = stored(abandoned, 1, "n2", "n3", round=Round(9, NOW + PROMISE)).node
+        again = stored(asked, 1, "n2", "n3", round=Round(9, NOW + PROMISE)).node
         assert not is_leader(again, NOW + PROMISE)
-        assert step(again, Propose("x"), NOW).node.last_index == 2, "it goes on to lead"
 
 
 class TestReads:
@@ -726,6 +724,17 @@ class TestTransfer:
         """ "The prior leader stops accepting new client requests"."""
         asked = step(leader(3), Transfer("n2"), NOW).node
         assert step(asked, Propose("x"), NOW).effects == (Refuse("x", NIL),)
+
+    def test_the_target_has_an_election_timeout(self) -> None:
+        """Then a leader that may have no lease any more gives up, though a majority answers."""
+        asked = step(leader(3), Transfer("n2"), NOW)
+        assert ResetElectionTimer() in asked.effects
+        heard = stored(asked.node, 0, "n2", "n3", round=Round(9, NOW + PROMISE)).node
+        taken = step(heard, ElectionTimeout(), NOW + PROMISE)
+        assert [action.name for action in taken.actions] == ["lose_touch", "give_up"]
+        assert (taken.node.role, taken.node.current_term) == (Role.FOLLOWER, 3)
+        kept = stored(leader(3), 0, "n2", "n3", round=Round(9, NOW + PROMISE)).node
+        assert step(kept, ElectionTimeout(), NOW + PROMISE).node.role is Role.LEADER
 
     def test_who_is_told_stands_at_once_and_says_so(self) -> None:
         bound = receive(follower(3), heartbeat(3)).node

@@ -18,7 +18,7 @@ import pytest
 from oneleader.conformance import history
 from oneleader.models import MODELS
 from oneleader.readers.replay import replay_lines
-from oneleader_raft import raft, safety
+from oneleader_raft import raft
 from oneleader_raft.cluster import RAFT, Cluster, Core, Packet, Sync, Write
 from oneleader_raft.raft import (
     Event,
@@ -32,7 +32,7 @@ from oneleader_raft.raft import (
     TwoLeadersError,
     VoteReply,
 )
-from oneleader_raft.safety import UnsafeError
+from oneleader_raft.safety import Safety, UnsafeError
 from oneleader_raft.simulator import CALM, DRIFTING, FAULTY, Settings, Simulation
 from oneleader_raft.views import VIEWS
 
@@ -247,7 +247,8 @@ def test_every_run_is_one_of_the_model(runs: list[Simulation], model: str) -> No
 
 def watched(seed: int, settings: Settings = FAULTY, core: Core = RAFT, until: int = 3000) -> Simulation:
     """A run in which Figure 3 and leases are looked at after each step. UnsafeError where they are broken."""
-    simulation = safety.watched(Simulation((THREE, FOUR, FIVE)[seed % 3], seed, settings, core, traced=False))
+    simulation = Simulation((THREE, FOUR, FIVE)[seed % 3], seed, settings, core, traced=False)
+    simulation.watchers.append(Safety(simulation.cluster).check)
     simulation.run(until)
     return simulation
 

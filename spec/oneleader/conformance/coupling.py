@@ -288,10 +288,8 @@ def of_leases(c: Coupling, state: State, node: Node, now: Any) -> Iterator[Fact]
     yield from of_elections(c, state, node, now)
     n, t, leadership, world = c.world.node(node.id), term_of(node.current_term), node.leadership, c.world
     yield "its clock", c.clock(node.id) == real(world, now)
-    yield (
-        "its lease is void",
-        z3.Implies(state["lease_is_void"](n), world.either(term_of(leadership.lease_is_void))),
-    )
+    if leadership.transfer_to is None:
+        yield "its lease is good", z3.Not(state["lease_is_void"](n))
     last = term_of(leadership.round.number)
     for i in c.rounds:
         for u in c.terms:

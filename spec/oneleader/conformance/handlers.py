@@ -26,7 +26,7 @@ from oneleader.conformance.coupling import Coupling, Fact, Named
 from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.replication import Value
-from oneleader.readers.paths import Infeasible, Name, Number, Path, Truth, paths, term_of
+from oneleader.readers.paths import Infeasible, Name, Number, Path, paths, term_of
 from oneleader.readers.smt import State, answer
 from oneleader_raft.cluster import RAFT, Core
 from oneleader_raft.lease import LONG_AGO, Clocks, Round
@@ -66,7 +66,7 @@ from oneleader_raft.views import VIEWS
 RLIMIT = 20_000_000
 
 
-# --- Any server, any message --------------------------------------------------------------------------------
+# --- Any server, any message -----------------------------------------------------------------------------
 
 
 @dataclass
@@ -91,9 +91,6 @@ class Unknown:
             lambda other: z3.Const(str(other), self.world.sort(Value)),
         )
 
-    def truth(self, name: str) -> Any:
-        return Truth(self.path, z3.Bool(name, self.world.context))
-
     def vote(self) -> Any:
         option = self.world.sort(OptionSort(NodeSort))
 
@@ -107,7 +104,7 @@ class Unknown:
         sent_at = self.path.number(f"{name} sent at", None)
         is_none = number.term == 0
         self.path.assume(is_none == (sent_at.term == LONG_AGO), sent_at.term >= LONG_AGO)
-        return Round(number, sent_at)  # type: ignore[arg-type]
+        return Round(number, sent_at)
 
     def node(self, now: Number) -> Node:
         """Any well-formed server."""
@@ -122,12 +119,12 @@ class Unknown:
             me,
             self.world.nodes,
             clocks,
-            current_term=path.number("current term"),  # type: ignore[arg-type]
+            current_term=path.number("current term"),
             voted_for=self.vote() if role is Role.FOLLOWER else me,
             log=self.log("log", self.longest),
             role=role,
-            commit_index=path.number("commit index"),  # type: ignore[arg-type]
-            promised_at=path.number("promised at", None),  # type: ignore[arg-type]
+            commit_index=path.number("commit index"),
+            promised_at=path.number("promised at", None),
         )
         if role is Role.FOLLOWER:
             asked = path.choose([frozenset(), *minority])
@@ -144,25 +141,24 @@ class Unknown:
     def clocks(self) -> Clocks:
         promise, slow, fast = (self.path.number(name, 1) for name in ("promise", "slow", "fast"))
         self.path.assume(slow.term <= fast.term)
-        return Clocks(promise, slow, fast)  # type: ignore[arg-type]
+        return Clocks(promise, slow, fast)
 
     def leadership(self, peers: list[NodeId]) -> Leadership:
         path = self.path
         progress = {
             peer: Progress(
                 path.number(f"next index of {peer}"), path.number(f"match index of {peer}"), self.round(peer)
-            )  # type: ignore[arg-type]
+            )
             for peer in peers
         }
-        read = PendingRead("a read", path.number("read index"), path.number("read round"))  # type: ignore[arg-type]
+        read = PendingRead("a read", path.number("read index"), path.number("read round"))
         return Leadership(
-            since=path.number("leads since", None),  # type: ignore[arg-type]
-            noop=path.number("no-op"),  # type: ignore[arg-type]
+            since=path.number("leads since", None),
+            noop=path.number("no-op"),
             progress=progress,
             round=self.round("own"),
             reads=path.choose([(), (read,)]),
             transfer_to=path.choose([NIL, *peers]),
-            lease_is_void=self.truth("lease is void"),
         )
 
 
@@ -202,7 +198,6 @@ def well_formed(node: Node, now: Any) -> Iterator[Fact]:
             is_noop, is_own = term_of(leadership.noop) == i, term_of(entry.term == node.current_term)
             yield "no-op", z3.Implies(is_noop, is_own)
         yield "transfer", leadership.transfer_to != node.id
-        yield "transfer", leadership.transfer_to is NIL or leadership.lease_is_void
         yield "followers", set(leadership.progress) == set(node.peers)
         for p in leadership.progress.values():
             yield "match index", all_of([p.match_index >= 0, p.match_index <= last])
@@ -235,7 +230,7 @@ def any_message(u: Unknown, kind: type) -> Message:
     if kind is RequestPreVote:
         return RequestPreVote(term, sender, number("last log index"), number("last log term"))
     if kind in (VoteReply, PreVoteReply):
-        return kind(term, sender, path.choose([True, False]))  # type: ignore[no-any-return]
+        return kind(term, sender, path.choose([True, False]))
     if kind is AppendEntries:
         entries, prev = u.log("new", u.longest), number("prev")
         path.assume(prev + len(entries) <= u.longest)
@@ -248,7 +243,7 @@ def any_message(u: Unknown, kind: type) -> Message:
     return TimeoutNow(term, sender)
 
 
-# --- The handlers -------------------------------------------------------------------------------------------
+# --- The handlers ----------------------------------------------------------------------------------------
 
 RESTART, IS_LEADER = "restart", "is_leader"
 EVENTS: dict[str, Callable[[Unknown], Event]] = {
@@ -271,6 +266,7 @@ EVENTS: dict[str, Callable[[Unknown], Event]] = {
     "transfer": lambda u: Transfer(u.path.choose(u.world.nodes)),
 }
 HANDLERS = (RESTART, IS_LEADER, *EVENTS)
+ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer")
 
 
 @dataclass(frozen=True)
@@ -317,7 +313,7 @@ def run(u: Unknown, handler: str, core: Core) -> Ran:
 
 
 def plain(before: Node, step: Step, now: Any) -> Iterator[Fact]:
-    """What needs no model: the server is well-formed; what changed is stored first, what is committed applied."""
+    """What needs no model: well-formed; what changed is stored first, what is committed is applied."""
     after = step.node
     yield from well_formed(after, now)
     stores = [e for e in step.effects if isinstance(e, Store)]
@@ -342,7 +338,7 @@ def reads_answered(before: Node, event: Event | None) -> dict[Any, PendingRead]:
     return reads
 
 
-# --- The proof ------------------------------------------------------------------------------------------------
+# --- The proof -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -382,7 +378,7 @@ def prove_handler(handler: str, nodes: int = 3, longest: int = 2, core: Core = R
                 break  # out of reach by this model: that is enough
             if verdict != "proved" and not (ran.raised and model != [*VIEWS][-1]):
                 return handled(verdict, f"{model}: {failing}")
-    return handled("proved")
+    return handled("proved") if count else handled("inconclusive", "no path at all")
 
 
 class Proof:
@@ -414,9 +410,7 @@ class Proof:
             return
         guards, state = coupling.take(state, ran.step.actions)
         yield from guards
-        if (
-            coupling.name == "replication"
-        ):  # the model that knows most of it; its invariants hold after it too
+        if coupling.name == "replication":  # it knows most of this; its invariants hold after the step too
             known = coupling.invariant("commit_index_is_committed", state, n=self.world.node(ran.before.id))
             yield from ((name, z3.Implies(known, self._formula(fact))) for name, fact in ran.plain)
         sent: list[tuple[Message, NodeId]] = []
@@ -433,7 +427,7 @@ class Proof:
             yield from self._acts(state)
 
     def _acts(self, state: State) -> Iterator[Fact]:
-        """A server that acts as the leader has a lease; so it has when it answers a read, or was confirmed."""
+        """Who acts as the leader has a lease; so has who answers a read, or a majority confirmed it."""
         ran, coupling = self.ran, self.coupling
         assert ran.step is not None
         node = ran.step.node

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from oneleader.faults.raft import RAFT_FAULTS
 from oneleader_raft import raft
 from oneleader_raft.cluster import RAFT, Core
 from oneleader_raft.raft import TwoLeadersError
-from oneleader_raft.safety import UnsafeError, watched
+from oneleader_raft.safety import Safety, UnsafeError
 from oneleader_raft.simulator import Simulation
 
 MEMBERS = (3, 5, 2, 3, 4)  # of the clusters, in turn
@@ -58,9 +58,9 @@ class Seen:
         self.pairs += other.pairs
         self.broken = other.broken | self.broken
 
-    def together(self, faults: Counter[str], also: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    def together(self, faults: Counter[str], also: Iterable[str] = ()) -> None:
         """These faults met in one run."""
-        met = sorted({what for what, times in faults.items() if times} | also)
+        met = sorted({what for what, times in faults.items() if times}.union(also))
         self.pairs.update(itertools.combinations(met, 2))
 
 
@@ -108,8 +108,9 @@ def simulate_some(seen: Seen, core: Core, seed: int) -> None:
     for one in range(RUNS * seed, RUNS * (seed + 1)):
         members = [f"n{i + 1}" for i in range(MEMBERS[one % len(MEMBERS)])]
         simulation = Simulation(members, one, core=core, traced=False)
+        simulation.watchers.append(Safety(simulation.cluster).check)
         try:
-            watched(simulation).run(3000)
+            simulation.run(3000)
             judged = history.judge(simulation.operations)
             if judged.verdict != "holds":
                 failing = "\n".join(f"# {operation}" for operation in judged.failing)

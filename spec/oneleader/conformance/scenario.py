@@ -165,7 +165,7 @@ class Scenario:
         self._campaign(node, voter)
 
     def overtake(self, node: NodeId, voter: NodeId) -> None:
-        """Just so much time passes as the promise of one lasts by a clock as fast as may be, the others' being
+        """Time passes until the promise of one has run out, by a clock as fast as may be, the others' being
         as slow; then it stands for election with the help of another."""
         self._say("overtake", node, voter)
         if self.cluster.is_up(node):
@@ -182,8 +182,8 @@ class Scenario:
         self._trip(node, voter)
 
     def hand_over(self, leader: NodeId, target: NodeId, voter: NodeId) -> None:
-        """A leader is to hand over, and the last that it says to the target arrives: to stand, if that has all.
-        A third one may help."""
+        """A leader is to hand over, and the last that it says to the target arrives: to stand, if that has
+        all. A third one may help."""
         self._say("hand_over", leader, target, voter)
         self._at(leader, lambda: self.cluster.transfer(leader, target, finish=False))
         self._deliver(leader, target)

@@ -18,6 +18,7 @@ from oneleader_raft import raft
 from oneleader_raft.cluster import Core
 from oneleader_raft.lease import LONG_AGO, NO_ROUND, Clocks, Round
 from oneleader_raft.raft import (
+    NIL,
     AppendEntries,
     AppendReply,
     Durable,
@@ -170,16 +171,15 @@ def transfer_keeps_the_lease(m: Model) -> Model:
 
 
 @transfer_keeps_the_lease.core(
-    replay="campaign n1 n2; trip n1 n2; hand_over n1 n2 n3", refused=NO_TRACE, cause="leases"
+    replay="campaign n1 n2; trip n1 n2; hand_over n1 n2 n3",
+    refused=NO_TRACE,
+    cause="leases",
 )
 def _() -> Core:
-    correct = raft.on_transfer
+    def holds_lease(node: raft.Node, now: int) -> bool:
+        return leases.lease_holds(node.clocks, raft.majority_acknowledged(node, now), now)
 
-    def on_transfer(node: raft.Node, target: NodeId) -> Step:
-        taken = correct(node, target)
-        return changed(taken, leadership=replace(taken.node.leadership, lease_is_void=False))
-
-    return patched(on_transfer)
+    return patched(holds_lease)
 
 
 @fault(
@@ -202,14 +202,14 @@ def lease_taken_again_(m: Model) -> Model:
     replay="campaign n1 n2; trip n1 n2; transfer n1 n2; stand n1 n3; deliver n1 n2; trip n2 n3",
     refused=NO_TRACE,
     cause="leases",
-    begin="campaign n1 n2; transfer n1 n2",
+    begin="campaign n1 n2; trip n1 n2; transfer n1 n2",
 )
 def _() -> Core:
     correct = raft.check_quorum
 
     def check_quorum(node: raft.Node, now: int) -> Step:
-        taken = correct(node, now)
-        return changed(taken, leadership=replace(taken.node.leadership, lease_is_void=False))
+        leadership = replace(node.leadership, transfer_to=NIL)
+        return correct(replace(node, leadership=leadership), now)
 
     return patched(check_quorum)
 

@@ -117,7 +117,10 @@ class Number:
     def __format__(self, how: str) -> str:
         return self.path.written(self.term)
 
-    __str__ = __repr__ = lambda self: self.path.written(self.term)
+    def __str__(self) -> str:
+        return self.path.written(self.term)
+
+    __repr__ = __str__
 
 
 def term_of(x: Any) -> Any:
@@ -144,7 +147,8 @@ class Path:
         self._kept: list[Any] = []
 
     # -- what is not known -----------------------------------------------------------------------
-    def number(self, name: str, least: int | None = 0) -> Number:
+    def number(self, name: str, least: int | None = 0) -> Any:
+        """A Number, to stand where an int is wanted."""
         made = z3.Int(name, self.context)
         if least is not None:
             self.assume(made >= least)
@@ -169,7 +173,7 @@ class Path:
         """True or false, whichever is possible; if both are, the other one on another path."""
         known = z3.simplify(term)
         if z3.is_true(known) or z3.is_false(known):
-            return z3.is_true(known)
+            return bool(z3.is_true(known))
         answer = bool(self._next([1, 0], lambda yes: known if yes else z3.Not(known)))
         self.assume(known if answer else z3.Not(known))
         return answer

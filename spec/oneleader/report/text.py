@@ -120,5 +120,6 @@ def _indented(lines: Iterable[str], by: int = 2) -> list[str]:
 
 def plural(count: int, things: str) -> str:
     """`2 properties`, `1 property`."""
-    one = {"properties": "property", "witnesses": "witness"}.get(things, things.removesuffix("s"))
+    one = f"{things[:-3]}y" if things.endswith("ies") else things.removesuffix("s")
+    one = "witness" if things == "witnesses" else one
     return f"{count} {one if count == 1 else things}"
