@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from oneleader.conformance import program
+from oneleader.conformance import program, recovery
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import table
 from oneleader.faults.catalogue import FAULTS, find, variant, variants
-from oneleader.faults.fault import Because, Fault, Variant
+from oneleader.faults.fault import Because, Fault, Unlive, Variant
 from oneleader.readers import tlc
 from oneleader_raft.cluster import RAFT
 
@@ -38,7 +38,7 @@ def said(row: table.FaultRow, why: object) -> None:
 @EVERY
 def test_it_has_a_story(fault: Fault) -> None:
     assert all((fault.title, fault.story, fault.sources, fault.breaks, fault.lines))
-    assert not all(isinstance(part, Because) for part in (fault.explore, fault.tlc, fault.variant))
+    assert not all(isinstance(part, Because) for part in (fault.explore, fault.variant, fault.unlive))
 
 
 @EVERY
@@ -65,6 +65,16 @@ def test_its_smallest_scenario_is_broken_and_harmless_without_it(id: str) -> Non
     assert broken is not None
     assert broken.cause.startswith(faulty.cause)
     assert program.play(lines, faulty.nodes)[1] is None
+
+
+@pytest.mark.parametrize("id", [id for id, f in FAULTS.items() if isinstance(f.unlive, Unlive)])
+def test_it_has_no_leader_that_stays_after_faults(id: str) -> None:
+    said(table.by_simulation(FAULTS[id]), None)
+
+
+@pytest.mark.parametrize("lasting", recovery.LASTING)
+def test_the_reference_recovers(lasting: str) -> None:
+    assert [recovery.wrong(seed, lasting, nodes=(3, 5)[seed % 2]) for seed in range(6)] == [""] * 6
 
 
 @VARIANTS

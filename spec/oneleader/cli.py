@@ -467,7 +467,7 @@ def faults_show(id: str) -> int:
     "--reader",
     "readers",
     multiple=True,
-    type=click.Choice(["explore", "prove", "tlc", "hypothesis", "replay"]),
+    type=click.Choice(["explore", "prove", "tlc", "hypothesis", "simulate", "replay"]),
     help="Only this reader (may be repeated).",
 )
 @json_option

@@ -6,11 +6,11 @@ A reader that misses its fault fails the run: that is how we know that the check
 from __future__ import annotations
 
 from oneleader.errors import UsageError
-from oneleader.faults import election, leases, logs
+from oneleader.faults import election, leases, liveness, logs
 from oneleader.faults.fault import FAULTS, Fault, Variant
 from oneleader_raft.cluster import Core
 
-MODULES = (election, logs, leases)  # each enters its own
+MODULES = (election, logs, leases, liveness)  # each enters its own
 
 __all__ = ["FAULTS", "MODULES", "Fault", "find", "variant", "variants"]
 

@@ -107,9 +107,9 @@ class Tally(raft.Node):
 
 @double_count.core(
     nodes=4,
-    begin="timeout n1; trip n1 n2; trip n1 n3",
     replay="timeout n1; trip n1 n2; trip n1 n3; deliver n1 n2; deliver n2 n1 0 again; deliver n2 n1",
     refused=QUORUM,
+    begin="timeout n1; trip n1 n2; trip n1 n3; deliver n1 n2; deliver n2 n1 0 again",
 )
 def _() -> Core:
     once = raft.on_vote_reply
@@ -148,6 +148,7 @@ def refusal_is_a_vote(m: Model) -> Model:
 @refusal_is_a_vote.core(
     replay="timeout n3; trip n3 n1; stand n1 n2; trip n3 n2",
     refused="election: receive_vote, vote_was_granted",
+    begin="timeout n1; trip n1 n2; timeout n2; trip n2 n3",
 )
 def _() -> Core:
     correct = raft.on_vote_reply
@@ -221,6 +222,7 @@ def old_reply(m: Model) -> Model:
 @old_reply.core(
     replay="timeout n1; trip n1 n2; deliver n1 n2; timeout n1; trip n1 n3; deliver n2 n1",
     refused="election: receive_vote, term_is_current",
+    begin="timeout n1; trip n1 n2; deliver n1 n2; timeout n1",
 )
 def _() -> Core:
     return patched(any_reply(lambda node, m: m.term < node.current_term))
@@ -276,7 +278,9 @@ def vote_twice(m: Model) -> Model:
 
 
 @vote_twice.core(
-    replay="timeout n3; trip n3 n1; stand n1 n2; trip n3 n2", refused="election: grant_vote, vote_is_free"
+    replay="timeout n3; trip n3 n1; stand n1 n2; trip n3 n2",
+    refused="election: grant_vote, vote_is_free",
+    begin="timeout n1; trip n1 n2; timeout n2; trip n2 n3",
 )
 def _() -> Core:
     correct = raft.on_request_vote
@@ -389,7 +393,11 @@ def vote_not_durable(m: Model) -> Model:
     return m.with_action(restart)
 
 
-@vote_not_durable.core(replay="timeout n3; sync n3 n2; crash n3; restart n3", refused="election: state")
+@vote_not_durable.core(
+    replay="timeout n3; sync n3 n2; crash n3; restart n3",
+    refused="election: state",
+    begin="timeout n1; trip n1 n2",
+)
 def _() -> Core:
     return restarting(lambda durable: replace(durable, voted_for=NIL))
 
@@ -417,7 +425,11 @@ def term_not_durable(m: Model) -> Model:
     return m.with_action(restart)
 
 
-@term_not_durable.core(replay="timeout n1; trip n1 n2; crash n1; restart n1", refused="election: state")
+@term_not_durable.core(
+    replay="timeout n1; trip n1 n2; crash n1; restart n1",
+    refused="election: state",
+    begin="timeout n1; trip n1 n2",
+)
 def _() -> Core:
     return restarting(lambda durable: replace(durable, current_term=0, voted_for=NIL))
 
@@ -487,6 +499,7 @@ def pre_vote_counts_as_a_vote(m: Model) -> Model:
 @pre_vote_counts_as_a_vote.core(
     replay="timeout n1; deliver n1 n2; deliver n2 n1 0 again; deliver n2 n1",
     refused="election: receive_vote, vote_was_granted",
+    begin="timeout n1; deliver n1 n2; deliver n2 n1 0 again",
 )
 def _() -> Core:
     correct = raft.on_pre_vote_reply

@@ -47,6 +47,7 @@ SWITCHES = Because("`system` is explored, not proved: each of its cures is prove
 NOT_WRITTEN = Because("not written as TLA+")
 NO_MODEL = Because("no model speaks of it")
 LIVENESS = Because("it breaks no safety, and this reader knows of no liveness")
+SAFETY = Because("it breaks safety, which needs no lasting fault to show")
 NOT_IN_CORE = Because("an assumption of the model, or a part that the reference's core does not have")
 NO_TRACE = Because("a recording says what a server did, and not what it answered to a client")
 
@@ -93,6 +94,17 @@ class Variant:
     refused: str | Because
 
 
+@dataclass(frozen=True)
+class Unlive:
+    """A faulty core without liveness. `lasting`: the fault that stays (`conformance.recovery`); `missing`: how
+    what is said to be missing begins."""
+
+    core: Core
+    make: Callable[[], Core]
+    lasting: str
+    missing: tuple[str, ...]
+
+
 @dataclass
 class Fault:
     """A fault, and what each reader is expected to say of it.
@@ -114,6 +126,7 @@ class Fault:
     tlc: str | Because
     fails_at: Mapping[str, int] = field(default_factory=dict)
     variant: Variant | Because = NOT_IN_CORE
+    unlive: Unlive | Because = SAFETY
 
     @property
     def model(self) -> Model:
@@ -136,7 +149,7 @@ class Fault:
         """The lines that change, as source."""
         parts: list[Callable[..., Any]] = []
         parts += [] if isinstance(self.mutant, Because) else [self.mutant.mutate]
-        parts += [] if isinstance(self.variant, Because) else [self.variant.make]
+        parts += [v.make for v in (self.variant, self.unlive) if not isinstance(v, Because)]
         return "\n".join(map(_body, parts))
 
     def core(
@@ -206,6 +219,26 @@ def core_fault(
         made = Fault(_id(make), title, _doc(make), sources, breaks, why, why, why, tlc or why)
         FAULTS.setdefault(made.id, made)
         return made.core(replay=replay, refused=refused, cause=cause, nodes=nodes, begin=begin)(make)
+
+    return enter
+
+
+def live_fault(
+    title: str,
+    *,
+    sources: str,
+    lasting: str,
+    missing: str | tuple[str, ...],
+    tlc: str | Because = NOT_WRITTEN,
+) -> Callable[[Callable[[], Core]], Callable[[], Core]]:
+    """Enter a fault that breaks liveness alone."""
+
+    def enter(make: Callable[[], Core]) -> Callable[[], Core]:
+        unlive = Unlive(make(), make, lasting, (missing,) if isinstance(missing, str) else missing)
+        said = (LIVENESS, LIVENESS, LIVENESS, tlc, {}, LIVENESS, unlive)
+        made = Fault(_id(make), title, _doc(make), sources, "availability", *said)
+        FAULTS.setdefault(made.id, made)
+        return make
 
     return enter
 

@@ -55,7 +55,12 @@ def role_is_a_lease(m: Model) -> Model:
     return m
 
 
-@role_is_a_lease.core(replay="campaign n1 n2; campaign n2 n3", refused=NO_TRACE, cause="leases")
+@role_is_a_lease.core(
+    replay="campaign n1 n2; campaign n2 n3",
+    refused=NO_TRACE,
+    cause="leases",
+    begin="campaign n1 n2; trip n1 n2",
+)
 def _() -> Core:
     def holds_lease(node: raft.Node, now: int) -> bool:
         return node.role is Role.LEADER
@@ -80,7 +85,10 @@ def lease_from_receipt_(m: Model) -> Model:
 
 
 @lease_from_receipt_.core(
-    replay="campaign n1 n2; deliver n1 n2; campaign n2 n3; deliver n2 n1 3", refused=NO_TRACE, cause="leases"
+    replay="campaign n1 n2; deliver n1 n2; campaign n2 n3; deliver n2 n1 3",
+    refused=NO_TRACE,
+    cause="leases",
+    begin="campaign n1 n2; deliver n1 n2; campaign n2 n3",
 )
 def _() -> Core:
     correct = raft.on_message
@@ -110,7 +118,10 @@ def lease_as_long_as_the_promise(m: Model) -> Model:
 
 
 @lease_as_long_as_the_promise.core(
-    replay="campaign n1 n2; trip n1 n2; overtake n2 n3", refused=NO_TRACE, cause="leases"
+    replay="campaign n1 n2; trip n1 n2; overtake n2 n3",
+    refused=NO_TRACE,
+    cause="leases",
+    begin="campaign n1 n2; trip n1 n2",
 )
 def _() -> Core:
     def lease_holds(clocks: Clocks, majority_acknowledged: int, now: int) -> bool:
@@ -136,7 +147,12 @@ def lease_in_ticks(m: Model) -> Model:
     return m.without_guard("elapse", "drift_is_bounded")
 
 
-@lease_in_ticks.core(replay="campaign n1 n2; trip n1 n2; campaign n2 n3", refused=NO_TRACE, cause="leases")
+@lease_in_ticks.core(
+    replay="campaign n1 n2; trip n1 n2; campaign n2 n3",
+    refused=NO_TRACE,
+    cause="leases",
+    begin="campaign n1 n2; trip n1 n2",
+)
 def _() -> Core:
     correct = raft.holds_lease
 
@@ -174,6 +190,7 @@ def transfer_keeps_the_lease(m: Model) -> Model:
     replay="campaign n1 n2; trip n1 n2; hand_over n1 n2 n3",
     refused=NO_TRACE,
     cause="leases",
+    begin="campaign n1 n2; trip n1 n2; transfer n1 n2",
 )
 def _() -> Core:
     def holds_lease(node: raft.Node, now: int) -> bool:
@@ -202,7 +219,7 @@ def lease_taken_again_(m: Model) -> Model:
     replay="campaign n1 n2; trip n1 n2; transfer n1 n2; stand n1 n3; deliver n1 n2; trip n2 n3",
     refused=NO_TRACE,
     cause="leases",
-    begin="campaign n1 n2; trip n1 n2; transfer n1 n2",
+    begin="campaign n1 n2; trip n1 n2; transfer n1 n2; stand n1 n3",
 )
 def _() -> Core:
     correct = raft.check_quorum
@@ -261,6 +278,7 @@ def stands_within_its_promise(m: Model) -> Model:
     replay="campaign n1 n2; trip n1 n2; stand n2 n3",
     refused="lease: start_election, promise_ran_out",
     cause=("pre_vote: start_pre_vote, leader_is_silent", "lease: start_election, promise_ran_out"),
+    begin="campaign n1 n2; trip n1 n2",
 )
 def _() -> Core:
     def on_election_timeout(node: raft.Node, now: int) -> Step:
@@ -357,7 +375,10 @@ def reads_without_asking(m: Model) -> Model:
 
 
 @reads_without_asking.core(
-    replay="campaign n3 n1; trip n3 n1; succeed n1 n2; read n3", refused=NO_TRACE, cause="linearizability"
+    replay="campaign n3 n1; trip n3 n1; succeed n1 n2; read n3",
+    refused=NO_TRACE,
+    cause="linearizability",
+    begin="campaign n1 n2; trip n1 n2; succeed n2 n3",
 )
 def _() -> Core:
     def answer_reads(node: raft.Node, now: int) -> Step:
@@ -375,6 +396,7 @@ def _() -> Core:
     breaks=LIN,
     why=Because("a round of the model is one of a term, which the number in a message does not say"),
     replay="timeout n2; stand n1 n2; trip n1 n3; overtake n3 n2; sync n1 n2; overtake n1 n2; trip n1 n2 3",
+    begin="timeout n2; stand n1 n2; trip n1 n3; overtake n3 n2; sync n1 n2; overtake n1 n2",
     refused="pre_vote: receive_reply, reply_was_sent",
 )
 def stale_refusal_counts() -> Core:

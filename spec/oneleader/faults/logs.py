@@ -52,6 +52,7 @@ def any_log_wins(m: Model) -> Model:
 @any_log_wins.core(
     replay="campaign n1 n2; trip n1 n2; campaign n3 n2; campaign n3 n2",
     refused="replication: grant_vote, log_is_up_to_date",
+    begin="campaign n1 n2; trip n1 n2",
 )
 def _() -> Core:
     def is_up_to_date(node: raft.Node, m: RequestPreVote | RequestVote) -> bool:
@@ -210,7 +211,7 @@ def _() -> Core:
 # --- What a follower does with entries --------------------------------------------------------------------
 
 
-def keep(s: State, n: Node, t: Term, prev: Index, last: Index) -> Index:
+def keep(s: State, n: Node, t: Term, prev: Index, last: Index) -> Any:
     """The effects of an AppendEntries without a conflict, but for the commit index; the length of the log."""
 
     def is_new(m: Node, i: Index) -> bool:
@@ -395,7 +396,11 @@ def forgets_its_log(m: Model) -> Model:
     return m.with_action(restart)
 
 
-@forgets_its_log.core(replay="campaign n1 n2; trip n1 n2; crash n2; restart n2", refused="replication: state")
+@forgets_its_log.core(
+    replay="campaign n1 n2; trip n1 n2; crash n2; restart n2",
+    refused="replication: state",
+    begin="campaign n1 n2; trip n1 n2",
+)
 def _() -> Core:
     return restarting(lambda durable: replace(durable, log=durable.log[:-1]))
 
@@ -429,8 +434,9 @@ def answers_before_storing() -> Core:
     sources="dissertation 6.3: a retry of a write that had taken effect",
     breaks="linearizability",
     why=Because("no model has sessions, or any other state machine on top of the log"),
-    replay="campaign n1 n2; propose n1; deliver n1 n2; campaign n2 n3; sync n2 n3; read n2; propose n2; "
-    "sync n2 n3; retry n2; sync n2 n3; read n2; sync n2 n3",
+    replay="campaign n1 n2; propose n1; deliver n1 n2; campaign n2 n3; sync n2 n3; trip n2 n3; read n2; "
+    "propose n2; trip n2 n3; retry n2; trip n2 n3; read n2",
+    begin="campaign n1 n2; propose n1; deliver n1 n2; campaign n2 n3; sync n2 n3; trip n2 n3; read n2",
     refused=NO_TRACE,
     cause="linearizability",
 )

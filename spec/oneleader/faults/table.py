@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from oneleader.conformance import program
+from oneleader.conformance import program, recovery
 from oneleader.conformance.program import Program
 from oneleader.conformance.scenario import ScenarioMachine, draw
 from oneleader.errors import MissingTool
@@ -35,6 +35,7 @@ from oneleader_raft.views import VIEWS
 
 RLIMIT = 100_000  # of a proof that must fail: what Z3 does not prove soon is looked for at finite sizes
 EXAMPLES = 3000
+RUNS = 50
 CAUGHT, MISSED, NOT_EXPRESSIBLE, INCONCLUSIVE = "caught", "missed", "not expressible", "inconclusive"
 
 
@@ -175,6 +176,19 @@ def shortened(variant: Variant, found: Program, cause: str) -> Program:
     return program.shortest(found, fails)
 
 
+def by_simulation(fault: Fault, *, runs: int = RUNS) -> FaultRow:
+    """Some simulated run has no leader that stays and commits, though its faults have ended."""
+    unlive = fault.unlive
+    if isinstance(unlive, Because):
+        return not_expressible(fault, "simulate", unlive)
+    started = time.perf_counter()
+    found = ((seed, recovery.wrong(seed, unlive.lasting, unlive.core)) for seed in range(runs))
+    seed, missing = next(((seed, words) for seed, words in found if words), (None, f"nothing in {runs} runs"))
+    verdict = CAUGHT if missing.startswith(unlive.missing) else MISSED
+    seconds = time.perf_counter() - started
+    return FaultRow(fault.id, "simulate", verdict, None, seconds, f"{unlive.lasting}: {missing}", seed)
+
+
 def by_replay(fault: Fault) -> FaultRow:
     """A recording of the faulty core is refused for the expected reason, one of the correct core is not."""
     variant = fault.variant
@@ -214,6 +228,7 @@ READERS: dict[str, Callable[[Fault], FaultRow]] = {
     "prove": by_proof,
     "tlc": by_tlc,
     "hypothesis": by_property_test,
+    "simulate": by_simulation,
     "replay": by_replay,
 }
 
