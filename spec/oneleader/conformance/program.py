@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from oneleader.conformance.scenario import Broken, Scenario
-from oneleader_raft.cluster import RAFT, Core
-from oneleader_raft.views import VIEWS
+from oneleader.conformance.scenario import Broken
 
 Program = tuple[str, ...]
 
@@ -22,9 +21,9 @@ def lines(text: str) -> Program:
     return tuple(line.strip() for line in text.replace(";", "\n").splitlines() if line.strip())
 
 
-def told(scenario: Scenario) -> Program:
+def told(calls: Sequence[str]) -> Program:
     """The program of a scenario, as `play` reads it."""
-    return tuple(_told(line) for line in scenario.program)
+    return tuple(map(_told, calls))
 
 
 def _told(line: str) -> str:
@@ -40,22 +39,15 @@ def _value(word: str) -> object:
     return int(word) if word.isdigit() else True if word == "again" else word.replace("-", " ")
 
 
-def play(
-    program: Sequence[str], nodes: int = 3, core: Core = RAFT, models: tuple[str, ...] = tuple(VIEWS)
-) -> tuple[Scenario, Broken | None]:
-    """Run it until something is broken: the scenario, and what was."""
-    scenario = Scenario(nodes, core, models)
+def play(scenario: Any, program: Sequence[str]) -> Broken | None:
+    """Go on with the scenario until something is broken: what was."""
     try:
-        go_on(scenario, program)
+        for line in program:
+            verb, *words = line.split()
+            getattr(scenario, verb)(*map(_value, words))
     except Broken as broken:
-        return scenario, broken
-    return scenario, None
-
-
-def go_on(scenario: Scenario, program: Sequence[str]) -> None:
-    for line in program:
-        verb, *words = line.split()
-        getattr(scenario, verb)(*map(_value, words))
+        return broken
+    return None
 
 
 def shortest(program: Program, fails: Callable[[Program], bool]) -> Program:

@@ -6,11 +6,11 @@ A reader that misses its fault fails the run: that is how we know that the check
 from __future__ import annotations
 
 from oneleader.errors import UsageError
-from oneleader.faults import election, leases, liveness, logs
+from oneleader.faults import election, leases, liveness, locks, logs
 from oneleader.faults.fault import FAULTS, Fault, Variant
 from oneleader_raft.cluster import Core
 
-MODULES = (election, logs, leases, liveness)  # each enters its own
+MODULES = (election, logs, leases, locks, liveness)  # each enters its own
 
 __all__ = ["FAULTS", "MODULES", "Fault", "find", "variant", "variants"]
 
@@ -23,13 +23,14 @@ def find(id: str) -> Fault:
 
 
 def variants() -> dict[str, Variant]:
-    """The faults that the reference can have."""
+    """The faults that the reference can have, its locks included."""
     return {id: f.variant for id, f in FAULTS.items() if isinstance(f.variant, Variant)}
 
 
 def variant(id: str) -> Core:
     """The faulty core; UsageError where it is no fault of the reference."""
     found = find(id).variant
-    if not isinstance(found, Variant):
-        raise UsageError(f"{id} is no fault of the reference: {found}")
-    return found.core
+    core = found.core if isinstance(found, Variant) else None
+    if not isinstance(core, Core):
+        raise UsageError(f"{id} is no fault of the reference's core: {found if core is None else 'of locks'}")
+    return core

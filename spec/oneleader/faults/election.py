@@ -222,7 +222,7 @@ def old_reply(m: Model) -> Model:
 @old_reply.core(
     replay="timeout n1; trip n1 n2; deliver n1 n2; timeout n1; trip n1 n3; deliver n2 n1",
     refused="election: receive_vote, term_is_current",
-    begin="timeout n1; trip n1 n2; deliver n1 n2; timeout n1",
+    begin="timeout n1; trip n1 n2; deliver n1 n2; timeout n1; trip n1 n3",
 )
 def _() -> Core:
     return patched(any_reply(lambda node, m: m.term < node.current_term))
@@ -396,7 +396,7 @@ def vote_not_durable(m: Model) -> Model:
 @vote_not_durable.core(
     replay="timeout n3; sync n3 n2; crash n3; restart n3",
     refused="election: state",
-    begin="timeout n1; trip n1 n2",
+    begin="timeout n1; trip n1 n2; crash n1",
 )
 def _() -> Core:
     return restarting(lambda durable: replace(durable, voted_for=NIL))
@@ -428,7 +428,7 @@ def term_not_durable(m: Model) -> Model:
 @term_not_durable.core(
     replay="timeout n1; trip n1 n2; crash n1; restart n1",
     refused="election: state",
-    begin="timeout n1; trip n1 n2",
+    begin="timeout n1; trip n1 n2; crash n1",
 )
 def _() -> Core:
     return restarting(lambda durable: replace(durable, current_term=0, voted_for=NIL))

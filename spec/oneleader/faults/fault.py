@@ -29,13 +29,16 @@ import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from oneleader.errors import UsageError
+from oneleader.faults.patch import Locks
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.definitions import Property, define
 from oneleader.language.model import Model
 from oneleader_raft.cluster import Core
+
+C = TypeVar("C", Core, Locks)
 
 
 class Because(str):
@@ -44,6 +47,7 @@ class Because(str):
 
 COUNTING = Because("counting has no meaning at any cluster size: Z3 would need the number of nodes")
 SWITCHES = Because("`system` is explored, not proved: each of its cures is proved in a model of its own")
+NO_PROOF = Because("a model of its own, without the lemmas that a proof of its parent needs")
 NOT_WRITTEN = Because("not written as TLA+")
 NO_MODEL = Because("no model speaks of it")
 LIVENESS = Because("it breaks no safety, and this reader knows of no liveness")
@@ -77,7 +81,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Variant:
-    """A faulty core, and with how many servers it does harm.
+    """A faulty core, or faulty locks, and with how many servers it does harm.
 
     begin    what happens before the first step that is drawn
     cause    how what a drawn scenario breaks begins; several where one of them comes first by chance
@@ -85,8 +89,8 @@ class Variant:
     refused  the model that refuses a recording of it, the action, and the guard or `state`
     """
 
-    core: Core
-    make: Callable[[], Core]
+    core: Core | Locks
+    make: Callable[[], Core | Locks]
     nodes: int
     begin: str
     cause: tuple[str, ...]
@@ -96,8 +100,11 @@ class Variant:
 
 @dataclass(frozen=True)
 class Unlive:
-    """A faulty core without liveness. `lasting`: the fault that stays (`conformance.recovery`); `missing`: how
-    what is said to be missing begins."""
+    """A faulty core without liveness.
+
+    lasting  the fault that stays: see `conformance.recovery`
+    missing  how it is said what is missing
+    """
 
     core: Core
     make: Callable[[], Core]
@@ -160,11 +167,11 @@ class Fault:
         cause: str | tuple[str, ...] | None = None,
         nodes: int = 3,
         begin: str = "",
-    ) -> Callable[[Callable[[], Core]], Callable[[], Core]]:
+    ) -> Callable[[Callable[[], C]], Callable[[], C]]:
         """Enter the same fault as a variant of the reference. `cause` is `refused` where not given."""
         causes = (cause,) if isinstance(cause, str) else cause or (str(refused),)
 
-        def enter(make: Callable[[], Core]) -> Callable[[], Core]:
+        def enter(make: Callable[[], C]) -> Callable[[], C]:
             self.story = self.story or _doc(make)
             self.variant = Variant(make(), make, nodes, begin, causes, replay, refused)
             return make
@@ -235,8 +242,19 @@ def live_fault(
 
     def enter(make: Callable[[], Core]) -> Callable[[], Core]:
         unlive = Unlive(make(), make, lasting, (missing,) if isinstance(missing, str) else missing)
-        said = (LIVENESS, LIVENESS, LIVENESS, tlc, {}, LIVENESS, unlive)
-        made = Fault(_id(make), title, _doc(make), sources, "availability", *said)
+        made = Fault(
+            _id(make),
+            title,
+            _doc(make),
+            sources,
+            breaks="availability",
+            mutant=LIVENESS,
+            explore=LIVENESS,
+            prove=LIVENESS,
+            tlc=tlc,
+            variant=LIVENESS,
+            unlive=unlive,
+        )
         FAULTS.setdefault(made.id, made)
         return make
 

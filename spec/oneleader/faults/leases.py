@@ -88,7 +88,7 @@ def lease_from_receipt_(m: Model) -> Model:
     replay="campaign n1 n2; deliver n1 n2; campaign n2 n3; deliver n2 n1 3",
     refused=NO_TRACE,
     cause="leases",
-    begin="campaign n1 n2; deliver n1 n2; campaign n2 n3",
+    begin="campaign n1 n2; deliver n1 n2; campaign n2 n3; lose n2 n1; lose n2 n1; lose n2 n1",
 )
 def _() -> Core:
     correct = raft.on_message
@@ -121,7 +121,7 @@ def lease_as_long_as_the_promise(m: Model) -> Model:
     replay="campaign n1 n2; trip n1 n2; overtake n2 n3",
     refused=NO_TRACE,
     cause="leases",
-    begin="campaign n1 n2; trip n1 n2",
+    begin="campaign n1 n2; trip n1 n2; elapse n2 10",
 )
 def _() -> Core:
     def lease_holds(clocks: Clocks, majority_acknowledged: int, now: int) -> bool:
@@ -396,7 +396,8 @@ def _() -> Core:
     breaks=LIN,
     why=Because("a round of the model is one of a term, which the number in a message does not say"),
     replay="timeout n2; stand n1 n2; trip n1 n3; overtake n3 n2; sync n1 n2; overtake n1 n2; trip n1 n2 3",
-    begin="timeout n2; stand n1 n2; trip n1 n3; overtake n3 n2; sync n1 n2; overtake n1 n2",
+    begin="timeout n2; stand n1 n2; trip n1 n3; overtake n3 n2; sync n1 n2; overtake n1 n2; "
+    "lose n1 n2; lose n1 n2; lose n1 n2",
     refused="pre_vote: receive_reply, reply_was_sent",
 )
 def stale_refusal_counts() -> Core:

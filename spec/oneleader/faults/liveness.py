@@ -8,6 +8,7 @@ from oneleader.faults.fault import live_fault
 from oneleader.faults.patch import patched
 from oneleader_raft import raft
 from oneleader_raft.cluster import Core
+from oneleader_raft.lease import promise_ran_out
 from oneleader_raft.raft import Node, RequestPreVote, Role, Step
 
 
@@ -100,7 +101,7 @@ def transfer_never_ends() -> Core:
 
     def check_quorum(node: Node, now: int) -> Step:
         heard = max(node.leadership.since, raft.majority_acknowledged(node, now))
-        if raft.promise_ran_out(node.clocks, heard, now):
+        if promise_ran_out(node.clocks, heard, now):
             return raft.give_up(node)
         return Step(node, (), (raft.ResetElectionTimer(),))
 

@@ -7,16 +7,28 @@ find that a model does not allow them, or that the server is not in the state th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from oneleader_raft import raft
+from oneleader_raft import raft, state_machine
 from oneleader_raft.cluster import Core
+from oneleader_raft.fencing import Storage
 from oneleader_raft.lease import Clocks
 from oneleader_raft.raft import Durable, Event, Node, NodeId, Step
+from oneleader_raft.state_machine import Result, StateMachine
 
+
+@dataclass(frozen=True)
+class Locks:
+    """What issues the grants of a lock, and what a storage does about a write; a fault is another one."""
+
+    apply: Callable[[StateMachine, int, object], tuple[StateMachine, Result]] = state_machine.apply
+    write: Callable[[Storage, int, Hashable, Hashable], Storage] = Storage.write
+
+
+LOCKS = Locks()
 Restart = Callable[[NodeId, tuple[NodeId, ...], Durable, int, Clocks], Step]
 
 

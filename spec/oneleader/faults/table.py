@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from oneleader.conformance import program, recovery
+from oneleader.conformance.locks import LockMachine, LockScenario
 from oneleader.conformance.program import Program
-from oneleader.conformance.scenario import ScenarioMachine, draw
+from oneleader.conformance.scenario import Broken, Scenario, ScenarioMachine, draw
 from oneleader.errors import MissingTool
 from oneleader.faults.fault import Because, Fault, Variant
+from oneleader.faults.patch import LOCKS, Locks
 from oneleader.language.model import Model
 from oneleader.readers import tlc
 from oneleader.readers.explore import explore, ghosts_read
@@ -136,41 +138,81 @@ def by_tlc(fault: Fault) -> FaultRow:
 # --- The reference ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Where scenarios are played: of a cluster, or of a lock."""
+
+    scenario: Callable[[Any, int, bool], Any]  # by core, number of servers, and whether it is judged
+    record: Callable[[Any, str], Iterable[str]]  # of a scenario, in the words of a model
+    machine: type[Any]
+    correct: Core | Locks
+    models: Iterable[str]
+
+
+RAFTS = Stage(
+    lambda core, nodes, judged: Scenario(nodes, core, tuple(VIEWS) if judged else ()),
+    lambda scenario, model: scenario.cluster.trace_lines(model),
+    ScenarioMachine,
+    RAFT,
+    VIEWS,
+)
+FENCED = Stage(
+    lambda locks, nodes, judged: LockScenario(locks, judged=judged),
+    lambda scenario, model: scenario.trace_lines(model),
+    LockMachine,
+    LOCKS,
+    ["fencing"],
+)
+
+
+def stage(variant: Variant) -> Stage:
+    return FENCED if isinstance(variant.core, Locks) else RAFTS
+
+
+def played(variant: Variant, lines: Program, *, correct: bool = False) -> Broken | None:
+    """What is broken by the faulty core, or by the correct one, in this scenario."""
+    of = stage(variant)
+    core = of.correct if correct else variant.core
+    return program.play(of.scenario(core, variant.nodes, True), lines)
+
+
 def by_property_test(fault: Fault, *, seed: int = 1, examples: int = EXAMPLES) -> FaultRow:
     """Hypothesis draws a scenario of the faulty core that a judge refuses; then it is made short."""
     variant = fault.variant
     if isinstance(variant, Because):
         return not_expressible(fault, "hypothesis", variant)
     started = time.perf_counter()
-    drawn = draw(beginning(variant.begin), variant.core, nodes=variant.nodes, examples=examples, seed=seed)
+    drawn = draw(
+        beginning(variant), cast(Core, variant.core), nodes=variant.nodes, examples=examples, seed=seed
+    )
     if not drawn.failed:
         seconds, detail = time.perf_counter() - started, f"nothing in {len(drawn.steps):,} steps"
         return FaultRow(fault.id, "hypothesis", MISSED, None, seconds, detail, seed)
     broken, scenario = drawn.failed[0]
-    found = program.told(scenario)
+    found = program.told(scenario.program)
     short = shortened(variant, found, broken.cause)
-    caught = broken.cause.startswith(variant.cause)
+    verdict = CAUGHT if broken.cause.startswith(variant.cause) else MISSED
     seconds = time.perf_counter() - started
-    verdict = CAUGHT if caught else MISSED
     return FaultRow(fault.id, "hypothesis", verdict, len(short), seconds, broken.cause, seed, len(found))
 
 
-def beginning(begin: str) -> type[ScenarioMachine]:
-    """Scenarios that begin so."""
+def beginning(variant: Variant) -> type[ScenarioMachine]:
+    """Scenarios that begin as the catalogue says."""
+    machine = stage(variant).machine
 
-    class Begun(ScenarioMachine):
+    class Begun(machine):  # type: ignore[misc, valid-type]
         def __init__(self) -> None:
             super().__init__()
-            program.go_on(self.scenario, program.lines(begin))
+            program.play(self.scenario, program.lines(variant.begin))
 
-    return Begun if begin else ScenarioMachine
+    return Begun
 
 
 def shortened(variant: Variant, found: Program, cause: str) -> Program:
     """The shortest part of the scenario that is broken for the same cause."""
 
     def fails(shorter: Program) -> bool:
-        broken = program.play(shorter, variant.nodes, variant.core)[1]
+        broken = played(variant, shorter)
         return broken is not None and broken.cause == cause
 
     return program.shortest(found, fails)
@@ -195,22 +237,24 @@ def by_replay(fault: Fault) -> FaultRow:
     refused = variant if isinstance(variant, Because) else variant.refused
     if isinstance(variant, Because) or isinstance(refused, Because):
         return not_expressible(fault, "replay", Because(refused))
-    started = time.perf_counter()
+    started, of = time.perf_counter(), stage(variant)
     model, _, reason = refused.partition(": ")
     result = replayed(variant, variant.core, model)
-    correct = [replayed(variant, RAFT, name).verdict for name in VIEWS]
-    caught = said(result) == reason and set(correct) == {"accepted"}
+    correct = {replayed(variant, of.correct, name).verdict for name in of.models}
+    caught = said(result) == reason and correct == {"accepted"}
     detail = f"{model}: {said(result)}"
-    detail += "" if set(correct) == {"accepted"} else "; one of the correct core is not accepted"
+    detail += "" if correct == {"accepted"} else "; one of the correct core is not accepted"
     length = result.events_judged + 1 if result.refusal else None
     seconds = time.perf_counter() - started
     return FaultRow(fault.id, "replay", CAUGHT if caught else MISSED, length, seconds, detail)
 
 
-def replayed(variant: Variant, core: Core, model: str) -> Replayed:
+def replayed(variant: Variant, core: Core | Locks, model: str) -> Replayed:
     """Record the smallest scenario, unjudged, and judge the recording."""
-    scenario, _ = program.play(program.lines(variant.program), variant.nodes, core, models=())
-    return replay_lines(scenario.cluster.trace_lines(model))
+    of = stage(variant)
+    scenario = of.scenario(core, variant.nodes, False)
+    program.play(scenario, program.lines(variant.program))
+    return replay_lines(of.record(scenario, model))
 
 
 def said(result: Replayed) -> str:
