@@ -204,7 +204,7 @@ def explore(
         raise UsageError("--disk goes on by itself: give it without --checkpoint")
     if checkpoint and len(only) != 1:
         raise UsageError("--checkpoint keeps one search: name one property with --property")
-    wanted = [snake(p) for p in only] or ([found.breaks] if found else None)
+    wanted = [snake(p) for p in only] or ([found.broken.name] if found else None)
     results = []
     with ProgressLine(quiet=as_json) as progress:
         for result in explore_reader.explore_all(
@@ -490,6 +490,26 @@ def faults_run(ids: tuple[str, ...], readers: tuple[str, ...], as_json: bool) ->
     else:
         print_faults.fault_summary(rows, fault_table.blind(rows) if whole else [])
     return fault_table.status(rows, whole=whole)
+
+
+@faults.command("page")
+@click.option("--write", "anew", is_flag=True, help="Run every reader on every fault first: minutes.")
+def faults_page(anew: bool) -> int:
+    """Write docs/faults.md, from what the readers said last or, with --write, say now."""
+    from oneleader.faults import page
+    from oneleader.faults import table as fault_table
+
+    rows = [] if anew else page.load()
+    for fault in catalogue.FAULTS.values() if anew else ():
+        for row in fault_table.judge(fault):
+            rows.append(row)
+            print_faults.fault_row(fault, row, first=row.reader == "explore")
+    status = fault_table.status(rows, whole=True)
+    if status == 0:
+        say(f"written to {page.write(rows)}")
+    else:
+        print_faults.fault_summary(rows, fault_table.blind(rows))
+    return status
 
 
 # -- the frame -----------------------------------------------------------------------------------

@@ -188,7 +188,7 @@ def explore(
 ) -> int:
     """Explore MODEL in several configurations: --nodes 2,3 --terms 1,2,3 makes six, in one table."""
     about = About(("2,3", "1,2"), asked)
-    wanted = [snake(name) for name in only] or ([about.found.breaks] if about.found else None)
+    wanted = [snake(name) for name in only] or ([about.found.broken.name] if about.found else None)
     options = {"only": wanted, "symmetry": not no_symmetry, "engine": engine, "states": max_states}
     jobs = reader.sweep(about.job, about.sizes, about.quorums, **options)
     return carry_out(lambda _: jobs, None, cluster, journal, folder, as_json)

@@ -152,6 +152,13 @@ class Fault:
         return self.mutant
 
     @property
+    def broken(self) -> Property:
+        """The property that explore breaks; where a claim is, any one: claims are judged with it."""
+        every = self.model.properties
+        name = "" if isinstance(self.explore, Because) else self.explore[0]
+        return every[name] if name in every else next(iter(every.values()))
+
+    @property
     def lines(self) -> str:
         """The lines that change, as source."""
         parts: list[Callable[..., Any]] = []

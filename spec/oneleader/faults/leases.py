@@ -324,6 +324,7 @@ def _() -> Core:
     sizes={"Node": 2, "Term": 2, "Index": 1, "Value": 1},
     explore=("lease_read_is_latest", 15),
     prove=("theorem", "lease_read_is_latest"),
+    fails_at={"Node": 2, "Quorum": 1, "Value": 1, "Term": 2, "Index": 1},
     tlc=NOT_WRITTEN,
 )
 def reads_before_its_no_op(m: Model) -> Model:
@@ -361,6 +362,7 @@ def _() -> Core:
     quorums=N2_DECIDES,
     explore=("lease_read_is_latest", 13),
     prove=("theorem", "lease_read_is_latest"),
+    fails_at={"Node": 2, "Quorum": 1, "Value": 1, "Term": 2, "Index": 2},
     tlc=NOT_WRITTEN,
 )
 def reads_without_asking(m: Model) -> Model:

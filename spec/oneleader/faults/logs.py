@@ -347,6 +347,7 @@ def _() -> Core:
     quorums="n2, n1 n2",
     explore=("state_machine_safety", 13),
     prove=("append_entries", "log_is_committed"),
+    fails_at={"Node": 2, "Quorum": 1, "Value": 1, "Term": 2, "Index": 1},
     tlc="MCReplication_bug_commit_as_told.cfg",
 )
 def commit_as_told(m: Model) -> Model:

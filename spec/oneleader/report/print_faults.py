@@ -42,8 +42,7 @@ def fault(found: Fault) -> None:
             say(f"  {line}")
     if isinstance(found.mutant, Because) or isinstance(found.explore, Because):
         return
-    model, (name, _) = found.model, found.explore
-    broken = model.properties.get(name, next(iter(model.properties.values())))
+    model, broken = found.model, found.broken
     result = explore(model, found.configuration, properties=[broken], ghosts=ghosts_read(model, broken))
     if result.violation:
         path = save(Path("runs"), model, result.run, result.violation, found.id)
