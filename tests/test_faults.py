@@ -37,7 +37,7 @@ def said(row: table.FaultRow, why: object) -> None:
 
 @EVERY
 def test_it_has_a_story(fault: Fault) -> None:
-    assert all((fault.title, fault.story, fault.sources, fault.breaks, fault.lines))
+    assert all((fault.title, fault.story, fault.sources, fault.breaks, fault.changes))
     assert not all(isinstance(part, Because) for part in (fault.explore, fault.variant, fault.unlive))
 
 

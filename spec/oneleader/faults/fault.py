@@ -71,6 +71,14 @@ class Mutant:
         return self.mutate(self.base)
 
     @property
+    def lines(self) -> str:
+        """What changes: of the base, by a constant, or all of it, where the base is a flawed model."""
+        if self.model is not self.base:
+            return _body(self.mutate)
+        settings = (f"{name}: {' '.join(at)}" for name, at in self.constants.items())
+        return "\n".join(settings) or f"all of oneleader.models.flawed.{self.base.name}"
+
+    @property
     def configuration(self) -> Configuration:
         model = self.model
         at = configure(model, self.sizes, self.quorums)
@@ -159,12 +167,15 @@ class Fault:
         return every[name] if name in every else next(iter(every.values()))
 
     @property
-    def lines(self) -> str:
-        """The lines that change, as source."""
-        parts: list[Callable[..., Any]] = []
-        parts += [] if isinstance(self.mutant, Because) else [self.mutant.mutate]
-        parts += [v.make for v in (self.variant, self.unlive) if not isinstance(v, Because)]
-        return "\n".join(map(_body, parts))
+    def changes(self) -> dict[str, str]:
+        """Where -> the lines that change there, as source."""
+        found = {}
+        if isinstance(self.mutant, Mutant):
+            found[f"in the model {self.mutant.base.name}"] = self.mutant.lines
+        for made in (self.variant, self.unlive):
+            if not isinstance(made, Because):
+                found["in the reference"] = _body(made.make)
+        return found
 
     def core(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oneleader.faults.fault import Because, Fault, Variant
+from oneleader.faults.fault import Because, Fault, Unlive, Variant
 from oneleader.readers.explore import explore, ghosts_read
 from oneleader.report.console import judged, say
 from oneleader.report.print_results import save, violation
@@ -33,13 +33,11 @@ def fault(found: Fault) -> None:
     say(f"  {found.story}")
     say(f"  Seen in  {found.sources}")
     say(f"  Breaks   {found.breaks}")
-    say("\nwhat changes")
-    for line in found.lines.splitlines():
-        say(f"  {line}".rstrip())
-    if isinstance(found.variant, Variant):
-        say("\nthe smallest scenario of the reference")
-        for line in found.variant.program.split("; "):
-            say(f"  {line}")
+    for where, lines in found.changes.items():
+        say(f"\n{where}")
+        for line in lines.splitlines():
+            say(f"  {line}".rstrip())
+    in_the_reference(found)
     if isinstance(found.mutant, Because) or isinstance(found.explore, Because):
         return
     model, broken = found.model, found.broken
@@ -47,6 +45,23 @@ def fault(found: Fault) -> None:
     if result.violation:
         path = save(Path("runs"), model, result.run, result.violation, found.id)
         violation(result.run, result.violation, path)
+
+
+def in_the_reference(found: Fault) -> None:
+    """The smallest scenario of the reference that does harm, and what it breaks."""
+    from oneleader.conformance import program
+    from oneleader.faults import table
+
+    if isinstance(found.variant, Variant):
+        say("\nthe smallest scenario of the reference")
+        lines = program.lines(found.variant.program)
+        for line in lines:
+            say(f"  {line}")
+        say(f"broken   {table.played(found.variant, lines)}", style="bold")
+    if isinstance(found.unlive, Unlive):
+        said = table.by_simulation(found)
+        say(f"\nwhen faults have ended, but for one that lasts (seed {said.seed})")
+        say(f"broken   {said.detail}", style="bold")
 
 
 def fault_row(found: Fault, row: FaultRow, *, first: bool) -> None:
