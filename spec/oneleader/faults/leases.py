@@ -190,7 +190,7 @@ def transfer_keeps_the_lease(m: Model) -> Model:
     replay="campaign n1 n2; trip n1 n2; hand_over n1 n2 n3",
     refused=NO_TRACE,
     cause="leases",
-    begin="campaign n1 n2; trip n1 n2; transfer n1 n2",
+    begin="campaign n1 n2; trip n1 n2; transfer n1 n2; deliver n1 n2",
 )
 def _() -> Core:
     def holds_lease(node: raft.Node, now: int) -> bool:
@@ -219,7 +219,7 @@ def lease_taken_again_(m: Model) -> Model:
     replay="campaign n1 n2; trip n1 n2; transfer n1 n2; stand n1 n3; deliver n1 n2; trip n2 n3",
     refused=NO_TRACE,
     cause="leases",
-    begin="campaign n1 n2; trip n1 n2; transfer n1 n2; stand n1 n3",
+    begin="campaign n1 n2; trip n1 n2; transfer n1 n2; stand n1 n3; deliver n1 n2",
 )
 def _() -> Core:
     correct = raft.check_quorum
