@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test lint bench bench-explore bench-peers hints hunt handlers deep clean
+.PHONY: help setup check quick test lint bench bench-explore bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair deep clean
 
 help: ## Show this help
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,11 +30,18 @@ lint: setup ## ruff, mypy --strict, and the lint of the models
 	$(BIN)/mypy
 	$(BIN)/python -m oneleader.lint
 
-bench: setup ## Side by side: explore and TLC, walk, prove, replay
+bench: setup ## Walk, prove, replay; the simulator, histories, how soon each fault is found: some 30 minutes
 	$(BIN)/python tests/benchmarks/bench.py
+	$(BIN)/python tests/benchmarks/bench_reference.py
+
+figure-16: setup ## Election times beside the Raft paper's own: a table and docs/figure-16.svg
+	$(BIN)/python tests/benchmarks/figure16.py
 
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
 	$(BIN)/python tests/benchmarks/bench_explore.py
+
+bench-locks: setup ## Fenced writes a second on each store, beside its plain ones
+	$(BIN)/python tests/benchmarks/bench_locks.py
 
 bench-peers: setup ## The explorer and the explicit-state checkers for Python on PyPI (musil: Python 3.12)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
@@ -52,6 +59,15 @@ handlers: setup ## Prove the handlers of the reference: 1 to 3 servers; some 15 
 	$(BIN)/oneleader handlers --nodes 1 --log 2
 	$(BIN)/oneleader handlers --nodes 2 --log 2
 	$(BIN)/oneleader handlers --nodes 3 --log 1
+
+monitoring: setup ## Check the alert rules with promtool and write the dashboard anew
+	promtool test rules monitoring/alerts.test.yml monitoring/write-up.alerts.test.yml
+	$(BIN)/python monitoring/dashboard.py
+
+crosshair: setup ## A second opinion on the core, by CrossHair: some 2 minutes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[crosshair]'
+	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/contracts.py
+	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/faulty.py; test $$? -eq 1
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers

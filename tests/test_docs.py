@@ -1,6 +1,6 @@
-"""The tutorial is run: its ```python blocks in order, as one file, against the ```text blocks after them.
+"""Pages are run: their ```python blocks in order, as one file, against the ```text blocks after them.
 
-With ONELEADER_REWRITE=1 the outputs in the page are replaced by what was printed.
+With ONELEADER_REWRITE=1 the outputs in a page are replaced by what was printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import pytest
 from oneleader import lint
 from oneleader.models import lock
 
-TUTORIAL = Path(__file__).parent.parent / "docs" / "tutorial.md"
+DOCS = Path(__file__).parent.parent / "docs"
+TUTORIAL = DOCS / "tutorial.md"
 BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```\n(?:```text\n(?P<output>.*?)^```\n)?", re.MULTILINE | re.DOTALL
 )
@@ -42,9 +43,11 @@ def run_page(page: str, file: Path) -> list[str]:
     return outputs
 
 
-def test_each_block_of_the_tutorial_prints_what_stands_below_it(tmp_path: Path) -> None:
-    page = TUTORIAL.read_text()
-    outputs = run_page(page, tmp_path / "lock.py")
+@pytest.mark.parametrize(("name", "module"), [("tutorial", "lock"), ("reference", "by_hand")])
+def test_each_block_prints_what_stands_below_it(name: str, module: str, tmp_path: Path) -> None:
+    file = DOCS / f"{name}.md"
+    page = file.read_text()
+    outputs = run_page(page, tmp_path / f"{module}.py")
     if os.environ.get("ONELEADER_REWRITE"):
         left = iter(outputs)
 
@@ -52,7 +55,7 @@ def test_each_block_of_the_tutorial_prints_what_stands_below_it(tmp_path: Path) 
             said = next(left)
             return f"```python\n{found['code']}```\n" + (f"```text\n{said}```\n" if said else "")
 
-        TUTORIAL.write_text(BLOCK.sub(rewritten, page))
+        file.write_text(BLOCK.sub(rewritten, page))
         pytest.skip("the outputs were rewritten")
     shown = [found["output"] or "" for found in BLOCK.finditer(page)]
     assert outputs == shown

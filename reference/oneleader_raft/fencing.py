@@ -16,11 +16,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Grant:
-    """A lock, held: by whom, under which token, drawn with which nonce."""
+    """A lock, held: by whom, under which token, drawn with which nonce, for how long after the entry at index
+    `renewed` (`ttl` in milliseconds, which those measure who keep time)."""
 
     holder: str
     token: int
     nonce: Hashable
+    ttl: int = 0
+    renewed: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,11 @@ class Storage:
     def write(self, token: int, nonce: Hashable, value: Hashable) -> Storage:
         """The storage afterwards: the same if it refuses."""
         return Storage(token, nonce, value) if self.accepts(token, nonce) else self
+
+
+GREATEST = 2**63 - 1  # what a column of 64 bits can hold
+
+
+def is_token(token: object) -> bool:
+    """A positive whole number that every storage can hold: no True, no 1.0, no '1', no nan."""
+    return type(token) is int and 1 <= token <= GREATEST

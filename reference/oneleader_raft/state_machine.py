@@ -4,7 +4,9 @@ Dissertation 6.3: a client numbers its commands and repeats one, with the same n
 The state machine keeps the last number and result of each client, and answers a repetition from there. So
 `apply` may meet a command any number of times. A client has one command under way; sessions do not expire.
 
-A lock is granted with the index of the entry that acquired it as its token (see `fencing`).
+A lock is granted with the index of the entry that acquired it as its token (see `fencing`), for a while that
+the holder renews. There is no time in here: that it has run out is a command as well, `Expire`, which the
+leader proposes by its own clock. What was renewed in the meantime it leaves alone.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from .fencing import Grant
+from .fencing import Grant, Storage
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,18 @@ class Cas:
 
 @dataclass(frozen=True)
 class Acquire:
-    """Its result is the token, or None while somebody else holds the lock."""
+    """Its result is the token, or None while somebody holds the lock. `ttl` is in milliseconds."""
 
     lock: str
+    ttl: int
+
+
+@dataclass(frozen=True)
+class Renew:
+    """The ttl begins anew. Its result is whether this was the token under which the lock was held."""
+
+    lock: str
+    token: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,28 @@ class Release:
     token: int
 
 
-Command: TypeAlias = Put | Cas | Acquire | Release
+@dataclass(frozen=True)
+class Expire:
+    """The ttl has run out since the entry at index `renewed`. Its result is whether the lock was freed: not
+    if it has another token by now, or was renewed by another entry."""
+
+    lock: str
+    token: int
+    renewed: int
+
+
+@dataclass(frozen=True)
+class FencedPut:
+    """Write if no newer grant has written to this key. Its result is whether it did. Fenced keys and others
+    are kept apart. A token is a positive integer."""
+
+    key: str
+    value: Hashable
+    token: int
+    nonce: str
+
+
+Command: TypeAlias = Put | Cas | Acquire | Renew | Release | Expire | FencedPut
 Result: TypeAlias = bool | int | None
 
 
@@ -63,6 +95,7 @@ class Request:
 class StateMachine:
     values: Mapping[str, Hashable] = field(default_factory=dict)
     locks: Mapping[str, Grant] = field(default_factory=dict)
+    fenced: Mapping[str, Storage] = field(default_factory=dict)
     sessions: Mapping[str, tuple[int, Result]] = field(default_factory=dict)
 
 
@@ -87,22 +120,55 @@ def execute(state: StateMachine, index: int, request: Request) -> tuple[StateMac
         case Cas(key, expected, value):
             is_expected = state.values.get(key) == expected
             return put(state, key, value) if is_expected else state, is_expected
-        case Acquire(lock):
-            return acquire(state, index, lock, request)
+        case Acquire(lock, ttl):
+            return acquire(state, index, lock, ttl, request)
+        case Renew(lock, token):
+            return renew(state, index, lock, token)
         case Release(lock, token):
-            is_held = lock in state.locks and state.locks[lock].token == token
-            others = {name: grant for name, grant in state.locks.items() if name != lock}
-            return replace(state, locks=others) if is_held else state, is_held
+            grant = state.locks.get(lock)
+            return free(state, lock, grant is not None and grant.token == token)
+        case Expire(lock, token, renewed):
+            grant = state.locks.get(lock)
+            return free(state, lock, grant is not None and (grant.token, grant.renewed) == (token, renewed))
+        case FencedPut(key, value, token, nonce):
+            return fenced_put(state, key, value, token, nonce)
 
 
 def put(state: StateMachine, key: str, value: Hashable) -> StateMachine:
     return replace(state, values={**state.values, key: value})
 
 
-def acquire(state: StateMachine, index: int, lock: str, request: Request) -> tuple[StateMachine, Result]:
+def acquire(
+    state: StateMachine, index: int, lock: str, ttl: int, request: Request
+) -> tuple[StateMachine, Result]:
     is_free = lock not in state.locks
 
     if not is_free:
         return state, None
-    grant = Grant(request.client, index, (request.client, request.number))
+    nonce = f"{request.client}/{request.number}"
+    grant = Grant(request.client, index, nonce, ttl, renewed=index)
     return replace(state, locks={**state.locks, lock: grant}), index
+
+
+def renew(state: StateMachine, index: int, lock: str, token: int) -> tuple[StateMachine, Result]:
+    grant = state.locks.get(lock)
+
+    if grant is None or grant.token != token:
+        return state, False
+    return replace(state, locks={**state.locks, lock: replace(grant, renewed=index)}), True
+
+
+def free(state: StateMachine, lock: str, is_held: bool) -> tuple[StateMachine, Result]:
+    others = {name: grant for name, grant in state.locks.items() if name != lock}
+    return replace(state, locks=others) if is_held else state, is_held
+
+
+def fenced_put(
+    state: StateMachine, key: str, value: Hashable, token: int, nonce: str
+) -> tuple[StateMachine, Result]:
+    storage = state.fenced.get(key, Storage())
+    token_is_canonical = type(token) is int and token > 0
+
+    if not (token_is_canonical and storage.accepts(token, nonce)):
+        return state, False
+    return replace(state, fenced={**state.fenced, key: storage.write(token, nonce, value)}), True

@@ -16,10 +16,10 @@ from typing import Any
 from zlib import crc32
 
 from .raft import Durable, Entry
-from .state_machine import Acquire, Cas, Put, Release, Request
+from .state_machine import Acquire, Cas, Expire, FencedPut, Put, Release, Renew, Request
 
 VERSION = 1
-COMMANDS = {kind.__name__: kind for kind in (Put, Cas, Acquire, Release, Request)}
+COMMANDS = {k.__name__: k for k in (Put, Cas, Acquire, Renew, Release, Expire, FencedPut, Request)}
 
 
 class DamagedError(Exception):

@@ -41,6 +41,7 @@ Examples:
   oneleader tlc election --nodes 3 --terms 1
   oneleader walk election --nodes 5 --terms 6 --seed 1
   oneleader replay tests/recordings/etcd-rawnode-3-nodes.ndjson.gz
+  oneleader cluster --nodes 3
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
@@ -310,6 +311,10 @@ def tlc(
         module = twin_reader.tla_folder() / f"{path.stem.partition('_')[0]}.tla"
         result = tlc_reader.run(module, path, workers=workers)
         print_json(show.tlc_json(result)) if as_json else show.tlc(module.name, path.name, result)
+        if result.trace and not as_json:
+            from oneleader.report import pages, traced
+
+            say(pages.see(lambda: traced.of_tlc(path, result), path.stem))
         return 0 if result.holds else 1
     at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
     compared = twin_reader.compare(model, at, workers=workers, graph=graph)
@@ -427,6 +432,7 @@ def walk(
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--follow", is_flag=True, help="FILE is the folder of a cluster that runs: judge as it grows.")
 @click.option(
     "--format", "format_", type=click.Choice(["oneleader", "etcd"]), help="Told from the file otherwise."
 )
@@ -435,13 +441,27 @@ def walk(
 )
 @fault_option
 @json_option
-def replay(file: Path, format_: str | None, name: str | None, fault: str | None, as_json: bool) -> int:
-    """Judge a recorded execution: is each line of FILE one that the model allows?"""
+def replay(
+    file: Path, follow: bool, format_: str | None, name: str | None, fault: str | None, as_json: bool
+) -> int:
+    """Judge a recorded execution: is each line of FILE one that the model allows?
+
+    A folder holds the traces of a cluster's nodes: they are judged as one, by each model, or by MODEL."""
     from oneleader.readers import replay as replay_reader
 
+    if follow or file.is_dir():
+        from oneleader.cli_cluster import judge_folder
+
+        if format_ or fault:
+            raise UsageError("--format and --fault are for a FILE, not for the folder of a cluster")
+        return judge_folder(file, name, follow=follow, as_json=as_json)
     model = chosen(name or "election", fault)[0] if name or fault else None
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
+    if result.refusal and not as_json:
+        from oneleader.report import pages, recorded
+
+        say(f"        {pages.see(lambda: recorded.judged(file, result, model), f'{file.stem}-refused')}")
     return exit_status([result.verdict])
 
 
@@ -531,9 +551,12 @@ def complain(sentence: str) -> int:
 def main() -> None:
     """Run the command line: every bad input is one sentence, never a traceback."""
     from oneleader.cli_campaign import campaign  # it takes its shared options from here
+    from oneleader.cli_cluster import cluster
+    from oneleader.cli_pages import trade_offs
+    from oneleader.cli_picture import picture
     from oneleader.cli_reference import handlers, hunt
 
-    for command in (campaign, handlers, hunt):
+    for command in (campaign, cluster, handlers, hunt, picture, trade_offs):
         cli.add_command(command)
     try:
         status = cli.main(standalone_mode=False) or 0

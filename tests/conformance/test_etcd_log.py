@@ -116,7 +116,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "change", "text"), CHANGES, ids=str)
+@pytest.mark.parametrize(("line", "change", "text"), CHANGES)
 def test_a_changed_line_is_refused(line: int, change: Callable[[Record], None], text: str) -> None:
     records = list(recorded()[:line])
     assert judge(records).verdict == "accepted"

@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneleader_raft.fencing import Storage
-from oneleader_raft.state_machine import Acquire, Cas, Command, Put, Release, Request, StateMachine, apply
+from oneleader_raft.state_machine import (
+    Acquire,
+    Cas,
+    Command,
+    Expire,
+    FencedPut,
+    Put,
+    Release,
+    Renew,
+    Request,
+    StateMachine,
+    apply,
+)
 
 
 def run(*commands: tuple[str, int, Command]) -> tuple[StateMachine, list[object]]:
@@ -39,20 +51,57 @@ def test_cas_compares() -> None:
 
 def test_a_lock_has_one_holder_and_its_token_is_the_index() -> None:
     state, results = run(
-        ("a", 1, Acquire("l")),
-        ("b", 1, Acquire("l")),
+        ("a", 1, Acquire("l", 1000)),
+        ("b", 1, Acquire("l", 1000)),
         ("b", 2, Release("l", 2)),
         ("a", 2, Release("l", 1)),
-        ("b", 3, Acquire("l")),
-        ("a", 1, Acquire("l")),
+        ("b", 3, Acquire("l", 1000)),
+        ("a", 1, Acquire("l", 1000)),
     )
     assert results == [1, None, False, True, 5, True]
-    assert (state.locks["l"].holder, state.locks["l"].token) == ("b", 5)
+    grant = state.locks["l"]
+    assert (grant.holder, grant.token, grant.nonce, grant.ttl, grant.renewed) == ("b", 5, "b/3", 1000, 5)
+
+
+def test_what_was_renewed_does_not_expire() -> None:
+    """The leader's Expire was under way when the holder renewed: its `renewed` is no longer the grant's."""
+    state, results = run(
+        ("a", 1, Acquire("l", 1000)),
+        ("a", 2, Renew("l", 1)),
+        ("leader", 1, Expire("l", 1, 1)),
+        ("b", 1, Renew("l", 9)),
+        ("leader", 2, Expire("l", 1, 2)),
+        ("a", 3, Renew("l", 1)),
+        ("b", 2, Acquire("l", 1000)),
+        ("a", 4, Release("l", 1)),
+    )
+    assert results == [1, True, False, False, True, False, 7, False]
+    assert state.locks["l"].token == 7
+
+
+def test_a_fenced_key_takes_no_older_token_and_is_no_other_key() -> None:
+    state, results = run(
+        ("a", 1, FencedPut("x", "old", 3, "a/1")),
+        ("b", 1, FencedPut("x", "new", 5, "b/1")),
+        ("a", 2, FencedPut("x", "late", 3, "a/1")),
+        ("c", 1, FencedPut("x", "twin", 5, "c/1")),
+        ("b", 2, FencedPut("x", "newer", 5, "b/1")),
+    )
+    assert results == [True, True, False, False, True]
+    assert state.fenced["x"].value == "newer"
+    assert state.values == {}
+
+
+@pytest.mark.parametrize("token", [0, -1, True, 1.0, "1", None])
+def test_only_a_positive_integer_is_a_token(token: object) -> None:
+    state, results = run(("a", 1, FencedPut("x", "v", token, "a/1")))  # type: ignore[arg-type]
+    assert (results, state.fenced) == ([False], {})
 
 
 COMMANDS = st.one_of(
-    st.just(Acquire("l")),
+    st.just(Acquire("l", 1000)),
     st.builds(Release, st.just("l"), st.integers(1, 12)),
+    st.builds(Expire, st.just("l"), st.integers(1, 12), st.integers(1, 12)),
     st.builds(Put, st.just("x"), st.integers()),
 )
 
@@ -61,9 +110,8 @@ COMMANDS = st.one_of(
 def test_tokens_grow_and_are_given_once(commands: list[tuple[str, int, Command]]) -> None:
     state, tokens = StateMachine(), [0]
     for index, (client, number, command) in enumerate(commands, 1):
-        before = state.locks
-        state, _ = apply(state, index, Request(client, number, command))
-        if "l" in state.locks and state.locks != before:
+        state, result = apply(state, index, Request(client, number, command))
+        if "l" in state.locks and result == index == state.locks["l"].token:
             tokens.append(state.locks["l"].token)
     assert tokens == sorted(set(tokens))
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneleader_raft.raft import NOOP, Durable, Entry
-from oneleader_raft.state_machine import Acquire, Cas, Put, Release, Request
+from oneleader_raft.state_machine import Acquire, Cas, Expire, FencedPut, Put, Release, Renew, Request
 from oneleader_raft.storage import DamagedError, decode, encode, load, save
 
 COMMANDS = st.one_of(
@@ -21,8 +21,11 @@ COMMANDS = st.one_of(
         st.one_of(
             st.builds(Put, st.text(), st.integers() | st.text()),
             st.builds(Cas, st.text(), st.none() | st.text(), st.text()),
-            st.builds(Acquire, st.text()),
+            st.builds(Acquire, st.text(), st.integers(1)),
+            st.builds(Renew, st.text(), st.integers(0)),
             st.builds(Release, st.text(), st.integers(0)),
+            st.builds(Expire, st.text(), st.integers(0), st.integers(0)),
+            st.builds(FencedPut, st.text(), st.integers() | st.text(), st.integers(1), st.text()),
         ),
     ),
 )

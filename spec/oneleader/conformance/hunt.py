@@ -25,6 +25,8 @@ from oneleader.conformance import history
 from oneleader.conformance.scenario import ScenarioMachine, draw
 from oneleader.errors import UsageError
 from oneleader.faults.raft import RAFT_FAULTS
+from oneleader.report import pages
+from oneleader.report.picture_svg import svg
 from oneleader_raft import raft
 from oneleader_raft.cluster import RAFT, Core
 from oneleader_raft.raft import TwoLeadersError
@@ -100,7 +102,9 @@ def draw_some(seen: Seen, core: Core, seed: int, folder: Path) -> None:
         seen.broken[broken.cause] = f"{scenario}\n# {broken}"
         name = "".join(c if c.isalnum() else "-" for c in broken.cause).strip("-")
         (folder / f"{name}.py").write_text(f"{scenario}\n# {broken}\n", encoding="utf-8")
-        (folder / f"{name}.svg").write_text(scenario.svg(str(broken)), encoding="utf-8")
+        story = scenario.story(broken)
+        (folder / f"{name}.svg").write_text(svg(story), encoding="utf-8")
+        pages.write(story, folder / f"{name}.html")
 
 
 def simulate_some(seen: Seen, core: Core, seed: int) -> None:

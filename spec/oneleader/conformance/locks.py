@@ -53,7 +53,7 @@ class LockScenario:
         """A new client asks for the lock."""
         self._say("acquire")
         client = f"c{len(self.tokens) + 1}"
-        machine, token = self._apply(Request(client, 1, Acquire(LOCK)))
+        machine, token = self._apply(Request(client, 1, Acquire(LOCK, ttl=0)))
         if isinstance(token, int) and not isinstance(token, bool):
             self.tokens[client] = token
             self.issued.append((machine, token))

@@ -38,6 +38,8 @@ from oneleader.conformance.judge import (
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.models import election
+from oneleader.report.scenes import Scene, Step, scene_of_adapter, servers_seen, short
+from oneleader.report.story import Story
 
 MakeAdapter = Callable[[Sequence[str]], Adapter]
 
@@ -65,12 +67,18 @@ SKIP = st.integers(0, 7)
 class NotConforming(AssertionError):
     """The implementation did what the model does not allow."""
 
-    def __init__(self, steps: list[str], refused: Refused) -> None:
-        self.steps, self._refused = steps, refused
+    def __init__(self, steps: list[str], refused: Refused, scene: Scene) -> None:
+        self.steps, self._refused, self._scene = steps, refused, scene
 
     @property
     def refusal(self) -> Refusal:
         return self._refused.refusal
+
+    @property
+    def story(self) -> Story:
+        """What happened, for a picture."""
+        wrong = f"This does not conform: {self.refusal.cause}."
+        return self._scene.story(wrong, "; ".join(" ".join(line.split()) for line in self.refusal.words))
 
     def __str__(self) -> str:
         lines = [f"step {len(self.steps)}: {self.steps[-1]}" if self.steps else "before the first step"]
@@ -112,6 +120,7 @@ class InFlight:
     source: str
     to: str
     message: Any
+    number: int = field(default=0, compare=False)  # tells equal ones apart in a picture
 
 
 class ConformanceMachine(RuleBasedStateMachine):
@@ -134,11 +143,13 @@ class ConformanceMachine(RuleBasedStateMachine):
         self.without: set[str] = set()
         self.setup.coverage.examples += 1
         self._seen = self._observe()
+        self.scene = scene_of_adapter(self.setup.nodes)
+        self.scene.look(servers_seen(self._seen))
         try:
             self.judge.begin(self._seen)
         except Refused as why:
             self.adapter.close()
-            raise NotConforming(self.steps, why) from None
+            raise NotConforming(self.steps, why, self.scene) from None
 
     def teardown(self) -> None:
         self.adapter.close()
@@ -186,15 +197,17 @@ class ConformanceMachine(RuleBasedStateMachine):
         words = f"{packet.to} receives {self.adapter.describe(packet.message)} from {packet.source}"
         is_copied = what == "duplicate"
         if not is_copied:
-            self.in_flight.remove(packet)
+            packet = self.in_flight.pop(self.in_flight.index(packet))  # of equal ones the oldest
         if what == "lose":
             self._note("message lost", f"lost: {words}")
+            self.scene.lose(packet.number)
         elif packet.to in self.down:
+            self.scene.lose(packet.number)
             self._note("message lost at a node that is down", f"lost, for {packet.to} is down: {words}")
         else:
             event = "message duplicated" if is_copied else "message delivered"
             words += " (and a copy of it stays in flight)" if is_copied else ""
-            receive = partial(self._receive, message=packet.message)
+            receive = partial(self._receive, packet=packet)
             self._step(event, packet.to, words, receive, self._crash_point(what, skip))
 
     def _message_for(self, what: str, node: str, skip: int) -> InFlight:
@@ -206,8 +219,9 @@ class ConformanceMachine(RuleBasedStateMachine):
             among = [packet for packet in among if packet.to == node] or among
         return among[max(0, len(among) - 1 - skip)]
 
-    def _receive(self, node: str, message: Any) -> Report:
-        return self.adapter.receive(node, message)
+    def _receive(self, node: str, packet: InFlight) -> Report:
+        self.scene.receive(packet.number)
+        return self.adapter.receive(node, packet.message)
 
     def _crash_point(self, what: str, skip: int) -> str:
         points = self.adapter.crash_points if what.startswith("crash in") else ()
@@ -215,9 +229,11 @@ class ConformanceMachine(RuleBasedStateMachine):
 
     # Steps
 
-    def _note(self, event: str, words: str) -> None:
+    def _note(self, event: str, words: str, node: str = "") -> None:
         """Something happens, maybe in the network alone."""
         self.steps.append(words)
+        self.scene.steps.append(Step(short(words), node, words))
+        self.scene.look(servers_seen(self._seen))
         self.setup.coverage.steps += 1
         self.setup.coverage.happened[event] += 1
 
@@ -229,13 +245,14 @@ class ConformanceMachine(RuleBasedStateMachine):
             self.adapter.crash_next(node, crash_point)
             self.down.add(node)
             event, words = "crash in a step", f"{words}, and crashes: {crash_point}"
-        self._note(event, words)
+        self._note(event, words, node)
         try:
             report = self._act(act, node)
             self._seen = self._observe()
+            self.scene.look(servers_seen(self._seen))
             calls = self.judge.follow(node, event == "restart", report, self._seen)
         except Refused as why:
-            raise NotConforming(self.steps, why) from why.__cause__
+            raise NotConforming(self.steps, why, self.scene) from why.__cause__
         except BeyondTheBound:
             self.setup.coverage.cut += 1
             reject()
@@ -257,7 +274,11 @@ class ConformanceMachine(RuleBasedStateMachine):
         for sent in report.sent:
             if sent.to not in self.setup.nodes:
                 raise UsageError(f"{node} sent a message to {sent.to!r}, which is no node of this cluster")
-            self.in_flight.append(InFlight(node, sent.to, sent.message))
+            packet = InFlight(node, sent.to, sent.message, len(self.scene.flights))
+            self.in_flight.append(packet)
+            self.scene.send(packet.number, node, sent.to, short(self.adapter.describe(sent.message)))
+        for packet in self.in_flight[:-MOST_IN_FLIGHT]:
+            self.scene.lose(packet.number)
         del self.in_flight[:-MOST_IN_FLIGHT]
 
     def _observe(self) -> dict[str, Observed | None]:
@@ -311,6 +332,7 @@ class Conformed:
     failure: str = ""  # in words
     shrunk_steps: list[str] = field(default_factory=list)
     program: str = ""  # Hypothesis' own: the shrunk scenario as Python
+    story: Story | None = None  # of the shrunk scenario, for a picture
 
     @property
     def strength(self) -> str:
@@ -378,6 +400,7 @@ def _run(machine: type[ConformanceMachine], examples: int, steps: int) -> tuple[
             "cause": failed.refusal.cause,
             "failure": str(failed),
             "shrunk_steps": failed.steps,
+            "story": failed.story,
             "program": "\n".join(getattr(failed, "__notes__", [])),
         }
     except Flaky as flaky:

@@ -34,7 +34,8 @@ from oneleader.conformance import history
 from oneleader.conformance.own import OwnFormat
 from oneleader.models import MODELS
 from oneleader.readers.candidates import Refused
-from oneleader.report.spacetime import Arrow, Drawing
+from oneleader.report.scenes import CLIENTS, label_of, scene_of, servers_of, step_of
+from oneleader.report.story import Story
 from oneleader_raft.cluster import RAFT, Applied, Cluster, Core, Packet, Sync, Write
 from oneleader_raft.lease import Clocks
 from oneleader_raft.raft import NodeId, ReadReady, Role, TwoLeadersError
@@ -46,21 +47,6 @@ from oneleader_raft.views import VIEWS
 CLOCKS = Clocks(promise=30, slow=2, fast=3)
 CRASHES = {"at once": None, "before the sync": Write, "before the sends": Sync, "after one send": Packet}
 KEY = "x"
-MARKED = (
-    "timeout",
-    "stand",
-    "campaign",
-    "overtake",
-    "succeed",
-    "hand_over",
-    "propose",
-    "read",
-    "retry",
-    "crash",
-    "crash_in",
-    "restart",
-    "transfer",
-)
 
 
 class Broken(AssertionError):
@@ -68,7 +54,7 @@ class Broken(AssertionError):
 
     def __init__(self, cause: str, words: str) -> None:
         super().__init__(f"{cause}: {words}")
-        self.cause = cause
+        self.cause, self.words = cause, words
 
 
 class Refinement:
@@ -109,11 +95,14 @@ class Scenario:
         self._safety = Safety(self.cluster)
         self._models = [Refinement(model, self.cluster) for model in models]
         self._steps = 0
-        self.drawing = Drawing(self.cluster.members)
+        self.scene = scene_of(self.cluster)
 
-    def svg(self, wrong: str = "") -> str:
-        """The scenario as a picture, with what went wrong below."""
-        return self._seen().svg(wrong)
+    def story(self, broken: Broken | None = None) -> Story:
+        """The scenario for a picture, with what went wrong at its last step."""
+        self.scene.look(servers_of(self.cluster))
+        if broken is None:
+            return self.scene.story()
+        return self.scene.story(f"This does not hold: {broken.cause}.", " ".join(broken.words.split()))
 
     def __str__(self) -> str:
         return "\n".join([f"s = Scenario({len(self.cluster.members)})", *self.program])
@@ -192,6 +181,7 @@ class Scenario:
     def lose(self, source: NodeId, to: NodeId) -> None:
         self._say("lose", source, to)
         for packet in self._between(source, to)[-1:]:
+            self.scene.lose(packet.number)
             self.cluster.drop(packet)
 
     # Crashes
@@ -207,7 +197,7 @@ class Scenario:
         self._say("crash_in", node, point, source, lose)
         for packet in self._between(source, node)[-1:]:
             if self.cluster.is_up(node) and self.cluster.deliver(packet, finish=False):
-                self.drawing.arrows[packet.number].received = self._steps
+                self.scene.receive(packet.number)
                 self._carry_out(node, until=CRASHES[point])
                 self._crash(node, lose)
                 self._judge()
@@ -247,24 +237,12 @@ class Scenario:
     # Within
 
     def _say(self, verb: str, *arguments: object) -> None:
-        if self._steps:
-            self._seen()
+        self.scene.look(servers_of(self.cluster))
         self._steps += 1
         while arguments and (arguments[-1] is False or arguments[-1] == 0):
             arguments = arguments[:-1]
         self.program.append(f"s.{verb}({', '.join(map(repr, arguments))})")
-        words = verb.replace("_", " ") if verb in MARKED else ""
-        self.drawing.marks += [(self._steps, str(node), words) for node in arguments[:1] if words]
-
-    def _seen(self) -> Drawing:
-        """Note how all servers are after the last step."""
-        nodes = self.cluster.nodes
-        state = {
-            id: (node.role.value if self.cluster.is_up(id) else "down", node.current_term)
-            for id, node in nodes.items()
-        }
-        self.drawing.states[self._steps - 1 :] = [state]
-        return self.drawing
+        self.scene.steps.append(step_of(verb, arguments, self.program[-1]))
 
     def _timeout(self, node: NodeId) -> None:
         self.cluster.elapse(CLOCKS.promise)
@@ -295,10 +273,9 @@ class Scenario:
         packets = self._between(source, to)
         if packets and self.cluster.is_up(to):
             packet = packets[max(0, len(packets) - 1 - back)]
-            arrow = self.drawing.arrows[packet.number]
             if again:
-                self.drawing.arrows[self.cluster.duplicate(packet).number] = replace(arrow)
-            arrow.received = self._steps
+                self.scene.copy(self.cluster.duplicate(packet).number, packet.number)
+            self.scene.receive(packet.number)
             self._at(to, lambda: self.cluster.deliver(packet, finish=False))
 
     def _between(self, source: NodeId, to: NodeId) -> list[Packet]:
@@ -316,12 +293,14 @@ class Scenario:
             if kind == "write":
                 self._propose(node, number)
             else:
+                self.scene.call(CLIENTS, node, f"c{number}: read")
                 self._at(node, lambda: self.cluster.read(node, str(number), finish=False))
 
     def _propose(self, node: NodeId, number: int) -> None:
         operation = self.operations[number]
         request = Request(operation.client, 1, Put(KEY, operation.value))
         self._waiting[node].add(number)
+        self.scene.call(CLIENTS, node, f"{operation.client}: write {operation.value}")
         self._at(node, lambda: self.cluster.propose(node, request, finish=False))
 
     def _at(self, node: NodeId, begin: Callable[[], object]) -> None:
@@ -339,8 +318,7 @@ class Scenario:
         while self.cluster.is_busy(node):
             done = self.cluster.advance(node)
             if isinstance(done, Packet):
-                arrow = Arrow(self._steps, done.source, done.to, str(done.message))
-                self.drawing.arrows[done.number] = arrow
+                self.scene.send(done.number, done.source, done.to, label_of(done))
             if isinstance(done, Applied):
                 for request, _ in done.results:
                     self._answer(node, int(request.client[1:]))
@@ -348,12 +326,14 @@ class Scenario:
                 number = int(str(done.id))
                 seen = self.cluster.machine(node).values.get(KEY)
                 self.operations[number] = replace(self.operations[number], returned=self._steps, result=seen)
+                self.scene.call(node, CLIENTS, f"c{number} reads {seen or 'nothing'}")
             if until is not object and isinstance(done, until):
                 return
 
     def _answer(self, node: NodeId, number: int) -> None:
         if number in self._waiting[node] and self.operations[number].returned > self._steps:
             self._waiting[node].discard(number)
+            self.scene.call(node, CLIENTS, f"c{number}: written")
             self.operations[number] = replace(self.operations[number], returned=self._steps)
 
     def _judge(self) -> None:

@@ -437,7 +437,8 @@ def answers_before_storing() -> Core:
     why=Because("no model has sessions, or any other state machine on top of the log"),
     replay="campaign n1 n2; propose n1; deliver n1 n2; campaign n2 n3; sync n2 n3; trip n2 n3; read n2; "
     "propose n2; trip n2 n3; retry n2; trip n2 n3; read n2",
-    begin="campaign n1 n2; propose n1; deliver n1 n2; campaign n2 n3; sync n2 n3; trip n2 n3; read n2",
+    begin="campaign n1 n2; propose n1; deliver n1 n2; campaign n2 n3; sync n2 n3; trip n2 n3; read n2; "
+    "propose n2; trip n2 n3; retry n2",
     refused=NO_TRACE,
     cause="linearizability",
 )

@@ -10,6 +10,7 @@ from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.models import (
     election,
+    environment,
     fencing,
     flawed,
     lease,
@@ -22,9 +23,10 @@ from oneleader.models import (
 )
 
 ELECTIONS = (election.MODEL, vote_count.MODEL, pre_vote.MODEL, replication.MODEL)
+SMALL = (environment.MODEL, lock.MODEL)
 MODELS = {
     model.name: model
-    for model in (*ELECTIONS, lease.MODEL, lease_read.MODEL, fencing.MODEL, system.MODEL, lock.MODEL)
+    for model in (*ELECTIONS, lease.MODEL, lease_read.MODEL, fencing.MODEL, system.MODEL, *SMALL)
 }
 FLAWED = tuple(f"flawed/{module.name}" for module in pkgutil.iter_modules(flawed.__path__))
 

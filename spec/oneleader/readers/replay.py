@@ -123,7 +123,7 @@ def replay(
 
     `model` stands in for the one that the recording names. UsageError where the file cannot be read.
     """
-    with _opened(path) as lines:
+    with opened(path) as lines:
         return replay_lines(lines, format, model=model, limit=limit)
 
 
@@ -141,7 +141,7 @@ def replay_lines(
     reader: Format | None = None
     number = 0
     try:
-        for number, record in _records(lines):
+        for number, record in records(lines):
             if reader is None:
                 reader = _reader(record, format, model, limit)
             if number > 1 or not isinstance(reader, OwnFormat):
@@ -213,7 +213,8 @@ class _Malformed(UsageError):
 
 
 @contextmanager
-def _opened(path: str | PathLike[str]) -> Iterator[Iterable[bytes]]:
+def opened(path: str | PathLike[str]) -> Iterator[Iterable[bytes]]:
+    """The lines of a recording, unpacked; UsageError where it cannot be read."""
     try:
         with open(path, "rb") as file:
             if file.peek(2)[:2] == b"\x1f\x8b":
@@ -225,7 +226,7 @@ def _opened(path: str | PathLike[str]) -> Iterator[Iterable[bytes]]:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _records(lines: Iterable[bytes | str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def records(lines: Iterable[bytes | str]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each line with its number; blank lines are passed over."""
     number = 0
     try:

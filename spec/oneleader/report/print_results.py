@@ -26,6 +26,7 @@ from oneleader.report.verdict import (
 )
 
 if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
+    from oneleader.readers.induction import Counterexample
     from oneleader.readers.prove import Proof
     from oneleader.readers.replay import Replayed
     from oneleader.readers.tlc import Result
@@ -121,6 +122,7 @@ def violation(run: Run, found: Violation, path: Path) -> None:
     say()
     say(_sentence(run, found), style="bold")
     say(f"again  oneleader replay {path}")
+    say(f"see    {path.with_suffix('.html')}")
     say()
 
 
@@ -146,7 +148,11 @@ def _binding(run: Run, found: Violation) -> str:
 
 
 def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | None) -> Path:
-    """Write a counterexample as a recording that `replay` judges; UsageError where that is impossible."""
+    """Write a counterexample as a recording that `replay` judges, and its picture beside it; UsageError where
+    that is impossible."""
+    from oneleader.report import pages  # jinja2 takes a while to load
+    from oneleader.report.stories import of_run
+
     name = "-".join(filter(None, (fault or model.name, found.what.replace("_", "-"))))
     path = folder / f"{name}.jsonl"
     try:
@@ -156,6 +162,7 @@ def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | No
         raise UsageError(
             f"cannot write the counterexample to {path}: {error.strerror}; give another --out"
         ) from None
+    pages.write(of_run(run, found, f"oneleader replay {path}"), path.with_suffix(".html"))
     return path
 
 
@@ -166,10 +173,16 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
     header["elements"] = {sort: list(names) for sort, names in at.elements.items() if sort != "Quorum"}
     if "Quorum" in at.elements:
         header["quorums"] = [_listed(q) for q in at.elements["Quorum"]]
+    if at.greatest:
+        header["numbers"] = dict(at.greatest)
     if at.parameters:
         header["parameters"] = dict(at.parameters)
     if at.chosen:
         header["constants"] = {name: [[shown] for shown in chosen] for name, chosen in at.chosen.items()}
+    if found.what in run.model.properties:
+        params = run.model.properties[found.what].params
+        false = zip(params, found.args, strict=True)
+        header["violates"] = [found.what, {name: _plain(at, sort, v) for (name, sort), v in false}]
     lines = [header | ({"fault": fault} if fault else {})]
     for position, _ in found.steps:
         action, values = run.instances[position].action, run.instances[position].args
@@ -224,6 +237,7 @@ def proof(result: Proof) -> None:
             if row.counterexample:
                 for text in show_counterexample(row.counterexample):
                     say(f"        {text}")
+                say(f"        {_seen(row.counterexample)}")
     for goal, reason in dict.fromkeys(
         (r.goal, r.reason) for r in result.rows if r.verdict == NOT_EXPRESSIBLE
     ):
@@ -236,6 +250,14 @@ def proof(result: Proof) -> None:
     done = f"{sum(r.verdict == 'proved' for r in result.rows)} of {len(result.rows)}"
     verdict = result.verdict if result.rows and not result.interrupted else INCONCLUSIVE
     judged(verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
+
+
+def _seen(found: Counterexample) -> str:
+    from oneleader.report import pages
+    from oneleader.report.stories import of_counterexample
+
+    key = f"{found.obligation.model.name}-{found.obligation.step}-{found.obligation.goal}"
+    return pages.see(lambda: of_counterexample(found), key)
 
 
 def proof_json(result: Proof) -> dict[str, Any]:

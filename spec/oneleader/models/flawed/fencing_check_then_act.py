@@ -6,6 +6,7 @@ first and paused there, lands after the newer one. Measured on Redis 7.0.15: rea
 then writing lets a stale write through.
 
 The comparison has to be part of the write: one script, one UPDATE ... WHERE, one conditional put.
+The write-up's lock whole, as it stands: `flawed/redis_lock`.
 """
 
 from __future__ import annotations

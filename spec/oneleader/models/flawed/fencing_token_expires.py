@@ -6,7 +6,8 @@ EXPIRE on it, so that after ten quiet seconds the epoch is gone, and an older ep
 the issuer's side: it starts again from 1, and the new holder is taken for an old one.
 
 What has to live as long as the resource does: the greatest token where it is compared, and the
-counter where it is issued. Both switches say where that is so.
+counter where it is issued. Both switches say where that is so. The write-up's lock whole, as it stands:
+`flawed/redis_lock`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 The incident's write-up does it: HGET returns a string, ARGV[1] is a string, and Lua's `<` compares
 two strings by their bytes. Measured on Redis 7.0.15 with that script: with epoch 9 stored, the epochs
 10, 11 and 100 are refused. Any column, header or key of text that is compared as it stands is the
-same flaw. It sleeps until the tenth grant, or the hundredth.
+same flaw. It sleeps until the tenth grant, or the hundredth. The write-up's lock whole, as it stands:
+`flawed/redis_lock`.
 
 Tokens here are 0 to 19, which is where the first digit is added; grants 1 to 8 have been made before.
 """

@@ -1,6 +1,7 @@
 """A lease counted from the receipt of an acknowledgement: what etcd's raft library and hashicorp/raft do.
 
-The voter promised before its reply was on its way, and nothing bounds how long a reply travels.
+The voter promised before its reply was on its way, and nothing bounds how long a reply travels. The
+write-up's `IsLeader` does it too, and more: `flawed/is_leader`.
 """
 
 from __future__ import annotations

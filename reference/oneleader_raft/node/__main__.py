@@ -1,0 +1,181 @@
+"""One process, one node: `python -m oneleader_raft.node --id n1 --peers n1=HOST:PORT,... --data FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from aiohttp import web
+
+from ..cluster import RAFT, Core
+from ..storage import DamagedError
+from .api import Api, url
+from .links import Address, Tls
+from .server import Server, Settings
+
+
+class Parser(argparse.ArgumentParser):
+    """One sentence, no usage around it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done: one sentence."""
+
+
+def main(arguments: Sequence[str] | None = None, core: Core = RAFT) -> int:
+    """Exit status: 0 stopped as it should, 1 the node had to stop, 2 it could not start."""
+    try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        log_to_stderr(options.id, options.log_level)
+        settings = settings_of(options)
+        listener, clients = listen(options.listen or settings.peers[settings.id]), listen(options.api)
+        server = Server(settings, url(*clients.getsockname()[:2]), core)
+    except (UsageError, DamagedError) as error:
+        print(f"oneleader node: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"oneleader node: cannot use {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        return 2
+    return asyncio.run(serve(server, listener, clients))
+
+
+async def serve(server: Server, listener: socket.socket, clients: socket.socket) -> int:
+    """Run until SIGTERM or SIGINT, or until the node has to stop."""
+    node = asyncio.create_task(server.run(listener))
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, node.cancel)
+    runner = web.AppRunner(Api(server).app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.SockSite(runner, clients).start()
+    try:
+        await node
+    except asyncio.CancelledError:
+        return 0
+    except Exception as error:  # it cannot store, or there are two leaders: it must not go on
+        logging.getLogger(__name__).critical("failed", extra={"why": f"{type(error).__name__}: {error}"})
+        return 1
+    finally:
+        await runner.cleanup()
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(prog="python -m oneleader_raft.node", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--id", required=True, help="this node's name, one of those of --peers")
+    parser.add_argument("--peers", required=True, help="all members: n1=HOST:PORT,n2=HOST:PORT,...")
+    parser.add_argument("--listen", type=address, help="where peers reach this node, if not as --peers says")
+    parser.add_argument("--api", type=address, required=True, help="HOST:PORT for clients")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of its state and trace")
+    parser.add_argument("--cluster", default="oneleader", help="the cluster's name")
+    parser.add_argument("--secret-file", type=Path, help="what the members know and strangers do not")
+    for name in ("--tls-cert", "--tls-key", "--tls-ca"):
+        parser.add_argument(name, type=Path, help="TLS between members: all three, PEM")
+    parser.add_argument("--promise-ms", type=int, default=300, help="least election timeout")
+    parser.add_argument("--heartbeat-ms", type=int, default=60)
+    parser.add_argument("--drift", type=int, default=10, help="of any clock's rate, in thousandths")
+    parser.add_argument("--no-trace", action="store_true", help="do not record what it does")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    return parser.parse_args(arguments)
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    peers = {}
+    for part in options.peers.split(","):
+        name, _, where = part.partition("=")
+        if not name or name in peers:
+            raise UsageError(f"--peers names {name!r} twice" if name else "--peers is NAME=HOST:PORT,...")
+        peers[name] = address(where)
+    if options.id not in peers:
+        raise UsageError(f"--id {options.id} is none of --peers: {', '.join(peers)}")
+    if not 0 < options.heartbeat_ms < options.promise_ms:
+        raise UsageError("--heartbeat-ms is positive, and less than --promise-ms")
+    if not 0 <= options.drift < 1000:
+        raise UsageError("--drift is from 0 to 999 thousandths")
+    return Settings(
+        options.id,
+        peers,
+        options.data,
+        options.cluster,
+        secret(options.secret_file),
+        tls(options.tls_cert, options.tls_key, options.tls_ca),
+        options.promise_ms,
+        options.heartbeat_ms,
+        options.drift,
+        not options.no_trace,
+    )
+
+
+def address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) < 65536):
+        raise UsageError(f"{text!r} is not of the form HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def secret(path: Path | None) -> bytes:
+    if path is None:
+        return b""
+    said = path.read_bytes().strip()
+    if len(said) < 16:
+        raise UsageError(f"{path}: a secret has 16 bytes at the least")
+    return said
+
+
+def tls(certificate: Path | None, key: Path | None, authority: Path | None) -> Tls | None:
+    if certificate is None and key is None and authority is None:
+        return None
+    if certificate is None or key is None or authority is None:
+        raise UsageError("--tls-cert, --tls-key and --tls-ca belong together")
+    try:
+        return Tls.of(str(certificate), str(key), str(authority))
+    except ssl.SSLError as error:
+        raise UsageError(f"TLS cannot be set up with these files: {error.reason or error}") from None
+
+
+def listen(at: Address) -> socket.socket:
+    try:
+        return socket.create_server(at, family=socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
+    except OSError as error:
+        raise UsageError(f"cannot listen at {at[0]}:{at[1]}: {os.strerror(error.errno or 0)}") from None
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: when, how grave, which node, what, and what belongs to it."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__()
+        self._node = node
+        self._usual = vars(logging.makeLogRecord({})).keys() | {"message", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        said = {"at": at, "level": record.levelname.lower(), "node": self._node, "event": record.getMessage()}
+        said |= {name: value for name, value in vars(record).items() if name not in self._usual}
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said, default=str)
+
+
+def log_to_stderr(node: str, level: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines(node))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""The HTTP API of a node: what clients ask for, as commands and reads of the core (see `openapi`)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from ..state_machine import (
+    Acquire,
+    Cas,
+    Command,
+    FencedPut,
+    Put,
+    Release,
+    Renew,
+    Request,
+    Result,
+    StateMachine,
+)
+from .openapi import DOCUMENT
+from .server import OWN_NAME, BusyError, NotLeaderError, Server, StaleRequestError, UnknownError
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+MOST_BYTES = 1 << 18  # of a body
+LONGEST_NAME = 1024  # of a key, lock, client or nonce
+USUAL_DEADLINE_MS, LONGEST_DEADLINE_MS = 5000, 60_000
+LONGEST_TTL_MS = 24 * 60 * 60 * 1000
+BIGGEST = 2**63 - 1
+
+
+class BadInputError(Exception):
+    """What was asked for makes no sense: one sentence."""
+
+
+class Api:
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.app = web.Application(middlewares=[self._errors], client_max_size=MOST_BYTES)
+        self.app.add_routes(
+            [
+                web.get("/v1/keys/{key}", self.get_key),
+                web.put("/v1/keys/{key}", self.put_key),
+                web.post("/v1/locks/{name}", self.acquire),
+                web.put("/v1/locks/{name}", self.renew),
+                web.delete("/v1/locks/{name}", self.release),
+                web.get("/v1/fenced/{key}", self.get_fenced),
+                web.put("/v1/fenced/{key}", self.put_fenced),
+                web.get("/v1/leader", self.leader),
+                web.get("/v1/status", self.status),
+                web.get("/health", self.health),
+                web.get("/metrics", self.metrics),
+                web.get("/openapi.json", self.openapi),
+            ]
+        )
+
+    # Keys
+
+    async def get_key(self, request: web.Request) -> web.Response:
+        key = _name(request, "key")
+        values = (await self._read(request)).values
+        return web.json_response({"key": key, "value": values.get(key), "found": key in values})
+
+    async def put_key(self, request: web.Request) -> web.Response:
+        key, body = _name(request, "key"), await _body(request, {"value"}, "expected")
+        value = _value(body, "value")
+        cas = "expected" in body
+        done = await self._write(
+            request, Cas(key, _value(body, "expected"), value) if cas else Put(key, value)
+        )
+        return _ok(done, "the key has another value")
+
+    # Locks
+
+    async def acquire(self, request: web.Request) -> web.Response:
+        name, body = _name(request, "name"), await _body(request, {"ttl_ms"})
+        wanted = self._request(request, Acquire(name, _integer(body["ttl_ms"], "ttl_ms", LONGEST_TTL_MS)))
+        token = await self._commit(request, wanted)
+        if token is None:
+            return _error(409, "somebody holds the lock")
+        return web.json_response({"token": token, "nonce": f"{wanted.client}/{wanted.number}"}, status=201)
+
+    async def renew(self, request: web.Request) -> web.Response:
+        name, body = _name(request, "name"), await _body(request, {"token"})
+        done = await self._write(request, Renew(name, _integer(body["token"], "token")))
+        return _ok(done, "the lock is not held under this token")
+
+    async def release(self, request: web.Request) -> web.Response:
+        token = request.query.get("token", "")
+        done = await self._write(request, Release(_name(request, "name"), _digits(token, "token")))
+        return _ok(done, "the lock is not held under this token")
+
+    # Fenced keys
+
+    async def get_fenced(self, request: web.Request) -> web.Response:
+        key = _name(request, "key")
+        stored = (await self._read(request)).fenced.get(key)
+        found = {"value": stored and stored.value, "token": stored.token if stored else 0}
+        return web.json_response(found | {"found": stored is not None})
+
+    async def put_fenced(self, request: web.Request) -> web.Response:
+        key, body = _name(request, "key"), await _body(request, {"value", "token", "nonce"})
+        token, nonce = _integer(body["token"], "token"), _word(body["nonce"], "nonce")
+        done = await self._write(request, FencedPut(key, _value(body, "value"), token, nonce))
+        self._server.metrics.fenced_write(bool(done))
+        return _ok(done, "a newer grant has written to this key, or another one with this token")
+
+    # The node
+
+    async def leader(self, request: web.Request) -> web.Response:
+        said = self._server.status()
+        if said["leader"] is None:
+            return _error(503, "no leader is known to this node")
+        leads = said["leader"] == said["id"]
+        lease = {"lease_ms": said["lease_ms"]} if leads else {}
+        return web.json_response({"id": said["leader"], "term": said["term"]} | lease)
+
+    async def status(self, request: web.Request) -> web.Response:
+        return web.json_response(self._server.status())
+
+    async def health(self, request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        server = self._server
+        server.metrics.observe(server.node, server.clock.now(), server.connected)
+        body, content_type = server.metrics.exposition()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        return web.json_response(DOCUMENT)
+
+    # Within
+
+    @web.middleware
+    async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (BadInputError, StaleRequestError) as error:
+            return _error(400, str(error))
+        except NotLeaderError as error:
+            return self._elsewhere(request, error)
+        except BusyError as error:
+            return _error(503, str(error))
+        except (UnknownError, TimeoutError) as error:
+            why = str(error) or "the deadline has passed"
+            return _error(504, f"it may or may not have been done: {why}")
+        except web.HTTPException as error:
+            return _error(error.status, error.reason)
+
+    def _elsewhere(self, request: web.Request, error: NotLeaderError) -> web.Response:
+        api = self._server.links.apis.get(error.leader) if error.leader else None
+        if not api:
+            return _error(503, "no leader is known to this node")
+        response = _error(307, f"{error.leader} leads")
+        response.headers["Location"] = api + request.raw_path
+        return response
+
+    async def _read(self, request: web.Request) -> StateMachine:
+        async with asyncio.timeout(_deadline(request)):
+            return await self._server.read()
+
+    async def _write(self, request: web.Request, command: Command) -> Result:
+        return await self._commit(request, self._request(request, command))
+
+    def _request(self, request: web.Request, command: Command) -> Request:
+        """The client's request, if it says who it is, else one of this node's own."""
+        client, number = request.headers.get("X-Client"), request.headers.get("X-Request")
+        if client is None and number is None:
+            return self._server.request(command)
+        if not client or number is None:
+            raise BadInputError("X-Client and X-Request belong together")
+        if client.startswith(OWN_NAME):
+            raise BadInputError(f"X-Client begins with {OWN_NAME!r}, as only nodes' own names do")
+        return Request(_word(client, "X-Client"), _digits(number, "X-Request"), command)
+
+    async def _commit(self, request: web.Request, wanted: Request) -> Result:
+        async with asyncio.timeout(_deadline(request)):
+            return await self._server.write(wanted)
+
+
+# -- What clients say ----------------------------------------------------------------------------------
+
+
+async def _body(request: web.Request, required: set[str], *optional: str) -> dict[str, Any]:
+    try:
+        body: Any = json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise BadInputError("the body is no JSON") from None
+    if not isinstance(body, dict):
+        raise BadInputError("the body is no JSON object")
+    missing, unknown = required - body.keys(), body.keys() - required - {*optional}
+    if missing:
+        raise BadInputError(f"the body needs {' and '.join(sorted(missing))}")
+    if unknown:
+        raise BadInputError(f"the body says {sorted(unknown)[0][:40]!r}, which is not known")
+    return body
+
+
+def _name(request: web.Request, part: str) -> str:
+    return _word(request.match_info[part], f"the {part}")
+
+
+def _word(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value or len(value) > LONGEST_NAME:
+        raise BadInputError(f"{what} is a string of 1 to {LONGEST_NAME} characters")
+    return _text(value, what)
+
+
+def _text(value: str, what: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadInputError(f"{what} is no Unicode text: it has half of a pair of surrogates") from None
+    return value
+
+
+def _value(body: dict[str, Any], what: str) -> str | int | None:
+    value = body[what]
+    if isinstance(value, str):
+        return _text(value, what)
+    if value is None or (type(value) is int and abs(value) <= BIGGEST):
+        return value
+    raise BadInputError(f"{what} is a string, a 64-bit integer, or null")
+
+
+def _integer(value: Any, what: str, most: int = BIGGEST) -> int:
+    if type(value) is not int or not 0 < value <= most:
+        raise BadInputError(f"{what} is an integer from 1 to {most}")
+    return value
+
+
+def _digits(text: str, what: str) -> int:
+    """A canonical positive integer."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20) or text.startswith("0"):
+        raise BadInputError(f"{what} is an integer from 1 to {BIGGEST}")
+    return _integer(int(text), what)
+
+
+def _deadline(request: web.Request) -> float:
+    """In seconds."""
+    said = request.headers.get("X-Deadline-Ms")
+    wanted = USUAL_DEADLINE_MS if said is None else _digits(said, "X-Deadline-Ms")
+    return min(wanted, LONGEST_DEADLINE_MS) / 1000
+
+
+# -- What they are told --------------------------------------------------------------------------------
+
+
+def _ok(done: Result, otherwise: str) -> web.Response:
+    if done:
+        return web.json_response({"ok": True})
+    return web.json_response({"ok": False, "error": otherwise}, status=409)
+
+
+def _error(status: int, sentence: str) -> web.Response:
+    return web.json_response({"error": sentence}, status=status)
+
+
+def url(host: str, port: int) -> str:
+    return f"http://{quote(f'[{host}]' if ':' in host else host, safe='[]:.')}:{port}"

@@ -1,0 +1,206 @@
+"""Frames between nodes, and the handshake that begins a connection.
+
+    magic "1L", version, kind   length of the body   body    tag
+    2 + 1 + 1 bytes             4 bytes              ...     16 bytes
+
+The tag is an HMAC-SHA256, cut to 16 bytes, over the frame's number on its connection and all that stands
+before it. So it is the checksum, and a frame that is changed, left out, repeated or taken from another
+connection does not pass. The key is the connection's own, made in the handshake from the cluster's secret
+and a nonce of each side:
+
+    dialer    HELLO    cluster, its id, whom it takes this for, its API address, its clocks, its nonce
+    acceptor  WELCOME  the same of its own
+    dialer    PROOF    the first frame under the connection's key
+    acceptor  PROOF    so
+
+Who does not know the secret cannot make any of these. Without a secret the tag is but a checksum, and whoever
+reaches the port may join: then the network has to be trusted. TLS, where it is wanted, lies below.
+
+Clocks are compared because a lease rests on the others' promises: who promises less than is counted on is
+no member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import secrets
+import struct
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..lease import Clocks
+
+MAGIC, VERSION = b"1L", 1
+HELLO, WELCOME, PROOF, MESSAGE, PING = range(5)
+HEADER = struct.Struct("!2sBBI")
+TAG = 16
+MOST_BYTES = 8 << 20  # of a body
+MOST_BYTES_BEFORE_PROOF = 4096
+HANDSHAKE_SECONDS = 3.0
+
+
+class FrameError(Exception):
+    """What came is no frame of a member: the connection cannot go on."""
+
+
+class Reader(Protocol):
+    async def readexactly(self, n: int) -> bytes: ...
+
+
+class Writer(Protocol):
+    def write(self, data: bytes) -> None: ...
+
+
+def seal(key: bytes, number: int, kind: int, body: bytes) -> bytes:
+    """The frame, as bytes."""
+    head = HEADER.pack(MAGIC, VERSION, kind, len(body))
+    return head + body + _tag(key, number, head + body)
+
+
+async def unseal(reader: Reader, key: bytes, number: int, most: int = MOST_BYTES) -> tuple[int, bytes]:
+    """The next frame: its kind and body. FrameError where it is none, IncompleteReadError where it ends."""
+    head = await reader.readexactly(HEADER.size)
+    magic, version, kind, length = HEADER.unpack(head)
+    if magic != MAGIC:
+        raise FrameError("these are no frames of oneleader")
+    if version != VERSION:
+        raise FrameError(f"frames of version {version}, and this node speaks {VERSION}")
+    if length > most:
+        raise FrameError(f"a frame of {length} bytes, and at most {most} are read")
+    body = await reader.readexactly(length)
+    if not hmac.compare_digest(await reader.readexactly(TAG), _tag(key, number, head + body)):
+        raise FrameError("a frame is damaged, or its sender does not know the cluster's secret")
+    return kind, body
+
+
+def _tag(key: bytes, number: int, data: bytes) -> bytes:
+    return hmac.digest(key, number.to_bytes(8) + data, "sha256")[:TAG]
+
+
+# -- A connection --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Channel:
+    """One side of a connection after its handshake. Each direction has its own key and counts its frames."""
+
+    peer: str
+    api: str  # where the peer serves clients
+    sends_with: bytes
+    reads_with: bytes
+    sent: int = 0
+    read: int = 0
+
+    def seal(self, kind: int, body: bytes) -> bytes:
+        self.sent += 1
+        return seal(self.sends_with, self.sent, kind, body)
+
+    async def unseal(self, reader: Reader) -> tuple[int, bytes]:
+        self.read += 1
+        return await unseal(reader, self.reads_with, self.read)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a node says of itself, and by which secret it knows the others."""
+
+    cluster: str
+    id: str
+    api: str
+    members: frozenset[str]
+    clocks: Clocks
+    secret: bytes = b""
+
+
+async def dial(reader: Reader, writer: Writer, own: Identity, peer: str) -> Channel:
+    """The dialer's side of the handshake. FrameError where the other one is not `peer`."""
+    ours = _introduction(own, peer)
+    writer.write(seal(own.secret, 0, HELLO, ours))
+    theirs = await _expect(reader, own.secret, 0, WELCOME)
+    channel = _channel(own, theirs, ours + theirs, dials=True)
+    if channel.peer != peer:
+        raise FrameError(f"{channel.peer} answers where {peer} was expected")
+    writer.write(channel.seal(PROOF, b""))
+    await _proof(reader, channel)
+    return channel
+
+
+async def accept(reader: Reader, writer: Writer, own: Identity) -> Channel:
+    """The acceptor's side. FrameError where the other one is no member."""
+    theirs = await _expect(reader, own.secret, 0, HELLO)
+    ours = _introduction(own, _fields(theirs)["id"])
+    channel = _channel(own, theirs, theirs + ours, dials=False)
+    writer.write(seal(own.secret, 0, WELCOME, ours))
+    await _proof(reader, channel)
+    writer.write(channel.seal(PROOF, b""))
+    return channel
+
+
+def _introduction(own: Identity, to: str) -> bytes:
+    said = {"cluster": own.cluster, "id": own.id, "to": to, "api": own.api, "clocks": str(own.clocks)}
+    return json.dumps(said | {"nonce": secrets.token_hex(16)}).encode()
+
+
+def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Channel:
+    said = _fields(theirs)
+    if said["cluster"] != own.cluster:
+        raise FrameError(f"a node of the cluster {said['cluster']!r}, and this one is of {own.cluster!r}")
+    if said["id"] not in own.members or said["id"] == own.id:
+        raise FrameError(f"{said['id']!r} is no other member of this cluster")
+    if said["to"] != own.id:
+        raise FrameError(f"{said['id']} wants to speak to {said['to']!r}, and this is {own.id}")
+    if said["clocks"] != str(own.clocks):
+        raise FrameError(f"{said['id']} has {said['clocks']}, and this node {own.clocks}")
+    of_dialer = hmac.digest(own.secret, b"dialer" + both, "sha256")
+    of_acceptor = hmac.digest(own.secret, b"acceptor" + both, "sha256")
+    keys = (of_dialer, of_acceptor) if dials else (of_acceptor, of_dialer)
+    return Channel(said["id"], said["api"], *keys)
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    try:
+        said: Any = json.loads(body)
+    except ValueError:
+        raise FrameError("an introduction that is no JSON") from None
+    wanted = {"cluster", "id", "to", "api", "clocks", "nonce"}
+    if (
+        not isinstance(said, dict)
+        or said.keys() != wanted
+        or not all(isinstance(v, str) for v in said.values())
+    ):
+        raise FrameError(f"an introduction says {', '.join(sorted(wanted))}, each a string")
+    return said
+
+
+async def _expect(reader: Reader, key: bytes, number: int, wanted: int) -> bytes:
+    kind, body = await unseal(reader, key, number, MOST_BYTES_BEFORE_PROOF)
+    if kind != wanted:
+        raise FrameError(f"a frame of kind {kind}, where the handshake has kind {wanted}")
+    return body
+
+
+async def _proof(reader: Reader, channel: Channel) -> None:
+    channel.read += 1
+    await _expect(reader, channel.reads_with, channel.read, PROOF)
+
+
+# -- Rate ----------------------------------------------------------------------------------------------
+
+
+class Pace:
+    """How fast a connection is read: so many bytes a second, each frame counted as `least` at the least.
+
+    Who sends faster is read no faster, and waits."""
+
+    def __init__(self, a_second: float = 64 << 20, least: int = 4096) -> None:
+        self._a_second, self._least = a_second, least
+        self._free_at = 0.0
+
+    async def spend(self, size: int) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._free_at = max(self._free_at, now - 0.5) + max(size, self._least) / self._a_second
+        if self._free_at > now:
+            await asyncio.sleep(self._free_at - now)

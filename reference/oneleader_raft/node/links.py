@@ -1,0 +1,225 @@
+"""Connections to the other members: each node dials every other one, and sends on the connections it dialled.
+
+What is sent may be lost, as the core expects: where there is no connection, or one whose buffer is full, a
+message is dropped. Nothing is queued for a peer that is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..raft import AppendEntries, Entry, Message, NodeId
+from . import codec, frames
+from .frames import Channel, FrameError, Identity
+from .trace import Source
+
+log = logging.getLogger(__name__)
+
+Address = tuple[str, int]
+OnMessage = Callable[[Source, Message], Awaitable[None]]
+MOST_BUFFERED = 4 << 20  # bytes not yet sent, above which messages are dropped
+MOST_ENTRY_BYTES = 1 << 20  # of entries in one message; what is left follows with the next one
+MOST_STRANGERS = 32  # connections in the handshake
+RETRY_SECONDS = 0.05, 1.0  # the first pause before dialling again, and the longest
+ENDS = (OSError, EOFError, FrameError, asyncio.TimeoutError)  # of a connection; the first is ssl's as well
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Both sides show a certificate that the cluster's authority signed. Host names are not compared: who a
+    peer is, its handshake proves."""
+
+    serving: ssl.SSLContext
+    dialling: ssl.SSLContext
+
+    @classmethod
+    def of(cls, certificate: str, key: str, authority: str) -> Tls:
+        serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
+        dialling = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=authority)
+        serving.verify_mode, dialling.check_hostname = ssl.CERT_REQUIRED, False
+        for context in (serving, dialling):
+            context.load_cert_chain(certificate, key)
+        return cls(serving, dialling)
+
+
+@dataclass
+class Line:
+    """A connection that was dialled: to where, under which key, and whether it was used lately."""
+
+    writer: asyncio.StreamWriter
+    channel: Channel
+    is_idle: bool = True
+
+
+class Links:
+    """`heard` says when a frame of each peer came last, on the node's clock; `apis` where they serve."""
+
+    def __init__(
+        self,
+        own: Identity,
+        addresses: Mapping[NodeId, Address],
+        on_message: OnMessage,
+        now: Callable[[], int],
+        tls: Tls | None = None,
+    ) -> None:
+        self._own, self._on_message, self._now, self._tls = own, on_message, now, tls
+        self._addresses = {peer: address for peer, address in addresses.items() if peer != own.id}
+        self.heard: dict[NodeId, int] = {}
+        self.apis: dict[NodeId, str] = {}
+        self._lines: dict[NodeId, Line] = {}
+        self._incoming: dict[NodeId, asyncio.StreamWriter] = {}
+        self._strangers = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, listener: socket.socket, ping_seconds: float) -> None:
+        serving = self._tls and self._tls.serving
+        self._server = await asyncio.start_server(self._accepted, sock=listener, ssl=serving)
+        for peer, address in self._addresses.items():
+            self._tasks.add(asyncio.create_task(self._keep_dialling(peer, address)))
+        self._tasks.add(asyncio.create_task(self._ping(ping_seconds)))
+
+    async def stop(self) -> None:
+        if self._server:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in [*self._incoming.values(), *(line.writer for line in self._lines.values())]:
+            writer.close()
+
+    # Sending
+
+    def send(self, to: NodeId, step: int, message: Message) -> None:
+        """`step` numbers the last line of this node's trace."""
+        line = self._lines.get(to)
+        if line is None or line.writer.transport.get_write_buffer_size() > MOST_BUFFERED:
+            return
+        body = json.dumps({"step": step, "message": codec.plain(fitting(message))}, separators=(",", ":"))
+        line.writer.write(line.channel.seal(frames.MESSAGE, body.encode()))
+        line.is_idle = False
+
+    async def _ping(self, seconds: float) -> None:
+        """Who has nothing to say says so: then silence means that a peer is away."""
+        while True:
+            await asyncio.sleep(seconds)
+            for line in self._lines.values():
+                if line.is_idle and not line.writer.transport.get_write_buffer_size():
+                    line.writer.write(line.channel.seal(frames.PING, b""))
+                line.is_idle = True
+
+    async def _keep_dialling(self, peer: NodeId, address: Address) -> None:
+        pause, longest = RETRY_SECONDS
+        while True:
+            try:
+                await self._dial(peer, address)
+                pause = RETRY_SECONDS[0]
+            except ENDS as error:
+                log.debug("dial", extra={"peer": peer, "why": str(error)})
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
+
+    async def _dial(self, peer: NodeId, address: Address) -> None:
+        """Connect, and be connected until the other side is gone."""
+        dialling = self._tls and self._tls.dialling
+        async with asyncio.timeout(frames.HANDSHAKE_SECONDS):
+            reader, writer = await asyncio.open_connection(*address, ssl=dialling)
+        try:
+            _notice_silence(writer)
+            async with asyncio.timeout(frames.HANDSHAKE_SECONDS):
+                channel = await frames.dial(reader, writer, self._own, peer)
+            self.apis[peer] = channel.api
+            self._lines[peer] = Line(writer, channel)
+            log.info("connected", extra={"peer": peer})
+            await reader.read(1)  # nothing comes on it: this waits for its end
+        finally:
+            if self._lines.pop(peer, None):
+                log.info("disconnected", extra={"peer": peer})
+            writer.close()
+
+    # Receiving
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._serve(reader, writer)
+        except FrameError as error:
+            log.warning("refused", extra={"address": writer.get_extra_info("peername"), "why": str(error)})
+        except (*ENDS, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._strangers >= MOST_STRANGERS:
+            raise FrameError("too many connections that have not proved who they are")
+        self._strangers += 1
+        try:
+            async with asyncio.timeout(frames.HANDSHAKE_SECONDS):
+                channel = await frames.accept(reader, writer, self._own)
+        finally:
+            self._strangers -= 1
+        _notice_silence(writer)
+        self.apis[channel.peer] = channel.api
+        former = self._incoming.get(channel.peer)
+        if former:
+            former.close()
+        self._incoming[channel.peer] = writer
+        await self._listen(reader, channel)
+
+    async def _listen(self, reader: asyncio.StreamReader, channel: Channel) -> None:
+        pace = frames.Pace()
+        while True:
+            kind, body = await channel.unseal(reader)
+            await pace.spend(len(body))
+            self.heard[channel.peer] = self._now()
+            if kind == frames.MESSAGE:
+                await self._on_message(*read(body, channel.peer))
+            elif kind != frames.PING:
+                raise FrameError(f"a frame of kind {kind} is not known")
+
+
+def read(body: bytes, peer: NodeId) -> tuple[Source, Message]:
+    """The message in a frame of `peer`; FrameError where it is none, or another one's."""
+    try:
+        said: Any = json.loads(body)
+        if not isinstance(said, dict) or said.keys() != {"step", "message"} or type(said["step"]) is not int:
+            raise FrameError("a message has a step and the message")
+        message = codec.message(said["message"])
+    except (ValueError, RecursionError, codec.MalformedError) as error:
+        raise FrameError(f"a message that cannot be read: {error}") from None
+    if codec.sender(message) != peer:
+        raise FrameError(f"{peer} speaks in the name of {codec.sender(message)}")
+    return (peer, said["step"]), message
+
+
+def fitting(message: Message) -> Message:
+    """AppendEntries with as many of its entries as fit into one frame: a leader may send just these."""
+    if not isinstance(message, AppendEntries) or len(message.entries) < 2:
+        return message
+    size = 0
+    for before, entry in enumerate(message.entries):
+        size += _size(entry)
+        if before and size > MOST_ENTRY_BYTES:
+            return replace(message, entries=message.entries[:before])
+    return message
+
+
+def _size(entry: Entry) -> int:
+    """An estimate of its bytes in a frame: strings may take six bytes a character."""
+    return 100 + len(str(entry.command))
+
+
+def _notice_silence(writer: asyncio.StreamWriter) -> None:
+    """Small frames leave at once; a connection whose other end is gone ends, where the system can tell."""
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)

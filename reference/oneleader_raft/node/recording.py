@@ -1,0 +1,215 @@
+"""One recording of what all nodes did, from the trace of each, in the format that `oneleader replay` judges.
+
+The lines of one node stand in their order. A line that received a message comes after the line that its
+sender had written before it sent it: so the order respects causality, whatever the clocks say. Of the lines
+that may come next the one with the least clock does; on one machine, where all nodes read one clock, that is
+the order in time. Only the model `lease` speaks of clocks, and needs them to be one machine's.
+
+A crash leaves no gap: the lines of a step are written before its messages leave (see `trace`). A file that
+did lose lines, as in a crash of the machine, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..lease import Clocks
+from ..raft import Action, Node, NodeId, Role
+from ..views import VIEWS, View
+from .trace import FORMAT, VERSION
+
+ENDING = ".trace.jsonl"
+HOLD = 1_000_000  # microseconds for which a line is held back, while it is followed, for older ones to come
+
+
+class RecordingError(Exception):
+    """The traces do not fit together: one sentence."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of one node's trace."""
+
+    node: NodeId
+    said: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        return int(self.said["step"])
+
+    @property
+    def clock(self) -> int:
+        return int(self.said["clock"])
+
+    @property
+    def source(self) -> tuple[NodeId, int] | None:
+        return tuple(self.said["from"]) if self.said["from"] else None
+
+
+class TraceFile:
+    """A node's trace, read as it grows; what is not yet a whole line is left for later."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.number = path, 0
+        self._file = path.open("rb")
+        self._last = 0
+        header = self._next()
+        if header is None or header.get("format") != FORMAT:
+            raise RecordingError(f"{path} is no trace of a node")
+        if header.get("version") != VERSION:
+            raise RecordingError(f"{path}: version {header.get('version')} is not known, {VERSION} is")
+        self.header = header
+        self.node: NodeId = header["node"]
+
+    def next(self) -> Line | None:
+        """The next line, or None if there is none (yet)."""
+        said = self._next()
+        if said is None:
+            return None
+        if said.keys() < {"step", "event", "from", "clock", "actions", "after"}:
+            raise RecordingError(f"{self.path} line {self.number}: this is no step")
+        line = Line(self.node, said)
+        if line.step != self._last + 1:
+            raise RecordingError(
+                f"{self.path} line {self.number}: step {line.step} follows step {self._last}: lines are lost"
+            )
+        if not self._last and (said["after"]["term"] or said["after"]["length"]):
+            raise RecordingError(f"{self.path} does not begin where its node began: it cannot be judged")
+        self._last = line.step
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _next(self) -> dict[str, Any] | None:
+        at = self._file.tell()
+        text = self._file.readline()
+        if not text.endswith(b"\n"):
+            self._file.seek(at)
+            return None
+        self.number += 1
+        try:
+            said = json.loads(text)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            raise RecordingError(f"{self.path} line {self.number}: this is no JSON object")
+        return said
+
+
+def opened(folder: Path) -> list[TraceFile]:
+    """The traces in a folder, one of each member."""
+    paths = sorted(folder.glob(f"*{ENDING}"))
+    if not paths:
+        raise RecordingError(f"{folder} has no trace of a node (*{ENDING})")
+    files = [TraceFile(path) for path in paths]
+    first = files[0].header
+    for file in files:
+        if (file.header["members"], file.header["clocks"]) != (first["members"], first["clocks"]):
+            raise RecordingError(f"{file.path} is of another cluster than {files[0].path}")
+    absent = set(first["members"]) - {file.node for file in files}
+    if absent:
+        raise RecordingError(f"{folder} has no trace of {', '.join(sorted(absent))}")
+    return files
+
+
+def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -> Iterator[Line]:
+    """The lines of all files in one order. Where they are followed, `wait` is called when there is nothing to
+    say: it returns when it is time to look again, False to end."""
+    files, is_followed = list(files), wait is not None
+    heads: dict[NodeId, Line] = {}
+    done: Counter[NodeId] = Counter()
+    newest = 0
+    while True:
+        for file in files:
+            if file.node not in heads and (line := file.next()):
+                heads[file.node] = line
+                newest = max(newest, line.clock)
+        ready = [
+            line for line in heads.values() if line.source is None or done[line.source[0]] >= line.source[1]
+        ]
+        first = min(ready, key=lambda line: (line.clock, line.node), default=None)
+        may_be_overtaken = len(heads) < len(files) and first and newest - first.clock < HOLD
+        if first and not (wait and may_be_overtaken):
+            done[first.node] = first.step
+            del heads[first.node]
+            yield first
+        elif wait is None:
+            break
+        elif not wait():
+            wait = None  # it ends: what was held back comes as well
+    if heads and not is_followed:
+        line = next(iter(heads.values()))
+        assert line.source is not None
+        raise RecordingError(
+            f"{line.node} received in its step {line.step} what {line.source[0]} sent after its step "
+            f"{line.source[1]}, which is not there: lines are lost"
+        )
+
+
+def recording(
+    files: Iterable[TraceFile], model: str, wait: Callable[[], bool] | None = None
+) -> Iterator[str]:
+    """The recording in the words of a model of `views`, as JSON lines, the header first."""
+    files = list(files)
+    header = files[0].header
+    members, clocks, view = header["members"], Clocks(**header["clocks"]), VIEWS[model]
+    top = {"format": "oneleader", "version": 1, "model": model, "nodes": members, "quorums": "majority"}
+    yield json.dumps(top | view.header(clocks)) + "\n"
+    time = 0
+    for line in merged(files, wait):
+        actions = [Action(name, tuple(arguments.items())) for name, arguments in line.said["actions"]]
+        if view.ends.intersection(action.name for action in actions):
+            return
+        if view.has_clocks and line.clock < time:
+            raise RecordingError(
+                f"{line.node} took its step {line.step} {time - line.clock} us before one that was judged "
+                "already: these clocks are not one machine's, or it was paused while it was followed"
+            )
+        yield _step(view, line, actions, members, clocks, time)
+        time = max(time, line.clock)
+
+
+def _step(
+    view: View, line: Line, actions: list[Action], members: list[NodeId], clocks: Clocks, time: int
+) -> str:
+    after = line.said["after"]
+    node = _node(line.node, after, tuple(members), clocks)
+    now = dict.fromkeys(members, max(time, line.clock))
+    steps, state = view.of(line.node, actions, node, now, dict.fromkeys(members, time or line.clock))
+    if "log_length" in state:
+        state |= _log(line.node, after)
+    said = {"node": line.node, "event": line.said["event"], "actions": steps, "after": state}
+    return json.dumps(said | {"step": line.step}) + "\n"
+
+
+def _node(id: NodeId, after: dict[str, Any], members: tuple[NodeId, ...], clocks: Clocks) -> Node:
+    """The node after a line, without its log."""
+    return Node(
+        id,
+        members,
+        clocks,
+        current_term=after["term"],
+        voted_for=after["voted_for"],
+        role=Role(after["role"]),
+        commit_index=after["commit"],
+        leader_id=after["leader"],
+        promised_at=after["promised_at"],
+        pre_votes=frozenset(after["pre_votes"]),
+        votes=frozenset(after["votes"]),
+    )
+
+
+def _log(id: NodeId, after: dict[str, Any]) -> dict[str, Any]:
+    """The log after a line: its length, and those entries that the line speaks of."""
+    entries = dict(enumerate(after["entries"], after["first"]))
+    return {
+        "log_length": {id: after["length"]},
+        "log_term": {id: {str(i): term for i, (term, _) in entries.items()}},
+        "log_value": {id: {str(i): value for i, (_, value) in entries.items()}},
+    }

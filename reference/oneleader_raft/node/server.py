@@ -1,0 +1,364 @@
+"""The driver: what the core asks for is done in its order, with a disk, a clock, timers and connections.
+
+Events wait in one queue. Those that wait together are stepped one after the other and share one sync; then
+their effects are carried out in their order. That is as if each had been stored by itself in no time: nothing
+leaves before the sync, and a crash before it loses all of them, as if they had not happened yet. Of several
+AppendEntries to one follower in such a batch the last says it all; the others are dropped.
+
+A node that cannot store, or finds two leaders in one term, stops: it must not guess.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+from .. import raft
+from ..cluster import RAFT, Core
+from ..lease import Clocks
+from ..raft import (
+    AppendEntries,
+    Apply,
+    ElectionTimeout,
+    Event,
+    HeartbeatTimeout,
+    Message,
+    Node,
+    NodeId,
+    Propose,
+    Read,
+    ReadReady,
+    Receive,
+    Refuse,
+    ResetElectionTimer,
+    Role,
+    Send,
+    Step,
+    Store,
+    Transfer,
+)
+from ..state_machine import Command, Request, Result, StateMachine
+from . import store
+from .clock import Clock
+from .expiry import Expiry
+from .frames import Identity
+from .links import Address, Links, Tls
+from .metrics import Metrics, lease_left
+from .trace import Source, Trace
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 4096  # events; beyond it, clients are refused and peers wait
+MOST_AT_ONCE = 256  # events that share a sync
+MICROSECONDS = 1000  # a millisecond
+OWN_NAME = "node:"  # how the names begin in which nodes propose themselves; no client's does
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Times in milliseconds; `drift` is how far any clock's rate may be from the true one, in thousandths."""
+
+    id: NodeId
+    peers: Mapping[NodeId, Address]
+    data: Path
+    cluster: str = "oneleader"
+    secret: bytes = b""
+    tls: Tls | None = None
+    promise_ms: int = 300
+    heartbeat_ms: int = 60
+    drift: int = 10
+    trace: bool = True
+
+    @property
+    def clocks(self) -> Clocks:
+        return Clocks(self.promise_ms * MICROSECONDS, 1000 - self.drift, 1000 + self.drift)
+
+
+class NotLeaderError(Exception):
+    """Nothing was done: this node does not lead. `leader` may."""
+
+    def __init__(self, leader: NodeId | None) -> None:
+        super().__init__("this node does not lead")
+        self.leader = leader
+
+
+class UnknownError(Exception):
+    """It may have been done, or not."""
+
+
+class StaleRequestError(Exception):
+    """A client's number that is below one that it has used."""
+
+
+class BusyError(Exception):
+    """Nothing was done: too much waits already."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    event: Event
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A step, when it was taken, and the number of the last line of the trace after it."""
+
+    step: Step
+    at: int
+    line: int
+
+
+class Server:
+    """One node. `node` is what it truly is: without steps that are not yet synced."""
+
+    def __init__(self, settings: Settings, api: str = "", core: Core = RAFT) -> None:
+        """DamagedError where the stored state is not to be trusted, or is in use."""
+        self.settings, self.core = settings, core
+        members = tuple(settings.peers)
+        settings.data.mkdir(parents=True, exist_ok=True)
+        self._store = store.Store(settings.data / f"{settings.id}.db", settings.id, members)
+        self.clock = Clock()
+        now = self.clock.now()
+        stored = self._store.durable
+        start = core.restart(settings.id, members, stored, now, settings.clocks)
+        self.node: Node = start.node
+        self.machine = StateMachine()
+        path = settings.data / f"{settings.id}.trace.jsonl" if settings.trace else None
+        self._trace = Trace(path, settings.id, members, settings.clocks, stored, self._store.trace)
+        self._trace.write(self._trace.line("restart", None, now, start.actions, None, self.node))
+        own = Identity(
+            settings.cluster, settings.id, api, frozenset(members), settings.clocks, settings.secret
+        )
+        self.links = Links(own, settings.peers, self._received, self.clock.now, settings.tls)
+        self.api = api
+        self.metrics = Metrics(settings.cluster, settings.id, members)
+        self.metrics.observe(self.node, now, ())
+
+        self._inbox: asyncio.Queue[Happening] = asyncio.Queue(MOST_WAITING)
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._election: asyncio.TimerHandle | None = None
+        self._random = random.SystemRandom()
+        self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
+        self._reads: dict[Hashable, asyncio.Future[StateMachine]] = {}
+        self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
+        self._expiry = Expiry()
+
+    # For clients
+
+    async def write(self, request: Request) -> Result:
+        """Commit and apply it. NotLeaderError, BusyError, StaleRequestError; UnknownError."""
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        waiting = self._writes[request.client, request.number]
+        waiting.append(answer)
+        if len(waiting) == 1:
+            try:
+                self._enqueue(Propose(request))
+            except BusyError:
+                del self._writes[request.client, request.number]
+                raise
+        return await answer
+
+    async def read(self) -> StateMachine:
+        """The state as of a moment between this call and its return. NotLeaderError, BusyError."""
+        answer: asyncio.Future[StateMachine] = asyncio.get_running_loop().create_future()
+        id = secrets.token_hex(8)
+        self._reads[id] = answer
+        try:
+            self._enqueue(Read(id))
+            return await answer
+        finally:
+            self._reads.pop(id, None)
+
+    def request(self, command: Command) -> Request:
+        """A request in this node's own name, to be written at once: the numbers have to grow in the log."""
+        self._requests += 1
+        return Request(self._session, self._requests, command)
+
+    @property
+    def lease_left(self) -> int:
+        """Microseconds for which this node still leads, whatever happens elsewhere; 0 if it does not."""
+        return lease_left(self.node, self.clock.now())
+
+    @property
+    def connected(self) -> list[NodeId]:
+        """The peers that were heard within two heartbeat intervals."""
+        since = self.clock.now() - 2 * self.settings.heartbeat_ms * MICROSECONDS
+        return sorted(peer for peer, at in self.links.heard.items() if at >= since)
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "id": self.node.id,
+            "role": self.node.role.value,
+            "term": self.node.current_term,
+            "leader": self.node.leader_id,
+            "lease_ms": round(self.lease_left / MICROSECONDS),
+            "commit": self.node.commit_index,
+            "last": self.node.last_index,
+            "members": list(self.node.members),
+            "connected": self.connected,
+            "api": self.api,
+        }
+
+    # Life
+
+    async def run(self, listener: socket) -> None:
+        """Take part until cancelled, or until something is so wrong that the node must stop."""
+        beat = self.settings.heartbeat_ms / 1000
+        await self.links.start(listener, beat)
+        self._reset_election_timer()
+        heart = asyncio.create_task(self._beat(beat))
+        log.info("started", extra={"term": self.node.current_term, "last": self.node.last_index})
+        try:
+            while True:
+                batch = [await self._inbox.get()]
+                while len(batch) < MOST_AT_ONCE and not self._inbox.empty():
+                    batch.append(self._inbox.get_nowait())
+                await self._handle(batch)
+        finally:
+            heart.cancel()
+            if self._election:
+                self._election.cancel()
+            await self.links.stop()
+            self._disk.shutdown()
+            self._store.close()
+            self._trace.close()
+            log.info("stopped", extra={"term": self.node.current_term, "last": self.node.last_index})
+
+    async def _beat(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            if self.node.role is Role.LEADER and not self._inbox.full():
+                self._inbox.put_nowait(Happening(HeartbeatTimeout()))
+                self._let_locks_expire()
+
+    def _let_locks_expire(self) -> None:
+        node = self.node
+        if node.commit_index < node.leadership.noop:  # not all that others have committed is applied yet
+            return
+        for expire in self._expiry.due(self.machine.locks, self.clock.now()):
+            if not self._inbox.full():
+                self._inbox.put_nowait(Happening(Propose(self.request(expire))))
+
+    def _reset_election_timer(self) -> None:
+        if self._election:
+            self._election.cancel()
+        promise = self.settings.promise_ms / 1000
+        timeout = self._random.uniform(promise, 2 * promise)
+        self._election = asyncio.get_running_loop().call_later(timeout, self._time_out)
+
+    def _time_out(self) -> None:
+        if self._inbox.full():
+            self._reset_election_timer()
+        else:
+            self._inbox.put_nowait(Happening(ElectionTimeout()))
+
+    async def _received(self, source: Source, message: Message) -> None:
+        await self._inbox.put(Happening(Receive(message), source))
+
+    def _enqueue(self, event: Event) -> None:
+        if self._inbox.full():
+            raise BusyError("too many requests wait already")
+        self._inbox.put_nowait(Happening(event))
+
+    # Steps
+
+    async def _handle(self, batch: list[Happening]) -> None:
+        node, steps, lines = self.node, [], []
+        for happening in batch:
+            now = self.clock.now()
+            step = self.core.step(node, happening.event, now)
+            lines += self._lines_of(happening, now, node, step)
+            steps.append(Taken(step, now, self._trace.step))
+            node = step.node
+
+        trace = "".join(lines)
+        if any(isinstance(effect, Store) for taken in steps for effect in taken.step.effects):
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._disk, self._store.save, node.durable, trace)
+        self._trace.write(trace)
+        self._carry_out(steps)
+
+    def _lines_of(self, happening: Happening, now: int, before: Node, step: Step) -> list[str]:
+        """The step's line, and one for each message whose sending is an action."""
+        lines = [self._trace.line(happening.event, happening.source, now, step.actions, before, step.node)]
+        for effect in step.effects:
+            if isinstance(effect, Send) and effect.action is not None:
+                event = f"send {type(effect.message).__name__}"
+                lines.append(self._trace.line(event, None, now, (effect.action,), step.node, step.node))
+        return lines
+
+    def _carry_out(self, steps: list[Taken]) -> None:
+        sends = [e for taken in steps for e in taken.step.effects if isinstance(e, Send)]
+        last_to = {send.to: send for send in sends if isinstance(send.message, AppendEntries)}
+        for taken in steps:
+            before, self.node = self.node, taken.step.node
+            for effect in taken.step.effects:
+                match effect:
+                    case Send(to, message):
+                        if not isinstance(message, AppendEntries) or last_to[to] is effect:
+                            self.links.send(to, taken.line, message)
+                    case ResetElectionTimer():
+                        self._reset_election_timer()
+                    case Apply(first, entries):
+                        self._apply(first, entries)
+                    case ReadReady(id):
+                        self._answer_read(id)
+                    case Refuse(what, leader):
+                        self._refuse(what, leader)
+            self.metrics.observe(self.node, taken.at, self.connected)
+            self._notice_role(before)
+
+    def _notice_role(self, before: Node) -> None:
+        node = self.node
+        if (node.role, node.current_term) != (before.role, before.current_term):
+            log.info("role", extra={"role": node.role.value, "term": node.current_term})
+        still_leads = node.role is Role.LEADER and node.current_term == before.current_term
+        if before.role is Role.LEADER and not still_leads:
+            self._expiry.forget()
+            for waiting in list(self._writes):
+                self._settle(waiting, UnknownError("the leader lost its leadership meanwhile"))
+
+    def _apply(self, first: int, entries: tuple[raft.Entry, ...]) -> None:
+        for index, entry in enumerate(entries, first):
+            before = self.machine
+            self.machine, result = self.core.apply(before, index, entry.command)
+            match entry.command:
+                case Request(client, number):
+                    last, _ = before.sessions.get(client, (0, None))
+                    stale = StaleRequestError(f"request {number} of {client} is older than {last}")
+                    self._settle((client, number), stale if number < last else result)
+
+    def _settle(self, request: tuple[str, int], outcome: Result | Exception) -> None:
+        for answer in self._writes.pop(request, ()):
+            if answer.done():
+                continue
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+    def _answer_read(self, id: Hashable) -> None:
+        answer = self._reads.get(id)
+        if answer and not answer.done():
+            answer.set_result(self.machine)
+
+    def _refuse(self, what: Hashable, leader: NodeId | None) -> None:
+        match what:
+            case Request(client, number):
+                self._settle((client, number), NotLeaderError(leader))
+            case Transfer():
+                log.info("transfer refused")
+            case _:
+                answer = self._reads.get(what)
+                if answer and not answer.done():
+                    answer.set_exception(NotLeaderError(leader))

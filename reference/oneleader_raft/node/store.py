@@ -1,0 +1,179 @@
+"""What a node must remember, in an SQLite database: synced when `save` returns, refused where it is damaged.
+
+    meta    one row: the format's version, whose state this is
+    state   one row: term, vote, length of the log, the trace's lines of the last save; a checksum
+    log     a row for each entry: index, term, command; a checksum
+
+A save is one transaction in WAL mode with synchronous=FULL: it writes the rows that changed, and is synced
+before it returns; a crash leaves it whole or undone. Each row has a checksum over its values, the length of
+the log has to be the number of its rows, and the pages are checked by SQLite (`quick_check`). A node without
+its term and vote must not take part, as it may have voted; so what is damaged, cut off, another node's or
+of a newer version is refused, and nothing is written to it. What no check can see is a file that is whole but
+old, such as a backup, or one that lost the end of its WAL, which looks like a crash before the last syncs.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from ..raft import Durable, Entry, NodeId
+from ..storage import DamagedError
+from . import codec
+from .trace import common_prefix
+
+VERSION = 1
+APPLICATION = 0x6F6E656C  # "onel"
+TABLES = """
+    CREATE TABLE meta (id TEXT NOT NULL, members TEXT NOT NULL, checksum INTEGER NOT NULL);
+    CREATE TABLE state (term INTEGER NOT NULL, vote TEXT, length INTEGER NOT NULL, trace TEXT NOT NULL,
+                        checksum INTEGER NOT NULL);
+    CREATE TABLE log (number INTEGER PRIMARY KEY, term INTEGER NOT NULL, command TEXT NOT NULL,
+                      checksum INTEGER NOT NULL);
+"""
+ADVICE = (
+    "this node may have voted, so do not delete it to start over: "
+    "restore the file, or replace the node by a new one under another name"
+)
+
+
+class Store:
+    """The state of one node in one file. While it is open, no other process can open it."""
+
+    def __init__(self, path: Path, id: NodeId, members: Iterable[NodeId]) -> None:
+        """DamagedError, in one sentence, where the file is not this node's state, whole."""
+        self.path, self._members = path, " ".join(sorted(members))
+        self.durable, self.trace = Durable(), ""  # what was stored last
+        is_new = not path.exists() or path.stat().st_size == 0
+        try:
+            if not is_new:
+                _look_at_header(path)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+            try:
+                self._open(id, is_new)
+            except BaseException:
+                self._db.close()
+                raise
+        except DamagedError as damaged:
+            raise DamagedError(f"{path}: {damaged}; {ADVICE}") from None
+        except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError) as error:
+            if "locked" in str(error):
+                raise DamagedError(f"{path} is in use: another node runs with this data") from None
+            raise DamagedError(f"{path}: {error}; {ADVICE}") from None
+
+    def save(self, durable: Durable, trace: str = "") -> None:
+        """Store and sync. `trace` is kept beside it until the next time (see `trace`)."""
+        kept = common_prefix(self.durable.log, durable.log)
+        new = [_row(number, entry) for number, entry in enumerate(durable.log[kept:], kept + 1)]
+        state = (durable.current_term, durable.voted_for, len(durable.log), trace)
+        self._db.execute("BEGIN IMMEDIATE")
+        if kept < len(self.durable.log):
+            self._db.execute("DELETE FROM log WHERE number > ?", (kept,))
+        self._db.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", new)
+        self._db.execute(
+            "UPDATE state SET term = ?, vote = ?, length = ?, trace = ?, checksum = ?",
+            (*state, _checksum(*state)),
+        )
+        self._db.execute("COMMIT")
+        self.durable, self.trace = durable, trace
+
+    def close(self) -> None:
+        self._db.close()
+
+    # Within
+
+    def _open(self, id: NodeId, is_new: bool) -> None:
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if is_new:
+            self._create(id)
+            return
+        self._db.execute("BEGIN EXCLUSIVE")  # the lock; reads only until all was checked
+        version = self._value("PRAGMA user_version")
+        if self._value("PRAGMA application_id") != APPLICATION:
+            raise DamagedError("it is a database, but none of oneleader")
+        if version != VERSION:
+            age = "a newer" if version > VERSION else "no known"
+            raise DamagedError(f"it was written by {age} version ({version}; this one reads {VERSION})")
+        found = self._value("PRAGMA quick_check")
+        if found != "ok":
+            raise DamagedError(f"SQLite finds it damaged ({' '.join(str(found).split())})")
+        self._check_owner(id)
+        self.durable, self.trace = self._read()
+        self._db.execute("COMMIT")
+        self._make_durable()
+
+    def _make_durable(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+
+    def _create(self, id: NodeId) -> None:
+        self._make_durable()
+        self._db.execute("BEGIN EXCLUSIVE")
+        for statement in TABLES.split(";")[:-1]:
+            self._db.execute(statement)
+        owner, state = (id, self._members), (0, None, 0, "")
+        self._db.execute("INSERT INTO meta VALUES (?, ?, ?)", (*owner, _checksum(*owner)))
+        self._db.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*state, _checksum(*state)))
+        self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+        self._db.execute(f"PRAGMA user_version = {VERSION}")
+        self._db.execute("COMMIT")
+
+    def _check_owner(self, id: NodeId) -> None:
+        of, members = self._row("meta")
+        if of != id:
+            raise DamagedError(f"it is the state of {of}, and this is {id}")
+        if members != self._members:
+            raise DamagedError(f"its cluster has the members {members}, and this one {self._members}")
+
+    def _read(self) -> tuple[Durable, str]:
+        term, vote, length, trace = self._row("state")
+        log = []
+        for number, row in enumerate(self._db.execute("SELECT * FROM log ORDER BY number"), 1):
+            found, of_term, command, checksum = row
+            if found != number or checksum != _checksum(found, of_term, command):
+                raise DamagedError(f"entry {number} of its log is damaged or missing")
+            log.append(Entry(of_term, _command(number, command)))
+        if len(log) != length:
+            raise DamagedError(f"its log is cut off: {len(log)} entries, where it says {length}")
+        return Durable(term, vote, tuple(log)), trace
+
+    def _row(self, table: str) -> tuple[Any, ...]:
+        """The only row of a table."""
+        rows = self._db.execute(f"SELECT * FROM {table}").fetchall()
+        if len(rows) != 1 or rows[0][-1] != _checksum(*rows[0][:-1]):
+            raise DamagedError(f"the checksum of its {table} is wrong")
+        return tuple(rows[0][:-1])
+
+    def _value(self, statement: str) -> Any:
+        return self._db.execute(statement).fetchone()[0]
+
+
+def _look_at_header(path: Path) -> None:
+    """What SQLite would take for a database that it may recover or begin anew is refused before."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        raise DamagedError("it does not begin as a state of oneleader does")
+    page = int.from_bytes(head[16:18]) or 65536
+    if path.stat().st_size % (65536 if page == 1 else page):
+        raise DamagedError("it is cut off: its size is no whole number of pages")
+
+
+def _row(number: int, entry: Entry) -> tuple[int, int, str, int]:
+    command = json.dumps(codec.plain(entry.command))
+    return number, entry.term, command, _checksum(number, entry.term, command)
+
+
+def _command(number: int, written: str) -> Any:
+    try:
+        return codec.command(json.loads(written))
+    except (ValueError, RecursionError, codec.MalformedError) as error:
+        raise DamagedError(f"entry {number} of its log is no command: {error}") from None
+
+
+def _checksum(*values: Any) -> int:
+    return crc32(json.dumps(values).encode())

@@ -1,0 +1,204 @@
+"""What a node did, a JSON line for each step that became true; `recording` makes one recording of all nodes'.
+
+    {"format": "oneleader-node", "version": 1, "node": "n1", "members": [...], "clocks": {...}}
+    {"step": 7, "event": "receive RequestVote", "from": ["n2", 12], "clock": 81230042,
+     "actions": [["grant_vote", {...}]], "after": {"term": 3, ..., "first": 4, "entries": [[2, "no-op"]]}}
+
+`from` is the sender of the message received, and the number of the last line that it had written when it
+sent it. `clock` is in microseconds. Of the log, `entries` are those from index `first` on: what the step
+changed, or was told. A `restart` says all that was stored.
+
+A line is written when its step is synced and before any of its messages leaves. A crash may come between the
+sync and the line: so the lines of the last save are stored with it (`Store.trace`), and a restart writes
+those that are missing. A line that was cut off by the crash is taken back first.
+
+Since the state is synced before its line is written, the trace can never know more than the state. Where it
+does, the state is an old one (a backup, or a database that has lost its end), and the node must not start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..lease import Clocks
+from ..raft import (
+    Action,
+    Durable,
+    ElectionTimeout,
+    Entry,
+    Event,
+    HeartbeatTimeout,
+    Node,
+    NodeId,
+    Propose,
+    Receive,
+)
+from ..storage import DamagedError
+
+FORMAT, VERSION = "oneleader-node", 1
+Source = tuple[NodeId, int]
+
+
+class Trace:
+    """The file of one node; with no path it keeps count and writes nothing. `step` numbers the last line."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        id: NodeId,
+        members: tuple[NodeId, ...],
+        clocks: Clocks,
+        stored: Durable,
+        kept: str = "",
+    ) -> None:
+        """`stored` is the state as the store has it, with the lines kept beside it. DamagedError where the
+        trace knows more."""
+        self.step = 0
+        self._file: int | None = None
+        if path is None:
+            return
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        whole, last = _whole_lines(self._file)
+        os.ftruncate(self._file, whole)
+        if not whole:
+            self.write(json.dumps(_header(id, members, clocks)) + "\n")
+        self.step = int(last.get("step", 0))
+        missing = [line for line in kept.splitlines(True) if json.loads(line)["step"] > self.step]
+        if self.step and not missing:
+            _compare(path, last["after"], stored)
+        self.write("".join(missing))
+        self.step += len(missing)
+
+    def line(
+        self,
+        event: Event | str,
+        source: Source | None,
+        clock: int,
+        actions: Iterable[Action],
+        before: Node | None,
+        after: Node,
+    ) -> str:
+        """The line of a step, with the next number; none where a reader would see nothing in it."""
+        taken = [[action.name, dict(action.arguments)] for action in actions]
+        state = _state(after)
+        if self._file is None or (not taken and before is not None and state == _state(before)):
+            return ""
+        first = _first_touched(taken, before, after)
+        entries = [[entry.term, str(entry.command)] for entry in after.log[first - 1 :]]
+        self.step += 1
+        return (
+            json.dumps(
+                {
+                    "step": self.step,
+                    "event": words(event),
+                    "from": source,
+                    "clock": clock,
+                    "actions": taken,
+                    "after": state | {"first": first, "entries": entries},
+                }
+            )
+            + "\n"
+        )
+
+    def write(self, lines: str) -> None:
+        if self._file is not None and lines:
+            data = lines.encode()
+            while data:
+                data = data[os.write(self._file, data) :]
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+
+def words(event: Event | str) -> str:
+    match event:
+        case str():
+            return event
+        case ElectionTimeout():
+            return "election timeout"
+        case HeartbeatTimeout():
+            return "heartbeat timeout"
+        case Receive(message):
+            return f"receive {type(message).__name__}"
+        case Propose(command):
+            return f"propose {str(command)[:200]}"
+        case _:
+            return str(event)[:200]
+
+
+def _compare(path: Path, last: dict[str, Any], stored: Durable) -> None:
+    """DamagedError if the stored state is not the one that the last line saw."""
+    seen = last["term"], last["voted_for"], last["length"]
+    found = stored.current_term, stored.voted_for, len(stored.log)
+    if found == seen:
+        return
+    told = "{} ends with term {}, vote {} and {} entries, and the stored state has term {}, vote {} and {}"
+    if (found[0], found[2]) >= (seen[0], seen[2]):
+        advice = "it went on without a trace; move the traces of all nodes away, none can be judged any more"
+    else:
+        advice = (
+            "it is an old one or has lost its end; this node may have voted since, "
+            "so replace it by a new one under another name"
+        )
+    raise DamagedError(f"{told.format(path, *seen, *found)}: {advice}")
+
+
+def _header(id: NodeId, members: tuple[NodeId, ...], clocks: Clocks) -> dict[str, Any]:
+    said = {"promise": clocks.promise, "slow": clocks.slow, "fast": clocks.fast}
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "node": id,
+        "members": sorted(members),
+        "clocks": said,
+    }
+
+
+def _state(node: Node) -> dict[str, Any]:
+    return {
+        "term": node.current_term,
+        "voted_for": node.voted_for,
+        "role": node.role.value,
+        "votes": sorted(node.votes),
+        "pre_votes": sorted(node.pre_votes),
+        "leader": node.leader_id,
+        "promised_at": node.promised_at,
+        "length": node.last_index,
+        "commit": node.commit_index,
+    }
+
+
+def _first_touched(taken: list[list[Any]], before: Node | None, after: Node) -> int:
+    """The index from which on the step may have changed the log, or was told what it has."""
+    if before is None:
+        return 1
+    told: list[int] = [a["prev"] for name, a in taken if name in ("append_entries", "replace_entries")]
+    return 1 + min(common_prefix(before.log, after.log), *told, after.last_index)
+
+
+def common_prefix(old: tuple[Entry, ...], new: tuple[Entry, ...]) -> int:
+    """How many entries both begin with. Entries are kept from log to log, so mostly identity decides."""
+    shorter = min(len(old), len(new))
+    if old is new or old[:shorter] == new[:shorter]:
+        return shorter
+    return next(i for i in range(shorter) if old[i] != new[i])
+
+
+def _whole_lines(file: int) -> tuple[int, dict[str, Any]]:
+    """Where the last whole line ends, and what it says."""
+    size = os.fstat(file).st_size
+    window = 1 << 16
+    while True:
+        start = max(0, size - window)
+        tail = os.pread(file, size - start, start)
+        lines = tail[: tail.rfind(b"\n") + 1].splitlines()
+        if len(lines) > 1 or start == 0:
+            break
+        window *= 4
+    whole = start + tail.rfind(b"\n") + 1
+    return whole, json.loads(lines[-1]) if lines else {}

@@ -1,0 +1,25 @@
+"""Servers of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.services import postgres_server, redis_server, temporary_folder
+
+from oneleader_raft.node.local import LocalCluster
+
+__all__ = ["postgres_server", "redis_server"]
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[LocalCluster]:
+    """Three nodes of the reference, one of which leads."""
+    with temporary_folder() as folder:
+        cluster = LocalCluster(folder)
+        try:
+            cluster.start()
+            cluster.leader()
+            yield cluster
+        finally:
+            cluster.stop()

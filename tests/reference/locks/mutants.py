@@ -1,0 +1,98 @@
+"""Stores with one thing wrong, each of which somebody has shipped: the scripts and statements, edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from oneleader_raft.locks.redis import SCRIPTS, RedisStore
+from oneleader_raft.locks.sqlite import STATEMENTS, SqliteStore
+from oneleader_raft.locks.steps import Issue, Release, Row, Step, Write
+
+Edit = tuple[type[Step], str, str]  # in which step, what, and what stands there instead
+
+
+def edited(texts: Any, edits: tuple[Edit, ...]) -> dict[type[Step], str]:
+    changed = dict(texts)
+    for step, old, new in edits:
+        assert old in changed[step], f"{step.__name__} has no {old!r} any more"
+        changed[step] = changed[step].replace(old, new)
+    return changed
+
+
+def redis_with(*edits: Edit) -> type[RedisStore]:
+    return type("Mutant", (RedisStore,), {"scripts": edited(SCRIPTS, edits)})
+
+
+def sqlite_with(*edits: Edit) -> type[SqliteStore]:
+    return type("Mutant", (SqliteStore,), {"statements": edited(STATEMENTS, edits)})
+
+
+class CheckThenWrite(SqliteStore):
+    """Reads the greatest token, compares, and then writes: in between, others do what they do."""
+
+    statements = edited(STATEMENTS, ((Write, "seen.token < excluded.token", "true"),))
+
+    def __init__(self, *words: Any) -> None:
+        super().__init__(*words)
+        self.between: list[Callable[[], None]] = []
+
+    def perform(self, step: Step) -> Row | None:
+        if not isinstance(step, Write):
+            return super().perform(step)
+        query = "SELECT token, nonce FROM oneleader_fenced WHERE key = ?"
+        seen = self._connection.execute(query, (step.key,)).fetchone()
+        is_newer = seen is None or step.token > seen[0]
+        is_the_same_grant = seen == (step.token, step.nonce)
+        if not (is_newer or is_the_same_grant):
+            return None
+        while self.between:
+            self.between.pop()()
+        return super().perform(step)
+
+
+GRANT = "AND token = :token AND nonce = :nonce AND expires"
+HOLDER = "token ~= ARGV[1] or nonce ~= ARGV[2] or "
+
+# name: the store, and which answers of it the model does not allow.
+MUTANTS: dict[str, tuple[type[RedisStore] | type[SqliteStore], str]] = {
+    "redis: tokens compared as strings": (
+        redis_with((Write, "is_newer(ARGV[2], seen[1])", "ARGV[2] > seen[1]")),
+        "refuse_write|accept_write",
+    ),
+    "redis: tokens compared as doubles": (
+        redis_with((Write, "is_newer(ARGV[2], seen[1])", "tonumber(ARGV[2]) > tonumber(seen[1])")),
+        "refuse_write",
+    ),
+    "redis: the token expires with the lock": (
+        redis_with((Write, "  return {ARGV", "  redis.call('PEXPIRE', KEYS[1], 1)\n  return {ARGV")),
+        "accept_write|read",
+    ),
+    "redis: the lock goes with its counter": (
+        redis_with((Release, "redis.call('HSET', KEYS[1], 'expires', '0')", "redis.call('DEL', KEYS[1])")),
+        "acquire",
+    ),
+    "redis: the nonce is ignored": (
+        redis_with((Write, " and seen[2] == ARGV[3]", "")),
+        "accept_write",
+    ),
+    "redis: one write a token": (
+        redis_with((Write, " or is_the_same_grant", "")),
+        "refuse_write",
+    ),
+    "redis: release does not compare": (redis_with((Release, HOLDER, "")), "release"),
+    "sqlite: tokens compared as strings": (
+        sqlite_with(
+            (Write, "seen.token < excluded.token", "CAST(seen.token AS TEXT) < CAST(excluded.token AS TEXT)")
+        ),
+        "refuse_write|accept_write",
+    ),
+    "sqlite: `>=` for `>`": (
+        sqlite_with((Write, "seen.token < excluded.token", "seen.token <= excluded.token")),
+        "accept_write",
+    ),
+    "sqlite: release does not compare": (sqlite_with((Release, GRANT, "AND expires")), "release"),
+    "sqlite: release compares tokens alone": (sqlite_with((Release, " AND nonce = :nonce", "")), "release"),
+    "sqlite: issue does not look": (sqlite_with((Issue, "WHERE held.expires <= ", "WHERE 0 <= ")), "acquire"),
+    "sqlite: check, then write": (CheckThenWrite, "accept_write|read"),
+}

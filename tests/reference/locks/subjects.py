@@ -1,0 +1,179 @@
+"""The stores, as the property test wants them; and stores with something wrong, for the test to find it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import redis
+import redis.asyncio
+from tests.reference.locks.machine import Subject, soon
+from tests.services import PostgresServer, RedisServer
+
+from oneleader_raft.locks import AsyncLocks, Grant, Locks
+from oneleader_raft.locks import postgres as postgres_store
+from oneleader_raft.locks import redis as redis_store
+from oneleader_raft.locks import sqlite as sqlite_store
+from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
+from oneleader_raft.locks.steps import AsyncStore, Renew, Store
+from oneleader_raft.node.local import LocalCluster
+
+UNSAFE = "PRAGMA synchronous = OFF"  # no test turns the machine off
+SetBack = Callable[[str, int], None]
+Making = Callable[..., AbstractContextManager[Subject]]
+
+
+def blocking(store: Store, set_back: SetBack) -> Subject:
+    def expire(grant: Grant) -> None:
+        store.perform(Renew(grant.resource, grant.token, grant.nonce, 1))
+        soon()
+
+    return Subject(Locks(store), expire, set_back, between=getattr(store, "between", []))
+
+
+class Driven:
+    """AsyncLocks, each call run to its end."""
+
+    def __init__(self, locks: AsyncLocks, run: Callable[[Any], Any]) -> None:
+        self._locks, self._run = locks, run
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._locks, name)
+        return lambda *words: self._run(method(*words))
+
+
+@contextmanager
+def driven(store: AsyncStore, set_back: SetBack, runner: asyncio.Runner) -> Iterator[Subject]:
+    def expire(grant: Grant) -> None:
+        runner.run(store.perform(Renew(grant.resource, grant.token, grant.nonce, 1)))
+        soon()
+
+    locks = AsyncLocks(store)
+    yield Subject(Driven(locks, runner.run), expire, set_back)
+    runner.run(locks.close())
+
+
+# -- SQLite ------------------------------------------------------------------------------------------
+SET_BACK = """
+INSERT INTO oneleader_lock (lock, token, nonce, expires) VALUES (:lock, :token, '', 0)
+ON CONFLICT (lock) DO UPDATE SET token = excluded.token, nonce = '', expires = 0
+"""
+FORGET = "DELETE FROM oneleader_lock WHERE lock = :lock"
+
+
+def sqlite_set_back(path: Path) -> SetBack:
+    def set_back(lock: str, token: int) -> None:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute(SET_BACK if token else FORGET, {"lock": lock, "token": token})
+        connection.close()
+
+    return set_back
+
+
+@contextmanager
+def sqlite(path: Path, kind: type[sqlite_store.SqliteStore] = sqlite_store.SqliteStore) -> Iterator[Subject]:
+    store = kind(path)
+    store._connection.execute(UNSAFE)
+    yield blocking(store, sqlite_set_back(path))
+    store.close()
+
+
+@contextmanager
+def async_sqlite(path: Path) -> Iterator[Subject]:
+    store = sqlite_store.AsyncSqliteStore(path)
+    store._store._connection.execute(UNSAFE)
+    with asyncio.Runner() as runner, driven(store, sqlite_set_back(path), runner) as subject:
+        yield subject
+
+
+# -- PostgreSQL --------------------------------------------------------------------------------------
+@contextmanager
+def postgres_set_back(server: PostgresServer) -> Iterator[SetBack]:
+    with server.connect() as connection:
+
+        def set_back(lock: str, token: int) -> None:
+            text = postgres_store.named(SET_BACK if token else FORGET)
+            connection.execute(text, {"lock": lock, "token": token})
+
+        yield set_back
+
+
+@contextmanager
+def postgres(server: PostgresServer) -> Iterator[Subject]:
+    store = postgres_store.PostgresStore(server.conninfo)
+    with postgres_set_back(server) as set_back:
+        yield blocking(store, set_back)
+    store.close()
+
+
+@contextmanager
+def async_postgres(server: PostgresServer) -> Iterator[Subject]:
+    store = postgres_store.AsyncPostgresStore(server.conninfo)
+    with (
+        postgres_set_back(server) as set_back,
+        asyncio.Runner() as runner,
+        driven(store, set_back, runner) as subject,
+    ):
+        yield subject
+
+
+# -- Redis -------------------------------------------------------------------------------------------
+def redis_set_back(client: redis.Redis) -> SetBack:
+    def set_back(lock: str, token: int) -> None:
+        key = f"{redis_store.PREFIX}:lock:{lock}"
+        if token:
+            client.hset(key, mapping={"token": token, "nonce": "", "expires": 0})
+        else:
+            client.delete(key)
+
+    return set_back
+
+
+@contextmanager
+def redis_(
+    server: RedisServer, kind: type[redis_store.RedisStore] = redis_store.RedisStore
+) -> Iterator[Subject]:
+    with server.client() as client:
+        yield blocking(kind(client), redis_set_back(client))
+
+
+@contextmanager
+def async_redis(server: RedisServer) -> Iterator[Subject]:
+    store = redis_store.AsyncRedisStore(redis.asyncio.Redis(port=server.port, decode_responses=True))
+    with (
+        server.client() as client,
+        asyncio.Runner() as runner,
+        driven(store, redis_set_back(client), runner) as subject,
+    ):
+        yield subject
+        runner.run(store._client.aclose())
+
+
+# -- The cluster -------------------------------------------------------------------------------------
+@contextmanager
+def cluster(nodes: LocalCluster) -> Iterator[Subject]:
+    """A grant is released rather than left to time: a test of its own waits for that."""
+    with Locks(ClusterStore(list(nodes.apis.values()))) as locks:
+        yield Subject(locks, locks.release, replace=partial(replace, nodes))
+
+
+@contextmanager
+def async_cluster(nodes: LocalCluster) -> Iterator[Subject]:
+    locks = AsyncLocks(AsyncClusterStore(list(nodes.apis.values())))
+    with asyncio.Runner() as runner:
+        driver = Driven(locks, runner.run)
+        yield Subject(driver, driver.release, replace=partial(replace, nodes))
+        runner.run(locks.close())
+
+
+def replace(nodes: LocalCluster) -> None:
+    """The leader dies; it comes back once another one leads."""
+    leader = nodes.leader()
+    nodes.kill(leader)
+    nodes.leader()
+    nodes.start(leader)

@@ -1,0 +1,126 @@
+"""One property test for every store; and what it finds in stores that are wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.reference.locks import subjects
+from tests.reference.locks.machine import Broken, LocksMachine, Subject, machine
+from tests.reference.locks.mutants import MUTANTS
+
+from oneleader_raft.locks.sqlite import SqliteStore
+
+EXAMPLES = max(60, settings.default.max_examples)
+STEPS = settings(
+    max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+SEARCH = settings(
+    STEPS,
+    max_examples=1000,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+)
+EVENTS = {
+    *("acquired", "held", "expired", "released", "released in vain", "renewed", "lost"),
+    *("failed over", "accepted", "refused", "raced"),
+}
+
+STORES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Subject]]] = {
+    "sqlite": lambda _, folder: subjects.sqlite(folder / "locks.db"),
+    "sqlite, async": lambda _, folder: subjects.async_sqlite(folder / "locks.db"),
+    "postgres": lambda request, _: subjects.postgres(request.getfixturevalue("postgres_server")),
+    "postgres, async": lambda request, _: subjects.async_postgres(request.getfixturevalue("postgres_server")),
+    "redis": lambda request, _: subjects.redis_(request.getfixturevalue("redis_server")),
+    "redis, async": lambda request, _: subjects.async_redis(request.getfixturevalue("redis_server")),
+    "cluster": lambda request, _: subjects.cluster(request.getfixturevalue("nodes")),
+    "cluster, async": lambda request, _: subjects.async_cluster(request.getfixturevalue("nodes")),
+}
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_a_store_does_only_what_the_model_allows(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    share = (6 if "cluster" in name else 1) * (2 if "async" in name else 1)  # of what takes long
+    with STORES[name](request, tmp_path) as subject:
+        driven = machine(subject)
+        run_state_machine_as_test(driven, settings=settings(STEPS, max_examples=EXAMPLES // share))
+    if share == 1:
+        assert driven.happened.keys() == EVENTS, "otherwise something was never tried"
+    assert driven.happened.keys() >= {"taken over" if subject.replace else "failed over"}
+
+
+def with_fault(
+    kind: type[Any], request: pytest.FixtureRequest, folder: Path
+) -> AbstractContextManager[Subject]:
+    if issubclass(kind, SqliteStore):
+        return subjects.sqlite(folder / "locks.db", kind)
+    return subjects.redis_(request.getfixturevalue("redis_server"), kind)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_wrong_store_is_caught(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    kind, what = MUTANTS[name]
+    with with_fault(kind, request, tmp_path) as subject, pytest.raises(Broken) as caught:
+        run_state_machine_as_test(machine(subject), settings=SEARCH)
+    assert re.match(what, str(caught.value))
+
+
+# name: the greatest token before, what happens, and the property that this breaks.
+SCENARIOS = {
+    "redis: tokens compared as strings": (
+        8,
+        "acquire, write 0, expire, acquire, write 1",
+        "newest_is_never_refused",
+    ),
+    "redis: tokens compared as doubles": (
+        2**53 - 1,
+        "acquire, write 0, expire, acquire, write 1",
+        "newest_is_never_refused",
+    ),
+    "redis: the nonce is ignored": (
+        0,
+        "acquire, expire, acquire, write 1, fail_over 1, acquire, write 2",
+        "one_holder_per_token",
+    ),
+    "sqlite: `>=` for `>`": (
+        0,
+        "acquire, expire, acquire, write 1, fail_over 1, acquire, write 2",
+        "one_holder_per_token",
+    ),
+    "sqlite: check, then write": (0, "acquire, expire, acquire, race 0 1", "no_stale_write"),
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_shortest_way_to_break_a_property(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    first, steps, breaks = SCENARIOS[name]
+    with with_fault(MUTANTS[name][0], request, tmp_path) as subject, pytest.raises(Broken) as caught:
+        play(machine(subject)(), first, steps)
+    assert breaks in caught.value.properties
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_and_no_store_takes_it(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with STORES[name](request, tmp_path) as subject:
+        for first, steps, _ in SCENARIOS.values():
+            if subject.set_back is not None or "fail_over" not in steps:  # a cluster loses nothing
+                play(machine(subject)(), first, steps)
+
+
+def play(running: LocksMachine, first: int, steps: str) -> None:
+    running.begin(first)
+    for step in steps.split(", "):
+        rule, *numbers = step.split()
+        getattr(running, rule)(*map(int, numbers))

@@ -1,0 +1,424 @@
+"""What each store promises beyond the property test: time, races, restarts, what a server itself refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+import redis.asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.reference.locks.subjects import postgres_set_back, redis_set_back, sqlite_set_back
+from tests.services import PostgresServer, RedisServer, running_redis
+
+from oneleader_raft.fencing import GREATEST, Storage
+from oneleader_raft.locks import Found, HeldError, Locks, LostError, StaleError, UnknownError
+from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
+from oneleader_raft.locks.postgres import AsyncPostgresStore, PostgresStore
+from oneleader_raft.locks.redis import SCRIPTS, AsyncRedisStore, RedisStore
+from oneleader_raft.locks.sqlite import AsyncSqliteStore, BusyError, SqliteStore
+from oneleader_raft.locks.steps import AsyncStore, Issue, Read, Renew, Row, Step, Store, Write
+
+NAMES = (f"name {number}" for number in count())
+STORES = ["sqlite", "postgres", "redis", "cluster"]
+
+
+@pytest.fixture(params=STORES)
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    """Makes a store: each is another client of the same server."""
+    if request.param == "sqlite":
+        return lambda: SqliteStore(tmp_path / "locks.db")
+    if request.param == "postgres":
+        conninfo = request.getfixturevalue("postgres_server").conninfo
+        return lambda: PostgresStore(conninfo)
+    if request.param == "redis":
+        server = request.getfixturevalue("redis_server")
+        return lambda: RedisStore(server.client())
+    urls = list(request.getfixturevalue("nodes").apis.values())
+    return lambda: ClusterStore(urls)
+
+
+@pytest.fixture
+def locks(make: Callable[[], Store]) -> Iterator[Locks]:
+    with Locks(make()) as locks:
+        yield locks
+
+
+# -- Time --------------------------------------------------------------------------------------------
+def test_a_grant_ends_by_time_and_its_holder_harms_nobody(locks: Locks) -> None:
+    name, started = next(NAMES), time.monotonic()
+    old = locks.acquire(name, ttl=1)
+    with pytest.raises(HeldError):
+        locks.acquire(name)
+    new = locks.acquire(name, ttl=60, wait=20)
+
+    assert time.monotonic() - started > 0.97
+    assert new.token > old.token
+    assert locks.release(old) is False
+    with pytest.raises(LostError):
+        locks.renew(old)
+    with pytest.raises(HeldError):
+        locks.acquire(name)
+    locks.write(new, name, "new")
+    with pytest.raises(StaleError):
+        locks.write_with_fencing(name, "old", old.token, old.nonce)
+    assert locks.release(new) is True
+
+
+@pytest.mark.parametrize("make", ["sqlite", "postgres", "redis"], indirect=True)
+def test_a_renewal_gives_more_time(make: Callable[[], Store]) -> None:
+    name, store = next(NAMES), make()
+    row = store.perform(Issue(name, "n", 500))
+    assert row is not None
+    assert store.perform(Renew(name, int(row[0]), "n", 60_000)) == row
+    time.sleep(0.6)
+    assert store.perform(Issue(name, "m", 500)) is None
+    store.close()
+
+
+# -- Races -------------------------------------------------------------------------------------------
+def test_of_many_at_once_one_is_granted(make: Callable[[], Store]) -> None:
+    name, stores = next(NAMES), [make() for _ in range(6)]
+    ready = threading.Barrier(len(stores))
+
+    def ask(store: Store) -> object:
+        ready.wait()
+        return store.perform(Issue(name, "n", 60_000))
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        rows = list(pool.map(ask, stores))
+    for store in stores:
+        store.close()
+    assert len([row for row in rows if row is not None]) == 1
+
+
+async def ask_at_once(stores: list[AsyncStore]) -> list[Row]:
+    rows = await asyncio.gather(*(store.perform(Issue("at once", "n", 60_000)) for store in stores * 5))
+    for store in stores:
+        await store.close()
+    return [row for row in rows if row is not None]
+
+
+def test_of_many_tasks_at_once_one_is_granted(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Also where they share a connection."""
+    redis_port = request.getfixturevalue("redis_server").port
+    conninfo = request.getfixturevalue("postgres_server").conninfo
+    urls = list(request.getfixturevalue("nodes").apis.values())
+
+    async def ask() -> None:
+        async with redis.asyncio.Redis(port=redis_port) as client:
+            for make in (
+                lambda: AsyncSqliteStore(tmp_path / "locks.db"),
+                lambda: AsyncPostgresStore(conninfo),
+                lambda: AsyncRedisStore(client),
+                lambda: AsyncClusterStore(urls),
+            ):
+                assert len(await ask_at_once([make(), make()])) == 1
+
+    asyncio.run(ask())
+
+
+def test_of_writes_at_once_the_greatest_token_stays(make: Callable[[], Store]) -> None:
+    """Four writers, tokens in any order: who reads sees them grow, and the greatest at the end."""
+    key, stores, seen = next(NAMES), [make() for _ in range(5)], [0]
+    writing = threading.Event()
+    writing.set()
+
+    def write(writer: int) -> None:
+        for number in range(25):
+            token = 1 + (number * 7 + writer * 5) % 25 + number
+            stores[writer].perform(Write(key, f"{token}", token, f"nonce {writer}"))
+
+    def look() -> None:
+        with Locks(stores[4]) as locks:
+            while writing.is_set() or seen[-1] == 0:
+                found = locks.read(key)
+                if found:
+                    assert found.value == f"{found.token}"
+                    seen.append(found.token)
+
+    with ThreadPoolExecutor(5) as pool:
+        looking = pool.submit(look)
+        list(pool.map(write, range(4)))
+        writing.clear()
+        looking.result()
+    with Locks(stores[0]) as locks:
+        found = locks.read(key)
+    assert found is not None
+    greatest = max(1 + (n * 7 + w * 5) % 25 + n for n in range(25) for w in range(4))
+    assert found.token == greatest
+    assert seen == sorted(seen)
+    for store in stores[1:4]:
+        store.close()
+
+
+# -- The rule ----------------------------------------------------------------------------------------
+EDGES = [1, 9, 10, 11, 99, 100, 2**53 - 1, 2**53, 2**53 + 1, 10**18, 10**18 - 1, GREATEST - 1, GREATEST]
+
+
+def test_a_store_accepts_what_the_rule_accepts(locks: Locks) -> None:
+    """`fencing.Storage` beside it, at the tokens where strings, doubles and lengths go wrong."""
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.lists(st.tuples(st.sampled_from(EDGES), st.sampled_from("ab")), min_size=4, max_size=12))
+    def compare(writes: list[tuple[int, str]]) -> None:
+        key, rule = next(NAMES), Storage()
+        for number, (token, nonce) in enumerate(writes):
+            accepted = rule.accepts(token, nonce)
+            rule = rule.write(token, nonce, f"{number}")
+            try:
+                locks.write_with_fencing(key, f"{number}", token, nonce)
+            except StaleError:
+                assert not accepted
+            else:
+                assert accepted
+            found = locks.read(key)
+            assert found is not None
+            assert (found.value, found.token) == (rule.value, rule.token)
+
+    compare()
+
+
+@contextmanager
+def at_the_last_token(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Locks]:
+    lock, last = "r", GREATEST - 1
+    if name == "sqlite":
+        store: Store = SqliteStore(folder / "locks.db")
+        sqlite_set_back(folder / "locks.db")(lock, last)
+    elif name == "postgres":
+        server = request.getfixturevalue("postgres_server")
+        store = PostgresStore(server.conninfo)
+        with postgres_set_back(server) as set_back:
+            set_back(lock, last)
+    else:
+        client = request.getfixturevalue("redis_server").client()
+        store = RedisStore(client)
+        redis_set_back(client)(lock, last)
+    with Locks(store) as locks:
+        yield locks
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgres", "redis"])
+def test_tokens_end_rather_than_begin_anew(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with at_the_last_token(name, request, tmp_path) as locks:
+        grant = locks.acquire("r")
+        assert grant.token == GREATEST
+        locks.release(grant)
+        for _ in range(2):
+            with pytest.raises((sqlite3.IntegrityError, psycopg.DataError, redis.ResponseError)):
+                locks.acquire("r")
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "/", "a b", "é", "%2F", "%", "..", ".", "?x=1#y", "'\"", "a:b", "x" * 200]
+)
+def test_names_and_values_come_back_as_they_are(name: str, locks: Locks) -> None:
+    with locks.hold(name) as grant:
+        for value in ("", name, "\n\t", "\U0001f512"):
+            locks.write(grant, name, value)
+            assert locks.read(name) == Found(value, grant.token)
+
+
+# -- SQLite ------------------------------------------------------------------------------------------
+def test_sqlite_syncs_each_write(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "locks.db")
+    shown = [
+        store._connection.execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "synchronous")
+    ]
+    assert shown == [("wal",), (2,)]
+    store.close()
+
+
+def test_sqlite_says_when_others_take_too_long(tmp_path: Path) -> None:
+    locks = Locks(SqliteStore(tmp_path / "locks.db", patience=0.1))
+    other = sqlite3.connect(tmp_path / "locks.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(BusyError, match="has not happened"):
+        locks.acquire("r")
+    other.execute("ROLLBACK")
+    assert locks.acquire("r").token == 1
+    other.close()
+
+
+HOLDER = """
+import sys
+from oneleader_raft.locks import LockError, Locks
+from oneleader_raft.locks.sqlite import SqliteStore
+
+locks = Locks(SqliteStore(sys.argv[1]))
+grant = locks.acquire("r", ttl=2)
+print(grant.token, flush=True)
+sys.stdin.readline()
+for write in (
+    lambda: locks.write(grant, "r", "late"),
+    lambda: locks.write_with_fencing("r", "late", grant.token, grant.nonce),
+):
+    try:
+        write()
+    except LockError as error:
+        print(type(error).__name__)
+"""
+
+
+def test_a_process_that_was_paused_wakes_and_does_no_harm(tmp_path: Path) -> None:
+    """The incident, played with a real process: its clock has gone on, and so has the resource."""
+    path = tmp_path / "locks.db"
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout
+        assert holder.stdout.readline() == "1\n"
+        holder.send_signal(signal.SIGSTOP)
+        with Locks(SqliteStore(path)) as locks:
+            new = locks.acquire("r", wait=20)
+            locks.write(new, "r", "new")
+            holder.send_signal(signal.SIGCONT)
+            said, _ = holder.communicate("go on\n")
+            assert said.split() == ["LostError", "StaleError"]
+            assert locks.read("r") == Found("new", new.token)
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+# -- PostgreSQL --------------------------------------------------------------------------------------
+def test_postgres_comes_back_after_a_lost_connection(postgres_server: PostgresServer) -> None:
+    name, store = next(NAMES), PostgresStore(postgres_server.conninfo)
+    with Locks(store) as locks, postgres_server.connect() as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (store._connection.info.backend_pid,))
+        with pytest.raises(UnknownError, match="can be repeated"):
+            locks.acquire(name)
+        locks.acquire(name)
+
+
+def test_postgres_compares_with_what_is_there_now(postgres_server: PostgresServer) -> None:
+    """A role whose transactions are serializable and not synchronous: the store sets its own."""
+    with postgres_server.connect() as other:
+        other.execute("ALTER ROLE oneleader SET default_transaction_isolation = 'serializable'")
+        other.execute("ALTER ROLE oneleader SET synchronous_commit = off")
+        try:
+            store = PostgresStore(postgres_server.conninfo + " options='-c application_name=mine'")
+            shown = [store._connection.execute(f"SHOW {name}".encode()).fetchone() for name in SESSION]
+        finally:
+            other.execute("ALTER ROLE oneleader RESET ALL")
+    store.close()
+    assert shown == [("read committed",), ("on",), ("mine",)]
+
+
+SESSION = ["default_transaction_isolation", "synchronous_commit", "application_name"]
+
+
+@pytest.mark.parametrize("kind", [PostgresStore, AsyncPostgresStore])
+def test_a_commit_that_did_not_wait_for_its_standby_is_not_acknowledged(
+    kind: type[Any], postgres_server: PostgresServer
+) -> None:
+    """A standby that never comes; the statement that waits for it is cancelled, and PostgreSQL says OK."""
+    key, store = next(NAMES), kind(postgres_server.conninfo)
+
+    def perform(step: Step) -> object:
+        done = store.perform(step)
+        return runner.run(done) if asyncio.iscoroutine(done) else done
+
+    def write_in_vain() -> None:
+        for _ in range(200):  # the server takes a moment to know that it has to wait
+            writing = pool.submit(perform, Write(key, "v", 2, "n"))
+            while not writing.done():
+                other.execute(CANCEL)
+            writing.result()
+
+    with postgres_server.connect() as other, asyncio.Runner() as runner, ThreadPoolExecutor(1) as pool:
+        perform(Write(key, "before", 1, "n"))
+        standbys(other, "nobody")
+        try:
+            with pytest.raises(UnknownError, match="synchronous replication"):
+                write_in_vain()
+        finally:
+            standbys(other, "")
+        assert perform(Read(key)) == ("v", 2), "it has happened, here"
+        perform(Write(key, "again", 2, "n"))
+        closing = store.close()
+        if closing is not None:
+            runner.run(closing)
+
+
+CANCEL = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+
+def standbys(connection: psycopg.Connection[Any], names: str) -> None:
+    connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'".encode())
+    connection.execute("SELECT pg_reload_conf()")
+    while connection.execute("SHOW synchronous_standby_names").fetchone() != (names,):
+        pass
+
+
+# -- Redis -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "token", ["0", "-1", "01", " 1", "1 ", "1.0", "1e3", "nan", "inf", "0x1", "", f"{2**63}"]
+)
+def test_redis_itself_refuses_what_is_no_token(token: str, redis_server: RedisServer) -> None:
+    """Another client may not be this one."""
+    key = next(NAMES)
+    with redis_server.client() as client:
+        with pytest.raises(redis.ResponseError, match="no token"):
+            client.eval(SCRIPTS[Write], 1, key, "v", token, "n")
+        assert client.exists(key) == 0
+
+
+def test_no_key_of_redis_has_a_time_to_live_and_each_has_a_prefix() -> None:
+    with running_redis() as server, Locks(RedisStore(server.client())) as locks:
+        with locks.hold("r", ttl=5) as grant:
+            locks.write(grant, "r", "v")
+        locks.acquire("r", ttl=5)
+        client = server.client(decode_responses=True)
+        assert sorted(client.keys()) == ["oneleader:fenced:r", "oneleader:lock:r"]
+        assert {client.ttl(key) for key in client.scan_iter()} == {-1}
+
+
+def test_scripts_are_sent_again_to_a_redis_that_has_forgotten_them(redis_server: RedisServer) -> None:
+    with redis_server.client() as client, Locks(RedisStore(client)) as locks:
+        with locks.hold(next(NAMES)):
+            client.script_flush()
+        locks.acquire(next(NAMES))
+
+
+def test_a_redis_cluster_finds_all_of_a_script_in_one_slot() -> None:
+    with running_redis("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no") as server:
+        server.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        server.wait_for(lambda: server.client().set("up", 1))
+        client = redis.RedisCluster(host="127.0.0.1", port=server.port)
+        with Locks(RedisStore(client)) as locks:
+            for name in ("r", "{a}b", "}{", "{}", "a{b"):
+                with locks.hold(name) as grant:
+                    locks.write(grant, name, "v")
+        client.close()
+
+
+def test_a_redis_that_syncs_remembers_through_a_kill(tmp_path: Path) -> None:
+    options = ("--appendonly", "yes", "--appendfsync", "always")
+    with running_redis(*options, folder=tmp_path) as server, Locks(RedisStore(server.client())) as locks:
+        old = locks.acquire("r")
+        locks.release(old)
+        new = locks.acquire("r")
+        locks.write(new, "r", "new")
+        server.kill()
+        with pytest.raises(UnknownError):
+            locks.read("r")
+    with running_redis(*options, folder=tmp_path) as server, Locks(RedisStore(server.client())) as locks:
+        with pytest.raises(StaleError):
+            locks.write_with_fencing("r", "old", old.token, old.nonce)
+        with pytest.raises(HeldError):
+            locks.acquire("r")

@@ -1,0 +1,309 @@
+"""The HTTP API of one node: what it answers, what it refuses in words, and that its description is true."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from oneleader_raft.node.api import Api
+from oneleader_raft.node.client import Answer as Reply
+from oneleader_raft.node.client import (
+    AsyncClient,
+    Conversations,
+    Fenced,
+    Pause,
+    RefusedError,
+    UnknownOutcomeError,
+    get,
+)
+from oneleader_raft.node.links import Address
+from oneleader_raft.node.local import HOST, free_ports
+from oneleader_raft.node.openapi import DOCUMENT
+from oneleader_raft.node.server import Server, Settings
+from oneleader_raft.state_machine import Put
+
+Http = TestClient[web.Request, web.Application]
+Test = Callable[[Http, Server], Awaitable[None]]
+
+
+def with_node(folder: Path, test: Test, others: dict[str, Address] | None = None) -> None:
+    """Run the test against a node that leads, or, where it has `others` that are away, does not."""
+
+    async def main() -> None:
+        listener = socket.create_server((HOST, 0))
+        peers = {"n1": listener.getsockname()[:2]} | (others or {})
+        server = Server(Settings("n1", peers, folder, promise_ms=50, heartbeat_ms=10))
+        node = asyncio.create_task(server.run(listener))
+        async with TestClient(TestServer(Api(server).app)) as http:
+            while not others and server.lease_left == 0:
+                await asyncio.sleep(0.01)
+            await test(http, server)
+        node.cancel()
+        await asyncio.gather(node, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+async def answer(http: Http, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with http.request(method, path, json=body, headers=named, allow_redirects=False) as said:
+        return said.status, await said.json()
+
+
+def test_keys(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        key = "/v1/keys/a%2Fb"
+        assert await answer(http, "GET", key) == (200, {"key": "a/b", "value": None, "found": False})
+        assert await answer(http, "PUT", key, {"value": "one"}) == (200, {"ok": True})
+        assert await answer(http, "GET", key) == (200, {"key": "a/b", "value": "one", "found": True})
+        status, said = await answer(http, "PUT", key, {"value": "two", "expected": None})
+        assert (status, said["ok"]) == (409, False)
+        assert await answer(http, "PUT", key, {"value": 2, "expected": "one"}) == (200, {"ok": True})
+        assert (await answer(http, "GET", key))[1]["value"] == 2
+
+    with_node(tmp_path, test)
+
+
+def test_locks_and_fenced_keys(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        status, grant = await answer(
+            http, "POST", "/v1/locks/l", {"ttl_ms": 200}, X_Client="c", X_Request="1"
+        )
+        assert status == 201
+        assert grant["nonce"] == "c/1"
+        token = grant["token"]
+        assert (await answer(http, "POST", "/v1/locks/l", {"ttl_ms": 200}))[0] == 409
+        assert (await answer(http, "PUT", "/v1/locks/l", {"token": token}))[0] == 200
+        assert (await answer(http, "PUT", "/v1/locks/l", {"token": token + 1}))[0] == 409
+        assert (await answer(http, "DELETE", f"/v1/locks/l?token={token + 1}"))[0] == 409
+        began = time.monotonic()
+        while (found := await answer(http, "POST", "/v1/locks/l", {"ttl_ms": 60_000}))[0] == 409:
+            assert time.monotonic() < began + 10, "the lock does not run out"
+            await asyncio.sleep(0.01)
+        newer = found[1]
+        assert newer["token"] > token
+        assert (await answer(http, "DELETE", f"/v1/locks/l?token={token}"))[0] == 409, "it harms nobody"
+
+        assert (await answer(http, "PUT", "/v1/fenced/f", {"value": "new", **newer}))[0] == 200
+        assert (await answer(http, "PUT", "/v1/fenced/f", {"value": "late", **grant}))[0] == 409
+        assert await answer(http, "GET", "/v1/fenced/f") == (
+            200,
+            {"value": "new", "token": newer["token"], "found": True},
+        )
+        assert (await answer(http, "GET", "/v1/keys/f"))[1]["found"] is False
+        assert (await answer(http, "DELETE", f"/v1/locks/l?token={newer['token']}"))[0] == 200
+
+    with_node(tmp_path, test)
+
+
+def test_a_retry_takes_effect_once(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        first = {"X_Client": "c", "X_Request": "1"}
+        assert (await answer(http, "PUT", "/v1/keys/k", {"value": 1}, **first))[0] == 200
+        assert (await answer(http, "PUT", "/v1/keys/k", {"value": 2}))[0] == 200
+        assert (await answer(http, "PUT", "/v1/keys/k", {"value": 1}, **first))[0] == 200
+        assert (await answer(http, "GET", "/v1/keys/k"))[1]["value"] == 2
+        at_once = [answer(http, "POST", "/v1/locks/l", {"ttl_ms": 9999}, X_Client="c", X_Request="2")] * 1
+        at_once += [answer(http, "POST", "/v1/locks/l", {"ttl_ms": 9999}, X_Client="c", X_Request="2")]
+        one, two = await asyncio.gather(*at_once)
+        assert one == two
+        assert one[0] == 201
+        status, said = await answer(http, "PUT", "/v1/keys/k", {"value": 3}, **first)
+        assert (status, said) == (400, {"error": "request 1 of c is older than 2"})
+
+    with_node(tmp_path, test)
+
+
+BAD: list[tuple[str, str, Any, dict[str, str], str]] = [
+    ("PUT", "/v1/keys/k", [], {}, "the body is no JSON object"),
+    ("PUT", "/v1/keys/k", {}, {}, "the body needs value"),
+    ("PUT", "/v1/keys/k", {"value": 1, "exp": 2}, {}, "the body says 'exp', which is not known"),
+    ("PUT", "/v1/keys/k", {"value": [1]}, {}, "value is a string, a 64-bit integer, or null"),
+    ("PUT", "/v1/keys/k", {"value": True}, {}, "value is a string, a 64-bit integer, or null"),
+    ("PUT", "/v1/keys/k", {"value": 2**63}, {}, "value is a string, a 64-bit integer, or null"),
+    ("PUT", "/v1/keys/k", {"value": "\ud800"}, {}, "value is no Unicode text"),
+    ("PUT", "/v1/keys/" + "k" * 1025, {"value": 1}, {}, "the key is a string of 1 to 1024 characters"),
+    ("PUT", "/v1/keys/k", {"value": 1}, {"X_Client": "c"}, "X-Client and X-Request belong together"),
+    (
+        "PUT",
+        "/v1/keys/k",
+        {"value": 1},
+        {"X_Client": "c", "X_Request": "01"},
+        "X-Request is an integer from 1",
+    ),
+    ("PUT", "/v1/keys/k", {"value": 1}, {"X_Client": "node:n1", "X_Request": "1"}, "as only nodes' own"),
+    ("PUT", "/v1/keys/k", {"value": 1}, {"X_Deadline_Ms": "soon"}, "X-Deadline-Ms is an integer from 1"),
+    ("POST", "/v1/locks/l", {"ttl_ms": 0}, {}, "ttl_ms is an integer from 1 to 86400000"),
+    ("POST", "/v1/locks/l", {"ttl_ms": 1.5}, {}, "ttl_ms is an integer"),
+    ("PUT", "/v1/locks/l", {"token": "1"}, {}, "token is an integer from 1"),
+    ("DELETE", "/v1/locks/l", None, {}, "token is an integer from 1"),
+    ("DELETE", "/v1/locks/l?token=+1", None, {}, "token is an integer from 1"),
+    ("PUT", "/v1/fenced/f", {"value": 1, "token": 1, "nonce": ""}, {}, "nonce is a string of 1 to"),
+]
+
+
+def test_bad_input_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        last = server.node.last_index
+        for method, path, body, headers, sentence in BAD:
+            status, said = await answer(http, method, path, body, **headers)
+            assert (status, sentence in said["error"]) == (400, True), (path, body, said)
+            assert "\n" not in said["error"]
+        async with http.put("/v1/keys/k", data=b"\xff{") as said:
+            assert (said.status, await said.json()) == (400, {"error": "the body is no JSON"})
+        async with http.put("/v1/keys/k", data=b"x" * (1 << 19)) as said:
+            assert said.status == 413
+        assert (await answer(http, "GET", "/v1/nothing"))[0] == 404
+        assert (await answer(http, "PATCH", "/v1/keys/k"))[0] == 405
+        assert server.node.last_index == last, "nothing was proposed"
+
+    with_node(tmp_path, test)
+
+
+def test_a_node_that_hears_no_leader_says_so(tmp_path: Path) -> None:
+    """Two others that are away: nobody can be elected."""
+
+    async def test(http: Http, server: Server) -> None:
+        for method, path, body in (("GET", "/v1/keys/k", None), ("PUT", "/v1/keys/k", {"value": 1})):
+            assert await answer(http, method, path, body) == (
+                503,
+                {"error": "no leader is known to this node"},
+            )
+        assert (await answer(http, "GET", "/v1/leader"))[0] == 503
+        assert (await answer(http, "GET", "/health"))[0] == 200
+        assert (await answer(http, "GET", "/v1/status"))[1]["connected"] == []
+
+    away = dict(zip(("n2", "n3"), ((HOST, port) for port in free_ports(2)), strict=True))
+    with_node(tmp_path, test, away)
+
+
+def test_what_it_tells_prometheus(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        assert (await answer(http, "PUT", "/v1/fenced/f", {"value": 1, "token": 5, "nonce": "a"}))[0] == 200
+        assert (await answer(http, "PUT", "/v1/fenced/f", {"value": 1, "token": 4, "nonce": "b"}))[0] == 409
+        async with http.get("/metrics") as said:
+            assert said.status == 200
+            text = await said.text()
+        of = 'cluster="oneleader",member="n1"'
+        assert f'oneleader_role{{{of},role="leader"}} 1.0' in text
+        assert f'oneleader_fenced_writes_total{{{of},outcome="accepted"}} 1.0' in text
+        assert f'oneleader_fenced_writes_total{{{of},outcome="refused"}} 1.0' in text
+
+    with_node(tmp_path, test)
+
+
+def test_who_leads(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        status, said = await answer(http, "GET", "/v1/leader")
+        assert (status, said["id"], said["term"]) == (200, "n1", 1)
+        assert 0 < said["lease_ms"] <= 50
+
+    with_node(tmp_path, test)
+
+
+def test_a_node_that_cannot_store_stops(tmp_path: Path) -> None:
+    """It does not answer, and does not go on."""
+
+    async def main() -> None:
+        listener = socket.create_server((HOST, 0))
+        server = Server(Settings("n1", {"n1": listener.getsockname()[:2]}, tmp_path, promise_ms=50))
+        node = asyncio.create_task(server.run(listener))
+        while server.lease_left == 0:
+            await asyncio.sleep(0.01)
+        server._store._db.execute("PRAGMA query_only = 1")
+        write = asyncio.create_task(server.write(server.request(Put("k", "v"))))
+        with pytest.raises(sqlite3.OperationalError):
+            await asyncio.wait_for(node, 10)
+        assert not write.done()
+        assert server.machine.values == {}
+        write.cancel()
+
+    asyncio.run(main())
+
+
+def test_the_description_is_true(tmp_path: Path) -> None:
+    """Each route is described, and each description has a route."""
+
+    async def test(http: Http, server: Server) -> None:
+        routes = {
+            (route.resource.canonical, route.method.lower())
+            for route in Api(server).app.router.routes()
+            if route.resource and route.method != "HEAD"
+        }
+        described = {
+            (path, method)
+            for path, item in DOCUMENT["paths"].items()
+            for method in item
+            if method != "parameters"
+        }
+        assert described == routes
+        assert await answer(http, "GET", "/openapi.json") == (200, DOCUMENT)
+
+    with_node(tmp_path, test)
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_each_description_says_what_is_asked_and_answered(path: str) -> None:
+    item = DOCUMENT["paths"][path]
+    in_path = {part[1:-1] for part in path.split("/") if part.startswith("{")}
+    assert {p["name"] for p in item.get("parameters", [])} == in_path
+    for method, described in item.items():
+        if method == "parameters":
+            continue
+        assert described["summary"].endswith(".")
+        assert described["responses"]
+        assert ("requestBody" in described) is (method in ("put", "post"))
+
+
+def test_the_async_client(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        async with AsyncClient([str(http.make_url(""))]) as client:
+            assert await client.get("k") is None
+            assert await client.put("k", "v")
+            assert not await client.compare_and_set("k", "x", "y")
+            grant = await client.acquire("l", 5000)
+            assert grant
+            assert await client.acquire("l", 5000) is None
+            assert await client.renew("l", grant.token)
+            assert await client.fenced_put("f", 7, grant.token, grant.nonce)
+            assert not await client.fenced_put("f", 8, grant.token, "another")
+            assert await client.fenced_get("f") == Fenced(7, grant.token)
+            assert await client.release("l", grant.token)
+            with pytest.raises(RefusedError, match="64-bit"):
+                await client.put("k", 2**63)
+
+    with_node(tmp_path, test)
+
+
+def test_a_client_goes_on_until_its_deadline() -> None:
+    """It follows to the leader, tries others where there is none, and repeats with the same number."""
+    conversation = Conversations(["http://a", "http://b"], "c").hold(get("k"), time.monotonic() + 60)
+    first = next(conversation)
+    asked = [first]
+    for reply in (Reply(307, "http://b/v1/keys/k", b""), None, Reply(503, "", b""), Reply(504, "", b"")):
+        wanted = conversation.send(reply)
+        while isinstance(wanted, Pause):
+            wanted = conversation.send(None)
+        asked.append(wanted)
+    assert [getattr(ask, "origin", None) for ask in asked] == [
+        "http://a",
+        "http://b",
+        "http://a",
+        "http://b",
+        "http://a",
+    ]
+    assert len({getattr(ask, "headers", {})["X-Request"] for ask in asked}) == 1
+    with pytest.raises(StopIteration) as end:
+        conversation.send(Reply(200, "", b'{"value": "v"}'))
+    assert end.value.value == "v"
+    with pytest.raises(UnknownOutcomeError):
+        next(Conversations(["http://a"]).hold(get("k"), time.monotonic() - 1))

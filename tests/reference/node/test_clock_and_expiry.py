@@ -1,0 +1,50 @@
+"""The clock does not go back; a lock runs out a ttl after the leader has known of it, not before."""
+
+from __future__ import annotations
+
+import time
+
+from oneleader_raft.fencing import Grant
+from oneleader_raft.node import clock
+from oneleader_raft.node.clock import Clock
+from oneleader_raft.node.expiry import Expiry
+from oneleader_raft.state_machine import Expire
+
+
+def test_it_never_goes_back() -> None:
+    readings = iter([5, 7, 6, 3, 8])
+    c = Clock(lambda: next(readings))
+    assert [c.now() for _ in range(4)] == [7, 7, 7, 8]
+
+
+def test_it_counts_microseconds_through_a_suspend() -> None:
+    before = clock.read()
+    time.sleep(0.01)
+    assert 10_000 <= clock.read() - before < 5_000_000
+    assert getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC) == clock.CLOCK
+
+
+def grant(token: int, renewed: int | None = None, ttl: int = 10) -> Grant:
+    return Grant("c", token, f"c/{token}", ttl, renewed or token)
+
+
+def test_a_lock_runs_out_after_its_ttl() -> None:
+    expiry, locks = Expiry(), {"l": grant(3)}
+    assert expiry.due(locks, 1_000_000) == []
+    assert expiry.due(locks, 1_009_999) == []
+    assert expiry.due(locks, 1_010_000) == [Expire("l", 3, 3)]
+    assert expiry.due(locks, 1_010_001) == [], "said once a ttl"
+    assert expiry.due(locks, 1_020_000) == [Expire("l", 3, 3)]
+    assert expiry.due({}, 1_030_000) == []
+
+
+def test_a_renewal_a_new_grant_and_a_new_leader_begin_anew() -> None:
+    expiry = Expiry()
+    assert expiry.due({"l": grant(3)}, 0) == []
+    assert expiry.due({"l": grant(3, renewed=5)}, 9_000) == []
+    assert expiry.due({"l": grant(3, renewed=5)}, 18_999) == []
+    assert expiry.due({"l": grant(7)}, 19_000) == []
+    assert expiry.due({"l": grant(7)}, 28_999) == []
+    expiry.forget()
+    assert expiry.due({"l": grant(7)}, 29_000) == []
+    assert expiry.due({"l": grant(7)}, 39_000) == [Expire("l", 7, 7)]

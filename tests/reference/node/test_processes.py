@@ -1,0 +1,177 @@
+"""Nodes as processes: what they refuse to start with, TLS between them, and `oneleader cluster`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oneleader_raft.node.client import Client
+from oneleader_raft.node.local import HOST, LocalCluster
+
+CLI = (sys.executable, "-c", "from oneleader.cli import main; main()")
+PEERS = f"n1={HOST}:1,n2={HOST}:2"
+
+
+def node(folder: Path, **options: str) -> subprocess.CompletedProcess[str]:
+    said = {
+        "id": "n1",
+        "peers": PEERS,
+        "listen": f"{HOST}:0",
+        "api": f"{HOST}:0",
+        "data": str(folder),
+    } | options
+    words = [word for name, value in said.items() for word in (f"--{name.replace('_', '-')}", value)]
+    command = (sys.executable, "-m", "oneleader_raft.node", *words)
+    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+
+def test_bad_arguments_are_one_sentence_each(tmp_path: Path) -> None:
+    """One process tells them all: starting one takes most of a second."""
+    (tmp_path / "short").write_text("too short")
+    (tmp_path / "pem").write_text("no certificate")
+    pem = str(tmp_path / "pem")
+    cases = [
+        ({"id": "n9"}, "--id n9 is none of --peers: n1, n2"),
+        ({"peers": "n1"}, "'' is not of the form HOST:PORT"),
+        ({"peers": f"{PEERS},n1={HOST}:3"}, "--peers names 'n1' twice"),
+        ({"api": "8000"}, "'8000' is not of the form HOST:PORT"),
+        ({"heartbeat_ms": "300"}, "--heartbeat-ms is positive, and less than --promise-ms"),
+        ({"drift": "1000"}, "--drift is from 0 to 999 thousandths"),
+        ({"promise_ms": "soon"}, "argument --promise-ms: invalid int value: 'soon'"),
+        ({"secret_file": str(tmp_path / "short")}, "a secret has 16 bytes at the least"),
+        ({"secret_file": str(tmp_path / "none")}, "No such file or directory"),
+        ({"tls_cert": pem}, "--tls-cert, --tls-key and --tls-ca belong together"),
+        ({"tls_cert": pem, "tls_key": pem, "tls_ca": pem}, "TLS cannot be set up with these files"),
+        ({"wrong": "1"}, "unrecognized arguments: --wrong 1"),
+    ]
+    script = "\n".join(
+        [
+            "import contextlib, io, json, sys",
+            "from oneleader_raft.node.__main__ import main",
+            "for line in sys.stdin:",
+            "    with contextlib.redirect_stderr(io.StringIO()) as said:",
+            "        status = main(json.loads(line))",
+            "    print(json.dumps([status, said.getvalue()]))",
+        ]
+    )
+    usual = {
+        "id": "n1",
+        "peers": PEERS,
+        "listen": f"{HOST}:0",
+        "api": f"{HOST}:0",
+        "data": str(tmp_path / "d"),
+    }
+    asked = [
+        json.dumps([w for name, v in (usual | given).items() for w in (f"--{name.replace('_', '-')}", v)])
+        for given, _ in cases
+    ]
+    told = subprocess.run(
+        (sys.executable, "-c", script), input="\n".join(asked), capture_output=True, text=True, timeout=30
+    )
+    answers = [json.loads(line) for line in told.stdout.splitlines()]
+    assert len(answers) == len(cases), told.stderr
+    for (given, sentence), (status, said) in zip(cases, answers, strict=True):
+        assert (status, said.count("\n"), sentence in said) == (2, 1, True), (given, said)
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server((HOST, 0)) as busy:
+        where = f"{HOST}:{busy.getsockname()[1]}"
+        ended = node(tmp_path / "d", api=where)
+    assert ended.returncode == 2
+    assert ended.stderr == f"oneleader node: cannot listen at {where}: Address already in use\n"
+
+
+def certificates(folder: Path) -> None:
+    """An authority, and a certificate that it signed."""
+    if not shutil.which("openssl"):
+        if os.environ.get("CI"):
+            pytest.fail("openssl is missing")
+        pytest.skip("install openssl")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(("openssl", *words), cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj")
+    openssl("req", "-x509", *key, "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2")
+    openssl("req", *key, "/CN=node", "-keyout", "node.key", "-out", "node.csr")
+    sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", "node.pem")
+    openssl("x509", "-req", "-in", "node.csr", *sign)
+
+
+def test_tls_and_a_stranger(tmp_path: Path, clusters: Callable[..., LocalCluster]) -> None:
+    """Members speak TLS; who has no certificate of the authority, or not the secret, is refused."""
+    certificates(tmp_path)
+    (tmp_path / "secret").write_text("what members of this cluster know")
+    tls = [
+        w
+        for n, f in (("cert", "node.pem"), ("key", "node.key"), ("ca", "ca.pem"))
+        for w in (f"--tls-{n}", str(tmp_path / f))
+    ]
+    cluster = clusters(options=(*tls, "--secret-file", str(tmp_path / "secret")))
+    cluster.start()
+    cluster.leader()
+    with Client(list(cluster.apis.values())) as client:
+        assert client.put("k", "v")
+    with socket.create_connection(cluster.addresses["n1"], timeout=5) as plain:
+        plain.sendall(b"1L\x01\x00\x00\x00\x00\x05hello" + bytes(16))
+        plain.settimeout(10)
+        said = plain.recv(100)
+        assert not said.startswith(b"1L")
+    (tmp_path / "wrong").write_text("a guess of what members know")
+    leader = cluster.leader()
+    stranger = next(id for id in cluster.members if id != leader)
+    cluster.kill(stranger)
+    cluster.options = (*tls, "--secret-file", str(tmp_path / "wrong"))
+    cluster.start(stranger)
+    until = time.monotonic() + 15
+    log = cluster.folder / f"{leader}.log"
+    while "does not know the cluster's secret" not in log.read_text():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.05)
+    said_of_it = cluster.status(stranger)
+    assert said_of_it is None or said_of_it["connected"] == []
+
+
+def test_the_command_cluster(tmp_path: Path) -> None:
+    """It starts, says in plain lines who leads, stops on Ctrl-C, and can be judged."""
+    folder = tmp_path / "cluster"
+    command = (*CLI, "cluster", "--nodes", "3", "--folder", str(folder))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        said = []
+        for line in running.stdout:
+            said.append(line)
+            if " leader " in line:
+                break
+        os.kill(running.pid, signal.SIGINT)
+        said += running.stdout.readlines()
+        assert running.wait(20) == 0
+    assert said[-1] == f"stopped; judge what it did: oneleader replay {folder}\n"
+    logged = [json.loads(line) for path in folder.glob("*.log") for line in path.read_text().splitlines()]
+    assert {line["event"] for line in logged} >= {"started", "connected", "role", "stopped"}
+    judged = subprocess.run((*CLI, "replay", str(folder)), capture_output=True, text=True, timeout=60)
+    assert judged.returncode == 0, judged.stderr
+    assert judged.stdout.count("accepted  oneleader recording") == 4
+
+
+def test_bad_use_of_the_commands(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from oneleader.cli_cluster import cluster
+    from oneleader.errors import UsageError
+
+    ended = CliRunner().invoke(cluster, ["--promise-ms", "50", "--heartbeat-ms", "50"])
+    assert isinstance(ended.exception, UsageError)
+    assert CliRunner().invoke(cluster, ["--nodes", "0"]).exit_code == 2

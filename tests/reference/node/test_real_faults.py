@@ -1,0 +1,332 @@
+"""A real cluster under real faults, judged: nothing acknowledged is lost, no stale read, no step that a model
+forbids. And that the judges can say no: the same cluster with a faulty core."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneleader.conformance import history, recorded
+from oneleader.conformance.history import Operation
+from oneleader_raft.node.client import Client, UnknownOutcomeError
+from oneleader_raft.node.local import MODULE, LocalCluster
+from oneleader_raft.node.recording import merged, opened
+from oneleader_raft.views import VIEWS
+
+MODELS = list(VIEWS)
+SECRET = "what the members of this cluster know"
+
+
+@dataclass
+class Run:
+    folder: Path
+    history: list[Operation]
+    last: dict[str, Any]  # what the keys held in the end
+    statuses: dict[str, int]
+    followed: list[recorded.Judging]
+
+
+def answering(cluster: LocalCluster, id: str) -> None:
+    until = time.monotonic() + 15
+    while not cluster.status(id):
+        assert time.monotonic() < until, f"{id} does not answer; its log is in {cluster.folder}"
+        time.sleep(0.02)
+
+
+def another_leader(cluster: LocalCluster, than: str) -> str:
+    until = time.monotonic() + 15
+    while time.monotonic() < until:
+        for id in cluster.members:
+            said = cluster.status(id) if id != than and cluster.is_running(id) else None
+            if said and said["lease_ms"] > 0:
+                return id
+    raise AssertionError(f"nobody but {than} leads; the nodes' logs are in {cluster.folder}")
+
+
+def some_writes(clients: Any) -> None:
+    """The clients go on: some of what they ask for from now on is acknowledged."""
+    before, until = clients.acknowledged, time.monotonic() + 15
+    while clients.acknowledged < before + 5:
+        assert time.monotonic() < until, "no write is acknowledged any more"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, proxies: Any, clients: Any) -> Run:
+    folder = tmp_path_factory.mktemp("cluster")
+    secret = folder / "secret"
+    secret.write_text(SECRET)
+    between = proxies()
+    cluster = LocalCluster(folder, options=("--secret-file", str(secret)), route=between.route)
+    following = Following(folder)
+    cluster.start()
+    try:
+        cluster.leader()
+        writing = clients(cluster)
+        some_writes(writing)
+        killed = cluster.leader()
+        cluster.kill(killed)
+        another_leader(cluster, killed)
+        some_writes(writing)
+        cluster.start(killed)
+
+        paused = cluster.leader()
+        cluster.pause(paused)  # longer than its lease
+        another_leader(cluster, paused)
+        some_writes(writing)
+        cluster.resume(paused)
+        some_writes(writing)
+
+        apart = cluster.leader()
+        between.cut(apart)
+        another_leader(cluster, apart)
+        some_writes(writing)
+        between.heal()
+        some_writes(writing)
+
+        for id in cluster.members:  # all at once: what was acknowledged is on their disks
+            cluster.kill(id)
+        cluster.start()
+        cluster.leader()
+        some_writes(writing)
+        history = writing.stop()
+        with Client(list(cluster.apis.values())) as client:
+            last = {key: client.get(key) for key in writing.KEYS}
+    finally:
+        statuses = cluster.stop()
+    return Run(folder, history, last, statuses, following.stop())
+
+
+class Following(threading.Thread):
+    """`oneleader replay --follow`, within this process: told to end by what ends it there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder, self._is_over = folder, threading.Event()
+        self.found: list[recorded.Judging] = []
+        self.start()
+
+    def run(self) -> None:
+        def tell(at: Any) -> None:
+            if self._is_over.is_set():
+                raise KeyboardInterrupt
+
+        self.found = recorded.follow(self._folder, ["pre_vote", "replication"], tell)
+
+    def stop(self) -> list[recorded.Judging]:
+        self._is_over.set()
+        self.join()
+        return self.found
+
+
+def test_nothing_acknowledged_is_lost_and_no_read_is_stale(run: Run) -> None:
+    now = max(o.called for o in run.history) + 1000
+    in_the_end = [Operation("end", "read", key, now, now, result=value) for key, value in run.last.items()]
+    judged = history.judge([*run.history, *in_the_end])
+    assert judged.verdict == "holds", "\n".join(map(str, judged.failing))
+    kinds = {(o.kind, o.client[0]) for o in run.history}
+    assert kinds >= {("write", "w"), ("cas", "w"), ("read", "w"), ("read", "r")}
+
+
+def test_a_lost_write_in_this_history_would_be_seen(run: Run) -> None:
+    """The same history, if the last acknowledged write had been lost."""
+    key = "x"
+    writes = [o for o in run.history if o.kind == "write" and o.key == key and o.returned < float("inf")]
+    first = min(writes, key=lambda o: o.called)
+    now = max(o.called for o in run.history) + 1000
+    lost = Operation("end", "read", key, now, now, result=first.value)
+    assert history.judge([*run.history, lost]).verdict == "violated"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_model_allows_what_the_cluster_did(run: Run, model: str) -> None:
+    (judged,) = recorded.judge(run.folder, [model])
+    assert judged.result.verdict == "accepted", "\n".join(judged.result.summary())
+    taken = judged.result.steps
+    assert taken["become_leader"] >= 4, "a first leader, and after a kill, a pause, a partition"
+    given_up = taken["give_up"] if model != "election" else None  # there it is called a restart as well
+    assert taken["restart"] == 3 + 1 + 3 or (given_up is None and taken["restart"] > 3 + 1 + 3)
+    assert judged.result.events_judged > 200
+
+
+def test_it_was_judged_while_it_ran(run: Run) -> None:
+    for judging in run.followed:
+        assert judging.result.verdict == "accepted", "\n".join(judging.result.summary())
+        assert judging.result.events_judged == sum(1 for _ in merged(opened(run.folder)))
+
+
+def test_all_nodes_stopped_when_they_were_asked_to(run: Run) -> None:
+    assert set(run.statuses.values()) == {0}
+
+
+def test_the_traces_respect_causality(run: Run) -> None:
+    """What a node received was sent before, by the order and by the one clock of this machine."""
+    sent: dict[tuple[str, int], int] = {}
+    for line in merged(opened(run.folder)):
+        if line.source:
+            assert sent[line.source] <= line.clock
+        sent[line.node, line.step] = line.clock
+    assert len(sent) > 200
+
+
+# -- The judges can say no ---------------------------------------------------------------------------------
+
+FAULTY = """
+import sys
+from oneleader.faults.catalogue import variant
+from oneleader.faults.patch import patched
+from oneleader_raft.node.__main__ import main
+from oneleader_raft.raft import Role, Step
+
+def believes_in_its_role():
+    '''Who leads takes that for a lease, and does not give up though nobody answers.'''
+    def holds_lease(node, now):
+        return node.role is Role.LEADER
+    def check_quorum(node, now):
+        return Step(node)
+    return patched(holds_lease, check_quorum)
+
+name = sys.argv.pop(1)
+sys.exit(main(core=believes_in_its_role() if name == "believes" else variant(name)))
+"""
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, clusters: Callable[..., LocalCluster]) -> Callable[..., LocalCluster]:
+    script = tmp_path / "faulty.py"
+    script.write_text(FAULTY)
+    return lambda fault, **how: clusters(run=(str(script), fault), **how)
+
+
+def test_a_stale_read_is_seen(faulty: Callable[..., LocalCluster], proxies: Any, clients: Any) -> None:
+    between = proxies()
+    cluster = faulty("believes", route=between.route)
+    cluster.start()
+    apart = cluster.leader()
+    writing = clients(cluster, pause=0.03)
+    some_writes(writing)
+    between.cut(apart)
+    another_leader(cluster, apart)
+    some_writes(writing)
+    time.sleep(0.3)
+    between.heal()
+    assert history.judge(writing.stop()).verdict == "violated"
+
+
+@pytest.mark.parametrize(
+    ("fault", "model", "guard"),
+    [
+        ("own-vote-not-saved", "election", "voted_for[n"),
+        ("forgets-its-log", "replication", "log_length[n"),
+    ],
+)
+def test_a_step_that_a_model_forbids_is_seen(
+    faulty: Callable[..., LocalCluster], fault: str, model: str, guard: str
+) -> None:
+    """Where it first shows: a candidate without its own vote, a restart with less than was stored."""
+    cluster = faulty(fault)
+    cluster.start()
+    restarted = cluster.leader()
+    cluster.kill(restarted)
+    cluster.start(restarted)
+    answering(cluster, restarted)
+    cluster.stop()
+    (judged,) = recorded.judge(cluster.folder, [model])
+    assert judged.result.verdict == "refused"
+    assert judged.result.refusal
+    assert judged.result.refusal.text.startswith(guard)
+
+
+@pytest.mark.parametrize("moment", ["before the sync", "after the sync", "in the line"])
+def test_a_crash_at_the_worst_moment_breaks_nothing(
+    moment: str, tmp_path: Path, clusters: Callable[..., LocalCluster]
+) -> None:
+    """Each node dies in its 9th save, or between it and the line of its trace, and is started again."""
+    script = tmp_path / "dying.py"
+    script.write_text(DYING)
+    cluster = clusters(run=(str(script), moment))
+    cluster.start()
+    acknowledged: list[int] = []
+    with Client(list(cluster.apis.values()), deadline=20) as client:
+        until = time.monotonic() + 30
+        while len(acknowledged) < 12:
+            for id in cluster.members:
+                if not cluster.is_running(id):
+                    assert cluster.processes[id].returncode == 7, cluster.folder
+                    cluster.start(id)
+            cluster.run = MODULE
+            cluster.leader()
+            assert time.monotonic() < until, cluster.folder
+            number = len(acknowledged)
+            client.deadline = 1
+            try:
+                assert client.put(f"k{number}", number)
+                acknowledged.append(number)
+            except UnknownOutcomeError:
+                continue
+        client.deadline = 20
+        assert [client.get(f"k{number}") for number in acknowledged] == acknowledged
+    cluster.stop()
+    for judging in recorded.judge(cluster.folder):
+        assert judging.result.verdict == "accepted", "\n".join(judging.result.summary())
+        assert judging.result.steps["restart"] >= 3 + 2, "too few have died"
+
+
+DYING = """
+import os, sys
+from oneleader_raft.node.__main__ import main
+from oneleader_raft.node.store import Store
+from oneleader_raft.node.trace import Trace
+
+moment, saves, save, write = sys.argv.pop(1), [], Store.save, Trace.write
+
+def dying_save(self, durable, trace=""):
+    saves.append(trace)
+    if len(saves) == 9 and moment == "before the sync":
+        os._exit(7)
+    save(self, durable, trace)
+    if len(saves) == 9 and moment == "after the sync":
+        os._exit(7)
+
+def dying_write(self, lines):
+    if len(saves) == 9:
+        write(self, lines[: len(lines) // 2])
+        os._exit(7)
+    write(self, lines)
+
+Store.save = dying_save
+if moment == "in the line":
+    Trace.write = dying_write
+sys.exit(main())
+"""
+
+
+def test_a_stopped_node_does_not_come_back_with_another_ones_state(
+    clusters: Callable[..., LocalCluster],
+) -> None:
+    """One sentence and status 2, as for every bad start."""
+    cluster = clusters(nodes=1)
+    cluster.start()
+    cluster.leader()
+    cluster.processes["n1"].send_signal(signal.SIGTERM)
+    assert cluster.processes["n1"].wait(10) == 0
+    (cluster.folder / "n1.db").rename(cluster.folder / "n2.db")
+    command = (sys.executable, "-m", "oneleader_raft.node", "--id", "n2", "--peers", "n2=127.0.0.1:1")
+    ended = subprocess.run(
+        (*command, "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0", "--data", str(cluster.folder)),
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert ended.returncode == 2
+    assert "it is the state of n1, and this is n2" in ended.stderr
+    assert ended.stderr.count("\n") == 1
