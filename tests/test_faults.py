@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from oneleader.conformance import program, recovery
+from oneleader.conformance.locks import LockMachine
+from oneleader.conformance.scenario import draw
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import page, table
 from oneleader.faults.catalogue import FAULTS, find, variant, variants
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
+from oneleader.faults.patch import LOCKS
 from oneleader.readers import tlc
-from oneleader_raft.cluster import RAFT
+from oneleader_raft.cluster import RAFT, Core
 
 EVERY = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 VARIANTS = pytest.mark.parametrize("id", variants())
@@ -75,6 +79,12 @@ def test_it_has_no_leader_that_stays_after_faults(id: str) -> None:
 @pytest.mark.parametrize("lasting", recovery.LASTING)
 def test_the_reference_recovers(lasting: str) -> None:
     assert [recovery.wrong(seed, lasting, nodes=(3, 5)[seed % 2]) for seed in range(6)] == [""] * 6
+
+
+def test_the_locks_of_the_reference_hold() -> None:
+    found = draw(LockMachine, cast(Core, LOCKS), nodes=0, examples=200)  # type: ignore[arg-type]
+    assert not found.failed, found.failed[-1][1].program
+    assert len(found.steps) > 2000
 
 
 @VARIANTS

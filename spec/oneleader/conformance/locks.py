@@ -64,7 +64,7 @@ class LockScenario:
         self._say("expire")
         machine, last = self.issued[-1]
         if LOCK in machine.locks:
-            release = Request("issuer", self.index + 1, Release(LOCK, machine.locks[LOCK].token))
+            release = Request("issuer", len(self.program), Release(LOCK, machine.locks[LOCK].token))
             self.issued[-1] = (self._apply(release)[0], last)
             self._step("expire", r=RESOURCE)
 

@@ -338,7 +338,10 @@ def reads_before_its_no_op(m: Model) -> Model:
 
 
 @reads_before_its_no_op.core(
-    replay="succeed n2 n3; campaign n3 n1; sync n3 n1; read n3", refused=NO_TRACE, cause="linearizability"
+    replay="succeed n2 n3; campaign n3 n1; sync n3 n1; read n3",
+    refused=NO_TRACE,
+    cause="linearizability",
+    begin="succeed n2 n3; campaign n3 n1; sync n3 n1",
 )
 def _() -> Core:
     correct = raft.on_read
@@ -380,7 +383,7 @@ def reads_without_asking(m: Model) -> Model:
     replay="campaign n3 n1; trip n3 n1; succeed n1 n2; read n3",
     refused=NO_TRACE,
     cause="linearizability",
-    begin="campaign n1 n2; trip n1 n2; succeed n2 n3",
+    begin="campaign n3 n1; trip n3 n1; succeed n1 n2",
 )
 def _() -> Core:
     def answer_reads(node: raft.Node, now: int) -> Step:
@@ -398,8 +401,7 @@ def _() -> Core:
     breaks=LIN,
     why=Because("a round of the model is one of a term, which the number in a message does not say"),
     replay="timeout n2; stand n1 n2; trip n1 n3; overtake n3 n2; sync n1 n2; overtake n1 n2; trip n1 n2 3",
-    begin="timeout n2; stand n1 n2; trip n1 n3; overtake n3 n2; sync n1 n2; overtake n1 n2; "
-    "lose n1 n2; lose n1 n2; lose n1 n2",
+    begin="timeout n2; stand n1 n2; trip n1 n3; overtake n3 n2; sync n1 n2; overtake n1 n2; lose n1 n2",
     refused="pre_vote: receive_reply, reply_was_sent",
 )
 def stale_refusal_counts() -> Core:

@@ -197,7 +197,9 @@ def heartbeat_is_a_match(m: Model) -> Model:
 
 
 @heartbeat_is_a_match.core(
-    replay="campaign n1 n2; propose n1; trip n1 n2 1", refused="replication: advance_commit, quorum_stores"
+    replay="campaign n1 n2; propose n1; trip n1 n2 1",
+    refused="replication: advance_commit, quorum_stores",
+    begin="campaign n1 n2; propose n1",
 )
 def _() -> Core:
     correct = raft.on_append_reply
