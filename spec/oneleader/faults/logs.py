@@ -416,6 +416,7 @@ def _() -> Core:
         "in the models an action stores and answers at once, or `reply_vote` asks for what is stored"
     ),
     replay="timeout n1; trip n1 n2; crash_in n2 after-one-send n1; restart n2",
+    begin="timeout n1; trip n1 n2",
     refused="election: state",
     cause=("election: ", "replication: "),
 )
