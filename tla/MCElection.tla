@@ -76,6 +76,32 @@ StepDownWithoutVote(n, leader, t) ==
   /\ votes'    = [votes EXCEPT ![n] = {}]
   /\ UNCHANGED <<term, requested, granted, heartbeat>>
 
+\* refusal_is_a_vote: whatever a voter answers is counted.
+AnyAnswer(voter, t, c) == TRUE
+
+\* term_falls: any other term is adopted, lower ones too (TermIsNewer is
+\* replaced by AnyTerm), against All Servers 2.
+
+\* own_vote_not_saved: a candidate does not note that it has voted, against
+\* Candidates 1.
+StartWithoutVote(n) ==
+  /\ NotLeader(n)
+  /\ term'      = [term EXCEPT ![n] = @ + 1]
+  /\ votedFor'  = [votedFor EXCEPT ![n] = Nil]
+  /\ role'      = [role EXCEPT ![n] = "candidate"]
+  /\ votes'     = [votes EXCEPT ![n] = {n}]
+  /\ requested' = requested \cup {<<n, term[n] + 1>>}
+  /\ granted'   = granted \cup {<<n, term[n] + 1, n>>}
+  /\ UNCHANGED heartbeat
+
+\* term_not_durable: neither does the term survive.
+RestartWithoutTerm(n) ==
+  /\ term'     = [term EXCEPT ![n] = 0]
+  /\ votedFor' = [votedFor EXCEPT ![n] = Nil]
+  /\ role'     = [role EXCEPT ![n] = "follower"]
+  /\ votes'    = [votes EXCEPT ![n] = {}]
+  /\ UNCHANGED <<requested, granted, heartbeat>>
+
 \* disjoint_quorums: Election assumes QuorumsMeet, and TLC would stop there.
 \* Replacing QuorumsMeet by this lets it show what the assumption prevents.
 AnyQuorums == TRUE

@@ -80,6 +80,15 @@ AbandonTransfer(n) ==
   /\ UNCHANGED <<raftVars, timeVars, netVars>>
 TakenAgain == Init /\ [][Next \/ \E n \in Node : AbandonTransfer(n)]_vars
 
+\* ticks: a clock that a pause stops is within no bound of the others.
+AnyDrift(e) == TRUE
+
+\* kept_in_transfer: a leader that hands over goes on to rely on its lease.
+TransferAndKeep(n, target) ==
+  /\ IsALeader(n)
+  /\ timeoutNow' = timeoutNow \cup {<<n, target, term[n] + 1>>}
+  /\ UNCHANGED <<raftVars, timeVars, leaseIsVoid, sent, acknowledged, forced>>
+
 \* from_receipt: the leader counts from when an acknowledgement arrives.
 \* (Here from a duplicate of it as well: one arrival is enough to fail.)
 ReceiveAcknowledgement(n, v, k) ==

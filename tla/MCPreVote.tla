@@ -20,4 +20,29 @@ Majority == {q \in SUBSET Node : Cardinality(q) = Cardinality(Node) \div 2 + 1}
 
 \* For SYMMETRY; sound only if Quorum is symmetric too, as Majority is.
 Symmetry == Permutations(Node)
+
+-----------------------------------------------------------------------------
+\* Bugs.  MCPreVote_bug_*.cfg replaces an action by one of these, and TLC must
+\* find a claim violated.
+
+\* counted_as_a_vote: a candidate does not tell a late pre-vote from a vote.
+ReceiveAnyVote(candidate, voter, t) ==
+  /\ PreVoteWasGranted(voter, t, candidate) \/ Abstract!VoteWasGranted(voter, t, candidate)
+  /\ TermIsCurrent(candidate, t)
+  /\ Abstract!IsCandidate(candidate)
+  /\ votes' = [votes EXCEPT ![candidate] = @ \cup {voter}]
+  /\ UNCHANGED <<term, votedFor, role, requested, granted, heartbeat>>
+  /\ UNCHANGED <<localVars, networkVars>>
+
+\* clears_the_vote: granting a pre-vote resets the vote.
+GrantAndClear(voter, candidate, t) ==
+  /\ PreVoteWasRequested(candidate, t)
+  /\ TermIsNewer(voter, t)
+  /\ PreVoterIsNoLeader(voter)
+  /\ PreVoterHearsNoLeader(voter)
+  /\ preGranted' = preGranted \cup {<<voter, t, candidate>>}
+  /\ votedFor'   = [votedFor EXCEPT ![voter] = Nil]
+  /\ UNCHANGED <<term, role, votes, requested, granted, heartbeat>>
+  /\ UNCHANGED <<localVars, preRequested, replied, told>>
+GrantedOnce == Abstract!GrantedOnce
 =============================================================================

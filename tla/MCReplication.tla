@@ -51,9 +51,7 @@ NoFigure8 == \A n \in Node, i \in Index, q \in Quorum :
 
 -----------------------------------------------------------------------------
 \* Bugs.  MCReplication_bug_*.cfg replaces a guard or an action by one of
-\* these, and TLC must find the claim that it names violated.  (What goes
-\* wrong without section 5.4.2 takes four terms, Figure 8: too many states
-\* here.  tests/models/test_replication.py goes that way by hand.)
+\* these, and TLC must find the claim that it names violated.
 
 \* any_log: votes whatever the candidate's log is, against section 5.4.1.
 AnyLog(voter, c, t) == TRUE
@@ -71,4 +69,64 @@ AppendAndTruncate(n, t, prev, last, commit) ==
   /\ ~SomethingConflicts(n, t, prev, last)
   /\ log' = [log EXCEPT ![n] =
        SubSeq(@, 1, prev) \o SubSeq(leaderLog[t], prev + 1, last)]
+
+\* Takes what AppendEntries brings, but for the commit index.
+Take(n, t, prev, last, commit) ==
+  /\ EntriesWereSent(t, prev, last, commit)
+  /\ Elect!TermIsCurrent(n, t)
+  /\ IsFollower(n)
+  /\ PrefixMatches(n, t, prev)
+  /\ ~SomethingConflicts(n, t, prev, last)
+  /\ log' = [log EXCEPT ![n] =
+       SubSeq(@, 1, prev) \o SubSeq(leaderLog[t], prev + 1, last)
+                          \o SubSeq(@, last + 1, Len(@))]
+  /\ acknowledged' = [acknowledged EXCEPT ![n][t] = Max(@, last)]
+  /\ UNCHANGED <<election, requests, leaderLog, leaderCommit>>
+
+\* commit_falls: the commit index is what the message says, against receiver
+\* 5: "if leaderCommit > commitIndex".
+AppendAndLower(n, t, prev, last, commit) ==
+  /\ Take(n, t, prev, last, commit)
+  /\ commitIndex' = [commitIndex EXCEPT ![n] = Min(commit, last)]
+CommitIndexGrows == [][\A n \in Node :
+  commitIndex'[n] < commitIndex[n] => Restart(n)]_vars
+
+\* commit_as_told: the whole log is taken for committed that far, against
+\* receiver 5: "min(leaderCommit, index of last new entry)".
+AppendAndTrust(n, t, prev, last, commit) ==
+  /\ Take(n, t, prev, last, commit)
+  /\ commitIndex' = [commitIndex EXCEPT ![n] = Max(@, Min(commit, Len(log'[n])))]
+
+\* volatile_log: the log does not survive, against State, persistent.
+RestartWithoutLog(n) ==
+  /\ Elect!Restart(n)
+  /\ commitIndex' = [commitIndex EXCEPT ![n] = 0]
+  /\ log'         = [log EXCEPT ![n] = <<>>]
+  /\ UNCHANGED <<requests, entries>>
+
+\* commits_old_terms: without section 5.4.2.  What goes wrong takes four terms,
+\* so this begins in Figure 8 (c): a leads term 3, and its entry of term 1 is
+\* on a majority by now; c led term 2, and has an entry of that.
+AnyEntry(n, i) == TRUE
+Figure8c == \E a, b, c \in Node, v \in Value : LET old == [term |-> 1, value |-> v]
+                                               new == [term |-> 2, value |-> v] IN
+  /\ a # b /\ b # c /\ a # c
+  /\ term         = [n \in Node |-> IF n = c THEN 2 ELSE 3]
+  /\ votedFor     = [n \in Node |-> IF n = c THEN c ELSE a]
+  /\ role         = [n \in Node |-> IF n = a THEN "leader" ELSE "follower"]
+  /\ votes        = [n \in Node |-> IF n = a THEN {a, b} ELSE {}]
+  /\ requested    = {<<a, 1>>, <<c, 2>>, <<a, 3>>}
+  /\ granted      = {<<a, 1, a>>, <<b, 1, a>>, <<c, 2, c>>, <<b, 2, c>>,
+                     <<a, 3, a>>, <<b, 3, a>>}
+  /\ heartbeat    = requested
+  /\ log          = [n \in Node |-> <<IF n = c THEN new ELSE old>>]
+  /\ commitIndex  = [n \in Node |-> 0]
+  /\ lastLogIndex = [n \in Node |-> [t \in Term |-> IF n = a /\ t = 3 THEN 1 ELSE 0]]
+  /\ lastLogTerm  = lastLogIndex
+  /\ leaderLog    = [t \in Term |-> CASE t \in {1, 3} -> <<old>> [] t = 2 -> <<new>>
+                                      [] OTHER -> <<>>]
+  /\ leaderCommit = [t \in Term |-> 0]
+  /\ acknowledged = [n \in Node |-> [t \in Term |->
+       IF <<n, t>> \in {<<a, 1>>, <<c, 2>>, <<a, 3>>, <<b, 3>>} THEN 1 ELSE 0]]
+Figure8Spec == Figure8c /\ [][Next]_vars
 =============================================================================

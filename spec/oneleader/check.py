@@ -6,7 +6,7 @@ The bounds stand here, each beside what it is for. A tool that is missing makes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from oneleader.conformance.adapter import ReferenceAdapter
@@ -76,9 +76,8 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield conformance(nodes=3, examples=200 if quick else 300)
     yield from recordings()
     for fault in FAULTS.values():
-        for judge in JUDGES:
-            if not (quick and judge is table.by_tlc):
-                yield fault_row(judge(fault))
+        for row in table.judge(fault, QUICK if quick else table.READERS):
+            yield fault_row(row)
 
 
 def replicating(*, quick: bool) -> Iterator[Row]:
@@ -285,12 +284,7 @@ def recordings() -> Iterator[Row]:
         yield Row(model.name, "replay", name.partition(".")[0], result.verdict, strength, seconds, detail)
 
 
-JUDGES: tuple[Callable[..., table.FaultRow], ...] = (
-    table.by_explore,
-    table.by_proof,
-    table.by_tlc,
-    table.by_property_test,
-)
+QUICK = ("explore", "replay")  # of the faults
 
 
 def fault_row(found: table.FaultRow) -> Row:

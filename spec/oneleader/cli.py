@@ -9,7 +9,7 @@ import json
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.readers import explore as explore_reader
 from oneleader.readers.run import Run
+from oneleader.report import print_faults
 from oneleader.report import print_results as show
 from oneleader.report.console import out, say
 from oneleader.report.progress import ProgressLine
@@ -111,13 +112,10 @@ def configuration(
     sizes: tuple[str, ...],
 ) -> Configuration:
     """The bounds asked for; where none are, those of the fault or of the command."""
-    usual = (
-        {"Node": found.nodes, "Term": found.terms}
-        if found
-        else dict(zip(("Node", "Term"), default, strict=True))
-    )
+    mutant = found.mutated if found else None
+    usual = mutant.sizes if mutant else dict(zip(("Node", "Term"), default, strict=True))
     asked = {k: v for k, v in (("Node", nodes), ("Term", terms)) if v is not None}
-    where = {}
+    where: dict[str, Sequence[str]] = dict(mutant.constants) if mutant else {}
     for text in sizes:
         sort, _, number = text.partition("=")
         if sort in model.fields and model.fields[sort].kind == "constant":
@@ -126,7 +124,7 @@ def configuration(
         if not number.lstrip("-").isdigit():
             raise UsageError(f"--size {text} is not of the form SORT=N, e.g. --size Client=2")
         asked[sort] = int(number)
-    at = configure(model, usual | asked, quorums or (found.quorums if found else "majority"))
+    at = configure(model, {**usual, **asked}, quorums or (mutant.quorums if mutant else "majority"))
     for name, names in where.items():
         at = at.where(model.fields[name], names)
     return at
@@ -207,7 +205,7 @@ def explore(
         raise UsageError("--disk goes on by itself: give it without --checkpoint")
     if checkpoint and len(only) != 1:
         raise UsageError("--checkpoint keeps one search: name one property with --property")
-    wanted = [snake(p) for p in only] or ([found.breaks] if found else None)
+    wanted = [snake(p) for p in only] or ([found.broken.name] if found else None)
     results = []
     with ProgressLine(quiet=as_json) as progress:
         for result in explore_reader.explore_all(
@@ -472,34 +470,66 @@ def replay(
 def faults(context: click.Context) -> None:
     """The catalogue of faults: list them, tell one, or see every reader catch each."""
     if context.invoked_subcommand is None:
-        show.faults(list(catalogue.FAULTS.values()))
+        print_faults.faults(list(catalogue.FAULTS.values()))
 
 
 @faults.command("show")
 @click.argument("id")
 def faults_show(id: str) -> int:
     """Tell the story of one fault, with its shortest counterexample."""
-    show.fault(catalogue.find(id))
+    print_faults.fault(catalogue.find(id))
     return 0
 
 
 @faults.command("run")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--only", "ids", multiple=True, metavar="ID", help="Only this fault (may be repeated).")
+@click.option(
+    "--reader",
+    "readers",
+    multiple=True,
+    type=click.Choice(["explore", "prove", "tlc", "hypothesis", "simulate", "replay"]),
+    help="Only this reader (may be repeated).",
+)
 @json_option
-def faults_run(ids: tuple[str, ...], as_json: bool) -> int:
+def faults_run(ids: tuple[str, ...], readers: tuple[str, ...], as_json: bool) -> int:
     """Run every reader on every fault: fault × reader × verdict × length × seconds."""
     from oneleader.faults import table as fault_table
 
     wanted = [catalogue.find(id) for id in ids] or list(catalogue.FAULTS.values())
     rows = []
     for fault in wanted:
-        found = fault_table.judge(fault)
+        found = []
+        for row in fault_table.judge(fault, readers or fault_table.READERS):
+            found.append(row)
+            if not as_json:
+                print_faults.fault_row(fault, row, first=len(found) == 1)
         rows += found
-        if not as_json:
-            show.fault_rows(fault, found)
+    whole = not ids and not readers
     if as_json:
         print_json([r.as_json() for r in rows])
-    return exit_status(r.verdict for r in rows)
+    else:
+        print_faults.fault_summary(rows, fault_table.blind(rows) if whole else [])
+    return fault_table.status(rows, whole=whole)
+
+
+@faults.command("page")
+@click.option("--write", "anew", is_flag=True, help="Run every reader on every fault first: minutes.")
+def faults_page(anew: bool) -> int:
+    """Write docs/faults.md, from what the readers said last or, with --write, say now."""
+    from oneleader.faults import page
+    from oneleader.faults import table as fault_table
+
+    rows = [] if anew else page.load()
+    for fault in catalogue.FAULTS.values() if anew else ():
+        for row in fault_table.judge(fault):
+            rows.append(row)
+            print_faults.fault_row(fault, row, first=row.reader == "explore")
+    status = fault_table.status(rows, whole=True)
+    if status == 0:
+        say(f"written to {page.write(rows)}")
+    else:
+        print_faults.fault_summary(rows, fault_table.blind(rows))
+    return status
 
 
 # -- the frame -----------------------------------------------------------------------------------

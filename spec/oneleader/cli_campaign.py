@@ -82,10 +82,15 @@ class About:
     def __init__(self, usual: tuple[str, str], asked: dict[str, Any]) -> None:
         self.model, self.found = chosen(asked["name"], asked["fault"])
         self.job = reader.subject(asked["name"], asked["fault"])
-        found = self.found
-        self.quorums = asked["quorums"] or (found.quorums if found else "majority")
-        default = (str(found.nodes), str(found.terms)) if found else usual
-        said = {"Node": asked["nodes"] or default[0], "Term": asked["terms"] or default[1]}
+        mutant = self.found.mutated if self.found else None
+        if mutant and mutant.constants:
+            raise UsageError(
+                f"{asked['fault']} is a setting of {mutant.base.name}: a campaign has no settings"
+            )
+        self.quorums = asked["quorums"] or (mutant.quorums if mutant else "majority")
+        said = dict(zip(("Node", "Term"), usual, strict=True))
+        said |= {sort: str(size) for sort, size in (mutant.sizes if mutant else {}).items()}
+        said |= {sort: asked[name] for sort, name in (("Node", "nodes"), ("Term", "terms")) if asked[name]}
         said |= {sort: listed for sort, _, listed in (text.partition("=") for text in asked["sizes"])}
         known = {*self.model.sorts, *self.model.parameters}
         self.sizes = {name: numbers(text) for name, text in said.items() if name in known}
@@ -183,7 +188,7 @@ def explore(
 ) -> int:
     """Explore MODEL in several configurations: --nodes 2,3 --terms 1,2,3 makes six, in one table."""
     about = About(("2,3", "1,2"), asked)
-    wanted = [snake(name) for name in only] or ([about.found.breaks] if about.found else None)
+    wanted = [snake(name) for name in only] or ([about.found.broken.name] if about.found else None)
     options = {"only": wanted, "symmetry": not no_symmetry, "engine": engine, "states": max_states}
     jobs = reader.sweep(about.job, about.sizes, about.quorums, **options)
     return carry_out(lambda _: jobs, None, cluster, journal, folder, as_json)

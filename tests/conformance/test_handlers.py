@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from oneleader.conformance.handlers import ALONE, HANDLERS, prove_handler
-from oneleader.faults.raft import RAFT_FAULTS
-from oneleader.faults.reference import patched
+from oneleader.faults.catalogue import variant
+from oneleader.faults.patch import patched
 from oneleader_raft import raft
 from oneleader_raft.cluster import Core
 from oneleader_raft.raft import Node, Send, Step
@@ -48,7 +48,7 @@ FAULTS = {
     "refusal-is-a-vote": ("VoteReply", "election: receive_vote: vote_was_granted"),
     "pre-vote-clears-the-vote": ("RequestPreVote", "election: state: voted_for"),
     "pre-vote-counts-as-a-vote": ("PreVoteReply", "election: receive_vote: vote_was_granted"),
-    "pre-vote-without-lease": ("election timeout", "replication: asks"),
+    "votes-within-its-promise": ("election timeout", "replication: asks"),
     "reads-before-its-no-op": ("read", "lease: read: index"),
     "reads-without-asking": ("election timeout", "lease: read: leads"),
     "stale-refusal-counts": ("AppendEntries", "election: AppendReply: an answer to a leader"),
@@ -63,7 +63,7 @@ FAULTS = {
 @pytest.mark.parametrize("id", FAULTS)
 def test_a_fault_is_not_proved(id: str) -> None:
     handler, failing = FAULTS[id]
-    found = prove_handler(handler, nodes=2, longest=1, core=RAFT_FAULTS[id].core)
+    found = prove_handler(handler, nodes=2, longest=1, core=variant(id))
     assert (found.verdict, found.failing) == ("violated", failing)
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from oneleader.conformance.scenario import Broken, Scenario, ScenarioMachine, draw
-from oneleader.faults.raft import RAFT_FAULTS
+from oneleader.faults.catalogue import variant
 from oneleader.report.picture_svg import svg
 from oneleader_raft.cluster import RAFT, Core
 from oneleader_raft.raft import Role
@@ -30,47 +30,14 @@ def test_the_reference_holds(nodes: int) -> None:
     assert len(found.steps) > 10 * EXAMPLES[PROFILE]
 
 
-EXAMPLES_OF_A_FAULT = 1500
-CAUSES: dict[str, str | tuple[str, ...]] = {
-    "commits-old-terms": "replication: advance_commit, entry_is_own",
-    "pre-vote-counts-as-a-vote": "election: receive_vote, vote_was_granted",
-    "role-is-a-lease": "leases",
-    "truncates-always": "replication: state",
-    "commit-index-falls": "replication: state",
-    "no-prefix-check": "replication: state",
-    "heartbeat-is-a-match": "replication: advance_commit, quorum_stores",
-    "shorter-log-wins": "replication: grant_vote, log_is_up_to_date",
-    "answers-before-storing": ("election: state", "replication: state"),
-    "forgets-its-log": "replication: state",
-    "own-vote-not-saved": "election: state",
-    "pre-vote-clears-the-vote": "election: state",
-    "pre-vote-without-lease": ("lease: start_election, promise_ran_out", "lease: grant_vote, vote_is_due"),
-    "promise-forgotten": "lease: state",
-    "reads-before-its-no-op": "linearizability",
-    "reads-without-asking": "linearizability",
-    "stale-refusal-counts": "pre_vote: receive_reply, reply_was_sent",
-    "lease-from-receipt": "leases",
-    "lease-as-long-as-the-promise": "leases",
-    "transfer-keeps-the-lease": "leases",
-    "refusal-is-a-vote": "election: receive_vote, vote_was_granted",
-}
-
-
-@pytest.mark.parametrize("id", CAUSES)
-def test_a_fault_is_found(id: str) -> None:
-    found = drawn(RAFT_FAULTS[id].core, nodes=RAFT_FAULTS[id].nodes, examples=EXAMPLES_OF_A_FAULT)
-    assert found.failed, f"{id} was not found in {len(found.steps)} steps"
-    assert found.failed[0][0].cause.startswith(CAUSES[id]), found.failed[0][0]
-
-
 def test_a_failure_shrinks_to_a_program_that_fails_again() -> None:
-    fault = RAFT_FAULTS["no-prefix-check"]
-    broken, scenario = drawn(fault.core, shrink=True).failed[-1]
+    core = variant("no-prefix-check")
+    broken, scenario = drawn(core, shrink=True).failed[-1]
     first, *lines = str(scenario).splitlines()
     assert first == "s = Scenario(3)"
     assert len(lines) <= 10  # shrunk ones are short, not shortest
 
-    again = Scenario(3, fault.core)
+    again = Scenario(3, core)
     with pytest.raises(Broken) as found:
         exec("\n".join(lines), {"s": again})
     assert str(found.value) == str(broken)
@@ -141,7 +108,7 @@ def test_an_old_leader_may_lack_what_a_later_one_commits() -> None:
 @pytest.mark.parametrize("id", ["reads-without-asking", ""])
 def test_a_stale_read_by_hand(id: str) -> None:
     """A leader that has been overtaken answers a read: not linearizable, if it asks nobody."""
-    s = Scenario(3, RAFT_FAULTS[id].core if id else RAFT)
+    s = Scenario(3, variant(id) if id else RAFT)
     s.campaign("n1", "n2")
     s.propose("n1")
     s.sync("n1", "n2")

@@ -19,8 +19,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from oneleader.faults.catalogue import variant
 from oneleader.faults.raft import patched
-from oneleader.faults.reference import REFERENCE_FAULTS
 from oneleader_raft.cluster import RAFT, Core, Packet
 from oneleader_raft.fencing import Storage
 from oneleader_raft.node.metrics import Metrics
@@ -53,7 +53,7 @@ def leads_on(node: Node, now: int) -> Step:
 
 leads_on.__name__ = "check_quorum"
 STUBBORN = patched(leads_on)
-VOTES_TWICE = REFERENCE_FAULTS["vote-twice"].core
+VOTES_TWICE = variant("vote-twice")
 
 
 class Watched:

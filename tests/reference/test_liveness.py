@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 
 from oneleader.conformance.downtime import CONTENDERS, PATIENCE, downtime
-from oneleader.faults.reference import patched
+from oneleader.faults.patch import patched
 from oneleader_raft import raft
 from oneleader_raft.cluster import RAFT, Core
 from oneleader_raft.raft import Node, Step

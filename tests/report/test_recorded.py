@@ -15,8 +15,7 @@ import pytest
 from oneleader import cli, models
 from oneleader.conformance.adapter import ReferenceAdapter
 from oneleader.conformance.machine import EVENTS, NotConforming, conformance_machine
-from oneleader.faults.catalogue import FAULTS
-from oneleader.faults.reference import REFERENCE_FAULTS
+from oneleader.faults.catalogue import FAULTS, variant
 from oneleader.readers import tlc
 from oneleader.readers.explore import Violation
 from oneleader.readers.prove import prove
@@ -182,7 +181,7 @@ def test_a_trace_of_tlc_is_drawn_with_the_arguments_that_it_leaves_out(config: s
 
 def test_a_failure_of_the_conformance_test_is_drawn() -> None:
     """Driven by hand: what Hypothesis does, it does more slowly."""
-    faulty = partial(ReferenceAdapter, core=REFERENCE_FAULTS["no-quorum"].core)
+    faulty = partial(ReferenceAdapter, core=variant("no-quorum"))
     machine, rng = conformance_machine(faulty)(), random.Random(1)
 
     def drive() -> None:

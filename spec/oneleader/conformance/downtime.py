@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from oneleader.faults.reference import patched
+from oneleader.faults.patch import patched
 from oneleader_raft import raft
 from oneleader_raft.cluster import RAFT, Core
 from oneleader_raft.raft import Durable, Entry, Node, Role, Step

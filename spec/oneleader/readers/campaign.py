@@ -96,10 +96,9 @@ def setting(job: Job) -> tuple[Model, Configuration]:
 @lru_cache(maxsize=16)
 def _adapter(name: str, fault: str | None, text: str) -> Callable[[Any], Any]:
     from oneleader.conformance.adapter import Adapter, ReferenceAdapter
-    from oneleader.faults.reference import REFERENCE_FAULTS
 
     if name == "reference" and fault:
-        return partial(ReferenceAdapter, core=REFERENCE_FAULTS[catalogue.find(fault).id].core)
+        return partial(ReferenceAdapter, core=catalogue.variant(fault))
     path, _, wanted = name.partition(":")
     if text and str(Path(path).parent) not in sys.path:
         sys.path.append(str(Path(path).parent))  # what stands beside it can be imported

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneleader.errors import UsageError
-from oneleader.faults.catalogue import Fault
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.language.sorts import AnySort, EachSort, is_time
-from oneleader.readers.explore import Explored, Violation, explore
+from oneleader.readers.explore import Explored, Violation
 from oneleader.readers.run import Run
 from oneleader.report.console import judged, mark, out, say
-from oneleader.report.text import plural, show_counterexample, show_state, show_trace
+from oneleader.report.text import show_counterexample, show_state, show_trace
 from oneleader.report.verdict import (
     HOLDS,
     INCONCLUSIVE,
@@ -27,7 +26,6 @@ from oneleader.report.verdict import (
 )
 
 if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
-    from oneleader.faults.table import FaultRow
     from oneleader.readers.induction import Counterexample
     from oneleader.readers.prove import Proof
     from oneleader.readers.replay import Replayed
@@ -419,34 +417,6 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
             "clause": refusal.guard.clause if refusal.guard else None,
         },
     }
-
-
-# -- faults --------------------------------------------------------------------------------------
-def faults(found: Sequence[Fault]) -> None:
-    """The catalogue, a line each."""
-    width = max(len(f.id) for f in found)
-    for f in found:
-        say(f"  {f.id:{width}}  {f.title}")
-    say("\nTell one: oneleader faults show ID.   Let every reader catch each: oneleader faults run.")
-
-
-def fault(found: Fault) -> None:
-    """The story, where it happened, and the shortest counterexample."""
-    say(f"{found.id}: {found.title}", style="bold")
-    say(f"  {found.story}")
-    say(f"  Seen in {found.sources}")
-    result = explore(found.model, found.configuration, properties=[found.model.properties[found.breaks]])
-    if result.violation:
-        path = save(Path("runs"), found.model, result.run, result.violation, found.id)
-        violation(result.run, result.violation, path)
-
-
-def fault_rows(found: Fault, rows: Sequence[FaultRow]) -> None:
-    """One fault: a line for each reader with verdict, length and seconds."""
-    say(f"{found.id}: {found.title}")
-    for r in rows:
-        length = "" if r.length is None else plural(r.length, "steps")
-        judged(r.verdict, r.reader, r.verdict, length, f"{r.seconds:5.1f} s", r.detail, widths=(10, 15, 9, 8))
 
 
 # -- check ---------------------------------------------------------------------------------------

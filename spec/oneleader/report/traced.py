@@ -16,6 +16,7 @@ from typing import Any
 from oneleader import models
 from oneleader.errors import SpecError, UsageError
 from oneleader.faults import catalogue
+from oneleader.faults.fault import Mutant
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.language.sorts import is_number, is_set
@@ -56,14 +57,15 @@ def _sentence(model: Model, violated: str) -> str:
 
 def _model(config: Path, trace: Iterable[tlc.Step]) -> tuple[Model, Configuration]:
     """The model that the .cfg is of, faulty where it is a fault of the catalogue, and its bounds."""
-    fault = next((f for f in catalogue.FAULTS.values() if f.config == config.name), None)
     name = config.stem.partition("_")[0].removeprefix("MC")
     snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
     known = {**models.MODELS, **{n.removeprefix("flawed/"): None for n in models.FLAWED}}
     base = next((n for n in sorted(known, key=len, reverse=True) if snake.startswith(n)), None)
     if base is None:
         raise UsageError(f"{config.name} belongs to no model: there is none called {snake}")
-    model = fault.model if fault else models.find(base)
+    mutants = (f.mutant for f in catalogue.FAULTS.values() if f.tlc == config.name)
+    mutant = next((m for m in mutants if isinstance(m, Mutant) and m.base.name == base), None)
+    model = mutant.model if mutant else models.find(base)
     return model, _bounds(model, config.read_text(), list(trace))
 
 

@@ -215,8 +215,8 @@ def test_the_traces_respect_causality(run: Run) -> None:
 
 FAULTY = """
 import sys
-from oneleader.faults.raft import RAFT_FAULTS
-from oneleader.faults.reference import patched
+from oneleader.faults.catalogue import variant
+from oneleader.faults.patch import patched
 from oneleader_raft.node.__main__ import main
 from oneleader_raft.raft import Role, Step
 
@@ -229,7 +229,7 @@ def believes_in_its_role():
     return patched(holds_lease, check_quorum)
 
 name = sys.argv.pop(1)
-sys.exit(main(core=believes_in_its_role() if name == "believes" else RAFT_FAULTS[name].core))
+sys.exit(main(core=believes_in_its_role() if name == "believes" else variant(name)))
 """
 
 
