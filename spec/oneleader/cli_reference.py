@@ -53,7 +53,7 @@ def handlers(nodes: int, longest: int, only: tuple[str, ...], workers: int) -> i
     default=Path("runs/hunt"),
     help="Where what is found is kept.  [default: runs/hunt]",
 )
-@click.option("--fault", help="Hunt a faulty core, by its name in oneleader.faults.raft.")
+@click.option("--fault", help="Hunt a faulty core: an id from `oneleader faults`.")
 def hunt(minutes: float, workers: int | None, folder: Path, fault: str | None) -> int:
     """Draw scenarios and simulate runs of the reference for as long as it is given, over all cores."""
     found = hunting.hunt(minutes * 60, workers, folder, fault, say=print)

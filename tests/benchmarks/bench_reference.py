@@ -10,20 +10,22 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from oneleader.conformance import history
-from oneleader.conformance.scenario import ScenarioMachine, draw
-from oneleader.faults.raft import RAFT_FAULTS
+from oneleader.faults.catalogue import FAULTS, variants
+from oneleader.faults.table import by_property_test
 from oneleader_raft.safety import Safety
 from oneleader_raft.simulator import Operation, Simulation
 
+T = TypeVar("T")
 FIVE = [f"n{i + 1}" for i in range(5)]
 
 
-def timed(run: Callable[[], float]) -> tuple[float, float]:
+def timed(run: Callable[[], T]) -> tuple[T, float]:
     started = time.process_time()
-    amount = run()
-    return amount, time.process_time() - started
+    result = run()
+    return result, time.process_time() - started
 
 
 def simulate(*, checked: bool, traced: bool) -> int:
@@ -76,17 +78,13 @@ def histories() -> None:
 
 def faults(seeds: int) -> None:
     print(f"each fault of the core, drawn scenarios: median of {seeds} seeds")
-    for id, fault in RAFT_FAULTS.items():
-        found = []
+    for id in variants():
+        rows = []
         for seed in range(1, seeds + 1):
-            steps, seconds = timed(
-                lambda f=fault, s=seed: len(  # type: ignore[misc]
-                    draw(ScenarioMachine, f.core, nodes=f.nodes, examples=3000, seed=s).steps
-                )
-            )
-            found.append((seconds, steps))
-        seconds, steps = (statistics.median(column) for column in zip(*found, strict=True))
-        print(f"  {id:44} {steps:>9,.0f} steps  {seconds:8.2f} s", flush=True)
+            row, seconds = timed(lambda id=id, seed=seed: by_property_test(FAULTS[id], seed=seed))  # type: ignore[misc]
+            rows.append((seconds, row.found or 0, row.length or 0))
+        seconds, found, short = (statistics.median(column) for column in zip(*rows, strict=True))
+        print(f"  {id:44} {found:>4,.0f} steps, shrunk {short:>3,.0f} {seconds:8.2f} s", flush=True)
 
 
 def main() -> None:

@@ -126,3 +126,15 @@ def test_a_stale_read_by_hand(id: str) -> None:
     assert (story.wrong_row, story.wrong_lanes) == (9, {"n1"})
     assert [a.label for a in story.arrows if a.sent == 9 and a.received == 9] == ["c3: read", "c3 reads v1"]
     return None
+
+
+@pytest.mark.parametrize("lucky", [False, True])
+def test_a_program_says_whether_an_unsynced_write_survived(lucky: bool) -> None:
+    s = Scenario(3)
+    s.timeout("n1")
+    s.trip("n1", "n2")
+    s.crash_in("n2", "before the sync", "n1", lucky)
+    again = Scenario(3)
+    exec("\n".join(s.program), {"s": again})
+    assert again.cluster.disk("n2").synced == s.cluster.disk("n2").synced
+    assert (s.cluster.disk("n2").synced.voted_for == "n1") is lucky

@@ -20,7 +20,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from oneleader.faults.catalogue import variant
-from oneleader.faults.raft import patched
+from oneleader.faults.patch import patched
 from oneleader_raft.cluster import RAFT, Core, Packet
 from oneleader_raft.fencing import Storage
 from oneleader_raft.node.metrics import Metrics

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneleader_raft.fencing import Storage
+from oneleader_raft.fencing import GREATEST, Storage, is_token
 from oneleader_raft.state_machine import (
     Acquire,
     Cas,
@@ -138,3 +138,11 @@ def test_what_is_written_is_in_the_order_of_tokens(writes: list[tuple[int, str]]
         storage = after
     assert [token for token, _ in landed] == sorted(token for token, _ in landed)
     assert len(dict(landed)) == len(set(landed)), "one grant for each token"
+
+
+@pytest.mark.parametrize(
+    ("token", "is_one"), [(1, True), (0, False), (GREATEST, True), (GREATEST + 1, False), (2.0, False)]
+)
+def test_tokens_fit_into_what_every_storage_has(token: object, is_one: bool) -> None:
+    assert is_token(token) is is_one
+    assert GREATEST == 2**63 - 1

@@ -23,8 +23,7 @@ from typing import Any
 
 from oneleader.conformance import history
 from oneleader.conformance.scenario import ScenarioMachine, draw
-from oneleader.errors import UsageError
-from oneleader.faults.raft import RAFT_FAULTS
+from oneleader.faults.catalogue import variant
 from oneleader.report import pages
 from oneleader.report.picture_svg import svg
 from oneleader_raft import raft
@@ -129,7 +128,7 @@ def simulate_some(seen: Seen, core: Core, seed: int) -> None:
 
 def hunt_alone(first: int, step: int, seconds: float, folder: Path, core_name: str | None) -> Seen:
     """One process: the seeds first, first + step, ... until the time is over or something is found."""
-    core = RAFT_FAULTS[core_name].core if core_name else RAFT
+    core = variant(core_name) if core_name else RAFT
     seen, end = Seen(), time.monotonic() + seconds
     for batch in itertools.count():
         seed = first + step * batch
@@ -153,8 +152,8 @@ def hunt(
     seed: int = 0,
 ) -> Seen:
     """Hunt in this many processes. UsageError where there is no such fault."""
-    if fault is not None and fault not in RAFT_FAULTS:
-        raise UsageError(f"{fault!r} is no fault of the reference: {', '.join(RAFT_FAULTS)}")
+    if fault is not None:
+        variant(fault)
     workers = workers or len(os.sched_getaffinity(0))
     folder.mkdir(parents=True, exist_ok=True)
     say(f"hunting for {seconds / 60:g} minutes in {workers} processes, seeds from {seed}; kept in {folder}")

@@ -192,14 +192,15 @@ class Scenario:
             self._crash(node, lose=True)
             self._judge()
 
-    def crash_in(self, node: NodeId, point: str, source: NodeId, lose: bool = True) -> None:
-        """A message arrives and the receiver crashes in the middle of what it does about it."""
-        self._say("crash_in", node, point, source, lose)
+    def crash_in(self, node: NodeId, point: str, source: NodeId, lucky: bool = False) -> None:
+        """A message arrives and the receiver crashes in the middle of what it does about it; if it is lucky,
+        with a write that it did not come to sync."""
+        self._say("crash_in", node, point, source, lucky)
         for packet in self._between(source, node)[-1:]:
             if self.cluster.is_up(node) and self.cluster.deliver(packet, finish=False):
                 self.scene.receive(packet.number)
                 self._carry_out(node, until=CRASHES[point])
-                self._crash(node, lose)
+                self._crash(node, lose=not lucky)
                 self._judge()
 
     def restart(self, node: NodeId) -> None:
@@ -430,7 +431,7 @@ class ScenarioMachine(RuleBasedStateMachine):
             case "deliver":
                 s.deliver(node, other, back=c % 4, again=c >= 4)
             case "crash_in":
-                s.crash_in(node, POINTS[c % len(POINTS)], other, lose=c < 6)
+                s.crash_in(node, POINTS[c % len(POINTS)], other, lucky=c >= 6)
             case "elapse":
                 s.elapse(node, MOMENTS[c % len(MOMENTS)])
             case "propose" | "read" | "heartbeat" if self._leads(c):
