@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair mutants pages deep clean
+.PHONY: help setup check quick test lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair faults mutants pages deep clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -72,6 +72,9 @@ crosshair: setup ## A second opinion on the core, by CrossHair: some 2 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[crosshair]'
 	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/contracts.py
 	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/faulty.py; test $$? -eq 1
+
+faults: setup ## Every reader on every fault, and docs/faults.md anew: some 15 minutes
+	$(BIN)/oneleader faults page --write
 
 mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/mutants.md
 	$(BIN)/oneleader mutants --write --workers 2

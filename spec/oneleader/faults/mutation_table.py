@@ -103,7 +103,8 @@ def digest(part: str) -> str:
 class Kept:
     """What was judged before, in a file: a run that was cut off goes on where it was.
 
-    What was judged of another version of its model or function is forgotten.
+    What was judged of another version of its model or function is forgotten, and what survived without a
+    reason: a test may catch it by now.
     """
 
     def __init__(self, path: Path, earlier: Iterable[tuple[str, Judged]] = ()) -> None:
@@ -113,6 +114,7 @@ class Kept:
             entry = json.loads(line)
             if entry.pop("of") == digest(part(entry["id"])):
                 self.found[entry["id"]] = Judged(**entry)
+        self.found = {id: judged for id, judged in self.found.items() if became(judged) != SURVIVED}
 
     def add(self, judged: Judged) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
