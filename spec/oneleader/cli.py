@@ -42,7 +42,7 @@ Examples:
   oneleader walk election --nodes 5 --terms 6 --seed 1
   oneleader replay tests/recordings/etcd-rawnode-3-nodes.ndjson.gz
   oneleader cluster --nodes 3
-  oneleader picture runs/vote-cleared-election-safety.jsonl --out picture.svg
+  oneleader picture tests/recordings/etcd-rawnode-3-nodes.ndjson.gz --format text
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
