@@ -46,13 +46,13 @@ class Api:
         self.app = web.Application(middlewares=[self._errors], client_max_size=MOST_BYTES)
         self.app.add_routes(
             [
-                web.get("/v1/keys/{key}", self.get_key),
-                web.put("/v1/keys/{key}", self.put_key),
-                web.post("/v1/locks/{name}", self.acquire),
-                web.put("/v1/locks/{name}", self.renew),
-                web.delete("/v1/locks/{name}", self.release),
-                web.get("/v1/fenced/{key}", self.get_fenced),
-                web.put("/v1/fenced/{key}", self.put_fenced),
+                web.get("/v1/keys/{key:[^/]+}", self.get_key),
+                web.put("/v1/keys/{key:[^/]+}", self.put_key),
+                web.post("/v1/locks/{name:[^/]+}", self.acquire),
+                web.put("/v1/locks/{name:[^/]+}", self.renew),
+                web.delete("/v1/locks/{name:[^/]+}", self.release),
+                web.get("/v1/fenced/{key:[^/]+}", self.get_fenced),
+                web.put("/v1/fenced/{key:[^/]+}", self.put_fenced),
                 web.get("/v1/leader", self.leader),
                 web.get("/v1/status", self.status),
                 web.get("/health", self.health),

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import quote, urlsplit
 
 import aiohttp
+from yarl import URL
 
 T = TypeVar("T")
 Value: TypeAlias = str | int | None
@@ -137,7 +138,8 @@ def fenced_get(key: str) -> Operation[Fenced]:
 
 
 def _path(name: str) -> str:
-    return quote(name, safe="")
+    """The name as one part of a path; its dots too, since a part of dots alone means another place."""
+    return quote(name, safe="").replace(".", "%2E")
 
 
 # -- The conversation ----------------------------------------------------------------------------------
@@ -331,7 +333,7 @@ class AsyncClient:
         try:
             async with self._http.request(
                 ask.method,
-                ask.origin + ask.path,
+                URL(ask.origin + ask.path, encoded=True),
                 data=ask.body,
                 headers=ask.headers,
                 timeout=limit,

@@ -18,6 +18,7 @@ from oneleader_raft.node.api import Api
 from oneleader_raft.node.client import Answer as Reply
 from oneleader_raft.node.client import (
     AsyncClient,
+    Client,
     Conversations,
     Fenced,
     Pause,
@@ -69,6 +70,19 @@ def test_keys(tmp_path: Path) -> None:
         assert (status, said["ok"]) == (409, False)
         assert await answer(http, "PUT", key, {"value": 2, "expected": "one"}) == (200, {"ok": True})
         assert (await answer(http, "GET", key))[1]["value"] == 2
+
+    with_node(tmp_path, test)
+
+
+@pytest.mark.parametrize("key", ["a{b}", "{", "..", ".", "a/../b", "ä %2F?#&", "x.y"])
+def test_any_name_is_a_key(key: str, tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        origin = str(http.make_url(""))
+        async with AsyncClient([origin]) as client:
+            await client.put(key, "one")
+            assert await client.get(key) == "one"
+        assert await asyncio.to_thread(Client([origin]).get, key) == "one"
+        assert server.machine.values == {key: "one"}
 
     with_node(tmp_path, test)
 
