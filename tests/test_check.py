@@ -13,6 +13,7 @@ from oneleader.faults.catalogue import FAULTS
 from oneleader.models import election
 from oneleader.readers import tlc
 from oneleader.report.verdict import exit_status
+from oneleader_raft import raft
 
 
 def test_everything_holds() -> None:
@@ -25,7 +26,7 @@ def test_everything_holds() -> None:
     assert found.keys() == {"holds", "not expressible"}, [r for r in rows if r.general != "holds"]
     assert {row.model.partition(" ")[0] for row in rows if row.general != "holds"} == {"fault"}
     assert {row.reader for row in rows} >= {
-        *("explore", "prove", "tlc", "walk", "refine", "hypothesis", "replay")
+        *("explore", "prove", "tlc", "walk", "refine", "hypothesis", "handlers", "replay")
     }
     assert {f"fault {id}" for id in FAULTS} < {row.model for row in rows}
     assert all(row.strength for row in rows)
@@ -75,3 +76,12 @@ def test_a_missed_fault_fails() -> None:
 )
 def test_exit_status(verdicts: list[str], status: int) -> None:
     assert exit_status(verdicts) == status
+
+
+def test_rows_of_the_reference_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes itself for the leader believes that it has a lease."""
+    monkeypatch.setattr(raft, "holds_lease", lambda node, now: node.role is raft.Role.LEADER)
+    proved = check.handled(("restart", "is_leader"), nodes=2, longest=1)
+    drawn = check.scenarios(nodes=3, examples=100)
+    assert (proved.general, proved.detail) == ("violated", "is_leader: lease: is_leader")
+    assert (drawn.general, drawn.detail.partition(":")[0]) == ("violated", "leases")

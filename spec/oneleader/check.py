@@ -6,11 +6,13 @@ The bounds stand here, each beside what it is for. A tool that is missing makes 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from oneleader.conformance.adapter import ReferenceAdapter
+from oneleader.conformance.handlers import HANDLERS, prove_handler
 from oneleader.conformance.machine import check_conformance
+from oneleader.conformance.scenario import ScenarioMachine, draw
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import table
 from oneleader.faults.catalogue import FAULTS
@@ -35,13 +37,14 @@ from oneleader.readers.settings import Setting, settings
 from oneleader.readers.twin import compare
 from oneleader.readers.walk import walk
 from oneleader.report.text import plural
-from oneleader.report.verdict import HOLDS, INCONCLUSIVE, Row
+from oneleader.report.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Row
 
 RECORDINGS = {
     "etcd-raft-example.ndjson.gz": (election.MODEL, replication.MODEL),
     "etcd-rawnode-3-nodes.ndjson.gz": (election.MODEL, replication.MODEL),
     "etcd-rawnode-5-nodes-prevote-checkquorum.ndjson.gz": (pre_vote.MODEL, replication.MODEL),
 }
+SOON = ("restart", "is_leader", "VoteReply", "propose", "read", "transfer")  # handlers proved in seconds
 SEED = 1  # of everything drawn here: the same rows each time
 
 
@@ -74,6 +77,8 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield from composed(quick=quick)
     yield from bullied(quick=quick)
     yield conformance(nodes=3, examples=200 if quick else 300)
+    yield scenarios(nodes=3, examples=30 if quick else 300)
+    yield handled(SOON if quick else HANDLERS, nodes=2, longest=1)
     yield from recordings()
     for fault in FAULTS.values():
         for row in table.judge(fault, QUICK if quick else table.READERS):
@@ -266,6 +271,26 @@ def conformance(*, nodes: int, examples: int) -> Row:
     strength = f"sampled, {result.examples:,} runs, {result.steps:,} steps"
     what = "each step is one that the model allows"
     return Row("reference", "hypothesis", what, verdict, strength, result.seconds, detail)
+
+
+def scenarios(*, nodes: int, examples: int) -> Row:
+    """The reference with clients, clocks and crashes: every model, Figure 3, leases, linearizability."""
+    started = time.perf_counter()
+    drawn = draw(ScenarioMachine, nodes=nodes, examples=examples, seed=SEED)
+    verdict, detail = (VIOLATED, str(drawn.failed[-1][0])) if drawn.failed else (HOLDS, "")
+    strength = f"sampled, {examples:,} scenarios, {len(drawn.steps):,} steps"
+    what = "whole runs: four models, Figure 3, leases, clients"
+    return Row("reference", "hypothesis", what, verdict, strength, time.perf_counter() - started, detail)
+
+
+def handled(handlers: Iterable[str], *, nodes: int, longest: int) -> Row:
+    """Handlers of the reference, along every path, for all integers."""
+    found = [prove_handler(handler, nodes, longest) for handler in handlers]
+    failed = next((f for f in found if f.verdict != "proved"), found[0])
+    detail = f"{failed.handler}: {failed.failing}" if failed.failing else ""
+    strength = f"proved, {plural(nodes, 'servers')}, logs up to {plural(longest, 'entries')}, all integers"
+    what = f"{len(found)} handlers, {sum(f.paths for f in found):,} paths"
+    return Row("reference", "handlers", what, failed.verdict, strength, sum(f.seconds for f in found), detail)
 
 
 def recordings() -> Iterator[Row]:

@@ -17,13 +17,19 @@ from oneleader.report.verdict import HOLDS, VIOLATED, exit_status
 
 @click.command()
 @click.option("--nodes", type=click.IntRange(1, 5), default=2, help="Servers.  [default: 2]")
-@click.option("--log", "longest", type=click.IntRange(0, 4), default=1, help="Entries at most.  [default: 1]")
+@click.option(
+    "--log",
+    "longest",
+    type=click.IntRange(1, 4),
+    default=1,
+    help="Entries at most.  [default: 1]",
+)
 @click.option(
     "--only", multiple=True, type=click.Choice(HANDLERS), help="Only this handler (may be repeated)."
 )
 @click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
 def handlers(nodes: int, longest: int, only: tuple[str, ...], workers: int) -> int:
-    """Prove every handler of the reference, along every path, for all integers."""
+    """Prove every handler of the reference, along every path, for all integers. A leader has an entry."""
     possible = ALONE if nodes == 1 else HANDLERS  # alone, nobody sends it anything
     wanted = [handler for handler in only or possible if handler in possible]
     if not wanted:
