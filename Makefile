@@ -22,7 +22,7 @@ quick: setup ## The same with smaller bounds: under a minute
 	$(BIN)/oneleader check --quick
 
 test: setup lint ## Lint, types, all tests, on every core
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: setup ## ruff, mypy --strict, and the lint of the models
 	$(BIN)/ruff check .

@@ -87,14 +87,30 @@ def heartbeats_tell_too_much() -> Core:
     return patched(append_entries_to)
 
 
-@pytest.mark.parametrize(
-    ("handler", "core"),
-    [("propose", entries_from_the_future()), ("heartbeat timeout", heartbeats_tell_too_much())],
-)
+def transfer_is_forgotten() -> Core:
+    """Who was asked to stand is asked once, and the leader goes on as if it had not asked."""
+
+    def on_transfer(node: Node, target: str) -> Step:
+        if node.role is not raft.Role.LEADER:
+            return Step(node)
+        asked = raft.action("transfer_leadership", n=node.id, target=target)
+        return Step(node, (asked,), (Send(target, raft.TimeoutNow(node.current_term, node.id)),))
+
+    return patched(on_transfer)
+
+
+MORE = {
+    "propose": entries_from_the_future(),
+    "heartbeat timeout": heartbeats_tell_too_much(),
+    "transfer": transfer_is_forgotten(),
+}
+
+
+@pytest.mark.parametrize(("handler", "core"), MORE.items())
 def test_no_handler_is_proved_whatever_it_does(handler: str, core: Core) -> None:
     """With the faults above: each handler is seen to fail, so no premise is a contradiction."""
     assert prove_handler(handler, nodes=2, longest=1, core=core).verdict == "violated"
-    assert {handler for handler, _ in FAULTS.values()} | {"propose", "heartbeat timeout"} == {*HANDLERS}
+    assert {handler for handler, _ in FAULTS.values()} | {*MORE} == {*HANDLERS}
 
 
 def test_an_error_that_can_happen_is_a_violation() -> None:

@@ -15,7 +15,7 @@ from oneleader import models
 from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
-from oneleader.readers.explore import Violation, explore, explore_all
+from oneleader.readers.explore import Violation, explore, explore_all, ghosts_read
 from oneleader.readers.run import Run
 from oneleader.report.stories import of_run
 from oneleader.report.story import Story
@@ -87,7 +87,8 @@ def acted(model: Model, at: Configuration, calls: list[str], what: str) -> tuple
 def of_fault(id: str) -> Story:
     """The shortest counterexample to a fault of the catalogue."""
     fault = catalogue.find(id)
-    explored = explore(fault.model, fault.configuration, properties=[fault.model.properties[fault.breaks]])
+    ghosts = ghosts_read(fault.model, fault.broken)
+    explored = explore(fault.model, fault.configuration, properties=[fault.broken], ghosts=ghosts)
     assert explored.violation
     return of_run(explored.run, explored.violation, f"oneleader replay runs/{id}.jsonl")
 
@@ -126,9 +127,10 @@ def violation() -> Callable[[str], tuple[Run, Violation]]:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium. Where it is missing a test is skipped, but not in CI."""
+    """Headless Chromium. Where it is missing a test is skipped, but not in CI. While it is open an event loop
+    runs, so other modules could have none of their own."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     try:
         from playwright.sync_api import sync_playwright

@@ -179,7 +179,7 @@ def test_a_heartbeat_that_says_nothing_new_is_one_step_and_compared_each_time(
     for path in run.folder.glob("*.jsonl"):
         text = path.read_text()
         if path.name.startswith(liar.node):
-            changed = liar.said | {"after": liar.said["after"] | {"commit": liar.said["after"]["commit"] - 1}}
+            changed = liar.said | {"after": liar.said["after"] | {"commit": liar.said["after"]["commit"] + 1}}
             assert json.dumps(liar.said) in text
             text = text.replace(json.dumps(liar.said), json.dumps(changed))
         (tmp_path / path.name).write_text(text)
