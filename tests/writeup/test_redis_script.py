@@ -6,28 +6,19 @@ script as it stands and with the corrected ones. After each step the server has 
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.services import running_redis
 
 from oneleader import models
 from oneleader.language.configuration import configure
 from oneleader.readers.explore import explore_all, ghosts_read
 from oneleader.readers.run import Instance, Run, State
-
-try:
-    import redis
-except ImportError:
-    assert not os.environ.get("CI"), "CI has to have redis-py"
-    pytest.skip("needs redis-py: pip install 'oneleader[redis]'", allow_module_level=True)
 
 MODEL = models.find("flawed/redis_lock")
 RULES = ("numbers", "remembers", "atomic")
@@ -40,30 +31,10 @@ GHOSTS = frozenset().union(*(ghosts_read(MODEL, prop) for prop in MODEL.properti
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def server() -> Iterator[Any]:
     """A client of a Redis server of our own, on a free port of loopback."""
-    program = shutil.which("redis-server")
-    if program is None:
-        assert not os.environ.get("CI"), "CI has to have redis-server"
-        pytest.skip("needs redis-server: apt-get install redis-server")
-    folder = tmp_path_factory.mktemp("redis")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    asked = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
-    with subprocess.Popen([program, *asked], stdout=subprocess.DEVNULL) as process:
-        client = redis.Redis(port=port, decode_responses=True)
-        try:
-            for _ in range(200):
-                try:
-                    client.ping()
-                    break
-                except redis.ConnectionError:
-                    time.sleep(0.05)
-            yield client
-        finally:
-            client.close()
-            process.terminate()
+    with running_redis() as started, started.client(decode_responses=True) as client:
+        yield client
 
 
 class Written:
