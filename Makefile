@@ -18,7 +18,7 @@ setup: .venv/installed ## Make .venv and install everything
 check: setup ## Every reader on every model, the reference, the recordings, the faults
 	$(BIN)/oneleader check
 
-quick: setup ## The same with smaller bounds: under a minute
+quick: setup ## The same with smaller bounds: a minute or two
 	$(BIN)/oneleader check --quick
 
 test: setup lint ## Lint, types, all tests, on every core

@@ -133,7 +133,7 @@ def configuration(
 
 # -- the commands --------------------------------------------------------------------------------
 @cli.command()
-@click.option("--quick", is_flag=True, help="Smaller bounds: under a minute.")
+@click.option("--quick", is_flag=True, help="Smaller bounds: a minute or two.")
 @json_option
 def check(quick: bool, as_json: bool) -> int:
     """Run every reader on every model, the reference and the recordings: one table."""
