@@ -73,7 +73,7 @@ crosshair: setup ## A second opinion on the core, by CrossHair: some 2 minutes
 	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/contracts.py
 	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/faulty.py; test $$? -eq 1
 
-faults: setup ## Every reader on every fault, and docs/faults.md anew: some 15 minutes
+faults: setup ## Every reader on every fault, and docs/faults.md anew: some 3 minutes
 	$(BIN)/oneleader faults page --write
 
 mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/mutants.md
