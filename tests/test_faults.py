@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -120,6 +121,12 @@ def test_tlc_finds_one_in_as_many_steps_as_explore() -> None:
 
 
 # --- The page ---------------------------------------------------------------------------------------------
+
+
+def test_the_page_says_what_is_kept(tmp_path: Path) -> None:
+    """Seconds are rounded once: 0.5496 is kept as 0.55."""
+    rows = [replace(row, seconds=0.5496) for row in page.load()]
+    assert page.write(rows, tmp_path).read_text() == page.render(page.load(tmp_path))
 
 
 def test_the_page_is_of_this_catalogue() -> None:

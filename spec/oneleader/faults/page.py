@@ -34,7 +34,7 @@ def write(rows: Sequence[FaultRow], folder: Path = DOCS) -> Path:
     kept = ",\n".join(json.dumps(row.as_json()) for row in rows)
     (folder / "faults.json").write_text(f"[\n{kept}\n]\n", encoding="utf-8")
     page = folder / "faults.md"
-    page.write_text(render(rows), encoding="utf-8")
+    page.write_text(render(load(folder)), encoding="utf-8")  # of seconds as they are kept
     return page
 
 
