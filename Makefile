@@ -59,7 +59,7 @@ MINUTES ?= 10
 hunt: setup ## Draw scenarios and simulate the reference over all cores for MINUTES (10), keeping what it finds
 	$(BIN)/oneleader hunt --minutes $(MINUTES)
 
-handlers: setup ## Prove the handlers of the reference for 1 to 3 servers: 2 with 2 entries take minutes, 3 hours
+handlers: setup ## Prove the handlers of the reference for 1 to 3 servers: 2 with 2 entries take minutes, 3 take long
 	$(BIN)/oneleader handlers --nodes 1 --log 2
 	$(BIN)/oneleader handlers --nodes 2 --log 2
 	$(BIN)/oneleader handlers --nodes 3 --log 1
