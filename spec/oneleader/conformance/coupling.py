@@ -32,7 +32,6 @@ from oneleader.models.lease import Round as RoundSort
 from oneleader.models.replication import Value
 from oneleader.readers.paths import term_of
 from oneleader.readers.smt import AnySize, State, after, meaning
-from oneleader_raft.lease import LONG_AGO
 from oneleader_raft.raft import (
     Action,
     AppendEntries,
@@ -428,5 +427,3 @@ LICENCES: dict[type, Callable[[Coupling, State, Any, Any, NodeId], Licence]] = {
     AppendReply: append_reply,
     TimeoutNow: timeout_now,
 }
-
-__all__ = ["LONG_AGO", "Coupling", "Fact", "Named", "trace_property"]
