@@ -30,7 +30,7 @@ lint: setup ## ruff, mypy --strict, and the lint of the models
 	$(BIN)/mypy
 	$(BIN)/python -m oneleader.lint
 
-bench: setup ## Walk, prove, replay; the simulator, histories, how soon each fault is found: some 30 minutes
+bench: setup ## Walk, prove, replay; the simulator, histories, how soon each fault is found: some 10 minutes
 	$(BIN)/python tests/benchmarks/bench.py
 	$(BIN)/python tests/benchmarks/bench_reference.py
 
