@@ -28,28 +28,29 @@ lint: setup ## ruff, mypy --strict, and the lint of the models
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m oneleader.lint
+	$(BIN)/python -m oneleader.language.lint
+	$(BIN)/lint-imports
 
 bench: setup ## Walk, prove, replay; the simulator, histories, how soon each fault is found: some 10 minutes
-	$(BIN)/python tests/benchmarks/bench.py
-	$(BIN)/python tests/benchmarks/bench_reference.py
+	$(BIN)/python -m workshop.benchmarks.bench
+	$(BIN)/python -m workshop.benchmarks.bench_reference
 
 figure-16: setup ## Election times beside the Raft paper's own: a table and docs/figure-16.svg
-	$(BIN)/python tests/benchmarks/figure16.py
+	$(BIN)/python -m workshop.benchmarks.figure16
 
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
-	$(BIN)/python tests/benchmarks/bench_explore.py
+	$(BIN)/python -m workshop.benchmarks.bench_explore
 
 bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kill -9 another node leads
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
-	$(BIN)/python tests/benchmarks/bench_node.py
+	$(BIN)/python -m workshop.benchmarks.bench_node
 
 bench-locks: setup ## Fenced writes a second on each store, beside its plain ones
-	$(BIN)/python tests/benchmarks/bench_locks.py
+	$(BIN)/python -m workshop.benchmarks.bench_locks
 
 bench-peers: setup ## The explorer and the explicit-state checkers for Python on PyPI (musil: Python 3.12)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	$(BIN)/python tests/benchmarks/bench_peers.py
+	$(BIN)/python -m workshop.benchmarks.bench_peers
 
 hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
 	for model in election pre_vote replication lease lease_read fencing; do \
@@ -70,17 +71,17 @@ monitoring: setup ## Check the alert rules with promtool and write the dashboard
 
 crosshair: setup ## A second opinion on the core, by CrossHair: some 2 minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[crosshair]'
-	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/contracts.py
-	$(BIN)/crosshair check --per_condition_timeout 15 tests/crosshair/faulty.py; test $$? -eq 1
+	$(BIN)/crosshair check --per_condition_timeout 15 workshop/crosshair/contracts.py
+	$(BIN)/crosshair check --per_condition_timeout 15 workshop/crosshair/faulty.py; test $$? -eq 1
 
 faults: setup ## Every reader on every fault, and docs/faults.md anew: some 3 minutes
-	$(BIN)/oneleader faults page --write
+	$(BIN)/python -m workshop faults --write
 
 mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/mutants.md
-	$(BIN)/oneleader mutants --write --workers 2
+	$(BIN)/python -m workshop mutants --write --workers 2
 
 pages: setup ## Make the pages of docs/ that readers fill
-	$(BIN)/oneleader trade-offs --write
+	$(BIN)/python -m workshop trade-offs --write
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers

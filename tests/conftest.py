@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from oneleader.errors import MissingTool
-from oneleader.readers import tlc
+from oneleader.readers.tlc import tlc
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]  # drawing a model is slow by its nature
 

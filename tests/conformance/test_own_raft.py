@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ import pytest
 from oneleader.conformance.adapter import Observed, Report, Taken
 from oneleader.conformance.machine import check_conformance
 from oneleader.errors import UsageError
+from tests.places import DOCS
 
-PAGE = Path(__file__).parents[2] / "docs" / "bring-your-own-raft.md"
+PAGE = DOCS / "bring-your-own-raft.md"
 BLOCKS = re.findall(r"```(python|text)\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from oneleader.faults.mutation_judge import N2_DECIDES, TWINNED, servers
 from oneleader.models import replication
-from oneleader.readers.twin import compare
+from oneleader.readers.tlc.twin import compare
+from workshop.mutation.model_judge import N2_DECIDES, TWINNED, servers
 
 
 @pytest.mark.usefixtures("tools")

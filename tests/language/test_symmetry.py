@@ -8,7 +8,7 @@ from oneleader.language.configuration import Configuration, cluster
 from oneleader.language.symmetry import renamings, why_fewer
 from oneleader.models import lock
 from oneleader.models.election import MODEL
-from oneleader.readers.explore import explore
+from oneleader.readers.explore.explore import explore
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from oneleader.errors import SpecError, UsageError
 from oneleader.language.configuration import Configuration, configure
-from oneleader.readers.prove import prove
+from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Disabled, Run
 
 Build = Callable[[str], ModuleType]

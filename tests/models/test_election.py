@@ -10,9 +10,9 @@ from oneleader.language import action, implies
 from oneleader.language.configuration import cluster
 from oneleader.language.model import Model
 from oneleader.models.election import CANDIDATE, LEADER, MODEL, Node, Quorum, State
-from oneleader.readers import tlc
-from oneleader.readers.explore import explore, ghosts_read
-from oneleader.readers.twin import compare
+from oneleader.readers.explore.explore import explore, ghosts_read
+from oneleader.readers.tlc import tlc
+from oneleader.readers.tlc.twin import compare
 
 
 def silent() -> Model:

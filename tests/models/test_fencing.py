@@ -11,9 +11,9 @@ from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models import fencing
 from oneleader.models.fencing import LEMMAS, MODEL, Client, Resource, State, Token, is_current
-from oneleader.readers.explore import explore, explore_all, ghosts_read
-from oneleader.readers.prove import prove
-from oneleader.readers.twin import compare
+from oneleader.readers.explore.explore import explore, explore_all, ghosts_read
+from oneleader.readers.prove.prove import prove
+from oneleader.readers.tlc.twin import compare
 
 
 def at(resources: int, clients: int, tokens: int) -> Configuration:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -11,13 +10,14 @@ from oneleader import models
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.language.trace import trace_action
-from oneleader.readers.explore import explore_all
-from oneleader.readers.settings import settings
-from oneleader.readers.twin import compare
+from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.settings import settings
+from oneleader.readers.tlc.twin import compare
+from tests.places import DOCS
 
 MODEL = models.find("flawed/bully")
 ALL = ("fail_stop", "network", "prompt")
-PAGE = Path(__file__).parents[2] / "docs" / "trade-offs.md"
+PAGE = DOCS / "trade-offs.md"
 
 
 def at(greatest: int, *assumed: str) -> Configuration:

@@ -11,7 +11,7 @@ from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models import fencing
-from oneleader.readers.explore import Explored, explore_all
+from oneleader.readers.explore.explore import Explored, explore_all
 
 EXPIRES, STRINGS, TWO_STEPS = (
     models.find(f"flawed/{name}")

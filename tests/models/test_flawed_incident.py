@@ -10,7 +10,7 @@ from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models.election import Node
 from oneleader.models.flawed.lease_without_fencing import State
-from oneleader.readers.explore import Explored, explore_all
+from oneleader.readers.explore.explore import Explored, explore_all
 
 INCIDENT = models.find("flawed/incident")
 LEASE = models.find("flawed/lease_without_fencing")

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from oneleader.faults import mutation_judge
-from oneleader.faults.mutation_table import known
 from oneleader.language.configuration import cluster
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL
 from oneleader.models import MODELS
 from oneleader.models.election import LEADER
 from oneleader.readers.run import Cut, Disabled, Instance, Run, State
+from workshop.mutation import model_judge as mutation_judge
+from workshop.mutation.table import known
 
 RUNS, STEPS = 80, 25
 Read = Callable[..., Any]

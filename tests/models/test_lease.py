@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import z3
 
+from oneleader.cli.print_results import save
 from oneleader.errors import UsageError
 from oneleader.language import LONG_AGO, action, ite
 from oneleader.language.configuration import Configuration, configure
@@ -16,12 +17,11 @@ from oneleader.models import election
 from oneleader.models.election import FOLLOWER, LEADER, Node, Quorum
 from oneleader.models.flawed import lease_forgotten_promise, lease_from_receipt, lease_taken_again
 from oneleader.models.lease import MODEL, Round, State
-from oneleader.readers.explore import explore, explore_all, ghosts_read
-from oneleader.readers.prove import load_hints, prove
-from oneleader.readers.replay import replay
+from oneleader.readers.explore.explore import explore, explore_all, ghosts_read
+from oneleader.readers.prove.prove import load_hints, prove
+from oneleader.readers.replay.replay import replay
 from oneleader.readers.run import Run
-from oneleader.readers.twin import compare
-from oneleader.report.print_results import save
+from oneleader.readers.tlc.twin import compare
 
 EXACT = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}  # no drift
 DRIFT = {"lease": 2, "promise": 3, "slow": 2, "fast": 3}  # as long a lease as the axiom allows

@@ -11,9 +11,9 @@ from oneleader.models import election, lease, lease_read, replication
 from oneleader.models.election import LEADER, Node, Quorum
 from oneleader.models.lease_read import MODEL, State
 from oneleader.models.replication import Index
-from oneleader.readers.explore import explore, explore_all, ghosts_read
-from oneleader.readers.prove import prove
-from oneleader.readers.refine import refine
+from oneleader.readers.explore.explore import explore, explore_all, ghosts_read
+from oneleader.readers.explore.refine import refine
+from oneleader.readers.prove.prove import prove
 
 OWN = MODEL.properties.keys() - replication.MODEL.properties.keys()
 BOUNDS = {"Node": 3, "Term": 2, "Index": 2, "Value": 1}

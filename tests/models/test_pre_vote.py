@@ -11,12 +11,12 @@ from oneleader.language.model import Model
 from oneleader.models import election
 from oneleader.models.election import CANDIDATE, LEADER, Node, Quorum
 from oneleader.models.pre_vote import MODEL, State
-from oneleader.readers import tlc
-from oneleader.readers.explore import explore, ghosts_read
-from oneleader.readers.prove import prove
-from oneleader.readers.refine import refine
-from oneleader.readers.twin import compare
-from oneleader.readers.walk import walk
+from oneleader.readers.explore.explore import explore, ghosts_read
+from oneleader.readers.explore.refine import refine
+from oneleader.readers.explore.walk import walk
+from oneleader.readers.prove.prove import prove
+from oneleader.readers.tlc import tlc
+from oneleader.readers.tlc.twin import compare
 
 N2_DECIDES = cluster(MODEL, nodes=2, terms=2, quorums="n2, n1 n2")  # n2 can be elected beside n1
 EXPLORED = {

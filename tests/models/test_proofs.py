@@ -6,7 +6,7 @@ import pytest
 
 from oneleader.language.model import Model
 from oneleader.models import MODELS
-from oneleader.readers.prove import hints_file, load_hints, prove
+from oneleader.readers.prove.prove import hints_file, load_hints, prove
 
 HINTED = [model for model in MODELS.values() if hints_file(model).is_file()]
 

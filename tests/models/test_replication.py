@@ -14,8 +14,8 @@ from oneleader.language.model import Model
 from oneleader.models import election, replication
 from oneleader.models.election import LEADER, Node, Quorum, Term
 from oneleader.models.replication import MODEL, Index, State, Value
-from oneleader.readers.explore import explore, ghosts_read
-from oneleader.readers.prove import load_hints, prove
+from oneleader.readers.explore.explore import explore, ghosts_read
+from oneleader.readers.prove.prove import load_hints, prove
 from oneleader.readers.run import Disabled, Run
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +13,12 @@ from oneleader.language.model import Model
 from oneleader.language.trace import trace_action
 from oneleader.models import election
 from oneleader.models.system import MODEL
-from oneleader.readers.explore import explore_all
-from oneleader.readers.settings import Setting, settings
-from oneleader.readers.twin import compare
+from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.settings import Setting, settings
+from oneleader.readers.tlc.twin import compare
+from tests.places import DOCS
 
-PAGE = Path(__file__).parents[2] / "docs" / "trade-offs.md"
+PAGE = DOCS / "trade-offs.md"
 SWITCHES = ("quorum", "terms", "lease", "fencing")
 
 

@@ -8,9 +8,9 @@ from subprocess import CompletedProcess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from oneleader_raft.cluster import Cluster
 from oneleader_raft.lease import Clocks
 from oneleader_raft.node.metrics import NAMES, SECOND, Metrics, lease_left
+from oneleader_raft.testbench.cluster import Cluster
 
 MILLISECOND = SECOND // 1000
 PROMISE = 150 * MILLISECOND

@@ -19,13 +19,14 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from oneleader.conformance.reference.patch import patched
 from oneleader.faults.catalogue import variant
-from oneleader.faults.patch import patched
-from oneleader_raft.cluster import RAFT, Core, Packet
+from oneleader_raft.core import RAFT, Core
 from oneleader_raft.fencing import Storage
 from oneleader_raft.node.metrics import Metrics
 from oneleader_raft.raft import Node, NodeId, Receive, ResetElectionTimer, Role, Step, TimeoutNow
-from oneleader_raft.simulator import CALM, Simulation
+from oneleader_raft.testbench.cluster import Packet
+from oneleader_raft.testbench.simulator import CALM, Simulation
 
 SCRAPE = 15  # seconds
 HEALTHY = 4  # scrapes before anything happens

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from aiohttp import web
 
-from ..cluster import RAFT, Core
+from ..core import RAFT, Core
 from .api import Api, url
 from .errors import DamagedError
 from .links import Address, Tls

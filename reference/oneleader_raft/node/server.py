@@ -23,7 +23,7 @@ from socket import socket
 from typing import Any
 
 from .. import raft
-from ..cluster import RAFT, Core
+from ..core import RAFT, Core
 from ..lease import Clocks
 from ..raft import (
     AppendEntries,

@@ -15,7 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oneleader_raft.cluster import RAFT, Cluster, Core, Entry, Packet, Sync, Write
+from oneleader_raft.core import RAFT, Core
+from oneleader_raft.testbench.cluster import Cluster, Entry, Packet, Sync, Write
 from oneleader_raft.views import VIEWS
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from math import inf
 
-from oneleader_raft.simulator import Operation
+from oneleader_raft.testbench.simulator import Operation
 
 __all__ = ["Judged", "Operation", "judge", "linearization", "smallest"]
 

@@ -35,11 +35,11 @@ from oneleader.conformance.judge import (
     refused,
     rules,
 )
+from oneleader.conformance.scenes import Scene, Step, scene_of_adapter, servers_seen, short
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.models import election
-from oneleader.report.scenes import Scene, Step, scene_of_adapter, servers_seen, short
-from oneleader.report.story import Story
+from oneleader.story import Story
 
 MakeAdapter = Callable[[Sequence[str]], Adapter]
 

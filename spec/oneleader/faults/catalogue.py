@@ -8,7 +8,7 @@ from __future__ import annotations
 from oneleader.errors import UsageError
 from oneleader.faults import election, leases, liveness, locks, logs
 from oneleader.faults.fault import FAULTS, Fault, Variant
-from oneleader_raft.cluster import Core
+from oneleader_raft.core import Core
 
 MODULES = (election, logs, leases, locks, liveness)  # each enters its own
 

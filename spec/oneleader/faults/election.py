@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from oneleader.conformance.reference.patch import changed, of_term, patched, restarting, took
 from oneleader.faults.fault import COUNTING, fault
-from oneleader.faults.patch import changed, of_term, patched, restarting, took
 from oneleader.language import NIL as NOBODY
 from oneleader.language import action, both, either, ite
 from oneleader.language.model import Model
 from oneleader.models import election, pre_vote, vote_count
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Node, State, Term
 from oneleader_raft import raft
-from oneleader_raft.cluster import Core
+from oneleader_raft.core import Core
 from oneleader_raft.lease import Clocks
 from oneleader_raft.raft import (
     NIL,

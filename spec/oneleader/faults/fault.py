@@ -31,12 +31,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from oneleader.conformance.reference.patch import Locks
 from oneleader.errors import UsageError
-from oneleader.faults.patch import Locks
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.definitions import Property, define
 from oneleader.language.model import Model
-from oneleader_raft.cluster import Core
+from oneleader_raft.core import Core
 
 C = TypeVar("C", Core, Locks)
 

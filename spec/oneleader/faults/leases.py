@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 
+from oneleader.conformance.reference.patch import changed, patched
 from oneleader.faults.fault import NO_TRACE, NOT_WRITTEN, SWITCHES, Because, core_fault, fault, with_property
-from oneleader.faults.patch import changed, patched
 from oneleader.language import action, both, implies, theorem
 from oneleader.language.model import Model
 from oneleader.models import lease, lease_read, replication, system
@@ -15,7 +15,7 @@ from oneleader.models.flawed import lease_forgotten_promise, lease_from_receipt,
 from oneleader.models.lease import State
 from oneleader_raft import lease as leases
 from oneleader_raft import raft
-from oneleader_raft.cluster import Core
+from oneleader_raft.core import Core
 from oneleader_raft.lease import LONG_AGO, NO_ROUND, Clocks, Round
 from oneleader_raft.raft import (
     NIL,

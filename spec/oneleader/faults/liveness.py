@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from oneleader.conformance.reference.patch import patched
 from oneleader.faults.fault import live_fault
-from oneleader.faults.patch import patched
 from oneleader_raft import raft
-from oneleader_raft.cluster import Core
+from oneleader_raft.core import Core
 from oneleader_raft.lease import promise_ran_out
 from oneleader_raft.raft import Node, RequestPreVote, Role, Step
 

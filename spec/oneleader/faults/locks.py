@@ -6,8 +6,8 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
+from oneleader.conformance.reference.patch import Locks
 from oneleader.faults.fault import NO_PROOF, NOT_WRITTEN, fault
-from oneleader.faults.patch import Locks
 from oneleader.language import action
 from oneleader.language.model import Model
 from oneleader.models import fencing

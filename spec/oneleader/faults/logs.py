@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from oneleader.conformance.reference.patch import changed, patched, restarting, took
 from oneleader.faults.fault import NO_TRACE, NOT_WRITTEN, Because, core_fault, fault
-from oneleader.faults.patch import changed, patched, restarting, took
 from oneleader.language import action, both, either, ite, no
 from oneleader.language.model import Model
 from oneleader.models import election, replication
 from oneleader.models.election import FOLLOWER, Node, Term
 from oneleader.models.replication import Index, State
 from oneleader_raft import raft, state_machine
-from oneleader_raft.cluster import Core
+from oneleader_raft.core import Core
 from oneleader_raft.raft import (
     AppendEntries,
     AppendReply,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.services import postgres_server, redis_server, temporary_folder
 
 from oneleader_raft.node.local import LocalCluster
+from tests.services import postgres_server, redis_server, temporary_folder
 
 __all__ = ["postgres_server", "redis_server"]
 

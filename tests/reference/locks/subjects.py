@@ -12,8 +12,6 @@ from typing import Any
 
 import redis
 import redis.asyncio
-from tests.reference.locks.machine import Subject, soon
-from tests.services import PostgresServer, RedisServer
 
 from oneleader_raft.locks import AsyncLocks, Grant, Locks
 from oneleader_raft.locks import postgres as postgres_store
@@ -22,6 +20,8 @@ from oneleader_raft.locks import sqlite as sqlite_store
 from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
 from oneleader_raft.locks.steps import AsyncStore, Renew, Store
 from oneleader_raft.node.local import LocalCluster
+from tests.reference.locks.machine import Subject, soon
+from tests.services import PostgresServer, RedisServer
 
 UNSAFE = "PRAGMA synchronous = OFF"  # no test turns the machine off
 SetBack = Callable[[str, int], None]

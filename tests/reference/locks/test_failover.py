@@ -10,11 +10,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.services import FAST, PostgresServer, running_postgres, running_redis
 
 from oneleader_raft.locks import Found, Locks, StaleError, UnknownError
 from oneleader_raft.locks.postgres import PostgresStore
 from oneleader_raft.locks.redis import RedisStore
+from tests.services import FAST, PostgresServer, running_postgres, running_redis
 
 AT_ONCE = ("--repl-diskless-sync-delay", "0")  # begin a copy without waiting for other replicas
 KEYS = ["k0", "k1", "k2"]

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).parents[3] / "docs" / "locks.md"
+from tests.places import DOCS
+
+PAGE = DOCS / "locks.md"
 BLOCKS = re.findall(r"```(python|text)\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+
+from oneleader_raft.locks.sqlite import SqliteStore
 from tests.reference.locks import subjects
 from tests.reference.locks.machine import Broken, LocksMachine, Subject, machine
 from tests.reference.locks.mutants import MUTANTS
-
-from oneleader_raft.locks.sqlite import SqliteStore
 
 EXAMPLES = max(60, settings.default.max_examples)
 STEPS = settings(

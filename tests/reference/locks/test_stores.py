@@ -22,8 +22,6 @@ import redis
 import redis.asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.reference.locks.subjects import postgres_set_back, redis_set_back, sqlite_set_back
-from tests.services import PostgresServer, RedisServer, running_redis
 
 from oneleader_raft.fencing import GREATEST, Storage
 from oneleader_raft.locks import Found, HeldError, Locks, LostError, StaleError, UnknownError
@@ -32,6 +30,8 @@ from oneleader_raft.locks.postgres import AsyncPostgresStore, PostgresStore
 from oneleader_raft.locks.redis import SCRIPTS, AsyncRedisStore, RedisStore
 from oneleader_raft.locks.sqlite import AsyncSqliteStore, BusyError, SqliteStore
 from oneleader_raft.locks.steps import AsyncStore, Issue, Read, Renew, Row, Step, Store, Write
+from tests.reference.locks.subjects import postgres_set_back, redis_set_back, sqlite_set_back
+from tests.services import PostgresServer, RedisServer, running_redis
 
 NAMES = (f"name {number}" for number in count())
 STORES = ["sqlite", "postgres", "redis", "cluster"]

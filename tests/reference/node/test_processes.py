@@ -188,7 +188,7 @@ def test_the_nodes_end_with_the_command_even_if_it_is_killed(tmp_path: Path) -> 
 def test_bad_use_of_the_commands(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from oneleader.cli_cluster import cluster
+    from oneleader.cli.cluster import cluster
     from oneleader.errors import UsageError
 
     ended = CliRunner().invoke(cluster, ["--promise-ms", "50", "--heartbeat-ms", "50"])

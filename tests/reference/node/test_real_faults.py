@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from oneleader.conformance import history, recorded
+from oneleader.conformance import history
 from oneleader.conformance.history import Operation
+from oneleader.readers.replay.formats import node_folders as recorded
 from oneleader_raft.node.client import Client, UnknownOutcomeError
 from oneleader_raft.node.local import MODULE, LocalCluster
 from oneleader_raft.node.recording import merged, opened

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from oneleader.conformance import recorded
 from oneleader.errors import UsageError
+from oneleader.readers.replay.formats import node_folders as recorded
 from oneleader_raft.lease import Clocks
 from oneleader_raft.node.errors import DamagedError
 from oneleader_raft.node.recording import RecordingError, merged, opened, recording

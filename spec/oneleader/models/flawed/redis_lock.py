@@ -11,7 +11,7 @@ Three rules are missing, each a switch that is on where it is kept:
     ATOMIC     a write compares its token and lands in one step. The code reads the token, compares, and
                then calls `storage.Set`
 
-Each is needed. tests/writeup/ runs the same steps against a Redis server, with the script as it stands.
+Each is needed. tests/workshop/writeup runs the same steps against a Redis server, with the script as it is.
 Not modelled here: that the Go code fails on `result.(int64)`, since the script returns a string; that a
 lock is never released, nor renewed before it expires; and a failover of Redis.
 """

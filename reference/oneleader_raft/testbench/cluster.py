@@ -1,0 +1,428 @@
+"""A cluster by hand: servers, disks, clocks and a network, and every step of them the caller's choice.
+
+The caller decides how far each clock goes on, which timer rings, which message in flight is delivered,
+duplicated or dropped, who crashes and in the middle of what. `simulator` decides it by time and chance.
+
+A step of the core is carried out one operation at a time (`Cluster.advance`): write, sync, each send. A crash
+may fall between any two of them. As `raft.py` demands, a step becomes true when its write is synced, and the
+trace says so at that moment: a lost write leaves no line.
+
+The core is a parameter: a faulty variant is another `Core`, not a switch in `raft.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TypeAlias
+
+from .. import raft
+from ..core import RAFT, Core
+from ..lease import DEFAULT, Clocks
+from ..raft import (
+    Action,
+    Apply,
+    Durable,
+    ElectionTimeout,
+    Event,
+    HeartbeatTimeout,
+    Message,
+    Node,
+    NodeId,
+    Propose,
+    Read,
+    ReadReady,
+    Receive,
+    Refuse,
+    ResetElectionTimer,
+    Send,
+    Step,
+    Store,
+    Transfer,
+)
+from ..state_machine import Request, Result, StateMachine
+from ..views import VIEWS
+
+# --- Servers, disks, messages -----------------------------------------------------------------------------
+
+
+class Disk:
+    """What a server has stored. Only a synced write survives a crash; a torn one is as good as lost, since
+    what it was to replace is still there (see `node.store`)."""
+
+    def __init__(self, stored: Durable) -> None:
+        self.written = self.synced = stored
+
+    def write(self, durable: Durable) -> None:
+        self.written = durable
+
+    def sync(self) -> None:
+        self.synced = self.written
+
+    def crash(self) -> None:
+        self.written = self.synced
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A message on its way. The number tells apart two packets with the same message."""
+
+    number: int
+    source: NodeId
+    to: NodeId
+    message: Message
+
+
+@dataclass(frozen=True)
+class Write:
+    durable: Durable
+
+
+@dataclass(frozen=True)
+class Sync:
+    pass
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The results of the requests that a server has just applied."""
+
+    results: tuple[tuple[Request, Result], ...]
+
+
+Operation: TypeAlias = Write | Sync | Send | ResetElectionTimer | Apply | ReadReady | Refuse
+Done: TypeAlias = Write | Sync | Packet | ResetElectionTimer | Applied | ReadReady | Refuse
+
+
+@dataclass
+class Server:
+    """A node as it truly is, its clock, disk and state machine, and the step that it is in the middle of."""
+
+    node: Node
+    disk: Disk
+    clock: int = 0
+    machine: StateMachine = field(default_factory=StateMachine)
+    is_up: bool = True
+    event: Event | str = ""
+    step: Step | None = None  # until it is true
+    to_do: deque[Operation] = field(default_factory=deque)
+
+    @property
+    def has_unsynced_write(self) -> bool:
+        return bool(self.to_do) and isinstance(self.to_do[0], Sync)
+
+    @property
+    def has_stored_all(self) -> bool:
+        return not self.to_do or not isinstance(self.to_do[0], Write | Sync)
+
+
+# --- The trace --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the trace: what happened to a server, the actions that it took, its state after them, and
+    what all clocks showed."""
+
+    node: NodeId
+    event: Event | str
+    actions: tuple[Action, ...]
+    after: Node
+    clocks: Mapping[NodeId, int]
+
+    @property
+    def words(self) -> str:
+        return self.event if isinstance(self.event, str) else describe(self.event)
+
+
+def describe(event: Event) -> str:
+    match event:
+        case ElectionTimeout():
+            return "election timeout"
+        case HeartbeatTimeout():
+            return "heartbeat timeout"
+        case Receive(message):
+            return f"receive {message}"
+        case _:
+            return str(event)
+
+
+# --- The cluster ------------------------------------------------------------------------------------------
+
+
+class Cluster:
+    """Servers and a network. `happened` counts what was done to them; `trace` is None where none is kept.
+    `stored` is what a server finds on its disk at its start; a model begins with nothing, so such a cluster
+    has no trace to be judged."""
+
+    def __init__(
+        self,
+        members: Iterable[NodeId],
+        core: Core = RAFT,
+        seed: int | None = None,
+        clocks: Clocks = DEFAULT,
+        *,
+        traced: bool = True,
+        stored: Mapping[NodeId, Durable] | None = None,
+    ) -> None:
+        self.members = tuple(sorted(set(members)))
+        self.core = core
+        self.seed = seed  # only named in the trace
+        self.clocks = clocks
+        self.trace: list[Entry] | None = [] if traced else None
+        self.happened: Counter[str] = Counter()
+        self._in_flight: dict[int, Packet] = {}
+        self._cut: set[tuple[NodeId, NodeId]] = set()
+        self._sent = 0
+        self._newest_delivered: Counter[tuple[NodeId, NodeId]] = Counter()
+        disks = {id: Disk((stored or {}).get(id, Durable())) for id in self.members}
+        starts = {id: core.restart(id, self.members, disks[id].synced, 0, clocks) for id in self.members}
+        self._servers = {id: Server(start.node, disks[id]) for id, start in starts.items()}
+        for id, start in starts.items():
+            self._record(self._servers[id], "start", start.actions)
+
+    # What there is to see
+
+    @property
+    def nodes(self) -> dict[NodeId, Node]:
+        """Each node as it truly is: without a step whose write is not yet synced; if down, as it was."""
+        return {id: server.node for id, server in self._servers.items()}
+
+    @property
+    def pending(self) -> list[Packet]:
+        """The packets in flight, in the order in which they were sent."""
+        return list(self._in_flight.values())
+
+    def is_pending(self, packet: Packet) -> bool:
+        return packet.number in self._in_flight
+
+    def node(self, id: NodeId) -> Node:
+        return self._servers[id].node
+
+    def clock(self, id: NodeId) -> int:
+        return self._servers[id].clock
+
+    def disk(self, id: NodeId) -> Disk:
+        return self._servers[id].disk
+
+    def machine(self, id: NodeId) -> StateMachine:
+        return self._servers[id].machine
+
+    def is_up(self, id: NodeId) -> bool:
+        return self._servers[id].is_up
+
+    def is_leader(self, id: NodeId) -> bool:
+        """By its lease, now."""
+        server = self._servers[id]
+        return server.is_up and self.core.is_leader(server.node, server.clock)
+
+    def is_busy(self, id: NodeId) -> bool:
+        """Is the server in the middle of a step?"""
+        return bool(self._servers[id].to_do)
+
+    def is_cut(self, source: NodeId, to: NodeId) -> bool:
+        return (source, to) in self._cut
+
+    # Time
+
+    def elapse(self, advance: int | Mapping[NodeId, int]) -> None:
+        """Time passes: so much on every clock, or so much on each."""
+        for id, server in self._servers.items():
+            server.clock += advance if isinstance(advance, int) else advance[id]
+
+    # Events. With `finish=False` the step stays where it begins, for `advance`, `finish` or `crash`.
+
+    def election_timeout(self, id: NodeId, *, finish: bool = True) -> None:
+        self.handle(id, ElectionTimeout(), finish=finish)
+
+    def heartbeat_timeout(self, id: NodeId, *, finish: bool = True) -> None:
+        self.handle(id, HeartbeatTimeout(), finish=finish)
+
+    def propose(self, id: NodeId, command: Request | str, *, finish: bool = True) -> None:
+        self.handle(id, Propose(command), finish=finish)
+
+    def read(self, id: NodeId, read: str, *, finish: bool = True) -> None:
+        self.handle(id, Read(read), finish=finish)
+
+    def transfer(self, id: NodeId, target: NodeId, *, finish: bool = True) -> None:
+        self.handle(id, Transfer(target), finish=finish)
+
+    def deliver(self, packet: Packet, *, finish: bool = True) -> bool:
+        """Hand the packet to its receiver. False if it is lost: the link is cut, or the receiver down."""
+        if self.is_cut(packet.source, packet.to):
+            return self._lose(packet, "message lost at a cut link")
+        if not self.is_up(packet.to):
+            return self._lose(packet, "message lost at a down server")
+
+        self._idle(packet.to)
+        del self._in_flight[packet.number]
+        self._count_reordering(packet)
+        self.handle(packet.to, Receive(packet.message), finish=finish)
+        return True
+
+    def handle(self, id: NodeId, event: Event, *, finish: bool = True) -> None:
+        server = self._idle(id)
+        self._begin(server, event, self.core.step(server.node, event, server.clock), finish)
+
+    def advance(self, id: NodeId) -> Done:
+        """Carry out the next operation of the step that the server is in. A `Send` becomes a `Packet`."""
+        server = self._servers[id]
+        operation = server.to_do.popleft()
+        match operation:
+            case Write(durable):
+                server.disk.write(durable)
+            case Sync():
+                server.disk.sync()
+                self._becomes_true_if_stored(server)
+            case Send(to, message, action):
+                if action is not None:
+                    self._record(server, f"send {type(message).__name__}", (action,))
+                return self._put_in_flight(id, to, message)
+            case Apply(first, entries):
+                return self._apply(server, first, entries)
+        return operation
+
+    def finish(self, id: NodeId) -> list[Done]:
+        done = []
+        while self.is_busy(id):
+            done.append(self.advance(id))
+        return done
+
+    # Faults
+
+    def drop(self, packet: Packet) -> None:
+        self._lose(packet, "message dropped")
+
+    def duplicate(self, packet: Packet) -> Packet:
+        self.happened["message duplicated"] += 1
+        return self._put_in_flight(packet.source, packet.to, packet.message)
+
+    def partition(self, a: NodeId, b: NodeId, *, one_way: bool = False) -> None:
+        """Cut the link from `a` to `b`, and back unless `one_way`: packets on it are lost on delivery."""
+        self._cut.add((a, b))
+        if not one_way:
+            self._cut.add((b, a))
+        self.happened["link cut one way" if one_way else "link cut"] += 1
+
+    def heal(self) -> None:
+        """Mend all links."""
+        self.happened["links mended"] += bool(self._cut)
+        self._cut.clear()
+
+    def crash(self, id: NodeId, *, lose_unsynced: bool = True) -> None:
+        """Stop the server where it is. An unsynced write is lost, or had luckily reached the disk."""
+        server = self._up(id)
+        how = _kind_of_crash(server, lose_unsynced)
+        if server.has_unsynced_write and not lose_unsynced:
+            self.advance(id)
+
+        server.disk.crash()
+        server.is_up, server.step = False, None
+        server.to_do.clear()
+        self.happened[how] += 1
+        self._record(server, how, ())
+
+    def restart(self, id: NodeId, *, finish: bool = True) -> None:
+        server = self._servers[id]
+        if server.is_up:
+            raise ValueError(f"{id} is up: crash it first")
+
+        server.is_up, server.machine = True, StateMachine()
+        self.happened["restart"] += 1
+        step = self.core.restart(id, self.members, server.disk.written, server.clock, self.clocks)
+        self._begin(server, "restart", step, finish)
+
+    # The trace
+
+    def trace_lines(self, model: str = "election") -> Iterator[str]:
+        """The trace in the words of a model, as JSON lines, the header first."""
+        header = {"format": "oneleader", "version": 1, "model": model, "nodes": list(self.members)}
+        header |= VIEWS[model].header(self.clocks)
+        yield json.dumps(header | {"quorums": "majority", "seed": self.seed})
+        clocks = dict.fromkeys(self.members, 0)
+        for entry in self.trace or ():
+            if VIEWS[model].ends.intersection(action.name for action in entry.actions):
+                return
+            actions, after = VIEWS[model].of(entry.node, entry.actions, entry.after, entry.clocks, clocks)
+            clocks = dict(entry.clocks)
+            step = {"node": entry.node, "event": entry.words, "actions": actions, "after": after}
+            yield json.dumps(step)
+
+    def write_trace(self, path: str | PathLike[str], model: str = "election") -> None:
+        lines = self.trace_lines(model)
+        Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+    # Within
+
+    def _begin(self, server: Server, event: Event | str, step: Step, finish: bool) -> None:
+        server.event, server.step = event, step
+        for effect in step.effects:
+            if isinstance(effect, Store):
+                server.to_do += (Write(effect.durable), Sync())
+            else:
+                server.to_do.append(effect)
+        self._becomes_true_if_stored(server)
+        if finish:
+            self.finish(server.node.id)
+
+    def _becomes_true_if_stored(self, server: Server) -> None:
+        if server.step is not None and server.has_stored_all:
+            server.node, actions, server.step = server.step.node, server.step.actions, None
+            self._record(server, server.event, actions)
+
+    def _record(self, server: Server, event: Event | str, actions: tuple[Action, ...]) -> None:
+        if self.trace is not None:
+            clocks = {id: server.clock for id, server in self._servers.items()}
+            self.trace.append(Entry(server.node.id, event, actions, server.node, clocks))
+
+    def _apply(self, server: Server, first: int, entries: tuple[raft.Entry, ...]) -> Applied:
+        results = []
+        for index, entry in enumerate(entries, first):
+            server.machine, result = self.core.apply(server.machine, index, entry.command)
+            if isinstance(entry.command, Request):
+                results.append((entry.command, result))
+        return Applied(tuple(results))
+
+    def _put_in_flight(self, source: NodeId, to: NodeId, message: Message) -> Packet:
+        self._sent += 1
+        packet = Packet(self._sent, source, to, message)
+        self._in_flight[packet.number] = packet
+        return packet
+
+    def _lose(self, packet: Packet, how: str) -> bool:
+        del self._in_flight[packet.number]
+        self.happened[how] += 1
+        return False
+
+    def _count_reordering(self, packet: Packet) -> None:
+        link = packet.source, packet.to
+        was_overtaken = packet.number < self._newest_delivered[link]
+        self.happened["message reordered"] += was_overtaken
+        self._newest_delivered[link] = max(packet.number, self._newest_delivered[link])
+
+    def _up(self, id: NodeId) -> Server:
+        server = self._servers[id]
+        if not server.is_up:
+            raise ValueError(f"{id} is down: restart it first")
+        return server
+
+    def _idle(self, id: NodeId) -> Server:
+        server = self._up(id)
+        if server.to_do:
+            event = server.event if isinstance(server.event, str) else describe(server.event)
+            raise ValueError(f"{id} is in the middle of a step ({event}): finish or crash it first")
+        return server
+
+
+def _kind_of_crash(server: Server, lose_unsynced: bool) -> str:
+    if server.has_unsynced_write:
+        return "crash, unsynced write lost" if lose_unsynced else "crash, unsynced write kept"
+    if server.step is not None:
+        return "crash before the write"
+    if any(isinstance(operation, Send) for operation in server.to_do):
+        return "crash, messages unsent"
+    return "crash"

@@ -1,0 +1,30 @@
+"""Printing for people: aligned columns, verdicts in colour on a terminal. NO_COLOR is honoured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from oneleader.verdict import MARKS, SAME_AS, STYLES
+
+out = Console(highlight=False, soft_wrap=True)
+MARK_WIDTH = max(map(len, MARKS.values()))
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """One line, without rich's markup."""
+    out.print(Text(text, style=style or ""))
+
+
+def mark(verdict: str) -> Text:
+    """`ok`, `FAIL`, `????` or `n/a`, in its colour."""
+    general = SAME_AS.get(verdict, verdict)
+    return Text(MARKS[general].ljust(MARK_WIDTH), style=STYLES[general])
+
+
+def judged(verdict: str, *columns: str, widths: Sequence[int] = ()) -> None:
+    """A line that begins with a verdict: `  ok    ElectionSafety   exhaustive`."""
+    padded = [c.ljust(w) for c, w in zip(columns, (*widths, *[0] * len(columns)), strict=False)]
+    out.print(Text.assemble("  ", mark(verdict), "  ", "  ".join(padded).rstrip()))

@@ -1,0 +1,361 @@
+"""What each command prints: for people in words, for machines as plain data."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oneleader.cli.console import judged, mark, out, say
+from oneleader.errors import UsageError
+from oneleader.language.model import Model
+from oneleader.pictures.plain import show_counterexample, show_state, show_trace
+from oneleader.readers.explore.explore import Explored, Violation
+from oneleader.readers.replay.formats.written import recording
+from oneleader.readers.run import Run
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Row, exit_status
+from oneleader.words import title
+
+if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
+    from oneleader.readers.explore.walk import Walked
+    from oneleader.readers.prove.induction import Counterexample
+    from oneleader.readers.prove.prove import Proof
+    from oneleader.readers.replay.replay import Replayed
+    from oneleader.readers.tlc.tlc import Result
+    from oneleader.readers.tlc.twin import Compared
+
+NAME = 34  # the width of a property's name
+
+
+# -- explore -------------------------------------------------------------------------------------
+def explored(result: Explored) -> None:
+    """The header line, a line a property and a witness, and what was cut."""
+    orbits = f" (orbits of {result.symmetry})" if result.symmetry > 1 else ""
+    ghosts = ", ".join(f.name for f in result.run.cells.fields if f.kind == "ghost")
+    rate = (result.states - result.taken_up) / result.seconds if result.seconds else 0
+    depth = max(result.depth, len(result.violation.steps) if result.violation else 0)
+    say(
+        f"explore  {result.run.model.name}  {result.run.configuration.describe()}"
+        f"{'  with ' + ghosts if ghosts else ''}   {result.states:,} states{orbits}   "
+        f"{result.transitions:,} steps   depth {depth}   {rate:,.0f} states/s"
+    )
+    if result.symmetry_why:
+        say(f"        symmetry: {result.symmetry_why}")
+    for name in result.properties:
+        broken = result.violation is not None and result.violation.what == name
+        verdict = VIOLATED if broken else HOLDS if result.verdict == HOLDS else INCONCLUSIVE
+        said = f"{len(result.violation.steps)} steps" if broken and result.violation else _said(result)
+        judged(verdict, title(name), said, widths=(NAME,))
+    for name, at in result.witnesses.items():
+        end = "within the bound" if result.verdict == HOLDS else "before the run ended"
+        reached = f"reached at depth {at}" if at is not None else f"not reached {end}"
+        judged(HOLDS if at is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,))
+    if result.violation and result.violation.what not in result.properties:
+        judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
+    if result.never_fired and result.verdict == HOLDS and not ghosts:
+        say(f"        never possible: {', '.join(result.never_fired)}")
+    if result.cut and result.verdict == HOLDS:
+        say(f"        {result.cut:,} steps left the bound and were cut: this holds within it")
+
+
+def _said(result: Explored) -> str:
+    if result.verdict == HOLDS:
+        return result.strength
+    return result.why or "not decided: the run ended at another violation"
+
+
+def witness_verdict(result: Explored) -> str:
+    """A witness that a complete exploration did not reach leaves open whether anything holds for a reason."""
+    unreached = result.verdict == HOLDS and None in result.witnesses.values()
+    return INCONCLUSIVE if unreached else HOLDS
+
+
+# -- counterexamples -----------------------------------------------------------------------------
+def violation(run: Run, found: Violation, path: Path) -> None:
+    """The counterexample step by step, what changed marked, and the command that replays it."""
+    say()
+    for line in show_trace(run.cells, run.configuration, run.initial, _with_instances(run, found)):
+        say(line)
+    say()
+    say(_sentence(run, found), style="bold")
+    say(f"again  oneleader replay {path}")
+    say(f"see    {path.with_suffix('.html')}")
+    say()
+
+
+def _with_instances(run: Run, found: Violation) -> list[Any]:
+    return [(run.instances[position], state) for position, state in found.steps]
+
+
+def _sentence(run: Run, found: Violation) -> str:
+    """What is wrong in the last state, in words."""
+    if found.what == "deadlock":
+        return "deadlock: no step is possible here"
+    if found.what == "claim":
+        return "a claim inside an action is false here"
+    prop = run.model.properties[found.what]
+    said = prop.doc.splitlines()[0]
+    return f"violated  {title(prop.name)}: {said}\n          not so for {_binding(run, found)}"
+
+
+def _binding(run: Run, found: Violation) -> str:
+    params = run.model.properties[found.what].params
+    pairs = zip(params, found.args, strict=True)
+    return ", ".join(f"{name}={run.configuration.show(sort, value)}" for (name, sort), value in pairs)
+
+
+def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | None) -> Path:
+    """Write a counterexample as a recording that `replay` judges, and its picture beside it; UsageError where
+    that is impossible."""
+    from oneleader.pictures import pages  # jinja2 takes a while to load
+    from oneleader.pictures.stories import of_run
+
+    name = "-".join(filter(None, (fault or model.name, found.what.replace("_", "-"))))
+    path = folder / f"{name}.jsonl"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(line) + "\n" for line in recording(model, run, found, fault)))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the counterexample to {path}: {error.strerror}; give another --out"
+        ) from None
+    pages.write(of_run(run, found, f"oneleader replay {path}"), path.with_suffix(".html"))
+    return path
+
+
+# -- prove ---------------------------------------------------------------------------------------
+def proof(result: Proof) -> None:
+    """A grid action × property; then each obligation that is not proved, with its picture."""
+    steps = list(dict.fromkeys(r.step for r in result.rows))
+    goals = list(dict.fromkeys(r.goal for r in result.rows))
+    by = {(r.step, r.goal): r for r in result.rows}
+    say(
+        f"prove    {result.model.name}  any number of nodes, unbounded terms   {len(result.rows)} obligations"
+    )
+    letters = [chr(ord("a") + i) if i < 26 else str(i) for i in range(len(goals))]
+    say(f"  {'':24}{'  '.join(f'{x:>5}' for x in letters)}")
+    for step in steps:
+        line = out.render_str(f"  {step:24}")
+        for goal in goals:
+            row = by.get((step, goal))
+            if row is None:
+                line.append("    .  ")
+            elif row.verdict == "proved":
+                line.append(f"{row.seconds * 1000:5.0f}  ")
+            else:
+                line.append_text(mark(row.verdict)).append("   ")
+        out.print(line)
+    say("  milliseconds each;  " + "  ".join(f"{x} {title(g)}" for x, g in zip(letters, goals, strict=True)))
+    for row in result.rows:
+        if row.verdict not in ("proved", NOT_EXPRESSIBLE):
+            judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
+            if row.counterexample:
+                for text in show_counterexample(row.counterexample):
+                    say(f"        {text}")
+                say(f"        {_seen(row.counterexample)}")
+    for goal, reason in dict.fromkeys(
+        (r.goal, r.reason) for r in result.rows if r.verdict == NOT_EXPRESSIBLE
+    ):
+        judged(NOT_EXPRESSIBLE, title(goal), reason)
+    stale = [r.key for r in result.rows if r.hint == "stale"]
+    if stale:
+        say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
+    if result.interrupted:
+        say("  interrupted: the rest was not tried")
+    done = f"{sum(r.verdict == 'proved' for r in result.rows)} of {len(result.rows)}"
+    verdict = result.verdict if result.rows and not result.interrupted else INCONCLUSIVE
+    judged(verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
+
+
+def _seen(found: Counterexample) -> str:
+    from oneleader.pictures import pages
+    from oneleader.pictures.stories import of_counterexample
+
+    key = f"{found.obligation.model.name}-{found.obligation.step}-{found.obligation.goal}"
+    return pages.see(lambda: of_counterexample(found), key)
+
+
+def proof_json(result: Proof) -> dict[str, Any]:
+    return {
+        "model": result.model.name,
+        "verdict": result.verdict,
+        "seconds": round(result.seconds, 3),
+        "interrupted": result.interrupted,
+        "rows": [
+            {"step": r.step, "goal": r.goal, "verdict": r.verdict, "seconds": round(r.seconds, 4)}
+            | {"rlimit": r.rlimit, "hint": r.hint, "reason": r.reason}
+            for r in result.rows
+        ],
+    }
+
+
+# -- TLC -----------------------------------------------------------------------------------------
+def tlc(module: str, config: str, result: Result) -> None:
+    say(
+        f"tlc      {module} with {config}   {result.distinct:,} states   {result.generated:,} generated   "
+        f"depth {result.depth}   {result.seconds:.1f} s"
+    )
+    if result.holds:
+        judged(HOLDS, "no error found within the bounds of the .cfg")
+        return
+    judged(VIOLATED, result.violated or "", f"{len(result.trace) - 1} steps")
+    before: dict[Any, Any] = {}
+    for step in result.trace:
+        changed = {k: v for k, v in step.state.items() if before.get(k) != v} if before else {}
+        say(f"  {step.action}")
+        for variable, value in changed.items():
+            say(f"      {variable} = {tla(value)}")
+        before = dict(step.state)
+
+
+def tla(value: Any) -> str:
+    """A value read from TLC, in TLA+ again."""
+    if isinstance(value, frozenset):
+        return "{" + ", ".join(sorted(map(tla, value))) + "}"
+    if isinstance(value, tuple):
+        return "<<" + ", ".join(map(tla, value)) + ">>"
+    if hasattr(value, "items"):
+        return "(" + " @@ ".join(f"{tla(k)} :> {tla(v)}" for k, v in value.items()) + ")"
+    return str(value).upper() if isinstance(value, bool) else str(value)
+
+
+def tlc_json(result: Result) -> dict[str, Any]:
+    return {
+        "violated": result.violated,
+        "distinct": result.distinct,
+        "generated": result.generated,
+        "depth": result.depth,
+        "seconds": round(result.seconds, 3),
+        "trace": [step.action for step in result.trace],
+    }
+
+
+def compared(result: Compared) -> None:
+    """Whether the two graphs are one."""
+    say(
+        f"tlc      {result.run.model.name}  {result.run.configuration.describe()}   "
+        f"TLC {result.tlc_seconds:.1f} s, in all {result.seconds:.1f} s"
+    )
+    if result.difference:
+        judged(result.verdict, "the graphs differ")
+        for line in difference(result):
+            say(f"        {line}")
+    else:
+        judged(result.verdict, f"the same {result.states:,} states and {result.edges:,} labelled transitions")
+
+
+def difference(result: Compared) -> list[str]:
+    """Where the graphs part, with the two states of the transition that only one of them has."""
+    lines = result.difference.splitlines()
+    if result.edge:
+        cells, at = result.run.cells, result.run.configuration
+        before, _, after = result.edge
+        lines += ["from this state:", *(f"  {line}" for line in show_state(cells, at, before))]
+        lines += ["to this state:", *(f"  {line}" for line in show_state(cells, at, after))]
+    return lines
+
+
+def compared_json(result: Compared) -> dict[str, Any]:
+    return {
+        "model": result.run.model.name,
+        "configuration": result.run.configuration.describe(),
+        "verdict": result.verdict,
+        "states": result.states,
+        "edges": result.edges,
+        "seconds": round(result.seconds, 3),
+        "difference": result.difference,
+    }
+
+
+# -- walk ----------------------------------------------------------------------------------------
+def walked(result: Walked) -> None:
+    """Verdict, seed, how often each action fired, which never did."""
+    rate = result.steps / result.seconds if result.seconds else 0
+    say(
+        f"walk     {result.run.model.name}  {result.run.configuration.describe()}   seed {result.seed}   "
+        f"{result.runs:,} runs   {result.steps:,} steps   {rate:,.0f} steps/s"
+    )
+    judged(result.verdict, "every property in every state", result.why or result.strength, widths=(NAME,))
+    for name in result.run.model.actions:
+        times = result.fired[name]
+        say(f"        {name:26} {f'{times:,} times' if times else 'never'}")
+    for name, reached in result.witnesses.items():
+        say(f"        witness {title(name):{NAME}} {'reached' if reached else 'not reached'}")
+
+
+def walked_json(result: Walked) -> dict[str, Any]:
+    return {
+        "model": result.run.model.name,
+        "configuration": result.run.configuration.describe(),
+        "seed": result.seed,
+        "verdict": result.verdict,
+        "why": result.why,
+        "runs": result.runs,
+        "steps": result.steps,
+        "seconds": round(result.seconds, 3),
+        "fired": {name: result.fired[name] for name in result.run.model.actions},
+        "never_fired": result.never_fired,
+        "witnesses": result.witnesses,
+        "violation": result.violation
+        and {"what": result.violation.what, "steps": result.violation.calls(result.run)},
+    }
+
+
+# -- replay --------------------------------------------------------------------------------------
+def replayed(path: Path, result: Replayed) -> None:
+    first, *rest = result.summary()
+    say(f"replay   {path}   {result.seconds:.2f} s")
+    judged(result.verdict, first)
+    for line in rest:
+        say(f"        {line}")
+
+
+def replayed_json(result: Replayed) -> dict[str, Any]:
+    refusal = result.refusal
+    return {
+        "format": result.format,
+        "model": result.model,
+        "verdict": result.verdict,
+        "why": result.why,
+        "lines": result.lines,
+        "events": result.events_judged,
+        "steps": dict(result.steps),
+        "not_modelled": dict(result.not_modelled),
+        "candidates": result.candidates,
+        "seconds": round(result.seconds, 3),
+        "refusal": refusal
+        and {
+            "line": refusal.line,
+            "text": refusal.text,
+            "action": refusal.action,
+            "guard": refusal.guard.name if refusal.guard else None,
+            "clause": refusal.guard.clause if refusal.guard else None,
+        },
+    }
+
+
+# -- check ---------------------------------------------------------------------------------------
+CHECK_WIDTHS = (30, 10, 72, 7)
+
+
+def check_row(row: Row) -> None:
+    """Model, reader, strength and seconds in columns; then what was seen."""
+    seconds = f"{row.seconds:.1f} s".rjust(CHECK_WIDTHS[3])
+    judged(row.verdict, row.model, row.reader, row.strength, seconds, row.what, widths=CHECK_WIDTHS)
+    for text in row.detail.splitlines() if row.general in (VIOLATED, INCONCLUSIVE) else []:
+        say(f"        {text}")
+
+
+def check_summary(rows: Sequence[Row], *, interrupted: bool, quick: bool) -> None:
+    status = exit_status(r.verdict for r in rows)
+    word = {0: HOLDS, 1: VIOLATED, 3: INCONCLUSIVE}[status]
+    said = Counter(r.general for r in rows)
+    counts = ", ".join(f"{n} {'hold' if verdict == HOLDS else verdict}" for verdict, n in said.most_common())
+    say()
+    judged(INCONCLUSIVE if interrupted else word, counts, f"{sum(r.seconds for r in rows):.0f} s")
+    if interrupted:
+        say("        interrupted: the rest was not run")
+    if quick:
+        say("        --quick leaves out the larger bounds and TLC on the faults")

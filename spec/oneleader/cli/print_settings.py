@@ -1,0 +1,52 @@
+"""What `oneleader settings` prints: a row for each setting of a model's switches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+
+from oneleader.cli.console import out, say
+from oneleader.language.configuration import Configuration
+from oneleader.language.model import Model
+from oneleader.readers.explore.settings import Setting
+from oneleader.verdict import HOLDS, STYLES
+from oneleader.words import title
+
+SWITCH = 11  # the width of a switch's column
+
+
+def head(model: Model, switches: Sequence[str], at: Configuration) -> None:
+    """What is explored, and the heads of the columns: switches, properties, witnesses."""
+    say(f"settings  {model.name}  {at.describe()}   each row exhaustive, or the fewest steps that break it")
+    say()
+    heads = [name.ljust(SWITCH) for name in switches]
+    heads += [f"{title(name)}  " for name in (*model.properties, *model.witnesses)]
+    say(f"  {''.join(heads).rstrip()}")
+
+
+def row(told: Setting) -> None:
+    """A row: which switches are on, what holds, and what is reached."""
+    line = Text("  ")
+    for name in told.switches:
+        is_on = name not in told.off
+        line.append(("on" if is_on else "off").ljust(SWITCH), style="" if is_on else "bold")
+    for name, found in told.found.items():
+        general = HOLDS if name in told.run.model.witnesses else found.verdict
+        line.append(told.said(name).ljust(len(title(name)) + 2), style=STYLES[general])
+    out.print(line)
+
+
+def as_json(told: Setting) -> dict[str, Any]:
+    properties = told.run.model.properties
+    return {
+        "off": list(told.off),
+        "configuration": told.run.configuration.describe(),
+        "properties": {
+            name: {"verdict": found.verdict, "steps": told.steps(name)}
+            for name, found in told.found.items()
+            if name in properties
+        },
+        "witnesses": {name: told.steps(name) for name in told.found if name not in properties},
+    }

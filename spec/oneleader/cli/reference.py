@@ -1,0 +1,67 @@
+"""The commands about the compact reference: `handlers` and `hunt`."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import click
+
+from oneleader.campaigns import hunt as hunting
+from oneleader.conformance.handlers.handlers import ALONE, HANDLERS, prove_handler
+from oneleader.errors import UsageError
+from oneleader.verdict import HOLDS, VIOLATED, exit_status
+from oneleader.words import plural
+
+
+@click.command()
+@click.option("--nodes", type=click.IntRange(1, 5), default=2, help="Servers.  [default: 2]")
+@click.option(
+    "--log",
+    "longest",
+    type=click.IntRange(1, 4),
+    default=1,
+    help="Entries at most.  [default: 1]",
+)
+@click.option(
+    "--only", multiple=True, type=click.Choice(HANDLERS), help="Only this handler (may be repeated)."
+)
+@click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
+def handlers(nodes: int, longest: int, only: tuple[str, ...], workers: int) -> int:
+    """Prove every handler of the reference, along every path, for all integers. A leader has an entry."""
+    possible = ALONE if nodes == 1 else HANDLERS  # alone, nobody sends it anything
+    wanted = [handler for handler in only or possible if handler in possible]
+    if not wanted:
+        raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
+    print(f"{plural(nodes, 'servers')}, logs up to {plural(longest, 'entries')}, all integers, four models")
+    verdicts = []
+    with ProcessPoolExecutor(workers) as pool:
+        work = partial(prove_handler, nodes=nodes, longest=longest)
+        for found in pool.map(work, wanted):
+            said = f"  {found.failing}" if found.failing else ""
+            print(
+                f"{found.verdict:13} {found.handler:18} {found.paths:>7,} paths "
+                f"{found.goals:>10,} goals {found.seconds:8.1f} s{said}",
+                flush=True,
+            )
+            verdicts.append(found.verdict)
+    return exit_status(verdicts)
+
+
+@click.command()
+@click.option("--minutes", type=click.FloatRange(0.01), default=5.0, help="For how long.  [default: 5]")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("runs/hunt"),
+    help="Where what is found is kept.  [default: runs/hunt]",
+)
+@click.option("--fault", help="Hunt a faulty core: an id from `oneleader faults`.")
+def hunt(minutes: float, workers: int | None, folder: Path, fault: str | None) -> int:
+    """Draw scenarios and simulate runs of the reference for as long as it is given, over all cores."""
+    found = hunting.hunt(minutes * 60, workers, folder, fault, say=print)
+    print(hunting.report(found))
+    return exit_status([VIOLATED if found.broken else HOLDS])

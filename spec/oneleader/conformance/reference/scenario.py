@@ -1,0 +1,481 @@
+"""Scenarios: a few steps of a cluster of the reference, judged after each by everything that there is.
+
+A scenario is a program of one call a line, and prints as that:
+
+    s = Scenario(3)
+    s.campaign("n1", "n2")
+    s.propose("n1")
+    s.trip("n1", "n3")
+    s.crash("n1")
+
+After every step each model of which there is a view has to allow what was done, state for state (`replay`'s
+own judge, line by line); Figure 3 and leases have to hold, as `testbench.safety` has them; and what clients
+saw has to be linearizable. `Broken` says which did not.
+
+A call that can do nothing where the cluster is (deliver where nothing is in flight) does nothing, so that a
+scenario keeps its sense when a step is taken out of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as use_seed
+from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from oneleader.conformance import history
+from oneleader.conformance.scenes import CLIENTS, label_of, scene_of, servers_of, step_of
+from oneleader.models import MODELS
+from oneleader.readers.replay.candidates import Refused
+from oneleader.readers.replay.formats.own import OwnFormat
+from oneleader.story import Story
+from oneleader_raft.core import RAFT, Core
+from oneleader_raft.lease import Clocks
+from oneleader_raft.raft import NodeId, ReadReady, Role, TwoLeadersError
+from oneleader_raft.state_machine import Put, Request
+from oneleader_raft.testbench.cluster import Applied, Cluster, Packet, Sync, Write
+from oneleader_raft.testbench.safety import Safety, UnsafeError
+from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.views import VIEWS
+
+CLOCKS = Clocks(promise=30, slow=2, fast=3)
+CRASHES = {"at once": None, "before the sync": Write, "before the sends": Sync, "after one send": Packet}
+KEY = "x"
+
+
+class Broken(AssertionError):
+    """A step after which something does not hold. `cause` is short, and the same for the same bug."""
+
+    def __init__(self, cause: str, words: str) -> None:
+        super().__init__(f"{cause}: {words}")
+        self.cause, self.words = cause, words
+
+
+class Refinement:
+    """One model beside a cluster: is what happened a run of it?"""
+
+    def __init__(self, model: str, cluster: Cluster) -> None:
+        header = json.loads(next(iter(cluster.trace_lines(model))))
+        self.model, self.view = model, VIEWS[model]
+        self.format = OwnFormat(header, MODELS[model], limit=1)
+        self.clocks: dict[NodeId, int] = dict.fromkeys(cluster.members, 0)
+        self.judged = 0
+        self.is_over = False  # the model cannot say what has happened since
+
+    def follow(self, cluster: Cluster) -> None:
+        for entry in (cluster.trace or [])[self.judged :]:
+            self.judged += 1
+            self.is_over |= not self.view.ends.isdisjoint(action.name for action in entry.actions)
+            if self.is_over:
+                return
+            actions, after = self.view.of(entry.node, entry.actions, entry.after, entry.clocks, self.clocks)
+            self.clocks = dict(entry.clocks)
+            step = {"node": entry.node, "event": entry.words, "actions": actions, "after": after}
+            try:
+                self.format.judge(json.loads(json.dumps(step)))
+            except Refused as refused:
+                guard = f"{refused.action.partition('(')[0]}, {refused.guard}" if refused.guard else "state"
+                raise Broken(f"{self.model}: {guard}", refused.text) from None
+
+
+class Scenario:
+    """A cluster, its clients, and its judges. Nodes are n1, n2, ..."""
+
+    def __init__(self, nodes: int = 3, core: Core = RAFT, models: tuple[str, ...] = tuple(VIEWS)) -> None:
+        self.cluster = Cluster([f"n{i + 1}" for i in range(nodes)], core, clocks=CLOCKS)
+        self.program: list[str] = []
+        self.operations: dict[int, Operation] = {}
+        self._waiting: dict[NodeId, set[int]] = {id: set() for id in self.cluster.members}
+        self._safety = Safety(self.cluster)
+        self._models = [Refinement(model, self.cluster) for model in models]
+        self._steps = 0
+        self.scene = scene_of(self.cluster)
+
+    def story(self, broken: Broken | None = None) -> Story:
+        """The scenario for a picture, with what went wrong at its last step."""
+        self.scene.look(servers_of(self.cluster))
+        if broken is None:
+            return self.scene.story()
+        return self.scene.story(f"This does not hold: {broken.cause}.", " ".join(broken.words.split()))
+
+    def __str__(self) -> str:
+        return "\n".join([f"s = Scenario({len(self.cluster.members)})", *self.program])
+
+    # Time
+
+    def timeout(self, node: NodeId) -> None:
+        """So much time passes for everybody that no promise binds; the election timer rings at one."""
+        self._say("timeout", node)
+        self._timeout(node)
+
+    def elapse(self, fastest: NodeId, moments: int) -> None:
+        """Time passes, at one as fast as a clock may go and at the others as slowly."""
+        self._say("elapse", fastest, moments)
+        self._elapse(fastest, moments)
+
+    def stand(self, node: NodeId, voter: NodeId) -> None:
+        """The election timer rings now, promise or not, and another may help."""
+        self._say("stand", node, voter)
+        self._campaign(node, voter)
+
+    def heartbeat(self, node: NodeId) -> None:
+        self._say("heartbeat", node)
+        self._at(node, lambda: self.cluster.heartbeat_timeout(node, finish=False))
+
+    # The network
+
+    def deliver(self, source: NodeId, to: NodeId, back: int = 0, again: bool = False) -> None:
+        """The newest message on its way from the one to the other, or one some places older; a copy of it
+        stays on its way if it is to come again."""
+        self._say("deliver", source, to, back, again)
+        self._deliver(source, to, back, again)
+
+    def trip(self, source: NodeId, to: NodeId, back: int = 0) -> None:
+        """The newest message arrives, or one some places older, and what is sent back then."""
+        self._say("trip", source, to, back)
+        self._trip(source, to, back)
+
+    def sync(self, leader: NodeId, follower: NodeId) -> None:
+        """A heartbeat, with all that the follower is not known to have, and the answer."""
+        self._say("sync", leader, follower)
+        self._at(leader, lambda: self.cluster.heartbeat_timeout(leader, finish=False))
+        self._trip(leader, follower)
+
+    def campaign(self, node: NodeId, voter: NodeId) -> None:
+        """Time passes, and one stands for election with the help of another."""
+        self._say("campaign", node, voter)
+        self.cluster.elapse(CLOCKS.promise)
+        self._campaign(node, voter)
+
+    def overtake(self, node: NodeId, voter: NodeId) -> None:
+        """Time passes until the promise of one has run out, by a clock as fast as may be, the others' being
+        as slow; then it stands for election with the help of another."""
+        self._say("overtake", node, voter)
+        if self.cluster.is_up(node):
+            self._elapse(node, self._until_free(node))
+            self._campaign(node, voter)
+
+    def succeed(self, node: NodeId, voter: NodeId) -> None:
+        """Time passes, one is elected with the help of another, and a new client's write is committed so."""
+        self._say("succeed", node, voter)
+        self.cluster.elapse(CLOCKS.promise)
+        self._campaign(node, voter)
+        self._begin(node, "write")
+        self._trip(node, voter)
+        self._trip(node, voter)
+
+    def hand_over(self, leader: NodeId, target: NodeId, voter: NodeId) -> None:
+        """A leader is to hand over, and the last that it says to the target arrives: to stand, if that has
+        all. A third one may help."""
+        self._say("hand_over", leader, target, voter)
+        self._at(leader, lambda: self.cluster.transfer(leader, target, finish=False))
+        self._deliver(leader, target)
+        self._trip(target, voter)
+
+    def lose(self, source: NodeId, to: NodeId) -> None:
+        self._say("lose", source, to)
+        for packet in self._between(source, to)[-1:]:
+            self.scene.lose(packet.number)
+            self.cluster.drop(packet)
+
+    # Crashes
+
+    def crash(self, node: NodeId) -> None:
+        self._say("crash", node)
+        if self.cluster.is_up(node):
+            self._crash(node, lose=True)
+            self._judge()
+
+    def crash_in(self, node: NodeId, point: str, source: NodeId, lucky: bool = False) -> None:
+        """A message arrives and the receiver crashes in the middle of what it does about it; if it is lucky,
+        with a write that it did not come to sync."""
+        self._say("crash_in", node, point, source, lucky)
+        for packet in self._between(source, node)[-1:]:
+            if self.cluster.is_up(node) and self.cluster.deliver(packet, finish=False):
+                self.scene.receive(packet.number)
+                self._carry_out(node, until=CRASHES[point])
+                self._crash(node, lose=not lucky)
+                self._judge()
+
+    def restart(self, node: NodeId) -> None:
+        self._say("restart", node)
+        if not self.cluster.is_up(node):
+            self.cluster.restart(node, finish=False)
+            self._carry_out(node)
+            self._judge()
+
+    # Clients
+
+    def propose(self, node: NodeId) -> None:
+        """A new client writes a new value."""
+        self._say("propose", node)
+        self._begin(node, "write")
+
+    def read(self, node: NodeId) -> None:
+        """A new client reads."""
+        self._say("read", node)
+        self._begin(node, "read")
+
+    def retry(self, node: NodeId) -> None:
+        """The client of the oldest write without an answer repeats it."""
+        self._say("retry", node)
+        open_writes = [
+            n for n, o in self.operations.items() if o.kind == "write" and o.returned > self._steps
+        ]
+        if open_writes:
+            self._propose(node, open_writes[0])
+
+    def transfer(self, node: NodeId, target: NodeId) -> None:
+        self._say("transfer", node, target)
+        self._at(node, lambda: self.cluster.transfer(node, target, finish=False))
+
+    # Within
+
+    def _say(self, verb: str, *arguments: object) -> None:
+        self.scene.look(servers_of(self.cluster))
+        self._steps += 1
+        while arguments and (arguments[-1] is False or arguments[-1] == 0):
+            arguments = arguments[:-1]
+        self.program.append(f"s.{verb}({', '.join(map(repr, arguments))})")
+        self.scene.steps.append(step_of(verb, arguments, self.program[-1]))
+
+    def _timeout(self, node: NodeId) -> None:
+        self.cluster.elapse(CLOCKS.promise)
+        self._at(node, lambda: self.cluster.election_timeout(node, finish=False))
+
+    def _elapse(self, fastest: NodeId, moments: int) -> None:
+        rates = {id: CLOCKS.fast if id == fastest else CLOCKS.slow for id in self.cluster.members}
+        self.cluster.elapse({id: rate * moments for id, rate in rates.items()})
+        self._judge()
+
+    def _until_free(self, node: NodeId) -> int:
+        """The moments until a promise has run out, on a clock as fast as may be."""
+        remains = self.cluster.node(node).promised_at + CLOCKS.promise - self.cluster.clock(node)
+        return max(0, -(-remains // CLOCKS.fast))
+
+    def _campaign(self, node: NodeId, voter: NodeId) -> None:
+        self._at(node, lambda: self.cluster.election_timeout(node, finish=False))
+        self._trip(node, voter)
+        self._trip(node, voter)
+
+    def _trip(self, source: NodeId, to: NodeId, back: int = 0) -> None:
+        before = len(self._between(to, source))
+        self._deliver(source, to, back)
+        if len(self._between(to, source)) > before:
+            self._deliver(to, source)
+
+    def _deliver(self, source: NodeId, to: NodeId, back: int = 0, again: bool = False) -> None:
+        packets = self._between(source, to)
+        if packets and self.cluster.is_up(to):
+            packet = packets[max(0, len(packets) - 1 - back)]
+            if again:
+                self.scene.copy(self.cluster.duplicate(packet).number, packet.number)
+            self.scene.receive(packet.number)
+            self._at(to, lambda: self.cluster.deliver(packet, finish=False))
+
+    def _between(self, source: NodeId, to: NodeId) -> list[Packet]:
+        return [p for p in self.cluster.pending if (p.source, p.to) == (source, to)]
+
+    def _crash(self, node: NodeId, lose: bool) -> None:
+        self._waiting[node].clear()
+        self.cluster.crash(node, lose_unsynced=lose)
+
+    def _begin(self, node: NodeId, kind: Any) -> None:
+        if self.cluster.is_up(node):
+            number = len(self.operations) + 1
+            value = f"v{number}" if kind == "write" else None
+            self.operations[number] = Operation(f"c{number}", kind, KEY, self._steps, value=value)
+            if kind == "write":
+                self._propose(node, number)
+            else:
+                self.scene.call(CLIENTS, node, f"c{number}: read")
+                self._at(node, lambda: self.cluster.read(node, str(number), finish=False))
+
+    def _propose(self, node: NodeId, number: int) -> None:
+        operation = self.operations[number]
+        request = Request(operation.client, 1, Put(KEY, operation.value))
+        self._waiting[node].add(number)
+        self.scene.call(CLIENTS, node, f"{operation.client}: write {operation.value}")
+        self._at(node, lambda: self.cluster.propose(node, request, finish=False))
+
+    def _at(self, node: NodeId, begin: Callable[[], object]) -> None:
+        if self.cluster.is_up(node):
+            try:
+                begin()
+            except TwoLeadersError as error:
+                raise Broken("two leaders", str(error)) from None
+            self._carry_out(node)
+            self._judge()
+
+    def _carry_out(self, node: NodeId, until: type | None = object) -> None:
+        if until is None:
+            return
+        while self.cluster.is_busy(node):
+            done = self.cluster.advance(node)
+            if isinstance(done, Packet):
+                self.scene.send(done.number, done.source, done.to, label_of(done))
+            if isinstance(done, Applied):
+                for request, _ in done.results:
+                    self._answer(node, int(request.client[1:]))
+            elif isinstance(done, ReadReady):
+                number = int(str(done.id))
+                seen = self.cluster.machine(node).values.get(KEY)
+                self.operations[number] = replace(self.operations[number], returned=self._steps, result=seen)
+                self.scene.call(node, CLIENTS, f"c{number} reads {seen or 'nothing'}")
+            if until is not object and isinstance(done, until):
+                return
+
+    def _answer(self, node: NodeId, number: int) -> None:
+        if number in self._waiting[node] and self.operations[number].returned > self._steps:
+            self._waiting[node].discard(number)
+            self.scene.call(node, CLIENTS, f"c{number}: written")
+            self.operations[number] = replace(self.operations[number], returned=self._steps)
+
+    def _judge(self) -> None:
+        for model in self._models:
+            model.follow(self.cluster)
+        try:
+            for id in self.cluster.members:
+                self._safety.check(id)
+        except UnsafeError as unsafe:
+            cause, _, words = str(unsafe).partition(": ")
+            raise Broken(cause, words) from None
+        if any(o.kind == "read" and o.returned == self._steps for o in self.operations.values()):
+            judged = history.judge(self.operations.values())
+            if judged.verdict == "violated":
+                raise Broken("linearizability", "; ".join(map(str, judged.failing)))
+
+
+# --- Drawn by Hypothesis ----------------------------------------------------------------------------------
+
+
+POINTS = list(CRASHES)
+VERBS = {
+    "campaign": 4,
+    "sync": 8,
+    "trip": 6,
+    "deliver": 5,
+    "propose": 4,
+    "heartbeat": 1,
+    "timeout": 2,
+    "crash": 1,
+    "crash_in": 2,
+    "restart": 3,
+    "read": 3,
+    "retry": 1,
+    "elapse": 2,
+    "stand": 2,
+    "transfer": 1,
+    "overtake": 3,
+    "succeed": 2,
+    "hand_over": 1,
+    "lose": 1,
+}
+CHOICES = [verb for verb, weight in VERBS.items() for _ in range(weight)]
+SOMETIMES = ["crash", "crash_in", "elapse", "stand", "transfer", "hand_over", "lose", "retry", "deliver"]
+SMALL = st.integers(0, 8)
+MOMENTS = (1, 2, 4, 7, 10, 11, 15)
+
+
+class ScenarioMachine(RuleBasedStateMachine):
+    """Draws scenarios. One rule with weighted verbs, as in `machine`, and nodes by number."""
+
+    nodes: ClassVar[int] = 3
+    core: ClassVar[Core] = RAFT
+    models: ClassVar[tuple[str, ...]] = tuple(VIEWS)
+    failed: ClassVar[list[tuple[Broken, Scenario]]] = []
+    steps: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scenario = Scenario(self.nodes, self.core, self.models)
+        self.without: set[str] = set()
+
+    @initialize(without=st.sets(st.sampled_from(SOMETIMES)))
+    def weather(self, without: set[str]) -> None:
+        """What does not happen in this example: a storm of one kind hides the faults of another."""
+        self.without = without
+
+    @rule(verb=st.sampled_from(CHOICES), a=SMALL, b=SMALL, c=SMALL)
+    def happens(self, verb: str, a: int, b: int, c: int) -> None:
+        if verb in self.without:
+            return
+        ids = self.scenario.cluster.members
+        node, other = ids[a % len(ids)], ids[(a + 1 + b % max(1, len(ids) - 1)) % len(ids)]
+        self.steps.append(1)
+        try:
+            self.take(verb, node, other, c)
+        except Broken as broken:
+            self.failed.append((broken, self.scenario))
+            raise
+
+    def take(self, verb: str, node: NodeId, other: NodeId, c: int) -> None:
+        s = self.scenario
+        match verb:
+            case "campaign" | "stand" | "transfer" | "lose" | "overtake" | "succeed":
+                getattr(s, verb)(node, other)
+            case "hand_over":
+                leader = self._leads(c) or node
+                others = [n for n in (node, other, *s.cluster.members) if n != leader] or [leader]
+                s.hand_over(leader, others[0], others[-1])
+            case "trip":
+                s.trip(node, other, back=max(0, c - 5))
+            case "sync":
+                s.sync(self._leads(c) or node, other)
+            case "deliver":
+                s.deliver(node, other, back=c % 4, again=c >= 4)
+            case "crash_in":
+                s.crash_in(node, POINTS[c % len(POINTS)], other, lucky=c >= 6)
+            case "elapse":
+                s.elapse(node, MOMENTS[c % len(MOMENTS)])
+            case "propose" | "read" | "heartbeat" if self._leads(c):
+                getattr(s, verb)(self._leads(c))
+            case _:
+                getattr(s, verb)(node)
+
+    def _leads(self, c: int) -> NodeId:
+        """Mostly those who take themselves for leaders are asked."""
+        cluster = self.scenario.cluster
+        leaders = [n for n in cluster.members if cluster.is_up(n) and cluster.node(n).role is Role.LEADER]
+        return leaders[c % len(leaders)] if leaders and c < 8 else ""
+
+
+def draw(
+    machine: type[ScenarioMachine],
+    core: Core = RAFT,
+    *,
+    nodes: int = 3,
+    examples: int = 300,
+    seed: int = 1,
+    shrink: bool = False,
+    database: Path | None = None,
+) -> type[ScenarioMachine]:
+    """Draw scenarios until one is broken: then the last of `failed` is the shortest that was found."""
+
+    class Drawn(machine):  # type: ignore[misc, valid-type]
+        pass
+
+    Drawn.core, Drawn.nodes, Drawn.failed, Drawn.steps = core, nodes, [], []
+    phases = (Phase.reuse, Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        database=DirectoryBasedExampleDatabase(database) if database else None,
+        deadline=None,
+        report_multiple_bugs=False,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        phases=phases,
+    )
+    try:
+        run_state_machine_as_test(use_seed(seed)(Drawn), settings=chosen)
+    except Broken:
+        assert Drawn.failed
+    return Drawn

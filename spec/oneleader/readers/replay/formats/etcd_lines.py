@@ -1,0 +1,174 @@
+"""The lines of etcd's trace logger, in the model's words: what they may say, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from oneleader.errors import UsageError
+from oneleader.language.sorts import NIL
+from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Role
+from oneleader.readers.replay.candidates import NotModelled, Refused
+
+ROLES = {"StateFollower": FOLLOWER, "StateCandidate": CANDIDATE, "StateLeader": LEADER}
+VOTE_REQUESTS, VOTE_REPLIES = frozenset({"MsgVote"}), frozenset({"MsgVoteResp"})
+HEARTBEATS = frozenset({"MsgApp", "MsgHeartbeat", "MsgSnap"})  # Figure 2, AppendEntries and InstallSnapshot
+HEARTBEAT_REPLIES = frozenset({"MsgAppResp", "MsgHeartbeatResp"})
+MAY_REJECT = frozenset({"MsgVoteResp", "MsgAppResp"})
+CARRIES = {
+    "SendRequestVoteRequest": VOTE_REQUESTS,
+    "ReceiveRequestVoteRequest": VOTE_REQUESTS,
+    "SendRequestVoteResponse": VOTE_REPLIES,
+    "ReceiveRequestVoteResponse": VOTE_REPLIES,
+    "SendAppendEntriesRequest": HEARTBEATS,
+    "ReceiveAppendEntriesRequest": HEARTBEATS,
+    "SendAppendEntriesResponse": HEARTBEAT_REPLIES,
+    "ReceiveAppendEntriesResponse": HEARTBEAT_REPLIES,
+    "SendSnapshot": HEARTBEATS,
+    "ReceiveSnapshot": HEARTBEATS,
+}
+LEFT_ASIDE = {
+    "ApplyConfChange": "the configuration",
+    "ChangeConf": "the configuration",
+    "Commit": "the commit index",
+    "Replicate": "the entry",
+    "SendAppendEntriesRequest": "the entries",
+    "ReceiveAppendEntriesRequest": "the entries",
+    "SendAppendEntriesResponse": "what matched",
+    "ReceiveAppendEntriesResponse": "what matched",
+    "SendSnapshot": "the snapshot",
+    "ReceiveSnapshot": "the snapshot",
+}
+OTHERS = {"InitState", "BecomeCandidate", "BecomeFollower", "BecomeLeader", "Ready"}
+PRE_VOTE = {
+    *("BecomePreCandidate", "SendPreVoteRequest", "SendPreVoteResponse"),
+    *("ReceivePreVoteRequest", "ReceivePreVoteResponse"),
+    *("StatePreCandidate", "MsgPreVote", "MsgPreVoteResp"),
+}
+
+
+class Words(NamedTuple):
+    """What the lines of a recording may say: which messages an event carries, events without, roles."""
+
+    carries: dict[str, frozenset[str]]
+    others: frozenset[str]
+    roles: dict[str, Role]
+    may_reject: frozenset[str]
+
+
+WORDS = Words(CARRIES, frozenset({*OTHERS, *LEFT_ASIDE}), ROLES, MAY_REJECT)
+
+
+class Message(NamedTuple):
+    """What the election sees of a message; two alike are one, as in the model's network."""
+
+    type: str
+    sender: str
+    to: str
+    term: int
+    rejects: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.type} {self.sender} to {self.to}, term {self.term}{', rejecting' if self.rejects else ''}"
+        )
+
+
+class Log(NamedTuple):
+    """What a line says of logs: the node's last index and commit index, and what its message carries."""
+
+    length: int
+    commit: int
+    prev: int = 0  # index of the message
+    prev_term: int = 0
+    entries: int = 0
+    up_to: int = 0  # commit of the message
+    hint: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event, in the model's words."""
+
+    event: str
+    node: str
+    term: int
+    vote: Any  # a node or NIL
+    role: Role
+    conf: tuple[tuple[str, ...], tuple[str, ...]]
+    message: Message | None
+    asking: bool = False  # a pre-candidate: a follower that asks
+    log: Log | None = None  # where logs are judged too
+
+
+def read(record: dict[str, Any], words: Words = WORDS) -> Line:
+    """A line in the model's words; UsageError where malformed, NotModelled where beyond the model."""
+    event = _get(record, "event", dict)
+    name = _get(event, "name", str)
+    _check_known(name, "event", {*words.carries, *words.others})
+    state, role = _get(event, "state", dict), _get(event, "role", str)
+    _check_known(role, "role", words.roles)
+    return Line(
+        event=name,
+        node=_node(_get(event, "nid", str)),
+        term=number(state, "term"),
+        vote=_vote(_get(state, "vote", str)),
+        role=words.roles[role],
+        conf=_conf(_get(event, "conf", list)),
+        message=_message(name, _get(event, "msg", dict), words) if name in words.carries else None,
+        asking=role == "StatePreCandidate",
+    )
+
+
+def _message(event: str, m: dict[str, Any], words: Words) -> Message:
+    kind = _get(m, "type", str)
+    _check_known(kind, "message", frozenset().union(*words.carries.values()))
+    sender, to = _node(_get(m, "from", str)), _node(_get(m, "to", str))
+    message = Message(kind, sender, to, number(m, "term"), _get(m, "reject", bool))
+    if kind not in words.carries[event]:
+        raise Refused(f"{event} carries {kind}")
+    if message.rejects and kind not in words.may_reject:
+        raise Refused(f"{kind} rejects, and only replies to votes and entries may")
+    if sender == to and (message.rejects or kind in VOTE_REQUESTS | HEARTBEATS):
+        raise Refused(f"{sender} asks or rejects itself ({message})")
+    return message
+
+
+def _conf(conf: list[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    halves = [h for h in conf if isinstance(h, list) and all(isinstance(v, str) for v in h)]
+    if len(conf) != 2 or len(halves) != 2:
+        raise UsageError("`conf` is not the two lists of voters, [[...], [...]]")
+    incoming, outgoing = (tuple(map(_node, half)) for half in halves)
+    return incoming, outgoing
+
+
+def _node(id: str) -> str:
+    return f"n{id}"
+
+
+def _vote(id: str) -> Any:
+    return NIL if id == "0" else _node(id)
+
+
+def _check_known(word: str, what: str, known: Iterable[str]) -> None:
+    if word in PRE_VOTE and word not in known:
+        raise NotModelled(f"{word}: pre-vote is not modelled here; --model pre_vote judges it")
+    if word not in known:
+        raise UsageError(f"unknown {what} {word!r}")
+
+
+def _get(record: dict[str, Any], key: str, kind: type) -> Any:
+    value = record.get(key)
+    if type(value) is not kind:
+        names = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
+        raise UsageError(f"`{key}` is {'missing' if value is None else f'not {names[kind]}'}")
+    return value
+
+
+def number(record: dict[str, Any], key: str) -> int:
+    """A natural number of a record; UsageError where it is none."""
+    value = record.get(key)
+    if type(value) is not int or value < 0:
+        raise UsageError(f"`{key}` is {'missing' if value is None else 'not a whole number of 0 or more'}")
+    return value

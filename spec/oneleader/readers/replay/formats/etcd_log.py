@@ -1,0 +1,262 @@
+"""etcd, its logs: the same lines, judged by the model `replication`.
+
+Beside what `etcd` infers, and in its words:
+
+| event                        | actions tried                          | beside term, vote and role        |
+|------------------------------|----------------------------------------|-----------------------------------|
+| any of a leader              | client_request for each entry more     | the last index                    |
+|                              | advance_commit, by a majority whose    | the commit index                  |
+|                              | replies it has received                |                                   |
+| ReceiveAppendEntriesRequest, | append_entries or replace_entries; none| it was sent with these contents   |
+| then BecomeFollower if the   | where the prefix does not match or the |                                   |
+| node was none in its term    | message is of an older term            |                                   |
+| SendAppendEntriesRequest     | none                                   | the leader's entry before, as many|
+|                              |                                        | entries, its commit index or less |
+| SendAppendEntriesResponse    | none                                   | so much is stored; it rejects only|
+|                              |                                        | what does not match               |
+| SendRequestVoteRequest       | none                                   | the candidate's last index, term  |
+
+The last index and the commit index on every line are those of the model. What an entry says is not in the
+recording: every entry has the same value, so entries are told apart by index and term, as Raft does.
+
+What is inferred, and no more
+- Bootstrap: a node's first entries, of term 1, are there and committed from the start on every node that
+  has them, as if a leader of term 1 had sent them.
+- Etcd stores its commit index and has it back after a restart, and keeps it when a candidate or leader
+  gives up. In the model it is volatile: `restart`, and then the index is put back.
+- A heartbeat that tells a commit index is an AppendEntries without entries, after that index.
+- A node answers entries before its commit index with that index, and stores none: likewise.
+
+Pre-vote is left aside: its lines are counted, and what they change of a candidate is a `restart`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from oneleader.language.model import Model
+from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER
+from oneleader.readers.replay.candidates import Candidate, Refused
+from oneleader.readers.replay.formats.etcd import ACTIONS, Elections, EtcdFormat, agree
+from oneleader.readers.replay.formats.etcd_lines import (
+    HEARTBEATS,
+    LEFT_ASIDE,
+    VOTE_REQUESTS,
+    Line,
+    Log,
+    Message,
+    number,
+    read,
+)
+from oneleader.readers.replay.formats.etcd_pre_vote import PRE_REPLY, PRE_REQUEST, WORDS
+
+ENTRY = "entry"
+NOT_OF_LOGS = {
+    "ApplyConfChange": LEFT_ASIDE["ApplyConfChange"],
+    "ChangeConf": LEFT_ASIDE["ChangeConf"],
+    "SendSnapshot": LEFT_ASIDE["SendSnapshot"],
+    "ReceiveSnapshot": LEFT_ASIDE["ReceiveSnapshot"],
+    "BecomePreCandidate": "the pre-vote",
+    "SendPreVoteRequest": "the pre-vote",
+    "ReceivePreVoteRequest": "the pre-vote",
+    "SendPreVoteResponse": "the pre-vote",
+    "ReceivePreVoteResponse": "the pre-vote",
+}
+
+
+class LogFormat(EtcdFormat):
+    """Judges one recording with its logs, line by line."""
+
+    actions = (*ACTIONS, "client_request", "append_entries", "replace_entries", "advance_commit")
+    speaks_of = "replication"
+    left_aside = NOT_OF_LOGS
+
+    @staticmethod
+    def speaks(model: Model) -> bool:
+        return "append_entries" in model.actions
+
+    def read(self, record: dict[str, Any]) -> Line:
+        line, event = read(record, WORDS), record["event"]
+        m = event["msg"] if line.message else {}
+        said = {
+            name: number(m, name) for name in ("index", "logTerm", "entries", "commit", "rejectHint") if m
+        }
+        log = Log(number(event, "log"), number(event["state"], "commit"), *said.values())
+        return replace(line, log=log)
+
+    def explanation(self, s: Candidate, line: Line) -> Elections:
+        return Logs(s, line)
+
+
+class Logs(Elections):
+    """One line from one candidate state, by the actions of `replication`.
+
+    Notes more: match[n, v], up to where v has told leader n, in the leader's term, that it stores its log;
+    sent[m, log], a message of logs has left with these contents; due[n], AppendEntries that n has received
+    and not dealt with, for it was no follower in that term.
+    """
+
+    @property
+    def log(self) -> Log:
+        assert self.line.log is not None, "LogFormat.read saw to it"
+        return self.line.log
+
+    @property
+    def length(self) -> int:
+        return int(self.s.get("log_length", self.n))
+
+    @property
+    def commit(self) -> int:
+        return int(self.s.get("commit_index", self.n))
+
+    def storable(self) -> Any:
+        last = self.s.get("log_term", (self.n, self.length))
+        return (*super().storable(), self.length, last, self.commit)
+
+    def compare(self, vote_may_lag: bool = False) -> None:
+        super().compare(vote_may_lag)
+        if self.line.role == LEADER:
+            self._lead()
+        if self.line.event != "InitState":
+            self._bootstrap()
+            agree(f"log_length[{self.n}]", self.log.length, self.length)
+        agree(f"commit_index[{self.n}]", self.log.commit, self.commit)
+
+    def _bootstrap(self) -> None:
+        """Entries of term 1, on a node that has done nothing but start."""
+        s, n, length = self.s, self.n, self.log.length
+        if not (s.get("fresh", n) and length > self.length == 0):
+            return
+        s.put("fresh", n, None)
+        for i in range(1, length + 1):
+            s.put("log_term", (n, i), 1)
+            s.put("leader_log_term", (1, i), 1)
+        s.put("log_length", n, length)
+        s.put("commit_index", n, self.log.commit)
+        s.put("acknowledged", (n, 1), length)
+        s.put("leader_log_length", 1, max(length, s.get("leader_log_length", 1)))
+        s.put("leader_commit", 1, max(self.log.commit, s.get("leader_commit", 1)))
+
+    def _lead(self) -> None:
+        """Figure 2, Leaders 2 and 4: it appends, and commits what a majority has told it to store."""
+        while self.log.length > self.length:
+            self.s.act("client_request", self.n, ENTRY)
+        if self.log.commit > self.commit:
+            self.s.act("advance_commit", self.n, self.log.commit, self._storing(self.log.commit))
+
+    def _storing(self, i: int) -> frozenset[str]:
+        """A majority of each configuration, of those that are known to store the leader's log up to i."""
+        quorum: set[str] = set()
+        for voters in self.line.conf:
+            storing = [v for v in voters if v == self.n or (self.s.get("match", (self.n, v)) or 0) >= i]
+            if voters and len(storing) < len(voters) // 2 + 1:
+                raise Refused(f"{self.n} commits {i}, and no majority has told it to store that")
+            quorum.update(storing)
+        return frozenset(quorum)
+
+    # -- starting and stopping -------------------------------------------------------------------
+    def init_state(self) -> None:
+        s, n = self.s, self.n
+        if s.get("stored", n) is None:
+            s.put("fresh", n, True)
+            s.put("commit_index", n, self.log.commit)
+        super().init_state()
+
+    def restart(self) -> None:
+        """Etcd has its commit index back."""
+        commit = self.commit
+        super().restart()
+        self.s.put("commit_index", self.n, commit)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.s.put("due", self.n, None)
+
+    def become(self) -> None:
+        if self.line.event == "BecomePreCandidate":
+            if self.s.get("role", self.n) == CANDIDATE:
+                self.give_up()
+            return
+        super().become()
+        if self.line.event == "BecomeLeader":
+            for v in {v for half in self.line.conf for v in half}:
+                self.s.put("match", (self.n, v), None)
+
+    def resign(self) -> None:
+        self.give_up()
+
+    # -- messages --------------------------------------------------------------------------------
+    def take(self) -> None:
+        super().take()
+        if self.line.event == "BecomeFollower":
+            due = self.s.get("due", self.n)
+            if due is not None:
+                self._deal_with(*due)
+
+    def may_send(self, m: Message) -> None:
+        s, n, log = self.s, self.n, self.log
+        if m.type in (PRE_REQUEST, PRE_REPLY):
+            return
+        super().may_send(m)
+        if m.type in VOTE_REQUESTS:
+            agree("the last index that it tells", log.prev, s.get("last_log_index", (n, m.term)))
+            agree("the last term that it tells", log.prev_term, s.get("last_log_term", (n, m.term)))
+        elif m.type == "MsgApp":
+            agree("the term before the entries", log.prev_term, s.get("leader_log_term", (m.term, log.prev)))
+            if log.prev + log.entries > self.length:
+                raise Refused(f"{n} sends entries up to {log.prev + log.entries} and has {self.length}")
+            self._may_tell(log.up_to)
+        elif m.type == "MsgHeartbeat":
+            self._may_tell(log.up_to)
+        elif m.type == "MsgAppResp" and s.get("heartbeat", (m.to, m.term)) and n != m.to:
+            self._may_answer(m)
+
+    def _may_tell(self, commit: int) -> None:
+        if commit > self.commit:
+            raise Refused(f"{self.n} tells the commit index {commit} and has {self.commit}")
+
+    def _may_answer(self, m: Message) -> None:
+        """Figure 2, AppendEntries results: what it confirms is stored, what it rejects does not match."""
+        s, n, i = self.s, self.n, self.log.prev
+        if not m.rejects and s.get("acknowledged", (n, m.term)) < i:
+            raise Refused(f"{n} confirms entries up to {i} and has not stored them for term {m.term}")
+        if m.rejects and self._matches(m.term, i):
+            raise Refused(f"{n} rejects entries after {i}, where its log is the leader's")
+
+    def _matches(self, t: int, prev: int) -> bool:
+        same = self.s.get("log_term", (self.n, prev)) == self.s.get("leader_log_term", (t, prev))
+        return prev <= self.length and bool(same)
+
+    def send(self, m: Message) -> None:
+        super().send(m)
+        self.s.put("contents", (m, self.log[2:]), True)
+
+    def receive(self, m: Message) -> None:
+        super().receive(m)
+        s, n, log = self.s, self.n, self.log
+        if not s.get("contents", (m, log[2:])):
+            raise Refused(f"nobody has sent {m} with these contents")
+        if m.type in HEARTBEATS and m.term >= s.get("term", n):
+            self._forget()
+            if m.term == s.get("term", n) and s.get("role", n) == FOLLOWER:
+                self._deal_with(m, log)
+            else:
+                s.put("due", n, (m, log))
+        elif m.type == "MsgAppResp" and not m.rejects and m.term == self.line.term:
+            s.put("match", (n, m.sender), max(log.prev, s.get("match", (n, m.sender)) or 0))
+
+    def _deal_with(self, m: Message, log: Log) -> None:
+        """Figure 2, AppendEntries receiver, as far as the node takes part."""
+        s, n, t = self.s, self.n, m.term
+        self._forget()
+        if m.type == "MsgHeartbeat":
+            if log.up_to > self.commit:
+                s.act("append_entries", n, t, log.up_to, log.up_to, log.up_to)
+        elif log.prev < self.commit:
+            s.act("append_entries", n, t, self.commit, self.commit, 0)
+        elif self._matches(t, log.prev):
+            last = log.prev + log.entries
+            new = range(log.prev + 1, min(last, self.length) + 1)
+            conflict = any(s.get("log_term", (n, i)) != s.get("leader_log_term", (t, i)) for i in new)
+            s.act("replace_entries" if conflict else "append_entries", n, t, log.prev, last, log.up_to)

@@ -1,0 +1,252 @@
+"""replay: is this recorded execution one that the model allows?
+
+A recording is a file of one JSON object a line, plain or gzip-compressed, in one of the formats of
+`oneleader.conformance`. It is judged in one pass; what is kept is the model's state. Each event stands for
+a short list of actions; where the recording leaves open which state the cluster is in, every candidate
+state is followed (`candidates.py`).
+
+    accepted      some candidate state allows every line
+    refused       no candidate allows the line `refusal.line`; the guard or the observation says why
+    inconclusive  the model does not speak of what a line does, or too many candidate states remain;
+                  the lines before it were judged and accepted
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any, Protocol
+
+from oneleader.errors import Inexpressible, UsageError
+from oneleader.language.definitions import Guard
+from oneleader.language.model import Model
+from oneleader.readers.replay.candidates import Candidates, NotModelled, Refused, TooMany
+from oneleader.readers.replay.formats.etcd import EtcdFormat
+from oneleader.readers.replay.formats.etcd_log import LogFormat
+from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
+from oneleader.readers.replay.formats.own import OwnFormat
+
+MOST_CANDIDATES = 64
+FORMATS = ("oneleader", "etcd")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a line was refused: the action tried and the guard that forbids it, or what was observed."""
+
+    line: int
+    text: str
+    action: str = ""
+    guard: Guard | None = None
+
+
+@dataclass
+class Replayed:
+    """What a recording gave. `steps` are the model's steps, `not_modelled` the lines judged only in part."""
+
+    format: str = ""
+    model: str = ""
+    verdict: str = "inconclusive"  # or "accepted" or "refused"
+    why: str = ""  # of "inconclusive"
+    lines: int = 0  # judged and accepted
+    events_judged: int = 0
+    steps: Counter[str] = field(default_factory=Counter)
+    not_modelled: Counter[str] = field(default_factory=Counter)
+    left_aside: dict[str, str] = field(default_factory=dict)  # what of each such event was left aside
+    candidates: int = 1  # the most candidate states at any line
+    limit: int = MOST_CANDIDATES
+    refusal: Refusal | None = None
+    seconds: float = 0.0
+
+    @property
+    def status(self) -> int:
+        """The exit status that this verdict stands for."""
+        return {"accepted": 0, "refused": 1, "inconclusive": 3}[self.verdict]
+
+    def summary(self) -> list[str]:
+        """The verdict in words, a line each."""
+        lines = [f"{self.verdict}  {self.format} recording, model {self.model}"]
+        if self.refusal:
+            lines.append(f"line {self.refusal.line}: {self.refusal.text}")
+        elif self.why:
+            lines.append(self.why)
+        taken = ", ".join(f"{n:,} {name}" for name, n in self.steps.most_common())
+        lines.append(
+            f"{self.events_judged:,} events judged: {self.steps.total():,} steps ({taken or 'none'})"
+        )
+        lines += [
+            f"not modelled: {self.left_aside.get(event, 'its contents')} of {n:,} {event}"
+            for event, n in self.not_modelled.most_common()
+        ]
+        lines.append(
+            f"at most {self.candidates} candidate state{'s'[: self.candidates > 1]} (limit {self.limit})"
+        )
+        return lines
+
+
+class BadRecording(UsageError):
+    """A file that cannot be read to its end; `so_far` is what was judged before."""
+
+    def __init__(self, text: str, so_far: Replayed) -> None:
+        super().__init__(text)
+        self.so_far = so_far
+
+
+class Format(Protocol):
+    """How a format reads its lines. `judge` raises Refused, NotModelled, TooMany or UsageError."""
+
+    name: str
+    left_aside: Any
+    model: Model
+    candidates: Candidates
+    not_modelled: Counter[str]
+    events: int
+
+    def judge(self, record: dict[str, Any]) -> None: ...
+
+
+def replay(
+    path: str | PathLike[str],
+    format: str | None = None,
+    *,
+    model: Model | None = None,
+    limit: int = MOST_CANDIDATES,
+) -> Replayed:
+    """Judge the recording in a file. The format is read off its first line, unless given.
+
+    `model` stands in for the one that the recording names. UsageError where the file cannot be read.
+    """
+    with opened(path) as lines:
+        return replay_lines(lines, format, model=model, limit=limit)
+
+
+def replay_lines(
+    lines: Iterable[bytes | str],
+    format: str | None = None,
+    *,
+    model: Model | None = None,
+    limit: int = MOST_CANDIDATES,
+) -> Replayed:
+    """Judge a recording line by line, as it comes."""
+    if format is not None and format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
+    result, started = Replayed(limit=limit), time.perf_counter()
+    reader: Format | None = None
+    number = 0
+    try:
+        for number, record in records(lines):
+            if reader is None:
+                reader = _reader(record, format, model, limit)
+            if number > 1 or not isinstance(reader, OwnFormat):
+                reader.judge(record)
+            result.lines = number
+        if reader is None:
+            raise UsageError("the recording is empty")
+        result.verdict = "accepted"
+    except Refused as refused:
+        result.verdict = "refused"
+        result.refusal = Refusal(number, refused.text, refused.action, refused.guard)
+    except NotModelled as beyond:
+        result.why = f"line {number}: {beyond}{_judged(result)}"
+    except TooMany:
+        result.why = f"line {number}: more than {limit} candidate states{_judged(result)}"
+    except Inexpressible as error:
+        result.why = f"line {number}: {error}{_judged(result)}"
+    except _Malformed as error:
+        raise BadRecording(
+            f"line {error.line}: {error}{_judged(result)}", _filled(result, reader, started)
+        ) from None
+    except UsageError as error:
+        at = f"line {number}: " if number else ""
+        raise BadRecording(f"{at}{error}{_judged(result)}", _filled(result, reader, started)) from None
+    return _filled(result, reader, started)
+
+
+def _reader(record: dict[str, Any], format: str | None, model: Model | None, limit: int) -> Format:
+    """The reader of the format given, or of the one that the first line is in."""
+    own = OwnFormat.recognises(record) if format is None else format == "oneleader"
+    if own:
+        return OwnFormat(record, model, limit)
+    if format == "etcd" or EtcdFormat.recognises(record):
+        from oneleader.models.election import MODEL
+
+        of = model or MODEL
+        spoken = next(f for f in (PreVoteFormat, LogFormat, EtcdFormat) if f.speaks(of))
+        return spoken(of, limit)
+    raise UsageError(
+        'this is no format known here: neither a header {"format": "oneleader", ...}'
+        ' nor a line of etcd, {"event": {"name": ..., "nid": ...}}'
+    )
+
+
+def _filled(result: Replayed, reader: Format | None, started: float) -> Replayed:
+    """The result with what the reader counted."""
+    result.seconds = time.perf_counter() - started
+    if reader is not None:
+        result.format, result.model = reader.name, reader.model.name
+        result.events_judged, result.left_aside = reader.events, reader.left_aside
+        result.not_modelled, result.steps = reader.not_modelled, reader.candidates.steps
+        result.candidates = reader.candidates.largest
+    return result
+
+
+def _judged(result: Replayed) -> str:
+    n = result.lines
+    what = "line 1 was" if n == 1 else f"lines 1 to {n:,} were"
+    return f"; {what} judged and accepted" if n else ""
+
+
+# -- the file ---------------------------------------------------------------------------------------------
+class _Malformed(UsageError):
+    """A line that is no JSON object."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+@contextmanager
+def opened(path: str | PathLike[str]) -> Iterator[Iterable[bytes]]:
+    """The lines of a recording, unpacked; UsageError where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            if file.peek(2)[:2] == b"\x1f\x8b":
+                with gzip.open(file) as unpacked:
+                    yield unpacked
+            else:
+                yield file
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def records(lines: Iterable[bytes | str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each line with its number; blank lines are passed over."""
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield number, _record(number, line)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise _Malformed(number + 1, "the compressed file is damaged or cut off here") from None
+
+
+def _record(number: int, line: bytes | str) -> dict[str, Any]:
+    try:
+        text = line if isinstance(line, str) else line.decode()
+        record = json.loads(text)
+    except UnicodeDecodeError:
+        raise _Malformed(number, "this is no UTF-8 text") from None
+    except (ValueError, RecursionError):
+        if not text.endswith("\n") and text.lstrip().startswith("{"):
+            raise _Malformed(number, "the recording is cut off in the middle of this line") from None
+        raise _Malformed(number, f"this is no JSON: {text.strip()[:40]!r}") from None
+    if not isinstance(record, dict):
+        raise _Malformed(number, f"this is no JSON object: {text.strip()[:40]!r}")
+    return record

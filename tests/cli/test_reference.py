@@ -1,0 +1,48 @@
+"""`oneleader hunt` and `oneleader handlers`, as people call them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oneleader.campaigns.hunt import hunt, report
+from tests.cli.test_cli import run
+
+
+def test_a_hunt_finds_a_fault_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a program and as a picture, with status 1."""
+    status, out, _ = run(
+        *("hunt", "--minutes", "0.01", "--workers", "1", "--out", str(tmp_path)),
+        *("--fault", "own-vote-not-saved"),
+        capsys=capsys,
+    )
+    assert status == 1
+    assert "BROKEN  election: state\ns = Scenario(" in out
+    (program,) = tmp_path.glob("*.py")
+    assert program.read_text() in out + "\n"
+    assert [file.suffix for file in tmp_path.glob("election*.svg")] == [".svg"]
+
+
+def test_a_hunt_tells_what_it_has_seen(tmp_path: Path) -> None:
+    """Of the correct core: actions, guards both ways, faults that met; and nothing is broken."""
+    seen = hunt(0.5, 1, tmp_path, None, say=lambda _: None)
+    assert not seen.broken
+    assert seen.actions["become_leader"] > 0
+    assert {held for _, name, held in seen.guards if name == "term_is_current"} == {True, False}
+    assert seen.pairs["message dropped", "restart"] > 0
+    assert "faults that met in one run" in report(seen)
+
+
+def test_a_hunt_for_no_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run("hunt", "--fault", "nonsense", capsys=capsys)
+    assert (status, "there is no fault 'nonsense'" in err) == (2, True)
+
+
+def test_handlers(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run("handlers", "--only", "restart", "--workers", "1", capsys=capsys)
+    assert status == 0
+    assert "2 servers, logs up to 1 entry" in out
+    assert "proved        restart" in out
+    status, _, err = run("handlers", "--nodes", "1", "--only", "VoteReply", capsys=capsys)
+    assert (status, "a server alone receives no message" in err) == (2, True)

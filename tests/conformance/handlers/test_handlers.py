@@ -1,0 +1,122 @@
+"""Every handler of the reference, along every path, for all integers; and that the proof can fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from oneleader.conformance.handlers.handlers import ALONE, HANDLERS, prove_handler
+from oneleader.conformance.reference.patch import patched
+from oneleader.faults.catalogue import variant
+from oneleader_raft import raft
+from oneleader_raft.core import Core
+from oneleader_raft.raft import Node, Send, Step
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_handler_is_proved(handler: str) -> None:
+    """Two servers, logs of an entry at most."""
+    found = prove_handler(handler, nodes=2, longest=1)
+    assert (found.verdict, found.failing) == ("proved", "")
+    assert found.paths >= 10  # none is left out unseen
+
+
+@pytest.mark.parametrize("handler", ALONE)
+def test_a_server_alone(handler: str) -> None:
+    assert prove_handler(handler, nodes=1, longest=1).verdict == "proved"
+
+
+def test_three_servers() -> None:
+    """A majority that is not everybody: what one server is told by another one about a third. (Without an
+    entry there is no leader: that is for others.)"""
+    for handler, longest in {"restart": 1, "is_leader": 1, "PreVoteReply": 0, "TimeoutNow": 0}.items():
+        assert prove_handler(handler, nodes=3, longest=longest).verdict == "proved", handler
+
+
+FAULTS = {
+    "commits-old-terms": ("VoteReply", "replication: no-op"),
+    "truncates-always": ("AppendEntries", "replication: state: log_length"),
+    "commit-index-falls": ("AppendEntries", "replication: state: commit_index"),
+    "no-prefix-check": ("AppendEntries", "replication: append_entries: prefix_matches"),
+    "heartbeat-is-a-match": ("AppendReply", "replication: advance_commit: quorum_stores"),
+    "shorter-log-wins": ("RequestVote", "replication: grant_vote: log_is_up_to_date"),
+    "answers-before-storing": ("PreVoteReply", "replication: stored first"),
+    "forgets-its-log": ("restart", "replication: stored"),
+    "own-vote-not-saved": ("TimeoutNow", "election: state: voted_for"),
+    "refusal-is-a-vote": ("VoteReply", "election: receive_vote: vote_was_granted"),
+    "pre-vote-clears-the-vote": ("RequestPreVote", "election: state: voted_for"),
+    "pre-vote-counts-as-a-vote": ("PreVoteReply", "election: receive_vote: vote_was_granted"),
+    "votes-within-its-promise": ("election timeout", "replication: asks"),
+    "reads-before-its-no-op": ("read", "lease: read: index"),
+    "reads-without-asking": ("election timeout", "lease: read: leads"),
+    "stale-refusal-counts": ("AppendEntries", "election: AppendReply: an answer to a leader"),
+    "role-is-a-lease": ("is_leader", "lease: is_leader"),
+    "lease-from-receipt": ("AppendReply", "lease: followers acknowledged"),
+    "lease-as-long-as-the-promise": ("is_leader", "lease: is_leader"),
+    "promise-forgotten": ("restart", "lease: state: since_promise"),
+    "transfer-keeps-the-lease": ("is_leader", "lease: is_leader"),
+}
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_a_fault_is_not_proved(id: str) -> None:
+    handler, failing = FAULTS[id]
+    found = prove_handler(handler, nodes=2, longest=1, core=variant(id))
+    assert (found.verdict, found.failing) == ("violated", failing)
+
+
+def entries_from_the_future() -> Core:
+    """A leader appends entries of the next term."""
+
+    def append(node: Node, command: object, now: int) -> Step:
+        log = (*node.log, raft.Entry(node.current_term + 1, command))  # type: ignore[arg-type]
+        return raft.broadcast(replace(node, log=log), now)
+
+    return patched(append)
+
+
+def heartbeats_tell_too_much() -> Core:
+    """A heartbeat says that everything is committed."""
+    correct = raft.append_entries_to
+
+    def append_entries_to(leader: Node, to: str) -> Send:
+        send = correct(leader, to)
+        return replace(send, message=replace(send.message, leader_commit=leader.last_index))
+
+    return patched(append_entries_to)
+
+
+def transfer_is_forgotten() -> Core:
+    """Who was asked to stand is asked once, and the leader goes on as if it had not asked."""
+
+    def on_transfer(node: Node, target: str) -> Step:
+        if node.role is not raft.Role.LEADER:
+            return Step(node)
+        asked = raft.action("transfer_leadership", n=node.id, target=target)
+        return Step(node, (asked,), (Send(target, raft.TimeoutNow(node.current_term, node.id)),))
+
+    return patched(on_transfer)
+
+
+MORE = {
+    "propose": entries_from_the_future(),
+    "heartbeat timeout": heartbeats_tell_too_much(),
+    "transfer": transfer_is_forgotten(),
+}
+
+
+@pytest.mark.parametrize(("handler", "core"), MORE.items())
+def test_no_handler_is_proved_whatever_it_does(handler: str, core: Core) -> None:
+    """With the faults above: each handler is seen to fail, so no premise is a contradiction."""
+    assert prove_handler(handler, nodes=2, longest=1, core=core).verdict == "violated"
+    assert {handler for handler, _ in FAULTS.values()} | {*MORE} == {*HANDLERS}
+
+
+def test_an_error_that_can_happen_is_a_violation() -> None:
+    def on_heartbeat_timeout(node: Node, now: int) -> Step:
+        return raft.broadcast(node, now)  # followers have no progress to send from
+
+    found = prove_handler("heartbeat timeout", nodes=2, longest=0, core=patched(on_heartbeat_timeout))
+    assert found.verdict == "violated"
+    assert "KeyError" in found.failing

@@ -1,0 +1,451 @@
+"""replay: verdicts, the `oneleader` format, bad input; the open-ended interpreter beside the plain one."""
+
+import gzip
+import json
+import random
+from enum import IntEnum
+
+import pytest
+
+from oneleader.errors import Inexpressible, SpecError, UsageError
+from oneleader.language import NIL, Fields, NumberSort, Option, SetSort, action, field, ite, model
+from oneleader.language.configuration import cluster
+from oneleader.models import election, vote_count
+from oneleader.readers.replay.candidates import Candidate, Candidates, OpenRun, Refused, TooMany
+from oneleader.readers.replay.replay import BadRecording, replay, replay_lines
+from oneleader.readers.run import Cut, Disabled, Run
+
+HEADER = {"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1", "n2", "n3"], "seed": 7}
+
+
+def step(node, *actions, event="step", **after):
+    return {"node": node, "event": event, "actions": list(map(list, actions)), "after": after}
+
+
+ELECTION = [
+    HEADER,
+    step(
+        "n1",
+        ("start_election", {"n": "n1"}),
+        term={"n1": 1},
+        voted_for={"n1": "n1", "n2": None},
+        role={"n1": "candidate"},
+        votes={"n1": ["n1"]},
+        requested={"n1": {"1": True, "2": False}},
+    ),
+    step(
+        "n2",
+        ("update_term", {"n": "n2", "t": 1}),
+        ("grant_vote", {"voter": "n2", "candidate": "n1", "t": 1}),
+        ("reply_vote", {"voter": "n2", "candidate": "n1", "t": 1}),
+        voted_for={"n2": "n1"},
+        granted={"n2": {"1": ["n1"]}},
+    ),
+    step("n1", ("receive_vote", {"candidate": "n1", "voter": "n2", "t": 1}), votes={"n1": ["n2", "n1"]}),
+    step("n1", ("become_leader", {"n": "n1", "q": ["n1", "n2"]}), role={"n1": "leader", "n3": "follower"}),
+    step("n3", event="nothing"),
+]
+
+
+def judge(records, **options):
+    return replay_lines((json.dumps(r) + "\n" for r in records), **options)
+
+
+def refused_at(result, line, text):
+    assert result.verdict == "refused", result.summary()
+    assert (result.refusal.line, result.refusal.text, result.status) == (line, text, 1)
+    return result.refusal
+
+
+# -- the oneleader format ------------------------------------------------------------------------------------
+def test_an_election_is_accepted():
+    result = judge(ELECTION)
+    assert (result.verdict, result.status, result.lines, result.events_judged) == ("accepted", 0, 6, 5)
+    assert (result.format, result.model, result.candidates, result.not_modelled) == (
+        *("oneleader", "election"),
+        *(1, {}),
+    )
+    assert result.summary() == [
+        "accepted  oneleader recording, model election",
+        "5 events judged: 6 steps (1 start_election, 1 update_term, 1 grant_vote, 1 reply_vote, "
+        "1 receive_vote, 1 become_leader)",
+        "at most 1 candidate state (limit 64)",
+    ]
+
+
+def test_a_second_vote_is_refused():
+    second = [
+        *ELECTION[:3],
+        step("n3", ("start_election", {"n": "n3"})),
+        step("n2", ("grant_vote", {"voter": "n2", "candidate": "n3", "t": 1})),
+    ]
+    call = "grant_vote(voter=n2, candidate=n3, t=1)"
+    refusal = refused_at(judge(second), 5, f"{call}: vote_is_free (Figure 2, RequestVote receiver 2)")
+    assert (refusal.action, refusal.guard.name) == (call, "vote_is_free")
+    mutant = election.MODEL.without_guard("grant_vote", "vote_is_free")
+    assert judge(second, model=mutant).verdict == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("after", "text"),
+    [
+        ({"term": {"n1": 2}}, "term[n1] is 2 in the recording and 1 in the model"),
+        ({"voted_for": {"n1": None}}, "voted_for[n1] is NIL in the recording and n1 in the model"),
+        ({"role": {"n1": "leader"}}, "role[n1] is leader in the recording and candidate in the model"),
+        ({"votes": {"n1": []}}, "votes[n1] is {} in the recording and {n1} in the model"),
+        ({"votes": {"n1": ["n1", "n3"]}}, "votes[n1] is {n1 n3} in the recording and {n1} in the model"),
+        ({"requested": {"n1": [1, 2]}}, "requested[n1] is {1 2} in the recording and {1} in the model"),
+        (
+            {"granted": {"n1": {"1": {"n1": False}}}},
+            "granted[n1, 1, n1] is false in the recording and true in the model",
+        ),
+    ],
+)
+def test_what_stands_after_a_step_is_compared(after, text):
+    refused_at(judge([HEADER, ELECTION[1] | {"after": after}]), 2, text)
+
+
+@pytest.mark.parametrize(
+    ("quorum", "text"),
+    [
+        (["n1"], "become_leader(n=n1, q={n1}): that is no quorum of n1 n2 n3"),
+        (["n1", "n2", "n3"], "become_leader(n=n1, q={n1 n2 n3}): quorum_voted (section 5.2: majority)"),
+        (["n3"], "become_leader(n=n1, q={n1 n3}): quorum_voted (section 5.2: majority)"),
+    ],
+)
+def test_a_quorum_has_to_be_one(quorum, text):
+    wins = step("n1", ("become_leader", {"n": "n1", "q": quorum}))
+    refused_at(judge([*ELECTION[:4], wins]), 5, text)
+
+
+def test_quorums_may_be_listed():
+    listed = HEADER | {"quorums": [["n1"], ["n1", "n3"]]}
+    wins = step("n1", ("become_leader", {"n": "n1", "q": ["n1"]}))
+    assert judge([listed, ELECTION[1], wins]).verdict == "accepted"
+    with pytest.raises(UsageError, match="the axiom that any two quorums share a node"):
+        judge([HEADER | {"quorums": [["n1"], ["n2"]]}])
+
+
+def test_another_model_can_stand_in():
+    tallied = [*ELECTION[:4], step("n1", ("become_leader", {"n": "n1"}), tally={"n1": 2})]
+    assert judge(tallied, model=vote_count.MODEL).verdict == "accepted"
+    assert judge([HEADER | {"model": "vote_count"}, *tallied[1:]]).model == "vote_count"
+    early = [*tallied[:3], tallied[4]]
+    assert judge(early, model=vote_count.MODEL).refusal.guard.name == "majority_voted"
+    unasked = [*ELECTION[:2], ELECTION[3]]  # the guard of the action that vote_count takes over
+    assert judge(unasked, model=vote_count.MODEL).refusal.guard.name == "vote_was_granted"
+
+
+# -- a model that is no election ---------------------------------------------------------------------------
+class Client(SetSort):
+    """A client of the lock."""
+
+
+class Token(NumberSort):
+    """A fencing token."""
+
+
+class Door(IntEnum):
+    """A member whose name is one word."""
+
+    OPEN = 0
+    SHUT = 1
+
+
+class Lock(Fields):
+    """A lock, and what each client holds."""
+
+    holder = field(of=Option[Client])
+    issued = field(of=Token)
+    token = field(Client, of=Option[Token])
+    used = field(Token, of=bool)
+    door = field(of=Door)
+
+
+@action
+def acquire(s: Lock, c: Client) -> None:
+    """A free lock is taken, with a token above all issued."""
+    lock_is_free = s.holder == NIL  # mutual exclusion
+    token_is_new = Token.all(lambda t: ite(t > s.issued, s.used[t] == False, True))  # noqa: E712  # fencing
+    s.require(lock_is_free, token_is_new)
+
+    t = s.issued + 1
+    s.holder = c
+    s.issued = t
+    s.used[t] = True
+    s.door = Door.SHUT
+    s.token.where(lambda old, other: ite(other == c, t, old))
+
+
+@action
+def release(s: Lock, c: Client) -> None:
+    """The holder lets go, and all tokens are used up."""
+    client_holds = s.holder == c  # nobody else may
+    s.require(client_holds)
+
+    s.holder = NIL
+    s.used.where(lambda old, t: ite(t <= s.issued, True, old))
+
+
+@action
+def forget(s: Lock, c: Client) -> None:
+    """What no finite recording can hold: every token, however great."""
+    s.used.where(lambda old, t: True)
+
+
+@action
+def give(s: Lock, c: Client, d: Client) -> None:
+    """A token each: two writes, which coincide where c is d."""
+    s.token[c] = 1
+    s.token[d] = 2
+
+
+@action
+def boast(s: Lock, c: Client) -> None:
+    """A claim that is wrong."""
+    s.claim(s.issued > 0)
+
+
+LOCK = model(__name__, Lock)
+
+
+def test_a_lock_is_replayed():
+    header = {"format": "oneleader", "version": 1, "elements": {"Client": ["ann", "bob"]}}
+    ann, bob = {"c": "ann"}, {"c": "bob"}
+    taken = [
+        header,
+        step(
+            "ann",
+            ("acquire", ann),
+            holder="ann",
+            issued=1,
+            token={"ann": 1, "bob": None},
+            used=[1],
+            door="shut",
+        ),
+        step("ann", ("release", ann), holder=None, used=[0, 1]),
+        step("bob", ("acquire", bob), token={"ann": 1, "bob": 2}, used={"2": True, "9": False}),
+    ]
+    assert judge(taken, model=LOCK).verdict == "accepted"
+    twice = [*taken[:2], step("bob", ("acquire", bob))]
+    refused_at(judge(twice, model=LOCK), 3, "acquire(c=bob): lock_is_free (mutual exclusion)")
+    wrong = [*taken[:2], step("bob", holder="bob")]
+    refused_at(judge(wrong, model=LOCK), 3, "holder is bob in the recording and ann in the model")
+
+
+def test_a_change_without_end_is_inconclusive():
+    header = {"format": "oneleader", "version": 1}
+    result = judge([header, step("ann", ("forget", {"c": "ann"}))], model=LOCK)
+    assert (result.verdict, result.status) == ("inconclusive", 3)
+    assert result.why == (
+        "line 2: used[Token] is rewritten at every number, without end; line 1 was judged and accepted"
+    )
+
+
+def test_what_a_model_says_wrongly():
+    header = {"format": "oneleader", "version": 1}
+    refused_at(
+        judge([header, step("ann", ("boast", {"c": "ann"}))], model=LOCK),
+        2,
+        "boast(c=ann): what it claims of this state does not hold",
+    )
+    with pytest.raises(SpecError, match=r"token\[ann\] is written twice in one step"):
+        judge([header, step("ann", ("give", {"c": "ann", "d": "ann"}))], model=LOCK)
+
+
+def test_a_member_that_has_done_nothing_counts():
+    """n2 appears in the constant alone, and its vote is missing all the same."""
+    header = {"format": "oneleader", "version": 1, "model": "election"}
+    header["constants"] = {"member": [["n1", "both"], ["n2", "both"]]}
+    stands = step("n1", ("start_election", {"n": "n1"}))
+    wins = step("n1", ("become_leader", {"n": "n1", "q": "both"}))
+    assert judge([header, stands, wins]).refusal.guard.name == "quorum_voted"
+
+
+# -- bad input -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        ({"version": 2}, "line 1: version 2 of the format is not known"),
+        ({"model": "raft"}, "'raft' is no model of oneleader.models"),
+        ({"model": "../x"}, "'../x' is no model"),
+        ({"model": None}, "None is no model"),
+        ({"nodes": "n1"}, "the elements of Node are not a list of distinct names"),
+        ({"nodes": ["n1", "n1"]}, "distinct names"),
+        ({"elements": {"Term": ["1"]}}, "election has no set sort Term"),
+        ({"elements": []}, "`elements` is not an object"),
+        ({"quorums": "most"}, '`quorums` is neither "majority" nor a list'),
+        ({"quorums": [["n9"]]}, "`quorums` names n9, which is none of the `nodes`"),
+        ({"constants": {"leader": []}}, "election has no constant leader"),
+        ({"constants": {"member": [["n1"]]}}, "the constant member is not a list of its indices, 2 each"),
+    ],
+)
+def test_a_bad_header(edit, says):
+    with pytest.raises(BadRecording) as error:
+        judge([HEADER | edit])
+    assert says in str(error.value)
+
+
+def test_a_header_without_nodes():
+    with pytest.raises(UsageError, match="election has quorums: the header has to name the `nodes`"):
+        judge([{"format": "oneleader", "version": 1, "model": "election"}])
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ({"event": "x"}, "a step needs `node` and `event`"),
+        ({"node": "n1", "event": "x"}, "a step needs `actions`, a list"),
+        (
+            step("n1", ("become_leader", {"n": "n1", "q": "n1 n2"})),
+            "'n1 n2' is no Quorum: write it as a list",
+        ),
+        (step("n1", ([], {})), 'an action is not written as ["name"'),
+        (step("n1", ["restart"]), 'an action is not written as ["name", {"parameter": value, ...}]'),
+        (step("n1", ("reboot", {})), "election has no action 'reboot'; it has start_election, grant_vote"),
+        (step("n1", ("restart", {"node": "n1"})), "restart takes (n), not (node)"),
+        (step("n1", ("restart", {"n": "n9"})), "'n9' is no Node of the header's: n1, n2, n3"),
+        (step("n1", ("restart", {"n": 1})), "1 is no Node"),
+        (step("n1", ("update_term", {"n": "n1", "t": -1})), "-1 is no Term"),
+        (step("n1", ("update_term", {"n": "n1", "t": True})), "True is no Term"),
+        (step("n1", lease={"n1": 1}), "election has no field lease"),
+        (step("n1", member={"n1": []}), "election has no field member to compare: it is a constant"),
+        (step("n1", unsent={"n1": []}), "election has no field unsent to compare: it is a ghost"),
+        (step("n1", role={"n1": "king"}), "'king' is no Role"),
+        (step("n1", term=3), "`after` of term[Node]: 3 stands where an index is wanted"),
+        (step("n1", term=["n1"]), "`after` of term[Node]: ['n1'] stands where an index is wanted"),
+        (step("n1", requested={"n1": {"x": True}}), "'x' is no Term"),
+        ({"node": "n1", "event": "x", "actions": [], "after": 3}, "`after` is not an object"),
+    ],
+)
+def test_a_bad_line(line, says):
+    with pytest.raises(BadRecording) as error:
+        judge([*ELECTION[:2], line])
+    assert str(error.value).startswith(f"line 3: {says}")
+    assert str(error.value).endswith("; lines 1 to 2 were judged and accepted")
+    assert error.value.so_far.events_judged == 1
+
+
+GOOD = "".join(json.dumps(r) + "\n" for r in ELECTION).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the recording is empty"),
+        (b"\n\n", "the recording is empty"),
+        (b"hello\n", "line 1: this is no JSON: 'hello'"),
+        (b"[1]\n", "line 1: this is no JSON object: '[1]'"),
+        (b"\xff\xfe\n", "line 1: this is no UTF-8 text"),
+        (b"[" * 100_000 + b"\n", "line 1: this is no JSON"),
+        (b'{"a": 1}\n', "line 1: this is no format known here"),
+        (GOOD[:-30], "line 6: the recording is cut off in the middle of this line; lines 1 to 5 were judged"),
+        (GOOD + b'{"node"', "line 7: the recording is cut off in the middle of this line; lines 1 to 6 were"),
+        (GOOD + b"}\n", "line 7: this is no JSON: '}'"),
+        (gzip.compress(GOOD)[:-20], "the compressed file is damaged or cut off here"),
+        (b"\x1f\x8b rubbish", "line 1: the compressed file is damaged or cut off here"),
+    ],
+)
+def test_a_bad_file(tmp_path, content, says):
+    path = tmp_path / "trace.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as error:
+        replay(path)
+    assert str(error.value).startswith(says) or says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        replay(tmp_path / "missing.jsonl")
+    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+        replay(tmp_path)
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    plain.write_bytes(GOOD.rstrip() + b"\n\n")
+    packed.write_bytes(gzip.compress(GOOD))
+    for path in (plain, packed, str(plain)):
+        assert replay(path).verdict == "accepted"
+    assert replay(plain, "oneleader").format == "oneleader"
+    with pytest.raises(UsageError, match="line 1: `event` is missing"):
+        replay(plain, "etcd")
+    with pytest.raises(UsageError, match="unknown format 'zookeeper': choose one of oneleader, etcd"):
+        replay(plain, "zookeeper")
+
+
+# -- the open-ended interpreter ----------------------------------------------------------------------------
+def plain_outcome(run, state, instance):
+    """The guard that refuses, or the cells after the step, or None where the step is cut."""
+    try:
+        after = run.step(state, instance.action, instance.args)
+    except Disabled as disabled:
+        return instance.action.guards[disabled.guard]
+    except Cut:
+        return None
+    return dict(zip(run.cells.keys, after, strict=True))
+
+
+def open_outcome(run, candidate, instance):
+    after = candidate.copy()
+    try:
+        after.act(instance.action.name, *instance.args)
+    except Refused as refused:
+        return refused.guard
+    return {
+        (field, key): after.get(field.name, key if len(key) != 1 else key[0]) for field, key in run.cells.keys
+    }
+
+
+def test_it_agrees_with_the_plain_interpreter():
+    """In 150 states of random runs: the same guard refuses, or the same state comes after."""
+    run = Run(election.MODEL, cluster(election.MODEL, nodes=3, terms=4))
+    rng, enabled = random.Random(3), 0
+    for _ in range(5):
+        open_run = OpenRun(election.MODEL, run.configuration.constants)
+        state, candidate = run.initial, Candidate(open_run, {})
+        for _ in range(30):
+            for instance in run.instances:
+                expected = plain_outcome(run, state, instance)
+                if expected is not None:
+                    assert open_outcome(run, candidate, instance) == expected
+                    enabled += isinstance(expected, dict)
+            position, state = rng.choice([s for s in run.steps(state) if s[1] is not None])
+            candidate.act(run.instances[position].action.name, *run.instances[position].args)
+    assert enabled > 1000
+
+
+def test_counting_numbers_is_inexpressible():
+    with pytest.raises(Inexpressible, match="Token has no greatest number here"):
+        OpenRun(LOCK, {}).quantify("count", Token, lambda t: True)
+
+
+def putting(**values):
+    def put(state):
+        after = state.copy()
+        for name, value in values.items():
+            after.put(name, (), value)
+        return after
+
+    return put
+
+
+def test_candidates_share_what_they_agree_on():
+    run = OpenRun(LOCK, {})
+    candidates = Candidates(run, 2)
+    to_ann, to_bob = putting(issued=5, holder="ann"), putting(issued=5, holder="bob")
+
+    candidates.follow(lambda state: [to_ann(state), to_bob(state)])
+    assert run.shared == {("issued", ()): 5}
+    assert [s.changes for s in candidates.states] == [{("holder", ()): "ann"}, {("holder", ()): "bob"}]
+    candidates.follow(lambda state: [state])
+    assert (len(candidates.states), candidates.largest) == (2, 2)
+    candidates.follow(lambda state: [putting(holder=NIL, issued=0)(state)])
+    assert (run.shared, [s.changes for s in candidates.states]) == ({}, [{}])
+    with pytest.raises(TooMany):
+        Candidates(run, 1).follow(lambda state: [to_ann(state), to_bob(state)])
+
+
+def test_candidates_that_come_to_the_same_are_one():
+    candidates = Candidates(OpenRun(LOCK, {}), 2)
+    candidates.follow(lambda state: [state, putting(holder="bob")(state)])
+    candidates.follow(lambda state: [putting(holder=NIL)(state) if state.get("holder") == "bob" else state])
+    assert len(candidates.states) == 1

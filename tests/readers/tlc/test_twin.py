@@ -1,0 +1,94 @@
+"""TLC and explore have the same graph, and a difference is told in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneleader.cli.print_results import difference
+from oneleader.errors import UsageError
+from oneleader.language.configuration import cluster, configure
+from oneleader.language.model import Model
+from oneleader.models import election, lock, replication, vote_count
+from oneleader.readers.tlc.twin import compare, config_text, module_of
+
+pytestmark = pytest.mark.usefixtures("tools")
+
+
+@pytest.mark.parametrize(
+    ("model", "nodes", "terms", "quorums", "states", "edges"),
+    [
+        (election.MODEL, 3, 1, "majority", 288, 1_681),
+        (election.MODEL, 2, 3, "majority", 1_735, 9_427),
+        (election.MODEL, 3, 2, "n1 n2, n1 n3", 12_023, 80_029),
+        (vote_count.MODEL, 3, 1, "majority", 288, 1_521),
+    ],
+)
+def test_same_states_and_transitions(
+    model: Model, nodes: int, terms: int, quorums: str, states: int, edges: int
+) -> None:
+    found = compare(model, cluster(model, nodes=nodes, terms=terms, quorums=quorums))
+    assert (found.verdict, found.states, found.edges, found.difference) == ("holds", states, edges, "")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "terms", "indices", "values", "states", "edges"),
+    [(2, 2, 2, 1, 2_939, 18_873), (2, 1, 2, 2, 307, 1_805), (3, 1, 1, 1, 1_152, 8_497)],
+)
+def test_a_log_is_a_sequence_of_records(
+    nodes: int, terms: int, indices: int, values: int, states: int, edges: int
+) -> None:
+    sizes = {"Node": nodes, "Term": terms, "Index": indices, "Value": values}
+    found = compare(replication.MODEL, configure(replication.MODEL, sizes))
+    assert (found.verdict, found.states, found.edges, found.difference) == ("holds", states, edges, "")
+
+
+def test_a_difference_in_a_log_is_told() -> None:
+    model = replication.MODEL.without_guard("append_entries", "entries_were_sent")
+    found = compare(model, configure(model, {"Node": 2, "Term": 1, "Index": 1, "Value": 1}))
+    assert found.verdict == "violated"
+    assert "explore takes AppendEntries and TLC does not" in found.difference
+
+
+@pytest.mark.parametrize(
+    ("action", "guard", "said"),
+    [
+        ("step_down", "is_candidate", "explore takes StepDown and TLC does not"),
+        ("update_term", "term_was_sent", "explore takes UpdateTerm and TLC does not"),
+    ],
+)
+def test_a_transition_too_many_is_told(action: str, guard: str, said: str) -> None:
+    model = election.MODEL.without_guard(action, guard)
+    found = compare(model, cluster(model, nodes=2, terms=1))
+    assert found.verdict == "violated"
+    assert said in found.difference
+    shown = "\n".join(difference(found))
+    assert "from this state:" in shown
+    assert "to this state:" in shown
+
+
+def test_a_transition_too_few_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only TLC does is a difference as well: here Python's side forgets restarts."""
+    from oneleader.readers.tlc import twin
+
+    whole = twin.edges_of
+
+    def without_restart(graph: object) -> object:
+        states, edges = whole(graph)  # type: ignore[arg-type]
+        return states, {e for e in edges if e[1] != "Restart"}
+
+    monkeypatch.setattr(twin, "edges_of", without_restart)
+    found = compare(election.MODEL, cluster(election.MODEL, nodes=2, terms=1))
+    assert "TLC takes Restart and explore does not" in found.difference
+
+
+def test_a_model_without_a_twin_is_refused() -> None:
+    with pytest.raises(UsageError, match="no TLA"):
+        module_of(lock.MODEL)
+
+
+def test_config_has_the_sizes_asked_for() -> None:
+    at = cluster(election.MODEL, nodes=3, terms=4, quorums="n1 n2, n1 n3")
+    text = config_text(module_of(election.MODEL), election.MODEL, at)
+    assert "  MaxTerm = 4" in text
+    assert "  Quorum = {{n1, n2}, {n1, n3}}" in text
+    assert "INVARIANT" not in text

@@ -1,0 +1,215 @@
+"""Mutants of the models: made from data, read by every reader, caught or explained; and the page is right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from oneleader.errors import SpecError, UsageError
+from oneleader.language.configuration import cluster
+from oneleader.language.expr import Expr, lift, variable
+from oneleader.language.model import Model
+from oneleader.language.trace import TracedAction, trace_action
+from oneleader.models import MODELS, election
+from oneleader.models.election import Term
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.prove.prove import prove
+from oneleader.readers.run import Run
+from tests.places import DOCS
+from workshop.mutation import model_judge as judging
+from workshop.mutation import print_mutants, table
+from workshop.mutation.command import mutants as command
+from workshop.mutation.model_judge import EXPLORED, SAME, SURVIVED, Judged
+from workshop.mutation.model_mutation import as_action, digest, mutants, said, turnings
+
+PAGE = DOCS / "mutants.md"
+READ = {judged.id: judged for _, judged in print_mutants.read(PAGE)}
+
+
+# -- from data back to an action ----------------------------------------------------------------------
+@pytest.mark.parametrize("name", MODELS)
+def test_an_action_made_from_data_says_the_data(name: str) -> None:
+    model = MODELS[name]
+    for action in model.actions.values():
+        traced = trace_action(model, action)
+        again = trace_action(model, as_action(traced))
+        assert (again.guards, again.claims, again.params) == (traced.guards, traced.claims, traced.params)
+        assert again.updates == traced.updates
+
+
+@pytest.mark.parametrize("name", EXPLORED)
+def test_the_plain_interpreter_does_what_the_data_says(name: str) -> None:
+    """In the first few hundred states, histories included."""
+    model = MODELS[name]
+    copied = replace(model, actions={n: as_action(trace_action(model, a)) for n, a in model.actions.items()})
+    ghosts = frozenset(n for n, f in model.fields.items() if f.kind == "ghost")
+    at = EXPLORED[name][0].of(model)
+    run, other = Run(model, at, ghosts), Run(copied, at, ghosts)
+    seen, left = {run.initial}, [run.initial]
+    for _ in range(60):
+        state = left.pop(0) if left else run.initial
+        steps = list(run.steps(state))
+        assert list(other.steps(state)) == steps
+        new = {after for _, after in steps if after is not None} - seen
+        seen |= new
+        left += sorted(new)
+
+
+def test_every_reader_takes_a_mutant() -> None:
+    """The counterexamples of `explore` and `prove` are runs of the mutant in the plain interpreter."""
+    mutant = judging.find("election/grant_vote/-vote_is_free").model
+    explored = explore(mutant, cluster(mutant, nodes=3, terms=1))
+    assert explored.violation
+    assert explored.violation.what == "granted_is_stored"
+    proof = prove(mutant, only=["grant_vote/granted_is_stored"])
+    assert proof.rows[0].counterexample
+
+
+# -- which mutants there are --------------------------------------------------------------------------
+t, u = variable("t", Term), variable("u", Term)
+
+
+@pytest.mark.parametrize(
+    ("expr", "turned"),
+    [
+        (t < u, ["<→<= t <= u"]),
+        (t == u, ["==→!= t != u"]),
+        (t != u, ["==→!= t == u"]),
+        (lift(Term.__name__ != "", bool), []),
+    ],
+    ids=["<", "==", "!=", "no comparison"],
+)
+def test_what_is_turned(expr: Expr, turned: list[str]) -> None:
+    assert [f"{how} {said(part)}" for how, part in turnings(expr)] == turned
+
+
+def test_each_guard_and_each_effect_has_a_mutant() -> None:
+    for name in EXPLORED:
+        found = {m.id: m for m in mutants(MODELS[name])}
+        own = {m.action for m in found.values()}
+        for action in own:
+            traced = trace_action(MODELS[name], MODELS[name].actions[action])
+            dropped = [m for m in found.values() if m.action == action and m.kind == "guard"]
+            removed = [m for m in found.values() if m.action == action and m.kind == "effect"]
+            assert len(dropped) == len(traced.guards)
+            assert len(removed) == sum(len(u.writes) or 1 for u in traced.updates.values())
+        assert own | {a for a in MODELS[name].actions if a not in own} == MODELS[name].actions.keys()
+
+
+def test_a_mutant_differs_from_its_model() -> None:
+    for name in EXPLORED:
+        whole = {a.name: trace_action(MODELS[name], a) for a in MODELS[name].actions.values()}
+        for mutant in mutants(MODELS[name]):
+            assert parts(mutant.traced) != parts(whole[mutant.action]), mutant.id
+
+
+def parts(traced: TracedAction) -> list[tuple[str, str]]:
+    return [(what, said(expr)) for what, expr in traced.parts()]
+
+
+def test_what_the_language_refuses_is_no_model() -> None:
+    mutant = judging.find("lease/elapse/effect -since_promise")
+    with pytest.raises(SpecError, match="it has to advance since_promise"):
+        mutant.model  # noqa: B018
+    assert judging.judge(mutant).by == judging.REFUSED
+
+
+def test_a_digest_changes_with_what_is_said(build: Callable[[str], object]) -> None:
+    of = digest(election.MODEL)
+    assert digest(election.MODEL.without_guard("grant_vote", "vote_is_free")) != of
+    assert digest(replace(election.MODEL, witnesses={})) != of
+    assert digest(replace(election.MODEL, doc="other words")) == of
+
+
+# -- what becomes of them -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("id", "by"),
+    [
+        ("election/grant_vote/-vote_is_free", judging.PROPERTY),
+        ("election/receive_vote/effect -votes", judging.WITNESS),
+        ("election/step_down/-is_candidate", judging.TWIN),
+        ("system/elect/effect -lease", SURVIVED),
+    ],
+)
+def test_who_catches_what(id: str, by: str) -> None:
+    assert judging.judge_id(id).by == by
+
+
+def test_what_survives_unexplained_fails_and_so_does_an_entry_that_is_stale() -> None:
+    caught = Judged("election/grant_vote/-vote_is_free", "guard", "property", "granted_is_stored")
+    survivor = replace(caught, by=SURVIVED, what=SAME)
+    assert (table.became(caught), table.verdict(caught)) == ("property", "holds")
+    assert (table.became(survivor), table.verdict(survivor)) == ("survived", "violated")
+    known = next(id for id, entry in table.known().items() if not entry.test)
+    assert table.became(replace(survivor, id=known)) == "equivalent"
+    assert table.verdict(replace(caught, id=known)) == "violated"
+
+
+def test_the_sample_is_judged_as_the_page_says() -> None:
+    """Each dropped guard of the cheap models, and every so many-th of the others."""
+    wanted = [id for name in EXPLORED for id in table.sample(name)]
+    assert {id: judging.judge_id(id).by for id in wanted} == {id: READ[id].by for id in wanted}
+
+
+def test_the_page_is_of_the_models_as_they_are() -> None:
+    """If it is not: `make mutants`, which judges anew what has changed."""
+    page = print_mutants.read(PAGE)
+    assert [judged.id for _, judged in page] == [id for name in table.NAMES for id in table.ids(name)]
+    stale = {table.part(j.id) for of, j in page if of != table.digest(table.part(j.id))}
+    assert not stale, f"judged of other versions: {', '.join(sorted(stale))}"
+
+
+def test_the_page_says_how_far_witnesses_are() -> None:
+    """A change of these is what tells a mutant by its witness."""
+    text = PAGE.read_text("utf-8")
+    for line in print_mutants.distances(["election", "vote_count", "fencing"]):
+        assert line in text
+
+
+def test_everything_on_the_page_is_caught_or_explained() -> None:
+    assert [id for id, judged in READ.items() if table.verdict(judged) != "holds"] == []
+    assert not table.known().keys() - READ.keys()
+
+
+# -- the command --------------------------------------------------------------------------------------
+def test_the_command_lists_and_refuses_what_there_is_not() -> None:
+    listed = CliRunner().invoke(command, ["fencing", "--list"])
+    assert listed.output.splitlines() == table.ids("fencing")
+    with pytest.raises(UsageError, match="'paxos' has no mutants: choose from election"):
+        CliRunner().invoke(command, ["paxos"], catch_exceptions=False)
+    with pytest.raises(UsageError, match="--write is of all models"):
+        CliRunner().invoke(command, ["election", "--write"], catch_exceptions=False)
+
+
+def test_the_command_keeps_what_it_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run judges nothing; one with another model, everything."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(table, "sample", lambda name: ["fencing/expire/-lock_is_held"])
+    run = ["fencing", "--sample", "--json"]
+    first = CliRunner().invoke(command, run, standalone_mode=False)
+    assert first.return_value == 0
+    (entry,) = json.loads(first.output)
+    assert (entry["by"], entry["became"]) == (READ[entry["id"]].by, READ[entry["id"]].by)
+    monkeypatch.setattr(judging, "judge_id", lambda id: pytest.fail("judged again"))
+    assert CliRunner().invoke(command, run).output == first.output
+    monkeypatch.setattr(table, "digest", lambda part: "another")
+    with pytest.raises(pytest.fail.Exception):
+        CliRunner().invoke(command, run, catch_exceptions=False)
+
+
+def broken() -> Model:
+    """The election with a guard dropped that it needs."""
+    return election.MODEL.without_guard("become_leader", "quorum_voted")
+
+
+def test_a_model_that_is_broken_itself_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(judging.MODELS, "election", broken())
+    judging.usual.cache_clear()
+    with pytest.raises(AssertionError, match="elected_by_quorum broken"):
+        judging.usual("election", EXPLORED["election"][0])
+    judging.usual.cache_clear()

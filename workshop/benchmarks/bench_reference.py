@@ -1,0 +1,97 @@
+"""`make bench`, second part: the simulator, the judge of histories, and how soon each fault is found.
+
+Seconds are processor seconds of one core: other work beside it does not count.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from oneleader.campaigns.fault_table import by_property_test
+from oneleader.conformance import history
+from oneleader.faults.catalogue import FAULTS, variants
+from oneleader_raft.testbench.safety import Safety
+from oneleader_raft.testbench.simulator import Operation, Simulation
+
+T = TypeVar("T")
+FIVE = [f"n{i + 1}" for i in range(5)]
+
+
+def timed(run: Callable[[], T]) -> tuple[T, float]:
+    started = time.process_time()
+    result = run()
+    return result, time.process_time() - started
+
+
+def simulate(*, checked: bool, traced: bool) -> int:
+    events = 0
+    for seed in range(8):
+        simulation = Simulation(FIVE, seed, traced=traced)
+        if checked:
+            simulation.watchers.append(Safety(simulation.cluster).check)
+        simulation.run(10_000)
+        events += simulation.events
+    return events
+
+
+def simulator() -> None:
+    print("simulator, 5 nodes, all faults")
+    for what, checked, traced in (
+        ("without checks", False, False),
+        ("with the trace that models judge", False, True),
+        ("with Figure 3 and leases after each step", True, False),
+    ):
+        events, seconds = timed(lambda c=checked, t=traced: simulate(checked=c, traced=t))  # type: ignore[misc]
+        print(f"  {what:44} {events:>9,} events {seconds:8.2f} s {events / seconds:>10,.0f} /s", flush=True)
+
+
+def busy_register(operations: int) -> list[Operation]:
+    """Four clients of one register, whose operations overlap and take effect when they return."""
+    rng, value, made = random.Random(1), None, []
+    for i in range(operations):
+        client, called, returned = f"c{i % 4}", i - 3.5, float(i)
+        if rng.random() < 0.5:
+            value = i
+            made.append(Operation(client, "write", "k", called, returned, value=value))
+        else:
+            made.append(Operation(client, "read", "k", called, returned, result=value))
+    return made
+
+
+def histories() -> None:
+    print("linearizability, 10,000 operations of four clients on one key")
+    verdict = ""
+
+    def run() -> int:
+        nonlocal verdict
+        verdict = history.judge(busy_register(10_000)).verdict
+        return 10_000
+
+    operations, seconds = timed(run)
+    print(f"  {verdict:44} {operations:>9,.0f} oper.  {seconds:8.2f} s {operations / seconds:>10,.0f} /s")
+
+
+def faults(seeds: int) -> None:
+    print(f"each fault of the core, drawn scenarios: median of {seeds} seeds")
+    for id in variants():
+        rows = []
+        for seed in range(1, seeds + 1):
+            row, seconds = timed(lambda id=id, seed=seed: by_property_test(FAULTS[id], seed=seed))  # type: ignore[misc]
+            rows.append((seconds, row.found or 0, row.length or 0))
+        seconds, found, short = (statistics.median(column) for column in zip(*rows, strict=True))
+        print(f"  {id:44} {found:>4,.0f} steps, shrunk {short:>3,.0f} {seconds:8.2f} s", flush=True)
+
+
+def main() -> None:
+    simulator()
+    histories()
+    faults(seeds=int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+
+
+if __name__ == "__main__":
+    main()

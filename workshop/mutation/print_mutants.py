@@ -1,0 +1,183 @@
+"""Printing mutants: for the terminal, and docs/mutants.md, which is also where results are kept."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from oneleader.cli.console import judged as judged_line
+from oneleader.cli.console import say
+from oneleader.models import MODELS
+from oneleader.words import plural
+from workshop.mutation import core_judge
+from workshop.mutation import model_judge as mutation_judge
+from workshop.mutation.model_judge import EXPLORED, SURVIVED, Judged
+from workshop.mutation.table import (
+    BY_TEST,
+    CORE,
+    EQUIVALENT,
+    NAMES,
+    STALE,
+    became,
+    digest,
+    known,
+    part,
+    verdict,
+)
+
+OUTCOMES = {
+    **dict.fromkeys(EXPLORED, (*mutation_judge.CAUGHT, BY_TEST, EQUIVALENT, SURVIVED, STALE)),
+    CORE: (*core_judge.CAUGHT, BY_TEST, EQUIVALENT, SURVIVED, STALE),
+}
+RARE = (SURVIVED, STALE)  # told only where there are some
+
+
+# -- the terminal -------------------------------------------------------------------------------------
+def line(judged: Judged) -> None:
+    judged_line(verdict(judged), became(judged), judged.id, judged.what, widths=(14, 60))
+
+
+def score(name: str, found: Iterable[Judged]) -> str:
+    """`election: 65 mutants, 63 caught, 2 equivalent: property 24, witness 22 ...`."""
+    counted = Counter(map(became, found))
+    caught = [f"{by} {counted[by]}" for by in OUTCOMES[name] if counted[by] and by not in (EQUIVALENT, *RARE)]
+    wrong = [f"{counted[by]} {by}" for by in RARE if counted[by]]
+    parts = [f"{plural(counted.total(), 'mutants')}, {_caught(counted)} caught", *wrong]
+    return f"{name}: {', '.join([*parts, f'{counted[EQUIVALENT]} equivalent'])}: {', '.join(caught)}"
+
+
+def summary(name: str, found: list[Judged]) -> None:
+    say(score(name, found))
+
+
+def _caught(counted: Counter[str]) -> int:
+    return counted.total() - counted[EQUIVALENT] - counted[SURVIVED] - counted[STALE]
+
+
+# -- the page -----------------------------------------------------------------------------------------
+INTRODUCTION = """\
+# Mutants: what notices a small mistake
+
+Each guard of each action of the models dropped in turn, each comparison turned, each effect removed; and
+each function of the reference's core with a condition dropped, a comparison turned, a field not set, a number
+moved, an effect removed. Every such mutant is caught by something, or stands below as equivalent, with the
+reason. `python -m workshop mutants` prints this, `make mutants` writes it anew; CI judges a sample, and fails
+where this page is not that of the models and the core as they are.
+
+A mutant is judged by the cheapest reader that tells it from its original; that others would as well is not
+said. What each word means stands in `workshop/mutation/model_judge.py` and `core_judge.py`.
+Actions that a model takes over unchanged from the one that it extends are mutated there alone, so
+`lease_read`, which adds properties to `replication`, has none of its own.
+"""
+
+MEANING = """\
+*refused*: it is no model. *property*: a property, a claim or progress is broken at small bounds. *witness*:
+something cannot happen any more, or is not as far away as it was; the distances are below. *twin*: the graph
+of states and steps is no longer that of the hand-written TLA+, with which CI compares it. *proof*: an
+obligation has a counterexample to induction. *unproved*: Z3 leaves an obligation open, which is weaker than
+wrong. *test of its own*: no reader sees it, and a test named below does. What is proved to be the same step
+is equivalent. The score is what is caught, of all that are not."""
+
+CORE_MEANING = """\
+*test*: a unit test of `tests/reference`. *safety*: a simulated run breaks Figure 3, a lease or
+linearizability. *scenario*: a drawn scenario takes a step that a model does not allow, or breaks one of the
+same. *crash*, *time*: a run ends with an error, or does not end. *trace*: nothing of that, but simulated runs
+are others than they were, which a golden test sees: behaviour changed, and no rule was seen broken."""
+
+
+def page(found: Mapping[str, list[Judged]]) -> str:
+    """docs/mutants.md, of everything that was judged."""
+    models = [name for name in NAMES if name != CORE]
+    everything = [judged for name in NAMES for judged in found[name]]
+    lines = [INTRODUCTION, "## The models", "", MEANING, ""]
+    lines += _scores([(name, found[name]) for name in models], mutation_judge.CAUGHT, "model")
+    lines += ["", "## The core", "", CORE_MEANING, ""]
+    functions: dict[str, list[Judged]] = {}
+    for judged in found[CORE]:
+        functions.setdefault(part(judged.id), []).append(judged)
+    lines += _scores([*functions.items()], core_judge.CAUGHT, "function")
+    lines += ["", "## What survives, and why", "", "| mutant | why |", "|---|---|"]
+    lines += [f"| {_code(j.id)} | {_why(j)} |" for j in everything if became(j) in (BY_TEST, EQUIVALENT)]
+    lines += ["", "## Where the models are explored, and how far each witness is", ""]
+    lines += distances(models)
+    lines += ["", "## Every mutant"]
+    for name in NAMES:
+        lines += ["", *_details(name, found[name])]
+    return "\n".join(lines) + "\n"
+
+
+def _scores(rows: list[tuple[str, list[Judged]]], caught: tuple[str, ...], of: str) -> Iterator[str]:
+    """A table of scores with the sum below; outcomes that nothing has are left out."""
+    counts = [(name, Counter(map(became, found))) for name, found in rows]
+    total = sum((count for _, count in counts), Counter[str]())
+    shown = [by for by in (*caught, BY_TEST, EQUIVALENT, SURVIVED, STALE) if total[by]]
+    yield f"| {of} | mutants | {' | '.join(shown)} | score |"
+    yield f"|---|{'---:|' * (len(shown) + 2)}"
+    for name, count in (*counts, ("all", total)):
+        cells = [str(count.total()), *(str(count[by] or "") for by in shown)]
+        yield f"| {name} | {' | '.join(cells)} | {_percent(count)} |"
+
+
+def _percent(count: Counter[str]) -> str:
+    apart = count.total() - count[EQUIVALENT]
+    return f"{100 * _caught(count) / apart:.0f} %" if apart else ""
+
+
+def _why(judged: Judged) -> str:
+    entry = known()[judged.id]
+    by = f" Caught by `{entry.test}`." if entry.test else ""
+    alike = (mutation_judge.SAME, mutation_judge.PROVED_SAME)
+    seen = f" Checked: {judged.what}." if judged.what in alike else ""
+    return f"{' '.join(entry.reason.split())}{by}{seen}"
+
+
+def distances(models: list[str]) -> Iterator[str]:
+    yield "| model | bounds | steps of the shortest run to each witness |"
+    yield "|---|---|---|"
+    for name in models:
+        for bounds in EXPLORED[name]:
+            usual = mutation_judge.usual(name, bounds)
+            far = [f"{w} {usual[w].removeprefix('in ')}" for w in MODELS[name].witnesses]
+            broken = [f"**{p}** {usual[p]}" for p in MODELS[name].properties if bounds.where]
+            yield f"| {name} | {bounds.of(MODELS[name]).describe()} | {', '.join([*broken, *far])} |"
+
+
+def _details(name: str, found: list[Judged]) -> Iterator[str]:
+    yield f"<details><summary>{score(name, found)}</summary>"
+    yield ""
+    yield "| mutant | by | what |"
+    yield "|---|---|---|"
+    for judged in found:
+        yield f"| {_code(judged.id)} | {judged.by} | {_cell(judged.what)} |"
+    yield ""
+    parts = dict.fromkeys(part(judged.id) for judged in found)
+    yield f"Of {', '.join(f'{of} {digest(of)}' for of in parts)}."
+    yield "</details>"
+
+
+def _code(id: str) -> str:
+    return f"`{_cell(id)}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+ROW = re.compile(r"^\| `(.+?)` \| ([a-z]+) \| (.*) \|$", re.MULTILINE)
+OF = re.compile(r"^Of (.+)\.$", re.MULTILINE)
+
+
+def read(path: Path) -> list[tuple[str, Judged]]:
+    """What a page says became of each mutant, and the digest of what it was judged of."""
+    if not path.exists():
+        return []
+    text = path.read_text("utf-8")
+    of = dict(entry.rsplit(" ", 1) for entries in OF.findall(text) for entry in entries.split(", "))
+    rows = ((_plain(id), by, _plain(what)) for id, by, what in ROW.findall(text))
+    return [(of.get(part(id), ""), Judged(id, "", by, what)) for id, by, what in rows]
+
+
+def _plain(cell: str) -> str:
+    return cell.replace(r"\|", "|")
