@@ -72,6 +72,12 @@ def mark(s: State, n: Node) -> None:
     s.marked[n] = True
 
 @action
+def rest(s: State) -> None:
+    """Nothing happens."""
+    t = s.tick
+    s.tick = t
+
+@action
 def serve(s: State, n: Node, c: Client, t: Term, r: Role) -> None:
     """A node that is special serves a client, and the bell rings."""
     n_is_marked = s.marked[n]
