@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair faults mutants pages deep clean
+.PHONY: help setup check quick test red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair faults mutants claims pages deep clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -83,8 +83,15 @@ faults: setup ## Every reader on every fault, and docs/results/faults.md anew: s
 mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/results/mutants.md
 	$(BIN)/python -m workshop mutants --write --workers 2
 
-pages: setup ## Make the pages of docs/ that readers fill
+claims: setup ## Run the commands behind the claims where their code changed; README's table and its evidence
+	$(BIN)/python -m workshop claims
+
+pages: setup ## Write all pages of docs/results: trade-offs, faults, mutants, architecture, claims
 	$(BIN)/python -m workshop trade-offs --write
+	$(BIN)/python -m workshop faults --write
+	$(BIN)/python -m workshop mutants --write --workers 2
+	$(BIN)/python -m workshop architecture
+	$(BIN)/python -m workshop claims
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers
