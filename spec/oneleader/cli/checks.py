@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from oneleader.campaigns import fault_table as table
 from oneleader.conformance.adapter import ReferenceAdapter
-from oneleader.conformance.handlers.handlers import HANDLERS, prove_handler
+from oneleader.conformance.handlers.handlers import HANDLERS, Scope, prove_handler
 from oneleader.conformance.machine import check_conformance
 from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.errors import MissingTool, UsageError
@@ -78,7 +78,7 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield from bullied(quick=quick)
     yield conformance(nodes=3, examples=200 if quick else 300)
     yield scenarios(nodes=3, examples=30 if quick else 300)
-    yield handled(SOON if quick else HANDLERS, nodes=2, longest=1)
+    yield handled(SOON if quick else HANDLERS, Scope(nodes=2))
     yield from recordings()
     for fault in FAULTS.values():
         for row in table.judge(fault, QUICK if quick else table.READERS):
@@ -283,12 +283,12 @@ def scenarios(*, nodes: int, examples: int) -> Row:
     return Row("reference", "hypothesis", what, verdict, strength, time.perf_counter() - started, detail)
 
 
-def handled(handlers: Iterable[str], *, nodes: int, longest: int) -> Row:
+def handled(handlers: Iterable[str], scope: Scope) -> Row:
     """Handlers of the reference, along every path, for all integers."""
-    found = [prove_handler(handler, nodes, longest) for handler in handlers]
+    found = [prove_handler(handler, scope) for handler in handlers]
     failed = next((f for f in found if f.verdict != "proved"), found[0])
     detail = f"{failed.handler}: {failed.failing}" if failed.failing else ""
-    strength = f"proved, {plural(nodes, 'servers')}, logs up to {plural(longest, 'entries')}, all integers"
+    strength = f"proved, {scope.short}, all integers"
     what = f"{len(found)} handlers, {sum(f.paths for f in found):,} paths"
     return Row("reference", "handlers", what, failed.verdict, strength, sum(f.seconds for f in found), detail)
 

@@ -38,6 +38,7 @@ from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.story import Story
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import Clocks
+from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import NodeId, ReadReady, Role, TwoLeadersError
 from oneleader_raft.state_machine import Put, Request
 from oneleader_raft.testbench.cluster import Applied, Cluster, Packet, Sync, Write
@@ -311,6 +312,8 @@ class Scenario:
                 begin()
             except TwoLeadersError as error:
                 raise Broken("two leaders", str(error)) from None
+            except ImpossibleMessageError as error:
+                raise Broken("impossible message", str(error)) from None
             self._carry_out(node)
             self._judge()
 
