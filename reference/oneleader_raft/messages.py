@@ -48,10 +48,11 @@ class ImpossibleMessageError(ValueError):
 
 def why_impossible(message: Any, source: NodeId, to: NodeId, members: Collection[NodeId]) -> str:
     """Why no server can have sent this, by the message alone."""
-    kind = type(message)
-    if kind not in KINDS:
+    kind: type = type(message)
+    rules_of_kind = RULES.get(kind)
+    if rules_of_kind is None:
         return f"{kind.__name__} is no kind of message"
-    rules = chain(_types(message), _addresses(message, source, to, members), RULES[kind](message))
+    rules = chain(_types(message), _addresses(message, source, to, members), rules_of_kind(message))
     return _first_broken(kind, rules)
 
 
@@ -205,7 +206,7 @@ KNOWN: dict[type, Callable[[Any, Node], Iterator[Rule]]] = {
 
 def _types(value: Any, name: str = "") -> Iterator[Rule]:
     """Each field is exactly what it is annotated as: `True` is no number. Numbers are within bounds."""
-    for field, hint in _hints(type(value)):
+    for field, hint in _hints(value.__class__):
         yield from _typed(getattr(value, field), hint, f"{name}{field}")
 
 

@@ -1,4 +1,4 @@
-"""Messages that nobody can have sent: all that the core sends is possible, and nothing of each wrong class."""
+"""All that the core sends is possible, and nothing of each class of messages that nobody can have sent."""
 
 from __future__ import annotations
 

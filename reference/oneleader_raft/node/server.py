@@ -120,7 +120,7 @@ class Taken:
 
 
 def is_contradicted(happening: Happening, node: Node) -> bool:
-    """A message that nobody can have sent, by what this node knows: it is logged, and never reaches the core."""
+    """A message that nobody can have sent, by what this node knows, is logged, and never reaches the core."""
     if not isinstance(happening.event, Receive):
         return False
     why = why_contradicted(happening.event.message, node)

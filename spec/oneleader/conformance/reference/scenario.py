@@ -138,6 +138,11 @@ class Scenario:
         self._say("deliver", source, to, back, again)
         self._deliver(source, to, back, again)
 
+    def arrive(self, source: NodeId, to: NodeId) -> None:
+        """The oldest message on its way from the one to the other: links keep their order."""
+        self._say("arrive", source, to)
+        self._deliver(source, to, back=len(self._between(source, to)))
+
     def trip(self, source: NodeId, to: NodeId, back: int = 0) -> None:
         """The newest message arrives, or one some places older, and what is sent back then."""
         self._say("trip", source, to, back)
