@@ -58,7 +58,8 @@ def why_impossible(message: Any, source: NodeId, to: NodeId, members: Collection
 
 def why_contradicted(message: Message, node: Node) -> str:
     """Why no server can have sent this, by what `node` knows, which receives it."""
-    rules = chain(_terms_known(message, node), KNOWN.get(type(message), _nothing)(message, node))
+    known = KNOWN.get(type(message))
+    rules = chain(_terms_known(message, node), known(message, node) if known else ())
     return _first_broken(type(message), rules)
 
 
