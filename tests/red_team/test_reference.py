@@ -12,6 +12,7 @@ import pytest
 
 from oneleader.conformance.handlers.handlers import Scope, prove_handler
 from oneleader.conformance.reference.patch import patched
+from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import Core
 from oneleader_raft.lease import Round
@@ -40,14 +41,14 @@ def read_for_free(nth: int) -> Core:
 def test_row_10_a_proof_of_handlers_says_its_bounds(nth: int) -> None:
     """A core that answers every third pending read for free was proved, and nothing said: of one read."""
     beyond = prove_handler("read", Scope(reads=nth - 2), read_for_free(nth))
-    assert beyond.verdict == "proved"
+    assert beyond.verdict is HOLDS
     assert f"up to {nth - 2} pending read" in str(beyond.scope)
-    assert prove_handler("read", Scope(reads=nth - 1), read_for_free(nth)).verdict == "violated"
+    assert prove_handler("read", Scope(reads=nth - 1), read_for_free(nth)).verdict is VIOLATED
 
 
 def test_handlers_of_three_servers_are_proved() -> None:
     """AppendEntries was refused, `pre_vote: state: heard`: the coupling lacked whom a follower follows."""
-    assert prove_handler("AppendEntries", Scope(3, log=0)).verdict == "proved"
+    assert prove_handler("AppendEntries", Scope(3, log=0)).verdict is HOLDS
 
 
 @pytest.mark.parametrize(

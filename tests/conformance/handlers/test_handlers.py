@@ -9,6 +9,7 @@ import pytest
 from oneleader.conformance.handlers.handlers import ALONE, HANDLERS, Scope, prove_handler
 from oneleader.conformance.reference.patch import patched
 from oneleader.faults.catalogue import variant
+from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import Core
 from oneleader_raft.raft import Node, Send, Step
@@ -18,13 +19,13 @@ from oneleader_raft.raft import Node, Send, Step
 def test_a_handler_is_proved(handler: str) -> None:
     """Two servers, logs of an entry at most."""
     found = prove_handler(handler, Scope())
-    assert (found.verdict, found.failing) == ("proved", "")
+    assert (found.verdict, found.failing) == (HOLDS, "")
     assert found.paths >= 10  # none is left out unseen
 
 
 @pytest.mark.parametrize("handler", ALONE)
 def test_a_server_alone(handler: str) -> None:
-    assert prove_handler(handler, Scope(nodes=1)).verdict == "proved"
+    assert prove_handler(handler, Scope(nodes=1)).verdict is HOLDS
 
 
 THREE = {
@@ -43,7 +44,7 @@ def test_three_servers(handler: str) -> None:
     """A majority that is not everybody: what one server hears from another about a third. Without an entry
     no server leads: those scopes are of followers and candidates."""
     found = prove_handler(handler, THREE[handler])
-    assert (found.verdict, found.failing) == ("proved", "")
+    assert (found.verdict, found.failing) == (HOLDS, "")
 
 
 def test_with_three_servers_a_follower_may_name_the_wrong_one() -> None:
@@ -56,8 +57,8 @@ def test_with_three_servers_a_follower_may_name_the_wrong_one() -> None:
 
     correct = raft.acknowledge
     found = prove_handler("AppendEntries", Scope(3, log=0), core=patched(acknowledge))
-    assert (found.verdict, found.failing) == ("violated", "election: whom it takes for the leader leads")
-    assert prove_handler("AppendEntries", Scope(2, log=0), core=patched(acknowledge)).verdict == "proved"
+    assert (found.verdict, found.failing) == (VIOLATED, "election: whom it takes for the leader leads")
+    assert prove_handler("AppendEntries", Scope(2, log=0), core=patched(acknowledge)).verdict is HOLDS
 
 
 def every_third_read_is_free() -> Core:
@@ -79,11 +80,11 @@ def every_third_read_is_free() -> Core:
 def test_a_proof_holds_within_its_scope_and_says_it() -> None:
     """With one pending read, and the one that is asked for, there is no third; with two there is."""
     found = prove_handler("read", Scope(reads=1), core=every_third_read_is_free())
-    assert found.verdict == "proved"
+    assert found.verdict is HOLDS
     assert "up to 1 pending read." in str(found.scope)
     found = prove_handler("read", Scope(reads=2), core=every_third_read_is_free())
-    assert (found.verdict, found.failing) == ("violated", "lease: read: index")
-    assert prove_handler("read", Scope(reads=2)).verdict == "proved"
+    assert (found.verdict, found.failing) == (VIOLATED, "lease: read: index")
+    assert prove_handler("read", Scope(reads=2)).verdict is HOLDS
 
 
 FAULTS = {
@@ -115,7 +116,7 @@ FAULTS = {
 def test_a_fault_is_not_proved(id: str) -> None:
     handler, failing = FAULTS[id]
     found = prove_handler(handler, Scope(), core=variant(id))
-    assert (found.verdict, found.failing) == ("violated", failing)
+    assert (found.verdict, found.failing) == (VIOLATED, failing)
 
 
 def entries_from_the_future() -> Core:
@@ -161,7 +162,7 @@ MORE = {
 @pytest.mark.parametrize(("handler", "core"), MORE.items())
 def test_no_handler_is_proved_whatever_it_does(handler: str, core: Core) -> None:
     """With the faults above: each handler is seen to fail, so no premise is a contradiction."""
-    assert prove_handler(handler, Scope(), core=core).verdict == "violated"
+    assert prove_handler(handler, Scope(), core=core).verdict is VIOLATED
     assert {handler for handler, _ in FAULTS.values()} | {*MORE} == {*HANDLERS}
 
 
@@ -170,5 +171,5 @@ def test_an_error_that_can_happen_is_a_violation() -> None:
         return raft.broadcast(node, now)  # followers have no progress to send from
 
     found = prove_handler("heartbeat timeout", Scope(log=0), core=patched(on_heartbeat_timeout))
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
     assert "KeyError" in found.failing
