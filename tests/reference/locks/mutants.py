@@ -12,7 +12,7 @@ from typing import Any
 
 from oneleader_raft.locks.redis import SCRIPTS, RedisStore
 from oneleader_raft.locks.sqlite import STATEMENTS, SqliteStore
-from oneleader_raft.locks.steps import IssueStep, LockStep, ReleaseStep, Row, WriteStep
+from oneleader_raft.locks.steps import LockStep, ReleaseStep, Row, WriteStep
 
 Edit = tuple[type[LockStep], str, str]  # in which step, what, and what stands there instead
 
@@ -116,11 +116,17 @@ MUTANTS: dict[str, tuple[Wrong, str]] = {
         sqlite_with((WriteStep, "seen.token < excluded.token", "seen.token <= excluded.token")),
         "accept_write",
     ),
-    "sqlite: release does not compare": (sqlite_with((Release, GRANT, "AND expires")), "release"),
-    "sqlite: release compares tokens alone": (sqlite_with((Release, " AND nonce = :nonce", "")), "release"),
-    "sqlite: issue does not look": (sqlite_with((Issue, "WHERE held.expires <= ", "WHERE 0 <= ")), "acquire"),
+    "sqlite: release does not compare": (sqlite_with((ReleaseStep, GRANT, "AND expires")), "release"),
+    "sqlite: release compares tokens alone": (
+        sqlite_with((ReleaseStep, " AND nonce = :nonce", "")),
+        "release",
+    ),
+    "sqlite: issue does not look": (
+        sqlite_with((IssueStep, "WHERE held.expires <= ", "WHERE 0 <= ")),
+        "acquire",
+    ),
     "sqlite: check, then write": (
-        Wrong(CheckThenWrite, ((Write, "seen.token < excluded.token", "true"),)),
+        Wrong(CheckThenWrite, ((WriteStep, "seen.token < excluded.token", "true"),)),
         "accept_write|read",
     ),
 }

@@ -28,8 +28,18 @@ from oneleader_raft.locks import Found, HeldError, Locks, LostError, StaleError,
 from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
 from oneleader_raft.locks.postgres import AsyncPostgresStore, PostgresStore
 from oneleader_raft.locks.redis import SCRIPTS, AsyncRedisStore, RedisStore
-from oneleader_raft.locks.sqlite import AsyncSqliteStore, BusyError, SqliteStore
-from oneleader_raft.locks.steps import AsyncStore, Issue, Read, Release, Renew, Row, Step, Store, Write
+from oneleader_raft.locks.sqlite import AsyncSqliteStore, DatabaseBusyError, SqliteStore
+from oneleader_raft.locks.steps import (
+    AsyncLockStore,
+    IssueStep,
+    LockStep,
+    LockStore,
+    ReadStep,
+    ReleaseStep,
+    RenewStep,
+    Row,
+    WriteStep,
+)
 from oneleader_raft.node.client import UnknownOutcomeError
 from tests.reference.locks.subjects import postgres_set_back, redis_set_back, sqlite_set_back
 from tests.services import PostgresServer, RedisServer, running_redis
@@ -443,17 +453,17 @@ class NoAnswerAsync(NoAnswer):
         pass
 
 
-STEPS: list[Step] = [
-    Issue("lock", "a", 1000),
-    Renew("lock", 1, "a", 1000),
-    Release("lock", 1, "a"),
-    Write("key", "v", 1, "a"),
-    Read("key"),
+STEPS: list[LockStep] = [
+    IssueStep("lock", "a", 1000),
+    RenewStep("lock", 1, "a", 1000),
+    ReleaseStep("lock", 1, "a"),
+    WriteStep("key", "v", 1, "a"),
+    ReadStep("key"),
 ]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
-def test_an_unknown_outcome_on_the_cluster_is_not_called_a_refusal(step: Step) -> None:
+def test_an_unknown_outcome_on_the_cluster_is_not_called_a_refusal(step: LockStep) -> None:
     """ "Nothing was changed" would be a lie: the write may have happened, or may yet."""
     store, later = ClusterStore(["http://127.0.0.1:1"]), AsyncClusterStore(["http://127.0.0.1:1"])
     store.close()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from oneleader_raft.lease import Clocks, Round
-from oneleader_raft.node.server import Happening, NotLeaderError, Server, Settings, UnknownError
+from oneleader_raft.node.server import Happening, NodeSettings, NotLeaderError, OutcomeUnknownError, Server
 from oneleader_raft.raft import (
     AppendEntries,
     AppendReply,
@@ -145,7 +145,7 @@ def test_it_is_answered_when_it_is_committed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("drift", [0, 1, 10, 100, 999])
 def test_a_lease_allows_for_the_drift_of_clocks(tmp_path: Path, drift: int) -> None:
     """A promise on the fastest clock is over later than a lease on the slowest."""
-    settings = Settings("n1", PEERS, tmp_path, promise_ms=300, drift=drift)
+    settings = NodeSettings("n1", PEERS, tmp_path, promise_ms=300, drift=drift)
     promise = settings.clocks.promise / (1000 + drift)
     lease = settings.clocks.lease / (1000 - drift)
     assert lease <= promise < lease + 1 / (1000 - drift), "the longest that is safe"

@@ -260,7 +260,7 @@ def real(world: Named, x: Any) -> Any:
 # --- What a server knows of the others, by model ----------------------------------------------------------
 
 
-def of_elections(c: Coupling, state: State, node: Node, now: Any) -> Iterator[Fact]:
+def of_elections(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
     yield "its term is known", c.term_is_known(state, term_of(node.current_term))
     if node.leader_id is not None:
         leader = c.world.node(node.leader_id)
