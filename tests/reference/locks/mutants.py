@@ -12,7 +12,7 @@ from typing import Any
 
 from oneleader_raft.locks.redis import SCRIPTS, RedisStore
 from oneleader_raft.locks.sqlite import STATEMENTS, SqliteStore
-from oneleader_raft.locks.steps import LockStep, ReleaseStep, Row, WriteStep
+from oneleader_raft.locks.steps import IssueStep, LockStep, ReleaseStep, Row, WriteStep
 
 Edit = tuple[type[LockStep], str, str]  # in which step, what, and what stands there instead
 
