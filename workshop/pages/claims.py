@@ -185,7 +185,7 @@ def page() -> str:
 
 def _told(claim: Claimed, shown: Shown | None) -> Iterator[str]:
     yield f"## {claim.id}"
-    yield f"{claim.says}: {claim.strength}."
+    yield f"{claim.says}: {claim.strength}.".replace("](docs/", "](../")
     yield ""
     if claim.command:
         printed = (
