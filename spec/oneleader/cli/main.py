@@ -9,7 +9,9 @@ import json
 import os
 import random
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -136,26 +138,29 @@ def configuration(
 # -- the commands --------------------------------------------------------------------------------
 @cli.command()
 @click.option("--quick", is_flag=True, help="Smaller bounds: a minute or two.")
+@click.option("--all", "every", is_flag=True, help="One line a row, not one a model and one a fault.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @json_option
-def check(quick: bool, as_json: bool) -> int:
+def check(quick: bool, every: bool, workers: int | None, as_json: bool) -> int:
     """Run every reader on every model, the reference and the recordings: one table."""
-    from oneleader.cli import checks
+    from oneleader.cli import checks, print_checks
 
-    rows = []
-    interrupted = False
+    started, interrupted = time.perf_counter(), False
+    wanted = checks.chosen(quick=quick)
+    table = print_checks.Table(wanted, every=every, quiet=as_json)
     try:
-        for row in checks.everything(quick=quick):
-            rows.append(row)
-            if not as_json:
-                show.check_row(row)
+        with closing(checks.done(wanted, workers=workers, tick=table.tick)) as doing:
+            for one, rows in doing:
+                table.add(one, rows)
     except KeyboardInterrupt:
         interrupted = True
-    status = INTERRUPTED if interrupted else exit_status(r.verdict for r in rows)
     if as_json:
-        print_json({"rows": [r.as_json() for r in rows], "interrupted": interrupted, "status": status})
+        print_json(print_checks.as_json(table.all_rows, interrupted=interrupted))
     else:
-        show.check_summary(rows, interrupted=interrupted, quick=quick)
-    return status
+        table.unfinished()
+        seconds = time.perf_counter() - started
+        print_checks.summary(table.all_rows, interrupted=interrupted, quick=quick, seconds=seconds)
+    return INTERRUPTED if interrupted else exit_status(row.verdict for row in table.all_rows)
 
 
 @cli.command()

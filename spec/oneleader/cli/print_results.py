@@ -334,28 +334,3 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
             "clause": refusal.guard.clause if refusal.guard else None,
         },
     }
-
-
-# -- check ---------------------------------------------------------------------------------------
-CHECK_WIDTHS = (30, 10, 72, 7)
-
-
-def check_row(row: Row) -> None:
-    """Model, reader, strength and seconds in columns; then what was seen."""
-    seconds = f"{row.seconds:.1f} s".rjust(CHECK_WIDTHS[3])
-    judged(row.verdict, row.model, row.reader, row.strength, seconds, row.what, widths=CHECK_WIDTHS)
-    for text in row.detail.splitlines() if row.general in (VIOLATED, INCONCLUSIVE) else []:
-        say(f"        {text}")
-
-
-def check_summary(rows: Sequence[Row], *, interrupted: bool, quick: bool) -> None:
-    status = exit_status(r.verdict for r in rows)
-    word = {0: HOLDS, 1: VIOLATED, 3: INCONCLUSIVE}[status]
-    said = Counter(r.general for r in rows)
-    counts = ", ".join(f"{n} {'hold' if verdict == HOLDS else verdict}" for verdict, n in said.most_common())
-    say()
-    judged(INCONCLUSIVE if interrupted else word, counts, f"{sum(r.seconds for r in rows):.0f} s")
-    if interrupted:
-        say("        interrupted: the rest was not run")
-    if quick:
-        say("        --quick leaves out the larger bounds and TLC on the faults")
