@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from oneleader import models
+from oneleader.campaigns.fault_table import READERS
 from oneleader.cli import checks as check
+from oneleader.cli import print_checks
+from oneleader.cli.check_row import CheckRow, status
+from oneleader.cli.check_rows import (
+    comparing,
+    drawing,
+    exploring,
+    fault_row,
+    handling,
+    proving,
+    walking,
+)
+from oneleader.conformance.handlers.handlers import HANDLERS
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import FAULTS
 from oneleader.models import election
 from oneleader.readers.tlc import tlc
-from oneleader.verdict import exit_status
+from oneleader.shipped import recordings
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader_raft import raft
+
+NO_ROWS = {"environment", "lock"}  # each is explored by its tests, and by the study of trade-offs
 
 
 def test_everything_holds() -> None:
@@ -21,37 +47,140 @@ def test_everything_holds() -> None:
         tlc.find_java(), tlc.find_jar()
     except MissingTool as missing:
         pytest.skip(str(missing))
-    rows = list(check.everything(quick=True))
-    found = Counter(row.general for row in rows)
-    assert found.keys() == {"holds", "not expressible"}, [r for r in rows if r.general != "holds"]
-    assert {row.model.partition(" ")[0] for row in rows if row.general != "holds"} == {"fault"}
-    assert {row.reader for row in rows} >= {
-        *("explore", "prove", "tlc", "walk", "refine", "hypothesis", "handlers", "replay")
-    }
-    assert {f"fault {id}" for id in FAULTS} < {row.model for row in rows}
+    checks = check.chosen(quick=True)
+    with closing(check.done(checks)) as doing:
+        rows = check.in_order(checks, dict(doing))
+    assert status(rows, interrupted=False) == 0
+    found = Counter(row.verdict for row in rows)
+    assert found.keys() == {HOLDS, NOT_EXPRESSIBLE}, [r for r in rows if r.verdict is not HOLDS]
+    assert {row.model.partition(" ")[0] for row in rows if row.verdict is not HOLDS} == {"fault"}
     assert all(row.strength for row in rows)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_nothing_is_left_out(quick: bool) -> None:
+    """Each model, each fault, each handler and each recording, by the readers there are."""
+    checks = check.chosen(quick=quick)
+    titles = {(one.model, one.reader) for one in checks}
+    assert {name for name, _ in titles} >= {*models.MODELS, *(f"fault {id}" for id in FAULTS)} - NO_ROWS
+    assert {reader for _, reader in titles} >= {
+        *("explore", "prove", "tlc", "walk", "refine", "hypothesis", "handlers", "replay", "settings")
+    }
+    if not quick:
+        assert {(f"fault {id}", reader) for id in FAULTS for reader in READERS} <= titles
+        handlers = [one for one in checks if one.reader == "handlers"]
+        assert len(handlers) == len(HANDLERS)
+    judged = [one.rows for one in checks if one.reader == "replay" and one.model in models.MODELS]
+    assert {rows.args[2]["recording"] for rows in judged if isinstance(rows, partial)} == {*recordings()}
+
+
+def test_every_check_can_be_sent_to_another_process() -> None:
+    assert [one.title for one in pickle.loads(pickle.dumps(check.CHECKS))] == [c.title for c in check.CHECKS]
+
+
+def ends(status: int) -> CheckRow:
+    os._exit(status)
+
+
+def test_a_process_that_dies_costs_its_own_row_only() -> None:
+    dies = check.Check("a model", "explore", partial(ends, 9), 2.0)
+    says_nothing = check.Check("a model", "walk", list, 1.5)
+    lives = check.of("election", exploring, 1.0, nodes=2, terms=1, small=True, ghosts=False)
+    rows = dict(check.done([lives, dies, says_nothing], workers=2))
+    assert [row.verdict for row in rows[lives]] == [HOLDS]
+    (died,), (silent,) = rows[dies], rows[says_nothing]
+    assert (died.verdict, died.detail) == (INCONCLUSIVE, "its process ended early, with status 9")
+    assert (silent.verdict, silent.detail) == (INCONCLUSIVE, "it came to no result")
+
+
+def test_what_is_left_is_estimated_by_what_was_done() -> None:
+    left = check.Left([10.0, 10.0, 20.0], workers=2)
+    assert left.after([]) == 20
+    left.ended(0, 20.0)  # twice as long as it should
+    assert left.after([]) == 30
+
+
+SCRIPT = """
+import time
+from functools import partial
+from oneleader.cli import checks, main
+small = checks.of("election", checks.exploring, 9, nodes=2, terms=1, small=True, ghosts=False)
+checks.CHECKS = (
+    small,
+    checks.Check("lease", "explore", small.rows, 8),
+    checks.Check("lease", "walk", partial(time.sleep, 60), 1),
+)
+main.main()
+"""
+
+
+def test_ctrl_c_shows_what_is_done() -> None:
+    """With status 130, at once, and with the half-done line of the table."""
+    command = [sys.executable, "-c", SCRIPT, "check", "--workers", "1"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as child:
+        assert child.stdout
+        first = child.stdout.readline()
+        time.sleep(2)
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to every process
+        rest, errors = child.communicate(timeout=60)
+    assert first.split()[:2] == ["ok", "election"]
+    assert "explore, 1 of 2 checks done" in rest
+    assert "interrupted: the rest was not checked" in rest
+    assert (child.returncode, "Traceback" in errors) == (130, False)
+
+
+def test_the_table_groups_what_belongs_together(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        CheckRow("lease", "explore", "", HOLDS, "exhaustive, 2 nodes", 1.0),
+        CheckRow("lease", "explore", "", HOLDS, "exhaustive, 3 nodes", 1.0),
+        CheckRow("lease", "prove", "9 of 10", INCONCLUSIVE, "proved for all", 1.0, "not proved: x/y"),
+    ]
+    print_checks.group_line("lease", rows, "")
+    print_checks.summary(rows, interrupted=False, quick=False, seconds=3.0)
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].split() == ["????", "lease", "3.0", "s", "explore", "2"]
+    assert "not proved: x/y" in said
+    assert re.search(r"explore +exhaustive +lease \(2 times\)", said)
+    assert "proved for all" not in said.partition("what holds")[2]  # nothing is claimed that was not shown
 
 
 def test_a_broken_model_is_seen_by_each_row() -> None:
     broken = election.MODEL.without_guard("grant_vote", "vote_is_free")
     rows = [
-        *check.exploring(broken, nodes=2, terms=1),
-        check.proving(broken),
-        check.walking(broken, nodes=3, terms=3, runs=50),
+        *exploring(broken, nodes=2, terms=1),
+        proving(broken, ""),
+        walking(broken, nodes=3, terms=3, runs=50),
     ]
-    assert exit_status(row.verdict for row in rows) == 1
-    assert {row.reader for row in rows if row.verdict == "violated"} == {"explore", "prove", "walk"}
+    assert status(rows, interrupted=False) == 1
+    assert {row.reader for row in rows if row.verdict is VIOLATED} == {"explore", "prove", "walk"}
 
 
 def test_a_missing_tool_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONELEADER_TLA2TOOLS", "/nowhere.jar")
-    row = check.twin(election.MODEL, nodes=2, terms=1)
-    assert (row.verdict, exit_status([row.verdict])) == ("inconclusive", 3)
+    row = comparing(election.MODEL, nodes=2, terms=1)
+    assert (row.verdict, status([row], interrupted=False)) == (INCONCLUSIVE, 3)
 
 
 def test_an_unreached_witness_is_inconclusive() -> None:
-    first, *_ = check.exploring(election.MODEL, nodes=3, terms=1)
-    assert (first.verdict, "two_leaders" in first.detail) == ("inconclusive", True)
+    first, *_ = exploring(election.MODEL, nodes=3, terms=1)
+    assert (first.verdict, "two_leaders" in first.detail) == (INCONCLUSIVE, True)
+
+
+def test_a_fault_that_one_reader_cannot_express_is_decided_by_another() -> None:
+    found = CheckRow("fault x", "explore", "", HOLDS, "", 0.0, kind="fault")
+    unsaid = replace(found, reader="prove", verdict=NOT_EXPRESSIBLE)
+    assert status([found, unsaid], interrupted=False) == 0
+    assert status([unsaid], interrupted=False) == 3
+    assert status([replace(found, model="fault y"), unsaid], interrupted=False) == 3
+
+
+def test_a_property_that_a_reader_cannot_express_is_never_ok() -> None:
+    """`explore` of the same model says nothing about what `prove` could not express."""
+    explored = CheckRow("lease", "explore", "", HOLDS, "", 0.0)
+    unsaid = CheckRow("lease", "prove", "", NOT_EXPRESSIBLE, "", 0.0, kind="proof")
+    assert status([explored, unsaid], interrupted=False) == 3
+    assert status([explored, unsaid], interrupted=True) == 130
 
 
 def test_a_missed_fault_fails() -> None:
@@ -60,28 +189,13 @@ def test_a_missed_fault_fails() -> None:
     no_quorum = FAULTS["no-quorum"]
     harmless = replace(no_quorum.mutated, mutate=lambda model: model)
     missed = table.by_explore(replace(no_quorum, mutant=harmless))
-    assert exit_status([check.fault_row(missed).verdict]) == 1
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "status"),
-    [
-        ([], 0),
-        (["holds", "proved", "accepted", "caught", "not expressible"], 0),
-        (["holds", "inconclusive"], 3),
-        (["inconclusive", "violated"], 1),
-        (["refused"], 1),
-        (["missed"], 1),
-    ],
-)
-def test_exit_status(verdicts: list[str], status: int) -> None:
-    assert exit_status(verdicts) == status
+    assert status([fault_row(missed)], interrupted=False) == 1
 
 
 def test_rows_of_the_reference_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes itself for the leader believes that it has a lease."""
     monkeypatch.setattr(raft, "holds_lease", lambda node, now: node.role is raft.Role.LEADER)
-    proved = check.handled(("restart", "is_leader"), nodes=2, longest=1)
-    drawn = check.scenarios(nodes=3, examples=100)
-    assert (proved.general, proved.detail) == ("violated", "is_leader: lease: is_leader")
-    assert (drawn.general, drawn.detail.partition(":")[0]) == ("violated", "leases")
+    proved = handling("is_leader", nodes=2, longest=1)
+    drawn = drawing(nodes=3, examples=100)
+    assert (proved.verdict, proved.detail) == (VIOLATED, "is_leader: lease: is_leader")
+    assert (drawn.verdict, drawn.detail.partition(":")[0]) == (VIOLATED, "leases")

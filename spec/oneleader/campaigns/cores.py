@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
@@ -62,7 +62,7 @@ def over_cores(
     workers: int | None = None,
     preload: Sequence[str] = (),
     tick: Callable[[Sequence[Running]], None] = lambda running: None,
-) -> Iterator[Outcome[T]]:
+) -> Generator[Outcome[T], None, None]:
     """The outcomes as they come; jobs are begun in the order given, and can be pickled.
 
     `preload`: modules that each process should find imported. `tick` is called about once a second.
@@ -101,10 +101,9 @@ def _do(job: Callable[[], Any], answer: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     try:
-        result = job()
+        answer.send(job())
     except Exception as error:  # whatever it is: it costs this job and no other
-        result = Died(f"{type(error).__name__}: {error}")
-    answer.send(result)
+        answer.send(Died(f"{type(error).__name__}: {error}"))
 
 
 def _leave(number: int, frame: object) -> NoReturn:

@@ -7,13 +7,15 @@ longest are begun first: the seconds of a line are an estimate, on one quiet cor
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from oneleader.campaigns.cores import Died, Running, cores, over_cores
 from oneleader.campaigns.fault_table import READERS
+from oneleader.cli.check_row import CheckRow
 from oneleader.cli.check_rows import (
     breaking,
     comparing,
@@ -30,12 +32,13 @@ from oneleader.cli.check_rows import (
 )
 from oneleader.conformance.handlers.handlers import HANDLERS
 from oneleader.faults.catalogue import FAULTS
+from oneleader.faults.fault import Because, Fault
 from oneleader.models import find, system
 from oneleader.models.flawed.bully import Assumption
-from oneleader.verdict import INCONCLUSIVE, Row
+from oneleader.verdict import INCONCLUSIVE, Kind
 
 ALWAYS, QUICK, FULL = "always", "with --quick only", "without --quick only"
-Rows = Callable[..., Row | Iterable[Row]]
+Rows = Callable[..., CheckRow | Iterable[CheckRow]]
 READER_OF: dict[Rows, str] = {
     exploring: "explore",
     breaking: "explore",
@@ -61,17 +64,18 @@ class Check:
     seconds: float
     when: str = ALWAYS
 
-    def __call__(self) -> list[Row]:
+    def __call__(self) -> list[CheckRow]:
         made = self.rows()
-        return [replace(row, model=self.model) for row in ([made] if isinstance(made, Row) else made)]
+        return [replace(row, model=self.model) for row in ([made] if isinstance(made, CheckRow) else made)]
 
     @property
     def title(self) -> str:
         return f"{self.model} {self.reader}"
 
-    def unknown(self, cause: str) -> Row:
+    def unknown(self, cause: str) -> CheckRow:
         """The row of a check that came to no end."""
-        return Row(self.model, self.reader, "not finished", INCONCLUSIVE, "", 0.0, cause)
+        kind: Kind = "fault" if self.model.startswith("fault ") else "property"
+        return CheckRow(self.model, self.reader, "not finished", INCONCLUSIVE, "", 0.0, cause, kind)
 
 
 def of(model: str, rows: Rows, seconds: float, when: str = ALWAYS, **bounds: Any) -> Check:
@@ -79,8 +83,14 @@ def of(model: str, rows: Rows, seconds: float, when: str = ALWAYS, **bounds: Any
     return Check(model, READER_OF[rows], partial(_found, rows, model, bounds), seconds, when)
 
 
-def _found(rows: Rows, name: str, bounds: dict[str, Any]) -> Row | Iterable[Row]:
+def _found(rows: Rows, name: str, bounds: dict[str, Any]) -> CheckRow | Iterable[CheckRow]:
     return rows(find(name), **bounds)
+
+
+def quick_readers(fault: Fault) -> Iterable[str]:
+    """The readers that --quick asks about a fault: all of them where the quick ones cannot express it."""
+    cannot = all(isinstance(of_it, Because) for of_it in (fault.explore, fault.unlive, fault.variant))
+    return READERS if cannot else QUICK_READERS
 
 
 def reference(rows: Rows, seconds: float, when: str = ALWAYS, **bounds: Any) -> Check:
@@ -107,7 +117,7 @@ SOON = {"restart", "is_leader", "VoteReply", "propose", "read", "transfer"}  # h
 SECONDS_OF_HANDLER = {"AppendEntries": 40.0}
 SECONDS_OF_FAULT = {"explore": 0.5, "prove": 1.0, "tlc": 2.5, "hypothesis": 2.0, "simulate": 2.0}
 SLOW_FAULTS: dict[tuple[str, str], float] = {}
-QUICK_READERS = ("explore", "replay")  # of the faults
+QUICK_READERS = ("explore", "simulate", "replay")  # of the faults
 
 CHECKS: tuple[Check, ...] = (
     of("election", exploring, 1, nodes=3, terms=2),
@@ -208,9 +218,9 @@ CHECKS: tuple[Check, ...] = (
             reader,
             partial(judging, id, reader),
             SLOW_FAULTS.get((id, reader), SECONDS_OF_FAULT.get(reader, 0.2)),
-            ALWAYS if reader in QUICK_READERS else FULL,
+            ALWAYS if reader in quick_readers(fault) else FULL,
         )
-        for id in FAULTS
+        for id, fault in FAULTS.items()
         for reader in READERS
     ),
 )
@@ -226,7 +236,7 @@ def done(
     *,
     workers: int | None = None,
     tick: Callable[[Sequence[str], float], None] = lambda running, left: None,
-) -> Iterator[tuple[Check, list[Row]]]:
+) -> Generator[tuple[Check, list[CheckRow]], None, None]:
     """Each check with its rows, as soon as it is done. A check that has none, or died, is inconclusive.
 
     `tick` is handed the titles of what runs, and about how many seconds are left.
@@ -237,12 +247,13 @@ def done(
     def looked(running: Sequence[Running]) -> None:
         tick([jobs[job.number].title for job in running], left.after(running))
 
-    for outcome in over_cores(jobs, workers=workers, preload=[__name__], tick=looked):
-        check, rows = jobs[outcome.number], outcome.result
-        left.ended(outcome.number, outcome.seconds)
-        if isinstance(rows, Died):
-            rows = [check.unknown(rows.cause)]
-        yield check, rows or [check.unknown("it came to no result")]
+    with closing(over_cores(jobs, workers=workers, preload=[__name__], tick=looked)) as outcomes:
+        for outcome in outcomes:
+            check, rows = jobs[outcome.number], outcome.result
+            left.ended(outcome.number, outcome.seconds)
+            if isinstance(rows, Died):
+                rows = [check.unknown(rows.cause)]
+            yield check, rows or [check.unknown("it came to no result")]
 
 
 class Left:
@@ -267,7 +278,7 @@ class Left:
         return max(longest, sum(rest.values()) / self.workers)
 
 
-def in_order(checks: Sequence[Check], rows: dict[Check, list[Row]]) -> list[Row]:
+def in_order(checks: Sequence[Check], rows: dict[Check, list[CheckRow]]) -> list[CheckRow]:
     """All rows in the order of the list, whatever order they came in."""
     return [row for check in checks for row in rows.get(check, [])]
 

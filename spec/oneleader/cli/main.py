@@ -29,7 +29,7 @@ from oneleader.language.model import Model
 from oneleader.readers.explore import explore as explore_reader
 from oneleader.readers.run import Run
 from oneleader.shipped import tla_folder
-from oneleader.verdict import INTERRUPTED, exit_status
+from oneleader.verdict import INTERRUPTED, USAGE, exit_status
 from oneleader.words import snake
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -144,6 +144,7 @@ def configuration(
 def check(quick: bool, every: bool, workers: int | None, as_json: bool) -> int:
     """Run every reader on every model, the reference and the recordings: one table."""
     from oneleader.cli import checks, print_checks
+    from oneleader.cli.check_row import status
 
     started, interrupted = time.perf_counter(), False
     wanted = checks.chosen(quick=quick)
@@ -160,7 +161,7 @@ def check(quick: bool, every: bool, workers: int | None, as_json: bool) -> int:
         table.unfinished()
         seconds = time.perf_counter() - started
         print_checks.summary(table.all_rows, interrupted=interrupted, quick=quick, seconds=seconds)
-    return INTERRUPTED if interrupted else exit_status(row.verdict for row in table.all_rows)
+    return status(table.all_rows, interrupted=interrupted)
 
 
 @cli.command()
@@ -240,9 +241,8 @@ def explore(
                 break
     if as_json:
         print_json([r.as_json() for r in results])
-    if any(r.why == "interrupted" for r in results):
-        return INTERRUPTED
-    return exit_status([r.verdict for r in results] + [show.witness_verdict(r) for r in results])
+    verdicts = [r.verdict for r in results] + [show.witness_verdict(r) for r in results]
+    return exit_status(verdicts, interrupted=any(r.why == "interrupted" for r in results))
 
 
 @cli.command()
@@ -323,7 +323,7 @@ def tlc(
             from oneleader.pictures import pages, traced
 
             say(pages.see(lambda: traced.of_tlc(path, result), path.stem))
-        return 0 if result.holds else 1
+        return exit_status([result.verdict])
     at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
     compared = twin_reader.compare(model, at, workers=workers, graph=graph)
     print_json(show.compared_json(compared)) if as_json else show.compared(compared)
@@ -435,7 +435,7 @@ def walk(
         show.walked(result)
         if result.violation and path:
             show.violation(result.run, result.violation, path)
-    return INTERRUPTED if result.why == "interrupted" else exit_status([result.verdict])
+    return exit_status([result.verdict], interrupted=result.why == "interrupted")
 
 
 @cli.command()
@@ -528,7 +528,7 @@ def print_json(value: Any) -> None:
 def complain(sentence: str) -> int:
     """One sentence on standard error, and status 2."""
     click.echo(f"oneleader: {sentence}", err=True)
-    return 2
+    return USAGE
 
 
 def main() -> None:
