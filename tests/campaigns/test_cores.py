@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from oneleader.campaigns.cores import Died, over_cores
+from tests.places import ROOT
 
 
 def doubled(number: int) -> int:
@@ -83,6 +85,31 @@ def test_leaving_early_ends_what_runs_and_what_that_started(tmp_path: Path) -> N
     children = [int(path.read_text()) for path in tmp_path.iterdir()]
     assert children
     assert not [pid for pid in children if Path(f"/proc/{pid}/cmdline").exists() and _runs(pid)]
+
+
+ABANDON = """
+import sys
+from functools import partial
+from pathlib import Path
+from oneleader.campaigns.cores import over_cores
+from tests.campaigns.test_cores import sleeping
+list(over_cores([partial(sleeping, Path(sys.argv[1]), "child")], workers=1))
+"""
+
+
+def test_a_process_whose_starter_was_killed_ends_too(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ABANDON, str(tmp_path)], cwd=ROOT) as starter:
+        told = tmp_path / "child"
+        assert _soon(lambda: told.exists() and told.read_text() != "")
+        starter.kill()
+    assert _soon(lambda: not Path(f"/proc/{told.read_text()}/cmdline").exists())
+
+
+def _soon(happens: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 60
+    while not happens() and time.monotonic() < until:
+        time.sleep(0.05)
+    return happens()
 
 
 def _runs(pid: int) -> bool:

@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 
 import pytest
 
@@ -22,12 +23,15 @@ from oneleader.cli import checks as check
 from oneleader.cli import print_checks
 from oneleader.cli.check_row import CheckRow, status
 from oneleader.cli.check_rows import (
+    breaking,
     comparing,
+    configured,
     drawing,
     exploring,
     fault_row,
     handling,
     proving,
+    switched_off,
     walking,
 )
 from oneleader.conformance.handlers.handlers import HANDLERS
@@ -39,6 +43,7 @@ from oneleader.shipped import recordings
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader_raft import raft
 
+NO_BOUNDS = {"ghosts", "small", "breaks"}
 NO_ROWS = {"environment", "lock"}  # each is explored by its tests, and by the study of trade-offs
 
 
@@ -78,6 +83,17 @@ def test_every_check_can_be_sent_to_another_process() -> None:
     assert [one.title for one in pickle.loads(pickle.dumps(check.CHECKS))] == [c.title for c in check.CHECKS]
 
 
+def test_the_bounds_of_every_check_make_sense() -> None:
+    """Without doing any: a slip in the list is seen at once, not after minutes."""
+    for one in check.CHECKS:
+        if not (isinstance(one.rows, partial) and one.rows.func.__name__ == "_found"):
+            continue
+        rows, name, bounds = one.rows.args
+        signature(rows).bind(models.find(name), **bounds)
+        if rows in (exploring, comparing, breaking, switched_off):
+            configured(models.find(name), **{k: v for k, v in bounds.items() if k not in NO_BOUNDS})
+
+
 def ends(status: int) -> CheckRow:
     os._exit(status)
 
@@ -103,6 +119,7 @@ def test_what_is_left_is_estimated_by_what_was_done() -> None:
 SCRIPT = """
 import time
 from functools import partial
+from inspect import signature
 from oneleader.cli import checks, main
 small = checks.of("election", checks.exploring, 9, nodes=2, terms=1, small=True, ghosts=False)
 checks.CHECKS = (

@@ -12,9 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
@@ -100,10 +101,18 @@ def _do(job: Callable[[], Any], answer: Connection) -> None:
     """In the process of one job. Ctrl-C is for the one that started it, which then asks it to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
+    Thread(target=_follow, daemon=True).start()
     try:
         answer.send(job())
     except Exception as error:  # whatever it is: it costs this job and no other
         answer.send(Died(f"{type(error).__name__}: {error}"))
+
+
+def _follow() -> None:
+    """Ends this process when the one that started it has ended, however that came."""
+    if parent := parent_process():
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave(number: int, frame: object) -> NoReturn:

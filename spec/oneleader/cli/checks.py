@@ -31,6 +31,7 @@ from oneleader.cli.check_rows import (
     walking,
 )
 from oneleader.conformance.handlers.handlers import HANDLERS
+from oneleader.errors import UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault
 from oneleader.models import find, system
@@ -226,9 +227,18 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def chosen(*, quick: bool) -> list[Check]:
-    """The checks to do. `quick`: smaller bounds and fewer runs, and not every reader on the faults."""
-    return [check for check in CHECKS if check.when in (ALWAYS, QUICK if quick else FULL)]
+def chosen(*, quick: bool, only: Iterable[str] = ()) -> list[Check]:
+    """The checks to do. `quick`: smaller bounds and fewer runs, and not every reader on the faults.
+
+    `only`: of these models and faults alone, by their names; UsageError where there is no such check.
+    """
+    checks = [check for check in CHECKS if check.when in (ALWAYS, QUICK if quick else FULL)]
+    names = {check.model.removeprefix("fault ") for check in checks}
+    for name in only:
+        if name not in names:
+            models = ", ".join(name for name in by_model(checks) if not name.startswith("fault "))
+            raise UsageError(f"check has no {name!r}: give the id of a fault, or one of {models}")
+    return [check for check in checks if not only or check.model.removeprefix("fault ") in only]
 
 
 def done(

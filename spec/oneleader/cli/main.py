@@ -28,7 +28,7 @@ from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.readers.explore import explore as explore_reader
 from oneleader.readers.run import Run
-from oneleader.shipped import tla_folder
+from oneleader.shipped import recording, tla_folder
 from oneleader.verdict import INTERRUPTED, USAGE, exit_status
 from oneleader.words import snake
 
@@ -44,9 +44,12 @@ Examples:
   oneleader prove election
   oneleader tlc election --nodes 3 --terms 1
   oneleader walk election --nodes 5 --terms 6 --seed 1
-  oneleader replay spec/oneleader/recordings/etcd-rawnode-3-nodes.ndjson.gz
+  oneleader replay etcd-rawnode-3-nodes
   oneleader cluster --nodes 3
-  oneleader picture spec/oneleader/recordings/etcd-rawnode-3-nodes.ndjson.gz --format text
+  oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
+  oneleader graph election --nodes 2 --terms 1 --out election.dot
+  oneleader handlers --only restart
+  oneleader hunt --minutes 5
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
@@ -139,15 +142,16 @@ def configuration(
 @cli.command()
 @click.option("--quick", is_flag=True, help="Smaller bounds: a minute or two.")
 @click.option("--all", "every", is_flag=True, help="One line a row, not one a model and one a fault.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this model or fault (may be repeated).")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @json_option
-def check(quick: bool, every: bool, workers: int | None, as_json: bool) -> int:
+def check(quick: bool, every: bool, only: tuple[str, ...], workers: int | None, as_json: bool) -> int:
     """Run every reader on every model, the reference and the recordings: one table."""
     from oneleader.cli import checks, print_checks
     from oneleader.cli.check_row import status
 
     started, interrupted = time.perf_counter(), False
-    wanted = checks.chosen(quick=quick)
+    wanted = checks.chosen(quick=quick, only=only)
     table = print_checks.Table(wanted, every=every, quiet=as_json)
     try:
         with closing(checks.done(wanted, workers=workers, tick=table.tick)) as doing:
@@ -454,9 +458,11 @@ def replay(
 ) -> int:
     """Judge a recorded execution: is each line of FILE one that the model allows?
 
+    FILE may be the name of a recording that comes with oneleader, such as etcd-rawnode-3-nodes.
     A folder holds the traces of a cluster's nodes: they are judged as one, by each model, or by MODEL."""
     from oneleader.readers.replay import replay as replay_reader
 
+    file = file if follow else recording(file)
     if follow or file.is_dir():
         from oneleader.cli.cluster import judge_folder
 
