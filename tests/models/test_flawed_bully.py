@@ -14,11 +14,11 @@ from oneleader.readers.explore.explore import explore_all
 from oneleader.readers.explore.settings import settings
 from oneleader.readers.tlc.twin import compare
 from oneleader.verdict import HOLDS
-from tests.places import DOCS
+from tests.places import RESULTS
 
 MODEL = models.find("flawed/bully")
 ALL = ("fail_stop", "network", "prompt")
-PAGE = DOCS / "trade-offs.md"
+PAGE = RESULTS / "trade-offs.md"
 
 
 def at(greatest: int, *assumed: str) -> Configuration:
