@@ -47,6 +47,7 @@ NO_BOUNDS = {"ghosts", "small", "breaks"}
 NO_ROWS = {"environment", "lock"}  # each is explored by its tests, and by the study of trade-offs
 
 
+@pytest.mark.slow("every check of --quick is run, on all cores: a minute or two")
 def test_everything_holds() -> None:
     try:
         tlc.find_java(), tlc.find_jar()
@@ -209,6 +210,7 @@ def test_a_missed_fault_fails() -> None:
     assert status([fault_row(missed)], interrupted=False) == 1
 
 
+@pytest.mark.slow("a hundred scenarios of a faulty core are drawn")
 def test_rows_of_the_reference_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes itself for the leader believes that it has a lease."""
     monkeypatch.setattr(raft, "holds_lease", lambda node, now: node.role is raft.Role.LEADER)
