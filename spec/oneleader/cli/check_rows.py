@@ -13,7 +13,7 @@ from oneleader import shipped
 from oneleader.campaigns import fault_table
 from oneleader.cli.check_row import CheckRow
 from oneleader.conformance.adapter import ReferenceAdapter
-from oneleader.conformance.handlers.handlers import prove_handler
+from oneleader.conformance.handlers.handlers import Scope, prove_handler
 from oneleader.conformance.machine import check_conformance
 from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.errors import MissingTool, UsageError
@@ -172,10 +172,10 @@ def drawing(*, nodes: int, examples: int) -> CheckRow:
     return CheckRow("reference", "hypothesis", what, verdict, strength, time.perf_counter() - started, detail)
 
 
-def handling(handler: str, *, nodes: int, longest: int) -> CheckRow:
+def handling(handler: str, scope: Scope) -> CheckRow:
     """A handler of the reference, along every path, for all integers."""
-    found = prove_handler(handler, nodes, longest)
-    strength = f"proved, {plural(nodes, 'servers')}, logs up to {plural(longest, 'entries')}, all integers"
+    found = prove_handler(handler, scope)
+    strength = f"proved, {scope.short}, all integers"
     what = f"{handler}: {found.paths:,} paths"
     detail = f"{handler}: {found.failing}" if found.failing else ""
     return CheckRow("reference", "handlers", what, found.verdict, strength, found.seconds, detail, "proof")

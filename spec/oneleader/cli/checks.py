@@ -30,7 +30,7 @@ from oneleader.cli.check_rows import (
     switched_off,
     walking,
 )
-from oneleader.conformance.handlers.handlers import HANDLERS
+from oneleader.conformance.handlers.handlers import HANDLERS, Scope
 from oneleader.errors import UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault
@@ -208,8 +208,7 @@ CHECKS: tuple[Check, ...] = (
             SECONDS_OF_HANDLER.get(handler, 5),
             ALWAYS if handler in SOON else FULL,
             handler=handler,
-            nodes=2,
-            longest=1,
+            scope=Scope(nodes=2),
         )
         for handler in HANDLERS
     ),
