@@ -205,8 +205,8 @@ def test_a_missed_fault_fails() -> None:
     from oneleader.campaigns import fault_table as table
 
     no_quorum = FAULTS["no-quorum"]
-    harmless = replace(no_quorum.mutated, mutate=lambda model: model)
-    missed = table.by_explore(replace(no_quorum, mutant=harmless))
+    harmless = replace(no_quorum.faulty_model, change=lambda model: model)
+    missed = table.by_explore(replace(no_quorum, faulty=harmless))
     assert status([fault_row(missed)], interrupted=False) == 1
 
 
@@ -214,7 +214,7 @@ def test_a_missed_fault_fails() -> None:
 def test_rows_of_the_reference_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes itself for the leader believes that it has a lease."""
     monkeypatch.setattr(raft, "holds_lease", lambda node, now: node.role is raft.Role.LEADER)
-    proved = handling("is_leader", Scope(nodes=2))
+    proved = handling("is_leader", Scope())
     drawn = drawing(nodes=3, examples=100)
     assert (proved.verdict, proved.detail) == (VIOLATED, "is_leader: lease: is_leader")
     assert (drawn.verdict, drawn.detail.partition(":")[0]) == (VIOLATED, "leases")
