@@ -178,7 +178,7 @@ BAD_INPUT = [
     (["walk", "--runs", "0"], "0 is not in the range"),
     (["tlc", "--config", "No.cfg"], "There is no file"),
     (["tlc", "lock", "--size", "Client=1", "--size", "Token=1"], "the model lock has no TLA+ twin"),
-    (["replay", "nowhere.ndjson"], "nowhere.ndjson cannot be read: No such file or directory"),
+    (["replay", "nowhere.ndjson"], "there is no file nowhere.ndjson: give the path of a recording, or"),
     (["replay", "nowhere.ndjson", "--model", "paxos"], "there is no model 'paxos'"),
     (["settings", "election"], "election has no switches"),
     (["explore", "system", "--size", "off=clocks"], "'clocks' is no value of Switch here"),

@@ -462,7 +462,6 @@ def replay(
     A folder holds the traces of a cluster's nodes: they are judged as one, by each model, or by MODEL."""
     from oneleader.readers.replay import replay as replay_reader
 
-    file = file if follow else recording(file)
     if follow or file.is_dir():
         from oneleader.cli.cluster import judge_folder
 
@@ -470,6 +469,7 @@ def replay(
             raise UsageError("--format and --fault are for a FILE, not for the folder of a cluster")
         return judge_folder(file, name, follow=follow, as_json=as_json)
     model = chosen(name or "election", fault)[0] if name or fault else None
+    file = recording(file)
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
     if result.refusal and not as_json:
