@@ -23,6 +23,7 @@ from oneleader.readers.explore.explore import explore, ghosts_read
 from oneleader.readers.replay.formats import node_folders
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.replay.replay import BadRecording, Replayed, replay, replay_lines
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from tests.places import RECORDINGS
 from tests.reference.node.test_trace import node_file
 
@@ -54,7 +55,7 @@ def test_a_counterexample_of_a_fault_is_no_run_of_the_model_it_names(fault: Faul
     )
     assert found.violation
     result = judge(recording(fault.model, found.run, found.violation, fault.id))
-    assert result.verdict == "refused", result.summary()
+    assert result.verdict is VIOLATED, result.summary()
 
 
 def test_most_counterexamples_are_in_the_test_above() -> None:
@@ -83,7 +84,7 @@ CLOCKS = {"lease": 2, "promise": 3, "slow": 2, "fast": 3}
     ],
 )
 def test_lengths_and_rates_satisfy_the_axioms(wrong: dict[str, int], axiom: str) -> None:
-    assert judge([LEASE | {"parameters": CLOCKS}, STANDS]).verdict == "accepted"
+    assert judge([LEASE | {"parameters": CLOCKS}, STANDS]).verdict is HOLDS
     refused([LEASE | {"parameters": CLOCKS | wrong}, STANDS], 1, f"the axiom {axiom}() is false")
 
 
@@ -180,7 +181,7 @@ NOTHING: list[list[Line]] = [
 @pytest.mark.parametrize("lines", NOTHING)
 def test_a_recording_that_compares_nothing_is_inconclusive(lines: list[Line]) -> None:
     result = judge(lines)
-    assert (result.verdict, result.status) == ("inconclusive", 3)
+    assert (result.verdict, result.status) == (INCONCLUSIVE, 3)
     assert result.why.startswith("there is nothing to judge")
 
 
@@ -198,7 +199,7 @@ def test_the_verdict_says_what_it_rests_on() -> None:
 def test_long_ago_is_longer_than_any_promise() -> None:
     """In microseconds a promise of two seconds is more than the number that stands for long ago."""
     long = {"lease": 1_000_000, "promise": 2_000_000, "slow": 2, "fast": 3}
-    assert judge([LEASE | {"parameters": long}, STANDS]).verdict == "accepted"
+    assert judge([LEASE | {"parameters": long}, STANDS]).verdict is HOLDS
     promised = {"node": "n1", "event": "x", "actions": [["restart", {"n": "n1"}]]}
     refused([LEASE | {"parameters": long}, promised, STANDS], 3, "promise_ran_out", model=lease.MODEL)
 
@@ -292,7 +293,7 @@ def applied(voters: list[str], commit: int = 4) -> Line:
 def test_a_change_needs_a_proposal_that_is_committed() -> None:
     proposed = event("ChangeConf", "1", 2, log=3, prop=CHANGED, **LEADER)
     after = event("Ready", "1", 2, conf=[["1", "2"], []], **LEADER)
-    assert judge([*led(), proposed, applied(["1", "2"]), after]).verdict == "accepted"
+    assert judge([*led(), proposed, applied(["1", "2"]), after]).verdict is HOLDS
     nobody = "no ChangeConf before this line that it has committed says so"
     refused([*led(), applied(["1", "2"])], 13, nobody)
     refused([*led(), proposed, applied(["1", "2"], commit=3)], 14, nobody)
@@ -308,7 +309,7 @@ def test_a_change_of_several_voters_goes_through_joint_consensus() -> None:
     at_once = event("Ready", "1", 2, conf=[["1"], []], **LEADER)
     refused([*lines, at_once], 15, "quorums of the two need not meet (section 6: joint consensus)")
     joint = event("Ready", "1", 2, conf=[["1"], ["1", "2", "3"]], **LEADER)
-    assert judge([*lines, joint]).verdict == "accepted"
+    assert judge([*lines, joint]).verdict is HOLDS
 
 
 def test_a_restart_brings_no_new_configuration() -> None:
@@ -355,19 +356,19 @@ def test_what_is_taken_as_given_is_printed() -> None:
 
 def test_an_event_that_nobody_knows_is_inconclusive_by_name() -> None:
     result = judge([*STARTED, event("BecomeWitness", "1", 1)])
-    assert (result.verdict, result.status) == ("inconclusive", 3)
+    assert (result.verdict, result.status) == (INCONCLUSIVE, 3)
     assert result.why == "line 4: unknown event 'BecomeWitness'; lines 1 to 3 were judged and accepted"
 
 
 def test_bootstrap_is_an_event() -> None:
     lines = [*STARTED, event("Bootstrap", "1", 1), event("BecomeFollower", "1", 1)]
-    assert judge(lines).verdict == "accepted"
+    assert judge(lines).verdict is HOLDS
     refused([*STARTED, event("Bootstrap", "1", 2)], 4, "term[n1] is 2 in the recording and 1 in the model")
 
 
 def test_recordings_that_are_right_are_accepted_all_the_same() -> None:
     result = replay(RECORDINGS / "etcd-raft-example.ndjson.gz")
-    assert (result.verdict, result.lines) == ("accepted", 4888)
+    assert (result.verdict, result.lines) == (HOLDS, 4888)
     assert not {"ChangeConf", "ApplyConfChange"} & result.not_modelled.keys()
 
 
@@ -405,11 +406,11 @@ def test_a_node_folder_that_is_malformed_is_a_sentence(
     tmp_path: Path, change: Callable[[Line], Any], says: str
 ) -> None:
     (judged,) = node_folders.judge(folder(tmp_path / "run", change), ["election"])
-    assert judged.result.verdict == "inconclusive"
+    assert judged.result.verdict is INCONCLUSIVE
     assert says in judged.result.why
     assert "n3.trace.jsonl line 2" in judged.result.why
     (whole,) = node_folders.judge(folder(tmp_path / "run", deepcopy), ["election"])
-    assert whole.result.verdict == "accepted"
+    assert whole.result.verdict is HOLDS
 
 
 def test_a_header_of_a_node_folder_is_checked(tmp_path: Path) -> None:
