@@ -40,7 +40,7 @@ Cell = tuple[str, Any]  # the name of a field and an index: () for none, a value
 UNSET = object()
 
 
-class Refused(Exception):
+class LineRefused(Exception):
     """A line that a state does not allow: a guard, an observation or a property says no."""
 
     def __init__(self, text: str, action: str = "", guard: Guard | None = None, property: str = "") -> None:
@@ -115,7 +115,7 @@ class Candidate:
         self.put(name, index, value)
 
     def act(self, name: str, *args: Any) -> None:
-        """Take a step of the model; Refused, with the guard and its clause, where it is not possible."""
+        """Take a step of the model; LineRefused, with the guard and its clause, where it is not possible."""
         for (field, index), value in self._run.step(self, self._run.model.actions[name], args).items():
             self.put(field, index, value)
         self.steps.append(name)
@@ -295,7 +295,7 @@ class OpenRun:
 
     # -- steps --------------------------------------------------------------------------------------
     def step(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> dict[Cell, Any]:
-        """What the action writes when it is taken in this state; Refused where a guard forbids it."""
+        """What the action writes when it is taken in this state; LineRefused where a guard forbids it."""
         for (_, sort), value in zip(action.params, args, strict=True):
             self.see(sort, value)
         self.now, self.writes = state, {}
@@ -306,10 +306,10 @@ class OpenRun:
                 action.function(self._state, *args)
         except Disabled as disabled:
             call, guard = call_of(action, args), action.guards[disabled.guard]
-            raise Refused(f"{call}: {guard}", call, guard) from None
+            raise LineRefused(f"{call}: {guard}", call, guard) from None
         except ClaimFailed:
             call = call_of(action, args)
-            raise Refused(f"{call}: what it claims of this state does not hold", call) from None
+            raise LineRefused(f"{call}: what it claims of this state does not hold", call) from None
         return self.writes
 
     def holds(self, prop: Property, state: Candidate, args: tuple[Any, ...]) -> bool:
@@ -338,17 +338,17 @@ class Candidates:
     ) -> None:
         """Replace each state by those that explain a line from it.
 
-        Refused, as the first state refuses, where none is left, or already where the first one refuses
+        LineRefused, as the first state refuses, where none is left, or already where the first one refuses
         and `first_decides`. TooMany above the limit.
         """
         found: dict[frozenset[tuple[Cell, Any]], Candidate] = {}
-        refusal: Refused | None = None
+        refusal: LineRefused | None = None
         for state in self.states:
             try:
                 for after in explain(state):
                     self.judge(state, after)
                     found.setdefault(frozenset(after.changes.items()), after)
-            except Refused as refused:
+            except LineRefused as refused:
                 if first_decides and state is self.states[0]:
                     raise
                 refusal = refusal or refused

@@ -25,7 +25,7 @@ from oneleader.language.expr import Expr
 from oneleader.language.model import Model
 from oneleader.language.sorts import is_number
 from oneleader.language.trace import reads, trace_property
-from oneleader.readers.replay.candidates import Candidate, OpenRun, Refused, call_of
+from oneleader.readers.replay.candidates import Candidate, LineRefused, OpenRun, call_of
 
 MOST_BINDINGS = 64  # of one property to one changed cell
 
@@ -122,10 +122,10 @@ def check_axioms(run: OpenRun) -> None:
                 raise broken(axiom, args)
 
 
-def broken(prop: Property, args: tuple[Any, ...]) -> Refused:
+def broken(prop: Property, args: tuple[Any, ...]) -> LineRefused:
     """`election_safety(t=2, a=n1, b=n2) is false: Figure 3: at most one leader ...`"""
     clause = prop.doc.partition("\n")[0]
-    return Refused(f"the {prop.kind} {call_of(prop, args)} is false: {clause}", property=prop.name)
+    return LineRefused(f"the {prop.kind} {call_of(prop, args)} is false: {clause}", property=prop.name)
 
 
 def _triggers(model: Model, prop: Property) -> Iterator[tuple[str, Trigger]]:

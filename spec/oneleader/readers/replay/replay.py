@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.definitions import Guard
 from oneleader.language.model import Model
-from oneleader.readers.replay.candidates import Candidates, NotModelled, Refused, TooMany
+from oneleader.readers.replay.candidates import Candidates, LineRefused, NotModelled, TooMany
 from oneleader.readers.replay.coverage import Coverage
 from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
@@ -41,7 +41,7 @@ FORMATS = ("oneleader", "etcd")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class LineRefusal:
     """Why a line was refused: the action tried and the guard that forbids it, or what was observed."""
 
     line: int
@@ -68,7 +68,7 @@ class Replayed:
     rests_on: list[str] = field(default_factory=list)  # what was compared and judged, and what was not
     candidates: int = 1  # the most candidate states at any line
     limit: int = MOST_CANDIDATES
-    refusal: Refusal | None = None
+    refusal: LineRefusal | None = None
     seconds: float = 0.0
 
     @property
@@ -107,7 +107,7 @@ class BadRecording(UsageError):
 
 
 class Format(Protocol):
-    """How a format reads its lines. `judge` raises Refused, NotModelled, TooMany or UsageError."""
+    """How a format reads its lines. `judge` raises LineRefused, NotModelled, TooMany or UsageError."""
 
     name: str
     left_aside: Any
@@ -174,9 +174,9 @@ def replay_lines(
             result.verdict = HOLDS
         else:
             result.why = "there is nothing to judge: no line says what was done, or what stood after it"
-    except Refused as refused:
+    except LineRefused as refused:
         result.verdict = VIOLATED
-        result.refusal = Refusal(number, refused.text, refused.action, refused.guard, refused.property)
+        result.refusal = LineRefusal(number, refused.text, refused.action, refused.guard, refused.property)
     except NotModelled as beyond:
         result.why = f"line {number}: {beyond}{_judged(result)}"
     except TooMany:

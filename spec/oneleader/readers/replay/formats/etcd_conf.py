@@ -23,8 +23,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from oneleader.errors import UsageError
-from oneleader.readers.replay.candidates import NotModelled, Refused, show
-from oneleader.readers.replay.formats.etcd_lines import STANDS, Line
+from oneleader.readers.replay.candidates import LineRefused, NotModelled, show
+from oneleader.readers.replay.formats.etcd_lines import STANDS, EtcdLine
 
 Voters = frozenset[str]
 NOBODY: Voters = frozenset()
@@ -49,10 +49,10 @@ class Configurations:
         self.sequence: list[Configuration] = []
         self.applied: dict[str, int] = {}  # node -> how many of them
         self.initial: int | None = None  # how many there were when somebody first stood for election
-        self.proposed: list[tuple[int, Line]] = []  # index of the entry, the ChangeConf
+        self.proposed: list[tuple[int, EtcdLine]] = []  # index of the entry, the ChangeConf
         self.may_jump: set[str] = set()  # nodes that have received a snapshot
 
-    def judge(self, line: Line) -> None:
+    def judge(self, line: EtcdLine) -> None:
         """Refused where the line's configuration is one that no earlier line allows."""
         if line.event == "InitState":
             self._start(line)
@@ -82,7 +82,7 @@ class Configurations:
         at = self.applied.get(node, 0)
         return self.sequence[at - 1] if at else Configuration(NOBODY, NOBODY)
 
-    def _same(self, line: Line) -> None:
+    def _same(self, line: EtcdLine) -> None:
         """The line shows what the node has; where that is new, whether it is joint."""
         known = self._of(line.node)
         incoming, outgoing = map(frozenset, line.conf)
@@ -90,24 +90,24 @@ class Configurations:
             self._show(line, known, outgoing)
         if (incoming, outgoing) != (known.incoming, known.outgoing):
             shown = Configuration(incoming, outgoing)
-            raise Refused(
+            raise LineRefused(
                 f"{line.node} has the configuration {shown}, and no line before allows another than {known}"
             )
 
-    def _show(self, line: Line, known: Configuration, outgoing: Voters) -> None:
+    def _show(self, line: EtcdLine, known: Configuration, outgoing: Voters) -> None:
         before = self.sequence[self.applied[line.node] - 2] if self.applied[line.node] > 1 else None
         old = before.incoming if before else NOBODY
         if not outgoing and len(old ^ known.incoming) > 1 and not (before and before.outgoing):
-            raise Refused(
+            raise LineRefused(
                 f"{line.node} goes from {show(old)} to {known} at once: "
                 "quorums of the two need not meet (section 6: joint consensus)"
             )
         if outgoing and outgoing != old:
-            raise Refused(f"{line.node} is joint with {show(outgoing)} and had {show(old)}")
+            raise LineRefused(f"{line.node} is joint with {show(outgoing)} and had {show(old)}")
         known.outgoing = outgoing
 
     # -- how it comes by another ------------------------------------------------------------------------
-    def _start(self, line: Line) -> None:
+    def _start(self, line: EtcdLine) -> None:
         shown = Configuration(*map(frozenset, line.conf))
         if line.node not in self.applied and not self.sequence and shown.incoming:
             self.sequence.append(shown)
@@ -115,11 +115,13 @@ class Configurations:
         places = [i + 1 for i in range(up_to) if self.sequence[i] == shown]
         if not places and shown.incoming:
             known = self._of(line.node) if line.node in self.applied else self.sequence[0]
-            raise Refused(f"{line.node} starts with the configuration {shown}, and {known} is what is known")
+            raise LineRefused(
+                f"{line.node} starts with the configuration {shown}, and {known} is what is known"
+            )
         self.applied[line.node] = places[-1] if places else 0
         self.may_jump.add(line.node)  # it may read back a snapshot; never past what the cluster has
 
-    def _apply(self, line: Line, new: Voters) -> None:
+    def _apply(self, line: EtcdLine, new: Voters) -> None:
         known, at = self._of(line.node), self.applied[line.node]
         if new == known.incoming and not known.outgoing:
             return
@@ -131,13 +133,13 @@ class Configurations:
             self._extend(line, known, new)
             place = at
         if place is None:
-            raise Refused(
+            raise LineRefused(
                 f"{line.node} applies the configuration {show(new)} after {known}, "
                 f"and the cluster's next is {self.sequence[at]}"
             )
         self.applied[line.node] = place + 1
 
-    def _extend(self, line: Line, known: Configuration, new: Voters) -> None:
+    def _extend(self, line: EtcdLine, known: Configuration, new: Voters) -> None:
         """A configuration that no node has had yet."""
         if self.initial is None and known.incoming < new and len(new - known.incoming) == 1:
             self.sequence.append(Configuration(new, NOBODY))
@@ -150,18 +152,20 @@ class Configurations:
                 return
         if known.outgoing and new == known.incoming:
             raise NotModelled(f"{line.node} leaves joint consensus, and no ChangeConf before says so")
-        raise Refused(
+        raise LineRefused(
             f"{line.node} applies the configuration {show(new)} after {known}, "
             "and no ChangeConf before this line that it has committed says so"
         )
 
-    def _stand(self, line: Line) -> None:
+    def _stand(self, line: EtcdLine) -> None:
         """Nobody stands before it knows all of the configuration that the cluster started with."""
         if self.initial is None:
             self.initial = len(self.sequence)
         if self.applied[line.node] < self.initial:
             known, whole = self._of(line.node), self.sequence[self.initial - 1]
-            raise Refused(f"{line.node} stands with the voters {known}, and the cluster started with {whole}")
+            raise LineRefused(
+                f"{line.node} stands with the voters {known}, and the cluster started with {whole}"
+            )
 
 
 def _changed(voters: Voters, changes: Iterable[tuple[str, str]]) -> Voters:

@@ -58,9 +58,9 @@ from oneleader.models import FLAWED, MODELS, find
 from oneleader.readers.replay.candidates import (
     Candidate,
     Candidates,
+    LineRefused,
     NotModelled,
     OpenRun,
-    Refused,
     call_of,
     show,
 )
@@ -148,11 +148,11 @@ class OwnFormat:
         return record.get("format") == "oneleader"
 
     def begin(self) -> None:
-        """Judge what the header says; Refused where it breaks an axiom."""
+        """Judge what the header says; LineRefused where it breaks an axiom."""
         check_axioms(self.run)
 
     def end(self) -> None:
-        """Judge what the header says of the state after the last line; Refused where the model disagrees."""
+        """Judge what the header says of the end; LineRefused where the model disagrees."""
         match self.violates:
             case None:
                 return
@@ -164,7 +164,7 @@ class OwnFormat:
                 wrong = self._false_in_the_end(self.model.properties[name], given)
             case _:
                 raise UsageError(f"`violates` is no property or action of {self.model.name} with its values")
-        raise Refused(f"the recording says that {wrong} is false in the end, and in the model it is true")
+        raise LineRefused(f"the recording says that {wrong} is false in the end, and in the model it is true")
 
     def _false_in_the_end(self, prop: Property, given: dict[str, Any]) -> str:
         if given.keys() != dict(prop.params).keys():
@@ -261,7 +261,7 @@ class OwnFormat:
             modelled = self._modelled(state, field, index, recorded)
             if recorded != modelled:
                 where = ", ".join(map(show, index))
-                raise Refused(
+                raise LineRefused(
                     f"{field.name}{f'[{where}]' if index else ''} is {show(recorded)} in the recording "
                     f"and {show(modelled)} in the model"
                 )
@@ -278,7 +278,7 @@ class OwnFormat:
         state.act(action.name, *enough)
         if enough != args:
             call = call_of(action, args)
-            raise Refused(f"{call}: that is no quorum of {' '.join(self.quorums.nodes)}", call)
+            raise LineRefused(f"{call}: that is no quorum of {' '.join(self.quorums.nodes)}", call)
         return None
 
     # -- what stands after it -----------------------------------------------------------------------------
