@@ -27,7 +27,8 @@ from oneleader.conformance.handlers.paths import Infeasible, Name, Number, Path,
 from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.replication import Value
-from oneleader.readers.prove.smt import State, answer
+from oneleader.readers.prove.algebra import State
+from oneleader.readers.prove.smt import answer
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import LONG_AGO, Clocks, Round
 from oneleader_raft.raft import (

@@ -53,6 +53,11 @@ class Obligation:
         return known
 
     @property
+    def hypotheses(self) -> tuple[str, ...]:
+        """The names of everything that it may be proved from."""
+        return (*self.assumed, *(name for name, _ in self.facts))
+
+    @property
     def property(self) -> Property | None:
         """The property that is the goal, if it is one."""
         return self.body.property if isinstance(self.body, TracedProperty) else None
@@ -65,7 +70,7 @@ def obligations(model: Model) -> Iterator[Obligation]:
         yield Obligation(model, INIT, prop.property.name, None, (), prop)
     for action in model.actions.values():
         traced = trace_action(model, action)
-        facts = _guards(traced)
+        facts = guards_of(traced)
         for name, expr in (*_distinct_writes(traced), *_claims(traced)):
             yield Obligation(model, action.name, name, traced, facts, expr)
             facts = (*facts, (name, expr))
@@ -75,7 +80,7 @@ def obligations(model: Model) -> Iterator[Obligation]:
         yield Obligation(model, THEOREM, theorem.name, None, (), trace_property(model, theorem))
 
 
-def _guards(traced: TracedAction) -> tuple[tuple[str, Expr], ...]:
+def guards_of(traced: TracedAction) -> tuple[tuple[str, Expr], ...]:
     """Guards by name. An action that takes over another one may have two of the same name."""
     facts = []
     seen: Counter[str] = Counter()

@@ -3,6 +3,10 @@
 Each obligation (`obligations.py`) is negated and given to Z3 (`smt.py`); `unsat` proves it. What is
 not proved is looked for at finite sizes (`induction.py`), so that a failure comes with a picture.
 
+Nothing is proved of nothing: `vacuity.py` shows that the axioms have a model and that every action and
+every premise is possible. What a proof used and the run did not prove (`--only`) is named, and then
+the whole is `inconclusive`: it holds only if that does.
+
 Effort is bounded by Z3's own count of its work (`rlimit`), not by a clock, and every attempt starts
 in a context of its own: the same model gives the same answers on every machine.
 
@@ -17,19 +21,17 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-import z3
 
 from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.expr import Expr, either, lift
 from oneleader.language.model import Model
-from oneleader.language.sorts import base, is_number, is_time
+from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
 from oneleader.readers.prove.induction import Counterexample, smallest
 from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations
-from oneleader.readers.prove.smt import AnySize, after, answer, meaning, orderly_interrupts
+from oneleader.readers.prove.smt import orderly_interrupts
+from oneleader.readers.prove.vacuity import Answer, answers
 
 Hints = Mapping[str, list[str]]
 
@@ -37,13 +39,6 @@ PROVED, VIOLATED, INCONCLUSIVE, INEXPRESSIBLE = "proved", "violated", "inconclus
 STATUS = {PROVED: 0, VIOLATED: 1, INCONCLUSIVE: 3, INEXPRESSIBLE: 3}
 INTERRUPTED = 130
 
-# With model-based instantiation Z3 answers the most questions; by patterns alone it is quicker on some
-# of those that it leaves open. Each attempt may use `rlimit` units, about a second for a million.
-PORTFOLIO: tuple[Mapping[str, Any], ...] = (
-    {"mbqi": True, "random_seed": 0},
-    {"mbqi": False, "random_seed": 0},
-    {"mbqi": True, "random_seed": 7},
-)
 RLIMIT = 4_000_000
 RLIMIT_OWN = 200_000
 
@@ -60,6 +55,7 @@ class Row:
     hint: str  # "used", "stale", or "none": there was none
     reason: str = ""  # a sentence, where the verdict is not "proved"
     counterexample: Counterexample | None = None
+    hypotheses: tuple[str, ...] = ()  # those that the proof may have used
 
     @property
     def key(self) -> str:
@@ -68,20 +64,48 @@ class Row:
 
 @dataclass
 class Proof:
-    """All rows so far. `interrupted`: the rest was not tried."""
+    """All rows so far, and what was shown to be possible. `interrupted`: the rest was not tried."""
 
     model: Model
     rows: list[Row] = field(default_factory=list)
+    possible: list[Answer] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
 
     @property
     def verdict(self) -> str:
-        """The gravest of the rows' verdicts: violated, then what is not known, then proved."""
-        found = {row.verdict for row in self.rows}
-        if self.interrupted or not self.rows:
+        """The gravest of all verdicts: violated, then what is not known, then proved.
+
+        What was proved from something that was not proved here is not known.
+        """
+        found = {row.verdict for row in self.rows} | {answer.verdict for answer in self.possible}
+        if self.interrupted or not self.rows or self.assumes:
             found.add(INCONCLUSIVE)
         return next((v for v in (VIOLATED, INCONCLUSIVE, INEXPRESSIBLE) if v in found), PROVED)
+
+    @property
+    def assumes(self) -> list[str]:
+        """What these proofs use and this run did not prove, in the order of the model.
+
+        An invariant is proved where it holds at first and after every action; a claim, or that writes are
+        distinct, in the action that relies on it. Without an action's writes distinct, what it leads to is
+        not what was judged.
+        """
+        proved = {row.key for row in self.rows if row.verdict == PROVED}
+        used: dict[str, list[str]] = {}
+        every = list(obligations(self.model)) if proved else []
+        keys = {name: [o.key for o in every if o.goal == name] for name in self.model.properties}
+        writes = {o.key: o.step for o in every if o.goal.startswith("distinct writes")}
+        for row in self.rows:
+            if row.verdict == PROVED:
+                for kind, _, name in (h.partition(" ") for h in row.hypotheses):
+                    if kind in ("invariant", "theorem"):
+                        used[name] = keys[name]
+                    elif kind in ("claim", "distinct"):
+                        used[f"{row.step}/{kind} {name}"] = [f"{row.step}/{kind} {name}"]
+                used |= {k: [k] for k, step in writes.items() if step == row.step and k != row.key}
+        order = [*self.model.properties, *(o.key for o in every)]
+        return [name for name in order if not proved.issuperset(used.get(name, ()))]
 
     @property
     def status(self) -> int:
@@ -109,6 +133,8 @@ def prove(
             for row in rows(model, hints=hints, only=only, rlimit=rlimit, seed=seed):
                 proof.rows.append(row)
                 progress(row)
+            steps, goals = ({r.step for r in proof.rows}, {r.goal for r in proof.rows})
+            proof.possible = answers(model, steps, goals) if only else answers(model)
     except KeyboardInterrupt:
         proof.interrupted = True
     proof.seconds = time.perf_counter() - start
@@ -146,76 +172,6 @@ def _chosen(model: Model, only: Iterable[str] | None) -> list[Obligation]:
 
 
 # -- one obligation ---------------------------------------------------------------------------------
-class Question:
-    """An obligation at any size: its negated goal, and hypotheses by name, translated when asked for."""
-
-    def __init__(self, obligation: Obligation) -> None:
-        self.algebra = algebra = AnySize()
-        fields = obligation.model.fields
-        before = algebra.initial(fields) if obligation.step == INIT else algebra.state(fields)
-        action = obligation.action
-        params = action.params if action else ()
-        values = {p.args[0]: algebra.constant(f"arg {p.args[0]}", p.sort) for p in params}
-        naturals = (algebra.natural(values[p.args[0]], p.sort) for p in params)
-        self.parameters = [n for n in naturals if n is not None]
-        later = after(algebra, action.updates, before, values) if action else before
-        if isinstance(obligation.body, Expr):
-            goal = meaning(algebra, obligation.body, before, values)
-        else:
-            goal = algebra.closed(obligation.body, later)
-        self.negated = algebra.no(goal)
-        self.hypotheses: dict[str, Callable[[], Any]] = {}
-        for name, prop in obligation.assumed.items():
-            self.hypotheses[name] = partial(algebra.closed, prop, before)
-        for name, fact in obligation.facts:
-            self.hypotheses[name] = partial(meaning, algebra, fact, before, values)
-        for name, f in fields.items():
-            if f.kind == "parameter" or (
-                (is_number(base(f.of)) or is_time(f.of)) and obligation.step != INIT
-            ):
-                self.hypotheses[f"natural {name}"] = partial(algebra.field_is_natural, f, before)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One answer of Z3 about one obligation."""
-
-    result: str  # "unsat" proves it
-    rlimit: int
-    left_out: bool  # a hypothesis that is not expressible was not assumed
-    core: tuple[str, ...] = ()
-
-
-def attempt(
-    obligation: Obligation,
-    options: Mapping[str, Any],
-    *,
-    rlimit: int,
-    names: Iterable[str] | None = None,
-    core: bool = False,
-) -> Attempt:
-    """Ask Z3 once, assuming only the hypotheses in `names` if given; with `core`, which ones it needed."""
-    question = Question(obligation)
-    solver = z3.SimpleSolver(ctx=question.algebra.context)
-    solver.set(**options)
-    if core:
-        solver.set(**{"core.minimize": True})
-    left_out = False
-    for name, hypothesis_of in question.hypotheses.items():
-        if names is not None and name not in names:
-            continue
-        try:
-            hypothesis = hypothesis_of()
-        except Inexpressible:
-            left_out = True  # assuming less is sound
-        else:
-            solver.assert_and_track(hypothesis, name) if core else solver.add(hypothesis)
-    solver.add(question.negated, *question.parameters)
-    result, used = answer(solver, rlimit)
-    needed = tuple(sorted(map(str, solver.unsat_core()))) if core and result == z3.unsat else ()
-    return Attempt(str(result), used, left_out, needed)
-
-
 def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT, seed: int = 0) -> Row:
     """Prove one obligation, or say what is wrong with it."""
     start = time.perf_counter()
@@ -248,17 +204,19 @@ def _attempts(
     portfolio = [{**options, "random_seed": options["random_seed"] + seed} for options in PORTFOLIO]
     if hint is not None:
         last = _search(obligation, portfolio, rlimit=rlimit // 4, names=hint)
+        named = tuple(name for name in obligation.hypotheses if name in hint)
         row = replace(row, rlimit=last.rlimit, hint="used" if last.result == "unsat" else "stale")
+        row = replace(row, hypotheses=named)
         if last.result == "unsat":
             return row, last
     if obligation.action:  # what is to be kept, and what was proved of this step
         own = [f"invariant {obligation.goal}", *(name for name, _ in obligation.facts)]
         last = attempt(obligation, portfolio[0], rlimit=RLIMIT_OWN, names=own)
-        row = replace(row, rlimit=row.rlimit + last.rlimit)
+        row = replace(row, rlimit=row.rlimit + last.rlimit, hypotheses=tuple(own))
         if last.result == "unsat":
             return row, last
     last = _search(obligation, portfolio, rlimit=rlimit)
-    return replace(row, rlimit=row.rlimit + last.rlimit), last
+    return replace(row, rlimit=row.rlimit + last.rlimit, hypotheses=obligation.hypotheses), last
 
 
 def _search(
