@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, takewhile
 
 from oneleader.language.definitions import Property
-from oneleader.language.expr import Expr, both, equal, lift, no
+from oneleader.language.expr import Expr, both, either, equal, lift, no
 from oneleader.language.model import Model
 from oneleader.language.trace import TracedAction, TracedProperty, Update, trace_action, trace_property
 
@@ -107,3 +107,21 @@ def _distinct_writes(traced: TracedAction) -> list[tuple[str, Expr]]:
 def _apart(update: Update) -> Expr:
     pairs = combinations((write.index for write in update.writes), 2)
     return lift(both(*(no(both(*map(equal, one, other))) for one, other in pairs)), bool)
+
+
+def parts(obligation: Obligation) -> list[Obligation]:
+    """The same, with one conjunct of the goal each: all together are harder for a prover than one by one."""
+    goal = obligation.body
+    if isinstance(goal, Expr):
+        return [replace(obligation, body=part) for part in conjuncts(goal)]
+    return [replace(obligation, body=replace(goal, body=part)) for part in conjuncts(goal.body)]
+
+
+def conjuncts(expr: Expr) -> list[Expr]:
+    """What must be true, one by one: of `p or (q and r)` it is `p or q` and `p or r`."""
+    if expr.op == "and":
+        return [part for arg in expr.args for part in conjuncts(arg)]
+    if expr.op == "or":
+        *others, last = expr.args
+        return [lift(either(*others, part), bool) for part in conjuncts(last)]
+    return [expr]

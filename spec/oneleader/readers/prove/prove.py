@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from oneleader.errors import Inexpressible, UsageError
-from oneleader.language.expr import Expr, either, lift
 from oneleader.language.model import Model
 from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
 from oneleader.readers.prove.induction import Counterexample, smallest
-from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations
+from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations, parts
+from oneleader.readers.prove.second import confirms, excused
 from oneleader.readers.prove.smt import orderly_interrupts
 from oneleader.readers.prove.vacuity import Answer, answers
 
@@ -39,6 +39,8 @@ PROVED, VIOLATED, INCONCLUSIVE, INEXPRESSIBLE = "proved", "violated", "inconclus
 STATUS = {PROVED: 0, VIOLATED: 1, INCONCLUSIVE: 3, INEXPRESSIBLE: 3}
 INTERRUPTED = 130
 
+Z3, CVC5, BOTH = "z3", "cvc5", "both"
+PROVERS = (Z3, CVC5, BOTH)
 RLIMIT = 4_000_000
 RLIMIT_OWN = 200_000
 
@@ -56,6 +58,7 @@ class Row:
     reason: str = ""  # a sentence, where the verdict is not "proved"
     counterexample: Counterexample | None = None
     hypotheses: tuple[str, ...] = ()  # those that the proof may have used
+    by: tuple[str, ...] = ()  # the provers that proved it
 
     @property
     def key(self) -> str:
@@ -85,32 +88,39 @@ class Proof:
 
     @property
     def assumes(self) -> list[str]:
-        """What these proofs use and this run did not prove, in the order of the model.
+        """What these proofs use and this run did not prove.
 
         An invariant is proved where it holds at first and after every action; a claim, or that writes are
         distinct, in the action that relies on it. Without an action's writes distinct, what it leads to is
         not what was judged.
         """
-        proved = {row.key for row in self.rows if row.verdict == PROVED}
-        used: dict[str, list[str]] = {}
-        every = list(obligations(self.model)) if proved else []
-        keys = {name: [o.key for o in every if o.goal == name] for name in self.model.properties}
-        writes = {o.key: o.step for o in every if o.goal.startswith("distinct writes")}
+        used: dict[str, None] = {}
+        several = [o for o in obligations(self.model) if o.goal.startswith("distinct writes")]
         for row in self.rows:
             if row.verdict == PROVED:
-                for kind, _, name in (h.partition(" ") for h in row.hypotheses):
-                    if kind in ("invariant", "theorem"):
-                        used[name] = keys[name]
-                    elif kind in ("claim", "distinct"):
-                        used[f"{row.step}/{kind} {name}"] = [f"{row.step}/{kind} {name}"]
-                used |= {k: [k] for k, step in writes.items() if step == row.step and k != row.key}
-        order = [*self.model.properties, *(o.key for o in every)]
-        return [name for name in order if not proved.issuperset(used.get(name, ()))]
+                used |= dict.fromkeys(_relied_on(row.step, row.hypotheses))
+                used |= dict.fromkeys(o.key for o in several if o.step == row.step and o.key != row.key)
+        return [name for name in used if not self.proves(name)]
+
+    def proves(self, name: str) -> bool:
+        """Whether every obligation of this property, or the one of this key, was proved here."""
+        proved = {row.key for row in self.rows if row.verdict == PROVED}
+        return all(o.key in proved for o in obligations(self.model) if name in (o.goal, o.key))
 
     @property
     def status(self) -> int:
         """The exit status of a program that did only this."""
         return INTERRUPTED if self.interrupted else STATUS[self.verdict]
+
+
+def _relied_on(step: str, hypotheses: Iterable[str]) -> Iterator[str]:
+    """Of these hypotheses those that have to be proved: properties, and goals of the same action."""
+    for hypothesis in hypotheses:
+        kind, _, name = hypothesis.partition(" ")
+        if kind in ("invariant", "theorem"):
+            yield name
+        elif kind in ("claim", "distinct"):
+            yield f"{step}/{hypothesis}"
 
 
 def prove(
@@ -120,6 +130,7 @@ def prove(
     only: Iterable[str] | None = None,
     rlimit: int = RLIMIT,
     seed: int = 0,
+    prover: str = Z3,
     progress: Callable[[Row], None] = lambda row: None,
 ) -> Proof:
     """Prove everything that the model says, or those obligations whose action, goal or key is in `only`.
@@ -130,15 +141,24 @@ def prove(
     start = time.perf_counter()
     try:
         with orderly_interrupts():
-            for row in rows(model, hints=hints, only=only, rlimit=rlimit, seed=seed):
+            for row in rows(model, hints=hints, only=only, rlimit=rlimit, seed=seed, prover=prover):
                 proof.rows.append(row)
                 progress(row)
             steps, goals = ({r.step for r in proof.rows}, {r.goal for r in proof.rows})
-            proof.possible = answers(model, steps, goals) if only else answers(model)
+            found = answers(model, steps, goals) if only else answers(model)
+            proof.possible = [_weighed(proof, answer) for answer in found]
     except KeyboardInterrupt:
         proof.interrupted = True
     proof.seconds = time.perf_counter() - start
     return proof
+
+
+def _weighed(proof: Proof, answer: Answer) -> Answer:
+    """The answer; where it is no, and follows from what was not proved here, nobody knows."""
+    open_ = [name for name in _relied_on("", answer.core) if not proof.proves(name)]
+    if answer.verdict != VIOLATED or not open_:
+        return answer
+    return replace(answer, verdict=INCONCLUSIVE, reason=f"{answer.reason}; {open_[0]} is not proved here")
 
 
 def rows(
@@ -148,11 +168,17 @@ def rows(
     only: Iterable[str] | None = None,
     rlimit: int = RLIMIT,
     seed: int = 0,
+    prover: str = Z3,
 ) -> Iterator[Row]:
     """The rows of `prove`, one at a time."""
     hints = load_hints(model) if hints is None else hints
     for obligation in _chosen(model, only):
-        yield judge(obligation, hints.get(obligation.key), rlimit=rlimit, seed=seed)
+        hint = hints.get(obligation.key)
+        if prover == CVC5:
+            yield _by_cvc5(obligation, hint)
+            continue
+        row = judge(obligation, hint, rlimit=rlimit, seed=seed)
+        yield _confirmed(obligation, hint, row) if prover == BOTH else row
 
 
 def _chosen(model: Model, only: Iterable[str] | None) -> list[Obligation]:
@@ -184,9 +210,39 @@ def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMI
     except Inexpressible as error:
         row = replace(row, verdict=INEXPRESSIBLE, reason=str(error))
     else:
-        if last.result != "unsat":
-            row = _refuted(obligation, row, last)
+        row = replace(row, by=(Z3,)) if last.result == "unsat" else _refuted(obligation, row, last)
     return replace(row, seconds=time.perf_counter() - start)
+
+
+def _by_cvc5(obligation: Obligation, hint: list[str] | None) -> Row:
+    """What cvc5 alone says: it proves, or has no opinion."""
+    start = time.perf_counter()
+    row = Row(obligation.step, obligation.goal, PROVED, 0.0, 0, "none", hypotheses=obligation.hypotheses)
+    if refined := _judged_elsewhere(obligation):
+        return replace(row, verdict=INEXPRESSIBLE, reason=f"it holds of {refined.name}")
+    try:
+        if confirms(obligation, hint):
+            row = replace(row, by=(CVC5,))
+        else:
+            row = replace(row, verdict=INCONCLUSIVE, reason="cvc5 found no proof: that says nothing")
+    except Inexpressible as error:
+        row = replace(row, verdict=INEXPRESSIBLE, reason=str(error))
+    return replace(row, seconds=time.perf_counter() - start)
+
+
+def _confirmed(obligation: Obligation, hint: list[str] | None, row: Row) -> Row:
+    """Z3's row after cvc5 was asked the same: what Z3 alone proves is not known, unless that is expected."""
+    if row.verdict == INEXPRESSIBLE:
+        return row
+    start = time.perf_counter()
+    agreed = confirms(obligation, hint)
+    row = replace(row, by=(*row.by, *((CVC5,) if agreed else ())))
+    row = replace(row, seconds=row.seconds + time.perf_counter() - start)
+    if agreed and row.verdict != PROVED:
+        return replace(row, reason=f"{row.reason}; cvc5 proves it: one of the two translations is wrong")
+    if agreed or row.verdict != PROVED or excused(obligation.model, row.key):
+        return row
+    return replace(row, verdict=INCONCLUSIVE, reason="z3 proves it, and cvc5 does not confirm that")
 
 
 def _judged_elsewhere(obligation: Obligation) -> Model | None:
@@ -212,7 +268,8 @@ def _attempts(
     if obligation.action:  # what is to be kept, and what was proved of this step
         own = [f"invariant {obligation.goal}", *(name for name, _ in obligation.facts)]
         last = attempt(obligation, portfolio[0], rlimit=RLIMIT_OWN, names=own)
-        row = replace(row, rlimit=row.rlimit + last.rlimit, hypotheses=tuple(own))
+        named = tuple(name for name in obligation.hypotheses if name in own)
+        row = replace(row, rlimit=row.rlimit + last.rlimit, hypotheses=named)
         if last.result == "unsat":
             return row, last
     last = _search(obligation, portfolio, rlimit=rlimit)
@@ -254,24 +311,6 @@ def _first(
         if last.result != "unknown":
             break
     return replace(last, rlimit=used)
-
-
-def parts(obligation: Obligation) -> list[Obligation]:
-    """The same, with one conjunct of the goal each: both together are harder for Z3 than one by one."""
-    goal = obligation.body
-    if isinstance(goal, Expr):
-        return [replace(obligation, body=part) for part in conjuncts(goal)]
-    return [replace(obligation, body=replace(goal, body=part)) for part in conjuncts(goal.body)]
-
-
-def conjuncts(expr: Expr) -> list[Expr]:
-    """What must be true, one by one: of `p or (q and r)` it is `p or q` and `p or r`."""
-    if expr.op == "and":
-        return [part for arg in expr.args for part in conjuncts(arg)]
-    if expr.op == "or":
-        *others, last = expr.args
-        return [lift(either(*others, part), bool) for part in conjuncts(last)]
-    return [expr]
 
 
 def _refuted(obligation: Obligation, row: Row, last: Attempt) -> Row:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from oneleader.errors import SpecError
 from oneleader.language.configuration import Configuration
-from oneleader.language.expr import FALSE, Expr, both, lift, no
+from oneleader.language.expr import FALSE, TRUE, Expr, both, lift, no
 from oneleader.language.model import Model
 from oneleader.language.trace import trace_action, trace_property
 from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
@@ -31,7 +31,7 @@ from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, Sta
 
 POSSIBLE, IMPOSSIBLE, UNKNOWN = "holds", "violated", "inconclusive"
 AXIOMS_AND_INIT = "axioms and Init"
-RLIMIT_ANY = 2_000_000
+RLIMIT_FIRST, RLIMIT_ANY = 50_000, 2_000_000  # of Z3's work
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,14 @@ class Answer:
     verdict: str
     reason: str
     instance: Counterexample | None
+    core: tuple[str, ...] = ()  # from which Z3 concluded that it is impossible
+
+    @property
+    def kind(self) -> str:
+        """In the plural, for counting."""
+        if self.what == AXIOMS_AND_INIT:
+            return self.what
+        return "premises" if self.what.startswith("premise ") else "actions"
 
 
 def answers(
@@ -50,6 +58,16 @@ def answers(
     """Everything that has to be possible, in the order of the model; or for these actions and goals alone."""
     left = dict(questions(model, actions, goals))
     order, found = [*left], dict[str, Answer]()
+
+    def refute(some: Iterable[str], rlimit: int) -> None:
+        for what in some:
+            if attempt(left[what], PORTFOLIO[0], rlimit=rlimit).result == "unsat":
+                last = attempt(left[what], PORTFOLIO[0], rlimit=2 * rlimit, core=True)
+                found[what] = Answer(what, IMPOSSIBLE, _why(what, last), None, last.core)
+                del left[what]
+
+    # Within bounds, a number beyond them is read as the first value: what a sum says may seem possible.
+    refute([what for what in left if what == AXIOMS_AND_INIT or _adds(left[what])], RLIMIT_FIRST)
     for some in ((even(model, 1), even(model, 2)), sizes(model)):
         for configuration in some:
             if not left:
@@ -59,13 +77,18 @@ def answers(
                 if instance := world.instance(question):
                     found[what] = Answer(what, POSSIBLE, "", instance)
                     del left[what]
-        for what, question in [*left.items()]:
-            last = attempt(question, PORTFOLIO[0], rlimit=RLIMIT_ANY, core=True)
-            if last.result == "unsat":
-                found[what] = Answer(what, IMPOSSIBLE, _why(what, last), None)
-                del left[what]
+        refute([*left], RLIMIT_ANY)
     open_ = "no instance was found at small sizes, and none was shown to be impossible"
     return [found.get(what, Answer(what, UNKNOWN, open_, None)) for what in order]
+
+
+def _adds(question: Obligation) -> bool:
+    """Whether a guard computes with a number."""
+    return any(_has_sum(fact) for _, fact in question.facts)
+
+
+def _has_sum(expr: Expr) -> bool:
+    return expr.op == "add" or any(isinstance(arg, Expr) and _has_sum(arg) for arg in expr.args)
 
 
 def _why(what: str, last: Attempt) -> str:
@@ -97,7 +120,9 @@ def questions(
 
 def premises(body: Expr) -> Iterator[Expr]:
     """What has to be true for the last part of each disjunction to matter: of `implies(p, q)` it is p."""
-    if body.op == "and":
+    if body is TRUE:
+        yield FALSE  # it says nothing at all
+    elif body.op == "and":
         for part in body.args:
             yield from premises(part)
     elif body.op == "all":
