@@ -12,6 +12,7 @@ from oneleader.cli.main import cli
 from oneleader.errors import SpecError
 from oneleader.readers.prove.obligations import obligations
 from oneleader.readers.prove.prove import Proof, prove
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 
 Build = Callable[[str], ModuleType]
 
@@ -44,7 +45,7 @@ def axiom(name: str, says: str) -> str:
 
 
 def says(proof: Proof) -> dict[str, str]:
-    return {answer.what: answer.verdict for answer in proof.possible}
+    return {answer.what: str(answer.verdict) for answer in proof.possible}
 
 
 # Row 5: 2 of 2 proved from axioms that contradict each other.
@@ -63,9 +64,9 @@ def says(proof: Proof) -> dict[str, str]:
 def test_axioms_that_contradict_each_other_are_violated(build: Build, axioms: list[str]) -> None:
     text = STATE.format(guard="pass") + "".join(axiom(f"a{i}", a) for i, a in enumerate(axioms))
     proof = prove(build(text + ALWAYS_ZERO + END).MODEL)
-    assert {row.verdict for row in proof.rows} == {"proved"}  # each of them, of nothing
+    assert {row.verdict for row in proof.rows} == {HOLDS}  # each of them, of nothing
     assert says(proof)["axioms and Init"] == "violated"
-    assert (proof.verdict, proof.status) == ("violated", 1)
+    assert (proof.verdict, proof.status) == (VIOLATED, 1)
     assert "contradict each other" in proof.possible[0].reason
 
 
@@ -77,7 +78,7 @@ def test_axioms_without_a_small_model_are_inconclusive(build: Build) -> None:
     text += '\n@invariant\ndef true(s: State, n: Node) -> bool:\n    """True."""\n    return s.term[n] >= 0\n'
     proof = prove(build(text + END).MODEL)
     assert says(proof)["axioms and Init"] == "inconclusive"
-    assert (proof.verdict, proof.status) == ("inconclusive", 3)
+    assert (proof.verdict, proof.status) == (INCONCLUSIVE, 3)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_axioms_without_a_small_model_are_inconclusive(build: Build) -> None:
 def test_an_action_that_is_never_possible(build: Build, guard: str) -> None:
     """Its guard contradicts itself, or the invariants: it keeps them all, of nothing."""
     proof = prove(build(STATE.format(guard=f"{guard}\n    s.require(is_so)") + ALWAYS_ZERO + END).MODEL)
-    assert {row.verdict for row in proof.rows} == {"proved"}
+    assert {row.verdict for row in proof.rows} == {HOLDS}
     assert says(proof) == {"axioms and Init": "holds", "bump": "violated"}
     assert proof.status == 1
 
@@ -108,7 +109,7 @@ def test_a_premise_that_can_never_hold(build: Build, body: str) -> None:
         f'\n@invariant\ndef vacuous(s: State, n: Node) -> bool:\n    """Of nothing."""\n    return {body}\n'
     )
     proof = prove(build(STATE.format(guard="pass") + quiet + vacuous + END).MODEL)
-    assert {row.verdict for row in proof.rows} == {"proved"}
+    assert {row.verdict for row in proof.rows} == {HOLDS}
     assert "violated" in {v for what, v in says(proof).items() if what.startswith("premise")}
     assert proof.status == 1
 
@@ -150,7 +151,7 @@ def test_what_is_assumed_is_named(
     model = build(STATE.format(guard="pass") + HARM.format(kind=kind) + END).MODEL
     proof = prove(model, only=only, hints=hints)
     assert "nothing_is_on" in proof.assumes
-    assert (proof.verdict, proof.status) == ("inconclusive", 3)
+    assert (proof.verdict, proof.status) == (INCONCLUSIVE, 3)
 
 
 def test_the_last_line_never_forgets_what_was_assumed() -> None:
@@ -190,7 +191,7 @@ def test_a_hint_names_only_what_may_be_assumed(build: Build) -> None:
     model = build(STATE.format(guard="pass") + HARM.format(kind="invariant") + END).MODEL
     names = [h for o in obligations(model) for h in (*o.hypotheses, f"theorem {o.goal}", o.goal, "False")]
     proof = prove(model, hints={o.key: names for o in obligations(model)})
-    assert [row.key for row in proof.rows if row.verdict != "proved"] == ["on/nothing_is_on"]
+    assert [row.key for row in proof.rows if row.verdict is not HOLDS] == ["on/nothing_is_on"]
 
 
 def test_theorems_do_not_prove_each_other(build: Build) -> None:
@@ -200,7 +201,7 @@ def test_theorems_do_not_prove_each_other(build: Build) -> None:
     )
     on = '\n@action\ndef on(s: State, n: Node) -> None:\n    """On."""\n    s.f[n] = True\n'
     proof = prove(build(STATE.format(guard="pass") + on + circle + END).MODEL)
-    assert {r.key: r.verdict for r in proof.rows} == {"theorem/one": "violated", "theorem/two": "proved"}
+    assert {r.key: r.verdict for r in proof.rows} == {"theorem/one": VIOLATED, "theorem/two": HOLDS}
     assert proof.status == 1
 
 

@@ -32,15 +32,11 @@ from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, oblig
 from oneleader.readers.prove.second import confirms, excused
 from oneleader.readers.prove.smt import orderly_interrupts
 from oneleader.readers.prove.vacuity import Answer, answers
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, exit_status, gravest
 
 Hints = Mapping[str, list[str]]
 
-PROVED, VIOLATED, INCONCLUSIVE, INEXPRESSIBLE = "proved", "violated", "inconclusive", "not expressible"
-STATUS = {PROVED: 0, VIOLATED: 1, INCONCLUSIVE: 3, INEXPRESSIBLE: 3}
-INTERRUPTED = 130
-
 Z3, CVC5, BOTH = "z3", "cvc5", "both"
-PROVERS = (Z3, CVC5, BOTH)
 RLIMIT = 4_000_000
 RLIMIT_OWN = 200_000
 
@@ -51,11 +47,11 @@ class Row:
 
     step: str  # "init", "theorem" or an action
     goal: str  # a property, "claim 1", or "distinct writes of granted"
-    verdict: str
+    verdict: Verdict
     seconds: float
     rlimit: int  # units of Z3's work, over all attempts
     hint: str  # "used", "stale", or "none": there was none
-    reason: str = ""  # a sentence, where the verdict is not "proved"
+    reason: str = ""  # a sentence, where it is not proved
     counterexample: Counterexample | None = None
     hypotheses: tuple[str, ...] = ()  # those that the proof may have used
     by: tuple[str, ...] = ()  # the provers that proved it
@@ -76,15 +72,12 @@ class Proof:
     interrupted: bool = False
 
     @property
-    def verdict(self) -> str:
-        """The gravest of all verdicts: violated, then what is not known, then proved.
-
-        What was proved from something that was not proved here is not known.
-        """
-        found = {row.verdict for row in self.rows} | {answer.verdict for answer in self.possible}
-        if self.interrupted or not self.rows or self.assumes:
-            found.add(INCONCLUSIVE)
-        return next((v for v in (VIOLATED, INCONCLUSIVE, INEXPRESSIBLE) if v in found), PROVED)
+    def verdict(self) -> Verdict:
+        """The gravest of all verdicts; inconclusive at best where a proof uses what was not proved here."""
+        found = [row.verdict for row in self.rows]
+        if found:  # of no obligation, nothing is said
+            found += [answer.verdict for answer in self.possible]
+        return gravest(found + [INCONCLUSIVE] * (self.interrupted or bool(self.assumes)))
 
     @property
     def assumes(self) -> list[str]:
@@ -97,20 +90,20 @@ class Proof:
         used: dict[str, None] = {}
         several = [o for o in obligations(self.model) if o.goal.startswith("distinct writes")]
         for row in self.rows:
-            if row.verdict == PROVED:
+            if row.verdict is HOLDS:
                 used |= dict.fromkeys(_relied_on(row.step, row.hypotheses))
                 used |= dict.fromkeys(o.key for o in several if o.step == row.step and o.key != row.key)
         return [name for name in used if not self.proves(name)]
 
     def proves(self, name: str) -> bool:
         """Whether every obligation of this property, or the one of this key, was proved here."""
-        proved = {row.key for row in self.rows if row.verdict == PROVED}
+        proved = {row.key for row in self.rows if row.verdict is HOLDS}
         return all(o.key in proved for o in obligations(self.model) if name in (o.goal, o.key))
 
     @property
     def status(self) -> int:
         """The exit status of a program that did only this."""
-        return INTERRUPTED if self.interrupted else STATUS[self.verdict]
+        return exit_status([self.verdict], interrupted=self.interrupted)
 
 
 def _relied_on(step: str, hypotheses: Iterable[str]) -> Iterator[str]:
@@ -156,7 +149,7 @@ def prove(
 def _weighed(proof: Proof, answer: Answer) -> Answer:
     """The answer; where it is no, and follows from what was not proved here, nobody knows."""
     open_ = [name for name in _relied_on("", answer.core) if not proof.proves(name)]
-    if answer.verdict != VIOLATED or not open_:
+    if answer.verdict is not VIOLATED or not open_:
         return answer
     return replace(answer, verdict=INCONCLUSIVE, reason=f"{answer.reason}; {open_[0]} is not proved here")
 
@@ -201,14 +194,14 @@ def _chosen(model: Model, only: Iterable[str] | None) -> list[Obligation]:
 def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT, seed: int = 0) -> Row:
     """Prove one obligation, or say what is wrong with it."""
     start = time.perf_counter()
-    row = Row(obligation.step, obligation.goal, PROVED, 0.0, 0, "none")
+    row = Row(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none")
     if refined := _judged_elsewhere(obligation):
         reason = f"it holds of {refined.name}, and `refine` checks that each step here is a step there"
-        return replace(row, verdict=INEXPRESSIBLE, reason=reason)
+        return replace(row, verdict=NOT_EXPRESSIBLE, reason=reason)
     try:
         row, last = _attempts(obligation, hint, row, rlimit, seed)
     except Inexpressible as error:
-        row = replace(row, verdict=INEXPRESSIBLE, reason=str(error))
+        row = replace(row, verdict=NOT_EXPRESSIBLE, reason=str(error))
     else:
         row = replace(row, by=(Z3,)) if last.result == "unsat" else _refuted(obligation, row, last)
     return replace(row, seconds=time.perf_counter() - start)
@@ -217,30 +210,30 @@ def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMI
 def _by_cvc5(obligation: Obligation, hint: list[str] | None) -> Row:
     """What cvc5 alone says: it proves, or has no opinion."""
     start = time.perf_counter()
-    row = Row(obligation.step, obligation.goal, PROVED, 0.0, 0, "none", hypotheses=obligation.hypotheses)
+    row = Row(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none", hypotheses=obligation.hypotheses)
     if refined := _judged_elsewhere(obligation):
-        return replace(row, verdict=INEXPRESSIBLE, reason=f"it holds of {refined.name}")
+        return replace(row, verdict=NOT_EXPRESSIBLE, reason=f"it holds of {refined.name}")
     try:
         if confirms(obligation, hint):
             row = replace(row, by=(CVC5,))
         else:
             row = replace(row, verdict=INCONCLUSIVE, reason="cvc5 found no proof: that says nothing")
     except Inexpressible as error:
-        row = replace(row, verdict=INEXPRESSIBLE, reason=str(error))
+        row = replace(row, verdict=NOT_EXPRESSIBLE, reason=str(error))
     return replace(row, seconds=time.perf_counter() - start)
 
 
 def _confirmed(obligation: Obligation, hint: list[str] | None, row: Row) -> Row:
     """Z3's row after cvc5 was asked the same: what Z3 alone proves is not known, unless that is expected."""
-    if row.verdict == INEXPRESSIBLE:
+    if row.verdict is NOT_EXPRESSIBLE:
         return row
     start = time.perf_counter()
     agreed = confirms(obligation, hint)
     row = replace(row, by=(*row.by, *((CVC5,) if agreed else ())))
     row = replace(row, seconds=row.seconds + time.perf_counter() - start)
-    if agreed and row.verdict != PROVED:
+    if agreed and row.verdict is not HOLDS:
         return replace(row, reason=f"{row.reason}; cvc5 proves it: one of the two translations is wrong")
-    if agreed or row.verdict != PROVED or excused(obligation.model, row.key):
+    if agreed or row.verdict is not HOLDS or excused(obligation.model, row.key):
         return row
     return replace(row, verdict=INCONCLUSIVE, reason="z3 proves it, and cvc5 does not confirm that")
 

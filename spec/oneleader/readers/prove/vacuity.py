@@ -28,8 +28,8 @@ from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
 from oneleader.readers.prove.induction import Counterexample, Disagreement, Search, even, plain, sizes
 from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, guards_of
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
-POSSIBLE, IMPOSSIBLE, UNKNOWN = "holds", "violated", "inconclusive"
 AXIOMS_AND_INIT = "axioms and Init"
 RLIMIT_FIRST, RLIMIT_ANY = 50_000, 2_000_000  # of Z3's work
 
@@ -39,7 +39,7 @@ class Answer:
     """Whether something is possible; the instance that shows it, or a sentence."""
 
     what: str  # AXIOMS_AND_INIT, the name of an action, or `premise 1 of a_property`
-    verdict: str
+    verdict: Verdict
     reason: str
     instance: Counterexample | None
     core: tuple[str, ...] = ()  # from which Z3 concluded that it is impossible
@@ -63,7 +63,7 @@ def answers(
         for what in some:
             if attempt(left[what], PORTFOLIO[0], rlimit=rlimit).result == "unsat":
                 last = attempt(left[what], PORTFOLIO[0], rlimit=2 * rlimit, core=True)
-                found[what] = Answer(what, IMPOSSIBLE, _why(what, last), None, last.core)
+                found[what] = Answer(what, VIOLATED, _why(what, last), None, last.core)
                 del left[what]
 
     # Within bounds, a number beyond them is read as the first value: what a sum says may seem possible.
@@ -75,11 +75,11 @@ def answers(
             world = World(model, configuration)
             for what, question in [*left.items()]:
                 if instance := world.instance(question):
-                    found[what] = Answer(what, POSSIBLE, "", instance)
+                    found[what] = Answer(what, HOLDS, "", instance)
                     del left[what]
         refute([*left], RLIMIT_ANY)
     open_ = "no instance was found at small sizes, and none was shown to be impossible"
-    return [found.get(what, Answer(what, UNKNOWN, open_, None)) for what in order]
+    return [found.get(what, Answer(what, INCONCLUSIVE, open_, None)) for what in order]
 
 
 def _adds(question: Obligation) -> bool:
