@@ -14,7 +14,7 @@ from oneleader.cli.console import say
 from oneleader.language.model import Model
 from oneleader.models import MODELS
 from oneleader.readers.prove import second
-from oneleader.readers.prove.prove import CVC5, Row, hints_file, rows
+from oneleader.readers.prove.prove import CVC5, ProofRow, hints_file, rows
 from oneleader.verdict import HOLDS
 
 PAGE = Path("docs/results/provers.md")
@@ -37,8 +37,8 @@ class Compared:
     """One model under both provers, each alone."""
 
     model: Model
-    z3: list[Row]
-    cvc5: list[Row]
+    z3: list[ProofRow]
+    cvc5: list[ProofRow]
 
     @property
     def open(self) -> list[str]:

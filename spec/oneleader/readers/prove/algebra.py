@@ -16,7 +16,7 @@ from oneleader.language.fields import Field
 from oneleader.language.sorts import AnySort
 from oneleader.language.trace import TracedProperty, Update
 
-State = Mapping[str, Callable[..., Any]]
+SymbolicState = Mapping[str, Callable[..., Any]]
 Values = Mapping[str, Any]  # of parameters and bound variables, by name
 
 
@@ -51,7 +51,7 @@ OPERATIONS = {
 }
 
 
-def meaning(algebra: Algebra, expr: Expr, state: State, values: Values) -> Any:
+def meaning(algebra: Algebra, expr: Expr, state: SymbolicState, values: Values) -> Any:
     """The expression in a state, its variables having these values."""
     op, args = expr.op, expr.args
     if op == "const":
@@ -75,13 +75,15 @@ def meaning(algebra: Algebra, expr: Expr, state: State, values: Values) -> Any:
     return getattr(algebra, OPERATIONS[op])(*parts)
 
 
-def after(algebra: Algebra, updates: Mapping[str, Update], before: State, values: Values) -> State:
+def after(
+    algebra: Algebra, updates: Mapping[str, Update], before: SymbolicState, values: Values
+) -> SymbolicState:
     """The state after a step: every right-hand side is read in the state before it."""
     changed = {name: _updated(algebra, update, before, values) for name, update in updates.items()}
     return {**before, **changed}
 
 
-def _updated(algebra: Algebra, update: Update, before: State, values: Values) -> Callable[..., Any]:
+def _updated(algebra: Algebra, update: Update, before: SymbolicState, values: Values) -> Callable[..., Any]:
     old, rewriting = before[update.field.name], update.rewriting
     if rewriting is not None:
         names = [v.args[0] for v in update.variables]
@@ -112,8 +114,8 @@ class Unbounded(Algebra, Protocol):
     """An algebra in which a whole obligation can be said, for any number of elements."""
 
     def constant(self, name: str, sort: AnySort) -> Any: ...
-    def state(self, fields: Mapping[str, Field]) -> State: ...
-    def initial(self, fields: Mapping[str, Field]) -> State: ...
-    def closed(self, prop: TracedProperty, state: State) -> Any: ...
+    def state(self, fields: Mapping[str, Field]) -> SymbolicState: ...
+    def initial(self, fields: Mapping[str, Field]) -> SymbolicState: ...
+    def closed(self, prop: TracedProperty, state: SymbolicState) -> Any: ...
     def natural(self, x: Any, sort: AnySort) -> Any | None: ...
-    def field_is_natural(self, f: Field, state: State) -> Any: ...
+    def field_is_natural(self, f: Field, state: SymbolicState) -> Any: ...

@@ -26,7 +26,7 @@ from oneleader.language.sorts import AnySort, base, is_number, is_set, is_time
 from oneleader.language.trace import Update, compared_times
 from oneleader.readers.prove.algebra import after, meaning
 from oneleader.readers.prove.obligations import INIT, Obligation
-from oneleader.readers.prove.smt import Finite, Row, Table, answer
+from oneleader.readers.prove.smt import FieldTable, Finite, ValueRow, answer
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run
 from oneleader.readers.run import State as Plain
 
@@ -159,7 +159,7 @@ class Search:
         action, known = obligation.action, len(finite.domains)
         params = action.params if action else ()
         self.args = {p.args[0]: finite.constant(f"arg {p.args[0]}", p.sort) for p in params}
-        self.after: dict[str, Table] = self.before
+        self.after: dict[str, FieldTable] = self.before
         if action:
             self.after = finite.tabled(after(finite, action.updates, self.before, self.args), self.fields)
         self.solver.add(*finite.domains[known:], *self._question())
@@ -233,14 +233,14 @@ class Search:
 
     def _decoded(self, model: z3.ModelRef) -> Counterexample:
         def value(term: Any) -> Any:
-            if isinstance(term, Row):
+            if isinstance(term, ValueRow):
                 return tuple(map(value, term.values))
             known = model.eval(term, model_completion=True) if z3.is_expr(term) else term
             if not z3.is_expr(known):
                 return known
             return z3.is_true(known) if z3.is_bool(known) else known.as_long()
 
-        def state(tables: dict[str, Table]) -> Plain:
+        def state(tables: dict[str, FieldTable]) -> Plain:
             return tuple(value(tables[f.name].cells[key]) for f, key in cells.keys)
 
         obligation, of = self.obligation, self.obligation.model

@@ -42,7 +42,7 @@ RLIMIT_OWN = 200_000
 
 
 @dataclass(frozen=True)
-class Row:
+class ProofRow:
     """What became of one obligation."""
 
     step: str  # "init", "theorem" or an action
@@ -66,7 +66,7 @@ class Proof:
     """All rows so far, and what was shown to be possible. `interrupted`: the rest was not tried."""
 
     model: Model
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ProofRow] = field(default_factory=list)
     possible: list[Answer] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
@@ -124,7 +124,7 @@ def prove(
     rlimit: int = RLIMIT,
     seed: int = 0,
     prover: str = Z3,
-    progress: Callable[[Row], None] = lambda row: None,
+    progress: Callable[[ProofRow], None] = lambda row: None,
 ) -> Proof:
     """Prove everything that the model says, or those obligations whose action, goal or key is in `only`.
 
@@ -162,7 +162,7 @@ def rows(
     rlimit: int = RLIMIT,
     seed: int = 0,
     prover: str = Z3,
-) -> Iterator[Row]:
+) -> Iterator[ProofRow]:
     """The rows of `prove`, one at a time."""
     hints = load_hints(model) if hints is None else hints
     for obligation in _chosen(model, only):
@@ -191,10 +191,10 @@ def _chosen(model: Model, only: Iterable[str] | None) -> list[Obligation]:
 
 
 # -- one obligation ---------------------------------------------------------------------------------
-def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT, seed: int = 0) -> Row:
+def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT, seed: int = 0) -> ProofRow:
     """Prove one obligation, or say what is wrong with it."""
     start = time.perf_counter()
-    row = Row(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none")
+    row = ProofRow(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none")
     if refined := _judged_elsewhere(obligation):
         reason = f"it holds of {refined.name}, and `refine` checks that each step here is a step there"
         return replace(row, verdict=NOT_EXPRESSIBLE, reason=reason)
@@ -207,10 +207,10 @@ def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMI
     return replace(row, seconds=time.perf_counter() - start)
 
 
-def _by_cvc5(obligation: Obligation, hint: list[str] | None) -> Row:
+def _by_cvc5(obligation: Obligation, hint: list[str] | None) -> ProofRow:
     """What cvc5 alone says: it proves, or has no opinion."""
     start = time.perf_counter()
-    row = Row(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none", hypotheses=obligation.hypotheses)
+    row = ProofRow(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none", hypotheses=obligation.hypotheses)
     if refined := _judged_elsewhere(obligation):
         return replace(row, verdict=NOT_EXPRESSIBLE, reason=f"it holds of {refined.name}")
     try:
@@ -223,7 +223,7 @@ def _by_cvc5(obligation: Obligation, hint: list[str] | None) -> Row:
     return replace(row, seconds=time.perf_counter() - start)
 
 
-def _confirmed(obligation: Obligation, hint: list[str] | None, row: Row) -> Row:
+def _confirmed(obligation: Obligation, hint: list[str] | None, row: ProofRow) -> ProofRow:
     """Z3's row after cvc5 was asked the same: what Z3 alone proves is not known, unless that is expected."""
     if row.verdict is NOT_EXPRESSIBLE:
         return row
@@ -247,8 +247,8 @@ def _judged_elsewhere(obligation: Obligation) -> Model | None:
 
 
 def _attempts(
-    obligation: Obligation, hint: list[str] | None, row: Row, rlimit: int, seed: int
-) -> tuple[Row, Attempt]:
+    obligation: Obligation, hint: list[str] | None, row: ProofRow, rlimit: int, seed: int
+) -> tuple[ProofRow, Attempt]:
     """Try the hint, then what is often enough, then everything that is known."""
     portfolio = [{**options, "random_seed": options["random_seed"] + seed} for options in PORTFOLIO]
     if hint is not None:
@@ -306,7 +306,7 @@ def _first(
     return replace(last, rlimit=used)
 
 
-def _refuted(obligation: Obligation, row: Row, last: Attempt) -> Row:
+def _refuted(obligation: Obligation, row: ProofRow, last: Attempt) -> ProofRow:
     """What to say of an obligation that Z3 did not prove."""
     found = smallest(obligation)
     if found:

@@ -34,7 +34,7 @@ from oneleader.language.sorts import (
     name_of,
 )
 from oneleader.language.trace import TracedProperty
-from oneleader.readers.prove.algebra import State, meaning
+from oneleader.readers.prove.algebra import SymbolicState, meaning
 from oneleader.readers.prove.obligations import Obligation
 from oneleader.readers.prove.question import Question
 
@@ -108,11 +108,11 @@ class SmtLib:
             return self._function(name, (sort.index,), sort.of)
         return self._function(name, (), sort)()
 
-    def state(self, fields: Mapping[str, Field]) -> State:
+    def state(self, fields: Mapping[str, Field]) -> SymbolicState:
         """A state of which nothing is known."""
         return {name: self._function(f.name, f.index, f.of) for name, f in fields.items()}
 
-    def initial(self, fields: Mapping[str, Field]) -> State:
+    def initial(self, fields: Mapping[str, Field]) -> SymbolicState:
         """The first state: constants are unknown, everything else is as declared."""
         fixed = self.state({name: f for name, f in fields.items() if f.fixed})
         return {name: fixed[name] if f.fixed else self._always(f) for name, f in fields.items()}
@@ -148,7 +148,7 @@ class SmtLib:
             return f"(or (= {x} |{option}.nil|) (>= (|{option}.value| {x}) 0))"
         return f"(>= {x} {'0.0' if is_time(sort) else '0'})"
 
-    def field_is_natural(self, f: Field, state: State) -> str:
+    def field_is_natural(self, f: Field, state: SymbolicState) -> str:
         """Every value of the field is >= 0; of a parameter, and it was not LONG_AGO."""
         if f.kind == "parameter":
             return f"(and (>= {state[f.name]()} 0.0) (<= {state[f.name]()} {self._long_ago(f.of)}))"
@@ -167,7 +167,7 @@ class SmtLib:
         variables = " ".join(f"({name} {self.sort(sort)})" for name, sort in zip(names, sorts, strict=True))
         return f"({kind} ({variables}) {inner})" if names else inner
 
-    def closed(self, prop: TracedProperty, state: State) -> str:
+    def closed(self, prop: TracedProperty, state: SymbolicState) -> str:
         """The property, for all values of its parameters."""
         params = [p.args[0] for p in prop.params]
         return self._for_all(
