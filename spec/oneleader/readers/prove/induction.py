@@ -205,7 +205,7 @@ class Search:
     # -- answers -----------------------------------------------------------------------------
     def any(self) -> Counterexample | None:
         """The first counterexample of this size that comes."""
-        return self._decoded(self.solver.model()) if self._satisfiable(RLIMIT) else None
+        return self._decoded(self.solver.model()) if self._satisfiable(RLIMIT_SMALLER) else None
 
     def find(self) -> Counterexample | None:
         """A counterexample of this size with few cells that differ from the first state."""

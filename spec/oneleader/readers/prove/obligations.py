@@ -54,8 +54,9 @@ class Obligation:
 
     @property
     def hypotheses(self) -> tuple[str, ...]:
-        """The names of everything that it may be proved from."""
-        return (*self.assumed, *(name for name, _ in self.facts))
+        """The names of everything that it may be proved from: what counts elements is never assumed."""
+        bodies = [(name, prop.body) for name, prop in self.assumed.items()]
+        return tuple(name for name, body in (*bodies, *self.facts) if not mentions(body, "count"))
 
     @property
     def property(self) -> Property | None:
@@ -107,6 +108,11 @@ def _distinct_writes(traced: TracedAction) -> list[tuple[str, Expr]]:
 def _apart(update: Update) -> Expr:
     pairs = combinations((write.index for write in update.writes), 2)
     return lift(both(*(no(both(*map(equal, one, other))) for one, other in pairs)), bool)
+
+
+def mentions(expr: Expr, op: str) -> bool:
+    """Whether this operation stands somewhere in the expression."""
+    return expr.op == op or any(isinstance(arg, Expr) and mentions(arg, op) for arg in expr.args)
 
 
 def parts(obligation: Obligation) -> list[Obligation]:

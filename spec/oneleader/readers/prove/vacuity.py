@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from oneleader.errors import SpecError
 from oneleader.language.configuration import Configuration
@@ -26,11 +27,12 @@ from oneleader.language.model import Model
 from oneleader.language.trace import trace_action, trace_property
 from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
 from oneleader.readers.prove.induction import Counterexample, Disagreement, Search, even, plain, sizes
-from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, guards_of
+from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, guards_of, mentions
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 AXIOMS_AND_INIT = "axioms and Init"
+MOST_TRIED = 30  # sizes, once one and two elements of each sort were not enough
 RLIMIT_FIRST, RLIMIT_ANY = 50_000, 2_000_000  # of Z3's work
 
 
@@ -68,7 +70,7 @@ def answers(
 
     # Within bounds, a number beyond them is read as the first value: what a sum says may seem possible.
     refute([what for what in left if what == AXIOMS_AND_INIT or _adds(left[what])], RLIMIT_FIRST)
-    for some in ((even(model, 1), even(model, 2)), sizes(model)):
+    for some in ((even(model, 1), even(model, 2)), islice(sizes(model), MOST_TRIED)):
         for configuration in some:
             if not left:
                 break
@@ -84,11 +86,7 @@ def answers(
 
 def _adds(question: Obligation) -> bool:
     """Whether a guard computes with a number."""
-    return any(_has_sum(fact) for _, fact in question.facts)
-
-
-def _has_sum(expr: Expr) -> bool:
-    return expr.op == "add" or any(isinstance(arg, Expr) and _has_sum(arg) for arg in expr.args)
+    return any(mentions(fact, "add") for _, fact in question.facts)
 
 
 def _why(what: str, last: Attempt) -> str:
