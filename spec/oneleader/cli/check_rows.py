@@ -24,10 +24,10 @@ from oneleader.readers.explore.explore import explore_all
 from oneleader.readers.explore.refine import refine
 from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.explore.walk import walk
-from oneleader.readers.prove.prove import prove
+from oneleader.readers.prove.prove import CVC5, prove, rows
 from oneleader.readers.replay.replay import replay
 from oneleader.readers.tlc.twin import compare
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, gravest
 from oneleader.words import plural
 
 SEED = 1  # of everything drawn here: the same rows each time
@@ -72,9 +72,25 @@ def proving(model: Model, strength: str) -> CheckRow:
     result = prove(model)
     done = sum(r.verdict is HOLDS for r in result.rows)
     failed = [r.key for r in result.rows if r.verdict is not HOLDS]
-    what = f"{done} of {len(result.rows)} obligations"
+    failed += [f"that it is possible: {a.what}" for a in result.possible if a.verdict is not HOLDS]
+    what = f"{done} of {len(result.rows)} obligations, {len(result.possible)} times that it is possible"
     detail = f"not proved: {', '.join(failed)}" if failed else ""
     return CheckRow(model.name, "prove", what, result.verdict, strength, result.seconds, detail, "proof")
+
+
+def confirming(model: Model) -> CheckRow:
+    """The second prover: the same obligations, from a text of its own."""
+    started = time.perf_counter()
+    try:
+        found = list(rows(model, prover=CVC5))
+    except MissingTool as error:
+        return CheckRow(model.name, "cvc5", "obligations", INCONCLUSIVE, "", 0.0, str(error))
+    left = [r.key for r in found if r.verdict is not HOLDS]
+    what = f"{len(found) - len(left)} of {len(found)} obligations"
+    detail = f"not confirmed: {', '.join(left)}" if left else ""
+    verdict, strength = gravest(r.verdict for r in found), "confirmed by a second prover"
+    seconds = time.perf_counter() - started
+    return CheckRow(model.name, "cvc5", what, verdict, strength, seconds, detail, "proof")
 
 
 def comparing(model: Model, **at: Any) -> CheckRow:

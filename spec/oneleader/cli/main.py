@@ -259,6 +259,13 @@ def explore(
 )
 @click.option("--rlimit", type=click.IntRange(1), help="Z3's effort an obligation.")
 @click.option("--seed", type=int, default=0, help="Z3's random seed.")
+@click.option(
+    "--prover",
+    type=click.Choice(["z3", "cvc5", "both"]),
+    default="z3",
+    help="cvc5 confirms or has no opinion; both: what only one proves is not known.  [default: z3]",
+)
+@click.option("--instance", is_flag=True, help="Print a model of axioms and Init, and one for each action.")
 @json_option
 def prove(
     name: str,
@@ -268,6 +275,8 @@ def prove(
     update_hints: bool,
     rlimit: int | None,
     seed: int,
+    prover: str,
+    instance: bool,
     as_json: bool,
 ) -> int:
     """Prove MODEL for any number of nodes and unbounded terms, with Z3: a grid of action × property."""
@@ -283,11 +292,14 @@ def prove(
         only=only or None,
         rlimit=rlimit or prove_reader.RLIMIT,
         seed=seed,
+        prover=prover,
     )
     if as_json:
         print_json(show.proof_json(proof))
     else:
         show.proof(proof)
+        if instance:
+            show.instances(proof)
     return proof.status
 
 
