@@ -13,6 +13,7 @@ from oneleader.cli.main import guarded
 from oneleader.faults import catalogue
 from workshop.mutation.command import mutants
 from workshop.pages import architecture, claims, faults
+from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
 
 
@@ -62,6 +63,7 @@ def architecture_picture() -> int:
 
 workshop.add_command(mutants)
 workshop.add_command(trade_offs)
+workshop.add_command(second_prover)
 
 if __name__ == "__main__":
     sys.exit(guarded(workshop))
