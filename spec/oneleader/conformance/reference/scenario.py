@@ -50,6 +50,7 @@ from oneleader_raft.views import VIEWS
 CLOCKS = Clocks(promise=30, slow=2, fast=3)
 CRASHES = {"at once": None, "before the sync": Write, "before the sends": Sync, "after one send": Packet}
 KEY = "x"
+OPEN_WRITES = 6  # at most, where an order of all operations is sought: each doubles the work
 
 
 class Broken(AssertionError):
@@ -94,6 +95,8 @@ class Scenario:
         self.cluster = Cluster([f"n{i + 1}" for i in range(nodes)], core, clocks=CLOCKS)
         self.program: list[str] = []
         self.operations: dict[int, Operation] = {}
+        self._floors: dict[int, int] = {}  # of each read: how much was committed anywhere when it began
+        self._stale = ""
         self._waiting: dict[NodeId, set[int]] = {id: set() for id in self.cluster.members}
         self._safety = Safety(self.cluster)
         self._models = [Refinement(model, self.cluster) for model in models]
@@ -302,6 +305,7 @@ class Scenario:
             if kind == "write":
                 self._propose(node, number)
             else:
+                self._floors[number] = len(self._safety.committed)
                 self.scene.call(CLIENTS, node, f"c{number}: read")
                 self._at(node, lambda: self.cluster.read(node, str(number), finish=False))
 
@@ -335,11 +339,17 @@ class Scenario:
                     self._answer(node, int(request.client[1:]))
             elif isinstance(done, ReadReady):
                 number = int(str(done.id))
+                self._see(node, number)
                 seen = self.cluster.machine(node).values.get(KEY)
                 self.operations[number] = replace(self.operations[number], returned=self._steps, result=seen)
                 self.scene.call(node, CLIENTS, f"c{number} reads {seen or 'nothing'}")
             if until is not object and isinstance(done, until):
                 return
+
+    def _see(self, node: NodeId, number: int) -> None:
+        applied, floor = self.cluster.node(node).commit_index, self._floors[number]
+        if applied < floor:
+            self._stale = f"c{number} reads at {node}, which has applied {applied} of {floor} entries"
 
     def _answer(self, node: NodeId, number: int) -> None:
         if number in self._waiting[node] and self.operations[number].returned > self._steps:
@@ -356,10 +366,19 @@ class Scenario:
         except UnsafeError as unsafe:
             cause, _, words = str(unsafe).partition(": ")
             raise Broken(cause, words) from None
-        if any(o.kind == "read" and o.returned == self._steps for o in self.operations.values()):
-            judged = history.judge(self.operations.values())
+        self._judge_reads()
+
+    def _judge_reads(self) -> None:
+        """Linearizable, as far as clients can tell; and each read sees what was committed when it began."""
+        operations = self.operations.values()
+        has_read = any(o.kind == "read" and o.returned == self._steps for o in operations)
+        open_writes = sum(o.kind == "write" and o.returned > self._steps for o in operations)
+        if has_read and open_writes <= OPEN_WRITES:
+            judged = history.judge(operations)
             if judged.verdict is VIOLATED:
                 raise Broken("linearizability", "; ".join(map(str, judged.failing)))
+        if self._stale:
+            raise Broken("stale read", self._stale)
 
 
 # --- Drawn by Hypothesis ----------------------------------------------------------------------------------
