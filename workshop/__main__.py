@@ -14,6 +14,7 @@ from oneleader.faults import catalogue
 from workshop.mutation.command import mutants
 from workshop.mutation.shipped_command import shipped
 from workshop.pages import faults
+from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
 from workshop.studies.hunt_rates import hunt_rates
 
@@ -45,6 +46,7 @@ workshop.add_command(mutants)
 workshop.add_command(shipped)
 workshop.add_command(hunt_rates)
 workshop.add_command(trade_offs)
+workshop.add_command(second_prover)
 
 if __name__ == "__main__":
     sys.exit(guarded(workshop))

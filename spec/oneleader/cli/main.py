@@ -115,10 +115,10 @@ def configuration(
     sizes: tuple[str, ...],
 ) -> Configuration:
     """The bounds asked for; where none are, those of the fault or of the command."""
-    mutant = found.mutated if found else None
-    usual = mutant.sizes if mutant else dict(zip(("Node", "Term"), default, strict=True))
+    faulty = found.faulty_model if found else None
+    usual = faulty.sizes if faulty else dict(zip(("Node", "Term"), default, strict=True))
     asked = {k: v for k, v in (("Node", nodes), ("Term", terms)) if v is not None}
-    where: dict[str, Sequence[str]] = dict(mutant.constants) if mutant else {}
+    where: dict[str, Sequence[str]] = dict(faulty.constants) if faulty else {}
     for text in sizes:
         sort, _, number = text.partition("=")
         if sort in model.fields and model.fields[sort].kind == "constant":
@@ -127,7 +127,7 @@ def configuration(
         if not number.lstrip("-").isdigit():
             raise UsageError(f"--size {text} is not of the form SORT=N, e.g. --size Client=2")
         asked[sort] = int(number)
-    at = configure(model, {**usual, **asked}, quorums or (mutant.quorums if mutant else "majority"))
+    at = configure(model, {**usual, **asked}, quorums or (faulty.quorums if faulty else "majority"))
     for name, names in where.items():
         at = at.where(model.fields[name], names)
     return at
@@ -249,6 +249,13 @@ def explore(
 )
 @click.option("--rlimit", type=click.IntRange(1), help="Z3's effort an obligation.")
 @click.option("--seed", type=int, default=0, help="Z3's random seed.")
+@click.option(
+    "--prover",
+    type=click.Choice(["z3", "cvc5", "both"]),
+    default="z3",
+    help="cvc5 confirms or has no opinion; both: what only one proves is not known.  [default: z3]",
+)
+@click.option("--instance", is_flag=True, help="Print a model of axioms and Init, and one for each action.")
 @json_option
 def prove(
     name: str,
@@ -258,6 +265,8 @@ def prove(
     update_hints: bool,
     rlimit: int | None,
     seed: int,
+    prover: str,
+    instance: bool,
     as_json: bool,
 ) -> int:
     """Prove MODEL for any number of nodes and unbounded terms, with Z3: a grid of action × property."""
@@ -273,11 +282,14 @@ def prove(
         only=only or None,
         rlimit=rlimit or prove_reader.RLIMIT,
         seed=seed,
+        prover=prover,
     )
     if as_json:
         print_json(show.proof_json(proof))
     else:
         show.proof(proof)
+        if instance:
+            show.instances(proof)
     return proof.status
 
 

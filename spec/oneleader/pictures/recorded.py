@@ -22,10 +22,10 @@ from oneleader.language.sorts import NIL, name_of
 from oneleader.pictures.stories import says
 from oneleader.pictures.telling import Telling, Values
 from oneleader.pictures.vocabulary import Plain
-from oneleader.readers.replay.candidates import NotModelled, Refused, TooMany
+from oneleader.readers.replay.candidates import LineRefused, NotModelled, TooMany
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.replay import Replayed, opened, records, replay
-from oneleader.story import NBSP, Arrow, Lane, Row, Spot, Story
+from oneleader.story import NBSP, Arrow, Lane, Spot, Story, StoryRow
 
 MOST_NODES = 9  # whose majorities are listed
 QUIET = {"Ready", "Commit", "Replicate", "ApplyConfChange", "ChangeConf"}  # lines of etcd that are no row
@@ -43,7 +43,7 @@ def of_file(path: Path, format: str | None = None, model: Model | None = None) -
     own = OwnFormat.recognises(first) if format is None else format == "oneleader"
     if own and model is None and isinstance(first.get("fault"), str):
         model = catalogue.find(first["fault"]).model
-    return judged(path, replay(path, format, model=model), model)
+    return judged(path, replay(path, format, model=model, judges_states=False), model)
 
 
 def judged(path: Path, result: Replayed, model: Model | None = None) -> Story:
@@ -71,17 +71,19 @@ def refusal(result: Replayed) -> dict[str, Any]:
 # -- our own format ----------------------------------------------------------------------------------------
 def _own(path: Path, found: list[tuple[int, dict[str, Any]]], result: Replayed, model: Model | None) -> Story:
     (_, header), *rest = found
-    format = OwnFormat(header, model, result.limit)
+    format = OwnFormat(header, model, result.limit, judges_states=False)
     telling = Telling(format.model, _values(format, header), f"{path.name}, a run of {format.model.name}")
     telling.begin(cells=_cells(format))
     for number, record in rest:
         before = dict(format.candidates.run.shared)
         try:
             format.judge(record)
-        except (Refused, NotModelled, TooMany, Inexpressible):
+        except (LineRefused, NotModelled, TooMany, Inexpressible):
             _take(telling, format, number - 1, record, before, "refused" if result.refusal else "not judged")
             break
         _take(telling, format, number - 1, record, before)
+        if result.refusal and number == result.refusal.line:
+            break  # a property is false of the state that this line reaches
     last = telling.rows[-1].number
     said = refusal(result) or _violation(format.model, header)
     named = [] if result.refusal else map(str, _values_of(header))
@@ -219,9 +221,9 @@ def _etcd(path: Path, lines: Iterable[tuple[int, dict[str, Any]]], result: Repla
     return Story(title, lanes, rows, tuple(arrows), **said, again=again)
 
 
-def _with_all(row: Row, lanes: tuple[Lane, ...]) -> Row:
+def _with_all(row: StoryRow, lanes: tuple[Lane, ...]) -> StoryRow:
     after = {lane.name: row.after.get(lane.name, Spot(life="down")) for lane in lanes}
-    return Row(row.number, row.lane, row.label, after, row.call, row.changes, row.mark)
+    return StoryRow(row.number, row.lane, row.label, after, row.call, row.changes, row.mark)
 
 
 class _Told:
@@ -229,7 +231,7 @@ class _Told:
 
     def __init__(self) -> None:
         self.spots: dict[str, Spot] = {}
-        self.rows: list[Row] = []
+        self.rows: list[StoryRow] = []
         self.arrows: list[Arrow] = []
         self.line = 0
         self.flying: dict[str, deque[tuple[int, str, str, str]]] = {}  # message -> row, from, to, label
@@ -250,7 +252,7 @@ class _Told:
             self._receive(number, message)
         mark = ("restart" if before else "back") if name == "InitState" else ""
         changes = _differences(node, before, self.spots[node])
-        return self.rows.append(Row(number, node, label, dict(self.spots), name, changes, mark))
+        return self.rows.append(StoryRow(number, node, label, dict(self.spots), name, changes, mark))
 
     def _send(self, number: int, message: dict[str, Any]) -> None:
         sent = number, f"n{message['from']}", f"n{message['to']}", _message(message)

@@ -1,8 +1,4 @@
-"""smt: what a traced expression means to Z3, at any size and at a finite one.
-
-`meaning` walks an expression; an `Algebra` says what each operation becomes. A state is a table of
-functions, field name -> (index... -> value), and so is the state after a step (`after`): nothing has
-to be said about the cells that a step leaves alone.
+"""smt: what a traced expression means to Z3, at any size and at a finite one: two algebras.
 
 | in the language  | AnySize                                | Finite                                  |
 |------------------|----------------------------------------|-----------------------------------------|
@@ -26,13 +22,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
-from typing import Any, Protocol
+from typing import Any
 
 import z3
 
 from oneleader.errors import Inexpressible
 from oneleader.language.configuration import Configuration
-from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
 from oneleader.language.sorts import (
     LONG_AGO,
@@ -48,99 +43,8 @@ from oneleader.language.sorts import (
     is_time,
     name_of,
 )
-from oneleader.language.trace import TracedProperty, Update
-
-State = Mapping[str, Callable[..., Any]]
-Values = Mapping[str, Any]  # of parameters and bound variables, by name
-
-
-class Algebra(Protocol):
-    """What the operations of the language become."""
-
-    def literal(self, value: Any, sort: AnySort) -> Any: ...
-    def some(self, x: Any, sort: AnySort) -> Any: ...
-    def equal(self, x: Any, y: Any) -> Any: ...
-    def less(self, x: Any, y: Any) -> Any: ...
-    def at_most(self, x: Any, y: Any) -> Any: ...
-    def add(self, x: Any, y: Any) -> Any: ...
-    def multiply(self, x: Any, y: Any) -> Any: ...
-    def stored(self, x: Any, f: Field) -> Any: ...
-    def both(self, *xs: Any) -> Any: ...
-    def either(self, *xs: Any) -> Any: ...
-    def no(self, x: Any) -> Any: ...
-    def ite(self, condition: Any, x: Any, y: Any) -> Any: ...
-    def quantify(self, kind: str, sort: AnySort, body: Callable[[Any], Any]) -> Any: ...
-
-
-OPERATIONS = {
-    "eq": "equal",
-    "lt": "less",
-    "le": "at_most",
-    "add": "add",
-    "mul": "multiply",
-    "and": "both",
-    "or": "either",
-    "not": "no",
-    "ite": "ite",
-}
-
-
-def meaning(algebra: Algebra, expr: Expr, state: State, values: Values) -> Any:
-    """The expression in a state, its variables having these values."""
-    op, args = expr.op, expr.args
-    if op == "const":
-        return algebra.literal(args[0], expr.sort)
-    if op == "var":
-        return values[args[0]]
-    if op in ("all", "any", "count"):
-        bound, body = args
-        name = bound.args[0]
-        return algebra.quantify(op, bound.sort, lambda x: meaning(algebra, body, state, {**values, name: x}))
-    if op == "parameter":
-        return state[args[0]]()
-    if op == "read":
-        field, *index = args
-        return state[field](*(meaning(algebra, i, state, values) for i in index))
-    parts = [meaning(algebra, a, state, values) for a in args]
-    if op == "apply":
-        return parts[0](parts[1])
-    if op == "some":
-        return algebra.some(parts[0], expr.sort)
-    return getattr(algebra, OPERATIONS[op])(*parts)
-
-
-def after(algebra: Algebra, updates: Mapping[str, Update], before: State, values: Values) -> State:
-    """The state after a step: every right-hand side is read in the state before it."""
-    changed = {name: _updated(algebra, update, before, values) for name, update in updates.items()}
-    return {**before, **changed}
-
-
-def _updated(algebra: Algebra, update: Update, before: State, values: Values) -> Callable[..., Any]:
-    old, rewriting = before[update.field.name], update.rewriting
-    if rewriting is not None:
-        names = [v.args[0] for v in update.variables]
-
-        def rewritten(*key: Any) -> Any:
-            at = {**values, **dict(zip(names, key, strict=True))}
-            return algebra.stored(meaning(algebra, rewriting, before, at), update.field)
-
-        return rewritten
-    writes = [
-        (
-            [meaning(algebra, i, before, values) for i in w.index],
-            algebra.stored(meaning(algebra, w.value, before, values), update.field),
-        )
-        for w in update.writes
-    ]
-
-    def read(*key: Any) -> Any:
-        value = old(*key)
-        for index, new in writes:  # no two meet: that is an obligation of its own
-            value = algebra.ite(algebra.both(*map(algebra.equal, key, index)), new, value)
-        return value
-
-    return read
-
+from oneleader.language.trace import TracedProperty
+from oneleader.readers.prove.algebra import SymbolicState, meaning
 
 _pressed: list[int] = []  # Ctrl-C, not yet acted on
 
@@ -219,11 +123,11 @@ class AnySize:
             return z3.Function(name, self.sort(sort.index), self.sort(sort.of))
         return z3.Const(name, self.sort(sort))
 
-    def state(self, fields: Mapping[str, Field]) -> State:
+    def state(self, fields: Mapping[str, Field]) -> SymbolicState:
         """A state of which nothing is known."""
         return {name: self._function(f) for name, f in fields.items()}
 
-    def initial(self, fields: Mapping[str, Field]) -> State:
+    def initial(self, fields: Mapping[str, Field]) -> SymbolicState:
         """The first state: constants are unknown, everything else is as declared."""
         return {name: self._function(f) if f.fixed else self._always(f) for name, f in fields.items()}
 
@@ -248,7 +152,7 @@ class AnySize:
         option = self.sort(sort)
         return z3.Or(option.is_nil(x), option.value(x) >= 0)
 
-    def field_is_natural(self, f: Field, state: State) -> Any:
+    def field_is_natural(self, f: Field, state: SymbolicState) -> Any:
         """Every value of the field is >= 0.
 
         True of every reachable state, although no invariant says so: a literal is >= 0 and + is the
@@ -270,7 +174,7 @@ class AnySize:
         body = z3.Implies(self.both(*naturals), body) if naturals else body
         return z3.ForAll(variables, body) if variables else body
 
-    def closed(self, prop: TracedProperty, state: State) -> Any:
+    def closed(self, prop: TracedProperty, state: SymbolicState) -> Any:
         """The property, for all values of its parameters."""
         values = {p.args[0]: self._variable(p.sort) for p in prop.params}
         body = meaning(self, prop.body, state, values)
@@ -354,7 +258,7 @@ class Finite:
     def constant(self, name: str, sort: AnySort) -> Any:
         if isinstance(sort, EachSort):
             elements = range(self.configuration.size(sort.index))
-            return Row(self, [self.constant(f"{name}[{e}]", sort.of) for e in elements])
+            return ValueRow(self, [self.constant(f"{name}[{e}]", sort.of) for e in elements])
         if sort is bool:
             return z3.Bool(name, self.context)
         made = z3.Int(name, self.context)
@@ -374,18 +278,20 @@ class Finite:
             for key in product(*map(self.configuration.domain, f.index))
         ]
 
-    def state(self, fields: Mapping[str, Field]) -> dict[str, Table]:
+    def state(self, fields: Mapping[str, Field]) -> dict[str, FieldTable]:
         """A state of which nothing is known: one constant a cell."""
         return {
-            name: Table(self, f, {key: self.constant(f"{name}{list(key)}", f.of) for key in self.keys(f)})
+            name: FieldTable(
+                self, f, {key: self.constant(f"{name}{list(key)}", f.of) for key in self.keys(f)}
+            )
             for name, f in fields.items()
         }
 
-    def initial(self, fields: Mapping[str, Field]) -> dict[str, Table]:
+    def initial(self, fields: Mapping[str, Field]) -> dict[str, FieldTable]:
         """The first state: constants are unknown, everything else is as declared."""
         unknown = self.state({n: f for n, f in fields.items() if f.fixed})
         known = {
-            name: Table(self, f, dict.fromkeys(self.keys(f), self.first(f)))
+            name: FieldTable(self, f, dict.fromkeys(self.keys(f), self.first(f)))
             for name, f in fields.items()
             if name not in unknown
         }
@@ -402,15 +308,17 @@ class Finite:
         longest = self.configuration.stored(f, LONG_AGO)
         return self.ite(x >= longest, longest, x)
 
-    def tabled(self, state: State, fields: Mapping[str, Field]) -> dict[str, Table]:
+    def tabled(self, state: SymbolicState, fields: Mapping[str, Field]) -> dict[str, FieldTable]:
         """The same state with each cell computed once."""
         return {
-            name: read if isinstance(read, Table) else Table(self, f, {k: read(*k) for k in self.keys(f)})
+            name: read
+            if isinstance(read, FieldTable)
+            else FieldTable(self, f, {k: read(*k) for k in self.keys(f)})
             for name, f in fields.items()
             for read in (state[name],)
         }
 
-    def closed(self, prop: TracedProperty, state: State) -> Any:
+    def closed(self, prop: TracedProperty, state: SymbolicState) -> Any:
         """The property, for all values of its parameters."""
         names = [p.args[0] for p in prop.params]
         domains = product(*([self.literal(v, p.sort) for v in self._domain(p.sort)] for p in prop.params))
@@ -476,7 +384,7 @@ class Finite:
         return x if x is y else z3.If(condition, x, y, self.context)
 
 
-class Row:
+class ValueRow:
     """A value for each element of a sort, as `Each` gives: read at an index that may not be known yet."""
 
     def __init__(self, finite: Finite, values: list[Any]) -> None:
@@ -491,7 +399,7 @@ class Row:
         return value
 
 
-class Table:
+class FieldTable:
     """One field of a finite state: the value of each cell, and reading it at an index not yet known."""
 
     def __init__(self, finite: Finite, field: Field, cells: dict[tuple[Any, ...], Any]) -> None:

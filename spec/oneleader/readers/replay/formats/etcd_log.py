@@ -21,7 +21,8 @@ recording: every entry has the same value, so entries are told apart by index an
 
 What is inferred, and no more
 - Bootstrap: a node's first entries, of term 1, are there and committed from the start on every node that
-  has them, as if a leader of term 1 had sent them.
+  has them, as if a leader of term 1 had sent them. The first node to have them says how many; every other
+  one has as many, on its first lines, or none; who stands for election has them.
 - Etcd stores its commit index and has it back after a restart, and keeps it when a candidate or leader
   gives up. In the model it is volatile: `restart`, and then the index is put back.
 - A heartbeat that tells a commit index is an AppendEntries without entries, after that index.
@@ -37,15 +38,22 @@ from typing import Any
 
 from oneleader.language.model import Model
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER
-from oneleader.readers.replay.candidates import Candidate, Refused
-from oneleader.readers.replay.formats.etcd import ACTIONS, Elections, EtcdFormat, agree
+from oneleader.readers.replay.candidates import Candidate, LineRefused
+from oneleader.readers.replay.formats.etcd import (
+    ACTIONS,
+    BOOTSTRAP,
+    WHILE_STARTING,
+    Elections,
+    EtcdFormat,
+    agree,
+)
 from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
     LEFT_ASIDE,
     VOTE_REQUESTS,
-    Line,
+    EtcdLine,
+    EtcdMessage,
     Log,
-    Message,
     number,
     read,
 )
@@ -53,8 +61,6 @@ from oneleader.readers.replay.formats.etcd_pre_vote import PRE_REPLY, PRE_REQUES
 
 ENTRY = "entry"
 NOT_OF_LOGS = {
-    "ApplyConfChange": LEFT_ASIDE["ApplyConfChange"],
-    "ChangeConf": LEFT_ASIDE["ChangeConf"],
     "SendSnapshot": LEFT_ASIDE["SendSnapshot"],
     "ReceiveSnapshot": LEFT_ASIDE["ReceiveSnapshot"],
     "BecomePreCandidate": "the pre-vote",
@@ -70,13 +76,15 @@ class LogFormat(EtcdFormat):
 
     actions = (*ACTIONS, "client_request", "append_entries", "replace_entries", "advance_commit")
     speaks_of = "replication"
+    compared = (*EtcdFormat.compared, "log_length", "commit_index")
+    looks_at = EtcdFormat.looks_at | {"index", "logTerm", "entries", "rejectHint"}
     left_aside = NOT_OF_LOGS
 
     @staticmethod
     def speaks(model: Model) -> bool:
         return "append_entries" in model.actions
 
-    def read(self, record: dict[str, Any]) -> Line:
+    def read(self, record: dict[str, Any]) -> EtcdLine:
         line, event = read(record, WORDS), record["event"]
         m = event["msg"] if line.message else {}
         said = {
@@ -85,7 +93,7 @@ class LogFormat(EtcdFormat):
         log = Log(number(event, "log"), number(event["state"], "commit"), *said.values())
         return replace(line, log=log)
 
-    def explanation(self, s: Candidate, line: Line) -> Elections:
+    def explanation(self, s: Candidate, line: EtcdLine) -> Elections:
         return Logs(s, line)
 
 
@@ -121,22 +129,34 @@ class Logs(Elections):
         if self.line.event != "InitState":
             self._bootstrap()
             agree(f"log_length[{self.n}]", self.log.length, self.length)
-        agree(f"commit_index[{self.n}]", self.log.commit, self.commit)
+            if self.commit > self.length:
+                raise LineRefused(f"{self.n} has committed {self.commit} entries and stores {self.length}")
+        if not self.s.get("fresh", self.n):  # whose first entries may show after its commit index
+            agree(f"commit_index[{self.n}]", self.log.commit, self.commit)
 
     def _bootstrap(self) -> None:
-        """Entries of term 1, on a node that has done nothing but start."""
+        """Entries of term 1, on a node that has only just started: as many as the cluster started with."""
         s, n, length = self.s, self.n, self.log.length
-        if not (s.get("fresh", n) and length > self.length == 0):
+        is_fresh = s.get("fresh", n)
+        if self.line.event not in WHILE_STARTING:
+            s.put("fresh", n, None)
+        if not (is_fresh and length > self.length == 0):
             return
         s.put("fresh", n, None)
+        if length != (s.get("started_with") or length):
+            raise LineRefused(
+                f"{n} starts with {length} entries, and the cluster started with {s.get('started_with')}"
+            )
+        s.put("started_with", (), length)
+        s.start("heartbeat", (BOOTSTRAP, 1), True)
         for i in range(1, length + 1):
-            s.put("log_term", (n, i), 1)
-            s.put("leader_log_term", (1, i), 1)
-        s.put("log_length", n, length)
-        s.put("commit_index", n, self.log.commit)
-        s.put("acknowledged", (n, 1), length)
-        s.put("leader_log_length", 1, max(length, s.get("leader_log_length", 1)))
-        s.put("leader_commit", 1, max(self.log.commit, s.get("leader_commit", 1)))
+            s.start("log_term", (n, i), 1)
+            s.start("leader_log_term", (1, i), 1)
+        s.start("log_length", n, length)
+        s.start("commit_index", n, self.log.commit)
+        s.start("acknowledged", (n, 1), length)
+        s.start("leader_log_length", 1, length)
+        s.start("leader_commit", 1, max(self.log.commit, s.get("leader_commit", 1)))
 
     def _lead(self) -> None:
         """Figure 2, Leaders 2 and 4: it appends, and commits what a majority has told it to store."""
@@ -151,7 +171,7 @@ class Logs(Elections):
         for voters in self.line.conf:
             storing = [v for v in voters if v == self.n or (self.s.get("match", (self.n, v)) or 0) >= i]
             if voters and len(storing) < len(voters) // 2 + 1:
-                raise Refused(f"{self.n} commits {i}, and no majority has told it to store that")
+                raise LineRefused(f"{self.n} commits {i}, and no majority has told it to store that")
             quorum.update(storing)
         return frozenset(quorum)
 
@@ -160,7 +180,6 @@ class Logs(Elections):
         s, n = self.s, self.n
         if s.get("stored", n) is None:
             s.put("fresh", n, True)
-            s.put("commit_index", n, self.log.commit)
         super().init_state()
 
     def restart(self) -> None:
@@ -183,6 +202,14 @@ class Logs(Elections):
             for v in {v for half in self.line.conf for v in half}:
                 self.s.put("match", (self.n, v), None)
 
+    def become_candidate(self) -> None:
+        started_with = self.s.get("started_with") or 0
+        if self.length < started_with:
+            raise LineRefused(
+                f"{self.n} stands with {self.length} entries, and the cluster started with {started_with}"
+            )
+        super().become_candidate()
+
     def resign(self) -> None:
         self.give_up()
 
@@ -194,7 +221,7 @@ class Logs(Elections):
             if due is not None:
                 self._deal_with(*due)
 
-    def may_send(self, m: Message) -> None:
+    def may_send(self, m: EtcdMessage) -> None:
         s, n, log = self.s, self.n, self.log
         if m.type in (PRE_REQUEST, PRE_REPLY):
             return
@@ -205,7 +232,7 @@ class Logs(Elections):
         elif m.type == "MsgApp":
             agree("the term before the entries", log.prev_term, s.get("leader_log_term", (m.term, log.prev)))
             if log.prev + log.entries > self.length:
-                raise Refused(f"{n} sends entries up to {log.prev + log.entries} and has {self.length}")
+                raise LineRefused(f"{n} sends entries up to {log.prev + log.entries} and has {self.length}")
             self._may_tell(log.up_to)
         elif m.type == "MsgHeartbeat":
             self._may_tell(log.up_to)
@@ -214,29 +241,29 @@ class Logs(Elections):
 
     def _may_tell(self, commit: int) -> None:
         if commit > self.commit:
-            raise Refused(f"{self.n} tells the commit index {commit} and has {self.commit}")
+            raise LineRefused(f"{self.n} tells the commit index {commit} and has {self.commit}")
 
-    def _may_answer(self, m: Message) -> None:
+    def _may_answer(self, m: EtcdMessage) -> None:
         """Figure 2, AppendEntries results: what it confirms is stored, what it rejects does not match."""
         s, n, i = self.s, self.n, self.log.prev
         if not m.rejects and s.get("acknowledged", (n, m.term)) < i:
-            raise Refused(f"{n} confirms entries up to {i} and has not stored them for term {m.term}")
+            raise LineRefused(f"{n} confirms entries up to {i} and has not stored them for term {m.term}")
         if m.rejects and self._matches(m.term, i):
-            raise Refused(f"{n} rejects entries after {i}, where its log is the leader's")
+            raise LineRefused(f"{n} rejects entries after {i}, where its log is the leader's")
 
     def _matches(self, t: int, prev: int) -> bool:
         same = self.s.get("log_term", (self.n, prev)) == self.s.get("leader_log_term", (t, prev))
         return prev <= self.length and bool(same)
 
-    def send(self, m: Message) -> None:
+    def send(self, m: EtcdMessage) -> None:
         super().send(m)
         self.s.put("contents", (m, self.log[2:]), True)
 
-    def receive(self, m: Message) -> None:
+    def receive(self, m: EtcdMessage) -> None:
         super().receive(m)
         s, n, log = self.s, self.n, self.log
         if not s.get("contents", (m, log[2:])):
-            raise Refused(f"nobody has sent {m} with these contents")
+            raise LineRefused(f"nobody has sent {m} with these contents")
         if m.type in HEARTBEATS and m.term >= s.get("term", n):
             self._forget()
             if m.term == s.get("term", n) and s.get("role", n) == FOLLOWER:
@@ -246,7 +273,7 @@ class Logs(Elections):
         elif m.type == "MsgAppResp" and not m.rejects and m.term == self.line.term:
             s.put("match", (n, m.sender), max(log.prev, s.get("match", (n, m.sender)) or 0))
 
-    def _deal_with(self, m: Message, log: Log) -> None:
+    def _deal_with(self, m: EtcdMessage, log: Log) -> None:
         """Figure 2, AppendEntries receiver, as far as the node takes part."""
         s, n, t = self.s, self.n, m.term
         self._forget()
