@@ -16,7 +16,7 @@ import click
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS, VIOLATED, exit_status
 from workshop import ROOT
-from workshop.mutation.model_judge import SURVIVED, Judged
+from workshop.mutation.model_judge import SURVIVED, JudgedMutant
 from workshop.mutation.shipped_judge import CAUGHT, TESTS, concern, copied, judge
 from workshop.mutation.shipped_mutation import SOURCES, ShippedMutant, shipped_mutants
 
@@ -34,21 +34,21 @@ rule that no test knows.
 """
 
 
-class Results:
+class ShippedResults:
     """What was judged before of the same files, by id."""
 
     def __init__(self, path: Path = KEPT) -> None:
         self.path = path
-        self.found: dict[str, tuple[str, Judged]] = {}
+        self.found: dict[str, tuple[str, JudgedMutant]] = {}
         for line in path.read_text("utf-8").splitlines() if path.exists() else ():
             entry = json.loads(line)
-            self.found[entry["id"]] = entry.pop("of"), Judged(**entry)
+            self.found[entry["id"]] = entry.pop("of"), JudgedMutant(**entry)
 
-    def of(self, mutant: ShippedMutant) -> Judged | None:
+    def of(self, mutant: ShippedMutant) -> JudgedMutant | None:
         of, judged = self.found.get(mutant.id, ("", None))
         return judged if of == digest(mutant) else None
 
-    def add(self, mutant: ShippedMutant, judged: Judged) -> None:
+    def add(self, mutant: ShippedMutant, judged: JudgedMutant) -> None:
         self.found[mutant.id] = digest(mutant), judged
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
@@ -85,7 +85,7 @@ def shipped(names: tuple[str, ...], sample: int | None, only: str, listing: bool
     if listing:
         click.echo("\n".join(mutant.id for mutant in wanted))
         return 0
-    results = Results()
+    results = ShippedResults()
     found = [*judge_all(wanted, results)]
     if write:
         everything = {name: [*shipped_mutants(name)] for name in SOURCES}
@@ -93,7 +93,7 @@ def shipped(names: tuple[str, ...], sample: int | None, only: str, listing: bool
     return exit_status([VIOLATED if judged.by == SURVIVED else HOLDS for judged in found])
 
 
-def judge_all(wanted: list[ShippedMutant], results: Results) -> Iterable[Judged]:
+def judge_all(wanted: list[ShippedMutant], results: ShippedResults) -> Iterable[JudgedMutant]:
     with copied() as copy:
         for mutant in wanted:
             judged = results.of(mutant)
@@ -105,7 +105,7 @@ def judge_all(wanted: list[ShippedMutant], results: Results) -> Iterable[Judged]
 
 
 # -- the page -----------------------------------------------------------------------------------------
-def page(every: dict[str, list[ShippedMutant]], results: Results) -> str:
+def page(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> str:
     lines = [INTRODUCTION, *_table(every, results), "", "## What survived", ""]
     survived = [m for part in every.values() for m in part if _by(m, results) == SURVIVED]
     lines += ["| mutant | judged by |", "|---|---|"]
@@ -113,7 +113,7 @@ def page(every: dict[str, list[ShippedMutant]], results: Results) -> str:
     return "\n".join([*lines, "", "## What was judged", "", *_details(every, results)]) + "\n"
 
 
-def _table(every: dict[str, list[ShippedMutant]], results: Results) -> Iterable[str]:
+def _table(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> Iterable[str]:
     yield f"| part | mutants | judged | {' | '.join(CAUGHT)} | {SURVIVED} | score |"
     yield f"|---|{'---:|' * (len(CAUGHT) + 4)}"
     for name, mutants in every.items():
@@ -124,7 +124,7 @@ def _table(every: dict[str, list[ShippedMutant]], results: Results) -> Iterable[
         yield f"| {name} | {' | '.join(map(str, cells))} |"
 
 
-def _details(every: dict[str, list[ShippedMutant]], results: Results) -> Iterable[str]:
+def _details(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> Iterable[str]:
     yield "| mutant | by | what |"
     yield "|---|---|---|"
     for mutant in (m for part in every.values() for m in part):
@@ -133,7 +133,7 @@ def _details(every: dict[str, list[ShippedMutant]], results: Results) -> Iterabl
             yield f"| `{_cell(mutant.id)}` | {judged.by} | {_cell(judged.what)} |"
 
 
-def _by(mutant: ShippedMutant, results: Results) -> str:
+def _by(mutant: ShippedMutant, results: ShippedResults) -> str:
     judged = results.of(mutant)
     return judged.by if judged else ""
 

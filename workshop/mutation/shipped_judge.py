@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workshop import ROOT
-from workshop.mutation.model_judge import SURVIVED, Judged
+from workshop.mutation.model_judge import SURVIVED, JudgedMutant
 from workshop.mutation.shipped_mutation import ShippedMutant
 
 TEST, TIME, COLLECT = "test", "time", "cannot be collected"
@@ -79,7 +79,7 @@ def copied() -> Iterator[Path]:
         yield copy
 
 
-def judge(mutant: ShippedMutant, copy: Path, limit: float = LIMIT) -> Judged:
+def judge(mutant: ShippedMutant, copy: Path, limit: float = LIMIT) -> JudgedMutant:
     """The first test that fails on this mutant."""
     part = concern(mutant.id)
     file, started = copy / mutant.file, time.perf_counter()
@@ -89,7 +89,7 @@ def judge(mutant: ShippedMutant, copy: Path, limit: float = LIMIT) -> Judged:
         by, what = first_failure(copy, TESTS[part], ONLY.get(part, ""), limit)
     finally:
         file.write_text(before, encoding="utf-8")
-    return Judged(mutant.id, part, by, what, time.perf_counter() - started)
+    return JudgedMutant(mutant.id, part, by, what, time.perf_counter() - started)
 
 
 def first_failure(copy: Path, tests: tuple[str, ...], only: str, limit: float) -> tuple[str, str]:

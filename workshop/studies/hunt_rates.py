@@ -34,7 +34,7 @@ from workshop import ROOT
 
 PAGE = Path("docs/results/hunt.md")
 SEEDS = (0, 10_000, 20_000)
-LIMIT = 150  # walks from one seed
+LIMIT = 60  # walks from one seed
 
 
 # -- Faults that passed all drawn scenarios ----------------------------------------------------------------

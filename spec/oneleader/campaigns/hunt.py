@@ -104,7 +104,7 @@ def draw_some(seen: HuntSeen, core: Core, seed: int, folder: Path) -> None:
         keep(seen, *found.failed[-1], folder)
 
 
-def walk_some(seen: Seen, core: Core, seed: int, folder: Path) -> None:
+def walk_some(seen: HuntSeen, core: Core, seed: int, folder: Path) -> None:
     """A batch of walks; the first that fails is made as short as it can be."""
     for one in range(WALKS * seed, WALKS * (seed + 1)):
         walk = Walk(one, core, NODES[one % len(NODES)])
@@ -130,7 +130,7 @@ def shortened(walk: Walk, core: Core) -> tuple[Broken, Scenario]:
     return broken or walk.broken, scenario
 
 
-def keep(seen: Seen, broken: Broken, scenario: Scenario, folder: Path) -> None:
+def keep(seen: HuntSeen, broken: Broken, scenario: Scenario, folder: Path) -> None:
     """As a program and as a picture."""
     seen.broken[broken.cause] = f"{scenario}\n# {broken}"
     name = "".join(c if c.isalnum() else "-" for c in broken.cause).strip("-")

@@ -34,7 +34,7 @@ def test_a_walk_is_a_program_that_does_the_same_again() -> None:
 
 
 def test_walks_do_everything() -> None:
-    seen = hunt.Seen()
+    seen = hunt.HuntSeen()
     hunt.walk_some(seen, RAFT, 0, Path())
     assert seen.actions.keys() >= {
         *("become_leader", "advance_commit", "replace_entries", "step_down", "give_up", "restart"),
@@ -43,7 +43,7 @@ def test_walks_do_everything() -> None:
 
 
 def test_what_a_hunt_finds_by_walking_is_short(tmp_path: Path) -> None:
-    seen = hunt.Seen()
+    seen = hunt.HuntSeen()
     hunt.walk_some(seen, ONCE_MISSED["log comparison"], 0, tmp_path)
     ((cause, program),) = seen.broken.items()
     assert cause.startswith("replication: grant_vote")
