@@ -243,11 +243,11 @@ def _record(number: int, line: bytes | str) -> dict[str, Any]:
         text = line if isinstance(line, str) else line.decode()
         record = json.loads(text)
     except UnicodeDecodeError:
-        raise _Malformed(number, "this is no UTF-8 text") from None
+        raise _Malformed(number, "this is not UTF-8 text") from None
     except (ValueError, RecursionError):
         if not text.endswith("\n") and text.lstrip().startswith("{"):
             raise _Malformed(number, "the recording is cut off in the middle of this line") from None
-        raise _Malformed(number, f"this is no JSON: {text.strip()[:40]!r}") from None
+        raise _Malformed(number, f"this is not valid JSON: {text.strip()[:40]!r}") from None
     if not isinstance(record, dict):
-        raise _Malformed(number, f"this is no JSON object: {text.strip()[:40]!r}")
+        raise _Malformed(number, f"this is not a JSON object: {text.strip()[:40]!r}")
     return record
