@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair faults mutants pages deep clean
+.PHONY: help setup check quick test red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants pages deep clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -58,6 +58,9 @@ bench-peers: setup ## The explorer and the explicit-state checkers for Python on
 hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
 	for model in election pre_vote replication lease lease_read fencing; do \
 	    $(BIN)/oneleader prove $$model --no-hints; $(BIN)/oneleader prove $$model --update-hints; done
+
+second-prover: setup ## cvc5 beside Z3 on every model, and docs/results/provers.md anew: some 10 minutes
+	$(BIN)/python -m workshop second-prover --write
 
 MINUTES ?= 10
 hunt: setup ## Draw scenarios and simulate the reference over all cores for MINUTES (10), keeping what it finds

@@ -271,7 +271,13 @@ def explore(
 )
 @click.option("--rlimit", type=click.IntRange(1), help="Z3's effort an obligation.")
 @click.option("--seed", type=int, default=0, help="Z3's random seed.")
-@click.option("--grid", is_flag=True, help="Also show the milliseconds of each obligation.")
+@click.option(
+    "--prover",
+    type=click.Choice(["z3", "cvc5", "both"]),
+    default="z3",
+    help="cvc5 confirms or has no opinion; both: what only one proves is not known.  [default: z3]",
+)
+@click.option("--instance", is_flag=True, help="Print a model of axioms and Init, and one for each action.")
 @json_option
 def prove(
     name: str,
@@ -281,7 +287,8 @@ def prove(
     update_hints: bool,
     rlimit: int | None,
     seed: int,
-    grid: bool,
+    prover: str,
+    instance: bool,
     as_json: bool,
 ) -> int:
     """Prove MODEL for any number of nodes, with Z3."""
@@ -297,11 +304,14 @@ def prove(
         only=only or None,
         rlimit=rlimit or prove_reader.RLIMIT,
         seed=seed,
+        prover=prover,
     )
     if as_json:
         print_json(show.proof_json(proof))
     else:
-        show.proof(proof, grid=grid)
+        show.proof(proof)
+        if instance:
+            show.instances(proof)
     return proof.status
 
 

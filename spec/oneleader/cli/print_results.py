@@ -12,7 +12,7 @@ from oneleader.cli.check_row import CheckRow, total
 from oneleader.cli.console import judged, mark, out, say
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
-from oneleader.pictures.plain import show_counterexample, show_state, show_trace
+from oneleader.pictures.plain import show_counterexample, show_instance, show_state, show_trace
 from oneleader.readers.explore.explore import Explored, Violation
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.run import Run
@@ -181,6 +181,64 @@ def _grid(result: Proof) -> None:
                 line.append_text(mark(row.verdict)).append("   ")
         out.print(line)
     say("  milliseconds each;  " + "  ".join(f"{x} {title(g)}" for x, g in zip(letters, goals, strict=True)))
+    for row in result.rows:
+        if row.verdict not in (HOLDS, NOT_EXPRESSIBLE):
+            judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
+            if row.counterexample:
+                for text in show_counterexample(row.counterexample):
+                    say(f"        {text}")
+                say(f"        {_seen(row.counterexample)}")
+    for goal, reason in dict.fromkeys(
+        (r.goal, r.reason) for r in result.rows if r.verdict is NOT_EXPRESSIBLE
+    ):
+        judged(NOT_EXPRESSIBLE, title(goal), reason)
+    stale = [r.key for r in result.rows if r.hint == "stale"]
+    if stale:
+        say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
+    if result.interrupted:
+        say("  interrupted: the rest was not tried")
+    possible(result)
+    judged(result.verdict, proof_summary(result), f"{result.seconds:.1f} s")
+
+
+def possible(result: Proof) -> None:
+    """That nothing was proved of nothing: what has a model, and what was not seen to be possible."""
+    for answer in result.possible:
+        if answer.verdict is not HOLDS:
+            judged(answer.verdict, answer.what, answer.reason)
+    seen = [a for a in result.possible if a.instance]
+    if seen and seen[0].instance and seen[0] is result.possible[0]:
+        kinds, every = (Counter(a.kind for a in some[1:]) for some in (seen, result.possible))
+        said = [f"{kinds[kind]} of {every[kind]} {kind}" for kind in every]
+        can = f"; {' and '.join(said)} are possible" if said else ""
+        say(f"  axioms and Init have a model of {seen[0].instance.configuration.describe()}{can}")
+    by = Counter(prover for r in result.rows for prover in r.by if r.verdict is HOLDS)
+    if set(by) != {"z3"}:
+        say("  " + "; ".join(f"{p} proves {n} of {len(result.rows)}" for p, n in sorted(by.items())))
+        alone = [r.key for r in result.rows if r.verdict is HOLDS and r.by == ("z3",)]
+        if alone:
+            say(f"  by z3 alone: {', '.join(alone)}")
+    if result.assumes:
+        say(f"  assumes: {', '.join(result.assumes)}; not proved here")
+
+
+def instances(result: Proof) -> None:
+    """A model of axioms and Init, and for each action a state in which it is possible."""
+    for answer in result.possible:
+        if answer.instance and answer.kind != "premises":
+            say(f"  {answer.what} {'have a model' if answer.instance.instance is None else 'is possible'}")
+            for line in show_instance(answer.instance):
+                say(f"    {line}")
+
+
+def proof_summary(result: Proof) -> str:
+    """`64 of 64 proved for any cluster size`, where nothing limits it."""
+    done = f"{sum(r.verdict is HOLDS for r in result.rows)} of {len(result.rows)} proved"
+    if any(answer.verdict is not HOLDS for answer in result.possible):
+        return f"{done}, but not everything is possible: see above"
+    if result.assumes:
+        return f"{done} for any cluster size, if what is assumed and not proved here holds"
+    return f"{done} for any cluster size"
 
 
 def _seen(found: Counterexample) -> str:
@@ -197,6 +255,10 @@ def proof_json(result: Proof) -> dict[str, Any]:
         "verdict": result.verdict.worded("proof"),
         "seconds": round(result.seconds, 3),
         "interrupted": result.interrupted,
+        "assumes": result.assumes,
+        "possible": [
+            {"what": a.what, "verdict": str(a.verdict), "reason": a.reason} for a in result.possible
+        ],
         "rows": [
             {
                 "step": r.step,
@@ -204,7 +266,7 @@ def proof_json(result: Proof) -> dict[str, Any]:
                 "verdict": r.verdict.worded("proof"),
                 "seconds": round(r.seconds, 4),
             }
-            | {"rlimit": r.rlimit, "hint": r.hint, "reason": r.reason}
+            | {"rlimit": r.rlimit, "hint": r.hint, "reason": r.reason, "by": r.by}
             for r in result.rows
         ],
     }
