@@ -278,6 +278,7 @@ def explore(
     help="cvc5 confirms or has no opinion; both: what only one proves is not known.  [default: z3]",
 )
 @click.option("--instance", is_flag=True, help="Print a model of axioms and Init, and one for each action.")
+@click.option("--grid", is_flag=True, help="Also show the milliseconds of each obligation.")
 @json_option
 def prove(
     name: str,
@@ -289,6 +290,7 @@ def prove(
     seed: int,
     prover: str,
     instance: bool,
+    grid: bool,
     as_json: bool,
 ) -> int:
     """Prove MODEL for any number of nodes, with Z3."""
@@ -309,7 +311,7 @@ def prove(
     if as_json:
         print_json(show.proof_json(proof))
     else:
-        show.proof(proof)
+        show.proof(proof, grid=grid)
         if instance:
             show.instances(proof)
     return proof.status

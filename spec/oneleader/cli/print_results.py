@@ -158,7 +158,7 @@ def _goal(goal: str, rows: list[ProofRow]) -> None:
     verdict = gravest(row.verdict for row in rows)
     reasons = dict.fromkeys(row.reason for row in rows if row.verdict is NOT_EXPRESSIBLE)
     done = sum(row.verdict is HOLDS for row in rows)
-    said = "; ".join(reasons) or (f"{done} of {len(rows)} proved" if done < len(rows) else "proved")
+    said = "; ".join(reasons) or f"{done} of {len(rows)} proved"
     judged(verdict, title(goal), said, widths=(NAME,))
 
 

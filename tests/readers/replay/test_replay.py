@@ -338,10 +338,10 @@ GOOD = "".join(json.dumps(r) + "\n" for r in ELECTION).encode()
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"hello\n", "line 1: this is no JSON: 'hello'"),
-        (b"[1]\n", "line 1: this is no JSON object: '[1]'"),
-        (b"\xff\xfe\n", "line 1: this is no UTF-8 text"),
-        (b"[" * 100_000 + b"\n", "line 1: this is no JSON"),
+        (b"hello\n", "line 1: this is not valid JSON: 'hello'"),
+        (b"[1]\n", "line 1: this is not a JSON object: '[1]'"),
+        (b"\xff\xfe\n", "line 1: this is not UTF-8 text"),
+        (b"[" * 100_000 + b"\n", "line 1: this is not valid JSON"),
         (b'{"a": 1}\n', "line 1: this is no format known here"),
         (GOOD[:-30], "line 6: the recording is cut off in the middle of this line; lines 1 to 5 were judged"),
         (GOOD + b'{"node"', "line 7: the recording is cut off in the middle of this line; lines 1 to 6 were"),

@@ -28,7 +28,7 @@ from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.definitions import Guard
 from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import Candidates, LineRefused, NotModelled, TooMany
-from oneleader.readers.replay.coverage import Coverage
+from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
 from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
@@ -113,7 +113,7 @@ class Format(Protocol):
     left_aside: Any
     model: Model
     candidates: Candidates
-    coverage: Coverage
+    coverage: ReplayCoverage
     properties: Properties
     not_modelled: Counter[str]
     events: int
