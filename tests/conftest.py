@@ -29,7 +29,7 @@ settings.register_profile(
 settings.load_profile(os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
-# What `make fast` leaves out whole, by the beginning of its path; other slow tests have the marker themselves.
+# What `make fast` leaves out, by the beginning of its path; other slow tests have the marker themselves.
 SLOW_TESTS = {
     "tests/campaigns/test_campaign.py": "it starts Dask clusters and loses workers",
     "tests/conformance/": "scenarios are drawn and handlers proved",
