@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneleader.cli.check_row import CheckRow, total
 from oneleader.cli.console import judged, mark, out, say
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
@@ -383,26 +381,3 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
             "clause": refusal.guard.clause if refusal.guard else None,
         },
     }
-
-
-# -- check ---------------------------------------------------------------------------------------
-CHECK_WIDTHS = (30, 10, 72, 7)
-
-
-def check_row(row: CheckRow) -> None:
-    """Model, reader, strength and seconds in columns; then what was seen."""
-    seconds = f"{row.seconds:.1f} s".rjust(CHECK_WIDTHS[3])
-    judged(row.verdict, row.model, row.reader, row.strength, seconds, row.what, widths=CHECK_WIDTHS)
-    for text in row.detail.splitlines() if row.verdict in (VIOLATED, INCONCLUSIVE) else []:
-        say(f"        {text}")
-
-
-def check_summary(rows: Sequence[CheckRow], *, interrupted: bool, quick: bool) -> None:
-    said = Counter(r.verdict for r in rows)
-    counts = ", ".join(f"{n} {'hold' if verdict is HOLDS else verdict}" for verdict, n in said.most_common())
-    say()
-    judged(INCONCLUSIVE if interrupted else total(rows), counts, f"{sum(r.seconds for r in rows):.0f} s")
-    if interrupted:
-        say("        interrupted: the rest was not run")
-    if quick:
-        say("        --quick leaves out the larger bounds and TLC on the faults")
