@@ -304,7 +304,11 @@ def tlc(
     graph: Path | None,
     as_json: bool,
 ) -> int:
-    """Run TLC on the hand-written TLA+ of MODEL; compare its graph with explore's, state for state."""
+    """Run TLC on the hand-written TLA+ of MODEL; compare its graph with explore's, state for state.
+
+    Without bounds: at several small ones, whose graphs together fire every action and see every guard true
+    and false. With bounds: at these alone, and what they do not exercise is named.
+    """
     from oneleader.readers.tlc import tlc as tlc_reader
     from oneleader.readers.tlc import twin as twin_reader
 
@@ -319,10 +323,19 @@ def tlc(
 
             say(pages.see(lambda: traced.of_tlc(path, result), path.stem))
         return 0 if result.holds else 1
-    at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
-    compared = twin_reader.compare(model, at, workers=workers, graph=graph)
-    print_json(show.compared_json(compared)) if as_json else show.compared(compared)
-    return exit_status([compared.verdict])
+    if any(given is not None for given in (nodes, terms, quorums, graph)) or sizes:
+        at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
+        compared = twin_reader.compare(model, at, workers=workers, graph=graph)
+        print_json(show.compared_json(compared)) if as_json else show.compared(compared)
+        return exit_status([compared.verdict])
+    found = []
+    for compared in twin_reader.compare_all(model):
+        found.append(compared)
+        if not as_json:
+            show.compared(compared)
+    covered = twin_reader.covered(model, found)
+    print_json(show.twin_json(found, covered)) if as_json else show.covered(covered)
+    return exit_status([*(compared.verdict for compared in found), covered.verdict])
 
 
 @cli.command()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands th
     from oneleader.readers.prove.induction import Counterexample
     from oneleader.readers.prove.prove import Proof
     from oneleader.readers.replay.replay import Replayed
+    from oneleader.readers.tlc.coverage import Coverage
     from oneleader.readers.tlc.tlc import Result
     from oneleader.readers.tlc.twin import Compared
 
@@ -255,6 +256,28 @@ def difference(result: Compared) -> list[str]:
         lines += ["from this state:", *(f"  {line}" for line in show_state(cells, at, before))]
         lines += ["to this state:", *(f"  {line}" for line in show_state(cells, at, after))]
     return lines
+
+
+def covered(coverage: Coverage) -> None:
+    """Whether the bounds together exercise every rule; what they leave out is named."""
+    say("tlc      what the bounds exercise together")
+    judged(coverage.verdict, coverage.describe())
+    for name in coverage.missing:
+        say(f"        not seen: {name}")
+    for name, reason in coverage.reasons.items():
+        say(f"        cannot be seen: {name}: {reason}")
+
+
+def twin_json(found: Sequence[Compared], coverage: Coverage) -> dict[str, Any]:
+    return {
+        "compared": [compared_json(one) for one in found],
+        "coverage": {
+            "verdict": coverage.verdict,
+            "describe": coverage.describe(),
+            "missing": coverage.missing,
+            "reasons": dict(coverage.reasons),
+        },
+    }
 
 
 def compared_json(result: Compared) -> dict[str, Any]:
