@@ -58,9 +58,7 @@ def _differences(mutants: Sequence[TlaMutant], bounds: Bounds, ours: Ours) -> It
         config = folder / "batch.cfg"
         config.write_text(_config(config_text(bounding, model, bounds.of(model)), mutants))
         around = _around(mutants, bounding.stem, enough=2 * len(ours.graph.steps) + 1_000)
-        result = tlc.run(
-            folder / bounding.name, config, workers=1, dump=True, around=around, limit=LIMIT
-        )
+        result = tlc.run(folder / bounding.name, config, workers=1, dump=True, around=around, limit=LIMIT)
     assert result.graph is not None
     for number in range(len(mutants)):
         try:
@@ -82,7 +80,9 @@ def _copy(mutant: TlaMutant, number: int) -> str:
 
 def _copied(mutant: TlaMutant, number: int) -> str:
     """The mutated module under another name, its actions guarded: `Restart(n)` is `Restart_(n)` if chosen."""
-    text = mutant.text.replace(f"MODULE {mutant.file.removesuffix('.tla')} ", f"MODULE {_copy(mutant, number)} ", 1)
+    text = mutant.text.replace(
+        f"MODULE {mutant.file.removesuffix('.tla')} ", f"MODULE {_copy(mutant, number)} ", 1
+    )
     heads = []
     for action in _actions(text):
         head = re.search(rf"^{action}(\([^)]*\)) ==", text, re.MULTILINE)
@@ -108,7 +108,13 @@ def _around(mutants: Sequence[TlaMutant], bounding: str, *, enough: int) -> str:
         lines.append(f"M{number} == INSTANCE {_copy(mutant, number)}")
         begins.append(f"  \\/ mutant = {number} /\\ M{number}!Init")
         steps.append(f"Next_{number} ==\n" + _next_of(mutant.text, number))
-    lines += ["BatchInit ==", *begins, *steps, "BatchNext ==", *(f"  \\/ Next_{i}" for i in range(len(mutants)))]
+    lines += [
+        "BatchInit ==",
+        *begins,
+        *steps,
+        "BatchNext ==",
+        *(f"  \\/ Next_{i}" for i in range(len(mutants))),
+    ]
     lines.append(f"ASSUME \\A i \\in 0..{len(mutants) - 1} : TLCSet(i, 0)")
     lines.append(f"BatchEnough == TLCSet(mutant, TLCGet(mutant) + 1) /\\ TLCGet(mutant) <= {enough}")
     return "\n".join([*lines, "====", ""])
@@ -121,9 +127,7 @@ def _next_of(text: str, number: int) -> str:
     lines = re.match(r"(?:[ ]+[^\n]*\n)+", text[head.end() :])
     assert lines
     names = "|".join(_actions(text))
-    body = re.sub(rf"\b({names})\(", lambda call: f"M{number}!{call[1]}(", lines[0])
-    # Longer names shift what stands to their right: one alignment is enough, that of the first column.
-    return body
+    return re.sub(rf"\b({names})\(", lambda call: f"M{number}!{call[1]}(", lines[0])
 
 
 def _config(text: str, mutants: Sequence[TlaMutant]) -> str:

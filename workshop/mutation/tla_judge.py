@@ -66,9 +66,7 @@ def noticed(mutant: TlaMutant, bounds: Bounds) -> Noticed:
         folder = folder_of(mutant, Path(name))
         model, expected = find(mutant.model), ours(mutant.model, bounds)
         try:
-            found = compare(
-                model, bounds.of(model), workers=1, folder=folder, ours=expected, limit=LIMIT
-            )
+            found = compare(model, bounds.of(model), workers=1, folder=folder, ours=expected, limit=LIMIT)
             seconds, what = found.seconds, found.difference.replace("\n", "; ")
             by = NOBODY if not what else QUORUMS if "Python" in what and "in TLA+" in what else GRAPH
         except UsageError as error:
@@ -104,7 +102,7 @@ def _key(mutant: TlaMutant, bounds: Bounds) -> tuple[str, str, str]:
 
 
 def judge(mutants: Sequence[TlaMutant], bounds: Bounds, store: Store, workers: int = 1) -> list[Noticed]:
-    """What the comparison says of each of them at these bounds; the work is TLC's, in processes of its own."""
+    """What the comparison says of each at these bounds; the work is TLC's, in processes of its own."""
     unknown = [mutant for mutant in mutants if store.known(mutant, bounds) is None]
     many = [mutant for mutant in unknown if mutant.goes_with_others]
     batches = [many[i : i + TOGETHER] for i in range(0, len(many), TOGETHER)]
@@ -119,17 +117,23 @@ def judge(mutants: Sequence[TlaMutant], bounds: Bounds, store: Store, workers: i
 def _judge_together(batch: Sequence[TlaMutant], bounds: Bounds, store: Store) -> list[TlaMutant]:
     """Those that have to be judged alone."""
     started, alone = time.perf_counter(), []
-    for mutant, difference in zip(batch, differences(batch, bounds, ours(batch[0].model, bounds)), strict=True):
+    for mutant, difference in zip(
+        batch, differences(batch, bounds, ours(batch[0].model, bounds)), strict=True
+    ):
         if difference is None:
             alone.append(mutant)
         else:
             seconds = round((time.perf_counter() - started) / len(batch), 2)
             at = shown(mutant.model, bounds)
-            store.add(mutant, bounds, Noticed(mutant.id, at, GRAPH if difference else NOBODY, difference, seconds))
+            store.add(
+                mutant, bounds, Noticed(mutant.id, at, GRAPH if difference else NOBODY, difference, seconds)
+            )
     return alone
 
 
-def first(mutants: Sequence[TlaMutant], at: Sequence[Bounds], store: Store, workers: int = 1) -> list[Noticed]:
+def first(
+    mutants: Sequence[TlaMutant], at: Sequence[Bounds], store: Store, workers: int = 1
+) -> list[Noticed]:
     """Of each what the first of these bounds says that notices it, else what the last one says."""
     found: dict[str, Noticed] = {}
     left = list(mutants)

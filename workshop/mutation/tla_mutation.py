@@ -1,20 +1,20 @@
-"""Mutants of the TLA+ text: one module of tla/ with one small thing wrong.
+r"""Mutants of the TLA+ text: one module of tla/ with one small thing wrong.
 
-| mutation           | what changes                                              | id, in its definition       |
-|--------------------|-----------------------------------------------------------|-----------------------------|
-| operand dropped    | one conjunct is TRUE, one disjunct FALSE                  | -IsCandidate(n)             |
-| comparison turned  | `=` `#`, `<` `<=`, `>` `>=`, `\\in` `\\notin`, `\\subseteq` `=` | =→#                         |
-| EXCEPT removed     | `[f EXCEPT ![n] = e]` is f                                | [role EXCEPT→role           |
-| assignment removed | `x' = e` is `x' = x`                                      | heartbeat' unchanged        |
-| connective turned  | `=>` to `/\\`, `\\E` `\\A`, a `~` removed                    | \\E→\\A                       |
-| branch fixed       | the condition of an IF is TRUE, or FALSE                  | IF→TRUE                     |
-| number moved       | a number one more, one less; TRUE FALSE                   | 0→1                         |
-| operator turned    | `+` to `-`, `\\cup` and `\\`, `\\div` to `*`                 | \\cup→\\                      |
-| string turned      | a string is the next one of its module                    | "leader"→"candidate"        |
-| start changed      | in Init, an empty set or log is not, Nil is 0             | {}→{0}                      |
+| mutation           | what changes                                       | id, in its definition  |
+|--------------------|----------------------------------------------------|------------------------|
+| operand dropped    | one conjunct is TRUE, one disjunct FALSE           | -IsCandidate(n)        |
+| comparison turned  | `=` `#`, `<` `<=`, `\in` `\notin`, `\subseteq` `=` | =→#                    |
+| EXCEPT removed     | `[f EXCEPT ![n] = e]` is f                         | [role EXCEPT→role      |
+| assignment removed | `x' = e` is `x' = x`                               | heartbeat' unchanged   |
+| connective turned  | `=>` to `/\`, `\E` `\A`, a `~` removed             | \E→\A                  |
+| branch fixed       | the condition of an IF is TRUE, or FALSE           | IF→TRUE                |
+| number moved       | a number one more, one less; TRUE FALSE            | 0→1                    |
+| operator turned    | `+` to `-`, `\cup` and `\`, `\div` to `*`          | \cup→\                 |
+| string turned      | a string is the next one of its module             | "leader"→"candidate"   |
+| start changed      | in Init, an empty set or log is not, Nil is 0      | {}→{0}                 |
 
-An assignment is not dropped altogether but once in each module: TLC refuses a step, or a beginning, that leaves
-a variable open, wherever that is.
+An assignment is left out altogether only once in each module: TLC refuses a step, or a beginning, that
+leaves a variable open, wherever that is.
 
 Mutated are Init, Next and all that they and the bounds of the configuration use; claims are not, for they
 are no part of the graph that is compared. The reader here knows the style of our own modules and no more:
@@ -47,7 +47,7 @@ TURNED = {
     r"\div": "*", "TRUE": "FALSE", "FALSE": "TRUE",
 }  # fmt: skip
 AROUND = {"{": "}", "(": ")", "[": "]", "<<": ">>"}
-ENDS = ("=>", "<=>", ":", "THEN", "ELSE", "IF", "IN", "LET", ",", "|->", "=="," CASE", "->", "[]")
+ENDS = ("=>", "<=>", ":", "THEN", "ELSE", "IF", "IN", "LET", ",", "|->", "==", " CASE", "->", "[]")
 
 
 class Token(NamedTuple):
@@ -108,7 +108,7 @@ def definitions(text: str) -> dict[str, list[Token]]:
         if token.first and token.column == 0:
             equals = next((i for i in range(at, min(at + 20, len(tokens))) if tokens[i].text == "=="), None)
             named = token.text.isidentifier() and token.text.isascii() and equals is not None
-            inside = [t for t in tokens[at + 1 : equals]] if named else []
+            inside = tokens[at + 1 : equals] if named else []
             named = named and not any(t.first and t.column == 0 for t in inside)
             body = found.setdefault(token.text, []) if named else None
             skip = equals if named else None
@@ -145,7 +145,9 @@ def _of_file(
     model: str, file: str, text: str, defined: dict[str, list[Token]], used: set[str]
 ) -> Iterator[TlaMutant]:
     short = model.rpartition("/")[2]
-    strings = list(dict.fromkeys(t.text for name in defined if name in used for t in defined[name] if t.text[0] == '"'))
+    strings = list(
+        dict.fromkeys(t.text for name in defined if name in used for t in defined[name] if t.text[0] == '"')
+    )
     assigning, dropped = _assigning(defined), False
     for name, body in defined.items():
         if name not in used or not body or body[0].text == "INSTANCE":
@@ -174,7 +176,12 @@ def _assigning(defined: dict[str, list[Token]]) -> set[str]:
 
 def _assigns(definition: str, operand: str, assigning: set[str]) -> bool:
     names = {token.text for token in tokens_of(operand)}
-    return definition == "Init" or "UNCHANGED" in names or any(n.endswith("'") for n in names) or bool(names & assigning)
+    return (
+        definition == "Init"
+        or "UNCHANGED" in names
+        or any(n.endswith("'") for n in names)
+        or bool(names & assigning)
+    )
 
 
 Mutation = tuple[str, int, int, str]  # what it is, and the new text of a stretch
@@ -221,7 +228,7 @@ def _is_bullet(body: list[Token], at: int) -> bool:
 
 
 def _end_of_item(body: list[Token], bullet: int) -> int:
-    """The first token that is not of this item: on a later line and not to the right, or a closing bracket."""
+    """The first token after this item: on a later line and not to the right, or a closing bracket."""
     depth = 0
     for at in range(bullet + 1, len(body)):
         token = body[at]
@@ -241,7 +248,12 @@ def _back(body: list[Token], at: int) -> int:
         depth += (text in AROUND.values()) - (text in AROUND)
         if depth < 0 or (depth == 0 and (text in ENDS or text in ("/\\", "\\/"))):
             return i + 1
-        if body[i].first and body[i].column < body[at].column and body[i].text not in ("/\\", "\\/") and depth == 0:
+        if (
+            body[i].first
+            and body[i].column < body[at].column
+            and body[i].text not in ("/\\", "\\/")
+            and depth == 0
+        ):
             return i
     return 0
 
@@ -269,7 +281,9 @@ def _removed(text: str, body: list[Token]) -> Iterator[Mutation]:
         if token.text == "EXCEPT":
             opening = _opening(body, at)
             function = text[body[opening + 1].start : body[at].start].strip()
-            yield _replaced(text, body, opening, _closing(body, opening) + 1, function, f"[{function} EXCEPT→{function}")
+            yield _replaced(
+                text, body, opening, _closing(body, opening) + 1, function, f"[{function} EXCEPT→{function}"
+            )
         elif token.text.endswith("'") and at + 1 < len(body) and body[at + 1].text == "=":
             variable = token.text[:-1]
             end = _end_of_assignment(body, at)
@@ -303,7 +317,7 @@ def _closing(body: list[Token], at: int) -> int:
 
 # -- what is turned -----------------------------------------------------------------------------------
 def _bound(body: list[Token]) -> set[Token]:
-    """The `\\in` of quantifiers, functions and sets, and the `=` of assignments and EXCEPT: no comparisons."""
+    r"""What is no comparison: `\in` of quantifiers, functions and sets, `=` of assignments and EXCEPT."""
     found = set()
     for at, token in enumerate(body):
         if token.text in (r"\A", r"\E", "{", "[", "CHOOSE"):
@@ -312,8 +326,13 @@ def _bound(body: list[Token]) -> set[Token]:
                 i += 1
             while i < len(body) and body[i].text == r"\in" and body[i - 1].text.isidentifier() and i > at + 1:
                 found.add(body[i])
-                end = next((j for j in range(i, len(body)) if body[j].text in (":", "|->", "->", "}", "]")), i)
-                i = next((j for j in range(i + 1, end) if body[j].text == r"\in" and body[j - 2].text == ","), len(body))
+                end = next(
+                    (j for j in range(i, len(body)) if body[j].text in (":", "|->", "->", "}", "]")), i
+                )
+                i = next(
+                    (j for j in range(i + 1, end) if body[j].text == r"\in" and body[j - 2].text == ","),
+                    len(body),
+                )
         if token.text == "=" and at and (body[at - 1].text.endswith("'") or _in_except(body, at)):
             found.add(token)
     return found

@@ -9,7 +9,7 @@ candidate costs is its number of states and, since Java has to start, never less
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -18,7 +18,7 @@ from oneleader.models import find
 from oneleader.readers.tlc.bounds import FILE, Bounds
 from oneleader.readers.tlc.coverage import Coverage
 from workshop.mutation.tla_judge import Store, judge, ours
-from workshop.mutation.tla_mutation import TWINS, mutants
+from workshop.mutation.tla_mutation import mutants
 
 STARTING = 600  # states that TLC explores in the time that it takes to start
 MOST = 20_000  # states: more than this take too long
@@ -31,8 +31,10 @@ CURES = ("quorum", "terms", "lease", "fencing")
 ASSUMED = ("fail_stop", "network", "prompt")
 
 
-def servers(nodes: int, terms: int, quorums: str = "majority", **sizes: int) -> Bounds:
-    return Bounds({"Node": nodes, "Term": terms, **sizes}, quorums)
+def servers(
+    nodes: int, terms: int, quorums: str = "majority", sizes: Mapping[str, int] | None = None
+) -> Bounds:
+    return Bounds({"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
 
 
 def elections() -> Iterator[Bounds]:
@@ -56,18 +58,18 @@ def pre_votes() -> Iterator[Bounds]:
 def replications() -> Iterator[Bounds]:
     for quorums in ("majority", N2_DECIDES):
         for terms, index, value in ((1, 1, 1), (1, 1, 2), (1, 2, 1), (2, 1, 1), (2, 1, 2), (2, 2, 1)):
-            yield servers(2, terms, quorums, Index=index, Value=value)
-    yield servers(1, 2, Index=2, Value=1)
-    yield servers(3, 1, Index=1, Value=1)
+            yield servers(2, terms, quorums, {"Index": index, "Value": value})
+    yield servers(1, 2, sizes={"Index": 2, "Value": 1})
+    yield servers(3, 1, sizes={"Index": 1, "Value": 1})
 
 
 def leases() -> Iterator[Bounds]:
     for times in (EXACT, DRIFT, LONG):
-        yield servers(1, 2, **times)
-        yield servers(2, 1, **times)
-        yield servers(2, 1, N2_DECIDES, **times)
-    yield servers(2, 1, N2_DECIDES, Round=2, **EXACT)
-    yield servers(2, 2, **EXACT)
+        yield servers(1, 2, sizes=times)
+        yield servers(2, 1, sizes=times)
+        yield servers(2, 1, N2_DECIDES, times)
+    yield servers(2, 1, N2_DECIDES, {"Round": 2, **EXACT})
+    yield servers(2, 2, sizes=EXACT)
 
 
 def tokens() -> Iterator[Bounds]:
@@ -154,4 +156,6 @@ HEADER = """\
 
 
 def write(entries: dict[str, list[Bounds]]) -> None:
-    FILE.write_text("\n".join([HEADER, *(text(find(m).name, taken) for m, taken in entries.items())]), "utf-8")
+    FILE.write_text(
+        "\n".join([HEADER, *(text(find(m).name, taken) for m, taken in entries.items())]), "utf-8"
+    )

@@ -326,7 +326,11 @@ def tlc(
     if any(given is not None for given in (nodes, terms, quorums, graph)) or sizes:
         at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
         compared = twin_reader.compare(model, at, workers=workers, graph=graph)
-        print_json(show.compared_json(compared)) if as_json else show.compared(compared)
+        if as_json:
+            print_json(show.compared_json(compared))
+        else:
+            show.compared(compared)
+            show.exercised(compared)
         return exit_status([compared.verdict])
     found = []
     for compared in twin_reader.compare_all(model):

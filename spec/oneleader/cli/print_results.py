@@ -258,6 +258,14 @@ def difference(result: Compared) -> list[str]:
     return lines
 
 
+def exercised(result: Compared) -> None:
+    """What bounds that somebody chose exercise: a note, since equal graphs are what was asked for."""
+    coverage = result.coverage
+    say(f"        at these bounds {coverage.describe()}")
+    for name in coverage.missing:
+        say(f"        not seen: {name}")
+
+
 def covered(coverage: Coverage) -> None:
     """Whether the bounds together exercise every rule; what they leave out is named."""
     say("tlc      what the bounds exercise together")
@@ -289,6 +297,7 @@ def compared_json(result: Compared) -> dict[str, Any]:
         "edges": result.edges,
         "seconds": round(result.seconds, 3),
         "difference": result.difference,
+        "not_seen": result.coverage.missing,
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +23,10 @@ from oneleader.readers.explore.graph import Graph
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 from oneleader.words import plural
 
-Column = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class Coverage:
-    """What there is to see and what was seen: names such as `grant_vote` and `grant_vote.vote_is_free: false`.
+    """What there is to see, and what was seen: names like `grant_vote` and `grant_vote.vote_is_free: false`.
 
     `reasons`: what cannot be seen at small bounds, each with the reason.
     """
@@ -102,43 +101,44 @@ class Values:
 
     def __init__(self, states: npt.NDArray[np.int16]) -> None:
         self.cells = states.astype(np.int64).T
-        self._known: dict[int, Column] = {}
+        self._known: dict[int, Any] = {}
 
-    def of(self, term: Term) -> Column:
+    def of(self, term: Term) -> Any:
+        """An array of NumPy."""
         if term.serial not in self._known:
             self._known[term.serial] = np.asarray(getattr(self, f"_{term.op}")(*term.args))
         return self._known[term.serial]
 
-    def _const(self, value: int) -> Column:
+    def _const(self, value: int) -> Any:
         return np.full(self.cells.shape[1], int(value))
 
-    def _cell(self, position: int) -> Column:
+    def _cell(self, position: int) -> Any:
         return self.cells[position]
 
-    def _eq(self, x: Term, y: Term) -> Column:
+    def _eq(self, x: Term, y: Term) -> Any:
         return (self.of(x) == self.of(y)).astype(np.int64)
 
-    def _le(self, x: Term, y: Term) -> Column:
+    def _le(self, x: Term, y: Term) -> Any:
         return (self.of(x) <= self.of(y)).astype(np.int64)
 
-    def _add(self, x: Term, y: Term) -> Column:
+    def _add(self, x: Term, y: Term) -> Any:
         return self.of(x) + self.of(y)
 
-    def _count(self, *parts: Term) -> Column:
+    def _count(self, *parts: Term) -> Any:
         return np.sum([self.of(part) for part in parts], axis=0)
 
-    def _and(self, *parts: Term) -> Column:
+    def _and(self, *parts: Term) -> Any:
         return np.min([self.of(part) for part in parts], axis=0)
 
-    def _or(self, *parts: Term) -> Column:
+    def _or(self, *parts: Term) -> Any:
         return np.max([self.of(part) for part in parts], axis=0)
 
-    def _not(self, x: Term) -> Column:
+    def _not(self, x: Term) -> Any:
         return 1 - self.of(x)
 
-    def _ite(self, condition: Term, x: Term, y: Term) -> Column:
+    def _ite(self, condition: Term, x: Term, y: Term) -> Any:
         return np.where(self.of(condition), self.of(x), self.of(y))
 
-    def _pick(self, index: Term, *options: Term) -> Column:
+    def _pick(self, index: Term, *options: Term) -> Any:
         chosen = np.clip(self.of(index), 0, len(options) - 1)
         return np.choose(chosen, [self.of(option) for option in options])

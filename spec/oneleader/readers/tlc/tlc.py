@@ -186,7 +186,14 @@ def run(
         shutil.copy(config, folder / "run.cfg")
         if around:
             (folder / f"{AROUND}.tla").write_text(around, encoding="utf-8")
-        command = [str(java), *(SOON if workers == 1 else FAST), f"-Djava.io.tmpdir={folder}", "-cp", str(jar), "tlc2.TLC"]
+        command = [
+            str(java),
+            *(SOON if workers == 1 else FAST),
+            f"-Djava.io.tmpdir={folder}",
+            "-cp",
+            str(jar),
+            "tlc2.TLC",
+        ]
         command += f"-tool -workers {workers} -metadir meta -config run.cfg".split()
         command += [] if deadlock else ["-deadlock"]  # in TLC the flag means: do not look for deadlocks
         command += ["-dump", "dot,actionlabels", "graph.dot"] if dump else []

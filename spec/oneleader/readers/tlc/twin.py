@@ -88,6 +88,11 @@ class Compared:
         return "violated" if self.difference else "holds"
 
     @property
+    def coverage(self) -> Coverage:
+        """What these bounds alone exercise."""
+        return Coverage.of(self.run.model, [self.ours.graph])
+
+    @property
     def strength(self) -> str:
         return f"equal graphs, {self.run.configuration.describe()}"
 
@@ -129,11 +134,11 @@ def compare(
     return Compared(ours, time.perf_counter() - started, result.seconds, difference, edge)
 
 
-def compare_all(model: Model) -> Iterator[Compared]:
-    """Compare at each of the bounds that bounds.toml has for the model; they are small, so one worker does."""
-    module_of(model)
+def compare_all(model: Model, folder: Path | None = None) -> Iterator[Compared]:
+    """Compare at each of the bounds in bounds.toml; they are small, so one worker does."""
+    module_of(model, folder)
     for bounds in bounds_of(model):
-        yield compare(model, bounds.of(model), workers=1)
+        yield compare(model, bounds.of(model), workers=1, folder=folder)
 
 
 def covered(model: Model, found: Iterable[Compared]) -> Coverage:
