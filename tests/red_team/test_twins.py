@@ -17,6 +17,7 @@ from oneleader.readers.tlc import bounds as bounds_file
 from oneleader.readers.tlc.bounds import Bounds, bounds_of, unseen
 from oneleader.readers.tlc.coverage import Coverage
 from oneleader.readers.tlc.twin import compare, compare_all
+from oneleader.verdict import HOLDS, INCONCLUSIVE
 from tests.places import TLA
 
 TWINS = ("election", "vote_count", "pre_vote", "replication", "lease", "fencing", "system", "flawed/bully")
@@ -102,7 +103,7 @@ def test_the_bounds_that_ship_exercise_every_rule(name: str) -> None:
     model = find(name)
     graphs = [Graph.of(Run(model, bounds.of(model))) for bounds in bounds_of(model)]
     coverage = Coverage.of(model, graphs, unseen(model))
-    assert (coverage.missing, coverage.verdict) == ([], "holds")
+    assert (coverage.missing, coverage.verdict) == ([], HOLDS)
 
 
 def test_bounds_that_exercise_too_little_are_inconclusive(
@@ -127,4 +128,4 @@ def test_a_reason_for_what_is_seen_is_out_of_date() -> None:
     graph = Graph.of(Run(model, Bounds({"Node": 3, "Term": 1}).of(model)))
     coverage = Coverage.of(model, [graph], {"step_down": "it never happens"})
     assert coverage.missing == ["step_down is seen: its reason is out of date"]
-    assert coverage.verdict == "inconclusive"
+    assert coverage.verdict is INCONCLUSIVE

@@ -20,7 +20,7 @@ from oneleader.language.trace import trace_action
 from oneleader.readers.engines.ground import Ground
 from oneleader.readers.engines.terms import Term
 from oneleader.readers.explore.graph import Graph
-from oneleader.verdict import HOLDS, INCONCLUSIVE
+from oneleader.verdict import HOLDS, INCONCLUSIVE, Verdict
 from oneleader.words import plural
 
 
@@ -48,7 +48,7 @@ class Coverage:
         return sorted(self.wanted - self.seen - self.reasons.keys()) + stale
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """Equal graphs that never ask a rule say nothing of it."""
         return INCONCLUSIVE if self.missing else HOLDS
 

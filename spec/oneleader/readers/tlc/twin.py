@@ -35,6 +35,7 @@ from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.bounds import bounds_of, unseen
 from oneleader.readers.tlc.coverage import Coverage
 from oneleader.shipped import tla_folder
+from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 MOST_STATES = 200_000  # TLC writes, and this reader parses, every one of them as text
 MOST_SERVERS = 5  # among so many, and all fewer, the module's definition of majorities is compared
@@ -84,8 +85,8 @@ class Compared:
         return len(self.ours.edges)
 
     @property
-    def verdict(self) -> str:
-        return "violated" if self.difference else "holds"
+    def verdict(self) -> Verdict:
+        return VIOLATED if self.difference else HOLDS
 
     @property
     def coverage(self) -> Coverage:
