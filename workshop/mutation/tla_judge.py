@@ -31,8 +31,8 @@ from workshop.mutation.tla_batch import differences
 from workshop.mutation.tla_mutation import TlaMutant, folder_of
 
 GRAPH, QUORUMS, REFUSED, TIME, NOBODY = "graph", "quorums", "refused", "time", ""
-TOGETHER = 16  # mutants in one run of TLC
-LIMIT = 120.0  # seconds of TLC for one mutant: some ten times what the longest comparison takes
+TOGETHER = 12  # mutants in one run of TLC
+LIMIT = 600.0  # seconds of TLC for one mutant, on a machine that does much else
 KEPT = Path("runs/tla-mutants.jsonl")
 
 
