@@ -24,13 +24,14 @@ Rules
 Theory of operation
 ===================
 
-A node is a plain value: it can be printed, compared and stored. It changes its role in eight ways only:
+A node is a plain value: it can be printed, compared and stored. It changes its role in nine ways only:
 
     role        on                                 becomes     clause             the models' actions
     ----------  ---------------------------------  ----------  -----------------  ---------------------
     follower    ElectionTimeout                    follower    dissertation 9.6   start_pre_vote
     candidate   ElectionTimeout                    follower    dissertation 9.6   give_up start_pre_vote
     follower    the pre-vote that makes a majority candidate   Followers 2        start_election
+    follower    ElectionTimeout, when it is alone  leader      Candidates 2       become_leader
     any but L.  TimeoutNow                         candidate   dissertation 3.10  start_forced_election
     candidate   the vote that makes a majority     leader      Candidates 2       become_leader
     candidate   AppendEntries of its own term      follower    Candidates 3       step_down

@@ -29,6 +29,7 @@ from oneleader.conformance import history
 from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS
+from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import TwoLeadersError
 from oneleader_raft.testbench.safety import Safety, UnsafeError
 from oneleader_raft.testbench.simulator import Simulation
@@ -152,7 +153,7 @@ def simulations() -> Failed | None:
         simulation.watchers.append(Safety(simulation.cluster).check)
         try:
             simulation.run(EVENTS)
-        except (UnsafeError, TwoLeadersError) as unsafe:
+        except (UnsafeError, TwoLeadersError, ImpossibleMessageError) as unsafe:
             return SAFETY, f"{_cause(unsafe)}, seed {seed}"
         except Exception as error:
             return CRASH, f"{type(error).__name__}, seed {seed}"
@@ -178,6 +179,8 @@ def scenarios() -> Failed | None:
 
 
 def _cause(unsafe: Exception) -> str:
+    if isinstance(unsafe, ImpossibleMessageError):
+        return "impossible message"
     return str(unsafe).partition(":")[0] if isinstance(unsafe, UnsafeError) else "two leaders"
 
 

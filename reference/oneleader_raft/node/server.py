@@ -25,6 +25,7 @@ from typing import Any
 from .. import raft
 from ..core import RAFT, Core
 from ..lease import Clocks
+from ..messages import why_contradicted
 from ..raft import (
     AppendEntries,
     Apply,
@@ -116,6 +117,16 @@ class Taken:
     step: Step
     at: int
     line: int
+
+
+def is_contradicted(happening: Happening, node: Node) -> bool:
+    """A message that nobody can have sent, by what this node knows, is logged, and never reaches the core."""
+    if not isinstance(happening.event, Receive):
+        return False
+    why = why_contradicted(happening.event.message, node)
+    if why:
+        log.warning("impossible message", extra={"source": happening.source, "why": why})
+    return bool(why)
 
 
 class Server:
@@ -275,6 +286,8 @@ class Server:
     async def _handle(self, batch: list[Happening]) -> None:
         node, steps, lines = self.node, [], []
         for happening in batch:
+            if is_contradicted(happening, node):
+                continue
             now = self.clock.now()
             step = self.core.step(node, happening.event, now)
             lines += self._lines_of(happening, now, node, step)

@@ -23,6 +23,7 @@ from typing import TypeAlias
 from .. import raft
 from ..core import RAFT, Core
 from ..lease import DEFAULT, Clocks
+from ..messages import ImpossibleMessageError, sender, why_contradicted, why_impossible
 from ..raft import (
     Action,
     Apply,
@@ -265,8 +266,16 @@ class Cluster:
         return True
 
     def handle(self, id: NodeId, event: Event, *, finish: bool = True) -> None:
+        """ImpossibleMessageError for a message that no server can have sent: its sender is at fault."""
         server = self._idle(id)
+        if isinstance(event, Receive):
+            self._refuse_impossible(event.message, server.node)
         self._begin(server, event, self.core.step(server.node, event, server.clock), finish)
+
+    def _refuse_impossible(self, message: Message, to: Node) -> None:
+        why = why_impossible(message, sender(message), to.id, self.members) or why_contradicted(message, to)
+        if why:
+            raise ImpossibleMessageError(f"{to.id} receives {message}, which nobody can have sent: {why}")
 
     def advance(self, id: NodeId) -> Done:
         """Carry out the next operation of the step that the server is in. A `Send` becomes a `Packet`."""

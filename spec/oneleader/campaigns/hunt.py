@@ -29,6 +29,7 @@ from oneleader.pictures.svg import svg
 from oneleader.verdict import HOLDS
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
+from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import TwoLeadersError
 from oneleader_raft.testbench.safety import Safety, UnsafeError
 from oneleader_raft.testbench.simulator import Simulation
@@ -119,7 +120,7 @@ def simulate_some(seen: Seen, core: Core, seed: int) -> None:
             if judged.verdict is not HOLDS:
                 failing = "\n".join(f"# {operation}" for operation in judged.failing)
                 seen.broken["linearizability"] = f"Simulation({members}, seed={one}).run(3000)\n{failing}"
-        except (UnsafeError, TwoLeadersError) as unsafe:
+        except (UnsafeError, TwoLeadersError, ImpossibleMessageError) as unsafe:
             seen.broken[str(unsafe).partition(":")[0]] = (
                 f"Simulation({members}, seed={one}).run(3000)\n# {unsafe}"
             )

@@ -1,8 +1,13 @@
-"""Stores with one thing wrong, each of which somebody has shipped: the scripts and statements, edited."""
+"""Stores with one thing wrong, each of which somebody has shipped: the scripts and statements, edited.
+
+A store is edited when its test begins: where a text has changed so much that an edit finds no place, that one
+test fails and says so, and all others run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from oneleader_raft.locks.redis import SCRIPTS, RedisStore
@@ -15,23 +20,37 @@ Edit = tuple[type[Step], str, str]  # in which step, what, and what stands there
 def edited(texts: Any, edits: tuple[Edit, ...]) -> dict[type[Step], str]:
     changed = dict(texts)
     for step, old, new in edits:
-        assert old in changed[step], f"{step.__name__} has no {old!r} any more"
+        if old not in changed[step]:
+            raise LookupError(f"the text of {step.__name__} has no {old!r} any more: write this edit again")
         changed[step] = changed[step].replace(old, new)
     return changed
 
 
-def redis_with(*edits: Edit) -> type[RedisStore]:
-    return type("Mutant", (RedisStore,), {"scripts": edited(SCRIPTS, edits)})
+@dataclass(frozen=True)
+class Wrong:
+    """A store and what is wrong in its texts."""
+
+    kind: type[RedisStore] | type[SqliteStore]
+    edits: tuple[Edit, ...]
+
+    def store(self) -> type[Any]:
+        """LookupError where an edit finds no place."""
+        if issubclass(self.kind, RedisStore):
+            return type("Mutant", (self.kind,), {"scripts": edited(SCRIPTS, self.edits)})
+        return type("Mutant", (self.kind,), {"statements": edited(STATEMENTS, self.edits)})
 
 
-def sqlite_with(*edits: Edit) -> type[SqliteStore]:
-    return type("Mutant", (SqliteStore,), {"statements": edited(STATEMENTS, edits)})
+def redis_with(*edits: Edit) -> Wrong:
+    return Wrong(RedisStore, edits)
+
+
+def sqlite_with(*edits: Edit) -> Wrong:
+    return Wrong(SqliteStore, edits)
 
 
 class CheckThenWrite(SqliteStore):
-    """Reads the greatest token, compares, and then writes: in between, others do what they do."""
-
-    statements = edited(STATEMENTS, ((Write, "seen.token < excluded.token", "true"),))
+    """Reads the greatest token, compares, and then writes: in between, others do what they do. Its statement
+    is to write whatever the token."""
 
     def __init__(self, *words: Any) -> None:
         super().__init__(*words)
@@ -55,7 +74,7 @@ GRANT = "AND token = :token AND nonce = :nonce AND expires"
 HOLDER = "token ~= ARGV[1] or nonce ~= ARGV[2] or "
 
 # name: the store, and which answers of it the model does not allow.
-MUTANTS: dict[str, tuple[type[RedisStore] | type[SqliteStore], str]] = {
+MUTANTS: dict[str, tuple[Wrong, str]] = {
     "redis: tokens compared as strings": (
         redis_with((Write, "is_newer(ARGV[2], seen[1])", "ARGV[2] > seen[1]")),
         "refuse_write|accept_write",
@@ -94,5 +113,8 @@ MUTANTS: dict[str, tuple[type[RedisStore] | type[SqliteStore], str]] = {
     "sqlite: release does not compare": (sqlite_with((Release, GRANT, "AND expires")), "release"),
     "sqlite: release compares tokens alone": (sqlite_with((Release, " AND nonce = :nonce", "")), "release"),
     "sqlite: issue does not look": (sqlite_with((Issue, "WHERE held.expires <= ", "WHERE 0 <= ")), "acquire"),
-    "sqlite: check, then write": (CheckThenWrite, "accept_write|read"),
+    "sqlite: check, then write": (
+        Wrong(CheckThenWrite, ((Write, "seen.token < excluded.token", "true"),)),
+        "accept_write|read",
+    ),
 }

@@ -29,7 +29,8 @@ from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
 from oneleader_raft.locks.postgres import AsyncPostgresStore, PostgresStore
 from oneleader_raft.locks.redis import SCRIPTS, AsyncRedisStore, RedisStore
 from oneleader_raft.locks.sqlite import AsyncSqliteStore, BusyError, SqliteStore
-from oneleader_raft.locks.steps import AsyncStore, Issue, Read, Renew, Row, Step, Store, Write
+from oneleader_raft.locks.steps import AsyncStore, Issue, Read, Release, Renew, Row, Step, Store, Write
+from oneleader_raft.node.client import UnknownOutcomeError
 from tests.reference.locks.subjects import postgres_set_back, redis_set_back, sqlite_set_back
 from tests.services import PostgresServer, RedisServer, running_redis
 
@@ -422,3 +423,53 @@ def test_a_redis_that_syncs_remembers_through_a_kill(tmp_path: Path) -> None:
             locks.write_with_fencing("r", "old", old.token, old.nonce)
         with pytest.raises(HeldError):
             locks.acquire("r")
+
+
+class NoAnswer:
+    """A cluster that answers nobody in time."""
+
+    def do(self, operation: Any) -> Any:
+        raise UnknownOutcomeError("no answer within 10 s")
+
+    def close(self) -> None:
+        pass
+
+
+class NoAnswerAsync(NoAnswer):
+    async def do(self, operation: Any) -> Any:
+        raise UnknownOutcomeError("no answer within 10 s")
+
+    async def close(self) -> None:  # type: ignore[override]
+        pass
+
+
+STEPS: list[Step] = [
+    Issue("lock", "a", 1000),
+    Renew("lock", 1, "a", 1000),
+    Release("lock", 1, "a"),
+    Write("key", "v", 1, "a"),
+    Read("key"),
+]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+def test_an_unknown_outcome_on_the_cluster_is_not_called_a_refusal(step: Step) -> None:
+    """ "Nothing was changed" would be a lie: the write may have happened, or may yet."""
+    store, later = ClusterStore(["http://127.0.0.1:1"]), AsyncClusterStore(["http://127.0.0.1:1"])
+    store.close()
+    store._client, later._client = NoAnswer(), NoAnswerAsync()  # type: ignore[assignment]
+    with pytest.raises(UnknownError, match="it may have happened"):
+        store.perform(step)
+    with pytest.raises(UnknownError, match="it may have happened"):
+        asyncio.run(later.perform(step))
+
+
+def test_nor_by_those_who_use_it() -> None:
+    store = ClusterStore(["http://127.0.0.1:1"])
+    store.close()
+    store._client = NoAnswer()  # type: ignore[assignment]
+    with Locks(store) as locks:
+        with pytest.raises(UnknownError):
+            locks.write_with_fencing("key", "v", 1, "a")
+        with pytest.raises(UnknownError):
+            locks.acquire("lock", ttl=1)

@@ -8,8 +8,10 @@ known     what a server believes of the others is true in the model: its votes, 
 licensed  whatever a message says stands in the model's network
 
 The first two of a server and the third of all messages in flight make up the relation between a cluster and
-the model: `handlers` proves that every step of the core keeps it, and `stable` that the steps of the others
-do. Message by message and field by field it is what an invariant is to a proof.
+the model. `handlers` proves that every step of the core keeps it for the server that takes the step and for
+what that sends. That the steps of the *other* servers keep what this one knows and what is in flight is not
+proved here: those steps only add to what was granted, sent and stored, and drawn scenarios judge whole
+clusters. Message by message and field by field the relation is what an invariant is to a proof.
 """
 
 from __future__ import annotations
@@ -255,10 +257,10 @@ def real(world: Named, x: Any) -> Any:
 
 
 def of_elections(c: Coupling, state: State, node: Node, now: Any) -> Iterator[Fact]:
-    n = c.world.node(node.id)
     yield "its term is known", c.term_is_known(state, term_of(node.current_term))
-    if node.role is Role.LEADER:
-        yield "it was announced", state["heartbeat"](n, term_of(node.current_term))
+    if node.leader_id is not None:
+        leader = c.world.node(node.leader_id)
+        yield "whom it takes for the leader leads", state["heartbeat"](leader, term_of(node.current_term))
 
 
 def of_logs(c: Coupling, state: State, node: Node, now: Any) -> Iterator[Fact]:
@@ -363,7 +365,8 @@ def append_entries(c: Coupling, state: State, m: AppendEntries, to: Any, receive
     yield "its term is known", world.both(t > 0, c.term_is_known(state, t))
     yield "to another", m.leader_id != receiver
     if c.is_premise:
-        yield "theorem", c.invariant("election_safety", state, t=t, a=to, b=leader)
+        for other in c.world.nodes:
+            yield "theorem", c.invariant("election_safety", state, t=t, a=c.world.node(other), b=leader)
     yield "in a round", term_of(m.round.number) >= 1
     for entry in m.entries:
         yield (

@@ -39,6 +39,7 @@ from oneleader.story import Story
 from oneleader.verdict import VIOLATED
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import Clocks
+from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import NodeId, ReadReady, Role, TwoLeadersError
 from oneleader_raft.state_machine import Put, Request
 from oneleader_raft.testbench.cluster import Applied, Cluster, Packet, Sync, Write
@@ -137,6 +138,11 @@ class Scenario:
         stays on its way if it is to come again."""
         self._say("deliver", source, to, back, again)
         self._deliver(source, to, back, again)
+
+    def arrive(self, source: NodeId, to: NodeId) -> None:
+        """The oldest message on its way from the one to the other: links keep their order."""
+        self._say("arrive", source, to)
+        self._deliver(source, to, back=len(self._between(source, to)))
 
     def trip(self, source: NodeId, to: NodeId, back: int = 0) -> None:
         """The newest message arrives, or one some places older, and what is sent back then."""
@@ -312,6 +318,8 @@ class Scenario:
                 begin()
             except TwoLeadersError as error:
                 raise Broken("two leaders", str(error)) from None
+            except ImpossibleMessageError as error:
+                raise Broken("impossible message", str(error)) from None
             self._carry_out(node)
             self._judge()
 
