@@ -12,6 +12,7 @@ from oneleader.cli.console import say
 from oneleader.cli.main import guarded
 from oneleader.faults import catalogue
 from workshop.mutation.command import mutants
+from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import faults
 from workshop.pages.trade_offs import trade_offs
 
@@ -40,6 +41,8 @@ def faults_page(anew: bool) -> int:
 
 
 workshop.add_command(mutants)
+workshop.add_command(tla_mutants)
+workshop.add_command(tla_bounds)
 workshop.add_command(trade_offs)
 
 if __name__ == "__main__":

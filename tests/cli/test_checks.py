@@ -77,8 +77,8 @@ def test_a_missed_fault_fails() -> None:
     from oneleader.campaigns import fault_table as table
 
     no_quorum = FAULTS["no-quorum"]
-    harmless = replace(no_quorum.mutated, mutate=lambda model: model)
-    missed = table.by_explore(replace(no_quorum, mutant=harmless))
+    harmless = replace(no_quorum.faulty_model, change=lambda model: model)
+    missed = table.by_explore(replace(no_quorum, faulty=harmless))
     assert status([check.fault_row(missed)], interrupted=False) == 1
 
 

@@ -67,11 +67,11 @@ def _differences(mutants: Sequence[TlaMutant], bounds: Bounds, ours: Ours) -> It
             yield str(error)
 
 
-def _part(graph: tlc.Graph, number: int) -> tlc.Graph:
+def _part(graph: tlc.TlcGraph, number: int) -> tlc.TlcGraph:
     """The graph of one mutant."""
     states = {key: state for key, state in graph.states.items() if state["mutant"] == number}
     edges = frozenset(edge for edge in graph.edges if edge[0] in states)
-    return tlc.Graph(states, graph.initial & states.keys(), edges)
+    return tlc.TlcGraph(states, graph.initial & states.keys(), edges)
 
 
 def _copy(mutant: TlaMutant, number: int) -> str:

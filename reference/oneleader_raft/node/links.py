@@ -51,7 +51,7 @@ class Tls:
 
 
 @dataclass
-class Line:
+class DialledLine:
     """A connection that was dialled: to where, under which key, and whether it was used lately."""
 
     writer: asyncio.StreamWriter
@@ -74,7 +74,7 @@ class Links:
         self._addresses = {peer: address for peer, address in addresses.items() if peer != own.id}
         self.heard: dict[NodeId, int] = {}
         self.apis: dict[NodeId, str] = {}
-        self._lines: dict[NodeId, Line] = {}
+        self._lines: dict[NodeId, DialledLine] = {}
         self._incoming: dict[NodeId, asyncio.StreamWriter] = {}
         self._strangers = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,7 +137,7 @@ class Links:
             async with asyncio.timeout(frames.HANDSHAKE_SECONDS):
                 channel = await frames.dial(reader, writer, self._own, peer)
             self.apis[peer] = channel.api
-            self._lines[peer] = Line(writer, channel)
+            self._lines[peer] = DialledLine(writer, channel)
             log.info("connected", extra={"peer": peer})
             await reader.read(1)  # nothing comes on it: this waits for its end
         finally:

@@ -12,12 +12,12 @@ from typing import Any
 
 from oneleader_raft.locks.redis import SCRIPTS, RedisStore
 from oneleader_raft.locks.sqlite import STATEMENTS, SqliteStore
-from oneleader_raft.locks.steps import Issue, Release, Row, Step, Write
+from oneleader_raft.locks.steps import IssueStep, LockStep, ReleaseStep, Row, WriteStep
 
-Edit = tuple[type[Step], str, str]  # in which step, what, and what stands there instead
+Edit = tuple[type[LockStep], str, str]  # in which step, what, and what stands there instead
 
 
-def edited(texts: Any, edits: tuple[Edit, ...]) -> dict[type[Step], str]:
+def edited(texts: Any, edits: tuple[Edit, ...]) -> dict[type[LockStep], str]:
     changed = dict(texts)
     for step, old, new in edits:
         if old not in changed[step]:
@@ -56,8 +56,8 @@ class CheckThenWrite(SqliteStore):
         super().__init__(*words)
         self.between: list[Callable[[], None]] = []
 
-    def perform(self, step: Step) -> Row | None:
-        if not isinstance(step, Write):
+    def perform(self, step: LockStep) -> Row | None:
+        if not isinstance(step, WriteStep):
             return super().perform(step)
         query = "SELECT token, nonce FROM oneleader_fenced WHERE key = ?"
         seen = self._connection.execute(query, (step.key,)).fetchone()
@@ -76,45 +76,57 @@ HOLDER = "token ~= ARGV[1] or nonce ~= ARGV[2] or "
 # name: the store, and which answers of it the model does not allow.
 MUTANTS: dict[str, tuple[Wrong, str]] = {
     "redis: tokens compared as strings": (
-        redis_with((Write, "is_newer(ARGV[2], seen[1])", "ARGV[2] > seen[1]")),
+        redis_with((WriteStep, "is_newer(ARGV[2], seen[1])", "ARGV[2] > seen[1]")),
         "refuse_write|accept_write",
     ),
     "redis: tokens compared as doubles": (
-        redis_with((Write, "is_newer(ARGV[2], seen[1])", "tonumber(ARGV[2]) > tonumber(seen[1])")),
+        redis_with((WriteStep, "is_newer(ARGV[2], seen[1])", "tonumber(ARGV[2]) > tonumber(seen[1])")),
         "refuse_write",
     ),
     "redis: the token expires with the lock": (
-        redis_with((Write, "  return {ARGV", "  redis.call('PEXPIRE', KEYS[1], 1)\n  return {ARGV")),
+        redis_with((WriteStep, "  return {ARGV", "  redis.call('PEXPIRE', KEYS[1], 1)\n  return {ARGV")),
         "accept_write|read",
     ),
     "redis: the lock goes with its counter": (
-        redis_with((Release, "redis.call('HSET', KEYS[1], 'expires', '0')", "redis.call('DEL', KEYS[1])")),
+        redis_with(
+            (ReleaseStep, "redis.call('HSET', KEYS[1], 'expires', '0')", "redis.call('DEL', KEYS[1])")
+        ),
         "acquire",
     ),
     "redis: the nonce is ignored": (
-        redis_with((Write, " and seen[2] == ARGV[3]", "")),
+        redis_with((WriteStep, " and seen[2] == ARGV[3]", "")),
         "accept_write",
     ),
     "redis: one write a token": (
-        redis_with((Write, " or is_the_same_grant", "")),
+        redis_with((WriteStep, " or is_the_same_grant", "")),
         "refuse_write",
     ),
-    "redis: release does not compare": (redis_with((Release, HOLDER, "")), "release"),
+    "redis: release does not compare": (redis_with((ReleaseStep, HOLDER, "")), "release"),
     "sqlite: tokens compared as strings": (
         sqlite_with(
-            (Write, "seen.token < excluded.token", "CAST(seen.token AS TEXT) < CAST(excluded.token AS TEXT)")
+            (
+                WriteStep,
+                "seen.token < excluded.token",
+                "CAST(seen.token AS TEXT) < CAST(excluded.token AS TEXT)",
+            )
         ),
         "refuse_write|accept_write",
     ),
     "sqlite: `>=` for `>`": (
-        sqlite_with((Write, "seen.token < excluded.token", "seen.token <= excluded.token")),
+        sqlite_with((WriteStep, "seen.token < excluded.token", "seen.token <= excluded.token")),
         "accept_write",
     ),
-    "sqlite: release does not compare": (sqlite_with((Release, GRANT, "AND expires")), "release"),
-    "sqlite: release compares tokens alone": (sqlite_with((Release, " AND nonce = :nonce", "")), "release"),
-    "sqlite: issue does not look": (sqlite_with((Issue, "WHERE held.expires <= ", "WHERE 0 <= ")), "acquire"),
+    "sqlite: release does not compare": (sqlite_with((ReleaseStep, GRANT, "AND expires")), "release"),
+    "sqlite: release compares tokens alone": (
+        sqlite_with((ReleaseStep, " AND nonce = :nonce", "")),
+        "release",
+    ),
+    "sqlite: issue does not look": (
+        sqlite_with((IssueStep, "WHERE held.expires <= ", "WHERE 0 <= ")),
+        "acquire",
+    ),
     "sqlite: check, then write": (
-        Wrong(CheckThenWrite, ((Write, "seen.token < excluded.token", "true"),)),
+        Wrong(CheckThenWrite, ((WriteStep, "seen.token < excluded.token", "true"),)),
         "accept_write|read",
     ),
 }

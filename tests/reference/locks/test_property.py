@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from oneleader_raft.locks.sqlite import SqliteStore
-from oneleader_raft.locks.steps import Write
+from oneleader_raft.locks.steps import WriteStep
 from tests.reference.locks import subjects
 from tests.reference.locks.machine import Broken, LocksMachine, Subject, machine
 from tests.reference.locks.mutants import MUTANTS, Wrong, redis_with, sqlite_with
@@ -76,7 +76,7 @@ def test_a_wrong_store_is_caught(name: str, request: pytest.FixtureRequest, tmp_
 
 def test_an_edit_without_a_place_fails_alone() -> None:
     """Any change of a shipped text may take an edit's place away; the property test goes on all the same."""
-    for wrong in (redis_with((Write, "no such text", "")), sqlite_with((Write, "no such text", ""))):
+    for wrong in (redis_with((WriteStep, "no such text", "")), sqlite_with((WriteStep, "no such text", ""))):
         with pytest.raises(LookupError, match="the text of Write has no 'no such text' any more"):
             wrong.store()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from oneleader_raft.lease import Clocks, Round
-from oneleader_raft.node.server import Happening, NotLeaderError, Server, Settings, UnknownError
+from oneleader_raft.node.server import Happening, NodeSettings, NotLeaderError, OutcomeUnknownError, Server
 from oneleader_raft.raft import (
     AppendEntries,
     AppendReply,
@@ -36,7 +36,7 @@ def driven(folder: Path, test: Callable[[Server, Did], Awaitable[None]]) -> Did:
     did: Did = []
 
     async def main() -> None:
-        server = Server(Settings("n1", PEERS, folder, promise_ms=20, heartbeat_ms=5))
+        server = Server(NodeSettings("n1", PEERS, folder, promise_ms=20, heartbeat_ms=5))
         time.sleep(0.03)  # its promise of the start has run out
         server._reset_election_timer = lambda: None  # type: ignore[method-assign]
         save, write = server._store.save, server._trace.write
@@ -114,7 +114,7 @@ def test_who_waits_for_a_leader_that_is_one_no_more_does_not_know(tmp_path: Path
         await server._handle(
             [received("n3", AppendEntries(2, "n3", 0, 0, (Entry(2, "no-op"),), 1, Round(1, 1)))]
         )
-        with pytest.raises(UnknownError):
+        with pytest.raises(OutcomeUnknownError):
             await write
         with pytest.raises(NotLeaderError):
             await read
@@ -145,7 +145,7 @@ def test_it_is_answered_when_it_is_committed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("drift", [0, 1, 10, 100, 999])
 def test_a_lease_allows_for_the_drift_of_clocks(tmp_path: Path, drift: int) -> None:
     """A promise on the fastest clock is over later than a lease on the slowest."""
-    settings = Settings("n1", PEERS, tmp_path, promise_ms=300, drift=drift)
+    settings = NodeSettings("n1", PEERS, tmp_path, promise_ms=300, drift=drift)
     promise = settings.clocks.promise / (1000 + drift)
     lease = settings.clocks.lease / (1000 - drift)
     assert lease <= promise < lease + 1 / (1000 - drift), "the longest that is safe"

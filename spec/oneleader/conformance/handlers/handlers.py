@@ -24,11 +24,11 @@ from typing import Any
 import z3
 
 from oneleader.conformance.handlers.coupling import Coupling, Fact, Named
-from oneleader.conformance.handlers.paths import Infeasible, Name, Number, Path, paths, term_of
+from oneleader.conformance.handlers.paths import CodePath, Infeasible, Name, Number, paths, term_of
 from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.replication import Value
-from oneleader.readers.prove.smt import State, answer
+from oneleader.readers.prove.smt import SymbolicState, answer
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader.words import plural
 from oneleader_raft.core import RAFT, Core
@@ -105,7 +105,7 @@ class Scope:
 class Unknown:
     """Makes values of which nothing but their shape is known, on one path."""
 
-    path: Path
+    path: CodePath
     world: Named
     scope: Scope
 
@@ -403,7 +403,7 @@ def prove_handler(handler: str, scope: Scope, core: Core = RAFT) -> Handled:
         if ran.does_nothing:
             continue
         for model in VIEWS:
-            proof = Proof(world, model, path, ran)
+            proof = PathProof(world, model, path, ran)
             if proof.is_over:
                 continue
             goals += len(proof.goals)
@@ -415,10 +415,10 @@ def prove_handler(handler: str, scope: Scope, core: Core = RAFT) -> Handled:
     return handled(HOLDS) if count else handled(INCONCLUSIVE, "no path at all")
 
 
-class Proof:
+class PathProof:
     """One path and one model: what is assumed, and what has to follow."""
 
-    def __init__(self, world: Named, model: str, path: Path, ran: Ran) -> None:
+    def __init__(self, world: Named, model: str, path: CodePath, ran: Ran) -> None:
         self.world, self.path, self.ran = world, path, ran
         self.coupling = Coupling(world, model, path.words)
         state = world.state(self.coupling.model.fields)
@@ -428,7 +428,7 @@ class Proof:
         self.is_over = not self.coupling.view.ends.isdisjoint(a.name for a in taken)
         self.goals: list[Fact] = [] if self.is_over else list(self._goals(state))
 
-    def _facts_before(self, state: State) -> list[Any]:
+    def _facts_before(self, state: SymbolicState) -> list[Any]:
         ran, coupling = self.ran, self.coupling
         message = ran.event.message if isinstance(ran.event, Receive) else None
         facts = coupling.premise(state, ran.before, ran.now, message)
@@ -437,7 +437,7 @@ class Proof:
             facts.append((name, state[name]() == z3.ToReal(term_of(value))))
         return [self._formula(fact) for _, fact in facts]
 
-    def _goals(self, state: State) -> Iterator[Fact]:
+    def _goals(self, state: SymbolicState) -> Iterator[Fact]:
         ran, coupling = self.ran, self.coupling
         if ran.step is None:
             yield ran.raised, False
@@ -460,7 +460,7 @@ class Proof:
         if coupling.name == "lease":
             yield from self._acts(state)
 
-    def _acts(self, state: State) -> Iterator[Fact]:
+    def _acts(self, state: SymbolicState) -> Iterator[Fact]:
         """Who acts as the leader has a lease; so has who answers a read, or a majority confirmed it."""
         ran, coupling = self.ran, self.coupling
         assert ran.step is not None

@@ -33,7 +33,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from oneleader.conformance import history
 from oneleader.conformance.scenes import CLIENTS, label_of, scene_of, servers_of, step_of
 from oneleader.models import MODELS
-from oneleader.readers.replay.candidates import Refused
+from oneleader.readers.replay.candidates import LineRefused
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.story import Story
 from oneleader.verdict import VIOLATED
@@ -42,13 +42,18 @@ from oneleader_raft.lease import Clocks
 from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import NodeId, ReadReady, Role, TwoLeadersError
 from oneleader_raft.state_machine import Put, Request
-from oneleader_raft.testbench.cluster import Applied, Cluster, Packet, Sync, Write
+from oneleader_raft.testbench.cluster import Applied, Cluster, Packet, PendingWrite, Sync
 from oneleader_raft.testbench.safety import Safety, UnsafeError
 from oneleader_raft.testbench.simulator import Operation
 from oneleader_raft.views import VIEWS
 
 CLOCKS = Clocks(promise=30, slow=2, fast=3)
-CRASHES = {"at once": None, "before the sync": Write, "before the sends": Sync, "after one send": Packet}
+CRASHES = {
+    "at once": None,
+    "before the sync": PendingWrite,
+    "before the sends": Sync,
+    "after one send": Packet,
+}
 KEY = "x"
 
 
@@ -82,7 +87,7 @@ class Refinement:
             step = {"node": entry.node, "event": entry.words, "actions": actions, "after": after}
             try:
                 self.format.judge(json.loads(json.dumps(step)))
-            except Refused as refused:
+            except LineRefused as refused:
                 guard = f"{refused.action.partition('(')[0]}, {refused.guard}" if refused.guard else "state"
                 raise Broken(f"{self.model}: {guard}", refused.text) from None
 

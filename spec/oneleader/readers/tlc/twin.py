@@ -227,7 +227,7 @@ def edges_of(graph: Graph) -> tuple[dict[State, int], set[Edge]]:
     return dict(zip(states, graph.depth.tolist(), strict=True)), edges
 
 
-class Reader:
+class StateReader:
     """Reads a TLA+ state as a plain state of the same model."""
 
     def __init__(self, run: Run) -> None:
@@ -235,7 +235,7 @@ class Reader:
         self.keys = {f: [key for field, key in run.cells.keys if field is f] for f in run.cells.fields}
         self._read: dict[tuple[str, Any], tuple[int, ...]] = {}
 
-    def state(self, told: tlc.State) -> State:
+    def state(self, told: tlc.TlcState) -> State:
         """The plain state; UsageError where the TLA+ state lacks a variable or has an unknown value."""
         cells: list[int] = []
         for f in self.run.cells.fields:
@@ -325,10 +325,10 @@ def _sets(sets: Any) -> str:
     return " ".join(sorted("{" + " ".join(sorted(map(str, q))) + "}" for q in sets)) or "none"
 
 
-def graphs_differ(ours: Ours, theirs: tlc.Graph) -> tuple[str, Edge | None]:
+def graphs_differ(ours: Ours, theirs: tlc.TlcGraph) -> tuple[str, Edge | None]:
     """The first difference in words, shallowest first, and the edge that makes it; "" if there is none."""
     run, states, edges = ours.run, ours.states, ours.edges
-    reader = Reader(run)
+    reader = StateReader(run)
     read = {number: reader.state(state) for number, state in theirs.states.items()}
     their_states = set(read.values())
     if len(their_states) < len(read):
