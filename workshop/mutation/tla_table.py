@@ -82,9 +82,10 @@ INTRODUCTION = """\
 
 Each module of `tla/` that has a model in Python, with one small thing wrong: a conjunct dropped, a comparison
 turned, an EXCEPT removed, an assignment that changes nothing, a number moved, a quorum defined otherwise,
-Init begun elsewhere. `oneleader tlc` compares it with the model at the bounds that ship, cheapest first, until
-one of them notices. Made by `make tla-mutants`; `workshop/mutation/tla_mutation.py` says what is mutated, and
-`tla_judge.py` what the words mean. Claims are not mutated: the configurations of `tla/` are there for these.
+Init begun elsewhere. `oneleader tlc` compares it with the model at the bounds that ship, cheapest first,
+until one of them notices. Made by `make tla-mutants`; `workshop/mutation/tla_mutation.py` says what is
+mutated, and `tla_judge.py` what the words mean. Claims are not mutated: the configurations of `tla/` are
+there for these.
 """
 
 

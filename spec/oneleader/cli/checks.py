@@ -36,7 +36,7 @@ from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.explore.walk import walk
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.replay.replay import replay
-from oneleader.readers.tlc.twin import compare
+from oneleader.readers.tlc.twin import Compared, compare, compare_all, covered
 from oneleader.shipped import RECORDINGS
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader.words import plural
@@ -58,7 +58,7 @@ def everything(*, quick: bool) -> Iterator[CheckRow]:
         yield from exploring(election.MODEL, nodes=3, terms=3, ghosts=False)
         yield from exploring(election.MODEL, nodes=5, terms=1, ghosts=False)
     yield proving(election.MODEL)
-    yield twin(election.MODEL, nodes=3, terms=1)
+    yield from twinned(election.MODEL)
     if not quick:
         yield twin(election.MODEL, nodes=3, terms=2)
         yield twin(election.MODEL, nodes=2, terms=3)
@@ -66,13 +66,13 @@ def everything(*, quick: bool) -> Iterator[CheckRow]:
     yield walking(election.MODEL, nodes=5, terms=6, runs=100 if quick else 1000)
     yield from exploring(vote_count.MODEL, nodes=3, terms=2)
     yield refining(vote_count.MODEL, nodes=3, terms=2)
-    yield twin(vote_count.MODEL, nodes=3, terms=1 if quick else 2)
+    yield from twinned(vote_count.MODEL)
     yield from exploring_at(
         pre_vote.MODEL, cluster(pre_vote.MODEL, nodes=3, terms=1), ghosts=False, small=True
     )
     yield proving(pre_vote.MODEL)
     yield refining(pre_vote.MODEL, nodes=2, terms=1)
-    yield twin(pre_vote.MODEL, nodes=2, terms=1 if quick else 2)
+    yield from twinned(pre_vote.MODEL)
     yield from replicating(quick=quick)
     yield from leases(quick=quick)
     yield from fenced(quick=quick)
@@ -96,6 +96,7 @@ def replicating(*, quick: bool) -> Iterator[CheckRow]:
         three = configure(replication.MODEL, {"Node": 3, "Term": 2, "Index": 1, "Value": 1})
         yield from exploring_at(replication.MODEL, three, ghosts=False, small=True)
     yield proving(replication.MODEL, "proved for any cluster size, unbounded terms and logs")
+    yield from twinned(replication.MODEL)
     yield twin(replication.MODEL, nodes=2, terms=2, sizes=entries)
 
 
@@ -105,7 +106,7 @@ def leases(*, quick: bool) -> Iterator[CheckRow]:
     n2_decides = "n2, n1 n2"  # two servers, and the second in every quorum: it can overtake the first
     yield from exploring(lease.MODEL, nodes=2, terms=2, quorums=n2_decides)
     yield proving(lease.MODEL, "proved for any cluster size, unbounded terms, any clocks within the axioms")
-    yield twin(lease.MODEL, nodes=2, terms=1)
+    yield from twinned(lease.MODEL)
     yield proving(lease_read.MODEL, "proved for any cluster size, unbounded terms and logs")
     for of in (lease.MODEL, replication.MODEL):
         yield refining(of, nodes=2, terms=1)
@@ -128,7 +129,7 @@ def fenced(*, quick: bool) -> Iterator[CheckRow]:
             fencing.MODEL, configure(fencing.MODEL, {"Resource": 2, "Client": 2, "Token": 2})
         )
     yield proving(fencing.MODEL, "proved for any number of clients and resources, unbounded tokens")
-    yield twin_at(fencing.MODEL, configure(fencing.MODEL, sizes | {"Client": 2}))
+    yield from twinned(fencing.MODEL)
     if not quick:
         yield twin_at(fencing.MODEL, configure(fencing.MODEL, {"Resource": 2, "Client": 2, "Token": 1}))
     yield flawed("fencing_token_expires", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
@@ -144,7 +145,7 @@ def composed(*, quick: bool) -> Iterator[CheckRow]:
     for setting in settings(system.MODEL, at):
         if len(setting.off) == 1:
             yield caught("system", setting)
-    yield twin_at(system.MODEL, cluster(system.MODEL, nodes=2 if quick else 3, terms=2))
+    yield from twinned(system.MODEL)
     for off in () if quick else system.Switch:
         without = cluster(system.MODEL, nodes=3, terms=1).where(
             system.MODEL.fields["off"], [off.name.lower()]
@@ -162,7 +163,7 @@ def bullied(*, quick: bool) -> Iterator[CheckRow]:
             yield from exploring_at(bully, at)
         elif len(setting.off) == 1:
             yield caught("flawed/bully", setting)
-    yield twin_at(bully, configure(bully, {"Node": 1 if quick else 2}))
+    yield from twinned(bully)
 
 
 def caught(name: str, setting: Setting) -> CheckRow:
@@ -232,6 +233,29 @@ def proving(model: Model, strength: str = "proved for any cluster size, unbounde
     return CheckRow(model.name, "prove", what, result.verdict, strength, result.seconds, detail, "proof")
 
 
+def twinned(model: Model) -> Iterator[CheckRow]:
+    """The hand-written TLA+ at all the bounds that ship, and whether these exercise every rule."""
+    found = []
+    try:
+        for compared in compare_all(model):
+            found.append(compared)
+            yield compared_row(compared)
+    except MissingTool as error:
+        yield CheckRow(model.name, "tlc", "graphs compared", INCONCLUSIVE, "", 0.0, str(error))
+        return
+    coverage = covered(model, found)
+    missing = f"not seen: {', '.join(coverage.missing)}" if coverage.missing else ""
+    what = "what these bounds exercise"
+    yield CheckRow(model.name, "tlc", what, coverage.verdict, coverage.describe(), 0.0, missing)
+
+
+def compared_row(result: Compared) -> CheckRow:
+    what = f"{result.states:,} states, {result.edges:,} transitions"
+    return CheckRow(
+        result.run.model.name, "tlc", what, result.verdict, result.strength, result.seconds, result.difference
+    )
+
+
 def twin(
     model: Model, *, nodes: int, terms: int, quorums: str = "majority", sizes: Mapping[str, int] | None = None
 ) -> CheckRow:
@@ -245,10 +269,7 @@ def twin_at(model: Model, at: Configuration) -> CheckRow:
         result = compare(model, at)
     except MissingTool as error:
         return CheckRow(model.name, "tlc", "graphs compared", INCONCLUSIVE, at.describe(), 0.0, str(error))
-    what = f"{result.states:,} states, {result.edges:,} transitions"
-    return CheckRow(
-        model.name, "tlc", what, result.verdict, result.strength, result.seconds, result.difference
-    )
+    return compared_row(result)
 
 
 def walking(model: Model, *, nodes: int, terms: int, runs: int) -> CheckRow:

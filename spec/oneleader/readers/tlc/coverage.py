@@ -18,7 +18,7 @@ import numpy.typing as npt
 from oneleader.language.model import Model
 from oneleader.language.trace import trace_action
 from oneleader.readers.engines.ground import Ground
-from oneleader.readers.engines.terms import Term
+from oneleader.readers.engines.terms import GroundTerm
 from oneleader.readers.explore.graph import Graph
 from oneleader.verdict import HOLDS, INCONCLUSIVE, Verdict
 from oneleader.words import plural
@@ -103,7 +103,7 @@ class Values:
         self.cells = states.astype(np.int64).T
         self._known: dict[int, Any] = {}
 
-    def of(self, term: Term) -> Any:
+    def of(self, term: GroundTerm) -> Any:
         """An array of NumPy."""
         if term.serial not in self._known:
             self._known[term.serial] = np.asarray(getattr(self, f"_{term.op}")(*term.args))
@@ -115,30 +115,30 @@ class Values:
     def _cell(self, position: int) -> Any:
         return self.cells[position]
 
-    def _eq(self, x: Term, y: Term) -> Any:
+    def _eq(self, x: GroundTerm, y: GroundTerm) -> Any:
         return (self.of(x) == self.of(y)).astype(np.int64)
 
-    def _le(self, x: Term, y: Term) -> Any:
+    def _le(self, x: GroundTerm, y: GroundTerm) -> Any:
         return (self.of(x) <= self.of(y)).astype(np.int64)
 
-    def _add(self, x: Term, y: Term) -> Any:
+    def _add(self, x: GroundTerm, y: GroundTerm) -> Any:
         return self.of(x) + self.of(y)
 
-    def _count(self, *parts: Term) -> Any:
+    def _count(self, *parts: GroundTerm) -> Any:
         return np.sum([self.of(part) for part in parts], axis=0)
 
-    def _and(self, *parts: Term) -> Any:
+    def _and(self, *parts: GroundTerm) -> Any:
         return np.min([self.of(part) for part in parts], axis=0)
 
-    def _or(self, *parts: Term) -> Any:
+    def _or(self, *parts: GroundTerm) -> Any:
         return np.max([self.of(part) for part in parts], axis=0)
 
-    def _not(self, x: Term) -> Any:
+    def _not(self, x: GroundTerm) -> Any:
         return 1 - self.of(x)
 
-    def _ite(self, condition: Term, x: Term, y: Term) -> Any:
+    def _ite(self, condition: GroundTerm, x: GroundTerm, y: GroundTerm) -> Any:
         return np.where(self.of(condition), self.of(x), self.of(y))
 
-    def _pick(self, index: Term, *options: Term) -> Any:
+    def _pick(self, index: GroundTerm, *options: GroundTerm) -> Any:
         chosen = np.clip(self.of(index), 0, len(options) - 1)
         return np.choose(chosen, [self.of(option) for option in options])
