@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from oneleader.errors import UsageError
+from oneleader.errors import Disagreement, UsageError
 from oneleader.language.configuration import Configuration, majorities
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
@@ -314,7 +314,8 @@ def _difference(ours: Ours, result: tlc.Result) -> tuple[str, Edge | None]:
         return f"TLC has found {result.distinct} states and goes on; explore: {len(ours.states)}", None
     if result.violated:
         return f"TLC finds {result.violated} violated, after {len(result.trace)} states", None
-    assert result.graph is not None
+    if result.graph is None:
+        raise Disagreement("TLC was asked for its graph and wrote none")
     return graphs_differ(ours, result.graph)
 
 
