@@ -33,7 +33,7 @@ list of obligations.
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedProvers:
     """One model under both provers, each alone."""
 
     model: Model
@@ -53,7 +53,7 @@ class Compared:
         return f"| {' | '.join(cells)} |"
 
 
-def page(found: Iterable[Compared]) -> str:
+def page(found: Iterable[ComparedProvers]) -> str:
     """The table, and by name everything that only Z3 proves."""
     found = list(found)
     alone = [f"- `{c.model.name}`: `{key}`" for c in found for key in c.open]
@@ -72,7 +72,7 @@ def second_prover(write: bool, names: tuple[str, ...]) -> int:
     found = []
     for model in (m for m in MODELS.values() if hints_file(m).is_file() and m.name in (names or MODELS)):
         started = time.perf_counter()
-        found.append(Compared(model, list(rows(model)), list(rows(model, prover=CVC5))))
+        found.append(ComparedProvers(model, list(rows(model)), list(rows(model, prover=CVC5))))
         say(f"{found[-1].line()}  {time.perf_counter() - started:.0f} s")
     grown = [f"{c.model.name}: {key}" for c in found for key in c.open if not second.excused(c.model, key)]
     for text in grown:
