@@ -13,6 +13,7 @@ from oneleader.cli.main import guarded
 from oneleader.faults import catalogue
 from workshop.mutation.command import mutants
 from workshop.mutation.shipped_command import shipped
+from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import faults
 from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
@@ -45,6 +46,8 @@ def faults_page(anew: bool) -> int:
 workshop.add_command(mutants)
 workshop.add_command(shipped)
 workshop.add_command(hunt_rates)
+workshop.add_command(tla_mutants)
+workshop.add_command(tla_bounds)
 workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
 
