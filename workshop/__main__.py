@@ -12,7 +12,9 @@ from oneleader.cli.console import say
 from oneleader.cli.main import guarded
 from oneleader.faults import catalogue
 from workshop.mutation.command import mutants
+from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import faults
+from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
 
 
@@ -40,7 +42,10 @@ def faults_page(anew: bool) -> int:
 
 
 workshop.add_command(mutants)
+workshop.add_command(tla_mutants)
+workshop.add_command(tla_bounds)
 workshop.add_command(trade_offs)
+workshop.add_command(second_prover)
 
 if __name__ == "__main__":
     sys.exit(guarded(workshop))

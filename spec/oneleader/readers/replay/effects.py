@@ -22,7 +22,7 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import is_number
 from oneleader.language.trace import TracedAction, Update, reads
 from oneleader.readers.replay.literals import (
-    Case,
+    Rewriting,
     bounds,
     cases,
     contains,
@@ -30,7 +30,7 @@ from oneleader.readers.replay.literals import (
     excluded,
     variables_of,
 )
-from oneleader.readers.replay.text import Env, Values
+from oneleader.readers.replay.text import Env, ValueText
 
 
 class Costly(Exception):
@@ -59,7 +59,7 @@ def _sources(e: Any, last: Expr) -> set[str]:
     return here.union(*(_sources(a, last) for a in e.args))
 
 
-class ActionText(Values):
+class ActionText(ValueText):
     """Writes one action: `lines` compute, `writes` change the state, both in their order."""
 
     def __init__(self, model: Model, kinds: Mapping[str, str], lost: set[str], traced: TracedAction) -> None:
@@ -115,7 +115,7 @@ class ActionText(Values):
         """Change a row, made the candidate's own, and note which cells that touches."""
         self.writes.append(f"{condition}own_{f.name}({key}){change}; {touched}")
 
-    def _region(self, f: Field, variables: tuple[Expr, ...], old: Expr, case: Case) -> None:
+    def _region(self, f: Field, variables: tuple[Expr, ...], old: Expr, case: Rewriting) -> None:
         """Write a case's value wherever its literals hold."""
         env: dict[str, str] = dict(self.env)
         where, free, fixed = list(case.where), list(variables), {}
@@ -128,14 +128,16 @@ class ActionText(Values):
         last = variables[-1]
         if f.name in self.kinds and len(free) == 1 and free[0] is last:
             prefix = [fixed[v.args[0]] for v in variables[:-1]]
-            if all(map(self.is_fixed, prefix)) and self._row(f, prefix, last, old, Case(where, case.value)):
+            if all(map(self.is_fixed, prefix)) and self._row(
+                f, prefix, last, old, Rewriting(where, case.value)
+            ):
                 return
-        if self._is_added_to_all(f, variables, free, old, Case(where, case.value)):
+        if self._is_added_to_all(f, variables, free, old, Rewriting(where, case.value)):
             return
-        self._cells(f, variables, free, env, Case(where, case.value), old)
+        self._cells(f, variables, free, env, Rewriting(where, case.value), old)
 
     # -- rows ----------------------------------------------------------------------------------------------
-    def _row(self, f: Field, prefix: list[Expr], last: Expr, old: Expr, case: Case) -> bool:
+    def _row(self, f: Field, prefix: list[Expr], last: Expr, old: Expr, case: Rewriting) -> bool:
         """A region that is part of one row; False where it has to be visited cell by cell."""
         name = last.args[0]
         of_last = [e for e in case.where if name in variables_of(e)]
@@ -143,12 +145,12 @@ class ActionText(Values):
         if not all(map(self.is_fixed, others)):
             return False
         condition = f"if {' and '.join(self.values(others, self.env))}: " if others else ""
-        part = Case(of_last, case.value)
+        part = Rewriting(of_last, case.value)
         if self.kinds[f.name] == "number":
             return self._number_row(f, prefix, last, part, condition)
         return self._set_row(f, prefix, last, old, part, condition)
 
-    def _number_row(self, f: Field, prefix: list[Expr], last: Expr, case: Case, condition: str) -> bool:
+    def _number_row(self, f: Field, prefix: list[Expr], last: Expr, case: Rewriting, condition: str) -> bool:
         if f.kind == "ghost":
             raise Costly(f.name)
         low, high, rest = bounds(last, case.where)
@@ -175,7 +177,7 @@ class ActionText(Values):
         return False
 
     def _set_row(
-        self, f: Field, prefix: list[Expr], last: Expr, old: Expr, case: Case, condition: str
+        self, f: Field, prefix: list[Expr], last: Expr, old: Expr, case: Rewriting, condition: str
     ) -> bool:
         name, value = last.args[0], case.value
         but = excluded(last, case.where)
@@ -199,7 +201,7 @@ class ActionText(Values):
         return value.op == "add" and value.args[0] is old and last not in variables_of(value.args[1])
 
     def _is_added_to_all(
-        self, f: Field, variables: tuple[Expr, ...], free: list[Expr], old: Expr, case: Case
+        self, f: Field, variables: tuple[Expr, ...], free: list[Expr], old: Expr, case: Rewriting
     ) -> bool:
         """Time passes: something is added to all rows, the same to all cells of one."""
         is_of_rows = self.kinds.get(f.name) == "set" and len(variables) == 2
@@ -216,7 +218,13 @@ class ActionText(Values):
 
     # -- cells -----------------------------------------------------------------------------------------------
     def _cells(
-        self, f: Field, variables: tuple[Expr, ...], free: list[Expr], env: Env, case: Case, old: Expr
+        self,
+        f: Field,
+        variables: tuple[Expr, ...],
+        free: list[Expr],
+        env: Env,
+        case: Rewriting,
+        old: Expr,
     ) -> None:
         """Visit the cells of a region; above all numbers that have appeared nothing may change."""
         found, pad = self.name(), ""

@@ -15,11 +15,11 @@ from oneleader.language.sorts import is_number
 from oneleader.language.trace import trace_property
 from oneleader.readers.replay.candidates import MOST_BINDINGS
 from oneleader.readers.replay.literals import bounds, equated, literals, variables_of
-from oneleader.readers.replay.text import Values
+from oneleader.readers.replay.text import ValueText
 from oneleader.readers.replay.triggers import Trigger
 
 
-class JudgeText(Values):
+class JudgeText(ValueText):
     """Writes one judge: `lines` for what is fixed by the changed cell, `loops` for all that is tried."""
 
     def __init__(self, model: Model, kinds: Mapping[str, str], trigger: Trigger) -> None:
@@ -68,7 +68,7 @@ class JudgeText(Values):
             self._say(f"if not {self.value(e, self.known)}: {'continue' if self.pad else 'return None'}")
 
     def _give(self, p: Expr) -> None:
-        """Values for a parameter."""
+        """ValueText for a parameter."""
         name = self.names[p.args[0]]
         if found := equated(p, self.where, set(self.known)):
             literal, value = found

@@ -46,28 +46,28 @@ def literals(e: Expr, positive: bool = True) -> Literals:
     return [e if positive else cast(Expr, no(e))]
 
 
-class Case(NamedTuple):
+class Rewriting(NamedTuple):
     """Where all the literals hold, a rewriting gives `value`."""
 
     where: Literals
     value: Expr
 
 
-def cases(e: Expr, old: Expr) -> list[Case]:
+def cases(e: Expr, old: Expr) -> list[Rewriting]:
     """What a rewriting says, but for where nothing changes."""
     if e is old:
         return []
     if e.op == "ite" and not contains(e.args[0], old):
         condition, x, y = e.args
-        first = [Case(literals(condition) + c.where, c.value) for c in cases(x, old)]
-        return first + [Case(literals(condition, False) + c.where, c.value) for c in cases(y, old)]
+        first = [Rewriting(literals(condition) + c.where, c.value) for c in cases(x, old)]
+        return first + [Rewriting(literals(condition, False) + c.where, c.value) for c in cases(y, old)]
     if e.sort is bool and e.op != "const":
         where_true, where_false = replaced(e, old, TRUE), replaced(e, old, FALSE)
-        becomes_true = [Case(literals(where_false), TRUE)] if where_false is not FALSE else []
-        becomes_false = [Case(literals(where_true, False), FALSE)] if where_true is not TRUE else []
+        becomes_true = [Rewriting(literals(where_false), TRUE)] if where_false is not FALSE else []
+        becomes_false = [Rewriting(literals(where_true, False), FALSE)] if where_true is not TRUE else []
         if not contains(where_true, old) and not contains(where_false, old) and _is_monotone(e, old):
             return becomes_true + becomes_false
-    return [Case([], e)]
+    return [Rewriting([], e)]
 
 
 def _is_monotone(e: Expr, old: Expr, positive: bool = True) -> bool:
@@ -87,7 +87,7 @@ def _is_monotone(e: Expr, old: Expr, positive: bool = True) -> bool:
     )
 
 
-class Bounds(NamedTuple):
+class NumberBounds(NamedTuple):
     """What literals say of a number: bounds (an expression, whether it is excluded), and all else."""
 
     low: list[tuple[Expr, bool]]
@@ -95,9 +95,9 @@ class Bounds(NamedTuple):
     rest: Literals
 
 
-def bounds(v: Expr, of: Literals) -> Bounds:
+def bounds(v: Expr, of: Literals) -> NumberBounds:
     """The bounds of a number variable."""
-    found = Bounds([], [], [])
+    found = NumberBounds([], [], [])
     for literal in of:
         is_negated = literal.op == "not"
         a = literal.args[0] if is_negated else literal

@@ -18,7 +18,7 @@ from oneleader.readers.replay.literals import Literals, bounds, literals, variab
 Env = Mapping[str, str]  # the name of a variable -> the Python name of its value
 
 
-class Values:
+class ValueText:
     """Writes what an action computes, in `lines`."""
 
     def __init__(self, model: Model, kinds: Mapping[str, str], env: Env) -> None:

@@ -59,7 +59,7 @@ from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, LEADER, Node
 from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, NotModelled, show
 from oneleader.readers.replay.compiled import CompiledRun
-from oneleader.readers.replay.coverage import Coverage
+from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.etcd_conf import Configurations
 from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
@@ -120,7 +120,7 @@ class EtcdFormat:
         self.properties = Properties(run, without="member")  # quorums change: each step is judged by its own
         self.candidates = Candidates(run, limit, self.properties.check)
         self.configurations = Configurations()
-        self.coverage = Coverage()
+        self.coverage = ReplayCoverage()
         self.not_modelled: Counter[str] = Counter()
         self.events = 0
 
