@@ -15,7 +15,7 @@ from oneleader.readers.explore.graph import Graph
 from oneleader.readers.run import Run
 from oneleader.readers.tlc import bounds as bounds_file
 from oneleader.readers.tlc.bounds import Bounds, bounds_of, unseen
-from oneleader.readers.tlc.coverage import Coverage
+from oneleader.readers.tlc.coverage import ModelCoverage
 from oneleader.readers.tlc.twin import compare, compare_all
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 from tests.places import TLA
@@ -102,7 +102,7 @@ def test_quorums_are_those_of_the_text(edited: Callable[[str, str, str], Path]) 
 def test_the_bounds_that_ship_exercise_every_rule(name: str) -> None:
     model = find(name)
     graphs = [Graph.of(Run(model, bounds.of(model))) for bounds in bounds_of(model)]
-    coverage = Coverage.of(model, graphs, unseen(model))
+    coverage = ModelCoverage.of(model, graphs, unseen(model))
     assert (coverage.missing, coverage.verdict) == ([], HOLDS)
 
 
@@ -126,6 +126,6 @@ def test_bounds_that_exercise_too_little_are_inconclusive(
 def test_a_reason_for_what_is_seen_is_out_of_date() -> None:
     model = election.MODEL
     graph = Graph.of(Run(model, Bounds({"Node": 3, "Term": 1}).of(model)))
-    coverage = Coverage.of(model, [graph], {"step_down": "it never happens"})
+    coverage = ModelCoverage.of(model, [graph], {"step_down": "it never happens"})
     assert coverage.missing == ["step_down is seen: its reason is out of date"]
     assert coverage.verdict is INCONCLUSIVE

@@ -44,7 +44,7 @@ from oneleader.readers.explore.graph import Graph
 from oneleader.readers.prove.prove import rows
 from oneleader.readers.run import Run
 from oneleader.readers.tlc.bounds import Bounds, bounds_of
-from oneleader.readers.tlc.coverage import Coverage
+from oneleader.readers.tlc.coverage import ModelCoverage
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader.words import plural
 from workshop.mutation import model_mutation as mutation
@@ -281,7 +281,7 @@ def settings_of(name: str) -> tuple[Bounds, ...]:
     )
 
 
-def unexercised(mutant: Mutant, coverage: Coverage) -> list[str]:
+def unexercised(mutant: Mutant, coverage: ModelCoverage) -> list[str]:
     """What the graphs compared leave out of the place that was mutated: the action, or the guard."""
     wanted = {mutant.action}
     if "effect" not in mutant.id.split("/")[2]:
@@ -291,11 +291,11 @@ def unexercised(mutant: Mutant, coverage: Coverage) -> list[str]:
 
 
 @lru_cache
-def _coverage(name: str) -> Coverage:
+def _coverage(name: str) -> ModelCoverage:
     """What all the graphs that are compared with those of a mutant exercise together."""
     everywhere = (*TWINNED.get(name, ()), *settings_of(name))
     runs = (Run(MODELS[name], bounds.of(MODELS[name])) for bounds in everywhere)
-    return Coverage.of(MODELS[name], map(Graph.of, runs))
+    return ModelCoverage.of(MODELS[name], map(Graph.of, runs))
 
 
 def _same_histories(base: Model, model: Model) -> bool:

@@ -66,8 +66,8 @@ moved, an effect removed. Every such mutant is caught by something, or stands be
 reason. `python -m workshop mutants` prints this, `make mutants` writes it anew; CI judges a sample, and fails
 where this page is not that of the models and the core as they are.
 
-A mutant is judged by the cheapest reader that tells it from its original; that others would as well is not
-said. What each word means stands in `workshop/mutation/model_judge.py` and `core_judge.py`.
+A mutant is judged by the cheapest reader that tells it from its original; whether others would also catch it
+is not recorded. What each word means is explained in `workshop/mutation/model_judge.py` and `core_judge.py`.
 Actions that a model takes over unchanged from the one that it extends are mutated there alone, so
 `lease_read`, which adds properties to `replication`, has none of its own.
 """

@@ -74,7 +74,7 @@ def noticed(mutant: TlaMutant, bounds: Bounds) -> Noticed:
     return Noticed(mutant.id, shown(mutant.model, bounds), by, what, round(seconds, 2))
 
 
-class Store:
+class NoticedBefore:
     """What was said before of the same text at the same bounds, in a file: a run that was cut off goes on."""
 
     def __init__(self, path: Path = KEPT) -> None:
@@ -101,7 +101,9 @@ def _key(mutant: TlaMutant, bounds: Bounds) -> tuple[str, str, str]:
     return mutant.id, shown(mutant.model, bounds), hashlib.sha256(mutant.text.encode()).hexdigest()[:16]
 
 
-def judge(mutants: Sequence[TlaMutant], bounds: Bounds, store: Store, workers: int = 1) -> list[Noticed]:
+def judge(
+    mutants: Sequence[TlaMutant], bounds: Bounds, store: NoticedBefore, workers: int = 1
+) -> list[Noticed]:
     """What the comparison says of each at these bounds; the work is TLC's, in processes of its own."""
     unknown = [mutant for mutant in mutants if store.known(mutant, bounds) is None]
     many = [mutant for mutant in unknown if mutant.goes_with_others]
@@ -114,7 +116,7 @@ def judge(mutants: Sequence[TlaMutant], bounds: Bounds, store: Store, workers: i
     return [said for said in found if said is not None]
 
 
-def _judge_together(batch: Sequence[TlaMutant], bounds: Bounds, store: Store) -> list[TlaMutant]:
+def _judge_together(batch: Sequence[TlaMutant], bounds: Bounds, store: NoticedBefore) -> list[TlaMutant]:
     """Those that have to be judged alone."""
     started, alone = time.perf_counter(), []
     for mutant, difference in zip(
@@ -132,7 +134,7 @@ def _judge_together(batch: Sequence[TlaMutant], bounds: Bounds, store: Store) ->
 
 
 def first(
-    mutants: Sequence[TlaMutant], at: Sequence[Bounds], store: Store, workers: int = 1
+    mutants: Sequence[TlaMutant], at: Sequence[Bounds], store: NoticedBefore, workers: int = 1
 ) -> list[Noticed]:
     """Of each what the first of these bounds says that notices it, else what the last one says."""
     found: dict[str, Noticed] = {}

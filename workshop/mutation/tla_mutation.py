@@ -50,7 +50,7 @@ AROUND = {"{": "}", "(": ")", "[": "]", "<<": ">>"}
 ENDS = ("=>", "<=>", ":", "THEN", "ELSE", "IF", "IN", "LET", ",", "|->", "==", " CASE", "->", "[]")
 
 
-class Token(NamedTuple):
+class TlaToken(NamedTuple):
     text: str
     start: int  # in the module
     column: int
@@ -86,7 +86,7 @@ _TOKEN = re.compile(
 )
 
 
-def tokens_of(text: str) -> list[Token]:
+def tokens_of(text: str) -> list[TlaToken]:
     """The tokens of a module, comments left out."""
     found, line, empty = [], 0, True
     for match in _TOKEN.finditer(text):
@@ -94,15 +94,15 @@ def tokens_of(text: str) -> list[Token]:
             if "\n" in match[0]:
                 line, empty = match.start() + match[0].rindex("\n") + 1, True
             continue
-        found.append(Token(match[0], match.start(), match.start() - line, empty))
+        found.append(TlaToken(match[0], match.start(), match.start() - line, empty))
         empty = False
     return found
 
 
-def definitions(text: str) -> dict[str, list[Token]]:
+def definitions(text: str) -> dict[str, list[TlaToken]]:
     """The body of each definition, by its name."""
-    found: dict[str, list[Token]] = {}
-    body: list[Token] | None = None
+    found: dict[str, list[TlaToken]] = {}
+    body: list[TlaToken] | None = None
     tokens = tokens_of(text)
     for at, token in enumerate(tokens):
         if token.first and token.column == 0:
@@ -128,7 +128,7 @@ def mutants(model: str) -> tuple[TlaMutant, ...]:
     return tuple(m for name, text in texts.items() for m in _of_file(model, name, text, defined[name], used))
 
 
-def _used(defined: dict[str, dict[str, list[Token]]], config: str) -> set[str]:
+def _used(defined: dict[str, dict[str, list[TlaToken]]], config: str) -> set[str]:
     """Init, Next, what the .cfg puts in place of something, and all that these mention."""
     everything = {name: body for of in defined.values() for name, body in of.items()}
     left = [*ROOTS, *re.findall(r"<-(?:\[\w+\])?\s*(\w+)", config)]
@@ -142,7 +142,7 @@ def _used(defined: dict[str, dict[str, list[Token]]], config: str) -> set[str]:
 
 
 def _of_file(
-    model: str, file: str, text: str, defined: dict[str, list[Token]], used: set[str]
+    model: str, file: str, text: str, defined: dict[str, list[TlaToken]], used: set[str]
 ) -> Iterator[TlaMutant]:
     short = model.rpartition("/")[2]
     strings = list(
@@ -164,7 +164,7 @@ def _of_file(
             yield TlaMutant(id, model, file, name, text[:start] + put + text[end:])
 
 
-def _assigning(defined: dict[str, list[Token]]) -> set[str]:
+def _assigning(defined: dict[str, list[TlaToken]]) -> set[str]:
     """The definitions that say what a variable is next, in a module and in Election, which others use."""
     election = definitions((tla_folder() / "Election.tla").read_text("utf-8"))
     return {
@@ -187,7 +187,7 @@ def _assigns(definition: str, operand: str, assigning: set[str]) -> bool:
 Mutation = tuple[str, int, int, str]  # what it is, and the new text of a stretch
 
 
-def mutations(text: str, name: str, body: list[Token], strings: list[str]) -> Iterator[Mutation]:
+def mutations(text: str, name: str, body: list[TlaToken], strings: list[str]) -> Iterator[Mutation]:
     """Of one definition."""
     yield from _dropped(text, body)
     yield from _removed(text, body)
@@ -198,13 +198,13 @@ def mutations(text: str, name: str, body: list[Token], strings: list[str]) -> It
 
 
 # -- what is dropped ----------------------------------------------------------------------------------
-def _dropped(text: str, body: list[Token]) -> Iterator[Mutation]:
+def _dropped(text: str, body: list[TlaToken]) -> Iterator[Mutation]:
     for start, end, unit in operands(body):
         if body[start].text not in ("TRUE", "FALSE"):
             yield _replaced(text, body, start, end, unit, "-" + _short(text, body, start, end))
 
 
-def operands(body: list[Token]) -> Iterator[tuple[int, int, str]]:
+def operands(body: list[TlaToken]) -> Iterator[tuple[int, int, str]]:
     """Each operand of a conjunction or disjunction, in a list or in a line, and what it is without it."""
     for at, token in enumerate(body):
         if token.text not in ("/\\", "\\/"):
@@ -219,7 +219,7 @@ def operands(body: list[Token]) -> Iterator[tuple[int, int, str]]:
         yield at + 1, _forth(body, at + 1), unit
 
 
-def _is_bullet(body: list[Token], at: int) -> bool:
+def _is_bullet(body: list[TlaToken], at: int) -> bool:
     """Whether a junction opens an item of an aligned list: nothing is to its left that it could join."""
     if body[at].text not in ("/\\", "\\/"):
         return False
@@ -227,7 +227,7 @@ def _is_bullet(body: list[Token], at: int) -> bool:
     return body[at].first or at == 0 or before in (*ENDS, *AROUND, "/\\", "\\/", "~")
 
 
-def _end_of_item(body: list[Token], bullet: int) -> int:
+def _end_of_item(body: list[TlaToken], bullet: int) -> int:
     """The first token after this item: on a later line and not to the right, or a closing bracket."""
     depth = 0
     for at in range(bullet + 1, len(body)):
@@ -240,7 +240,7 @@ def _end_of_item(body: list[Token], bullet: int) -> int:
     return len(body)
 
 
-def _back(body: list[Token], at: int) -> int:
+def _back(body: list[TlaToken], at: int) -> int:
     """Where the operand to the left of a junction in a line begins."""
     depth = 0
     for i in range(at - 1, -1, -1):
@@ -258,7 +258,7 @@ def _back(body: list[Token], at: int) -> int:
     return 0
 
 
-def _forth(body: list[Token], at: int) -> int:
+def _forth(body: list[TlaToken], at: int) -> int:
     """Where the operand that begins here ends."""
     depth, quantified = 0, False
     for i in range(at, len(body)):
@@ -275,7 +275,7 @@ def _forth(body: list[Token], at: int) -> int:
 
 
 # -- what is removed ----------------------------------------------------------------------------------
-def _removed(text: str, body: list[Token]) -> Iterator[Mutation]:
+def _removed(text: str, body: list[TlaToken]) -> Iterator[Mutation]:
     """EXCEPT and assignments."""
     for at, token in enumerate(body):
         if token.text == "EXCEPT":
@@ -292,12 +292,12 @@ def _removed(text: str, body: list[Token]) -> Iterator[Mutation]:
             yield _replaced(text, body, at + 2, end, variable, f"{variable}' unchanged")
 
 
-def _end_of_assignment(body: list[Token], at: int) -> int:
+def _end_of_assignment(body: list[TlaToken], at: int) -> int:
     bullet = next(i for i in range(at, -1, -1) if i == 0 or _is_bullet(body, i))
     return _end_of_item(body, bullet) if _is_bullet(body, bullet) else len(body)
 
 
-def _opening(body: list[Token], at: int) -> int:
+def _opening(body: list[TlaToken], at: int) -> int:
     depth = 0
     for i in range(at, -1, -1):
         depth += (body[i].text in AROUND.values()) - (body[i].text in AROUND)
@@ -306,7 +306,7 @@ def _opening(body: list[Token], at: int) -> int:
     raise ValueError("EXCEPT without a bracket")
 
 
-def _closing(body: list[Token], at: int) -> int:
+def _closing(body: list[TlaToken], at: int) -> int:
     depth = 0
     for i in range(at, len(body)):
         depth += (body[i].text in AROUND) - (body[i].text in AROUND.values())
@@ -316,7 +316,7 @@ def _closing(body: list[Token], at: int) -> int:
 
 
 # -- what is turned -----------------------------------------------------------------------------------
-def _bound(body: list[Token]) -> set[Token]:
+def _bound(body: list[TlaToken]) -> set[TlaToken]:
     r"""What is no comparison: `\in` of quantifiers, functions and sets, `=` of assignments and EXCEPT."""
     found = set()
     for at, token in enumerate(body):
@@ -338,7 +338,7 @@ def _bound(body: list[Token]) -> set[Token]:
     return found
 
 
-def _in_except(body: list[Token], at: int) -> bool:
+def _in_except(body: list[TlaToken], at: int) -> bool:
     """Whether this `=` follows `![...]`."""
     i = at - 1
     while i >= 0 and body[i].text == "]":
@@ -346,7 +346,7 @@ def _in_except(body: list[Token], at: int) -> bool:
     return i >= 0 and body[i].text == "!" and i < at - 1
 
 
-def _token(name: str, body: list[Token], at: int, strings: list[str], bound: bool) -> Iterator[Mutation]:
+def _token(name: str, body: list[TlaToken], at: int, strings: list[str], bound: bool) -> Iterator[Mutation]:
     """What one token is turned into."""
     token = body[at]
     text, start, end = token.text, token.start, token.end
@@ -369,7 +369,7 @@ def _token(name: str, body: list[Token], at: int, strings: list[str], bound: boo
         yield "Nil→0", start, end, "0"
 
 
-def _conditions(body: list[Token]) -> Iterator[Mutation]:
+def _conditions(body: list[TlaToken]) -> Iterator[Mutation]:
     """Each IF, with its condition known."""
     for at, token in enumerate(body):
         if token.text == "IF":
@@ -379,11 +379,11 @@ def _conditions(body: list[Token]) -> Iterator[Mutation]:
 
 
 # -- text ---------------------------------------------------------------------------------------------
-def _replaced(text: str, body: list[Token], start: int, end: int, put: str, what: str) -> Mutation:
+def _replaced(text: str, body: list[TlaToken], start: int, end: int, put: str, what: str) -> Mutation:
     return what, body[start].start, body[end - 1].end, put
 
 
-def _short(text: str, body: list[Token], start: int, end: int) -> str:
+def _short(text: str, body: list[TlaToken], start: int, end: int) -> str:
     source = " ".join(re.sub(r"\\\*[^\n]*", "", text[body[start].start : body[end - 1].end]).split())
     return source if len(source) <= LONGEST else source[: LONGEST - 3] + "..."
 

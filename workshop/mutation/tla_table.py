@@ -20,7 +20,7 @@ from oneleader.readers.tlc.bounds import Bounds, bounds_of
 from oneleader.readers.tlc.twin import module_of
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 from oneleader.words import plural
-from workshop.mutation.tla_judge import NOBODY, Noticed, Store, first
+from workshop.mutation.tla_judge import NOBODY, Noticed, NoticedBefore, first
 from workshop.mutation.tla_mutation import TWINS, TlaMutant, mutants, tokens_of
 from workshop.twins import search
 
@@ -61,7 +61,9 @@ def digest(model: str) -> str:
     return hashlib.sha256(repr((said, bounds_of(find(model)))).encode()).hexdigest()[:16]
 
 
-def judged(model: str, store: Store, workers: int, *, kept: bool) -> list[tuple[TlaMutant, Noticed | None]]:
+def judged(
+    model: str, store: NoticedBefore, workers: int, *, kept: bool
+) -> list[tuple[TlaMutant, Noticed | None]]:
     """Each mutant of a twin at the bounds that ship; `kept`: only what was judged before."""
     everything, at = mutants(model), bounds_of(find(model))
     if not kept:
@@ -69,7 +71,7 @@ def judged(model: str, store: Store, workers: int, *, kept: bool) -> list[tuple[
     return [(mutant, _known(mutant, at, store)) for mutant in everything]
 
 
-def _known(mutant: TlaMutant, at: Sequence[Bounds], store: Store) -> Noticed | None:
+def _known(mutant: TlaMutant, at: Sequence[Bounds], store: NoticedBefore) -> Noticed | None:
     """Who is known to notice it; that nobody does only where all of the bounds have been tried."""
     found = [store.known(mutant, bounds) for bounds in at]
     noticed = next((said for said in found if said and said.by), None)
@@ -145,7 +147,7 @@ def tla_mutants(names: tuple[str, ...], workers: int, kept: bool, write: bool) -
 
     What was judged of the same text is taken from runs/tla-mutants.jsonl.
     """
-    store, found = Store(), {}
+    store, found = NoticedBefore(), {}
     for model in checked(names):
         found[model] = judged(model, store, workers, kept=kept)
         for line in _lines(found[model]):
@@ -168,7 +170,7 @@ def _lines(entries: list[tuple[TlaMutant, Noticed | None]]) -> Iterator[tuple[Ve
 @click.option("--workers", type=click.IntRange(1), default=1, help="TLCs at a time.  [default: 1]")
 def tla_bounds(names: tuple[str, ...], workers: int) -> int:
     """Search for the bounds at which each twin is compared, and write bounds.toml."""
-    store, wanted = Store(), checked(names)
+    store, wanted = NoticedBefore(), checked(names)
     taken = {model: list(bounds_of(find(model))) for model in TWINS if model not in wanted}
     for model in wanted:
         taken[model] = list(search.chosen(model, frozenset(reasons()), store, workers))

@@ -16,8 +16,8 @@ from typing import Any
 
 from oneleader.models import find
 from oneleader.readers.tlc.bounds import FILE, Bounds
-from oneleader.readers.tlc.coverage import Coverage
-from workshop.mutation.tla_judge import Store, judge, ours
+from oneleader.readers.tlc.coverage import ModelCoverage
+from workshop.mutation.tla_judge import NoticedBefore, judge, ours
 from workshop.mutation.tla_mutation import mutants
 
 STARTING = 600  # states that TLC explores in the time that it takes to start
@@ -115,10 +115,10 @@ def candidates(model: str) -> list[Bounds]:
 @cache
 def shown_by(model: str, bounds: Bounds) -> frozenset[str]:
     """The actions that fire at these bounds, and the guards that are true and false."""
-    return Coverage.of(find(model), [ours(model, bounds).graph]).seen
+    return ModelCoverage.of(find(model), [ours(model, bounds).graph]).seen
 
 
-def chosen(model: str, equivalent: frozenset[str], store: Store, workers: int) -> Iterator[Bounds]:
+def chosen(model: str, equivalent: frozenset[str], store: NoticedBefore, workers: int) -> Iterator[Bounds]:
     """The candidates that are taken."""
     seen: frozenset[str] = frozenset()
     left = [mutant for mutant in mutants(model) if mutant.id not in equivalent]
@@ -128,7 +128,7 @@ def chosen(model: str, equivalent: frozenset[str], store: Store, workers: int) -
         if not shows <= seen or len(survivors) < len(left):
             yield bounds
         seen, left = seen | shows, survivors
-        if not left and seen >= Coverage.of(find(model), []).wanted:
+        if not left and seen >= ModelCoverage.of(find(model), []).wanted:
             return
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands th
     from oneleader.readers.prove.induction import Counterexample
     from oneleader.readers.prove.prove import Proof, ProofRow
     from oneleader.readers.replay.replay import Replayed
-    from oneleader.readers.tlc.coverage import Coverage
+    from oneleader.readers.tlc.coverage import ModelCoverage
     from oneleader.readers.tlc.tlc import Result
     from oneleader.readers.tlc.twin import Compared
 
@@ -328,7 +328,7 @@ def exercised(result: Compared) -> None:
         say(f"        not seen: {name}")
 
 
-def covered(coverage: Coverage) -> None:
+def covered(coverage: ModelCoverage) -> None:
     """Whether the bounds together exercise every rule; what they leave out is named."""
     say("tlc      what the bounds exercise together")
     judged(coverage.verdict, coverage.describe())
@@ -338,7 +338,7 @@ def covered(coverage: Coverage) -> None:
         say(f"        cannot be seen: {name}: {reason}")
 
 
-def twin_json(found: Sequence[Compared], coverage: Coverage) -> dict[str, Any]:
+def twin_json(found: Sequence[Compared], coverage: ModelCoverage) -> dict[str, Any]:
     return {
         "compared": [compared_json(one) for one in found],
         "coverage": {

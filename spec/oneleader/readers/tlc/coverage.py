@@ -25,7 +25,7 @@ from oneleader.words import plural
 
 
 @dataclass(frozen=True)
-class Coverage:
+class ModelCoverage:
     """What there is to see, and what was seen: names like `grant_vote` and `grant_vote.vote_is_free: false`.
 
     `reasons`: what cannot be seen at small bounds, each with the reason.
@@ -36,10 +36,10 @@ class Coverage:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def of(model: Model, graphs: Iterable[Graph], reasons: Mapping[str, str] | None = None) -> Coverage:
+    def of(model: Model, graphs: Iterable[Graph], reasons: Mapping[str, str] | None = None) -> ModelCoverage:
         """What these graphs of the model show together."""
         seen = frozenset(name for graph in graphs for name in (*_fired(graph), *_guards(graph)))
-        return Coverage(_wanted(model), seen, reasons or {})
+        return ModelCoverage(_wanted(model), seen, reasons or {})
 
     @property
     def missing(self) -> list[str]:
@@ -83,7 +83,7 @@ def _fired(graph: Graph) -> set[str]:
 def _guards(graph: Graph) -> set[str]:
     """Each guard with each truth that it has, for some instance in some state."""
     run, ground = graph.run, Ground(graph.run)
-    values = Values(graph.states)
+    values = StateColumns(graph.states)
     found: set[str] = set()
     for instance in run.instances:
         traced = trace_action(run.model, instance.action)
@@ -96,7 +96,7 @@ def _guards(graph: Graph) -> set[str]:
     return found
 
 
-class Values:
+class StateColumns:
     """Evaluates terms over many states at once: a column with one entry a state."""
 
     def __init__(self, states: npt.NDArray[np.int16]) -> None:

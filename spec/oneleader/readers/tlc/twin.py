@@ -33,7 +33,7 @@ from oneleader.readers.explore.graph import Graph
 from oneleader.readers.run import Run, State
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.bounds import bounds_of, unseen
-from oneleader.readers.tlc.coverage import Coverage
+from oneleader.readers.tlc.coverage import ModelCoverage
 from oneleader.shipped import tla_folder
 from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
@@ -89,9 +89,9 @@ class Compared:
         return VIOLATED if self.difference else HOLDS
 
     @property
-    def coverage(self) -> Coverage:
+    def coverage(self) -> ModelCoverage:
         """What these bounds alone exercise."""
-        return Coverage.of(self.run.model, [self.ours.graph])
+        return ModelCoverage.of(self.run.model, [self.ours.graph])
 
     @property
     def strength(self) -> str:
@@ -142,9 +142,9 @@ def compare_all(model: Model, folder: Path | None = None) -> Iterator[Compared]:
         yield compare(model, bounds.of(model), workers=1, folder=folder)
 
 
-def covered(model: Model, found: Iterable[Compared]) -> Coverage:
+def covered(model: Model, found: Iterable[Compared]) -> ModelCoverage:
     """What the compared graphs exercise together."""
-    return Coverage.of(model, (compared.ours.graph for compared in found), unseen(model))
+    return ModelCoverage.of(model, (compared.ours.graph for compared in found), unseen(model))
 
 
 QUORUMS, MAJORITIES, ENOUGH = "quorums", "majorities", "StatesAreEnough"
