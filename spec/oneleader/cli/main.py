@@ -9,7 +9,7 @@ import json
 import os
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from oneleader.cli.console import out, say
 from oneleader.cli.progress import ProgressLine
 from oneleader.errors import SpecError, UsageError
 from oneleader.faults import catalogue
-from oneleader.language.configuration import Configuration, configure
+from oneleader.language.configuration import Configuration, configure, read_bounds
 from oneleader.language.model import Model
 from oneleader.readers.explore import explore as explore_reader
 from oneleader.readers.run import Run
@@ -79,10 +79,11 @@ def bounds(nodes: int, terms: int) -> Callable[[F], F]:
     def add(command: F) -> F:
         command = click.option(
             "--size",
+            "--where",
             "sizes",
             multiple=True,
-            metavar="SORT=N",
-            help="The size of any sort, e.g. Client=2; or where a constant is true, e.g. off=terms,lease.",
+            metavar="NAME=...",
+            help="--size Client=2: how large a sort is. --where 'edge=n1 n2,n2 n3': where a constant is true.",
         )(command)
         command = click.option(
             "--quorums", metavar="LIST", help="'majority', or a list such as 'n1 n2, n1 n3'."
@@ -118,19 +119,13 @@ def configuration(
     mutant = found.mutated if found else None
     usual = mutant.sizes if mutant else dict(zip(("Node", "Term"), default, strict=True))
     asked = {k: v for k, v in (("Node", nodes), ("Term", terms)) if v is not None}
-    where: dict[str, Sequence[str]] = dict(mutant.constants) if mutant else {}
-    for text in sizes:
-        sort, _, number = text.partition("=")
-        if sort in model.fields and model.fields[sort].kind == "constant":
-            where[sort] = [name.strip() for name in number.split(",") if name.strip()]
-            continue
-        if not number.lstrip("-").isdigit():
-            raise UsageError(f"--size {text} is not of the form SORT=N, e.g. --size Client=2")
-        asked[sort] = int(number)
-    at = configure(model, {**usual, **asked}, quorums or (mutant.quorums if mutant else "majority"))
-    for name, names in where.items():
-        at = at.where(model.fields[name], names)
-    return at
+    given, where = read_bounds(model, sizes)
+    return configure(
+        model,
+        {**usual, **asked, **given},
+        quorums or (mutant.quorums if mutant else "majority"),
+        {**(mutant.constants if mutant else {}), **where},
+    )
 
 
 # -- the commands --------------------------------------------------------------------------------

@@ -54,11 +54,15 @@ def _load(path: Path) -> Model:
 
 
 def module_of(path: Path, what: str = "model") -> ModuleType:
-    """A Python file, run as a module of its own."""
+    """A Python file, run as a module of its own; it may import its neighbours, as a script does."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise UsageError(f"there is no {what} file {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # the actions' annotations are looked up there
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
     return module

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oneleader.language.configuration import Configuration
+from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import AnySort, EachSort, is_time
 from oneleader.readers.explore.explore import Violation
@@ -23,7 +24,7 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
     if at.parameters:
         header["parameters"] = dict(at.parameters)
     if at.chosen:
-        header["constants"] = {name: [[shown] for shown in chosen] for name, chosen in at.chosen.items()}
+        header["constants"] = {name: _true_at(at, model.fields[name]) for name in at.chosen}
     if found.what in run.model.properties:
         params = run.model.properties[found.what].params
         false = zip(params, found.args, strict=True)
@@ -36,6 +37,12 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
         event = at.call(action, values)
         lines.append({"node": node, "event": event, "actions": [[action.name, args]]})
     return lines
+
+
+def _true_at(at: Configuration, constant: Field) -> list[list[Any]]:
+    """The indices at which a constant is true."""
+    keys = sorted(at.constants[constant.name])
+    return [[_plain(at, s, k) for s, k in zip(constant.index, key, strict=True)] for key in keys]
 
 
 def _plain(at: Configuration, sort: AnySort, value: Any) -> Any:
