@@ -83,7 +83,7 @@ def bounds(nodes: int, terms: int) -> Callable[[F], F]:
             "sizes",
             multiple=True,
             metavar="NAME=...",
-            help="--size Client=2: how large a sort is. --where 'edge=n1 n2,n2 n3': where a constant is true.",
+            help="--size Client=2: how large a sort is; --where 'edge=n1 n2,n2 n3': where a constant holds.",
         )(command)
         command = click.option(
             "--quorums", metavar="LIST", help="'majority', or a list such as 'n1 n2, n1 n3'."
