@@ -25,7 +25,7 @@ everything that would make Python decide in its place (`sealed.py`).
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from oneleader.language import times
 from oneleader.language.sealed import Sealed, refuse, sealed
@@ -117,7 +117,7 @@ def text(x: Any) -> str:
     return x._what if isinstance(x, Sealed) else repr(x)
 
 
-def is_expr(x: Any) -> bool:
+def is_expr(x: Any) -> TypeGuard[Expr]:
     """Whether this is a symbol: `isinstance` would ask a sealed value for its class."""
     return type(x) is Expr
 

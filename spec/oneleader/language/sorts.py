@@ -199,7 +199,7 @@ def resolve(annotation: Any) -> AnySort:
     )
 
 
-def _answers(enum: type[IntEnum]) -> str:
+def _answers(enum: Any) -> str:
     """An operator or a conversion that an enumeration defines itself: it would not be the symbols'."""
     known = "eq ne lt le gt ge hash bool int index add radd mul rmul"
     names = (f"__{name}__" for name in known.split())
