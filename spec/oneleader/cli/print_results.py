@@ -13,6 +13,7 @@ from oneleader.cli.console import judged, mark, out, say
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.pictures.plain import show_counterexample, show_state, show_trace
+from oneleader.readers.agree import Agreement
 from oneleader.readers.explore.explore import Explored, Violation
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.run import Run
@@ -44,6 +45,7 @@ def explored(result: Explored) -> None:
     )
     if result.symmetry_why:
         say(f"        symmetry: {result.symmetry_why}")
+    _agreed(result.agreement)
     for name in result.properties:
         broken = result.violation is not None and result.violation.what == name
         verdict = VIOLATED if broken else HOLDS if result.verdict is HOLDS else INCONCLUSIVE
@@ -59,6 +61,14 @@ def explored(result: Explored) -> None:
         say(f"        never possible: {', '.join(result.never_fired)}")
     if result.cut and result.verdict is HOLDS:
         say(f"        {result.cut:,} steps left the bound and were cut: this holds within it")
+
+
+def _agreed(agreement: Agreement | None) -> None:
+    """Whether traced and plain are the same: a difference in bold, for it makes everything else worthless."""
+    if agreement and agreement.difference:
+        judged(VIOLATED, str(agreement))
+    elif agreement:
+        say(f"        {agreement}")
 
 
 def _said(result: Explored) -> str:
@@ -165,6 +175,7 @@ def proof(result: Proof) -> None:
         say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
     if result.interrupted:
         say("  interrupted: the rest was not tried")
+    _agreed(result.agreement)
     done = f"{sum(r.verdict is HOLDS for r in result.rows)} of {len(result.rows)}"
     judged(result.verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
 
@@ -183,6 +194,7 @@ def proof_json(result: Proof) -> dict[str, Any]:
         "verdict": result.verdict.worded("proof"),
         "seconds": round(result.seconds, 3),
         "interrupted": result.interrupted,
+        "agreement": result.agreement and str(result.agreement),
         "rows": [
             {
                 "step": r.step,
@@ -282,6 +294,7 @@ def walked(result: Walked) -> None:
         f"walk     {result.run.model.name}  {result.run.configuration.describe()}   seed {result.seed}   "
         f"{result.runs:,} runs   {result.steps:,} steps   {rate:,.0f} steps/s"
     )
+    _agreed(result.agreement)
     judged(result.verdict, "every property in every state", result.why or result.strength, widths=(NAME,))
     for name in result.run.model.actions:
         times = result.fired[name]
@@ -297,6 +310,7 @@ def walked_json(result: Walked) -> dict[str, Any]:
         "seed": result.seed,
         "verdict": result.verdict.value,
         "why": result.why,
+        "agreement": result.agreement and str(result.agreement),
         "runs": result.runs,
         "steps": result.steps,
         "seconds": round(result.seconds, 3),

@@ -22,6 +22,7 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
 from oneleader.language.trace import ghosts_needed, reads, trace_property
+from oneleader.readers.agree import Agreement, agreement
 from oneleader.readers.explore import checkpoint as checkpoints
 from oneleader.readers.explore.checkpoint import Place
 from oneleader.readers.explore.disk import Stored, stored
@@ -93,6 +94,7 @@ class Explored:
     fired: Counter[str] = field(default_factory=Counter)
     witnesses: dict[str, int | None] = field(default_factory=dict)  # the depth at which each was reached
     violation: Violation | None = None
+    agreement: Agreement | None = None  # with the plain interpreter, sought first
 
     @property
     def never_fired(self) -> list[str]:
@@ -125,6 +127,7 @@ class Explored:
             "properties": self.properties,
             "witnesses": self.witnesses,
             "fired": dict(self.fired),
+            "agreement": self.agreement and str(self.agreement),
             "violation": violation and {"what": violation.what, "steps": violation.calls(self.run)},
         }
 
@@ -185,6 +188,10 @@ def explore(
         properties = [p for p in everything if ghosts_read(model, p) <= ghosts]
     safety = [p for p in properties if p.kind != "witness"]
     witnesses = [p for p in properties if p.kind == "witness"]
+    agreed = agreement(model, configuration)
+    if agreed.difference:
+        names = [p.name for p in safety]
+        return Explored(run, 1, verdict=VIOLATED, why=str(agreed), properties=names, agreement=agreed)
     memory = limits.memory and limits.memory * 2**20
     states: States
     if disk:
@@ -205,6 +212,7 @@ def explore(
     if saved:
         saved.close()
     looking.finish()
+    looking.result.agreement = agreed
     return looking.result
 
 

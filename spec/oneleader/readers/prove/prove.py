@@ -27,6 +27,7 @@ from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.expr import Expr, either, lift
 from oneleader.language.model import Model
 from oneleader.language.sorts import base, is_number, is_time
+from oneleader.readers.agree import Agreement, small_agreement
 from oneleader.readers.prove.induction import Counterexample, smallest
 from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations
 from oneleader.readers.prove.smt import AnySize, after, answer, meaning, orderly_interrupts
@@ -71,11 +72,13 @@ class Proof:
     rows: list[Row] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+    agreement: Agreement | None = None  # with the plain interpreter
 
     @property
     def verdict(self) -> Verdict:
         """The gravest of the rows' verdicts; of an interrupted proof at best inconclusive."""
-        return gravest([row.verdict for row in self.rows] + [INCONCLUSIVE] * self.interrupted)
+        said = [row.verdict for row in self.rows] + [INCONCLUSIVE] * self.interrupted
+        return gravest([*said, *([self.agreement.verdict] if self.agreement else [])])
 
     @property
     def status(self) -> int:
@@ -96,7 +99,7 @@ def prove(
 
     `hints`: those of `load_hints` unless given; {} for none. Ctrl-C returns what was done so far.
     """
-    proof = Proof(model)
+    proof = Proof(model, agreement=small_agreement(model))
     start = time.perf_counter()
     try:
         with orderly_interrupts():
