@@ -262,12 +262,13 @@ def walking(model: Model, *, nodes: int, terms: int, runs: int) -> CheckRow:
     return CheckRow(model.name, "walk", what, verdict, result.strength, result.seconds, detail)
 
 
-def refining(model: Model, *, nodes: int, terms: int) -> CheckRow:
+def refining(model: Model, *, nodes: int, terms: int, runs: int = 0, length: int = 200) -> CheckRow:
     """Each step is one of the model that this one refines."""
-    small = {"Node": nodes, "Term": terms, "Index": 1, "Value": 1}
-    result = refine(model, configure(model, small))
-    what = f"{result.abstract:,} steps are steps of {model.refines.name if model.refines else '?'}"
-    return CheckRow(model.name, "refine", what, result.verdict, result.strength, result.seconds)
+    sizes = {"Node": nodes, "Term": terms, "Index": 2 if runs else 1, "Value": 1}
+    result = refine(model, configure(model, sizes), runs=runs, length=length, seed=SEED)
+    what = f"{result.abstract:,} steps are steps of {result.to.model.name}; {result.cut:,} cut"
+    what += f"; never: {', '.join(result.never_matched)}" if result.never_matched else ""
+    return CheckRow(model.name, "refine", what, result.verdict, result.strength, result.seconds, result.why)
 
 
 def conformance(*, nodes: int, examples: int) -> CheckRow:

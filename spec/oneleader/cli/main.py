@@ -526,8 +526,9 @@ def main() -> None:
     from oneleader.cli.cluster import cluster
     from oneleader.cli.picture import picture
     from oneleader.cli.reference import handlers, hunt
+    from oneleader.cli.refine import refine
 
-    for command in (campaign, cluster, handlers, hunt, picture):
+    for command in (campaign, cluster, handlers, hunt, picture, refine):
         cli.add_command(command)
     sys.exit(guarded(cli))
 

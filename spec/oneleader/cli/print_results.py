@@ -106,6 +106,8 @@ def _sentence(run: Run, found: Violation) -> str:
         return "deadlock: no step is possible here"
     if found.what == "claim":
         return "a claim inside an action is false here"
+    if found.what == "refinement":
+        return "violated  the last step is none that the refined model allows"
     prop = run.model.properties[found.what]
     said = prop.doc.splitlines()[0]
     return f"violated  {title(prop.name)}: {said}\n          not so for {_binding(run, found)}"

@@ -45,6 +45,19 @@ def find(name: str) -> Model:
     return MODELS[name]
 
 
+def beside(model: Model, name: str) -> Model:
+    """Another model, in a file or by its name, to be compared with `model`: their sorts have to be the same.
+
+    A file that `model` has imported is not run again: its sorts would be others of the same names.
+    """
+    known = model.refines
+    if known and name.endswith(".py") and Path(name).stem == known.name:
+        file = getattr(sys.modules.get(known.name), "__file__", None)
+        if file and Path(file).resolve() == Path(name).resolve():
+            return known
+    return find(name)
+
+
 def _load(path: Path) -> Model:
     """`MODEL` of a Python file, which is run for it. SpecError where it breaks a rule of the language."""
     model = getattr(module_of(path), "MODEL", None)
