@@ -116,15 +116,15 @@ def configuration(
     sizes: tuple[str, ...],
 ) -> Configuration:
     """The bounds asked for; where none are, those of the fault or of the command."""
-    mutant = found.mutated if found else None
-    usual = mutant.sizes if mutant else dict(zip(("Node", "Term"), default, strict=True))
+    faulty = found.faulty_model if found else None
+    usual = faulty.sizes if faulty else dict(zip(("Node", "Term"), default, strict=True))
     asked = {k: v for k, v in (("Node", nodes), ("Term", terms)) if v is not None}
     given, where = read_bounds(model, sizes)
     return configure(
         model,
         {**usual, **asked, **given},
-        quorums or (mutant.quorums if mutant else "majority"),
-        {**(mutant.constants if mutant else {}), **where},
+        quorums or (faulty.quorums if faulty else "majority"),
+        {**(faulty.constants if faulty else {}), **where},
     )
 
 
