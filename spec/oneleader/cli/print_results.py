@@ -60,7 +60,9 @@ def explored(result: Explored) -> None:
     if result.never_fired and result.verdict is HOLDS and not ghosts:
         say(f"        never possible: {', '.join(result.never_fired)}")
     if result.cut and result.verdict is HOLDS:
-        say(f"        {result.cut:,} steps left the bound and were cut: this holds within it")
+        say(f"        {result.cut:,} steps beyond the bounds were skipped: this holds within the bounds")
+    if result.untried and result.verdict is HOLDS:
+        say(f"        values above the bounds matter, and are not tried: {', '.join(result.untried)}")
 
 
 def _agreed(agreement: Agreement | None) -> None:

@@ -23,6 +23,7 @@ from oneleader.language.definitions import Property
 from oneleader.language.model import Model
 from oneleader.language.trace import ghosts_needed, reads, trace_property
 from oneleader.readers.agree import Agreement, agreement
+from oneleader.readers.beyond import above, untried
 from oneleader.readers.explore import checkpoint as checkpoints
 from oneleader.readers.explore.checkpoint import SearchPlace
 from oneleader.readers.explore.disk import Stored, stored
@@ -95,6 +96,7 @@ class Explored:
     witnesses: dict[str, int | None] = field(default_factory=dict)  # the depth at which each was reached
     violation: Violation | None = None
     agreement: Agreement | None = None  # with the plain interpreter, sought first
+    untried: list[str] = field(default_factory=list)  # where a number above the bound may matter
 
     @property
     def never_fired(self) -> list[str]:
@@ -122,6 +124,7 @@ class Explored:
             "symmetry_why": self.symmetry_why,
             "transitions": self.transitions,
             "cut": self.cut,
+            "untried": self.untried,
             "depth": self.depth,
             "seconds": round(self.seconds, 3),
             "properties": self.properties,
@@ -263,7 +266,7 @@ class _Search:
         progress: Callable[[SearchProgress], None],
     ) -> None:
         self.states, self.safety, self.limits, self.progress = states, safety, limits, progress
-        self.run = states.run
+        self.run, self.properties = states.run, [*safety, *witnesses]
         self.levels, self.end = [0], 0  # where each level starts, and where the last one ends
         self.result = Explored(
             self.run,
@@ -311,6 +314,9 @@ class _Search:
         result, tally = self.result, self.states.tally
         result.states, result.seconds = self.states.size, time.perf_counter() - self.started
         result.transitions, result.cut = int(tally.taken.sum()), int(tally.cut.sum())
+        model, at = self.run.model, self.run.configuration
+        result.untried = untried(model, at, self.properties)
+        result.cut += sum(1 for _ in above(model, at))  # steps whose parameters no run here tries
         for position, times in zip(self.states.instances, (tally.taken + tally.cut).tolist(), strict=True):
             if times:
                 result.fired[self.run.instances[position].action.name] += times
