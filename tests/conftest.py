@@ -29,6 +29,14 @@ settings.register_profile(
 settings.load_profile(os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test that `make fast` leaves out says why it is slow."""
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            if len(mark.args) != 1 or len(str(mark.args[0]).split()) < 3:
+                raise pytest.UsageError(f"{item.nodeid} is marked slow: say why, slow('it explores ...')")
+
+
 HEADER = '''
 """A model of a test."""
 

@@ -9,7 +9,9 @@ import json
 import os
 import random
 import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +28,7 @@ from oneleader.language.configuration import Configuration, configure, read_boun
 from oneleader.language.model import Model
 from oneleader.readers.explore import explore as explore_reader
 from oneleader.readers.run import Run
-from oneleader.shipped import tla_folder
+from oneleader.shipped import recording, tla_folder
 from oneleader.verdict import INTERRUPTED, USAGE, exit_status
 from oneleader.words import snake
 
@@ -42,9 +44,12 @@ Examples:
   oneleader prove election
   oneleader tlc election --nodes 3 --terms 1
   oneleader walk election --nodes 5 --terms 6 --seed 1
-  oneleader replay spec/oneleader/recordings/etcd-rawnode-3-nodes.ndjson.gz
+  oneleader replay etcd-rawnode-3-nodes
   oneleader cluster --nodes 3
-  oneleader picture spec/oneleader/recordings/etcd-rawnode-3-nodes.ndjson.gz --format text
+  oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
+  oneleader graph election --nodes 2 --terms 1 --out election.dot
+  oneleader handlers --only restart
+  oneleader hunt --minutes 5
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
@@ -131,26 +136,31 @@ def configuration(
 # -- the commands --------------------------------------------------------------------------------
 @cli.command()
 @click.option("--quick", is_flag=True, help="Smaller bounds: a minute or two.")
+@click.option("--all", "every", is_flag=True, help="One line a row, not one a model and one a fault.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this model or fault (may be repeated).")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @json_option
-def check(quick: bool, as_json: bool) -> int:
+def check(quick: bool, every: bool, only: tuple[str, ...], workers: int | None, as_json: bool) -> int:
     """Run every reader on every model, the reference and the recordings: one table."""
-    from oneleader.cli import check_row, checks
+    from oneleader.cli import checks, print_checks
+    from oneleader.cli.check_row import status
 
-    rows = []
-    interrupted = False
+    started, interrupted = time.perf_counter(), False
+    wanted = checks.chosen(quick=quick, only=only)
+    table = print_checks.Table(wanted, every=every, quiet=as_json)
     try:
-        for row in checks.everything(quick=quick):
-            rows.append(row)
-            if not as_json:
-                show.check_row(row)
+        with closing(checks.done(wanted, workers=workers, tick=table.tick)) as doing:
+            for one, rows in doing:
+                table.add(one, rows)
     except KeyboardInterrupt:
         interrupted = True
-    status = check_row.status(rows, interrupted=interrupted)
     if as_json:
-        print_json({"rows": [r.as_json() for r in rows], "interrupted": interrupted, "status": status})
+        print_json(print_checks.as_json(table.all_rows, interrupted=interrupted))
     else:
-        show.check_summary(rows, interrupted=interrupted, quick=quick)
-    return status
+        table.unfinished()
+        seconds = time.perf_counter() - started
+        print_checks.summary(table.all_rows, interrupted=interrupted, quick=quick, seconds=seconds)
+    return status(table.all_rows, interrupted=interrupted)
 
 
 @cli.command()
@@ -244,6 +254,13 @@ def explore(
 )
 @click.option("--rlimit", type=click.IntRange(1), help="Z3's effort an obligation.")
 @click.option("--seed", type=int, default=0, help="Z3's random seed.")
+@click.option(
+    "--prover",
+    type=click.Choice(["z3", "cvc5", "both"]),
+    default="z3",
+    help="cvc5 confirms or has no opinion; both: what only one proves is not known.  [default: z3]",
+)
+@click.option("--instance", is_flag=True, help="Print a model of axioms and Init, and one for each action.")
 @json_option
 def prove(
     name: str,
@@ -253,6 +270,8 @@ def prove(
     update_hints: bool,
     rlimit: int | None,
     seed: int,
+    prover: str,
+    instance: bool,
     as_json: bool,
 ) -> int:
     """Prove MODEL for any number of nodes and unbounded terms, with Z3: a grid of action × property."""
@@ -268,11 +287,14 @@ def prove(
         only=only or None,
         rlimit=rlimit or prove_reader.RLIMIT,
         seed=seed,
+        prover=prover,
     )
     if as_json:
         print_json(show.proof_json(proof))
     else:
         show.proof(proof)
+        if instance:
+            show.instances(proof)
     return proof.status
 
 
@@ -443,6 +465,7 @@ def replay(
 ) -> int:
     """Judge a recorded execution: is each line of FILE one that the model allows?
 
+    FILE may be the name of a recording that comes with oneleader, such as etcd-rawnode-3-nodes.
     A folder holds the traces of a cluster's nodes: they are judged as one, by each model, or by MODEL."""
     from oneleader.readers.replay import replay as replay_reader
 
@@ -453,6 +476,7 @@ def replay(
             raise UsageError("--format and --fault are for a FILE, not for the folder of a cluster")
         return judge_folder(file, name, follow=follow, as_json=as_json)
     model = chosen(name or "election", fault)[0] if name or fault else None
+    file = recording(file)
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
     if result.refusal and not as_json:
