@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SLOW_TESTS
 from tests.places import ROOT
 
 CONFTEST = "from tests.conftest import pytest_collection_modifyitems\n"
@@ -33,6 +34,10 @@ def test_a_slow_test_without_a_reason_is_refused(tmp_path: Path, reason: str, st
     )
     assert said.returncode == status, said.stdout + said.stderr
     assert ("say why" in said.stderr) == (status == 4)
+
+
+def test_what_is_left_out_whole_is_there() -> None:
+    assert [beginning for beginning in SLOW_TESTS if not (ROOT / beginning).exists()] == []
 
 
 def test_make_fast_leaves_out_just_what_is_slow() -> None:
