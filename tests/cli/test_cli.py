@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from oneleader.cli import main as cli
+from oneleader.readers.run import Run
 from tests.places import RECORDINGS, ROOT
 
 
@@ -131,7 +134,7 @@ def test_settings_where_something_is_not_reached_is_inconclusive(capsys: pytest.
 
 
 def test_a_counterexample_under_a_setting_is_replayed_under_it(capsys: pytest.CaptureFixture[str]) -> None:
-    broken = ("explore", "system", "--size", "off=terms", "--property", "NoStaleWrite", "--out", "runs")
+    broken = ("explore", "system", "--where", "off=terms", "--property", "NoStaleWrite", "--out", "runs")
     status, out, _ = run(*broken, capsys=capsys)
     assert (status, "off terms" in out) == (1, True)
     file = Path("runs/system-no-stale-write.jsonl")
@@ -183,8 +186,8 @@ BAD_INPUT = [
     (["replay", "nowhere.ndjson"], "there is no file nowhere.ndjson: give the path of a recording, or"),
     (["replay", "nowhere.ndjson", "--model", "paxos"], "there is no model 'paxos'"),
     (["settings", "election"], "election has no switches"),
-    (["explore", "system", "--size", "off=clocks"], "'clocks' is no value of Switch here"),
-    (["explore", "--size", "member=n1"], "member[Node, Quorum] is no constant of one index"),
+    (["explore", "system", "--where", "off=clocks"], "'clocks' is no value of Switch here"),
+    (["explore", "--where", "member=n1"], "member[Node, Quorum] is no constant of one index"),
     (["faults", "show", "x"], "there is no fault 'x'"),
     (["fly"], "No such command 'fly'"),
 ]
@@ -253,6 +256,49 @@ def test_ctrl_c_keeps_what_was_found() -> None:
     assert time.perf_counter() - started < 30
     assert "ElectionSafety                      interrupted" in out
     assert "Traceback" not in err
+
+
+def commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from commands(command)
+
+
+def test_each_one_line_help_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--help", capsys=capsys)  # adds the commands
+    found = {
+        name: command.get_short_help_str(80 - len("  campaign  ") - 2) for name, command in commands(cli.cli)
+    }
+    assert {name: said for name, said in found.items() if said.endswith("...") or not said} == {}
+    too_long = click.Command(
+        "x", help="A line that goes on for so long that it does not fit the width of a terminal."
+    )
+    assert too_long.get_short_help_str(66).endswith("...")
+
+
+def test_where_sets_a_constant_and_size_refuses_it(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run("explore", "system", "--size", "off=terms", capsys=capsys)
+    assert (status, "off is a constant of system and has no size: use --where off=terms" in err) == (2, True)
+    status, _, err = run("explore", "system", "--where", "on=terms", capsys=capsys)
+    assert (status, "system has no constant on: choose from " in err) == (2, True)
+    status, _, err = run("explore", "system", "--where", "off", capsys=capsys)
+    assert (status, "--where off is not of the form CONSTANT=NAMES" in err) == (2, True)
+
+
+def test_prove_sums_up_and_shows_the_grid_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    _, summary, _ = run("prove", "lock", "--no-hints", capsys=capsys)
+    _, grid, _ = run("prove", "lock", "--no-hints", "--grid", capsys=capsys)
+    assert ("milliseconds" in summary, "milliseconds" in grid) == (False, True)
+    assert "  ok    " in summary
+
+
+def test_engines_that_disagree_are_an_alarm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Run, "violated", lambda *_: None)  # the plain interpreter never sees a violation
+    status, _, err = run("explore", "--fault", "vote-twice", capsys=capsys)
+    assert (status, "the engines disagree on" in err, "Traceback" in err) == (3, True, False)
 
 
 @pytest.mark.slow("most examples of --help are run")

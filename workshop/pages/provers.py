@@ -33,7 +33,7 @@ list of obligations.
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedProvers:
     """One model under both provers, each alone."""
 
     model: Model
@@ -53,11 +53,14 @@ class Compared:
         return f"| {' | '.join(cells)} |"
 
 
-def page(found: Iterable[Compared]) -> str:
+def page(found: Iterable[ComparedProvers]) -> str:
     """The table, and by name everything that only Z3 proves."""
     found = list(found)
     alone = [f"- `{c.model.name}`: `{key}`" for c in found for key in c.open]
-    title = "\n## By Z3 alone\n" + ("\n".join(alone) if alone else "Nothing.") + "\n"
+    run = {c.model.name for c in found}
+    left = [f"`{m.name}`" for m in MODELS.values() if hints_file(m).is_file() and m.name not in run]
+    not_run = f"\nNot in this run: {', '.join(left)}.\n" if left else ""
+    title = not_run + "\n## By Z3 alone\n" + ("\n".join(alone) if alone else "Nothing.") + "\n"
     return HEAD + "\n".join(c.line() for c in found) + "\n" + title
 
 
@@ -69,15 +72,15 @@ def second_prover(write: bool, names: tuple[str, ...]) -> int:
     found = []
     for model in (m for m in MODELS.values() if hints_file(m).is_file() and m.name in (names or MODELS)):
         started = time.perf_counter()
-        found.append(Compared(model, list(rows(model)), list(rows(model, prover=CVC5))))
+        found.append(ComparedProvers(model, list(rows(model)), list(rows(model, prover=CVC5))))
         say(f"{found[-1].line()}  {time.perf_counter() - started:.0f} s")
     grown = [f"{c.model.name}: {key}" for c in found for key in c.open if not second.excused(c.model, key)]
     for text in grown:
         say(f"not confirmed, and not in the list: {text}")
     unproved = [row.key for c in found for row in c.z3 if row.verdict is not HOLDS]
-    if write and not (names or grown or unproved):
+    if write and not (grown or unproved):
         PAGE.write_text(page(found), encoding="utf-8")
-        listed = {c.model.name: c.open for c in found if c.open}
-        LIST.write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+        listed = {**second.unconfirmed(), **{c.model.name: c.open for c in found}}
+        LIST.write_text(json.dumps({k: v for k, v in listed.items() if v}, indent=1) + "\n", encoding="utf-8")
         say(f"written  {PAGE}")
     return 1 if grown or unproved else 0

@@ -104,7 +104,7 @@ class TraceFile:
         except ValueError:
             said = None
         if not isinstance(said, dict):
-            raise RecordingError(f"{self.path} line {self.number}: this is no JSON object")
+            raise RecordingError(f"{self.path} line {self.number}: this is not a JSON object")
         return said
 
 

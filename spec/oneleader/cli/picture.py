@@ -27,7 +27,10 @@ from oneleader.story import MOST_ROWS, SHOWN_ROWS, Story
 )
 @click.option("--model", "name", metavar="MODEL", help="The model that judges.  [default: the file's]")
 def picture(file: Path, drawn_as: str | None, out: Path | None, rows: str | None, name: str | None) -> int:
-    """Draw FILE, a saved run or a recording: lanes, messages, terms, leases, and what went wrong."""
+    """Draw FILE, a saved run or a recording.
+
+    The picture shows lanes, messages, terms, leases, and what went wrong.
+    """
     from oneleader import models
     from oneleader.pictures.recorded import of_file
 

@@ -15,13 +15,13 @@ from oneleader.readers.agree import Agreement
 from oneleader.readers.explore.explore import Explored, Violation
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.run import Run
-from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, gravest
 from oneleader.words import title
 
 if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
     from oneleader.readers.explore.walk import Walked
     from oneleader.readers.prove.induction import Counterexample
-    from oneleader.readers.prove.prove import Proof
+    from oneleader.readers.prove.prove import Proof, ProofRow
     from oneleader.readers.replay.replay import Replayed
     from oneleader.readers.tlc.tlc import Result
     from oneleader.readers.tlc.twin import Compared
@@ -58,7 +58,8 @@ def explored(result: Explored) -> None:
     if result.never_fired and result.verdict is HOLDS and not ghosts:
         say(f"        never possible: {', '.join(result.never_fired)}")
     if result.cut and result.verdict is HOLDS:
-        say(f"        {result.cut:,} steps beyond the bounds were skipped: this holds within the bounds")
+        skipped = f"{result.cut:,} steps exceeded the bounds and were skipped"
+        say(f"        {skipped}; results hold within the bounds")
     if result.untried and result.verdict is HOLDS:
         say(f"        values above the bounds matter, and are not tried: {', '.join(result.untried)}")
 
@@ -139,14 +140,45 @@ def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | No
 
 
 # -- prove ---------------------------------------------------------------------------------------
-def proof(result: Proof) -> None:
-    """A grid action × property; then each obligation that is not proved, with its picture."""
-    steps = list(dict.fromkeys(r.step for r in result.rows))
-    goals = list(dict.fromkeys(r.goal for r in result.rows))
-    by = {(r.step, r.goal): r for r in result.rows}
+def proof(result: Proof, *, grid: bool = False) -> None:
+    """A line a property; then each obligation that is not proved, with its picture."""
     say(
         f"prove    {result.model.name}  any number of nodes, unbounded terms   {len(result.rows)} obligations"
     )
+    if grid:
+        _grid(result)
+    for goal in dict.fromkeys(r.goal for r in result.rows):
+        _goal(goal, [r for r in result.rows if r.goal == goal])
+    for row in result.rows:
+        if row.verdict not in (HOLDS, NOT_EXPRESSIBLE):
+            judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
+            if row.counterexample:
+                for text in show_counterexample(row.counterexample):
+                    say(f"        {text}")
+                say(f"        {_seen(row.counterexample)}")
+    stale = [r.key for r in result.rows if r.hint == "stale"]
+    if stale:
+        say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
+    if result.interrupted:
+        say("  interrupted: the rest was not tried")
+    done = f"{sum(r.verdict is HOLDS for r in result.rows)} of {len(result.rows)}"
+    judged(result.verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
+
+
+def _goal(goal: str, rows: list[ProofRow]) -> None:
+    """One property: of how many of its obligations it is proved, or why it cannot be asked."""
+    verdict = gravest(row.verdict for row in rows)
+    reasons = dict.fromkeys(row.reason for row in rows if row.verdict is NOT_EXPRESSIBLE)
+    done = sum(row.verdict is HOLDS for row in rows)
+    said = "; ".join(reasons) or f"{done} of {len(rows)} proved"
+    judged(verdict, title(goal), said, widths=(NAME,))
+
+
+def _grid(result: Proof) -> None:
+    """Milliseconds, action × property."""
+    steps = list(dict.fromkeys(r.step for r in result.rows))
+    goals = list(dict.fromkeys(r.goal for r in result.rows))
+    by = {(r.step, r.goal): r for r in result.rows}
     letters = [chr(ord("a") + i) if i < 26 else str(i) for i in range(len(goals))]
     say(f"  {'':24}{'  '.join(f'{x:>5}' for x in letters)}")
     for step in steps:

@@ -32,6 +32,7 @@ def refine(
     terms: int | None,
     quorums: str | None,
     sizes: tuple[str, ...],
+    where: tuple[str, ...],
     runs: int,
     length: int,
     seed: int,
@@ -43,7 +44,7 @@ def refine(
     ABSTRACT is the model that CONCRETE says it refines, unless given. Fields go by their names."""
     model = models.find(name)
     other = models.beside(model, abstract) if abstract else None
-    at = configuration(model, None, (2, 1), nodes, terms, quorums, sizes)
+    at = configuration(model, None, (2, 1), nodes, terms, quorums, sizes, where)
     result = compare(model, at, other, runs=runs, length=length, seed=seed)
     path = show.save(Path(folder), model, result.run, result.violation, None) if result.violation else None
     if as_json:

@@ -287,24 +287,6 @@ def _constant(model: Model, name: str) -> Field:
     return model.fields[name]
 
 
-def read_bounds(model: Model, texts: Iterable[str]) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Sizes, and where constants are true, as a person writes them: `Client=2`, `edge=n1 n2,n2 n3`."""
-    sizes: dict[str, int] = {}
-    where: dict[str, list[str]] = {}
-    for text in texts:
-        name, equals, said = text.partition("=")
-        if name in model.fields and model.fields[name].kind == "constant" and equals:
-            where[name] = [at.strip() for at in said.split(",") if at.strip()]
-        elif said.lstrip("-").isdigit():
-            sizes[name] = int(said)
-        else:
-            raise UsageError(
-                f"{text!r} is neither SORT=N, as in --size Client=2, nor a constant of {model.name} and "
-                f'where it is true, as in --where "edge=n1 n2,n2 n3"'
-            )
-    return sizes, where
-
-
 def _times(model: Model, sizes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
     """The value of each parameter, and the greatest one of each time sort."""
     values: dict[str, int] = {}

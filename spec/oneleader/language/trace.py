@@ -20,7 +20,7 @@ from oneleader.language.definitions import Action, Definition, Guard, Property
 from oneleader.language.expr import Expr, Symbolic, is_expr, lift, variable
 from oneleader.language.fields import Field
 from oneleader.language.sealed import Sealed, refuse, tracing
-from oneleader.language.sorts import EachSort, is_time, name_of, reading
+from oneleader.language.sorts import EachSort, is_time, reading
 
 if TYPE_CHECKING:  # a model is built from traced actions, not the other way round
     from oneleader.language.model import Model
@@ -308,8 +308,3 @@ def check(model: Model) -> None:
     definitions = (model.actions, model.properties, model.witnesses, model.axioms)
     for definition in (d for some in definitions for d in some.values()):
         source.check(definition.function)
-
-
-def sort_names(definition: Definition) -> str:
-    """`voter: Node, t: Term`."""
-    return ", ".join(f"{name}: {name_of(sort)}" for name, sort in definition.params)

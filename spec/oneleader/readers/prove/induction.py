@@ -17,7 +17,7 @@ from typing import Any
 
 import z3
 
-from oneleader.errors import SpecError, UsageError
+from oneleader.errors import Disagreement, SpecError, UsageError
 from oneleader.language.configuration import Cells, Configuration
 from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
@@ -48,10 +48,6 @@ class Counterexample:
     instance: Instance | None  # None: no step, the goal speaks of one state
     after: Plain | None  # None: the step itself is at fault (a claim, two writes of one cell)
     args: tuple[Any, ...]  # of the property that is false
-
-
-class Disagreement(Exception):
-    """Z3 and the plain interpreter differ: a fault in the tracing or in the translation, not in a model."""
 
 
 def smallest(obligation: Obligation) -> Counterexample | None:

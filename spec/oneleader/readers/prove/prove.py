@@ -32,7 +32,7 @@ from oneleader.readers.prove.induction import Counterexample, smallest
 from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations, parts
 from oneleader.readers.prove.second import confirms, excused
 from oneleader.readers.prove.smt import orderly_interrupts
-from oneleader.readers.prove.vacuity import Answer, answers
+from oneleader.readers.prove.vacuity import PossibleAnswer, answers
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, exit_status, gravest
 
 Hints = Mapping[str, list[str]]
@@ -68,7 +68,7 @@ class Proof:
 
     model: Model
     rows: list[ProofRow] = field(default_factory=list)
-    possible: list[Answer] = field(default_factory=list)
+    possible: list[PossibleAnswer] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
     agreement: Agreement | None = None  # with the plain interpreter
@@ -149,7 +149,7 @@ def prove(
     return proof
 
 
-def _weighed(proof: Proof, answer: Answer) -> Answer:
+def _weighed(proof: Proof, answer: PossibleAnswer) -> PossibleAnswer:
     """The answer; where it is no, and follows from what was not proved here, nobody knows."""
     open_ = [name for name in _relied_on("", answer.core) if not proof.proves(name)]
     if answer.verdict is not VIOLATED or not open_:

@@ -20,13 +20,13 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from oneleader.errors import SpecError
+from oneleader.errors import Disagreement, SpecError
 from oneleader.language.configuration import Configuration
 from oneleader.language.expr import FALSE, TRUE, Expr, both, lift, no
 from oneleader.language.model import Model
 from oneleader.language.trace import trace_action, trace_property
 from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
-from oneleader.readers.prove.induction import Counterexample, Disagreement, Search, even, plain, sizes
+from oneleader.readers.prove.induction import Counterexample, Search, even, plain, sizes
 from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, guards_of, mentions
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
@@ -37,7 +37,7 @@ RLIMIT_FIRST, RLIMIT_ANY = 50_000, 2_000_000  # of Z3's work
 
 
 @dataclass(frozen=True)
-class Answer:
+class PossibleAnswer:
     """Whether something is possible; the instance that shows it, or a sentence."""
 
     what: str  # AXIOMS_AND_INIT, the name of an action, or `premise 1 of a_property`
@@ -56,16 +56,16 @@ class Answer:
 
 def answers(
     model: Model, actions: Collection[str] | None = None, goals: Collection[str] | None = None
-) -> list[Answer]:
+) -> list[PossibleAnswer]:
     """Everything that has to be possible, in the order of the model; or for these actions and goals alone."""
     left = dict(questions(model, actions, goals))
-    order, found = [*left], dict[str, Answer]()
+    order, found = [*left], dict[str, PossibleAnswer]()
 
     def refute(some: Iterable[str], rlimit: int) -> None:
         for what in some:
             if attempt(left[what], PORTFOLIO[0], rlimit=rlimit).result == "unsat":
                 last = attempt(left[what], PORTFOLIO[0], rlimit=2 * rlimit, core=True)
-                found[what] = Answer(what, VIOLATED, _why(what, last), None, last.core)
+                found[what] = PossibleAnswer(what, VIOLATED, _why(what, last), None, last.core)
                 del left[what]
 
     # Within bounds, a number beyond them is read as the first value: what a sum says may seem possible.
@@ -77,11 +77,11 @@ def answers(
             world = World(model, configuration)
             for what, question in [*left.items()]:
                 if instance := world.instance(question):
-                    found[what] = Answer(what, HOLDS, "", instance)
+                    found[what] = PossibleAnswer(what, HOLDS, "", instance)
                     del left[what]
         refute([*left], RLIMIT_ANY)
     open_ = "no instance was found at small sizes, and none was shown to be impossible"
-    return [found.get(what, Answer(what, INCONCLUSIVE, open_, None)) for what in order]
+    return [found.get(what, PossibleAnswer(what, INCONCLUSIVE, open_, None)) for what in order]
 
 
 def _adds(question: Obligation) -> bool:

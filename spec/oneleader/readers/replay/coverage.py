@@ -12,7 +12,7 @@ from oneleader.language.model import Model
 
 
 @dataclass
-class Coverage:
+class ReplayCoverage:
     """Counted while a recording is judged.
 
     compared  field of the model -> how many observations of it were compared with the model

@@ -28,7 +28,7 @@ from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.definitions import Guard
 from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import Candidates, LineRefused, NotModelled, TooMany
-from oneleader.readers.replay.coverage import Coverage
+from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
 from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
@@ -113,7 +113,7 @@ class Format(Protocol):
     left_aside: Any
     model: Model
     candidates: Candidates
-    coverage: Coverage
+    coverage: ReplayCoverage
     properties: Properties
     not_modelled: Counter[str]
     events: int
@@ -284,11 +284,11 @@ def _record(number: int, line: bytes | str) -> dict[str, Any]:
     except _Twice as twice:
         raise _Malformed(number, f"the key `{twice}` stands twice in one object") from None
     except UnicodeDecodeError:
-        raise _Malformed(number, "this is no UTF-8 text") from None
+        raise _Malformed(number, "this is not UTF-8 text") from None
     except (ValueError, RecursionError):
         if not text.endswith("\n") and text.lstrip().startswith("{"):
             raise _Malformed(number, "the recording is cut off in the middle of this line") from None
-        raise _Malformed(number, f"this is no JSON: {text.strip()[:40]!r}") from None
+        raise _Malformed(number, f"this is not valid JSON: {text.strip()[:40]!r}") from None
     if not isinstance(record, dict):
-        raise _Malformed(number, f"this is no JSON object: {text.strip()[:40]!r}")
+        raise _Malformed(number, f"this is not a JSON object: {text.strip()[:40]!r}")
     return record

@@ -58,7 +58,7 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, LEADER, Node
 from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, NotModelled, OpenRun, show
-from oneleader.readers.replay.coverage import Coverage
+from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.etcd_conf import Configurations
 from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
@@ -119,7 +119,7 @@ class EtcdFormat:
         self.properties = Properties(run, without="member")  # quorums change: each step is judged by its own
         self.candidates = Candidates(run, limit, self.properties.check)
         self.configurations = Configurations()
-        self.coverage = Coverage()
+        self.coverage = ReplayCoverage()
         self.not_modelled: Counter[str] = Counter()
         self.events = 0
 

@@ -31,7 +31,7 @@ NOBODY: Voters = frozenset()
 
 
 @dataclass
-class Configuration:
+class EtcdConfiguration:
     """One of the cluster's sequence; `outgoing` is None while it has not shown whether it is joint."""
 
     incoming: Voters
@@ -46,7 +46,7 @@ class Configurations:
     """The cluster's sequence of configurations, and how far each node has got in it."""
 
     def __init__(self) -> None:
-        self.sequence: list[Configuration] = []
+        self.sequence: list[EtcdConfiguration] = []
         self.applied: dict[str, int] = {}  # node -> how many of them
         self.initial: int | None = None  # how many there were when somebody first stood for election
         self.proposed: list[tuple[int, EtcdLine]] = []  # index of the entry, the ChangeConf
@@ -78,9 +78,9 @@ class Configurations:
             yield f"the voters that the cluster started with: {first}"
 
     # -- what a node has ------------------------------------------------------------------------------
-    def _of(self, node: str) -> Configuration:
+    def _of(self, node: str) -> EtcdConfiguration:
         at = self.applied.get(node, 0)
-        return self.sequence[at - 1] if at else Configuration(NOBODY, NOBODY)
+        return self.sequence[at - 1] if at else EtcdConfiguration(NOBODY, NOBODY)
 
     def _same(self, line: EtcdLine) -> None:
         """The line shows what the node has; where that is new, whether it is joint."""
@@ -89,12 +89,12 @@ class Configurations:
         if known.outgoing is None and incoming == known.incoming:
             self._show(line, known, outgoing)
         if (incoming, outgoing) != (known.incoming, known.outgoing):
-            shown = Configuration(incoming, outgoing)
+            shown = EtcdConfiguration(incoming, outgoing)
             raise LineRefused(
                 f"{line.node} has the configuration {shown}, and no line before allows another than {known}"
             )
 
-    def _show(self, line: EtcdLine, known: Configuration, outgoing: Voters) -> None:
+    def _show(self, line: EtcdLine, known: EtcdConfiguration, outgoing: Voters) -> None:
         before = self.sequence[self.applied[line.node] - 2] if self.applied[line.node] > 1 else None
         old = before.incoming if before else NOBODY
         if not outgoing and len(old ^ known.incoming) > 1 and not (before and before.outgoing):
@@ -108,7 +108,7 @@ class Configurations:
 
     # -- how it comes by another ------------------------------------------------------------------------
     def _start(self, line: EtcdLine) -> None:
-        shown = Configuration(*map(frozenset, line.conf))
+        shown = EtcdConfiguration(*map(frozenset, line.conf))
         if line.node not in self.applied and not self.sequence and shown.incoming:
             self.sequence.append(shown)
         up_to = self.applied.get(line.node, len(self.sequence))
@@ -139,16 +139,16 @@ class Configurations:
             )
         self.applied[line.node] = place + 1
 
-    def _extend(self, line: EtcdLine, known: Configuration, new: Voters) -> None:
+    def _extend(self, line: EtcdLine, known: EtcdConfiguration, new: Voters) -> None:
         """A configuration that no node has had yet."""
         if self.initial is None and known.incoming < new and len(new - known.incoming) == 1:
-            self.sequence.append(Configuration(new, NOBODY))
+            self.sequence.append(EtcdConfiguration(new, NOBODY))
             return
         for proposal in self.proposed:
             index, change = proposal
             if index <= (line.commit or 0) and _changed(known.incoming, change.changes) == new:
                 self.proposed.remove(proposal)
-                self.sequence.append(Configuration(new, None))
+                self.sequence.append(EtcdConfiguration(new, None))
                 return
         if known.outgoing and new == known.incoming:
             raise NotModelled(f"{line.node} leaves joint consensus, and no ChangeConf before says so")

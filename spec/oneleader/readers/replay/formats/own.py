@@ -64,7 +64,7 @@ from oneleader.readers.replay.candidates import (
     call_of,
     show,
 )
-from oneleader.readers.replay.coverage import Coverage, check_keys
+from oneleader.readers.replay.coverage import ReplayCoverage, check_keys
 from oneleader.readers.replay.properties import Properties, broken, check_axioms
 
 VERSION = 1
@@ -138,7 +138,7 @@ class OwnFormat:
         self.properties = Properties(self.run)
         self.candidates = Candidates(self.run, limit, *([self.properties.check] if judges_states else []))
         self.violates = header.get("violates")
-        self.coverage = Coverage(ignored=header.keys() & set(HEADER_FOR_PEOPLE))
+        self.coverage = ReplayCoverage(ignored=header.keys() & set(HEADER_FOR_PEOPLE))
         self.left_aside: dict[str, str] = {}
         self.not_modelled: Counter[str] = Counter()
         self.events = 0
