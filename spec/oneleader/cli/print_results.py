@@ -161,8 +161,9 @@ def proof(result: Proof, *, grid: bool = False) -> None:
         say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
     if result.interrupted:
         say("  interrupted: the rest was not tried")
-    done = f"{sum(r.verdict is HOLDS for r in result.rows)} of {len(result.rows)}"
-    judged(result.verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
+    _agreed(result.agreement)
+    possible(result)
+    judged(result.verdict, proof_summary(result), f"{result.seconds:.1f} s")
 
 
 def _goal(goal: str, rows: list[ProofRow]) -> None:
@@ -193,25 +194,6 @@ def _grid(result: Proof) -> None:
                 line.append_text(mark(row.verdict)).append("   ")
         out.print(line)
     say("  milliseconds each;  " + "  ".join(f"{x} {title(g)}" for x, g in zip(letters, goals, strict=True)))
-    for row in result.rows:
-        if row.verdict not in (HOLDS, NOT_EXPRESSIBLE):
-            judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
-            if row.counterexample:
-                for text in show_counterexample(row.counterexample):
-                    say(f"        {text}")
-                say(f"        {_seen(row.counterexample)}")
-    for goal, reason in dict.fromkeys(
-        (r.goal, r.reason) for r in result.rows if r.verdict is NOT_EXPRESSIBLE
-    ):
-        judged(NOT_EXPRESSIBLE, title(goal), reason)
-    stale = [r.key for r in result.rows if r.hint == "stale"]
-    if stale:
-        say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
-    if result.interrupted:
-        say("  interrupted: the rest was not tried")
-    _agreed(result.agreement)
-    possible(result)
-    judged(result.verdict, proof_summary(result), f"{result.seconds:.1f} s")
 
 
 def possible(result: Proof) -> None:
