@@ -1,4 +1,4 @@
-"""python -m workshop: mutants, trade-offs, and the pages that commands write."""
+"""python -m workshop: mutants, how soon faults are found, trade-offs, and the pages that commands write."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from oneleader.cli.console import say
 from oneleader.cli.main import guarded
 from oneleader.faults import catalogue
 from workshop.mutation.command import mutants
+from workshop.mutation.shipped_command import shipped
+from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import faults
 from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
+from workshop.studies.hunt_rates import hunt_rates
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,6 +44,10 @@ def faults_page(anew: bool) -> int:
 
 
 workshop.add_command(mutants)
+workshop.add_command(shipped)
+workshop.add_command(hunt_rates)
+workshop.add_command(tla_mutants)
+workshop.add_command(tla_bounds)
 workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
 

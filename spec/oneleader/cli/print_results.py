@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands th
     from oneleader.readers.prove.induction import Counterexample
     from oneleader.readers.prove.prove import Proof, ProofRow
     from oneleader.readers.replay.replay import Replayed
+    from oneleader.readers.tlc.coverage import Coverage
     from oneleader.readers.tlc.tlc import Result
     from oneleader.readers.tlc.twin import Compared
 
@@ -334,6 +336,36 @@ def difference(result: Compared) -> list[str]:
     return lines
 
 
+def exercised(result: Compared) -> None:
+    """What bounds that somebody chose exercise: a note, since equal graphs are what was asked for."""
+    coverage = result.coverage
+    say(f"        at these bounds {coverage.describe()}")
+    for name in coverage.missing:
+        say(f"        not seen: {name}")
+
+
+def covered(coverage: Coverage) -> None:
+    """Whether the bounds together exercise every rule; what they leave out is named."""
+    say("tlc      what the bounds exercise together")
+    judged(coverage.verdict, coverage.describe())
+    for name in coverage.missing:
+        say(f"        not seen: {name}")
+    for name, reason in coverage.reasons.items():
+        say(f"        cannot be seen: {name}: {reason}")
+
+
+def twin_json(found: Sequence[Compared], coverage: Coverage) -> dict[str, Any]:
+    return {
+        "compared": [compared_json(one) for one in found],
+        "coverage": {
+            "verdict": str(coverage.verdict),
+            "describe": coverage.describe(),
+            "missing": coverage.missing,
+            "reasons": dict(coverage.reasons),
+        },
+    }
+
+
 def compared_json(result: Compared) -> dict[str, Any]:
     return {
         "model": result.run.model.name,
@@ -343,6 +375,7 @@ def compared_json(result: Compared) -> dict[str, Any]:
         "edges": result.edges,
         "seconds": round(result.seconds, 3),
         "difference": result.difference,
+        "not_seen": result.coverage.missing,
     }
 
 
