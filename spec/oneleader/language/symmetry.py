@@ -93,7 +93,7 @@ def _extend(
     decided = [
         f
         for f in constants
-        if {s.__name__ for s in f.index} <= known and sort in {s.__name__ for s in f.index}
+        if {s.__name__ for s in f.index if is_set(s)} <= known and sort in {s.__name__ for s in f.index}
     ]
     for permutation in _candidates(configuration, decided, sort, free[sort], chosen):
         extended = chosen | {sort: permutation}
