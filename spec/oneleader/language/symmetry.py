@@ -1,8 +1,9 @@
 """Symmetry: renaming the elements of set sorts turns runs into runs.
 
-A model cannot name an element of a set sort (the language has no constants of it), so any renaming
-that leaves the configuration's constants as they are is sound. Quorums follow their members: for
-each renaming of the nodes, the quorums are renamed so that membership is kept, or there is none.
+A model cannot name an element of a set sort: the language has no constants of it, and every cell of a
+field starts alike. So any renaming that leaves the configuration's constants as they are, whatever
+else they are indexed by, is sound. Quorums follow their members: for each renaming of the nodes, the
+quorums are renamed so that membership is kept, or there is none.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def renamings(model: Model, configuration: Configuration) -> list[Renaming]:
     own = _own(model, configuration)
     free = {sort: len(names) for sort, names in configuration.elements.items()}
     while len(found := _some(configuration, constants, own, free)) > MOST_RENAMINGS:
-        free[max(own, key=free.__getitem__)] -= 1
+        some = [sort for sort in own if free[sort] > 1] or [*free]  # those that follow last
+        free[max(some, key=free.__getitem__)] -= 1
     return [Renaming({sort: (*p, -1) for sort, p in table.items()}) for table in found]
 
 
@@ -63,8 +65,15 @@ def why_fewer(model: Model, configuration: Configuration, group: list[Renaming])
 def _own(model: Model, configuration: Configuration) -> list[str]:
     """The sorts whose elements are renamed at will; the others follow, as quorums do their members."""
     constants = [f for f in model.fields.values() if f.kind == "constant"]
-    follow = {s.__name__ for f in constants for s in f.index[1:]} - {f.index[0].__name__ for f in constants}
+    orders = [[s.__name__ for s in f.index if is_set(s)] for f in constants]
+    follow = {s for order in orders for s in order[1:]} - {s for order in orders for s in order[:1]}
     return [sort for sort in configuration.elements if sort not in follow]
+
+
+def _sets(field: Field) -> set[str]:
+    """The set sorts among the indices of a field. What it says of a number or of a member of an enumeration
+    stays where it is: neither is ever renamed."""
+    return {s.__name__ for s in field.index if is_set(s)}
 
 
 def _some(
@@ -90,11 +99,7 @@ def _extend(
         return
     sort, rest = sorts[0], sorts[1:]
     known = {*chosen, sort}
-    decided = [
-        f
-        for f in constants
-        if {s.__name__ for s in f.index if is_set(s)} <= known and sort in {s.__name__ for s in f.index}
-    ]
+    decided = [f for f in constants if sort in (sets := _sets(f)) and sets <= known]
     for permutation in _candidates(configuration, decided, sort, free[sort], chosen):
         extended = chosen | {sort: permutation}
         if all(_keeps(configuration, f, extended) for f in decided):
