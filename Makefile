@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair faults mutants pages deep clean
+.PHONY: help setup check quick test red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair faults mutants pages deep clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -23,6 +23,9 @@ quick: setup ## The same with smaller bounds: a minute or two
 
 test: setup lint ## Lint, types, all tests, on every core
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+red-team: setup ## Every attack known on what a reader says
+	$(BIN)/python -m pytest tests/red_team
 
 lint: setup ## ruff, mypy --strict, and the lint of the models
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ quorum system.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from math import prod
@@ -57,7 +57,7 @@ class Configuration:
     longest: Mapping[str, int] = field(default_factory=dict)
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def domain(self, sort: AnySort) -> tuple[Any, ...]:
+    def domain(self, sort: AnySort) -> Sequence[Any]:
         """Every value of a sort, in order."""
         if isinstance(sort, OptionSort):
             return (NIL, *self.domain(sort.of))
@@ -69,7 +69,12 @@ class Configuration:
             return tuple(range(len(self._given(self.elements, sort))))
         if isinstance(sort, EachSort):
             return tuple(product(self.domain(sort.of), repeat=self.size(sort.index)))
-        return tuple(range(self.size(sort)))
+        return range(self.size(sort))
+
+    def bounds(self, sort: AnySort) -> tuple[int, int]:
+        """The least and the greatest value of a sort, as integers; all between are values too."""
+        least = int(NIL) if isinstance(sort, OptionSort) else 0
+        return least, least + self.size(sort) - 1
 
     def size(self, sort: AnySort) -> int:
         """How many values a sort has, without listing them."""

@@ -61,7 +61,7 @@ def telling_of(model: Model, at: Configuration) -> Telling:
         if is_set(sort):
             elements[sort.__name__] = tuple(map(named, at.elements[sort.__name__]))
         elif is_number(sort):
-            elements[sort.__name__] = at.domain(sort)
+            elements[sort.__name__] = tuple(at.domain(sort))
     quorums = (frozenset(q) for q in elements.get("Quorum", ()) if isinstance(q, tuple))
     return Telling(model, Values(model, elements, quorums, at.parameters), f"{model.name}: {at.describe()}")
 

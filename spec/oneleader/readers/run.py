@@ -51,7 +51,8 @@ class PlainField:
         self.run, self.field, self.keys = run, field, keys
         self.at: dict[Any, int] = {k: start + i for i, k in enumerate(keys)}
         self.at |= {k[0]: cell for k, cell in self.at.items() if len(k) == 1}  # s.f[n] and s.f[n,]
-        self.values = frozenset(run.configuration.domain(field.of))
+        least, most = run.configuration.bounds(field.of)
+        self.values = range(least, most + 1)
         self.written: dict[int, Any] = {}
 
     def __getitem__(self, key: Any) -> Any:

@@ -50,9 +50,9 @@ class Ground:
 
     def __init__(self, run: Run) -> None:
         self.run, self.model, self.configuration, self.cells = run, run.model, run.configuration, run.cells
-        domains = [[int(x) for x in self.configuration.domain(f.of)] for f, _ in self.cells.keys]
+        bounds = [self.configuration.bounds(f.of) for f, _ in self.cells.keys]
         truth = [f.of is bool for f, _ in self.cells.keys]
-        self.terms = Terms([min(d) for d in domains], [max(d) for d in domains], truth)
+        self.terms = Terms([least for least, _ in bounds], [most for _, most in bounds], truth)
         self._at = {(f.name, key): i for i, (f, key) in enumerate(self.cells.keys)}
         self._made: dict[tuple[int, tuple[Any, ...]], Term] = {}
 
@@ -140,7 +140,7 @@ class Ground:
         """When a number leaves its bound."""
         if not is_number(base(field.of)):
             return self.terms.false
-        return self.terms.lt(self.terms.const(int(max(self.configuration.domain(field.of)))), value)
+        return self.terms.lt(self.terms.const(self.configuration.bounds(field.of)[1]), value)
 
     def _stored(self, field: Field, value: Term) -> Term:
         """Of a time, no more than the greatest parameter."""

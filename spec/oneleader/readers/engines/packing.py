@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from oneleader.errors import UsageError
 from oneleader.language.sorts import OptionSort
 from oneleader.readers.run import Run, State
 
@@ -44,6 +45,8 @@ class Packing:
         word = shift = 0
         for f, _ in run.cells.keys:
             width = max(1, (run.configuration.size(f.of) - 1).bit_length())
+            if width >= WORD:
+                raise UsageError(f"{f} may hold more than 2^63 values: choose a smaller bound")
             if shift + width > WORD:
                 word, shift = word + 1, 0
             self.places.append(Place(word, shift, width, int(isinstance(f.of, OptionSort)), f.of is bool))

@@ -25,6 +25,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from oneleader.errors import UsageError
+
+GREATEST = 2**63 - 1  # the compiled engines compute in 64 bits with a sign
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Term:
@@ -63,6 +67,11 @@ class Terms:
     def _make(self, op: str, args: tuple[Any, ...], least: int, most: int, truth: bool = False) -> Term:
         key = (op, truth, *((a.serial,) if isinstance(a, Term) else a for a in args))
         if key not in self._made:
+            if op != "const" and not -GREATEST <= least <= most <= GREATEST:
+                raise UsageError(
+                    f"a number of this run may reach {max(-least, most):,}; the compiled engines hold none "
+                    f"above 2^63 - 1: choose smaller bounds, or --engine python"
+                )
             self._made[key] = Term(op, args, least, most, truth, len(self._made))
         return self._made[key]
 

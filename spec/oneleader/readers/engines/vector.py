@@ -20,8 +20,8 @@ from oneleader.readers.engines.packing import Packing, Place, Rows
 from oneleader.readers.engines.terms import Term
 from oneleader.readers.run import Run
 
-SMALL = 127  # values up to this stand in columns of one byte each
-NARROW, WIDE = "np.int8", "np.int64"
+SMALL = 127  # values from -SMALL to this stand in columns of one byte each
+NARROW, WIDE = "np.int8", "np.int64"  # terms.py refuses what does not fit into the wide one
 
 
 class Columns:
@@ -53,8 +53,10 @@ class Columns:
         place, word = self.places[term.args[0]], f"{self.word}{self.places[term.args[0]].word}"
         if term.truth:
             return f"({word} & u({1 << place.shift})) != 0"
-        value = f"({word} >> u({place.shift}) & u({place.mask})).astype({kind(term)})"
-        return f"{value} - {kind(term)}({place.offset})" if place.offset else value
+        code = f"({word} >> u({place.shift}) & u({place.mask}))"
+        if place.offset:  # the code may be SMALL + 1: subtract before the column is made narrow
+            code = f"({code}.astype({WIDE}) - {place.offset})"
+        return f"{code}.astype({kind(term)})"
 
     def _eq(self, term: Term) -> str:
         return " == ".join(map(self.name, term.args))
@@ -98,7 +100,7 @@ class Columns:
 
 def kind(term: Term) -> str:
     """The type of a column's elements."""
-    return "np.bool_" if term.truth else NARROW if term.most <= SMALL else WIDE
+    return "np.bool_" if term.truth else NARROW if term.least >= -SMALL and term.most <= SMALL else WIDE
 
 
 def written(effects: Iterable[tuple[Place, Term]], columns: Columns, word: int) -> str:
@@ -110,7 +112,8 @@ def written(effects: Iterable[tuple[Place, Term]], columns: Columns, word: int) 
             constant |= term.known + place.offset << place.shift
             continue
         value = columns.name(term)
-        value = f"({value} + {kind(term)}({place.offset}))" if place.offset else value
+        if place.offset:  # SMALL + 1 would wrap in a narrow column
+            value = f"({value}.astype({WIDE}) + {place.offset})"
         parts.append(f"({value}.astype(u) << u({place.shift}))")
     return " | ".join([f"b{word} & u({kept})", *([f"u({constant})"] if constant else []), *parts])
 

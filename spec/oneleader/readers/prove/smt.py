@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from typing import Any, Protocol
@@ -365,8 +365,8 @@ class Finite:
         """Whether the value is in the domain: nothing but a number can leave it."""
         if sort is bool:
             return True
-        domain = list(map(int, self.configuration.domain(sort)))  # without gaps, in order
-        return self.both(self.at_most(domain[0], x), self.at_most(x, domain[-1]))
+        least, most = self.configuration.bounds(sort)
+        return self.both(self.at_most(least, x), self.at_most(x, most))
 
     def keys(self, f: Field) -> list[tuple[Any, ...]]:
         return [
@@ -418,7 +418,7 @@ class Finite:
             *(meaning(self, prop.body, state, dict(zip(names, args, strict=True))) for args in domains)
         )
 
-    def _domain(self, sort: AnySort) -> tuple[Any, ...]:
+    def _domain(self, sort: AnySort) -> Sequence[Any]:
         return self.configuration.domain(sort)
 
     def quantify(self, kind: str, sort: AnySort, body: Callable[[Any], Any]) -> Any:
