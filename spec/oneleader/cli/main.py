@@ -264,7 +264,8 @@ def prove(
     """Prove MODEL for any number of nodes and unbounded terms, with Z3: a grid of action × property."""
     from oneleader.readers.prove import prove as prove_reader
 
-    model, _ = chosen(name, fault)
+    model, found = chosen(name, fault)
+    model = found.mutated.proved if found else model
     if update_hints:
         say(f"hints written to {prove_reader.update_hints(model)}")
         return 0

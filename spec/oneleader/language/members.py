@@ -1,7 +1,7 @@
-"""Configurations of a cluster whose members change: which sets are quorums of which, and which may follow which.
+"""Configurations of a cluster whose members change: the quorums of each, and which may follow which.
 
-    n1 n2 n3, n1 n2, n1               three configurations, the first one initial: majorities are quorums
-    n1 n2 n3, n1 n2 n3 + n1, n1       joint consensus: a majority of both sets, on the way from one to the other
+    n1 n2 n3, n1 n2, n1            three configurations, the first one initial: majorities are quorums
+    n1 n2 n3, n1 n2 n3 + n1, n1    joint consensus: a majority of both sets, on the way from one to the other
 
 From a set to one with one server more or less, in both directions; to a joint configuration from its first
 set, and from it to its second.
@@ -65,7 +65,9 @@ def system(configurations: Sequence[Members]) -> System:
 def nested(nodes: int, configurations: int) -> list[Members]:
     """All servers, and then one fewer each time."""
     if configurations > nodes:
-        raise UsageError(f"{nodes} nodes make {nodes} configurations of which each has one fewer: list others")
+        raise UsageError(
+            f"{configurations} configurations of {nodes} nodes, each of one fewer, are too many: list them"
+        )
     return [Members((frozenset(range(nodes - k)),)) for k in range(configurations)]
 
 

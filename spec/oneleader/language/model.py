@@ -154,5 +154,7 @@ def _lemmas(module: str | None) -> list[Any]:
     importlib.import_module(module)
     found = _marked(module)
     if not found or any(function.__oneleader__ not in ("invariant", "theorem") for function in found):
-        raise SpecError(f"{module} holds lemmas: some invariants and theorems, nothing else; import the model first")
+        raise SpecError(
+            f"{module} holds invariants and theorems alone, and the model is imported before its lemmas"
+        )
     return found

@@ -39,6 +39,7 @@ from typing import Any
 
 from oneleader.language import (
     NIL,
+    Fields,
     NumberSort,
     Option,
     action,
@@ -65,36 +66,43 @@ class Config(NumberSort):
     """A configuration; 0 is the initial one. Numbers are names here: their order means nothing."""
 
 
-class State(election.State):
-    """The election's state, the logs, and what AppendEntries and its replies say."""
+class Logs(Fields):
+    """Configurations, logs, and what AppendEntries and its replies say of them."""
 
+    member = constant(Node, Quorum)
     quorum_of = constant(Quorum, Config)
     adjacent = constant(Config, Config)  # from the first a leader may go to the second
 
     # Persistent. Each entry says which configuration is in effect from it on, and since which entry.
     log_length = field(Node, of=Index)
     log_term = field(Node, Index, of=Term)
-    log_value = field(Node, Index, of=Option[Value])
     log_config = field(Node, Index, of=Config)
     log_since = field(Node, Index, of=Index)
 
     # Volatile.
     commit_index = field(Node, of=Index)
 
-    # The network. RequestVote of a candidate in a term: lastLogIndex and lastLogTerm.
-    last_log_index = field(Node, Term, of=Index)
-    last_log_term = field(Node, Term, of=Term)
-
-    # AppendEntries of the leader of a term: any piece of its log, with a commit index up to this.
+    # AppendEntries of the leader of a term: any piece of its log.
     leader_log_length = field(Term, of=Index)
     leader_log_term = field(Term, Index, of=Term)
-    leader_log_value = field(Term, Index, of=Option[Value])
     leader_log_config = field(Term, Index, of=Config)
     leader_log_since = field(Term, Index, of=Index)
-    leader_commit = field(Term, of=Index)
 
     # Its replies: the server has stored the log of the leader of that term up to this index.
     acknowledged = field(Node, Term, of=Index)
+
+
+class State(election.State, Logs):
+    """The election's state, the logs, and the rest of the messages."""
+
+    # Of entries, persistent and as AppendEntries carries them; with a commit index up to this.
+    log_value = field(Node, Index, of=Option[Value])
+    leader_log_value = field(Term, Index, of=Option[Value])
+    leader_commit = field(Term, of=Index)
+
+    # RequestVote of a candidate in a term: lastLogIndex and lastLogTerm.
+    last_log_index = field(Node, Term, of=Index)
+    last_log_term = field(Node, Term, of=Term)
 
     # History, for proofs only. What the entry says that the leader of a term created at an index, and the
     # commit index that its configuration's change rests on.
@@ -123,33 +131,33 @@ class State(election.State):
     leader_known_up_to = ghost(Term, of=Index)
 
 
-def last_term(s: State, n: Node) -> Term:
+def last_term(s: Logs, n: Node) -> Term:
     """The term of a server's last entry; 0 for an empty log."""
     return s.log_term[n, s.log_length[n]]
 
 
-def config_of(s: State, n: Node) -> Config:
+def config_of(s: Logs, n: Node) -> Config:
     """The configuration that a server uses: the latest in its log, committed or not (dissertation 4.1)."""
     return s.log_config[n, s.log_length[n]]
 
 
-def since_of(s: State, n: Node) -> Index:
+def since_of(s: Logs, n: Node) -> Index:
     """The index of the entry that brought the configuration in use."""
     return s.log_since[n, s.log_length[n]]
 
 
-def votes_in(s: State, n: Node, c: Config) -> bool:
+def votes_in(s: Logs, n: Node, c: Config) -> bool:
     """The server is a voting member of the configuration: it is in one of its quorums."""
     return Quorum.any(lambda q: both(s.quorum_of[q, c], s.member[n, q]))
 
 
-def close(s: State, c: Config, d: Config) -> bool:
+def close(s: Logs, c: Config, d: Config) -> bool:
     """Equal, or adjacent one way or the other."""
     return either(c == d, s.adjacent[c, d], s.adjacent[d, c])
 
 
 @axiom
-def close_quorums_intersect(s: State, p: Quorum, c: Config, q: Quorum, d: Config) -> bool:
+def close_quorums_intersect(s: Logs, p: Quorum, c: Config, q: Quorum, d: Config) -> bool:
     """Quorums of equal or adjacent configurations share a server."""
     is_asked = both(s.quorum_of[p, c], s.quorum_of[q, d], close(s, c, d))
     return implies(is_asked, Node.any(lambda n: both(s.member[n, p], s.member[n, q])))
@@ -163,20 +171,20 @@ def change_config(s: State, n: Node, c: Config) -> None:
     is_adjacent = s.adjacent[config_of(s, n), c]  # dissertation 4.1 and 4.3, R1: one server, or joint
     last_is_committed = since_of(s, n) <= s.commit_index[n]  # dissertation 4.1, R2
     own_is_committed = s.log_term[n, s.commit_index[n]] == s.term[n]  # raft-dev, July 2015, R3
-    new_members_caught_up = have_caught_up(s, n, c)  # dissertation 4.2.1
+    new_members_caught_up = have_caught_up(s, n, s.term[n], c)  # dissertation 4.2.1
     s.require(is_leader, is_adjacent, last_is_committed, own_is_committed, new_members_caught_up)
 
     i = s.log_length[n] + 1
     append(s, n, NIL, c, since=i, ground=s.commit_index[n])
 
 
-def have_caught_up(s: State, n: Node, c: Config) -> bool:
+def have_caught_up(s: Logs, n: Node, t: Term, c: Config) -> bool:
     """Who votes in the configuration and did not before has stored what the leader has committed."""
     return Node.all(
         lambda v: either(
             no(votes_in(s, v, c)),
             votes_in(s, v, config_of(s, n)),
-            s.commit_index[n] <= s.acknowledged[v, s.term[n]],
+            s.commit_index[n] <= s.acknowledged[v, t],
         )
     )
 
@@ -318,12 +326,12 @@ def sent(s: State, t: Term, prev: Index, last: Index, commit: Index) -> bool:
     return both(leader_was_heard, prev <= last, last <= s.leader_log_length[t], commit <= s.leader_commit[t])
 
 
-def matches(s: State, n: Node, t: Term, prev: Index) -> bool:
+def matches(s: Logs, n: Node, t: Term, prev: Index) -> bool:
     """The log has an entry at prev, and it is the leader's."""
     return both(prev <= s.log_length[n], s.log_term[n, prev] == s.leader_log_term[t, prev])
 
 
-def conflicts(s: State, n: Node, t: Term, prev: Index, last: Index) -> bool:
+def conflicts(s: Logs, n: Node, t: Term, prev: Index, last: Index) -> bool:
     """An entry of mine has the same index as a new one and another term."""
     return Index.any(
         lambda i: both(prev < i, i <= last, i <= s.log_length[n], s.log_term[n, i] != s.leader_log_term[t, i])
@@ -369,7 +377,7 @@ def advance_commit(s: State, n: Node, i: Index, q: Quorum) -> None:
     remember_commit(s, n, i, q)
 
 
-def acknowledged_by(s: State, q: Quorum, t: Term, i: Index) -> bool:
+def acknowledged_by(s: Logs, q: Quorum, t: Term, i: Index) -> bool:
     """All of the quorum have stored the log of the leader of t up to i."""
     return Node.all(lambda v: implies(s.member[v, q], i <= s.acknowledged[v, t]))
 
@@ -382,7 +390,7 @@ def remember_election(s: State, n: Node) -> None:
     s.leader_known_by[t] = s.known_by[n]
     s.leader_known_up_to[t] = s.known_up_to[n]
 
-    def is_first_to_lack(old: Term, u: Term, i: Index) -> bool:
+    def is_first_to_lack(old: Any, u: Term, i: Index) -> bool:
         lacks = either(length < i, s.log_term[n, i] != u)
         return both(u < t, lacks, either(old == 0, t < old))
 
@@ -494,7 +502,9 @@ def two_leaders_have_different_configurations(s: State, a: Node, b: Node) -> boo
 def a_leader_commits_its_own_removal(s: State, n: Node) -> bool:
     """Dissertation 4.2.2: a leader has committed a configuration of its own in which it is no member."""
     t, i = s.term[n], since_of(s, n)
-    return both(s.role[n] == LEADER, changed(s, t, i), i <= s.own_commit[t], no(votes_in(s, n, config_of(s, n))))
+    return both(
+        s.role[n] == LEADER, changed(s, t, i), i <= s.own_commit[t], no(votes_in(s, n, config_of(s, n)))
+    )
 
 
 @witness

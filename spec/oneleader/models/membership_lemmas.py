@@ -196,7 +196,7 @@ def a_leaders_entry_is_as_created(s: State, u: Term, i: Index) -> bool:
 def nothing_was_created_before(s: State, t: Term, i: Index) -> bool:
     """Term 0 and index 0 have the initial configuration and no value."""
     nothing = both(s.value[t, i] == NIL, s.config[t, i] == 0, s.since[t, i] == 0)
-    return implies(either(t == 0, i == 0), nothing)
+    return implies(no(both(t > 0, i > 0)), nothing)
 
 
 @invariant
@@ -269,7 +269,7 @@ def electors_of_the_overtaker_did_not_confirm(s: State, t: Term, i: Index, q: Qu
 def configuration_began(s: State, t: Term, y: Index) -> bool:
     """A configuration began at an index of the log and rests on an earlier one."""
     x, m = since_at(s, t, y), ground_at(s, t, y)
-    rests = ite(x == 0, m == 0, both(m > 0, m < x))
+    rests = ite(x > 0, both(m > 0, m < x), no(m > 0))
     return implies(y <= s.leader_log_length[t], both(x <= y, rests))
 
 
@@ -512,7 +512,7 @@ def last_entry_is_its_leaders(s: State, n: Node) -> bool:
     """A server's last entry was created by the leader of its term."""
     u, length = last_term(s, n), s.log_length[n]
     is_created = both(created(s, u, length), s.base_length[u] < length)
-    return ite(length == 0, u == 0, is_created)
+    return ite(length > 0, is_created, no(u > 0))
 
 
 @theorem
@@ -585,7 +585,7 @@ def winner_has_what_its_last_leader_has(s: State, n: Node, t: Term, i: Index) ->
 def ground_was_committed(s: State, t: Term, y: Index) -> bool:
     """What a configuration in a leader's log rests on was committed, by whoever changed it."""
     m, u = ground_at(s, t, y), s.leader_log_term[t, since_at(s, t, y)]
-    is_committed = both(s.leader_log_term[t, m] == u, either(m == 0, committed(s, u, m)))
+    is_committed = both(s.leader_log_term[t, m] == u, implies(m > 0, committed(s, u, m)))
     return implies(y <= s.leader_log_length[t], both(m <= y, u <= s.leader_log_term[t, y], is_committed))
 
 

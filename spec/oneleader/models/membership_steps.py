@@ -20,11 +20,9 @@ from collections.abc import Callable
 from typing import Any
 
 from oneleader.language import (
-    Fields,
     action,
     axiom,
     both,
-    constant,
     either,
     field,
     implies,
@@ -36,43 +34,22 @@ from oneleader.language import (
 )
 from oneleader.models import membership
 from oneleader.models.election import Node, Quorum, Term
-from oneleader.models.membership import Config
+from oneleader.models.membership import Config, config_of, have_caught_up, last_term, since_of, votes_in
 from oneleader.models.replication import Index
 
 
-class State(Fields):
-    """Logs, terms, and what each term's leader may send: as in `membership`, without votes and values."""
-
-    member = constant(Node, Quorum)
-    quorum_of = constant(Quorum, Config)
-    adjacent = constant(Config, Config)
+class State(membership.Logs):
+    """As in `membership`, without votes, values, and the commit index of those that follow."""
 
     term = field(Node, of=Term)
     leads = field(Node, of=bool)
     heartbeat = field(Node, Term, of=bool)  # the server has led in the term
-    commit_index = field(Node, of=Index)  # of a leader; a follower's is not sent
-
-    log_length = field(Node, of=Index)
-    log_term = field(Node, Index, of=Term)
-    log_config = field(Node, Index, of=Config)
-    log_since = field(Node, Index, of=Index)
-
-    leader_log_length = field(Term, of=Index)
-    leader_log_term = field(Term, Index, of=Term)
-    leader_log_config = field(Term, Index, of=Config)
-    leader_log_since = field(Term, Index, of=Index)
-    acknowledged = field(Node, Term, of=Index)
     committed = field(Term, Index, of=bool)  # the leader of the term committed its own entry at the index
-
-
-def config_of(s: State, n: Node) -> Config:
-    """The configuration that a server uses."""
-    return s.log_config[n, s.log_length[n]]
 
 
 def up_to_date(s: State, candidate: Node, voter: Node) -> bool:
     """Section 5.4.1."""
-    theirs, mine = s.log_term[candidate, s.log_length[candidate]], s.log_term[voter, s.log_length[voter]]
+    theirs, mine = last_term(s, candidate), last_term(s, voter)
     is_as_long = s.log_length[candidate] >= s.log_length[voter]
     return either(theirs > mine, both(theirs == mine, is_as_long))
 
@@ -106,7 +83,7 @@ def client_request(s: State, n: Node) -> None:
     is_leader = s.leads[n]  # Figure 2, Leaders 2
     s.require(is_leader)
 
-    append(s, n, config_of(s, n), membership.since_of(s, n))
+    append(s, n, config_of(s, n), since_of(s, n))
 
 
 @action
@@ -114,9 +91,9 @@ def change_config(s: State, n: Node, c: Config) -> None:
     """Dissertation 4.1: the leader appends a configuration, which is in effect at once."""
     is_leader = s.leads[n]  # dissertation 4.1
     is_adjacent = s.adjacent[config_of(s, n), c]  # dissertation 4.1 and 4.3, R1: one server, or joint
-    last_is_committed = membership.since_of(s, n) <= s.commit_index[n]  # dissertation 4.1, R2
+    last_is_committed = since_of(s, n) <= s.commit_index[n]  # dissertation 4.1, R2
     own_is_committed = s.log_term[n, s.commit_index[n]] == s.term[n]  # raft-dev, July 2015, R3
-    new_members_caught_up = membership.have_caught_up(s, n, c)  # dissertation 4.2.1
+    new_members_caught_up = have_caught_up(s, n, s.term[n], c)  # dissertation 4.2.1
     s.require(is_leader, is_adjacent, last_is_committed, own_is_committed, new_members_caught_up)
 
     append(s, n, c, s.log_length[n] + 1)
@@ -146,7 +123,9 @@ def replicate(s: State, n: Node, t: Term, last: Index) -> None:
     entries_are_new = s.acknowledged[n, t] < last  # else nothing changes
     s.require(leader_was_heard, entries_were_sent, term_is_current, has_not_led, entries_are_new)
 
-    something_conflicts = membership.conflicts(s, n, t, 0, last)
+    something_conflicts = Index.any(
+        lambda i: both(i <= last, i <= s.log_length[n], s.log_term[n, i] != s.leader_log_term[t, i])
+    )
     length = ite(either(something_conflicts, s.log_length[n] < last), last, s.log_length[n])
     s.term[n] = t
     s.leads[n] = False
@@ -226,8 +205,8 @@ def a_change_was_replaced(s: State, n: Node, t: Term, i: Index) -> bool:
 @witness
 def a_leader_commits_its_own_removal(s: State, n: Node) -> bool:
     """Dissertation 4.2.2: a leader has committed a configuration in which it is no member."""
-    i = membership.since_of(s, n)
-    is_no_member = no(membership.votes_in(s, n, config_of(s, n)))
+    i = since_of(s, n)
+    is_no_member = no(votes_in(s, n, config_of(s, n)))
     return both(s.leads[n], changed(s, s.term[n], i), i <= s.commit_index[n], is_no_member)
 
 
