@@ -38,7 +38,7 @@ bench: setup ## Walk, prove, replay; the simulator, histories, how soon each fau
 	$(BIN)/python -m workshop.benchmarks.bench
 	$(BIN)/python -m workshop.benchmarks.bench_reference
 
-figure-16: setup ## Election times beside the Raft paper's own: a table and docs/figure-16.svg
+figure-16: setup ## Election times beside the Raft paper's own: a table and docs/results/figure-16.svg
 	$(BIN)/python -m workshop.benchmarks.figure16
 
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
@@ -77,10 +77,10 @@ crosshair: setup ## A second opinion on the core, by CrossHair: some 2 minutes
 	$(BIN)/crosshair check --per_condition_timeout 15 workshop/crosshair/contracts.py
 	$(BIN)/crosshair check --per_condition_timeout 15 workshop/crosshair/faulty.py; test $$? -eq 1
 
-faults: setup ## Every reader on every fault, and docs/faults.md anew: some 3 minutes
+faults: setup ## Every reader on every fault, and docs/results/faults.md anew: some 3 minutes
 	$(BIN)/python -m workshop faults --write
 
-mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/mutants.md
+mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/results/mutants.md
 	$(BIN)/python -m workshop mutants --write --workers 2
 
 pages: setup ## Make the pages of docs/ that readers fill

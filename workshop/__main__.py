@@ -24,7 +24,7 @@ def workshop() -> None:
 @workshop.command("faults")
 @click.option("--write", "anew", is_flag=True, help="Run every reader on every fault first: minutes.")
 def faults_page(anew: bool) -> int:
-    """Write docs/faults.md, from what the readers said last or, with --write, say now."""
+    """Write docs/results/faults.md, from what the readers said last or, with --write, say now."""
 
     rows = [] if anew else faults.load()
     for fault in catalogue.FAULTS.values() if anew else ():

@@ -133,7 +133,7 @@ def test_the_page_says_what_is_kept(tmp_path: Path) -> None:
 def test_the_page_is_of_this_catalogue() -> None:
     """All that it says but for seconds and drawn lengths, which `make faults` finds."""
     rows = page.load()
-    assert page.render(rows) == (page.DOCS / "faults.md").read_text()
+    assert page.render(rows) == (page.RESULTS / "faults.md").read_text()
     assert [(row.fault, row.reader) for row in rows] == [(f, r) for f in FAULTS for r in table.READERS]
     for row in rows:
         fault = FAULTS[row.fault]

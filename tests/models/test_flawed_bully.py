@@ -13,11 +13,11 @@ from oneleader.language.trace import trace_action
 from oneleader.readers.explore.explore import explore_all
 from oneleader.readers.explore.settings import settings
 from oneleader.readers.tlc.twin import compare
-from tests.places import DOCS
+from tests.places import RESULTS
 
 MODEL = models.find("flawed/bully")
 ALL = ("fail_stop", "network", "prompt")
-PAGE = DOCS / "trade-offs.md"
+PAGE = RESULTS / "trade-offs.md"
 
 
 def at(greatest: int, *assumed: str) -> Configuration:

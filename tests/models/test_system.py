@@ -16,9 +16,9 @@ from oneleader.models.system import MODEL
 from oneleader.readers.explore.explore import explore_all
 from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.tlc.twin import compare
-from tests.places import DOCS
+from tests.places import RESULTS
 
-PAGE = DOCS / "trade-offs.md"
+PAGE = RESULTS / "trade-offs.md"
 SWITCHES = ("quorum", "terms", "lease", "fencing")
 
 

@@ -23,7 +23,7 @@ from oneleader.pictures.telling import fitting
 from oneleader.pictures.text import text
 from oneleader.pictures.vocabulary import VOCABULARIES
 from oneleader.story import Arrow, Lane, Row, Spot, Story
-from tests.places import DOCS
+from tests.places import RESULTS
 
 HERE = Path(__file__).parent
 SHOWN = [id for id, fault in FAULTS.items() if not isinstance(fault.explore, Because)]
@@ -205,7 +205,7 @@ def test_every_model_is_drawn(tell: Tell, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "draw"), [(HERE / "vote-cleared.txt", text), (DOCS / "pictures" / "vote-cleared.svg", svg)]
+    ("file", "draw"), [(HERE / "vote-cleared.txt", text), (RESULTS / "pictures" / "vote-cleared.svg", svg)]
 )
 def test_the_picture_of_a_run(tell: Tell, file: Path, draw: Callable[[Story], str]) -> None:
     """As text, and as it stands in the documentation: ONELEADER_REWRITE=1 writes both anew."""

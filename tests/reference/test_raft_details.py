@@ -1,4 +1,4 @@
-"""Rules of the core that mutants of it showed to be untested: see docs/mutants.md."""
+"""Rules of the core that mutants of it showed to be untested: see docs/results/mutants.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cells of the trade-offs. docs/trade-offs.md pins what each says; here, that it could say otherwise."""
+"""The cells of the trade-offs. Their page pins what each says; here, that it could say otherwise."""
 
 from __future__ import annotations
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from oneleader.cli import main as cli
-from tests.places import ROOT
+from tests.places import RESULTS, ROOT
 from workshop.pages import documents
 from workshop.studies import approaches
 
-DOCS = ROOT / "docs"
 PAGES = ("trade-offs.md", "incident.md", "write-up.md")
 
 
@@ -26,12 +25,12 @@ def made() -> documents.Files:
 
 
 def test_no_page_is_stale() -> None:
-    assert [*documents.stale(made(), DOCS)] == [], "run `python -m workshop trade-offs --write`"
+    assert [*documents.stale(made(), RESULTS)] == [], "run `python -m workshop trade-offs --write`"
 
 
 def test_whatever_is_changed_missing_or_left_over_is_noticed_and_mended(tmp_path: Path) -> None:
     folder = tmp_path / "docs"
-    shutil.copytree(DOCS, folder)
+    shutil.copytree(RESULTS, folder)
     page = folder / "trade-offs.md"
     page.write_text(page.read_text().replace("| holds |", "| 3 |", 1))
     (folder / "counterexamples" / "raft-two-act.txt").unlink()
@@ -44,15 +43,15 @@ def test_whatever_is_changed_missing_or_left_over_is_noticed_and_mended(tmp_path
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere_and_every_run_is_linked(page: str) -> None:
-    text = (DOCS / page).read_text()
+    text = (RESULTS / page).read_text()
     links = re.findall(r"\]\(([^)#]+)\)", text)
     assert links
-    assert [link for link in links if not (DOCS / link).exists()] == []
+    assert [link for link in links if not (RESULTS / link).exists()] == []
 
 
 def test_each_counterexample_is_linked() -> None:
-    linked = {link for page in PAGES for link in re.findall(r"\]\(([^)#]+)\)", (DOCS / page).read_text())}
-    assert {f"counterexamples/{at.name}" for at in (DOCS / "counterexamples").iterdir()} <= linked
+    linked = {link for page in PAGES for link in re.findall(r"\]\(([^)#]+)\)", (RESULTS / page).read_text())}
+    assert {f"counterexamples/{at.name}" for at in (RESULTS / "counterexamples").iterdir()} <= linked
 
 
 AGAIN = [
@@ -67,7 +66,7 @@ AGAIN = [
 def test_the_command_beside_a_run_finds_it_again(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    text = (DOCS / documents.path(name)).read_text()
+    text = (RESULTS / documents.path(name)).read_text()
     found = re.search(r"^again  (oneleader .*)$", text, re.MULTILINE)
     assert found
     monkeypatch.chdir(tmp_path)
@@ -79,8 +78,8 @@ def test_the_command_beside_a_run_finds_it_again(
 
 
 def test_the_lines_of_the_script_are_those_that_are_tested() -> None:
-    script = (ROOT / "tests" / "writeup" / "lock.lua").read_text()
-    quoted = re.findall(r"```lua\n(.*?)```", (DOCS / "write-up.md").read_text(), re.DOTALL)
+    script = (ROOT / "tests" / "workshop" / "writeup" / "lock.lua").read_text()
+    quoted = re.findall(r"```lua\n(.*?)```", (RESULTS / "write-up.md").read_text(), re.DOTALL)
     assert quoted
     for block in quoted:
         assert " ".join(block.split()) in " ".join(script.split())

@@ -1,6 +1,6 @@
-"""Figure 16 of the Raft paper, of the reference in the simulator: prints a table, writes docs/figure-16.svg.
+"""Figure 16 of the Raft paper, of the reference in the simulator: a table, and docs/results/figure-16.svg.
 
-python workshop/benchmarks/figure16.py [TRIALS]
+python -m workshop.benchmarks.figure16 [TRIALS]
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from statistics import median
 import matplotlib
 from matplotlib import pyplot
 
-from workshop import DOCS
+from workshop import RESULTS
 from workshop.studies.downtime import CONTENDERS, PAPER, downtime
 
 SPREAD = ((150, 150), (150, 151), (150, 155), (150, 175), (150, 200), (150, 300))
 SCALE = ((12, 24), (25, 50), (50, 100), (100, 200), (150, 300))
-TARGET = DOCS / "figure-16.svg"
+TARGET = RESULTS / "figure-16.svg"
 
 
 def measure(trials: int) -> dict[str, dict[tuple[int, int], list[float]]]:

@@ -11,7 +11,7 @@ from oneleader.cli.main import json_option, print_json
 from oneleader.errors import UsageError
 from oneleader.verdict import exit_status
 
-PAGE = Path("docs/mutants.md")
+PAGE = Path("docs/results/mutants.md")
 KEPT = Path("runs/mutants.jsonl")
 
 
@@ -36,7 +36,7 @@ def mutants(
 
     A mutant has one guard dropped, one comparison turned or one effect removed. What survives has to stand
     in workshop/mutation/equivalent.toml with the reason. What was judged of the same source is taken from
-    docs/mutants.md and runs/mutants.jsonl, but for --fresh.
+    docs/results/mutants.md and runs/mutants.jsonl, but for --fresh.
     """
     from workshop.mutation import print_mutants as show
     from workshop.mutation import table

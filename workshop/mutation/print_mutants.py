@@ -1,4 +1,4 @@
-"""Printing mutants: for the terminal, and docs/mutants.md, which is also where results are kept."""
+"""Printing mutants: for the terminal, and docs/results/mutants.md, which is also where results are kept."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ are others than they were, which a golden test sees: behaviour changed, and no r
 
 
 def page(found: Mapping[str, list[Judged]]) -> str:
-    """docs/mutants.md, of everything that was judged."""
+    """docs/results/mutants.md, of everything that was judged."""
     models = [name for name in NAMES if name != CORE]
     everything = [judged for name in NAMES for judged in found[name]]
     lines = [INTRODUCTION, "## The models", "", MEANING, ""]

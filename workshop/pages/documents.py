@@ -1,7 +1,7 @@
 """documents: the pages of docs/ that are made of what the readers find.
 
 Each page is a template with its prose; whatever is a verdict, a length or a run in it was found a moment
-before. Counterexamples are files of their own, in docs/counterexamples. Made twice, they are the same.
+before. Counterexamples are files of their own, in docs/results/counterexamples.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from workshop.studies.approaches import APPROACHES, QUESTIONS, SERVED, Cell
 from workshop.studies.incident_story import story
 
 FOLDER = "counterexamples"
-Files = dict[str, str]  # path below docs/ -> text
+Files = dict[str, str]  # path below docs/results/ -> text
 
 
 def everything(is_proved: Callable[[str], bool]) -> Files:
@@ -137,7 +137,7 @@ def the_write_up() -> Files:
 
 # -- what they share -----------------------------------------------------------------------------
 def path(name: str) -> str:
-    """Of a counterexample, below docs/."""
+    """Of a counterexample, below docs/results/."""
     return f"{FOLDER}/{name}.txt"
 
 
@@ -217,7 +217,7 @@ def written(files: Files, folder: Path) -> list[str]:
 def stale(files: Files, folder: Path) -> Iterator[str]:
     """The files that are not as they would be written, and those that would not."""
     if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}: run this where docs/ is, or give --docs")
+        raise UsageError(f"there is no folder {folder}: run this in the checkout, or give --docs")
     for name, text in files.items():
         at = folder / name
         if not at.is_file() or at.read_text(encoding="utf-8") != text:

@@ -1,6 +1,6 @@
-"""docs/faults.md: the catalogue as a page, made of the catalogue and of the rows that the readers gave last.
+"""docs/results/faults.md: the catalogue as a page, made from the catalogue and the readers' last rows.
 
-The rows are kept beside it, in docs/faults.json. Only they know seconds, and how long a drawn scenario was.
+The rows are kept beside it, in faults.json. Only they know seconds, and how long a drawn scenario was.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from oneleader.faults.beyond import BEYOND
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
 from oneleader.words import plural
-from workshop import DOCS
+from workshop import RESULTS
 
 NAMES = {"hypothesis": "property test", "tlc": "TLC"}
 
 
-def load(folder: Path = DOCS) -> list[FaultRow]:
+def load(folder: Path = RESULTS) -> list[FaultRow]:
     """The rows that were kept."""
     try:
         return [FaultRow(**row) for row in json.loads((folder / "faults.json").read_text())]
@@ -29,7 +29,7 @@ def load(folder: Path = DOCS) -> list[FaultRow]:
         raise UsageError(f"{folder / 'faults.json'}: {error.strerror}; it is in the checkout") from None
 
 
-def write(rows: Sequence[FaultRow], folder: Path = DOCS) -> Path:
+def write(rows: Sequence[FaultRow], folder: Path = RESULTS) -> Path:
     """Keep the rows, and write the page."""
     kept = ",\n".join(json.dumps(row.as_json()) for row in rows)
     (folder / "faults.json").write_text(f"[\n{kept}\n]\n", encoding="utf-8")
@@ -141,7 +141,7 @@ def _told(fault: Fault, said: dict[tuple[str, str], FaultRow]) -> Iterator[str]:
     if isinstance(fault.unlive, Unlive):
         yield f"- What lasts: {fault.unlive.lasting}."
     if not isinstance(fault.tlc, Because):
-        yield f"- In TLA+: [{fault.tlc}](../tla/{fault.tlc})."
+        yield f"- In TLA+: [{fault.tlc}](../../tla/{fault.tlc})."
     why: dict[str, list[str]] = {}
     for reader in READERS:
         row = said[fault.id, reader]

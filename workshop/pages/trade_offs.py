@@ -15,8 +15,8 @@ from oneleader.verdict import INCONCLUSIVE, exit_status
 @click.option(
     "--docs",
     type=click.Path(path_type=Path),
-    default=Path("docs"),
-    help="The folder of the pages.  [default: docs]",
+    default=Path("docs/results"),
+    help="The folder of the pages.  [default: docs/results]",
 )
 def trade_offs(write: bool, docs: Path) -> int:
     """What each approach gives, and does not: explore every cell; or write the pages that say so."""

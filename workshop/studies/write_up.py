@@ -1,7 +1,7 @@
 """write_up: each defect of the write-up's code, as a setting of the model of it, and the corrected setting.
 
 A defect is a property that the code breaks, in a model where everything else is done as far as that shows
-this one defect alone; corrected, the property holds. docs/write-up.md quotes the lines.
+this one defect alone; corrected, the property holds. docs/results/write-up.md quotes the lines.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ The servers that are `away` are cut off from the others when the network has spl
 from both sides, which is the worse case. A leader that may act reads the storage and bases its
 writes on that and on its own: an update is lost where somebody else has written in between.
 
-docs/trade-offs.md is made of this model by `python -m workshop trade-offs`. With the quorum `n1` alone, n1 is
-a lock server: the approaches without elections.
+`python -m workshop trade-offs` makes docs/results/trade-offs.md from this model. With the quorum `n1` alone,
+n1 is a lock server: the approaches without elections.
 """
 
 from __future__ import annotations

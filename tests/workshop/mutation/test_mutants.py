@@ -20,14 +20,14 @@ from oneleader.models.election import Term
 from oneleader.readers.explore.explore import explore
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Run
-from tests.places import DOCS
+from tests.places import RESULTS
 from workshop.mutation import model_judge as judging
 from workshop.mutation import print_mutants, table
 from workshop.mutation.command import mutants as command
 from workshop.mutation.model_judge import EXPLORED, SAME, SURVIVED, Judged
 from workshop.mutation.model_mutation import as_action, digest, mutants, said, turnings
 
-PAGE = DOCS / "mutants.md"
+PAGE = RESULTS / "mutants.md"
 READ = {judged.id: judged for _, judged in print_mutants.read(PAGE)}
 
 

@@ -4,7 +4,7 @@ Whoever hears no leader becomes one. That is right as long as the network does n
 assumption that nobody wrote down; it is the switch here. When it does split, each part has a leader, and
 when it is whole again nothing tells the old leader from the new one: both write.
 
-Which cure would have prevented what: `models/system.py`, and docs/trade-offs.md.
+Which cure would have prevented what: `models/system.py`, and docs/results/trade-offs.md.
 """
 
 from __future__ import annotations
