@@ -8,7 +8,7 @@ configuration under three rules:
 
 - R1: it is `adjacent` to the present one: every quorum of the one shares a server with every quorum of the
   other. Majorities of sets that differ by one server do (4.1), and so do a joint configuration and each of
-  the two that it joins (4.3): one relation stands for both ways. `oneleader.models.counting` proves it.
+  the two that it joins (4.3): one relation stands for both ways. `readers.prove.counting` proves it.
 - R2: the present one is committed.
 - R3: the leader has committed an entry of its own term (the correction; without it two leaders can change
   the same configuration in two ways, and neither knows of the other's).
