@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from oneleader.cli import checks as check
+from oneleader.cli.check_row import CheckRow, status
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import FAULTS
 from oneleader.models import election
 from oneleader.readers.tlc import tlc
-from oneleader.verdict import exit_status
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader_raft import raft
 
 
@@ -22,9 +23,10 @@ def test_everything_holds() -> None:
     except MissingTool as missing:
         pytest.skip(str(missing))
     rows = list(check.everything(quick=True))
-    found = Counter(row.general for row in rows)
-    assert found.keys() == {"holds", "not expressible"}, [r for r in rows if r.general != "holds"]
-    assert {row.model.partition(" ")[0] for row in rows if row.general != "holds"} == {"fault"}
+    assert status(rows, interrupted=False) == 0
+    found = Counter(row.verdict for row in rows)
+    assert found.keys() == {HOLDS, NOT_EXPRESSIBLE}, [r for r in rows if r.verdict is not HOLDS]
+    assert {row.model.partition(" ")[0] for row in rows if row.verdict is not HOLDS} == {"fault"}
     assert {row.reader for row in rows} >= {
         *("explore", "prove", "tlc", "walk", "refine", "hypothesis", "handlers", "replay")
     }
@@ -39,19 +41,35 @@ def test_a_broken_model_is_seen_by_each_row() -> None:
         check.proving(broken),
         check.walking(broken, nodes=3, terms=3, runs=50),
     ]
-    assert exit_status(row.verdict for row in rows) == 1
-    assert {row.reader for row in rows if row.verdict == "violated"} == {"explore", "prove", "walk"}
+    assert status(rows, interrupted=False) == 1
+    assert {row.reader for row in rows if row.verdict is VIOLATED} == {"explore", "prove", "walk"}
 
 
 def test_a_missing_tool_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONELEADER_TLA2TOOLS", "/nowhere.jar")
     row = check.twin(election.MODEL, nodes=2, terms=1)
-    assert (row.verdict, exit_status([row.verdict])) == ("inconclusive", 3)
+    assert (row.verdict, status([row], interrupted=False)) == (INCONCLUSIVE, 3)
 
 
 def test_an_unreached_witness_is_inconclusive() -> None:
     first, *_ = check.exploring(election.MODEL, nodes=3, terms=1)
-    assert (first.verdict, "two_leaders" in first.detail) == ("inconclusive", True)
+    assert (first.verdict, "two_leaders" in first.detail) == (INCONCLUSIVE, True)
+
+
+def test_a_fault_that_one_reader_cannot_express_is_decided_by_another() -> None:
+    found = CheckRow("fault x", "explore", "", HOLDS, "", 0.0, kind="fault")
+    unsaid = replace(found, reader="prove", verdict=NOT_EXPRESSIBLE)
+    assert status([found, unsaid], interrupted=False) == 0
+    assert status([unsaid], interrupted=False) == 3
+    assert status([replace(found, model="fault y"), unsaid], interrupted=False) == 3
+
+
+def test_a_property_that_a_reader_cannot_express_is_never_ok() -> None:
+    """`explore` of the same model says nothing about what `prove` could not express."""
+    explored = CheckRow("lease", "explore", "", HOLDS, "", 0.0)
+    unsaid = CheckRow("lease", "prove", "", NOT_EXPRESSIBLE, "", 0.0, kind="proof")
+    assert status([explored, unsaid], interrupted=False) == 3
+    assert status([explored, unsaid], interrupted=True) == 130
 
 
 def test_a_missed_fault_fails() -> None:
@@ -60,22 +78,7 @@ def test_a_missed_fault_fails() -> None:
     no_quorum = FAULTS["no-quorum"]
     harmless = replace(no_quorum.mutated, mutate=lambda model: model)
     missed = table.by_explore(replace(no_quorum, mutant=harmless))
-    assert exit_status([check.fault_row(missed).verdict]) == 1
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "status"),
-    [
-        ([], 0),
-        (["holds", "proved", "accepted", "caught", "not expressible"], 0),
-        (["holds", "inconclusive"], 3),
-        (["inconclusive", "violated"], 1),
-        (["refused"], 1),
-        (["missed"], 1),
-    ],
-)
-def test_exit_status(verdicts: list[str], status: int) -> None:
-    assert exit_status(verdicts) == status
+    assert status([check.fault_row(missed)], interrupted=False) == 1
 
 
 def test_rows_of_the_reference_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,5 +86,5 @@ def test_rows_of_the_reference_can_fail(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(raft, "holds_lease", lambda node, now: node.role is raft.Role.LEADER)
     proved = check.handled(("restart", "is_leader"), nodes=2, longest=1)
     drawn = check.scenarios(nodes=3, examples=100)
-    assert (proved.general, proved.detail) == ("violated", "is_leader: lease: is_leader")
-    assert (drawn.general, drawn.detail.partition(":")[0]) == ("violated", "leases")
+    assert (proved.verdict, proved.detail) == (VIOLATED, "is_leader: lease: is_leader")
+    assert (drawn.verdict, drawn.detail.partition(":")[0]) == (VIOLATED, "leases")

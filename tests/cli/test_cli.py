@@ -261,7 +261,7 @@ def test_help_has_examples_that_work(capsys: pytest.CaptureFixture[str]) -> None
     for example in examples:
         if example[0] in ("check", "faults", "cluster"):
             continue  # minutes, or until it is stopped; test_checks.py and test_processes.py run them
-        paths = [str(ROOT / a) if a.startswith("tests/") else a for a in example]
+        paths = [str(ROOT / a) if a.startswith("spec/") else a for a in example]
         assert run(*paths, capsys=capsys)[0] in (0, 1, 3)
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneleader.conformance.history import CAS, READ, WRITE, Operation, applied, judge, linearization
+from oneleader.verdict import HOLDS, VIOLATED
 
 
 def every_order(operations: list[Operation]) -> bool:
@@ -67,7 +68,7 @@ def test_it_says_what_trying_every_order_says(history: list[Operation]) -> None:
 @given(histories())
 def test_a_smallest_part_fails_by_itself_and_nothing_can_be_left_out(history: list[Operation]) -> None:
     found = judge(history)
-    assert (found.verdict == "violated") == (not every_order(history))
+    assert (found.verdict is VIOLATED) == (not every_order(history))
     if found.failing:
         assert not every_order(list(found.failing))
         reads = [o for o in found.failing if o.kind == READ]
@@ -85,14 +86,14 @@ def test_a_stale_read() -> None:
         Operation("d", READ, "x", 6, 7, result=2),
     ]
     found = judge(history)
-    assert (found.verdict, found.key) == ("violated", "x")
+    assert (found.verdict, found.key) == (VIOLATED, "x")
     assert found.failing == (history[0], history[2], history[4])
     assert [str(o) for o in found.failing] == [
         "a        0 .. 1  write x := 1",
         "b        2 .. 3  write x := 2",
         "c        4 .. 5  read x -> 1",
     ]
-    assert judge(history[:4] + history[5:]).verdict == "holds"
+    assert judge(history[:4] + history[5:]).verdict is HOLDS
 
 
 def test_a_write_of_unknown_outcome_may_take_effect_late_or_never() -> None:
@@ -101,17 +102,17 @@ def test_a_write_of_unknown_outcome_may_take_effect_late_or_never() -> None:
         Operation("b", READ, "x", 1, 2, result=None),
         Operation("b", READ, "x", 3, 4, result=1),
     ]
-    assert judge([write, *late]).verdict == "holds"
-    assert judge([write, late[0]]).verdict == "holds"
+    assert judge([write, *late]).verdict is HOLDS
+    assert judge([write, late[0]]).verdict is HOLDS
     back = Operation("b", READ, "x", 5, 6, result=None)
-    assert judge([write, *late, back]).verdict == "violated"
+    assert judge([write, *late, back]).verdict is VIOLATED
 
 
 def test_two_may_not_both_take_a_lock() -> None:
     takes = [Operation(c, CAS, "lock", 0, 1, value=c, expected=None, result=True) for c in "ab"]
-    assert judge(takes).verdict == "violated"
-    assert judge([takes[0], replace(takes[1], result=False)]).verdict == "holds"
-    assert judge([takes[0], replace(takes[1], returned=inf)]).verdict == "holds"
+    assert judge(takes).verdict is VIOLATED
+    assert judge([takes[0], replace(takes[1], result=False)]).verdict is HOLDS
+    assert judge([takes[0], replace(takes[1], returned=inf)]).verdict is HOLDS
 
 
 def test_an_operation_ends_after_it_begins() -> None:
@@ -142,10 +143,10 @@ def recorded(seed: int, operations: int, keys: int, clients: int) -> list[Operat
 @pytest.mark.parametrize(("keys", "clients"), [(1, 5), (50, 20)])
 def test_ten_thousand_operations(keys: int, clients: int) -> None:
     history = recorded(1, 10_000, keys, clients)
-    assert judge(history).verdict == "holds"
+    assert judge(history).verdict is HOLDS
     reads = [i for i, o in enumerate(history) if o.kind == READ and isinstance(o.result, int)]
     wrong = reads[len(reads) // 2]
     history[wrong] = replace(history[wrong], result=-1)  # nobody wrote that
     found = judge(history)
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
     assert found.failing == (history[wrong],)

@@ -10,6 +10,7 @@ import pytest
 from oneleader.conformance.adapter import Observed, Report, Taken
 from oneleader.conformance.machine import check_conformance
 from oneleader.errors import UsageError
+from oneleader.verdict import INCONCLUSIVE, VIOLATED
 from tests.places import DOCS
 
 PAGE = DOCS / "bring-your-own-raft.md"
@@ -46,7 +47,7 @@ def test_one_that_votes_twice_is_caught(own: dict[str, Any]) -> None:
         server = Generous
 
     found = check_conformance(Adapter, examples=300, seed=1)
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
     assert found.cause.startswith("grant_vote: ")
 
 
@@ -56,7 +57,7 @@ def test_one_that_raises_is_caught(own: dict[str, Any]) -> None:
             raise KeyError(node)
 
     found = check_conformance(Adapter, examples=100, seed=1)
-    assert (found.verdict, "KeyError" in found.failure) == ("violated", True)
+    assert (found.verdict, "KeyError" in found.failure) == (VIOLATED, True)
 
 
 def test_one_with_a_clock_is_inconclusive(own: dict[str, Any]) -> None:
@@ -67,7 +68,7 @@ def test_one_with_a_clock_is_inconclusive(own: dict[str, Any]) -> None:
             return Observed(1 if next(calls) > 500 else 0, None, "follower")
 
     found = check_conformance(Adapter, examples=100, seed=1)
-    assert found.verdict == "inconclusive"
+    assert found.verdict is INCONCLUSIVE
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from oneleader.errors import MissingTool, UsageError
 from oneleader.faults.catalogue import FAULTS, find, variant, variants
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
 from oneleader.readers.tlc import tlc
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader_raft.core import RAFT, Core
 from workshop.pages import faults as page
 
@@ -35,7 +36,7 @@ def java() -> None:
 
 def said(row: table.FaultRow, why: object) -> None:
     """The reader caught the fault, or there is a reason why it cannot be shown it."""
-    assert row.verdict == ("not expressible" if isinstance(why, Because) else "caught"), row
+    assert row.verdict == (NOT_EXPRESSIBLE if isinstance(why, Because) else HOLDS), row
 
 
 # --- The readers, on all faults ---------------------------------------------------------------------------
@@ -118,7 +119,7 @@ OTHERWISE = {
 @pytest.mark.usefixtures("java")
 def test_tlc_finds_one_in_as_many_steps_as_explore() -> None:
     row = table.by_tlc(NO_QUORUM)
-    assert (row.verdict, row.length) == ("caught", 4)
+    assert (row.verdict, row.length) == (HOLDS, 4)
 
 
 # --- The page ---------------------------------------------------------------------------------------------
@@ -167,44 +168,44 @@ def harmless() -> Fault:
 
 def test_what_is_correct_is_not_called_caught() -> None:
     for reader in ("explore", "prove", "replay"):
-        assert table.READERS[reader](harmless()).verdict == "missed"
-    assert table.by_property_test(harmless(), batches=1).verdict == "missed"
+        assert table.READERS[reader](harmless()).verdict is VIOLATED
+    assert table.by_property_test(harmless(), batches=1).verdict is VIOLATED
     assert table.fails_at(replace(harmless(), fails_at={"Node": 1, "Quorum": 1, "Term": 1})) is None
 
 
 def test_another_length_is_not_called_caught() -> None:
-    assert table.by_explore(replace(NO_QUORUM, explore=("election_safety", 3))).verdict == "missed"
+    assert table.by_explore(replace(NO_QUORUM, explore=("election_safety", 3))).verdict is VIOLATED
 
 
 def test_another_reason_is_not_called_caught() -> None:
     other = replace(variants()[NO_QUORUM.id], refused="election: state", cause=("election: state",))
-    assert table.by_replay(replace(NO_QUORUM, variant=other)).verdict == "missed"
-    assert table.by_property_test(replace(NO_QUORUM, variant=other), batches=1).verdict == "missed"
+    assert table.by_replay(replace(NO_QUORUM, variant=other)).verdict is VIOLATED
+    assert table.by_property_test(replace(NO_QUORUM, variant=other), batches=1).verdict is VIOLATED
 
 
 def test_a_scenario_that_the_reference_breaks_is_not_called_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "RAFTS", replace(table.RAFTS, correct=variant("no-quorum")))
-    assert table.by_replay(NO_QUORUM).verdict == "missed"
+    assert table.by_replay(NO_QUORUM).verdict is VIOLATED
 
 
 @pytest.mark.usefixtures("java")
 def test_tlc_on_a_correct_config_is_not_called_caught() -> None:
-    assert table.by_tlc(replace(NO_QUORUM, tlc="MCElection_small.cfg")).verdict == "missed"
+    assert table.by_tlc(replace(NO_QUORUM, tlc="MCElection_small.cfg")).verdict is VIOLATED
 
 
 def test_without_tlc_its_row_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONELEADER_TLA2TOOLS", "/nowhere.jar")
-    assert table.by_tlc(NO_QUORUM).verdict == "inconclusive"
+    assert table.by_tlc(NO_QUORUM).verdict is INCONCLUSIVE
 
 
 def test_who_finds_nothing_fails_the_run() -> None:
-    caught = table.FaultRow("a", "explore", "caught", 1, 0.0, "")
-    unseen = table.FaultRow("b", "explore", "not expressible", None, 0.0, "")
-    blind = table.FaultRow("a", "prove", "not expressible", None, 0.0, "")
+    caught = table.FaultRow("a", "explore", HOLDS, 1, 0.0, "")
+    unseen = table.FaultRow("b", "explore", NOT_EXPRESSIBLE, None, 0.0, "")
+    blind = table.FaultRow("a", "prove", NOT_EXPRESSIBLE, None, 0.0, "")
     assert table.blind([caught]) == []
     assert table.blind([caught, unseen]) == ["no reader found b"]
     assert table.blind([caught, blind]) == ["prove found no fault"]
-    assert [table.status([caught, unseen], whole=whole) for whole in (False, True)] == [0, 1]
+    assert [table.status([caught, unseen], whole=whole) for whole in (False, True)] == [3, 1]
 
 
 def test_what_there_is_not_is_said() -> None:

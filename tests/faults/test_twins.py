@@ -6,6 +6,7 @@ import pytest
 
 from oneleader.models import replication
 from oneleader.readers.tlc.twin import compare
+from oneleader.verdict import HOLDS
 from workshop.mutation.model_judge import N2_DECIDES, TWINNED, servers
 
 
@@ -15,4 +16,4 @@ def test_where_entries_are_replaced() -> None:
     bounds = servers(2, 2, N2_DECIDES, Index=2, Value=1)
     assert bounds in TWINNED["replication"]
     found = compare(replication.MODEL, bounds.of(replication.MODEL))
-    assert (found.verdict, found.states, found.difference) == ("holds", 17_000, "")
+    assert (found.verdict, found.states, found.difference) == (HOLDS, 17_000, "")

@@ -16,6 +16,7 @@ from oneleader.errors import SpecError, UsageError
 from oneleader.language.configuration import Configuration, configure
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Disabled, Run
+from oneleader.verdict import HOLDS, VIOLATED
 
 Build = Callable[[str], ModuleType]
 
@@ -291,9 +292,9 @@ PROOF = (
 
 def test_times_are_reals_in_a_proof_and_a_counterexample_is_one_of_whole_numbers(build: Build) -> None:
     model = build(PROOF + END).MODEL
-    assert prove(model, hints={}).verdict == "proved"
+    assert prove(model, hints={}).verdict is HOLDS
     broken = prove(model.without_guard("step", "is_time"), hints={}, only=["step/reached"]).rows[0]
-    assert broken.verdict == "violated"
+    assert broken.verdict is VIOLATED
     assert broken.counterexample
     assert broken.counterexample.configuration.parameters["wait"] > 0
 
@@ -302,7 +303,7 @@ def test_long_ago_is_no_less_than_any_parameter(build: Build) -> None:
     says = (
         '\n@invariant\ndef fact(s: State, n: Node) -> bool:\n    """All."""\n    return s.since[n] >= s.%s\n'
     )
-    assert prove(build(STATE + ELAPSE + says % "wait" + END).MODEL, hints={}).verdict == "proved"
+    assert prove(build(STATE + ELAPSE + says % "wait" + END).MODEL, hints={}).verdict is HOLDS
     at_first = STATE.replace("init=LONG_AGO", "init=0") + ELAPSE
     found = prove(build(at_first + says % "fast" + END).MODEL, hints={}, only=["init"])
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED

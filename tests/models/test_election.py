@@ -13,6 +13,7 @@ from oneleader.models.election import CANDIDATE, LEADER, MODEL, Node, Quorum, St
 from oneleader.readers.explore.explore import explore, ghosts_read
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.twin import compare
+from oneleader.verdict import HOLDS, VIOLATED
 
 
 def silent() -> Model:
@@ -65,7 +66,7 @@ def test_each_property_has_a_mutant() -> None:
 def test_the_mutant_breaks_the_property_and_the_model_does_not(name: str) -> None:
     at = cluster(MODEL, nodes=3, terms=2)
     prop = MODEL.properties[name]
-    for model, verdict in ((MUTANTS[name], "violated"), (MODEL, "holds")):
+    for model, verdict in ((MUTANTS[name], VIOLATED), (MODEL, HOLDS)):
         found = explore(model, at, ghosts=ghosts_read(model, prop), properties=[prop])
         assert found.verdict == verdict
 
@@ -91,4 +92,4 @@ def test_the_twin_misses_a_guard_that_safety_does_not_need(name: str, guard: str
     except MissingTool as missing:
         pytest.skip(str(missing))
     mutant = MODEL.without_guard(name, guard)
-    assert compare(mutant, cluster(mutant, nodes=2, terms=2)).verdict == "violated"
+    assert compare(mutant, cluster(mutant, nodes=2, terms=2)).verdict is VIOLATED

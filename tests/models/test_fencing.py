@@ -14,6 +14,7 @@ from oneleader.models.fencing import LEMMAS, MODEL, Client, Resource, State, Tok
 from oneleader.readers.explore.explore import explore, explore_all, ghosts_read
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.tlc.twin import compare
+from oneleader.verdict import HOLDS, VIOLATED
 
 
 def at(resources: int, clients: int, tokens: int) -> Configuration:
@@ -25,7 +26,7 @@ def at(resources: int, clients: int, tokens: int) -> Configuration:
 
 def test_everything_is_proved_with_its_hint() -> None:
     proof = prove(MODEL)
-    assert (proof.verdict, len(proof.rows)) == ("proved", 92)
+    assert (proof.verdict, len(proof.rows)) == (HOLDS, 92)
     assert {row.hint for row in proof.rows} == {"used"}
 
 
@@ -35,7 +36,7 @@ def test_everything_is_proved_with_its_hint() -> None:
 )
 def test_every_state_is_explored(resources: int, clients: int, tokens: int, states: int, most: int) -> None:
     found = list(explore_all(MODEL, at(resources, clients, tokens), engine="native"))
-    assert {result.verdict for result in found} == {"holds"}
+    assert {result.verdict for result in found} == {HOLDS}
     assert {name for result in found for name in result.properties} == MODEL.properties.keys()
     assert (found[0].states, max(result.states for result in found)) == (states, most)
     for result in found:
@@ -179,7 +180,7 @@ def test_each_property_has_a_mutant() -> None:
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_mutant_breaks_the_property_and_the_model_does_not(name: str) -> None:
     prop = MODEL.properties[name]
-    for model, verdict in ((MUTANTS[name], "violated"), (MODEL, "holds")):
+    for model, verdict in ((MUTANTS[name], VIOLATED), (MODEL, HOLDS)):
         found = explore(model, at(1, 2, 2), ghosts=ghosts_read(model, prop), properties=[prop])
         assert found.verdict == verdict
 
@@ -200,8 +201,8 @@ def test_a_token_is_good_for_one_resource() -> None:
 
     mutant = MODEL.with_action(send_write)
     prop = MODEL.properties["sent_was_granted"]
-    assert explore(mutant, at(1, 2, 2), properties=[prop]).verdict == "holds"
-    assert explore(mutant, at(2, 1, 2), properties=[prop]).verdict == "violated"
+    assert explore(mutant, at(1, 2, 2), properties=[prop]).verdict is HOLDS
+    assert explore(mutant, at(2, 1, 2), properties=[prop]).verdict is VIOLATED
 
 
 # -- The twin ---------------------------------------------------------------------------------------
@@ -215,7 +216,7 @@ def test_the_twin_has_the_same_graph(
     resources: int, clients: int, tokens: int, states: int, edges: int
 ) -> None:
     found = compare(MODEL, at(resources, clients, tokens))
-    assert (found.verdict, found.states, found.edges) == ("holds", states, edges), found.difference
+    assert (found.verdict, found.states, found.edges) == (HOLDS, states, edges), found.difference
 
 
 # Dropping one of these breaks no property: safety does not need it. The twin has it, and misses it.
@@ -232,11 +233,11 @@ def test_safety_needs_each_other_guard() -> None:
     for name, guard in sorted(set(needed) - set(UNNEEDED)):
         mutant = MODEL.without_guard(name, guard)
         found = {result.verdict for result in explore_all(mutant, at(1, 2, 2), only=list(MODEL.properties))}
-        assert "violated" in found, (name, guard)
+        assert VIOLATED in found, (name, guard)
 
 
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize(("name", "guard"), UNNEEDED)
 def test_the_twin_misses_a_guard_that_safety_does_not_need(name: str, guard: str) -> None:
     mutant = MODEL.without_guard(name, guard)
-    assert compare(mutant, at(1, 2, 2)).verdict == "violated"
+    assert compare(mutant, at(1, 2, 2)).verdict is VIOLATED

@@ -13,6 +13,7 @@ from oneleader.language.trace import trace_action
 from oneleader.readers.explore.explore import explore_all
 from oneleader.readers.explore.settings import settings
 from oneleader.readers.tlc.twin import compare
+from oneleader.verdict import HOLDS
 from tests.places import RESULTS
 
 MODEL = models.find("flawed/bully")
@@ -27,7 +28,7 @@ def at(greatest: int, *assumed: str) -> Configuration:
 @pytest.mark.parametrize(("greatest", "states"), [(1, 22), (2, 139), (3, 979), (4, 7675)])
 def test_it_is_right_where_all_is_as_assumed(greatest: int, states: int) -> None:
     (found,) = explore_all(MODEL, at(greatest, *ALL), engine="native")
-    assert (found.verdict, found.states) == ("holds", states)
+    assert (found.verdict, found.states) == (HOLDS, states)
     assert set(found.never_fired) == {"pause", "resume", "partition"}  # what is assumed away
     assert found.properties == ["one_coordinator", "normal_nodes_agree"]
 
@@ -122,4 +123,4 @@ def test_the_twin_has_the_same_graph(
     greatest: int, assumed: tuple[str, ...], states: int, edges: int
 ) -> None:
     found = compare(MODEL, at(greatest, *assumed))
-    assert (found.verdict, found.states, found.edges) == ("holds", states, edges), found.difference
+    assert (found.verdict, found.states, found.edges) == (HOLDS, states, edges), found.difference

@@ -12,6 +12,7 @@ from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models import fencing
 from oneleader.readers.explore.explore import Explored, explore_all
+from oneleader.verdict import HOLDS
 
 EXPIRES, STRINGS, TWO_STEPS = (
     models.find(f"flawed/{name}")
@@ -54,7 +55,7 @@ SWITCHES = [
 @pytest.mark.parametrize(("model", "sound"), SWITCHES, ids=lambda part: getattr(part, "name", None))
 def test_without_the_flaw_everything_holds_and_is_reached(model: Model, sound: tuple[str, ...]) -> None:
     found = list(explore_all(model, at(model, *sound)))
-    assert {result.verdict for result in found} == {"holds"}
+    assert {result.verdict for result in found} == {HOLDS}
     assert {name for result in found for name in result.properties} == set(THEOREMS)
     assert None not in {depth for result in found for depth in result.witnesses.values()}
     assert {c.name for c in model.fields.values() if c.kind == "constant"} == set(sound)

@@ -11,6 +11,7 @@ from oneleader.language.model import Model
 from oneleader.models.election import Node
 from oneleader.models.flawed.lease_without_fencing import State
 from oneleader.readers.explore.explore import Explored, explore_all
+from oneleader.verdict import HOLDS
 
 INCIDENT = models.find("flawed/incident")
 LEASE = models.find("flawed/lease_without_fencing")
@@ -72,7 +73,7 @@ def test_each_action_of_the_incident_fires() -> None:
 @pytest.mark.parametrize("nodes", [2, 3, 5])
 def test_nothing_goes_wrong_as_long_as_the_network_is_whole(nodes: int) -> None:
     found = list(explore_all(INCIDENT, incident(nodes, "network")))
-    assert {result.verdict for result in found} == {"holds"}
+    assert {result.verdict for result in found} == {HOLDS}
     assert {name for result in found for name in result.properties} == {"one_leader", "no_stale_write"}
     assert [depth for result in found for depth in result.witnesses.values()] == [5]
 
@@ -91,12 +92,12 @@ def test_a_pause_after_the_check_outlasts_every_lease() -> None:
 
 
 def test_the_lease_itself_is_sound_there() -> None:
-    assert one(LEASE, lease(), "no_newer_leader").verdict == "holds"
-    assert one(LEASE, lease(), "leases_are_disjoint").verdict == "holds"
+    assert one(LEASE, lease(), "no_newer_leader").verdict is HOLDS
+    assert one(LEASE, lease(), "leases_are_disjoint").verdict is HOLDS
 
 
 def test_a_storage_that_compares_is_enough() -> None:
     found = one(LEASE, lease("r1"), "no_stale_write")
-    assert found.verdict == "holds"
+    assert found.verdict is HOLDS
     assert found.never_fired == []
     assert one(LEASE, lease("r1"), "a_write_is_overtaken").witnesses == {"a_write_is_overtaken": 8}

@@ -22,6 +22,7 @@ from oneleader.readers.prove.prove import load_hints, prove
 from oneleader.readers.replay.replay import replay
 from oneleader.readers.run import Run
 from oneleader.readers.tlc.twin import compare
+from oneleader.verdict import HOLDS, VIOLATED
 
 EXACT = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}  # no drift
 DRIFT = {"lease": 2, "promise": 3, "slow": 2, "fast": 3}  # as long a lease as the axiom allows
@@ -42,7 +43,7 @@ def at(
 )
 def test_everything_holds_and_nothing_vacuously(sizes: Mapping[str, int], states: list[int]) -> None:
     found = list(explore_all(MODEL, at(**sizes)))
-    assert [r.verdict for r in found] == ["holds"] * len(found)
+    assert [r.verdict for r in found] == [HOLDS] * len(found)
     reached = {name: depth for r in found for name, depth in r.witnesses.items()}
     assert reached.keys() == MODEL.witnesses.keys()
     assert None not in reached.values()
@@ -53,7 +54,7 @@ def test_everything_holds_and_nothing_vacuously(sizes: Mapping[str, int], states
 def test_three_servers() -> None:
     """Clocks without drift: with it there are 11,011,600 states, see `oneleader check`."""
     found = next(explore_all(MODEL, at(nodes=3, quorums="majority", **EXACT)))
-    assert (found.verdict, found.states, found.depth) == ("holds", 1_467_859, 33)
+    assert (found.verdict, found.states, found.depth) == (HOLDS, 1_467_859, 33)
     assert None not in found.witnesses.values()
 
 
@@ -69,7 +70,7 @@ def test_the_plain_interpreter_explores_the_same() -> None:
 # -- Any number of servers, any clocks ----------------------------------------------------------------
 def test_proved_for_any_cluster_any_lease_and_any_rates() -> None:
     proof = prove(MODEL)
-    assert {row.verdict for row in proof.rows} == {"proved"}
+    assert {row.verdict for row in proof.rows} == {HOLDS}
     assert {row.hint for row in proof.rows} == {"used"}
     assert len(proof.rows) == 318
 
@@ -251,7 +252,7 @@ def test_the_fault_is_found_in_its_shortest_run(name: str) -> None:
 def test_the_fault_cannot_be_proved(name: str) -> None:
     model, *_, obligation = FAULTS[name]
     (row,) = prove(model, only=[obligation]).rows
-    assert row.verdict == "violated"
+    assert row.verdict is VIOLATED
     assert row.counterexample
 
 
@@ -262,7 +263,7 @@ def test_its_run_is_saved_and_replayed(tmp_path: Path) -> None:
     assert found.violation
     path = save(tmp_path, model, found.run, found.violation, None)
     told = replay(path)
-    assert (told.verdict, told.events_judged, told.steps["elapse"]) == ("accepted", 12, 1)
+    assert (told.verdict, told.events_judged, told.steps["elapse"]) == (HOLDS, 12, 1)
     path.write_text(path.read_text().replace('{"n1": 1, "n2": 1}', '{"n1": 1, "n2": 0}'))
     told = replay(path)
     assert told.refusal
@@ -340,7 +341,7 @@ def test_the_mutant_breaks_the_property(name: str) -> None:
     model = MUTANTS[name]
     prop = model.properties[name]
     found = explore(model, at(model, **EXACT), ghosts=ghosts_read(model, prop), properties=[prop])
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
 
 
 # -- The twin -----------------------------------------------------------------------------------------
@@ -370,4 +371,4 @@ UNNEEDED = [
 @pytest.mark.parametrize(("name", "guard"), UNNEEDED, ids=str)
 def test_the_twin_misses_a_guard_that_safety_does_not_need(name: str, guard: str) -> None:
     mutant = MODEL.without_guard(name, guard)
-    assert compare(mutant, at(mutant, terms=1, **EXACT)).verdict == "violated"
+    assert compare(mutant, at(mutant, terms=1, **EXACT)).verdict is VIOLATED

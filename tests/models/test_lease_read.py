@@ -14,6 +14,7 @@ from oneleader.models.replication import Index
 from oneleader.readers.explore.explore import explore, explore_all, ghosts_read
 from oneleader.readers.explore.refine import refine
 from oneleader.readers.prove.prove import prove
+from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 OWN = MODEL.properties.keys() - replication.MODEL.properties.keys()
 BOUNDS = {"Node": 3, "Term": 2, "Index": 2, "Value": 1}
@@ -23,7 +24,7 @@ def at(**sizes: int) -> Configuration:
     return configure(MODEL, {**BOUNDS, **sizes})
 
 
-def verdict(of: Model, name: str, where: Configuration) -> str:
+def verdict(of: Model, name: str, where: Configuration) -> Verdict:
     prop = of.properties[name]
     return explore(of, where, ghosts=ghosts_read(of, prop), properties=[prop], engine="native").verdict
 
@@ -31,14 +32,14 @@ def verdict(of: Model, name: str, where: Configuration) -> str:
 # -- The three parts of the argument ---------------------------------------------------------------
 def test_proved_for_any_cluster_and_any_log() -> None:
     proof = prove(MODEL, only=OWN)
-    assert {(row.verdict, row.hint) for row in proof.rows} == {("proved", "used")}
+    assert {(row.verdict, row.hint) for row in proof.rows} == {(HOLDS, "used")}
     assert len(proof.rows) == 44
     assert {"lease_read_is_latest", "lease_read_is_agreed"} <= OWN
 
 
 def test_the_premise_is_what_the_lease_model_proves() -> None:
     proof = prove(lease.MODEL, only=["no_newer_leader"])
-    assert {row.verdict for row in proof.rows} == {"proved"}
+    assert {row.verdict for row in proof.rows} == {HOLDS}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_the_premise_is_what_the_lease_model_proves() -> None:
 def test_both_are_elections_with_something_added(of: Model, sizes: dict[str, int], states: int) -> None:
     found = refine(of, configure(of, sizes))
     assert of.refines is election.MODEL
-    assert (found.verdict, found.states) == ("holds", states)
+    assert (found.verdict, found.states) == (HOLDS, states)
     assert found.abstract > states
 
 
@@ -84,7 +85,7 @@ WEAKER = model(__name__, State, extends=MODEL)
 
 @pytest.mark.parametrize("name", ["anybody_reads", "reads_at_once"])
 def test_without_either_premise_a_read_is_stale(name: str) -> None:
-    assert verdict(WEAKER, name, at()) == "violated"
+    assert verdict(WEAKER, name, at()) is VIOLATED
 
 
 # -- What breaks it --------------------------------------------------------------------------------
@@ -117,5 +118,5 @@ def test_each_property_has_a_mutant() -> None:
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_mutant_breaks_the_property_and_the_model_does_not(name: str) -> None:
-    assert verdict(MUTANTS[name], name, at(Node=2)) == "violated"
-    assert verdict(MODEL, name, at(Node=2)) == "holds"
+    assert verdict(MUTANTS[name], name, at(Node=2)) is VIOLATED
+    assert verdict(MODEL, name, at(Node=2)) is HOLDS

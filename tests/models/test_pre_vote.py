@@ -17,6 +17,7 @@ from oneleader.readers.explore.walk import walk
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.twin import compare
+from oneleader.verdict import HOLDS, VIOLATED
 
 N2_DECIDES = cluster(MODEL, nodes=2, terms=2, quorums="n2, n1 n2")  # n2 can be elected beside n1
 EXPLORED = {
@@ -31,12 +32,12 @@ def test_explored_within_bounds_every_action_and_witness_is_seen() -> None:
     fired, reached = set[str](), set[str]()
     for at, states in EXPLORED.values():
         found = explore(MODEL, at)
-        assert (found.verdict, found.states) == ("holds", states)
+        assert (found.verdict, found.states) == (HOLDS, states)
         fired |= {*found.fired}
         reached |= {name for name, depth in found.witnesses.items() if depth is not None}
     assert fired == {*MODEL.actions}
     walked = walk(MODEL, cluster(MODEL, nodes=3, terms=3), seed=1, runs=3_000, engine="native")
-    assert walked.verdict == "holds"
+    assert walked.verdict is HOLDS
     reached |= {name for name, seen in walked.witnesses.items() if seen}
     kept_apart = {name for name, w in MODEL.witnesses.items() if ghosts_read(MODEL, w)}
     assert reached | kept_apart == {*MODEL.witnesses}
@@ -44,7 +45,7 @@ def test_explored_within_bounds_every_action_and_witness_is_seen() -> None:
 
 def test_proved_for_any_cluster_size() -> None:
     proof = prove(MODEL)
-    assert proof.verdict == "proved", [row.key for row in proof.rows if row.verdict != "proved"]
+    assert proof.verdict is HOLDS, [row.key for row in proof.rows if row.verdict is not HOLDS]
     assert len(proof.rows) > 300
 
 
@@ -161,7 +162,7 @@ def test_the_mutant_breaks_the_property(name: str) -> None:
         explore(MUTANTS[name], at, ghosts=ghosts_read(MODEL, prop), properties=[prop], engine="native")
         for at in SMALL
     ]
-    assert "violated" in {result.verdict for result in found}
+    assert VIOLATED in {result.verdict for result in found}
 
 
 # Guards that no property needs: they make the model Raft's, and the twin has them.
@@ -200,7 +201,7 @@ def count(model: Model, at: Configuration) -> tuple[int, int]:
 
 
 def test_it_refines_the_election() -> None:
-    assert refine(MODEL, cluster(MODEL, nodes=2, terms=1)).verdict == "holds"
+    assert refine(MODEL, cluster(MODEL, nodes=2, terms=1)).verdict is HOLDS
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from oneleader.models.replication import MODEL, Index, State, Value
 from oneleader.readers.explore.explore import explore, ghosts_read
 from oneleader.readers.prove.prove import load_hints, prove
 from oneleader.readers.run import Disabled, Run
+from oneleader.verdict import HOLDS, VIOLATED
 
 
 def bounds(nodes: int, terms: int, indices: int, values: int = 1) -> Configuration:
@@ -337,7 +338,7 @@ def test_the_mutant_breaks_the_property(name: str) -> None:
     model, at = MUTANTS[name]
     prop = MODEL.properties[name]
     found = explore(model, bounds(*at), ghosts=ghosts_read(model, prop), properties=[prop])
-    assert (found.verdict, found.violation and found.violation.what) == ("violated", name)
+    assert (found.verdict, found.violation and found.violation.what) == (VIOLATED, name)
 
 
 # -- All states ------------------------------------------------------------------------------------
@@ -365,7 +366,7 @@ WITNESSES = {  # the length of the shortest run to each, with 3 nodes, 2 terms a
 def test_everything_holds(at: tuple[int, int, int, int], states: int, steps: int, depth: int) -> None:
     """History is determined by the rest: it multiplies no states. Which quorum elected is not."""
     found = explore(MODEL, bounds(*at), ghosts=HISTORY)
-    assert (found.verdict, found.states, found.transitions, found.depth) == ("holds", states, steps, depth)
+    assert (found.verdict, found.states, found.transitions, found.depth) == (HOLDS, states, steps, depth)
     assert len(found.properties) == len(MODEL.properties) - 2
 
 
@@ -375,7 +376,7 @@ def test_everything_holds_and_happens_with_longer_logs() -> None:
         found = explore(MODEL, bounds(3, 2, 2), ghosts=HISTORY, engine="native")
     except MissingTool as missing:
         pytest.skip(str(missing))
-    assert (found.verdict, found.states, found.transitions) == ("holds", 406_159, 14_067_186)
+    assert (found.verdict, found.states, found.transitions) == (HOLDS, 406_159, 14_067_186)
     assert found.witnesses == WITNESSES
     assert found.never_fired == []
 
@@ -383,7 +384,7 @@ def test_everything_holds_and_happens_with_longer_logs() -> None:
 def test_who_elected_whom() -> None:
     """The two invariants whose history is a choice: which quorum elected the leader of a term."""
     found = explore(MODEL, bounds(2, 2, 1), ghosts=frozenset({"elected_by"}))
-    assert (found.verdict, found.states) == ("holds", 388)
+    assert (found.verdict, found.states) == (HOLDS, 388)
     assert {"elected_by_quorum", "elected_by_some_quorum"} < {*found.properties}
 
 
@@ -477,7 +478,7 @@ def test_a_late_short_message_shortens_nothing() -> None:
 # -- Proofs ----------------------------------------------------------------------------------------
 def test_everything_is_proved_for_any_size() -> None:
     proof = prove(MODEL)
-    assert (proof.verdict, len(proof.rows)) == ("proved", 440)
+    assert (proof.verdict, len(proof.rows)) == (HOLDS, 440)
     assert {row.hint for row in proof.rows} == {"used"}
     assert load_hints(MODEL).keys() == {row.key for row in proof.rows}
 
@@ -486,5 +487,5 @@ def test_section_5_4_2_is_needed() -> None:
     """Without it the proof fails, with a counterexample that the plain interpreter confirms."""
     broken = MODEL.without_guard("advance_commit", "entry_is_own")
     (row,) = prove(broken, only=["advance_commit/committed_by_quorum"], rlimit=400_000).rows
-    assert row.verdict == "violated"
+    assert row.verdict is VIOLATED
     assert row.counterexample

@@ -16,6 +16,7 @@ from oneleader.models.system import MODEL
 from oneleader.readers.explore.explore import explore_all
 from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.tlc.twin import compare
+from oneleader.verdict import HOLDS
 from tests.places import RESULTS
 
 PAGE = RESULTS / "trade-offs.md"
@@ -81,7 +82,7 @@ def shown(row: Setting) -> list[str]:
 @pytest.mark.parametrize(("nodes", "states"), [(3, 2087), (4, 3235), (5, 15211)])
 def test_with_every_cure_everything_holds_and_every_action_fires(nodes: int, states: int) -> None:
     found = list(explore_all(MODEL, at(nodes), engine="native"))
-    assert {result.verdict for result in found} == {"holds"}
+    assert {result.verdict for result in found} == {HOLDS}
     assert max(result.states for result in found) == states
     assert None not in {depth for result in found for depth in result.witnesses.values()}
     assert not [name for result in found if result.properties for name in result.never_fired]
@@ -174,4 +175,4 @@ def test_the_twin_has_the_same_graph(
     nodes: int, terms: int, off: tuple[str, ...], states: int, edges: int
 ) -> None:
     found = compare(MODEL, at(nodes, terms, off))
-    assert (found.verdict, found.states, found.edges) == ("holds", states, edges), found.difference
+    assert (found.verdict, found.states, found.edges) == (HOLDS, states, edges), found.difference

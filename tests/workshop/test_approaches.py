@@ -13,6 +13,7 @@ from oneleader.models.environment import MODEL
 from oneleader.models.system import MODEL as SYSTEM
 from oneleader.readers.explore.explore import explore_all
 from oneleader.readers.explore.settings import settings
+from oneleader.verdict import HOLDS, VIOLATED, Verdict
 from workshop.studies import approaches
 from workshop.studies.approaches import APPROACHES, EARLY, QUESTIONS, Approach
 from workshop.studies.possible import possible
@@ -67,7 +68,7 @@ def test_every_action_happens_in_some_surroundings() -> None:
 
 
 # -- Whether service stays possible -------------------------------------------------------------------
-def served(model: Model, quorums: str, away: str, given: tuple[str, ...] = ("clocks",)) -> str:
+def served(model: Model, quorums: str, away: str, given: tuple[str, ...] = ("clocks",)) -> Verdict:
     chosen = configure(model, EARLY, quorums).where(model.fields["given"], given)
     chosen = chosen.where(model.fields["away"], (away,))
     goal = model.witnesses["a_write_is_served"]
@@ -75,24 +76,24 @@ def served(model: Model, quorums: str, away: str, given: tuple[str, ...] = ("clo
 
 
 def test_a_majority_serves_and_a_lock_server_that_is_cut_off_does_not() -> None:
-    assert (served(MODEL, "majority", "n1"), served(MODEL, "majority", "n3")) == ("holds", "holds")
-    assert (served(MODEL, "n1", "n1"), served(MODEL, "n1", "n3")) == ("violated", "holds")
-    assert served(MODEL, "n1", "n1", ("clocks", "heals")) == "holds"  # once the network is whole again
+    assert (served(MODEL, "majority", "n1"), served(MODEL, "majority", "n3")) == (HOLDS, HOLDS)
+    assert (served(MODEL, "n1", "n1"), served(MODEL, "n1", "n3")) == (VIOLATED, HOLDS)
+    assert served(MODEL, "n1", "n1", ("clocks", "heals")) is HOLDS  # once the network is whole again
 
 
 def test_a_promise_that_does_not_end_keeps_the_others_from_serving() -> None:
     """A lease that cannot run out: its holder is cut off, and nobody else is ever elected."""
     for_ever = replace(MODEL, actions={n: a for n, a in MODEL.actions.items() if n != "end_promise"})
-    assert served(for_ever, "majority", "n3") == "violated"
+    assert served(for_ever, "majority", "n3") is VIOLATED
 
 
 def test_possible_tells_how_it_got_stuck() -> None:
     """The lock of the tutorial: once a token was given back, the other one is not enough for two."""
     two = Configuration(elements={"Client": ("c1", "c2")}, greatest={"Token": 2})
     goal = lock.MODEL.witnesses["two_believe"]
-    assert possible(lock.MODEL, two, goal, lambda told: told["last"] == 0).verdict == "holds"
+    assert possible(lock.MODEL, two, goal, lambda told: told["last"] == 0).verdict is HOLDS
     found = possible(lock.MODEL, two, goal, lambda told: told["last"] < 2)
-    assert (found.verdict, found.asked) == ("violated", 11)
+    assert (found.verdict, found.asked) == (VIOLATED, 11)
     assert found.stuck is not None
     calls = [found.run.instances[position].action.name for position, _ in found.stuck]
     assert calls == ["acquire", "release"]
@@ -108,7 +109,7 @@ def test_a_theorem_is_cited_only_where_its_proof_goes_through_and_it_applies() -
         return name == "election"
 
     cells = [*approaches.cells(ALL, is_proved, wanted)]
-    assert [(cell.verdict, cell.proved) for cell in cells] == [("holds", "election"), ("holds", "")]
+    assert [(cell.verdict, cell.proved) for cell in cells] == [(HOLDS, "election"), (HOLDS, "")]
     assert asked == ["election", "lease"]
     bully = next(a for a in APPROACHES if a.id == "bully-fencing")
     assert not [cell for cell in approaches.cells(bully, lambda name: True, wanted) if cell.proved]

@@ -20,6 +20,7 @@ from oneleader.models import election
 from oneleader.readers.explore.explore import explore, used_memory
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.twin import config_text, module_of
+from oneleader.verdict import HOLDS
 
 MODEL = election.MODEL
 SAFETY = [MODEL.theorems["election_safety"]]
@@ -44,7 +45,7 @@ def ours(engine: str, nodes: int, terms: int, symmetry: bool) -> tuple[int, floa
     before, started = used_memory(), time.perf_counter()
     at = cluster(MODEL, nodes=nodes, terms=terms)
     found = explore(MODEL, at, properties=SAFETY, symmetry=symmetry, engine=engine)
-    assert found.verdict == "holds"
+    assert found.verdict is HOLDS
     seconds = time.perf_counter() - started
     return found.states, seconds, (used_memory() - before) * 2**20 / found.states
 

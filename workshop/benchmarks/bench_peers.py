@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from oneleader.language.configuration import cluster
 from oneleader.models.election import MODEL
 from oneleader.readers.explore.explore import explore
+from oneleader.verdict import HOLDS
 
 NODES, TERMS = map(int, sys.argv[1].split(",")) if len(sys.argv) > 1 else (3, 2)
 QUORUM = NODES // 2 + 1
@@ -166,7 +167,7 @@ def musil(module: Any) -> int:
 def ours(engine: str) -> int:
     at, safety = cluster(MODEL, nodes=NODES, terms=TERMS), [MODEL.theorems["election_safety"]]
     found = explore(MODEL, at, properties=safety, symmetry=False, engine=engine)
-    assert found.verdict == "holds"
+    assert found.verdict is HOLDS
     return found.states
 
 

@@ -69,7 +69,7 @@ def histories() -> None:
 
     def run() -> int:
         nonlocal verdict
-        verdict = history.judge(busy_register(10_000)).verdict
+        verdict = str(history.judge(busy_register(10_000)).verdict)
         return 10_000
 
     operations, seconds = timed(run)

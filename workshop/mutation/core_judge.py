@@ -28,6 +28,7 @@ from typing import Any
 from oneleader.conformance import history
 from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.errors import UsageError
+from oneleader.verdict import HOLDS
 from oneleader_raft.raft import TwoLeadersError
 from oneleader_raft.testbench.safety import Safety, UnsafeError
 from oneleader_raft.testbench.simulator import Simulation
@@ -155,7 +156,7 @@ def simulations() -> Failed | None:
             return SAFETY, f"{_cause(unsafe)}, seed {seed}"
         except Exception as error:
             return CRASH, f"{type(error).__name__}, seed {seed}"
-        if history.judge(simulation.operations).verdict != "holds":
+        if history.judge(simulation.operations).verdict is not HOLDS:
             return SAFETY, f"linearizability, seed {seed}"
     return None
 

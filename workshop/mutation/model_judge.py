@@ -36,8 +36,9 @@ from oneleader.language.model import Model
 from oneleader.models import MODELS
 from oneleader.readers.explore.explore import Limits, explore, explore_all
 from oneleader.readers.explore.graph import Graph
-from oneleader.readers.prove.prove import INCONCLUSIVE, VIOLATED, rows
+from oneleader.readers.prove.prove import rows
 from oneleader.readers.run import Run
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader.words import plural
 from workshop.mutation import model_mutation as mutation
 from workshop.mutation.equivalence import proved_the_same
@@ -229,7 +230,7 @@ def _outcome(model: Model, bounds: Bounds) -> tuple[str, dict[str, str]]:
     result = explore(model, at, ghosts=_histories(model), limits=Limits(states=MOST_STATES))
     if result.violation:
         return f"{result.violation.what} broken in {plural(len(result.violation.steps), 'steps')}", {}
-    if result.verdict != "holds":
+    if result.verdict is not HOLDS:
         return "", {}
     outcome = {name: _far(depth) for name, depth in result.witnesses.items()}
     return "", outcome | {name: "taken" if result.fired[name] else NEVER for name in model.actions}
@@ -250,7 +251,7 @@ def _apart(model: Model, at: Configuration) -> dict[str, str]:
         elif result.violation:
             outcome[name] = _far(len(result.violation.steps))
         else:
-            outcome[name] = result.verdict
+            outcome[name] = result.verdict.value
     return outcome
 
 
@@ -263,9 +264,9 @@ def _proved(mutant: Mutant) -> tuple[str, str] | None:
     """The first obligation of the action that is refuted, else the first that is left open, if any."""
     unproved = None
     for row in rows(mutant.model, only=[mutant.action], rlimit=RLIMIT):
-        if row.verdict == VIOLATED:
+        if row.verdict is VIOLATED:
             return PROOF, row.goal
-        if row.verdict == INCONCLUSIVE:
+        if row.verdict is INCONCLUSIVE:
             unproved = unproved or (UNPROVED, row.goal)
     return unproved
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from oneleader.errors import UsageError
 from oneleader.models import MODELS
-from oneleader.verdict import HOLDS, VIOLATED
+from oneleader.verdict import HOLDS, VIOLATED, Verdict
 from workshop.mutation import core_judge
 from workshop.mutation import model_judge as mutation_judge
 from workshop.mutation.core_mutation import core_mutants
@@ -66,7 +66,7 @@ def became(judged: Judged) -> str:
     return BY_TEST if entry.test else EQUIVALENT
 
 
-def verdict(judged: Judged) -> str:
+def verdict(judged: Judged) -> Verdict:
     return VIOLATED if became(judged) in (SURVIVED, STALE) else HOLDS
 
 

@@ -59,7 +59,7 @@ def trade_offs(is_proved: Callable[[str], bool]) -> Files:
         questions=[*QUESTIONS],
         said=said,
         strength=head[0].run.configuration.describe().partition(", off")[0],
-        asked=sum(cell.asked for row in rows for cell in row if cell.verdict == HOLDS),
+        asked=sum(cell.asked for row in rows for cell in row if cell.verdict is HOLDS),
         system=[*settings(system.MODEL, configure(system.MODEL, approaches.SIZES))],
         bully=[row for row in settings(bully, configure(bully, {"Node": 2})) if len(row.off) <= 1],
         on_off=on_off,
@@ -71,10 +71,10 @@ def trade_offs(is_proved: Callable[[str], bool]) -> Files:
 def brief(cell: Cell) -> str:
     """A cell of the table: what holds and how strongly, or how soon it breaks."""
     if cell.question.asks == SERVED:
-        return {HOLDS: "yes", VIOLATED: "no"}.get(cell.verdict, cell.verdict)
+        return {HOLDS: "yes", VIOLATED: "no"}.get(cell.verdict, str(cell.verdict))
     if cell.violation:
         return str(cell.steps)
-    return f"{cell.verdict}, proved" if cell.proved else cell.verdict
+    return f"{cell.verdict}, proved" if cell.proved else str(cell.verdict)
 
 
 def said(cell: Cell) -> str:
@@ -90,7 +90,7 @@ def on_off(row: Setting) -> str:
 def length(row: Setting, name: str) -> str:
     """`holds`, or how many steps."""
     steps = row.steps(name)
-    return HOLDS if steps is None else str(steps)
+    return str(HOLDS) if steps is None else str(steps)
 
 
 def of_cell(cell: Cell) -> str:

@@ -15,6 +15,7 @@ from oneleader.errors import UsageError
 from oneleader.faults.beyond import BEYOND
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
+from oneleader.verdict import NOT_EXPRESSIBLE
 from oneleader.words import plural
 from workshop import RESULTS
 
@@ -103,31 +104,31 @@ def _matrix(said: dict[tuple[str, str], FaultRow]) -> Iterator[str]:
     for fault in FAULTS.values():
         cells = [_cell(said[fault.id, reader]) for reader in READERS]
         yield f"| [{fault.id}](#{fault.id}) | {fault.breaks} | {' | '.join(cells)} |"
-    caught = [sum(row.verdict == CAUGHT for (_, r), row in said.items() if r == reader) for reader in READERS]
+    caught = [sum(row.verdict is CAUGHT for (_, r), row in said.items() if r == reader) for reader in READERS]
     yield f"| **{len(FAULTS)} faults** | caught: | {' | '.join(map(str, caught))} |"
 
 
 def _cell(row: FaultRow) -> str:
     """What one reader said: its figure, or a dash where the fault cannot be shown to it."""
-    if row.verdict != CAUGHT:
-        return "-" if row.verdict == "not expressible" else f"**{row.verdict}**"
+    if row.verdict is not CAUGHT:
+        return "-" if row.verdict is NOT_EXPRESSIBLE else f"**{row.verdict.worded('fault')}**"
     if row.reader == "prove":
         return row.detail.partition(":")[0]
     if row.reader == "replay":
         return f"event {row.length}"
-    return plural(row.length, "steps") if row.length else "caught"
+    return plural(row.length, "steps") if row.length else row.verdict.worded("fault")
 
 
 def _drawn(rows: Iterable[FaultRow]) -> Iterator[str]:
     for row in rows:
-        if row.reader == "hypothesis" and row.verdict == CAUGHT:
+        if row.reader == "hypothesis" and row.verdict is CAUGHT:
             figures = f"{row.seed} | {row.found} | {row.length} | {row.seconds:.1f}"
             yield f"| {row.fault} | {figures} | {row.detail.partition(' (')[0]} |"
 
 
 def _live(said: dict[tuple[str, str], FaultRow]) -> Iterator[str]:
     for (fault, reader), row in said.items():
-        if reader == "simulate" and row.verdict == CAUGHT:
+        if reader == "simulate" and row.verdict is CAUGHT:
             yield f"| {fault} | {row.seed} | {row.detail} | {row.seconds:.1f} |"
 
 
@@ -145,7 +146,7 @@ def _told(fault: Fault, said: dict[tuple[str, str], FaultRow]) -> Iterator[str]:
     why: dict[str, list[str]] = {}
     for reader in READERS:
         row = said[fault.id, reader]
-        if row.verdict == "not expressible":
+        if row.verdict is NOT_EXPRESSIBLE:
             why.setdefault(row.detail, []).append(NAMES.get(reader, reader))
     for reason, readers in why.items():
         yield f"- Not shown to {', '.join(readers)}: {reason}."

@@ -46,5 +46,5 @@ def table() -> int:
     for approach in APPROACHES:
         found = [*cells(approach, documents.proved)]
         say(f"{approach.name:34}" + "".join(f"{documents.brief(cell):15}" for cell in found).rstrip())
-        verdicts += [INCONCLUSIVE for cell in found if cell.verdict == INCONCLUSIVE]
+        verdicts += [INCONCLUSIVE for cell in found if cell.verdict is INCONCLUSIVE]
     return exit_status(verdicts)

@@ -17,7 +17,7 @@ from oneleader.language.model import Model
 from oneleader.models import environment
 from oneleader.readers.explore.explore import Violation, explore_all
 from oneleader.readers.run import Run
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from workshop.studies.possible import possible
 
 MODEL = environment.MODEL
@@ -120,7 +120,7 @@ class Cell:
 
     approach: Approach
     question: Question
-    verdict: str
+    verdict: Verdict
     run: Run
     violation: Violation | None = None
     asked: int = 0
@@ -155,7 +155,7 @@ def cells(
         else:
             cell = explored(approach, question, MODEL, configured(approach, question), question.asks)
             applies = approach.has_quorum and (not question.needs or question.needs not in approach.off)
-            if question.proved_by and applies and cell.verdict == HOLDS and is_proved(question.proved_by[0]):
+            if question.proved_by and applies and cell.verdict is HOLDS and is_proved(question.proved_by[0]):
                 cell = replace(cell, proved=question.proved_by[0])
             yield cell
 

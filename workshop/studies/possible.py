@@ -20,6 +20,7 @@ from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explore import ghosts_read
 from oneleader.readers.explore.graph import Graph
 from oneleader.readers.run import Run, State
+from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,8 @@ class Possible:
     stuck: list[tuple[int, State]] | None
 
     @property
-    def verdict(self) -> str:
-        """`holds` or `violated`."""
-        return "holds" if self.stuck is None else "violated"
+    def verdict(self) -> Verdict:
+        return HOLDS if self.stuck is None else VIOLATED
 
 
 def possible(

@@ -128,7 +128,7 @@ def shown() -> Iterator[Shown]:
         corrected = explored(defect, defect.corrected, defect.instead or defect.breaks)
         broken = written.violation.what if written.violation else "nothing"
         assert broken == defect.breaks, f"{defect.id}: {broken} is broken"
-        assert corrected.verdict == HOLDS, f"{defect.id}: the correction does not hold"
+        assert corrected.verdict is HOLDS, f"{defect.id}: the correction does not hold"
         yield Shown(defect, written, corrected)
 
 

@@ -33,13 +33,12 @@ from oneleader.language.model import Model
 from oneleader.readers.explore.explore import Explored, Limits, Violation, explore_all, plan
 from oneleader.readers.explore.walk import walk
 from oneleader.readers.run import Run, State
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, exit_status
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest
 
 Job = dict[str, Any]
 Result = dict[str, Any]
 
 MOST_JOBS = 100_000
-VERDICTS = {0: HOLDS, 1: VIOLATED, 3: INCONCLUSIVE}
 _ONE_AT_A_TIME = Lock()  # the readers know no threads, and a worker may have several
 
 
@@ -163,7 +162,7 @@ def _walk(job: Job) -> Result:
     made = walk(model, at, seed=job["seed"], runs=job["share"], length=job["length"])
     _end_if(made.why == "interrupted")
     return {
-        "verdict": made.verdict,
+        "verdict": made.verdict.value,
         "runs": made.runs,
         "steps": made.steps,
         "fired": {name: made.fired[name] for name in model.actions},
@@ -186,7 +185,7 @@ def _explore(job: Job) -> Result:
     found = [*explore_all(model, at, limits=Limits(job["states"]), **asked)]
     _end_if(any(result.why == "interrupted" for result in found))
     return {
-        "verdict": VERDICTS[exit_status(result.verdict for result in found)],
+        "verdict": gravest(result.verdict for result in found).value,
         "states": sum(result.states for result in found),
         "witnesses": {
             name: depth is not None for result in found for name, depth in result.witnesses.items()
@@ -217,14 +216,19 @@ def _hunt(job: Job) -> Result:
     asked = {"nodes": job["nodes"], "terms": job["terms"], "steps": job["length"], "seed": job["seed"]}
     made = check_conformance(adapter(job), examples=job["share"], **asked)
     _end_if(made.cause == "interrupted")
-    failure = {"verdict": made.verdict, "cause": made.cause, "text": made.failure, "program": made.program}
+    failure = {
+        "verdict": made.verdict.value,
+        "cause": made.cause,
+        "text": made.failure,
+        "program": made.program,
+    }
     failure |= {"seed": job["seed"], "examples": job["share"]}
     return {
-        "verdict": made.verdict,
+        "verdict": made.verdict.value,
         "examples": made.examples,
         "steps": made.steps,
         "fired": {name: made.coverage.actions[name] for name in election.MODEL.actions},
-        "failures": [] if made.verdict == HOLDS else [failure],
+        "failures": [] if made.verdict is HOLDS else [failure],
     }
 
 
@@ -263,7 +267,7 @@ def merged(parts: list[Any]) -> Any:
             names = dict.fromkeys(name for part in parts for name in part)
             return {name: merged([part[name] for part in parts if name in part]) for name in names}
         case str():
-            return VERDICTS[exit_status(parts)]
+            return gravest(map(Verdict, parts)).value
         case bool():
             return any(parts)
         case list():
@@ -274,7 +278,9 @@ def merged(parts: list[Any]) -> Any:
 
 def needed(jobs: list[Job], results: Mapping[int, Result]) -> int:
     """Jobs from this number on need not be done."""
-    violated = [n for n, r in results.items() if r["verdict"] == VIOLATED and jobs[n]["kind"] != "explore"]
+    violated = [
+        n for n, r in results.items() if r["verdict"] == VIOLATED.value and jobs[n]["kind"] != "explore"
+    ]
     return min(violated, default=len(jobs) - 1) + 1
 
 
@@ -312,10 +318,10 @@ class Campaign:
         """
         end = needed(self.jobs, self.results)
         counted = [self.results[number] for number in sorted(self.results) if number < end]
-        total: Result = merged(counted) if counted else {"verdict": INCONCLUSIVE}
+        total: Result = merged(counted) if counted else {"verdict": INCONCLUSIVE.value}
         vacuous = self.jobs[0]["kind"] == "explore" and not all(total.get("witnesses", {}).values())
         is_open = len(counted) < end or vacuous
-        verdict = VERDICTS[exit_status([total["verdict"], INCONCLUSIVE if is_open else HOLDS])]
+        verdict = gravest([Verdict(total["verdict"]), INCONCLUSIVE if is_open else HOLDS]).value
         return {"kind": self.jobs[0]["kind"], "jobs": end, "done": len(counted), **total, "verdict": verdict}
 
 

@@ -31,14 +31,14 @@ from oneleader.readers.prove.prove import prove
 from oneleader.readers.replay.replay import Replayed, replay_lines
 from oneleader.readers.tlc import tlc
 from oneleader.shipped import tla_folder
-from oneleader.verdict import exit_status
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, decided, exit_status
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.views import VIEWS
 
 RLIMIT = 100_000  # of a proof that must fail: what Z3 does not prove soon is looked for at finite sizes
 EXAMPLES, BATCHES = 100, 30
 RUNS = 50
-CAUGHT, MISSED, NOT_EXPRESSIBLE, INCONCLUSIVE = "caught", "missed", "not expressible", "inconclusive"
+CAUGHT, MISSED = HOLDS, VIOLATED  # what the catalogue claims: that this reader finds this fault
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class FaultRow:
 
     fault: str
     reader: str
-    verdict: str
+    verdict: Verdict
     length: int | None
     seconds: float
     detail: str
@@ -58,7 +58,7 @@ class FaultRow:
     found: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"seconds": round(self.seconds, 3)}
+        return asdict(self) | {"verdict": self.verdict.worded("fault"), "seconds": round(self.seconds, 3)}
 
 
 def not_expressible(fault: Fault, reader: str, why: Because) -> FaultRow:
@@ -75,7 +75,7 @@ def by_explore(fault: Fault) -> FaultRow:
     violation = result.violation if result.violation and result.violation.what == name else None
     length = len(violation.steps) if violation else None
     verdict = CAUGHT if length == steps else MISSED
-    detail = f"{name} broken" if violation else "holds"
+    detail = f"{name} broken" if violation else str(HOLDS)
     if violation and length != steps:
         detail += f", {steps} steps expected"
     return FaultRow(fault.id, "explore", verdict, length, result.seconds, detail)
@@ -88,7 +88,7 @@ def by_proof(fault: Fault) -> FaultRow:
     started = time.perf_counter()
     found = fails_at(fault) or _refuted(fault.mutated.proved, "/".join(fault.prove))
     verdict, seconds = CAUGHT if found else MISSED, time.perf_counter() - started
-    detail = f"{' × '.join(fault.prove)}: {'violated' if found else 'not refuted'}"
+    detail = f"{' × '.join(fault.prove)}: {VIOLATED if found else 'not refuted'}"
     return FaultRow(fault.id, "prove", verdict, 1 if found else None, seconds, detail)
 
 
@@ -129,7 +129,7 @@ def by_tlc(fault: Fault) -> FaultRow:
         expected["violates"],
         expected["depth"],
     )
-    detail = f"{result.violated} broken" if result.violated else "holds"
+    detail = f"{result.violated} broken" if result.violated else str(HOLDS)
     return FaultRow(fault.id, "tlc", CAUGHT if caught else MISSED, length, result.seconds, detail)
 
 
@@ -246,9 +246,9 @@ def by_replay(fault: Fault) -> FaultRow:
     model, _, reason = refused.partition(": ")
     result = replayed(variant, variant.core, model)
     correct = {replayed(variant, of.correct, name).verdict for name in of.models}
-    caught = said(result) == reason and correct == {"accepted"}
+    caught = said(result) == reason and correct == {HOLDS}
     detail = f"{model}: {said(result)}"
-    detail += "" if correct == {"accepted"} else "; one of the correct core is not accepted"
+    detail += "" if correct == {HOLDS} else "; one of the correct core is not accepted"
     length = result.events_judged + 1 if result.refusal else None
     seconds = time.perf_counter() - started
     return FaultRow(fault.id, "replay", CAUGHT if caught else MISSED, length, seconds, detail)
@@ -265,7 +265,7 @@ def replayed(variant: Variant, core: Core | Locks, model: str) -> Replayed:
 def said(result: Replayed) -> str:
     """`grant_vote, vote_is_free`, `state`, or the verdict."""
     if not result.refusal:
-        return result.verdict
+        return result.verdict.worded("recording")
     action, guard = result.refusal.action.partition("(")[0], result.refusal.guard
     return f"{action}, {guard.name}" if guard else "state"
 
@@ -290,7 +290,7 @@ def judge(fault: Fault, readers: Iterable[str] = READERS) -> Iterator[FaultRow]:
 def blind(rows: Iterable[FaultRow]) -> list[str]:
     """Who finds nothing: a fault that no reader caught, a reader that caught no fault. In sentences."""
     rows = list(rows)
-    caught = [row for row in rows if row.verdict == CAUGHT]
+    caught = [row for row in rows if row.verdict is CAUGHT]
     faults = dict.fromkeys(r.fault for r in rows if r.fault not in {c.fault for c in caught})
     readers = dict.fromkeys(r.reader for r in rows if r.reader not in {c.reader for c in caught})
     return [f"no reader found {id}" for id in faults] + [f"{reader} found no fault" for reader in readers]
@@ -299,5 +299,5 @@ def blind(rows: Iterable[FaultRow]) -> list[str]:
 def status(rows: Iterable[FaultRow], *, whole: bool) -> int:
     """The exit status of the matrix; of the whole one, also whether somebody is blind."""
     rows = list(rows)
-    said = exit_status(row.verdict for row in rows)
-    return said or int(whole and bool(blind(rows)))
+    verdicts = decided((row.fault, row.verdict) for row in rows)
+    return exit_status(verdicts + [VIOLATED] * (whole and bool(blind(rows))))

@@ -26,6 +26,7 @@ from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.faults.catalogue import variant
 from oneleader.pictures import pages
 from oneleader.pictures.svg import svg
+from oneleader.verdict import HOLDS
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.raft import TwoLeadersError
@@ -115,7 +116,7 @@ def simulate_some(seen: Seen, core: Core, seed: int) -> None:
         try:
             simulation.run(3000)
             judged = history.judge(simulation.operations)
-            if judged.verdict != "holds":
+            if judged.verdict is not HOLDS:
                 failing = "\n".join(f"# {operation}" for operation in judged.failing)
                 seen.broken["linearizability"] = f"Simulation({members}, seed={one}).run(3000)\n{failing}"
         except (UnsafeError, TwoLeadersError) as unsafe:

@@ -18,7 +18,7 @@ from oneleader.cli.main import F, chosen, fault_option, json_option, model_argum
 from oneleader.cli.progress import ProgressLine
 from oneleader.errors import UsageError
 from oneleader.readers.explore.explore import ENGINES
-from oneleader.verdict import INTERRUPTED, exit_status
+from oneleader.verdict import Verdict, exit_status
 from oneleader.words import plural, snake
 
 POSITIVE = click.IntRange(1)
@@ -132,7 +132,8 @@ def carry_out(
     show.violations(made, Path(folder), silent=as_json)
     if journal and made.why:
         click.echo(f"journal  the same command goes on from {journal}", err=True)
-    return INTERRUPTED if made.why == "interrupted" else exit_status([made.merged["verdict"]])
+    verdict = Verdict(made.merged["verdict"])
+    return exit_status([verdict], interrupted=made.why == "interrupted")
 
 
 # -- the commands --------------------------------------------------------------------------------

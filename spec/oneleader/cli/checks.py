@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from oneleader.campaigns import fault_table as table
+from oneleader.cli.check_row import CheckRow
 from oneleader.conformance.adapter import ReferenceAdapter
 from oneleader.conformance.handlers.handlers import HANDLERS, prove_handler
 from oneleader.conformance.machine import check_conformance
 from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults.catalogue import FAULTS
+from oneleader.faults.fault import Fault
 from oneleader.language.configuration import Configuration, cluster, configure
 from oneleader.language.model import Model
 from oneleader.models import (
@@ -36,7 +38,7 @@ from oneleader.readers.prove.prove import prove
 from oneleader.readers.replay.replay import replay
 from oneleader.readers.tlc.twin import compare
 from oneleader.shipped import RECORDINGS
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Row
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader.words import plural
 
 RECORDED = {
@@ -48,7 +50,7 @@ SOON = ("restart", "is_leader", "VoteReply", "propose", "read", "transfer")  # h
 SEED = 1  # of everything drawn here: the same rows each time
 
 
-def everything(*, quick: bool) -> Iterator[Row]:
+def everything(*, quick: bool) -> Iterator[CheckRow]:
     """All rows, as they come. `quick`: smaller bounds and fewer runs."""
     yield from exploring(election.MODEL, nodes=3, terms=2)
     if not quick:
@@ -81,11 +83,10 @@ def everything(*, quick: bool) -> Iterator[Row]:
     yield handled(SOON if quick else HANDLERS, nodes=2, longest=1)
     yield from recordings()
     for fault in FAULTS.values():
-        for row in table.judge(fault, QUICK if quick else table.READERS):
-            yield fault_row(row)
+        yield from catching(fault, quick=quick)
 
 
-def replicating(*, quick: bool) -> Iterator[Row]:
+def replicating(*, quick: bool) -> Iterator[CheckRow]:
     """Logs of two entries, where an older one is committed indirectly; three servers, which can conflict."""
     entries = {"Index": 2, "Value": 1}
     yield from exploring_at(
@@ -98,7 +99,7 @@ def replicating(*, quick: bool) -> Iterator[Row]:
     yield twin(replication.MODEL, nodes=2, terms=2, sizes=entries)
 
 
-def leases(*, quick: bool) -> Iterator[Row]:
+def leases(*, quick: bool) -> Iterator[CheckRow]:
     """Leader leases; without drift where states are many. Each flawed one has to be found out."""
     exact = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}
     n2_decides = "n2, n1 n2"  # two servers, and the second in every quorum: it can overtake the first
@@ -118,7 +119,7 @@ def leases(*, quick: bool) -> Iterator[Row]:
     yield flawed("lease_without_fencing", sizes, "no_stale_write", quorums=n2_decides)
 
 
-def fenced(*, quick: bool) -> Iterator[Row]:
+def fenced(*, quick: bool) -> Iterator[CheckRow]:
     """Fencing tokens, and what goes wrong with them."""
     sizes = {"Resource": 1, "Client": 3, "Token": 3}
     yield from exploring_at(fencing.MODEL, configure(fencing.MODEL, sizes))
@@ -136,7 +137,7 @@ def fenced(*, quick: bool) -> Iterator[Row]:
     yield flawed("fencing_check_then_act", {"Resource": 1, "Client": 2, "Token": 2}, "no_stale_write")
 
 
-def composed(*, quick: bool) -> Iterator[Row]:
+def composed(*, quick: bool) -> Iterator[CheckRow]:
     """An election, a lease, a token and a write; without any of the four cures something has to break."""
     at = cluster(system.MODEL, nodes=3, terms=2)
     yield from exploring_at(system.MODEL, cluster(system.MODEL, nodes=3 if quick else 5, terms=2))
@@ -151,7 +152,7 @@ def composed(*, quick: bool) -> Iterator[Row]:
         yield twin_at(system.MODEL, without)
 
 
-def bullied(*, quick: bool) -> Iterator[Row]:
+def bullied(*, quick: bool) -> Iterator[CheckRow]:
     """The bully algorithm: right where all is as it assumes, and two coordinators where anything is not."""
     bully = find("flawed/bully")
     for setting in settings(bully, configure(bully, {"Node": 1})):
@@ -164,23 +165,28 @@ def bullied(*, quick: bool) -> Iterator[Row]:
     yield twin_at(bully, configure(bully, {"Node": 1 if quick else 2}))
 
 
-def caught(name: str, setting: Setting) -> Row:
+def caught(name: str, setting: Setting) -> CheckRow:
     """Where one switch is off something breaks."""
     found = {name: f.violation for name, f in setting.found.items() if f.violation}
-    verdict = "caught" if found else "missed"
+    verdict = HOLDS if found else VIOLATED
+    said = verdict.worded("fault")
     fewest = min((len(violation.steps) for violation in found.values()), default=0)
     seconds = sum(f.seconds for f in setting.found.values())
     what = f"without {setting.off[0]}: {', '.join(found)}"
-    return Row(name, "settings", what, verdict, f"{verdict} in {plural(fewest, 'steps')}", seconds)
+    return CheckRow(
+        name, "settings", what, verdict, f"{said} in {plural(fewest, 'steps')}", seconds, kind="fault"
+    )
 
 
-def flawed(name: str, sizes: Mapping[str, int], breaks: str, quorums: str = "majority") -> Row:
+def flawed(name: str, sizes: Mapping[str, int], breaks: str, quorums: str = "majority") -> CheckRow:
     """A flawed model: its flaw has to be found."""
     model = find(f"flawed/{name}")
     (result,) = explore_all(model, configure(model, sizes, quorums), only=[breaks])
     steps = len(result.violation.steps) if result.violation else 0
-    verdict, strength = ("caught", f"caught in {plural(steps, 'steps')}") if steps else ("missed", "missed")
-    return Row(f"flawed/{name}", "explore", f"{breaks} is broken", verdict, strength, result.seconds)
+    verdict = HOLDS if steps else VIOLATED
+    strength = verdict.worded("fault") + (f" in {plural(steps, 'steps')}" if steps else "")
+    what = f"{breaks} is broken"
+    return CheckRow(f"flawed/{name}", "explore", what, verdict, strength, result.seconds, kind="fault")
 
 
 def exploring(
@@ -191,7 +197,7 @@ def exploring(
     quorums: str = "majority",
     ghosts: bool = True,
     sizes: Mapping[str, int] | None = None,
-) -> Iterator[Row]:
+) -> Iterator[CheckRow]:
     """`exploring_at` of a cluster."""
     small = nodes == 5 and terms == 1  # two terms are too many states here, and one has one leader
     at = configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums)
@@ -200,100 +206,103 @@ def exploring(
 
 def exploring_at(
     model: Model, at: Configuration, *, ghosts: bool = True, small: bool = False
-) -> Iterator[Row]:
+) -> Iterator[CheckRow]:
     """Exhaustive within bounds; a witness that is not reached is no success, unless they are too small."""
     for result in explore_all(model, at):
         kept = [f.name for f in result.run.cells.fields if f.kind == "ghost"]
         unreached = [name for name, depth in result.witnesses.items() if depth is None]
-        verdict = INCONCLUSIVE if result.verdict == HOLDS and unreached and not small else result.verdict
+        verdict = INCONCLUSIVE if result.verdict is HOLDS and unreached and not small else result.verdict
         what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
         detail = f"not reached: {', '.join(unreached)}" if unreached else result.why
         if result.violation:
             detail = f"{result.violation.what} is broken in {len(result.violation.steps)} steps"
         what += f"; {result.states:,} states" + (f", with {', '.join(kept)}" if kept else "")
-        yield Row(model.name, "explore", what, verdict, result.strength, result.seconds, detail)
+        yield CheckRow(model.name, "explore", what, verdict, result.strength, result.seconds, detail)
         if not ghosts:
             return
 
 
-def proving(model: Model, strength: str = "proved for any cluster size, unbounded terms") -> Row:
+def proving(model: Model, strength: str = "proved for any cluster size, unbounded terms") -> CheckRow:
     """Any number of elements, unbounded numbers."""
     result = prove(model)
-    done = sum(r.verdict == "proved" for r in result.rows)
-    failed = [r.key for r in result.rows if r.verdict != "proved"]
+    done = sum(r.verdict is HOLDS for r in result.rows)
+    failed = [r.key for r in result.rows if r.verdict is not HOLDS]
     what = f"{done} of {len(result.rows)} obligations"
     detail = f"not proved: {', '.join(failed)}" if failed else ""
-    return Row(model.name, "prove", what, result.verdict, strength, result.seconds, detail)
+    return CheckRow(model.name, "prove", what, result.verdict, strength, result.seconds, detail, "proof")
 
 
 def twin(
     model: Model, *, nodes: int, terms: int, quorums: str = "majority", sizes: Mapping[str, int] | None = None
-) -> Row:
+) -> CheckRow:
     """`twin_at` of a cluster."""
     return twin_at(model, configure(model, {"Node": nodes, "Term": terms, **(sizes or {})}, quorums))
 
 
-def twin_at(model: Model, at: Configuration) -> Row:
+def twin_at(model: Model, at: Configuration) -> CheckRow:
     """The hand-written TLA+ has the same states and transitions."""
     try:
         result = compare(model, at)
     except MissingTool as error:
-        return Row(model.name, "tlc", "graphs compared", INCONCLUSIVE, at.describe(), 0.0, str(error))
+        return CheckRow(model.name, "tlc", "graphs compared", INCONCLUSIVE, at.describe(), 0.0, str(error))
     what = f"{result.states:,} states, {result.edges:,} transitions"
-    return Row(model.name, "tlc", what, result.verdict, result.strength, result.seconds, result.difference)
+    return CheckRow(
+        model.name, "tlc", what, result.verdict, result.strength, result.seconds, result.difference
+    )
 
 
-def walking(model: Model, *, nodes: int, terms: int, runs: int) -> Row:
+def walking(model: Model, *, nodes: int, terms: int, runs: int) -> CheckRow:
     """Random runs beyond what can be explored."""
     result = walk(model, cluster(model, nodes=nodes, terms=terms), seed=SEED, runs=runs)
     detail = f"{result.violation.what} is broken" if result.violation else result.why
     verdict = result.verdict
-    if result.never_fired and verdict == HOLDS:
+    if result.never_fired and verdict is HOLDS:
         verdict, detail = INCONCLUSIVE, f"never taken: {', '.join(result.never_fired)}"
     what = f"{nodes} nodes, {terms} terms, seed {SEED}"
-    return Row(model.name, "walk", what, verdict, result.strength, result.seconds, detail)
+    return CheckRow(model.name, "walk", what, verdict, result.strength, result.seconds, detail)
 
 
-def refining(model: Model, *, nodes: int, terms: int) -> Row:
+def refining(model: Model, *, nodes: int, terms: int) -> CheckRow:
     """Each step is one of the model that this one refines."""
     small = {"Node": nodes, "Term": terms, "Index": 1, "Value": 1}
     result = refine(model, configure(model, small))
     what = f"{result.abstract:,} steps are steps of {model.refines.name if model.refines else '?'}"
-    return Row(model.name, "refine", what, result.verdict, result.strength, result.seconds)
+    return CheckRow(model.name, "refine", what, result.verdict, result.strength, result.seconds)
 
 
-def conformance(*, nodes: int, examples: int) -> Row:
+def conformance(*, nodes: int, examples: int) -> CheckRow:
     """The reference, driven by Hypothesis side by side with the model."""
     result = check_conformance(ReferenceAdapter, nodes=nodes, examples=examples, seed=SEED)
     verdict, detail = result.verdict, result.failure or result.cause
-    if result.never and verdict == HOLDS:
+    if result.never and verdict is HOLDS:
         verdict, detail = INCONCLUSIVE, f"never taken: {', '.join(result.never)}"
     strength = f"sampled, {result.examples:,} runs, {result.steps:,} steps"
     what = "each step is one that the model allows"
-    return Row("reference", "hypothesis", what, verdict, strength, result.seconds, detail)
+    return CheckRow("reference", "hypothesis", what, verdict, strength, result.seconds, detail)
 
 
-def scenarios(*, nodes: int, examples: int) -> Row:
+def scenarios(*, nodes: int, examples: int) -> CheckRow:
     """The reference with clients, clocks and crashes: every model, Figure 3, leases, linearizability."""
     started = time.perf_counter()
     drawn = draw(ScenarioMachine, nodes=nodes, examples=examples, seed=SEED)
     verdict, detail = (VIOLATED, str(drawn.failed[-1][0])) if drawn.failed else (HOLDS, "")
     strength = f"sampled, {examples:,} scenarios, {len(drawn.steps):,} steps"
     what = "whole runs: four models, Figure 3, leases, clients"
-    return Row("reference", "hypothesis", what, verdict, strength, time.perf_counter() - started, detail)
+    return CheckRow("reference", "hypothesis", what, verdict, strength, time.perf_counter() - started, detail)
 
 
-def handled(handlers: Iterable[str], *, nodes: int, longest: int) -> Row:
+def handled(handlers: Iterable[str], *, nodes: int, longest: int) -> CheckRow:
     """Handlers of the reference, along every path, for all integers."""
     found = [prove_handler(handler, nodes, longest) for handler in handlers]
-    failed = next((f for f in found if f.verdict != "proved"), found[0])
+    failed = next((f for f in found if f.verdict is not HOLDS), found[0])
     detail = f"{failed.handler}: {failed.failing}" if failed.failing else ""
     strength = f"proved, {plural(nodes, 'servers')}, logs up to {plural(longest, 'entries')}, all integers"
+    seconds = sum(f.seconds for f in found)
     what = f"{len(found)} handlers, {sum(f.paths for f in found):,} paths"
-    return Row("reference", "handlers", what, failed.verdict, strength, sum(f.seconds for f in found), detail)
+    return CheckRow("reference", "handlers", what, failed.verdict, strength, seconds, detail, "proof")
 
 
-def recordings() -> Iterator[Row]:
+def recordings() -> Iterator[CheckRow]:
     """Real executions of etcd's Raft, judged line by line."""
     for name, model in ((name, model) for name, judges in RECORDED.items() for model in judges):
         path = RECORDINGS / name
@@ -301,20 +310,36 @@ def recordings() -> Iterator[Row]:
         try:
             result = replay(path, model=model)
         except UsageError as error:
-            yield Row(model.name, "replay", name, INCONCLUSIVE, "", 0.0, f"{error}")
+            yield CheckRow(model.name, "replay", name, INCONCLUSIVE, "", 0.0, f"{error}", "recording")
             continue
         detail = result.refusal.text if result.refusal else result.why
         strength = f"{result.events_judged:,} events, {result.steps.total():,} steps of the model"
         seconds = time.perf_counter() - started
-        yield Row(model.name, "replay", name.partition(".")[0], result.verdict, strength, seconds, detail)
+        what = name.partition(".")[0]
+        yield CheckRow(model.name, "replay", what, result.verdict, strength, seconds, detail, "recording")
 
 
-QUICK = ("explore", "replay")  # of the faults
+QUICK = ("explore", "simulate", "replay")  # of the faults
 
 
-def fault_row(found: table.FaultRow) -> Row:
+def catching(fault: Fault, *, quick: bool) -> Iterator[CheckRow]:
+    """A row for each reader; `quick`: some readers, and the others where none of these can be shown it."""
+    rows = [*table.judge(fault, QUICK if quick else table.READERS)]
+    if all(row.verdict is NOT_EXPRESSIBLE for row in rows):
+        rows += table.judge(fault, [reader for reader in table.READERS if reader not in QUICK])
+    return map(fault_row, rows)
+
+
+def fault_row(found: table.FaultRow) -> CheckRow:
     """A reader catches a fault."""
-    caught = f"caught in {plural(found.length, 'steps')}" if found.length else found.verdict
-    return Row(
-        f"fault {found.fault}", found.reader, found.detail, found.verdict, caught, found.seconds, found.detail
+    caught = f"caught in {plural(found.length, 'steps')}" if found.length else found.verdict.worded("fault")
+    return CheckRow(
+        f"fault {found.fault}",
+        found.reader,
+        found.detail,
+        found.verdict,
+        caught,
+        found.seconds,
+        found.detail,
+        "fault",
     )

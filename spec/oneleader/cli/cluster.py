@@ -22,7 +22,7 @@ from oneleader.cli.console import judged, out, say
 from oneleader.cli.progress import ProgressLine
 from oneleader.errors import UsageError
 from oneleader.readers.replay.formats import node_folders as recorded
-from oneleader.verdict import exit_status
+from oneleader.verdict import HOLDS, exit_status
 from oneleader_raft.node.local import LocalCluster
 from oneleader_raft.views import VIEWS
 
@@ -167,7 +167,7 @@ def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool
         for judging in found:
             first, *rest = judging.result.summary()
             judged(judging.result.verdict, first)
-            for line in rest[: -1 if judging.result.verdict == "accepted" else None]:
+            for line in rest[: -1 if judging.result.verdict is HOLDS else None]:
                 say(f"        {line}")
     return exit_status([judging.result.verdict for judging in found])
 

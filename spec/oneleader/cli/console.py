@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from oneleader.verdict import MARKS, SAME_AS, STYLES
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict
 
 out = Console(highlight=False, soft_wrap=True)
+MARKS = {HOLDS: "ok", VIOLATED: "FAIL", INCONCLUSIVE: "????", NOT_EXPRESSIBLE: "n/a"}
+STYLES = {HOLDS: "green", VIOLATED: "bold red", INCONCLUSIVE: "yellow", NOT_EXPRESSIBLE: "dim"}
 MARK_WIDTH = max(map(len, MARKS.values()))
 
 
@@ -18,13 +20,12 @@ def say(text: str = "", style: str | None = None) -> None:
     out.print(Text(text, style=style or ""))
 
 
-def mark(verdict: str) -> Text:
+def mark(verdict: Verdict) -> Text:
     """`ok`, `FAIL`, `????` or `n/a`, in its colour."""
-    general = SAME_AS.get(verdict, verdict)
-    return Text(MARKS[general].ljust(MARK_WIDTH), style=STYLES[general])
+    return Text(MARKS[verdict].ljust(MARK_WIDTH), style=STYLES[verdict])
 
 
-def judged(verdict: str, *columns: str, widths: Sequence[int] = ()) -> None:
+def judged(verdict: Verdict, *columns: str, widths: Sequence[int] = ()) -> None:
     """A line that begins with a verdict: `  ok    ElectionSafety   exhaustive`."""
     padded = [c.ljust(w) for c, w in zip(columns, (*widths, *[0] * len(columns)), strict=False)]
     out.print(Text.assemble("  ", mark(verdict), "  ", "  ".join(padded).rstrip()))

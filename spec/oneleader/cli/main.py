@@ -27,7 +27,7 @@ from oneleader.language.model import Model
 from oneleader.readers.explore import explore as explore_reader
 from oneleader.readers.run import Run
 from oneleader.shipped import tla_folder
-from oneleader.verdict import INTERRUPTED, exit_status
+from oneleader.verdict import INTERRUPTED, USAGE, exit_status
 from oneleader.words import snake
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -139,7 +139,7 @@ def configuration(
 @json_option
 def check(quick: bool, as_json: bool) -> int:
     """Run every reader on every model, the reference and the recordings: one table."""
-    from oneleader.cli import checks
+    from oneleader.cli import check_row, checks
 
     rows = []
     interrupted = False
@@ -150,7 +150,7 @@ def check(quick: bool, as_json: bool) -> int:
                 show.check_row(row)
     except KeyboardInterrupt:
         interrupted = True
-    status = INTERRUPTED if interrupted else exit_status(r.verdict for r in rows)
+    status = check_row.status(rows, interrupted=interrupted)
     if as_json:
         print_json({"rows": [r.as_json() for r in rows], "interrupted": interrupted, "status": status})
     else:
@@ -235,9 +235,8 @@ def explore(
                 break
     if as_json:
         print_json([r.as_json() for r in results])
-    if any(r.why == "interrupted" for r in results):
-        return INTERRUPTED
-    return exit_status([r.verdict for r in results] + [show.witness_verdict(r) for r in results])
+    verdicts = [r.verdict for r in results] + [show.witness_verdict(r) for r in results]
+    return exit_status(verdicts, interrupted=any(r.why == "interrupted" for r in results))
 
 
 @cli.command()
@@ -319,7 +318,7 @@ def tlc(
             from oneleader.pictures import pages, traced
 
             say(pages.see(lambda: traced.of_tlc(path, result), path.stem))
-        return 0 if result.holds else 1
+        return exit_status([result.verdict])
     at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
     compared = twin_reader.compare(model, at, workers=workers, graph=graph)
     print_json(show.compared_json(compared)) if as_json else show.compared(compared)
@@ -431,7 +430,7 @@ def walk(
         show.walked(result)
         if result.violation and path:
             show.violation(result.run, result.violation, path)
-    return INTERRUPTED if result.why == "interrupted" else exit_status([result.verdict])
+    return exit_status([result.verdict], interrupted=result.why == "interrupted")
 
 
 @cli.command()
@@ -524,7 +523,7 @@ def print_json(value: Any) -> None:
 def complain(sentence: str) -> int:
     """One sentence on standard error, and status 2."""
     click.echo(f"oneleader: {sentence}", err=True)
-    return 2
+    return USAGE
 
 
 def main() -> None:

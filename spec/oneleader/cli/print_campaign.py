@@ -9,7 +9,7 @@ from typing import Any
 from oneleader.campaigns.campaign import Campaign, Job, Result, rebuilt, setting
 from oneleader.cli import print_results as show
 from oneleader.cli.console import judged, say
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader.words import plural, title
 
 ROW = (50, 20, 12)  # the widths of a row of a sweep
@@ -54,7 +54,7 @@ def _walked(merged: Result, job: Job, seed: int | None) -> None:
         f"{merged['steps']:,} steps"
     )
     strength = f"sampled, {merged['runs']:,} runs, {merged['steps']:,} states after their steps"
-    judged(merged["verdict"], "every property in every state", strength, widths=(show.NAME,))
+    judged(Verdict(merged["verdict"]), "every property in every state", strength, widths=(show.NAME,))
     _fired(merged)
     for name, reached in merged["witnesses"].items():
         reach = "reached" if reached else "not reached"
@@ -69,7 +69,7 @@ def _swept(merged: Result, job: Job, seed: int | None) -> None:
         broken = row["violation"]
         what = f"{title(broken['what'])} in {len(broken['steps'])} steps" if broken else row["why"]
         columns = (where, f"{row['states']:>12,} states", f"depth {row['depth']}", what)
-        judged(row["verdict"], *columns, widths=ROW)
+        judged(Verdict(row["verdict"]), *columns, widths=ROW)
     for name, reached in merged["witnesses"].items():
         verdict = HOLDS if reached else INCONCLUSIVE
         reach = "reached" if reached else "not reached in any of these"
@@ -83,11 +83,13 @@ def _hunted(merged: Result, job: Job, seed: int | None) -> None:
         f"{job['terms']} terms   seed {seed}   {merged['examples']:,} examples   {merged['steps']:,} steps"
     )
     strength = f"sampled, {merged['examples']:,} examples, {merged['steps']:,} steps"
-    judged(merged["verdict"], "each step is one that the model allows", strength, widths=(show.NAME,))
+    judged(
+        Verdict(merged["verdict"]), "each step is one that the model allows", strength, widths=(show.NAME,)
+    )
     _fired(merged)
-    failures = sorted(merged["failures"], key=lambda failure: failure["verdict"] != VIOLATED)
+    failures = sorted(merged["failures"], key=lambda failure: failure["verdict"] != VIOLATED.value)
     for failure in failures[:1]:
-        judged(failure["verdict"], failure["cause"])
+        judged(Verdict(failure["verdict"]), failure["cause"])
         for line in [*failure["text"].splitlines(), *failure["program"].splitlines()]:
             say(f"        {line}")
         asked = f"nodes={job['nodes']}, terms={job['terms']}, steps={job['length']}, "

@@ -11,6 +11,7 @@ from oneleader.cli.console import judged, say
 from oneleader.cli.print_results import save, violation
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
 from oneleader.readers.explore.explore import explore, ghosts_read
+from oneleader.verdict import HOLDS, VIOLATED
 from oneleader.words import plural
 
 if TYPE_CHECKING:
@@ -71,15 +72,23 @@ def fault_row(found: Fault, row: FaultRow, *, first: bool) -> None:
     length = "" if row.length is None else plural(row.length, "steps")
     seconds = f"{row.seconds:5.1f} s"
     drawn = "" if row.found is None else f" (seed {row.seed}, {plural(row.found, 'steps')} when found)"
-    judged(row.verdict, row.reader, row.verdict, length, seconds, row.detail + drawn, widths=FAULT_WIDTHS)
+    judged(
+        row.verdict,
+        row.reader,
+        row.verdict.worded("fault"),
+        length,
+        seconds,
+        row.detail + drawn,
+        widths=FAULT_WIDTHS,
+    )
 
 
 def fault_summary(rows: Sequence[FaultRow], blind: Sequence[str]) -> None:
     """How many were caught, and who found nothing."""
     said = Counter(row.verdict for row in rows)
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in said.most_common())
+    counts = ", ".join(f"{n} {verdict.worded('fault')}" for verdict, n in said.most_common())
     say()
-    bad = bool(blind) or "missed" in said
-    judged("missed" if bad else "caught", counts, f"{sum(row.seconds for row in rows):.0f} s")
+    bad = bool(blind) or VIOLATED in said
+    judged(VIOLATED if bad else HOLDS, counts, f"{sum(row.seconds for row in rows):.0f} s")
     for sentence in blind:
         say(f"        {sentence}")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oneleader.cli.check_row import CheckRow, total
 from oneleader.cli.console import judged, mark, out, say
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
@@ -15,7 +16,7 @@ from oneleader.pictures.plain import show_counterexample, show_state, show_trace
 from oneleader.readers.explore.explore import Explored, Violation
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.run import Run
-from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Row, exit_status
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict
 from oneleader.words import title
 
 if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
@@ -45,30 +46,30 @@ def explored(result: Explored) -> None:
         say(f"        symmetry: {result.symmetry_why}")
     for name in result.properties:
         broken = result.violation is not None and result.violation.what == name
-        verdict = VIOLATED if broken else HOLDS if result.verdict == HOLDS else INCONCLUSIVE
+        verdict = VIOLATED if broken else HOLDS if result.verdict is HOLDS else INCONCLUSIVE
         said = f"{len(result.violation.steps)} steps" if broken and result.violation else _said(result)
         judged(verdict, title(name), said, widths=(NAME,))
     for name, at in result.witnesses.items():
-        end = "within the bound" if result.verdict == HOLDS else "before the run ended"
+        end = "within the bound" if result.verdict is HOLDS else "before the run ended"
         reached = f"reached at depth {at}" if at is not None else f"not reached {end}"
         judged(HOLDS if at is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,))
     if result.violation and result.violation.what not in result.properties:
         judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
-    if result.never_fired and result.verdict == HOLDS and not ghosts:
+    if result.never_fired and result.verdict is HOLDS and not ghosts:
         say(f"        never possible: {', '.join(result.never_fired)}")
-    if result.cut and result.verdict == HOLDS:
+    if result.cut and result.verdict is HOLDS:
         say(f"        {result.cut:,} steps left the bound and were cut: this holds within it")
 
 
 def _said(result: Explored) -> str:
-    if result.verdict == HOLDS:
+    if result.verdict is HOLDS:
         return result.strength
     return result.why or "not decided: the run ended at another violation"
 
 
-def witness_verdict(result: Explored) -> str:
+def witness_verdict(result: Explored) -> Verdict:
     """A witness that a complete exploration did not reach leaves open whether anything holds for a reason."""
-    unreached = result.verdict == HOLDS and None in result.witnesses.values()
+    unreached = result.verdict is HOLDS and None in result.witnesses.values()
     return INCONCLUSIVE if unreached else HOLDS
 
 
@@ -142,21 +143,21 @@ def proof(result: Proof) -> None:
             row = by.get((step, goal))
             if row is None:
                 line.append("    .  ")
-            elif row.verdict == "proved":
+            elif row.verdict is HOLDS:
                 line.append(f"{row.seconds * 1000:5.0f}  ")
             else:
                 line.append_text(mark(row.verdict)).append("   ")
         out.print(line)
     say("  milliseconds each;  " + "  ".join(f"{x} {title(g)}" for x, g in zip(letters, goals, strict=True)))
     for row in result.rows:
-        if row.verdict not in ("proved", NOT_EXPRESSIBLE):
+        if row.verdict not in (HOLDS, NOT_EXPRESSIBLE):
             judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
             if row.counterexample:
                 for text in show_counterexample(row.counterexample):
                     say(f"        {text}")
                 say(f"        {_seen(row.counterexample)}")
     for goal, reason in dict.fromkeys(
-        (r.goal, r.reason) for r in result.rows if r.verdict == NOT_EXPRESSIBLE
+        (r.goal, r.reason) for r in result.rows if r.verdict is NOT_EXPRESSIBLE
     ):
         judged(NOT_EXPRESSIBLE, title(goal), reason)
     stale = [r.key for r in result.rows if r.hint == "stale"]
@@ -164,9 +165,8 @@ def proof(result: Proof) -> None:
         say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
     if result.interrupted:
         say("  interrupted: the rest was not tried")
-    done = f"{sum(r.verdict == 'proved' for r in result.rows)} of {len(result.rows)}"
-    verdict = result.verdict if result.rows and not result.interrupted else INCONCLUSIVE
-    judged(verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
+    done = f"{sum(r.verdict is HOLDS for r in result.rows)} of {len(result.rows)}"
+    judged(result.verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
 
 
 def _seen(found: Counterexample) -> str:
@@ -180,11 +180,16 @@ def _seen(found: Counterexample) -> str:
 def proof_json(result: Proof) -> dict[str, Any]:
     return {
         "model": result.model.name,
-        "verdict": result.verdict,
+        "verdict": result.verdict.worded("proof"),
         "seconds": round(result.seconds, 3),
         "interrupted": result.interrupted,
         "rows": [
-            {"step": r.step, "goal": r.goal, "verdict": r.verdict, "seconds": round(r.seconds, 4)}
+            {
+                "step": r.step,
+                "goal": r.goal,
+                "verdict": r.verdict.worded("proof"),
+                "seconds": round(r.seconds, 4),
+            }
             | {"rlimit": r.rlimit, "hint": r.hint, "reason": r.reason}
             for r in result.rows
         ],
@@ -197,7 +202,7 @@ def tlc(module: str, config: str, result: Result) -> None:
         f"tlc      {module} with {config}   {result.distinct:,} states   {result.generated:,} generated   "
         f"depth {result.depth}   {result.seconds:.1f} s"
     )
-    if result.holds:
+    if result.verdict is HOLDS:
         judged(HOLDS, "no error found within the bounds of the .cfg")
         return
     judged(VIOLATED, result.violated or "", f"{len(result.trace) - 1} steps")
@@ -261,7 +266,7 @@ def compared_json(result: Compared) -> dict[str, Any]:
     return {
         "model": result.run.model.name,
         "configuration": result.run.configuration.describe(),
-        "verdict": result.verdict,
+        "verdict": result.verdict.value,
         "states": result.states,
         "edges": result.edges,
         "seconds": round(result.seconds, 3),
@@ -290,7 +295,7 @@ def walked_json(result: Walked) -> dict[str, Any]:
         "model": result.run.model.name,
         "configuration": result.run.configuration.describe(),
         "seed": result.seed,
-        "verdict": result.verdict,
+        "verdict": result.verdict.value,
         "why": result.why,
         "runs": result.runs,
         "steps": result.steps,
@@ -317,7 +322,7 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
     return {
         "format": result.format,
         "model": result.model,
-        "verdict": result.verdict,
+        "verdict": result.verdict.worded("recording"),
         "why": result.why,
         "lines": result.lines,
         "events": result.events_judged,
@@ -340,21 +345,19 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
 CHECK_WIDTHS = (30, 10, 72, 7)
 
 
-def check_row(row: Row) -> None:
+def check_row(row: CheckRow) -> None:
     """Model, reader, strength and seconds in columns; then what was seen."""
     seconds = f"{row.seconds:.1f} s".rjust(CHECK_WIDTHS[3])
     judged(row.verdict, row.model, row.reader, row.strength, seconds, row.what, widths=CHECK_WIDTHS)
-    for text in row.detail.splitlines() if row.general in (VIOLATED, INCONCLUSIVE) else []:
+    for text in row.detail.splitlines() if row.verdict in (VIOLATED, INCONCLUSIVE) else []:
         say(f"        {text}")
 
 
-def check_summary(rows: Sequence[Row], *, interrupted: bool, quick: bool) -> None:
-    status = exit_status(r.verdict for r in rows)
-    word = {0: HOLDS, 1: VIOLATED, 3: INCONCLUSIVE}[status]
-    said = Counter(r.general for r in rows)
-    counts = ", ".join(f"{n} {'hold' if verdict == HOLDS else verdict}" for verdict, n in said.most_common())
+def check_summary(rows: Sequence[CheckRow], *, interrupted: bool, quick: bool) -> None:
+    said = Counter(r.verdict for r in rows)
+    counts = ", ".join(f"{n} {'hold' if verdict is HOLDS else verdict}" for verdict, n in said.most_common())
     say()
-    judged(INCONCLUSIVE if interrupted else word, counts, f"{sum(r.seconds for r in rows):.0f} s")
+    judged(INCONCLUSIVE if interrupted else total(rows), counts, f"{sum(r.seconds for r in rows):.0f} s")
     if interrupted:
         say("        interrupted: the rest was not run")
     if quick:

@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.text import Text
 
-from oneleader.cli.console import out, say
+from oneleader.cli.console import STYLES, out, say
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.readers.explore.settings import Setting
-from oneleader.verdict import HOLDS, STYLES
+from oneleader.verdict import HOLDS
 from oneleader.words import title
 
 SWITCH = 11  # the width of a switch's column
@@ -44,7 +44,7 @@ def as_json(told: Setting) -> dict[str, Any]:
         "off": list(told.off),
         "configuration": told.run.configuration.describe(),
         "properties": {
-            name: {"verdict": found.verdict, "steps": told.steps(name)}
+            name: {"verdict": found.verdict.value, "steps": told.steps(name)}
             for name, found in told.found.items()
             if name in properties
         },

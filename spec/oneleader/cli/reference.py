@@ -41,7 +41,7 @@ def handlers(nodes: int, longest: int, only: tuple[str, ...], workers: int) -> i
         for found in pool.map(work, wanted):
             said = f"  {found.failing}" if found.failing else ""
             print(
-                f"{found.verdict:13} {found.handler:18} {found.paths:>7,} paths "
+                f"{found.verdict.worded('proof'):13} {found.handler:18} {found.paths:>7,} paths "
                 f"{found.goals:>10,} goals {found.seconds:8.1f} s{said}",
                 flush=True,
             )

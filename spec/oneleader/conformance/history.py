@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from math import inf
 
+from oneleader.verdict import HOLDS, VIOLATED, Verdict
 from oneleader_raft.testbench.simulator import Operation
 
 __all__ = ["Judged", "Operation", "judge", "linearization", "smallest"]
@@ -29,7 +30,7 @@ READ, WRITE, CAS = "read", "write", "cas"
 
 @dataclass(frozen=True)
 class Judged:
-    """The verdict on a history; where it is `violated`, the key and a smallest part that shows it."""
+    """The verdict on a history; where it is violated, the key and a smallest part that shows it."""
 
     operations: int
     keys: int
@@ -37,8 +38,8 @@ class Judged:
     failing: tuple[Operation, ...] = ()
 
     @property
-    def verdict(self) -> str:
-        return "violated" if self.failing else "holds"
+    def verdict(self) -> Verdict:
+        return VIOLATED if self.failing else HOLDS
 
 
 def judge(history: Iterable[Operation]) -> Judged:

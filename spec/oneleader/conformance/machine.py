@@ -40,6 +40,7 @@ from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.models import election
 from oneleader.story import Story
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 MakeAdapter = Callable[[Sequence[str]], Adapter]
 
@@ -319,7 +320,7 @@ def conformance_machine(
 class Conformed:
     """What a conformance test gave. Absence of a violation is a sample, not a proof."""
 
-    verdict: str  # "holds" in the examples tried, "violated" or "inconclusive"
+    verdict: Verdict  # of the examples tried
     nodes: int
     terms: int
     examples: int
@@ -343,9 +344,9 @@ class Conformed:
     def text(self) -> str:
         """The whole result as people read it."""
         lines = [f"{self.verdict}  ({self.strength}, seed {self.seed})"]
-        if self.verdict == "inconclusive":
+        if self.verdict is INCONCLUSIVE:
             lines += [self.cause]
-        if self.verdict == "holds" and self.never:
+        if self.verdict is HOLDS and self.never:
             lines += [f"never occurred, so nothing was learned about: {', '.join(self.never)}"]
         return "\n".join([*lines, *filter(None, (self.failure, self.program))])
 
@@ -381,7 +382,7 @@ def check_conformance(
     )
 
 
-def _run(machine: type[ConformanceMachine], examples: int, steps: int) -> tuple[str, dict[str, Any]]:
+def _run(machine: type[ConformanceMachine], examples: int, steps: int) -> tuple[Verdict, dict[str, Any]]:
     """The verdict, and what there is to say of a failure."""
     chosen = settings(
         max_examples=examples,
@@ -396,7 +397,7 @@ def _run(machine: type[ConformanceMachine], examples: int, steps: int) -> tuple[
     try:
         run_state_machine_as_test(machine, settings=chosen)
     except NotConforming as failed:
-        return "violated", {
+        return VIOLATED, {
             "cause": failed.refusal.cause,
             "failure": str(failed),
             "shrunk_steps": failed.steps,
@@ -406,9 +407,9 @@ def _run(machine: type[ConformanceMachine], examples: int, steps: int) -> tuple[
     except Flaky as flaky:
         why = "the same steps did not do the same again: an adapter has no clock and no randomness"
         once = [str(e) for e in getattr(flaky, "exceptions", ()) if isinstance(e, NotConforming)]
-        return "inconclusive", {"cause": why, "failure": "\n".join(["seen once:", *once]) if once else ""}
+        return INCONCLUSIVE, {"cause": why, "failure": "\n".join(["seen once:", *once]) if once else ""}
     except Unsatisfiable:
-        return "inconclusive", {"cause": "every example went beyond the greatest term: give more terms"}
+        return INCONCLUSIVE, {"cause": "every example went beyond the greatest term: give more terms"}
     except KeyboardInterrupt:
-        return "inconclusive", {"cause": "interrupted"}
-    return "holds", {}
+        return INCONCLUSIVE, {"cause": "interrupted"}
+    return HOLDS, {}

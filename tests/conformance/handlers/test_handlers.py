@@ -9,6 +9,7 @@ import pytest
 from oneleader.conformance.handlers.handlers import ALONE, HANDLERS, prove_handler
 from oneleader.conformance.reference.patch import patched
 from oneleader.faults.catalogue import variant
+from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import Core
 from oneleader_raft.raft import Node, Send, Step
@@ -18,20 +19,20 @@ from oneleader_raft.raft import Node, Send, Step
 def test_a_handler_is_proved(handler: str) -> None:
     """Two servers, logs of an entry at most."""
     found = prove_handler(handler, nodes=2, longest=1)
-    assert (found.verdict, found.failing) == ("proved", "")
+    assert (found.verdict, found.failing) == (HOLDS, "")
     assert found.paths >= 10  # none is left out unseen
 
 
 @pytest.mark.parametrize("handler", ALONE)
 def test_a_server_alone(handler: str) -> None:
-    assert prove_handler(handler, nodes=1, longest=1).verdict == "proved"
+    assert prove_handler(handler, nodes=1, longest=1).verdict is HOLDS
 
 
 def test_three_servers() -> None:
     """A majority that is not everybody: what one server is told by another one about a third. (Without an
     entry there is no leader: that is for others.)"""
     for handler, longest in {"restart": 1, "is_leader": 1, "PreVoteReply": 0, "TimeoutNow": 0}.items():
-        assert prove_handler(handler, nodes=3, longest=longest).verdict == "proved", handler
+        assert prove_handler(handler, nodes=3, longest=longest).verdict is HOLDS, handler
 
 
 FAULTS = {
@@ -63,7 +64,7 @@ FAULTS = {
 def test_a_fault_is_not_proved(id: str) -> None:
     handler, failing = FAULTS[id]
     found = prove_handler(handler, nodes=2, longest=1, core=variant(id))
-    assert (found.verdict, found.failing) == ("violated", failing)
+    assert (found.verdict, found.failing) == (VIOLATED, failing)
 
 
 def entries_from_the_future() -> Core:
@@ -109,7 +110,7 @@ MORE = {
 @pytest.mark.parametrize(("handler", "core"), MORE.items())
 def test_no_handler_is_proved_whatever_it_does(handler: str, core: Core) -> None:
     """With the faults above: each handler is seen to fail, so no premise is a contradiction."""
-    assert prove_handler(handler, nodes=2, longest=1, core=core).verdict == "violated"
+    assert prove_handler(handler, nodes=2, longest=1, core=core).verdict is VIOLATED
     assert {handler for handler, _ in FAULTS.values()} | {*MORE} == {*HANDLERS}
 
 
@@ -118,5 +119,5 @@ def test_an_error_that_can_happen_is_a_violation() -> None:
         return raft.broadcast(node, now)  # followers have no progress to send from
 
     found = prove_handler("heartbeat timeout", nodes=2, longest=0, core=patched(on_heartbeat_timeout))
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
     assert "KeyError" in found.failing

@@ -11,6 +11,7 @@ from hypothesis import settings
 from oneleader.conformance.adapter import ReferenceAdapter
 from oneleader.conformance.machine import MakeAdapter, check_conformance, conformance_machine
 from oneleader.faults.catalogue import variant
+from oneleader.verdict import HOLDS, VIOLATED
 
 EXAMPLES = {"dev": 50, "ci": 200, "deep": 5000}
 PROFILE = os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
@@ -26,7 +27,7 @@ def faulty(id: str) -> MakeAdapter:
 @pytest.mark.parametrize("nodes", [1, 2, 3, 4, 5])
 def test_the_reference_conforms(nodes: int) -> None:
     found = check_conformance(ReferenceAdapter, nodes=nodes, examples=EXAMPLES[PROFILE], seed=1)
-    assert found.verdict == "holds", found.text
+    assert found.verdict is HOLDS, found.text
     assert found.steps > found.examples
 
 
@@ -49,7 +50,7 @@ CAUSES = {  # of a few; the whole catalogue is for drawn scenarios
 @pytest.mark.parametrize("id", CAUSES)
 def test_a_fault_is_caught_and_its_rule_named(id: str) -> None:
     found = check_conformance(faulty(id), examples=500, seed=1)
-    assert (found.verdict, found.cause) == ("violated", CAUSES[id])
+    assert (found.verdict, found.cause) == (VIOLATED, CAUSES[id])
     assert 1 <= len(found.shrunk_steps) <= 15, found.failure
     assert found.program
 
@@ -57,9 +58,9 @@ def test_a_fault_is_caught_and_its_rule_named(id: str) -> None:
 def test_two_leaders_are_seen_without_the_model() -> None:
     """The weaker judge: observed roles and terms alone. Most faults need far more examples to show so."""
     found = check_conformance(faulty("no-quorum"), examples=500, seed=1, refinement=False)
-    assert (found.verdict, found.cause) == ("violated", "two leaders in one term")
+    assert (found.verdict, found.cause) == (VIOLATED, "two leaders in one term")
     fair = check_conformance(ReferenceAdapter, examples=50, seed=1, refinement=False)
-    assert fair.verdict == "holds"
+    assert fair.verdict is HOLDS
 
 
 def test_the_same_seed_fails_the_same() -> None:

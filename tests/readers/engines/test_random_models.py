@@ -21,6 +21,7 @@ from oneleader.language.symmetry import renamings
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explore import Limits, explore
 from oneleader.readers.run import Cut, Disabled, Run, State
+from oneleader.verdict import INCONCLUSIVE
 
 Build = Callable[[str], ModuleType]
 BOUNDS = Configuration({"Node": ("n1", "n2")}, {"Term": 2}, {"likes": frozenset({(0, 1)})})
@@ -240,7 +241,7 @@ def test_all_engines_explore_random_models_alike(build: Build, text: str, symmet
     event(oracle.verdict)
     for engine in COMPILED:
         found = explore(model, free, symmetry=symmetry, engine=engine, limits=limits)
-        if "inconclusive" in (oracle.verdict, found.verdict):
+        if INCONCLUSIVE in (oracle.verdict, found.verdict):
             continue  # they stop at different moments
         assert (found.verdict, found.depth) == (oracle.verdict, oracle.depth)
         assert found.witnesses == oracle.witnesses
@@ -264,7 +265,7 @@ def test_symmetry_changes_no_verdict_of_random_models(build: Build, text: str) -
     assert len(renamings(model, free)) == 2
     full, orbits = results
     event(full.verdict)
-    if "inconclusive" in (full.verdict, orbits.verdict):
+    if INCONCLUSIVE in (full.verdict, orbits.verdict):
         return
     assert full.verdict == orbits.verdict
     assert full.witnesses == orbits.witnesses

@@ -14,6 +14,7 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.readers.explore.explore import Limits, explore
 from oneleader.readers.run import Disabled, Run, State
+from oneleader.verdict import INCONCLUSIVE
 
 Build = Callable[[str], ModuleType]
 ENGINES = "numpy", "native"
@@ -128,7 +129,7 @@ def test_all_engines_explore_random_times_alike(build: Build, text: str, symmetr
     event(oracle.verdict)
     for engine in ENGINES:
         found = explore(model, AT, symmetry=symmetry, engine=engine, limits=limits)
-        if "inconclusive" in (oracle.verdict, found.verdict):
+        if INCONCLUSIVE in (oracle.verdict, found.verdict):
             continue  # they stop at different moments
         assert (found.verdict, found.depth, found.witnesses) == (
             oracle.verdict,

@@ -24,6 +24,7 @@ from oneleader.readers.engines.packing import Packing
 from oneleader.readers.engines.vector import Vector
 from oneleader.readers.explore.explore import Limits, explore
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Run, State
+from oneleader.verdict import HOLDS, INCONCLUSIVE
 
 Build = Callable[[str], ModuleType]
 EDGES = [
@@ -157,7 +158,7 @@ def compared(model: Any, at: Configuration, *, symmetry: bool, engines: tuple[st
     for engine in engines:
         found = explore(model, at, symmetry=symmetry, engine=engine, limits=limits)
         same = ("verdict", "states", "depth", "cut", "witnesses")
-        if "inconclusive" not in (oracle.verdict, found.verdict):
+        if INCONCLUSIVE not in (oracle.verdict, found.verdict):
             assert found.verdict == oracle.verdict, engine
             assert len(found.violation.steps if found.violation else ()) == len(
                 oracle.violation.steps if oracle.violation else ()
@@ -225,7 +226,7 @@ def test_fields_that_would_straddle_words(build: Build, widths: tuple[int, ...])
     model = build(sorts + text + "\nMODEL = model(__name__, State)\n").MODEL
     at = Configuration({}, {f"Big{i}": m or 1 for i, m in enumerate(most)})
     assert Packing(Run(model, at)).words >= 2
-    assert compared(model, at, symmetry=True, engines=("numpy", "native")).verdict == "holds"
+    assert compared(model, at, symmetry=True, engines=("numpy", "native")).verdict is HOLDS
 
 
 CLOCK = """
@@ -329,7 +330,7 @@ def test_what_no_engine_can_hold_is_a_sentence(build: Build) -> None:
     for engine in ("numpy", "native"):
         with pytest.raises(UsageError, match=r"hold none above 2\^63 - 1"):
             explore(build(wide).MODEL, at, engine=engine)
-    assert explore(build(wide).MODEL, at, engine="python").verdict == "holds"
+    assert explore(build(wide).MODEL, at, engine="python").verdict is HOLDS
 
 
 def test_the_comparison_sees_a_width_that_is_too_small(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from oneleader.language.configuration import cluster
 from oneleader.models.election import MODEL
 from oneleader.readers.explore import disk as module
 from oneleader.readers.explore.explore import ENGINES, Explored, Limits, Progress, explore, explore_all
+from oneleader.verdict import HOLDS, INCONCLUSIVE
 
 AT = cluster(MODEL, nodes=3, terms=2)
 COMPILED = [e for e in ENGINES if e != "python"]
@@ -56,7 +57,7 @@ def test_an_interrupted_search_goes_on_from_its_last_whole_level(
             raise KeyboardInterrupt
 
     early = explore(MODEL, AT, engine=engine, symmetry=False, disk=tmp_path, progress=interrupt)
-    assert (early.verdict, early.why) == ("inconclusive", "interrupted")
+    assert (early.verdict, early.why) == (INCONCLUSIVE, "interrupted")
     found = explore(MODEL, AT, engine=engine, symmetry=False, disk=tmp_path)
     assert 0 < found.taken_up < found.states
     assert counts(found) == counts(explore(MODEL, AT, engine=engine, symmetry=False))
@@ -84,7 +85,7 @@ def test_each_search_has_its_own_folder(tmp_path: Path) -> None:
         found = explore(MODEL, AT, symmetry=symmetry, disk=tmp_path)
         assert counts(found) == counts(explore(MODEL, AT, symmetry=symmetry))
     everything = [*explore_all(MODEL, AT, disk=tmp_path)]
-    assert {r.verdict for r in everything} == {"holds"}
+    assert {r.verdict for r in everything} == {HOLDS}
 
 
 def test_a_full_disk_is_inconclusive_and_goes_on_with_more_room(
@@ -100,7 +101,7 @@ def test_a_full_disk_is_inconclusive_and_goes_on_with_more_room(
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "disk_usage", filling)
         early = explore(MODEL, AT, symmetry=False, disk=tmp_path)
-    assert early.verdict == "inconclusive"
+    assert early.verdict is INCONCLUSIVE
     assert early.why.startswith("stopped: the disk of")
     assert 1 < early.states < 14_387
     assert counts(explore(MODEL, AT, symmetry=False, disk=tmp_path)) == counts(

@@ -16,6 +16,7 @@ from oneleader.readers.explore.graph import Graph
 from oneleader.readers.run import Run
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.twin import compare
+from oneleader.verdict import HOLDS, VIOLATED
 
 AT = cluster(MODEL, nodes=2, terms=1)
 
@@ -67,9 +68,9 @@ def test_a_graph_in_a_file_is_compared_with_tlc(tmp_path: Path) -> None:
     run, file = Run(MODEL, AT), tmp_path / "election.npz"
     graph = Graph.of(run)
     graph.write(file)
-    assert compare(MODEL, AT, graph=file).verdict == "holds"
+    assert compare(MODEL, AT, graph=file).verdict is HOLDS
     Graph(run, graph.states, graph.depth, graph.steps[1:]).write(file)
-    assert compare(MODEL, AT, graph=file).verdict == "violated"
+    assert compare(MODEL, AT, graph=file).verdict is VIOLATED
 
 
 def test_what_cannot_be_is_said(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from oneleader.readers.explore import explore as explorer
 from oneleader.readers.explore import search as searches
 from oneleader.readers.explore.explore import ENGINES, Limits, Progress, explore, explore_all, plan
 from oneleader.readers.run import ClaimFailed, Run, State
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 
 Build = Callable[[str], ModuleType]
 GHOSTS = frozenset({"elected_by", "unsent"})
@@ -46,7 +47,7 @@ def test_pinned_counts(
 ) -> None:
     found = explore(MODEL, cluster(MODEL, nodes=nodes, terms=terms), symmetry=symmetry)
     assert (found.states, found.transitions, found.cut, found.depth) == (states, transitions, cut, depth)
-    assert (found.verdict, found.why, found.violation) == ("holds", "", None)
+    assert (found.verdict, found.why, found.violation) == (HOLDS, "", None)
     assert found.symmetry == (6 if symmetry else 1)
     assert found.never_fired == (["step_down"] if nodes == 2 else [])  # whoever voted is no candidate
 
@@ -75,7 +76,7 @@ def test_witnesses_are_reached_at_their_least_depth() -> None:
     depths = {"a_leader_exists": 6, "two_leaders_of_different_terms": 12, "a_split_vote": 3}
     assert found.witnesses == depths
     small = explore(MODEL, cluster(MODEL, nodes=2, terms=2))
-    assert small.verdict == "holds"
+    assert small.verdict is HOLDS
     assert small.witnesses["two_leaders_of_different_terms"] is None  # two of two nodes cannot both lead
 
 
@@ -91,7 +92,7 @@ def test_what_reads_a_ghost_is_explored_with_it() -> None:
     assert list(kept) == [frozenset(), frozenset({"elected_by"}), frozenset({"unsent"})]
     assert kept[frozenset({"unsent"})] == ["a_restart_between_vote_and_reply"]
     results = list(explore_all(MODEL, cluster(MODEL, nodes=3, terms=1)))
-    assert [r.verdict for r in results] == ["holds"] * 3
+    assert [r.verdict for r in results] == [HOLDS] * 3
     with pytest.raises(UsageError, match="election has no property nothing: choose from granted_once"):
         plan(MODEL, ["nothing"])
 
@@ -212,7 +213,7 @@ def test_mutants_have_a_shortest_run_that_the_oracle_takes(
 ) -> None:
     mutant, configuration = MODEL.without_guard(action, guard), cluster(MODEL, nodes=nodes, terms=terms)
     found = explore(mutant, configuration)
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
     assert found.violation
     assert (found.violation.what, len(found.violation.steps)) == (what, steps)
     both: list[Any] = [{"symmetry": False}, {"engine": "python"}, {"engine": "native"}]
@@ -239,7 +240,7 @@ def execute(model: Model, configuration: Configuration, steps: list[tuple[int, S
 
 def test_the_lock_without_fencing() -> None:
     without, with_ghost = explore_all(lock.MODEL.without_guard("write", "token_is_not_stale"), TWO)
-    assert without.verdict == "holds"
+    assert without.verdict is HOLDS
     assert with_ghost.violation
     calls = [
         TWO.call(with_ghost.run.instances[p].action, with_ghost.run.instances[p].args)
@@ -269,7 +270,7 @@ LEAVE = act("leave", ", n: Node", "is_here = no(s.left[n])", "s.require(is_here)
 @pytest.mark.parametrize("options", [{}, {"symmetry": False}, {"engine": "python"}, {"engine": "native"}])
 def test_a_deadlock_is_reported_with_the_shortest_run(build: Build, options: Any) -> None:
     found = explore(build(SMALL + LEAVE + END).MODEL, BOUNDS, **options)
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
     assert found.violation
     assert found.violation.what == "deadlock"
     assert len(found.violation.steps) == 3
@@ -284,7 +285,7 @@ def test_a_model_that_never_moves_deadlocks_at_once(build: Build) -> None:
 
 def test_a_state_whose_steps_are_all_cut_is_no_deadlock(build: Build) -> None:
     found = explore(build(SMALL + act("tick", "", "s.count = s.count + 1") + END).MODEL, BOUNDS)
-    assert (found.verdict, found.states, found.cut, found.transitions) == ("holds", 3, 1, 2)
+    assert (found.verdict, found.states, found.cut, found.transitions) == (HOLDS, 3, 1, 2)
     assert found.strength == "exhaustive to 3 nodes, 2 terms"
 
 
@@ -310,7 +311,7 @@ def test_a_claim_that_fails_is_found(build: Build, options: Any) -> None:
     tick = act("tick", "", "s.count = s.count + 1")
     model = build(SMALL + LEAVE + tick + CLAIM + END).MODEL
     found = explore(model, BOUNDS, **options)
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
     assert found.violation
     assert found.violation.what == "claim"
     last = execute(model, BOUNDS, found.violation.steps)
@@ -324,7 +325,7 @@ def test_a_claim_that_fails_is_found(build: Build, options: Any) -> None:
 
 def test_a_claim_is_made_only_where_the_guards_hold(build: Build) -> None:
     found = explore(build(SMALL + act("tick", "", "s.count = s.count + 1") + CLAIM + END).MODEL, BOUNDS)
-    assert (found.verdict, found.never_fired) == ("holds", ["claim"])
+    assert (found.verdict, found.never_fired) == (HOLDS, ["claim"])
 
 
 def test_two_writes_to_one_cell_are_an_error_of_the_model(build: Build) -> None:
@@ -397,26 +398,26 @@ class State(Fields):
 def test_a_limit_on_states_is_inconclusive_even_one_short(states: int) -> None:
     configuration = cluster(MODEL, nodes=3, terms=1)
     found = explore(MODEL, configuration, symmetry=False, limits=Limits(states=states))
-    assert (found.verdict, found.why) == ("inconclusive", f"stopped at {states:,} states")
+    assert (found.verdict, found.why) == (INCONCLUSIVE, f"stopped at {states:,} states")
     assert states < found.states <= 288
 
 
 @pytest.mark.parametrize("states", [None, 288, 1000])
 def test_a_limit_that_is_not_met_changes_nothing(states: int | None) -> None:
     found = explore(MODEL, cluster(MODEL, nodes=3, terms=1), symmetry=False, limits=Limits(states=states))
-    assert (found.verdict, found.states) == ("holds", 288)
+    assert (found.verdict, found.states) == (HOLDS, 288)
 
 
 def test_a_limit_on_memory_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
     found = explore(MODEL, cluster(MODEL, nodes=3, terms=1), limits=Limits(memory=1))
-    assert (found.verdict, found.why) == ("inconclusive", "stopped at 1 MiB of memory")
+    assert (found.verdict, found.why) == (INCONCLUSIVE, "stopped at 1 MiB of memory")
 
 
 def test_a_violation_found_before_the_limit_is_a_violation() -> None:
     mutant = MODEL.without_guard("become_leader", "quorum_voted")
     found = explore(mutant, cluster(MODEL, nodes=2, terms=1), limits=Limits(states=60))
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
 
 
 def test_an_interrupted_run_keeps_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,7 +430,7 @@ def test_an_interrupted_run_keeps_what_it_saw(monkeypatch: pytest.MonkeyPatch) -
             raise KeyboardInterrupt
 
     found = explore(MODEL, cluster(MODEL, nodes=3, terms=2), progress=interrupt)
-    assert (found.verdict, found.why, found.violation) == ("inconclusive", "interrupted", None)
+    assert (found.verdict, found.why, found.violation) == (INCONCLUSIVE, "interrupted", None)
     assert found.states == told[-1].states > 100
     assert found.depth == told[-1].depth > 0
     assert found.fired.total() == found.transitions + found.cut > 0
@@ -524,7 +525,7 @@ def test_an_interrupted_search_goes_on_where_it_was(
             MODEL, configuration, symmetry=symmetry, engine=engine, progress=interrupt, checkpoint=file
         )
         assert file.exists() == (found.why == "interrupted")
-        if found.verdict == "holds":
+        if found.verdict is HOLDS:
             break
     assert calls > 28  # interrupted at least four times
     for aspect in ASPECTS:

@@ -14,6 +14,7 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.models import find
 from oneleader.readers.explore.explore import ENGINES, Explored, explore, ghosts_read
+from oneleader.verdict import HOLDS
 
 HEAD = '''"""A small model."""
 from __future__ import annotations
@@ -212,7 +213,7 @@ def test_engines_explore_it_alike(small: tuple[Model, Configuration, int, int], 
     model, at, states, order = small
     told = [explore(model, at, engine=engine, symmetry=symmetry) for engine in ENGINES]
     assert all(counts(found) == counts(told[0]) for found in told)
-    assert told[0].verdict == "holds"
+    assert told[0].verdict is HOLDS
     assert symmetry or told[0].states == states
     assert told[0].cut > 0
     assert not told[0].never_fired
@@ -269,7 +270,7 @@ def test_a_claim_of_history_counts_where_history_is_kept(tmp_path: Path) -> None
     for engine in ENGINES:
         without = explore(model, at, engine=engine)
         kept = explore(model, at, engine=engine, ghosts=frozenset({"past"}))
-        assert (without.verdict, without.states) == ("holds", 3)
+        assert (without.verdict, without.states) == (HOLDS, 3)
         assert kept.violation
         assert (kept.violation.what, len(kept.violation.steps)) == ("claim", 3)
     assert ghosts_read(model, model.invariants["doubled_is_even"]) == {"doubled", "past"}

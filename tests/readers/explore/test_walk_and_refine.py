@@ -21,6 +21,7 @@ from oneleader.readers.explore.refine import refine
 from oneleader.readers.explore.walk import runs, walk
 from oneleader.readers.run import Instance, Run
 from oneleader.readers.run import State as Plain
+from oneleader.verdict import HOLDS, VIOLATED
 
 
 def test_the_same_seed_is_the_same_walk() -> None:
@@ -34,7 +35,7 @@ def test_a_walk_takes_every_action_and_reaches_every_witness() -> None:
     result = walk(
         election.MODEL, cluster(election.MODEL, nodes=5, terms=6), seed=1, runs=2_000, engine="native"
     )
-    assert result.verdict == "holds"
+    assert result.verdict is HOLDS
     assert result.never_fired == []
     assert all(result.witnesses.values()), result.witnesses
     assert result.fired.total() == result.steps
@@ -49,7 +50,7 @@ def test_an_action_that_cannot_fire_is_named() -> None:
 def test_a_walk_finds_a_fault_and_its_run_is_one_of_the_plain_interpreter() -> None:
     model = election.MODEL.without_guard("grant_vote", "vote_is_free")
     result = walk(model, cluster(model, nodes=3, terms=2), seed=3, runs=50)
-    assert result.verdict == "violated"
+    assert result.verdict is VIOLATED
     assert result.violation is not None
     state = result.run.initial
     for position, after in result.violation.steps:
@@ -61,7 +62,7 @@ def test_a_walk_finds_a_fault_and_its_run_is_one_of_the_plain_interpreter() -> N
 
 def test_counting_refines_collecting() -> None:
     result = refine(vote_count.MODEL, cluster(vote_count.MODEL, nodes=3, terms=2))
-    assert (result.verdict, result.states, result.stuttering) == ("holds", 14_387, 0)
+    assert (result.verdict, result.states, result.stuttering) == (HOLDS, 14_387, 0)
     assert result.abstract > result.states
 
 
@@ -136,7 +137,7 @@ def test_a_walk_ends_at_a_false_claim_and_where_nothing_is_possible(
     model = make()
     result = walk(model, cluster(model, nodes=2, terms=2), seed=1, runs=20, engine=engine)
     assert result.violation
-    assert (result.verdict, result.violation.what) == ("violated", what)
+    assert (result.verdict, result.violation.what) == (VIOLATED, what)
     assert len(result.violation.steps) >= 1
 
 

@@ -45,6 +45,7 @@ from oneleader.readers.prove.obligations import Obligation, obligations
 from oneleader.readers.prove.prove import Proof, Row, load_hints, prove, update_hints
 from oneleader.readers.prove.smt import answer
 from oneleader.readers.run import Instance, Run
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 
 NO_HINTS: dict[str, list[str]] = {}
 
@@ -67,7 +68,7 @@ def build(state: type[Fields], *functions: Callable[..., Any]) -> Model:
 
 
 def failing(proof: Proof) -> dict[str, Row]:
-    return {row.key: row for row in proof.rows if row.verdict != "proved"}
+    return {row.key: row for row in proof.rows if row.verdict is not HOLDS}
 
 
 def obligation(model: Model, key: str) -> Obligation:
@@ -85,7 +86,7 @@ def test_the_election_is_proved(hints: dict[str, list[str]] | None) -> None:
     proof = prove(MODEL, hints=hints)
     assert failing(proof) == {}
     assert len(proof.rows) == 7 + 8 * 7 + 1
-    assert (proof.verdict, proof.status, proof.interrupted) == ("proved", 0, False)
+    assert (proof.verdict, proof.status, proof.interrupted) == (HOLDS, 0, False)
     assert {row.hint for row in proof.rows} == {"none" if hints == {} else "used"}
     assert 0 < max(row.rlimit for row in proof.rows) < prove_reader.RLIMIT / 20, "close to the limit"
 
@@ -164,7 +165,7 @@ def test_a_mutant_fails_where_it_should(name: str) -> None:
     mutant, expected = MUTANTS[name]
     proof = prove(mutant)
     assert list(failing(proof)) == expected
-    assert (proof.verdict, proof.status) == ("violated", 1)
+    assert (proof.verdict, proof.status) == (VIOLATED, 1)
     for row in failing(proof).values():
         found = picture(row)
         assert checked(found) == found
@@ -174,7 +175,7 @@ def test_a_mutant_fails_where_it_should(name: str) -> None:
 
 def test_a_vote_in_an_older_term_is_harmless() -> None:
     """It is stored, and nobody can count it: `reply_vote` and `receive_vote` look at the term."""
-    assert prove(without("grant_vote.term_is_current")).verdict == "proved"
+    assert prove(without("grant_vote.term_is_current")).verdict is HOLDS
 
 
 # -- two readings of the same expressions ----------------------------------------------------------------
@@ -224,7 +225,7 @@ def test_the_committed_hints_are_the_present_ones() -> None:
 def test_a_stale_hint_is_told_and_does_no_harm() -> None:
     key = "become_leader/elected_by_quorum"
     (row,) = prove(MODEL, hints={key: ["invariant granted_once", "guard no_longer_there"]}, only=[key]).rows
-    assert (row.verdict, row.hint) == ("proved", "stale")
+    assert (row.verdict, row.hint) == (HOLDS, "stale")
 
 
 def test_hints_are_written_where_asked(tmp_path: Path) -> None:
@@ -237,14 +238,14 @@ def test_hints_are_written_where_asked(tmp_path: Path) -> None:
 def test_too_little_effort_is_inconclusive() -> None:
     proof = prove(MODEL, hints=NO_HINTS, rlimit=100, only=["theorem", "init"])
     (row,) = failing(proof).values()
-    assert (row.key, row.verdict, row.counterexample) == ("theorem/election_safety", "inconclusive", None)
+    assert (row.key, row.verdict, row.counterexample) == ("theorem/election_safety", INCONCLUSIVE, None)
     assert "no counterexample was found" in row.reason
     assert proof.status == 3
 
 
 def test_too_little_effort_hides_no_counterexample() -> None:
     mutant, keys = MUTANTS["quorums apart"]
-    assert {r.verdict for r in prove(mutant, hints=NO_HINTS, rlimit=100, only=keys).rows} == {"violated"}
+    assert {r.verdict for r in prove(mutant, hints=NO_HINTS, rlimit=100, only=keys).rows} == {VIOLATED}
 
 
 def test_an_interrupted_proof_keeps_its_rows() -> None:
@@ -256,7 +257,7 @@ def test_an_interrupted_proof_keeps_its_rows() -> None:
 
     proof = prove(MODEL, progress=press)
     assert (len(proof.rows), proof.interrupted, proof.status) == (3, True, 130)
-    assert proof.verdict == "inconclusive"
+    assert proof.verdict is INCONCLUSIVE
 
 
 def test_ctrl_c_reaches_a_long_question() -> None:
@@ -470,9 +471,9 @@ def test_counting_is_not_expressible() -> None:
 
     proof = prove(build(Lock, *LOCK, few_hold_the_token))
     assert {r.goal for r in failing(proof).values()} == {"few_hold_the_token"}
-    assert {(r.verdict, r.counterexample) for r in failing(proof).values()} == {("not expressible", None)}
+    assert {(r.verdict, r.counterexample) for r in failing(proof).values()} == {(NOT_EXPRESSIBLE, None)}
     assert "counting Clients has no meaning" in failing(proof)["init/few_hold_the_token"].reason
-    assert (proof.verdict, proof.status) == ("not expressible", 3)
+    assert (proof.verdict, proof.status) == (NOT_EXPRESSIBLE, 3)
 
 
 def test_what_counting_would_prove_is_not_called_violated() -> None:
@@ -486,7 +487,7 @@ def test_what_counting_would_prove_is_not_called_violated() -> None:
         s.highest = 0
 
     (row,) = failing(prove(build(Lock, *LOCK[:-1], reset), only=["reset/tokens_were_given"])).values()
-    assert row.verdict == "inconclusive"
+    assert row.verdict is INCONCLUSIVE
 
 
 class Marks(Fields):

@@ -9,6 +9,7 @@ import pytest
 
 from oneleader.models.election import MODEL
 from oneleader.readers.replay.replay import BadRecording, replay, replay_lines
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from tests.places import RECORDINGS
 
 EXAMPLE = "etcd-raft-example"
@@ -51,7 +52,7 @@ def event(name, nid, term, vote="0", role="Follower", conf=(("1", "2", "3"), ())
 
 
 def refused_at(result, line, guard=None):
-    assert result.verdict == "refused", result.summary()
+    assert result.verdict is VIOLATED, result.summary()
     assert result.refusal.line == line, result.summary()
     assert (result.refusal.guard.name if result.refusal.guard else None) == guard, result.summary()
     return result.refusal
@@ -60,7 +61,7 @@ def refused_at(result, line, guard=None):
 # -- the real ones ---------------------------------------------------------------------------------------
 def test_etcds_own_example_is_accepted():
     result = replay(path(EXAMPLE))
-    assert (result.verdict, result.status, result.lines) == ("accepted", 0, 4888)
+    assert (result.verdict, result.status, result.lines) == (HOLDS, 0, 4888)
     assert result.steps == {
         "start_election": 1,
         "grant_vote": 4,
@@ -76,7 +77,7 @@ def test_etcds_own_example_is_accepted():
 
 def test_the_rawnode_recording_is_accepted():
     result = replay(path(RAWNODE))
-    assert (result.verdict, result.lines) == ("accepted", 3437)
+    assert (result.verdict, result.lines) == (HOLDS, 3437)
     assert result.steps == {
         "start_election": 83,
         "grant_vote": 10,
@@ -99,7 +100,7 @@ def test_the_rawnode_recording_is_accepted():
 
 def test_pre_vote_is_not_modelled():
     result = replay(path(PREVOTE))
-    assert (result.verdict, result.status, result.lines) == ("inconclusive", 3, 15)
+    assert (result.verdict, result.status, result.lines) == (INCONCLUSIVE, 3, 15)
     assert result.why == (
         "line 16: BecomePreCandidate: pre-vote is not modelled here; --model pre_vote judges it; "
         "lines 1 to 15 were judged and accepted"
@@ -108,7 +109,7 @@ def test_pre_vote_is_not_modelled():
 
 def test_a_limit_on_candidates_makes_it_inconclusive():
     result = replay(path(EXAMPLE), limit=3)
-    assert result.verdict == "inconclusive"
+    assert result.verdict is INCONCLUSIVE
     assert "more than 3 candidate states; lines 1 to 86 were judged and accepted" in result.why
 
 
@@ -201,8 +202,8 @@ def test_a_quorum_is_of_each_half_of_the_configuration():
             ]
         return judge([*e, event("BecomeLeader", "1", 1, "1", "Leader", conf)])
 
-    assert elected("24", halves).verdict == "accepted"
-    assert elected("2", (halves[0], ())).verdict == "accepted"
+    assert elected("24", halves).verdict is HOLDS
+    assert elected("2", (halves[0], ())).verdict is HOLDS
     refused_at(elected("23", halves), 20, "quorum_voted")
     refused_at(elected("45", halves), 20, "quorum_voted")
     assert "without voters" in refused_at(elected("2345", ((), ())), 32).text
@@ -317,7 +318,7 @@ def test_a_term_that_the_node_has_not_heard_of():
 
 def test_a_start_with_a_past_is_not_judged():
     result = judge([event("InitState", "1", 7, "2")])
-    assert (result.verdict, result.lines) == ("inconclusive", 0)
+    assert (result.verdict, result.lines) == (INCONCLUSIVE, 0)
     assert result.why == "line 1: n1 starts in term 7, vote n2: what came before is not recorded"
 
 
@@ -343,7 +344,7 @@ def test_a_step_before_its_ready_may_be_kept_or_lost():
         result = judge(
             [*START, STANDS, ASKS, event("InitState", "1", term, vote), event("Ready", "1", term, vote)]
         )
-        assert (result.verdict, result.candidates) == ("accepted", 2)
+        assert (result.verdict, result.candidates) == (HOLDS, 2)
 
 
 def test_but_not_in_part():
@@ -373,7 +374,7 @@ def test_a_vote_may_lag_only_on_the_reply_that_grants_it():
         event("BecomeFollower", "2", 2),
     ]
     reply = event("SendRequestVoteResponse", "2", 2, kind="VoteResp", sender="2", to="1")
-    assert judge([*e, reply, event("Ready", "2", 2, "1")]).verdict == "accepted"
+    assert judge([*e, reply, event("Ready", "2", 2, "1")]).verdict is HOLDS
     refused_at(judge([*e, reply, event("Commit", "2", 2)]), 10)
     refused_at(judge([*e, reply, reply]), 10)
     # after a Ready without the vote it is too late: the vote would have been stored with it
@@ -390,7 +391,7 @@ def test_a_reply_that_rejects_grants_nothing():
         event("BecomeFollower", "2", 2),
     ]
     rejects = {"kind": "VoteResp", "sender": "2", "to": "1", "reject": True}
-    assert judge([*e, event("SendRequestVoteResponse", "2", 2, **rejects)]).verdict == "accepted"
+    assert judge([*e, event("SendRequestVoteResponse", "2", 2, **rejects)]).verdict is HOLDS
     refused_at(judge([*e, event("SendRequestVoteResponse", "2", 2, "1", **rejects)]), 9)
 
 
@@ -417,7 +418,7 @@ def test_a_candidate_steps_down_for_the_leader_it_hears():
     )
     down = event("BecomeFollower", "1", 2, "1")
     result = judge([*e, heard, down])
-    assert (result.verdict, result.steps["step_down"]) == ("accepted", 1)
+    assert (result.verdict, result.steps["step_down"]) == (HOLDS, 1)
     rejects = {"kind": "VoteResp", "sender": "3", "to": "1", "reject": True}
     e += [event("SendRequestVoteResponse", "3", 2, "3", "Leader", **rejects)]
     e += [event("ReceiveRequestVoteResponse", "1", 2, "1", "Candidate", **rejects)]
@@ -430,7 +431,7 @@ def test_a_leader_that_steps_down_in_its_term_is_not_modelled():
     line = find(events, name="Ready", role="StateLeader")
     events[line - 1] |= {"name": "BecomeFollower", "role": "StateFollower"}
     result = judge(events)
-    assert result.verdict == "inconclusive"
+    assert result.verdict is INCONCLUSIVE
     assert f"line {line}: n3 steps down in its own term 5: check-quorum is not modelled" in result.why
 
 
@@ -539,14 +540,14 @@ def test_random_edits_are_refused():
             unsure[events[i]["name"], name] += 1
             continue
         verdicts[result.verdict] += 1
-        if result.verdict == "refused":
+        if result.verdict is VIOLATED:
             assert result.refusal.line > i
         else:
-            (accepted if result.verdict == "accepted" else unsure)[events[i]["name"], name] += 1
+            (accepted if result.verdict is HOLDS else unsure)[events[i]["name"], name] += 1
     print(*verdicts.items(), *accepted.items(), *unsure.items(), sep="\n")
     assert set(accepted) <= HARMLESS
     assert set(unsure) <= {
         *(("InitState", name) for name in ("term", "vote", "nid")),
         ("BecomeFollower", "nid"),
     }
-    assert verdicts["refused"] >= 0.93 * 400
+    assert verdicts[VIOLATED] >= 0.93 * 400

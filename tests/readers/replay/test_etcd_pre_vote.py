@@ -14,6 +14,7 @@ import pytest
 from oneleader.errors import UsageError
 from oneleader.models import election, pre_vote
 from oneleader.readers.replay.replay import Replayed, replay, replay_lines
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from tests.places import RECORDINGS
 
 FILE = RECORDINGS / "etcd-rawnode-5-nodes-prevote-checkquorum.ndjson.gz"
@@ -32,7 +33,7 @@ def judge(records: list[Record]) -> Replayed:
 
 def test_it_is_accepted_whole() -> None:
     found = replay(FILE, model=pre_vote.MODEL)
-    assert (found.verdict, found.lines, found.events_judged) == ("accepted", 5436, 5436)
+    assert (found.verdict, found.lines, found.events_judged) == (HOLDS, 5436, 5436)
     assert (found.model, found.candidates) == ("pre_vote", CANDIDATES)
     assert dict(found.steps) == STEPS
     taken = set(found.steps)
@@ -50,12 +51,12 @@ STEPS = {
 
 def test_the_election_model_says_what_it_lacks() -> None:
     found = replay(FILE)
-    assert (found.verdict, found.lines) == ("inconclusive", 15)
+    assert (found.verdict, found.lines) == (INCONCLUSIVE, 15)
     assert "--model pre_vote judges it" in found.why
 
 
 def test_a_model_without_pre_vote_is_no_judge_of_it() -> None:
-    assert replay(FILE, model=election.MODEL).verdict == "inconclusive"
+    assert replay(FILE, model=election.MODEL).verdict is INCONCLUSIVE
 
 
 def test_a_word_that_nobody_knows() -> None:
@@ -115,7 +116,7 @@ def test_a_changed_line_is_refused(line: int, change: Callable[[Record], None], 
     records[-1] = deepcopy(records[-1])
     change(records[-1])
     found = judge(records)
-    assert found.verdict == "refused", found.summary()
+    assert found.verdict is VIOLATED, found.summary()
     assert found.refusal
     assert found.refusal.line == line
     assert text in found.refusal.text
@@ -155,4 +156,4 @@ def test_nobody_stops_asking_without_a_reason() -> None:
 @pytest.mark.parametrize("model", ["grant_pre_vote/leader_is_silent", "start_election/quorum_pre_voted"])
 def test_a_weaker_model_accepts_it_too(model: str) -> None:
     weaker = pre_vote.MODEL.without_guard(*model.split("/"))
-    assert replay(FILE, model=weaker).verdict == "accepted"
+    assert replay(FILE, model=weaker).verdict is HOLDS

@@ -14,6 +14,7 @@ from oneleader.models import election, vote_count
 from oneleader.readers.replay.candidates import Candidate, Candidates, OpenRun, Refused, TooMany
 from oneleader.readers.replay.replay import BadRecording, replay, replay_lines
 from oneleader.readers.run import Cut, Disabled, Run
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 
 HEADER = {"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1", "n2", "n3"], "seed": 7}
 
@@ -52,7 +53,7 @@ def judge(records, **options):
 
 
 def refused_at(result, line, text):
-    assert result.verdict == "refused", result.summary()
+    assert result.verdict is VIOLATED, result.summary()
     assert (result.refusal.line, result.refusal.text, result.status) == (line, text, 1)
     return result.refusal
 
@@ -60,7 +61,7 @@ def refused_at(result, line, text):
 # -- the oneleader format ------------------------------------------------------------------------------------
 def test_an_election_is_accepted():
     result = judge(ELECTION)
-    assert (result.verdict, result.status, result.lines, result.events_judged) == ("accepted", 0, 6, 5)
+    assert (result.verdict, result.status, result.lines, result.events_judged) == (HOLDS, 0, 6, 5)
     assert (result.format, result.model, result.candidates, result.not_modelled) == (
         *("oneleader", "election"),
         *(1, {}),
@@ -83,7 +84,7 @@ def test_a_second_vote_is_refused():
     refusal = refused_at(judge(second), 5, f"{call}: vote_is_free (Figure 2, RequestVote receiver 2)")
     assert (refusal.action, refusal.guard.name) == (call, "vote_is_free")
     mutant = election.MODEL.without_guard("grant_vote", "vote_is_free")
-    assert judge(second, model=mutant).verdict == "accepted"
+    assert judge(second, model=mutant).verdict is HOLDS
 
 
 @pytest.mark.parametrize(
@@ -121,14 +122,14 @@ def test_a_quorum_has_to_be_one(quorum, text):
 def test_quorums_may_be_listed():
     listed = HEADER | {"quorums": [["n1"], ["n1", "n3"]]}
     wins = step("n1", ("become_leader", {"n": "n1", "q": ["n1"]}))
-    assert judge([listed, ELECTION[1], wins]).verdict == "accepted"
+    assert judge([listed, ELECTION[1], wins]).verdict is HOLDS
     with pytest.raises(UsageError, match="the axiom that any two quorums share a node"):
         judge([HEADER | {"quorums": [["n1"], ["n2"]]}])
 
 
 def test_another_model_can_stand_in():
     tallied = [*ELECTION[:4], step("n1", ("become_leader", {"n": "n1"}), tally={"n1": 2})]
-    assert judge(tallied, model=vote_count.MODEL).verdict == "accepted"
+    assert judge(tallied, model=vote_count.MODEL).verdict is HOLDS
     assert judge([HEADER | {"model": "vote_count"}, *tallied[1:]]).model == "vote_count"
     early = [*tallied[:3], tallied[4]]
     assert judge(early, model=vote_count.MODEL).refusal.guard.name == "majority_voted"
@@ -226,7 +227,7 @@ def test_a_lock_is_replayed():
         step("ann", ("release", ann), holder=None, used=[0, 1]),
         step("bob", ("acquire", bob), token={"ann": 1, "bob": 2}, used={"2": True, "9": False}),
     ]
-    assert judge(taken, model=LOCK).verdict == "accepted"
+    assert judge(taken, model=LOCK).verdict is HOLDS
     twice = [*taken[:2], step("bob", ("acquire", bob))]
     refused_at(judge(twice, model=LOCK), 3, "acquire(c=bob): lock_is_free (mutual exclusion)")
     wrong = [*taken[:2], step("bob", holder="bob")]
@@ -236,7 +237,7 @@ def test_a_lock_is_replayed():
 def test_a_change_without_end_is_inconclusive():
     header = {"format": "oneleader", "version": 1}
     result = judge([header, step("ann", ("forget", {"c": "ann"}))], model=LOCK)
-    assert (result.verdict, result.status) == ("inconclusive", 3)
+    assert (result.verdict, result.status) == (INCONCLUSIVE, 3)
     assert result.why == (
         "line 2: used[Token] is rewritten at every number, without end; line 1 was judged and accepted"
     )
@@ -364,7 +365,7 @@ def test_files(tmp_path):
     plain.write_bytes(GOOD.rstrip() + b"\n\n")
     packed.write_bytes(gzip.compress(GOOD))
     for path in (plain, packed, str(plain)):
-        assert replay(path).verdict == "accepted"
+        assert replay(path).verdict is HOLDS
     assert replay(plain, "oneleader").format == "oneleader"
     with pytest.raises(UsageError, match="line 1: `event` is missing"):
         replay(plain, "etcd")

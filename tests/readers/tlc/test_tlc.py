@@ -11,6 +11,7 @@ import pytest
 from oneleader.errors import MissingTool, UsageError
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.tlc import Function, parse_state, parse_value
+from oneleader.verdict import HOLDS
 from tests.places import TLA
 
 CONFIGURATIONS = json.loads((TLA / "manifest.json").read_text())["configurations"]
@@ -35,10 +36,10 @@ INVARIANT %s
 def test_tlc_finds_what_the_manifest_says(name: str) -> None:
     expected = CONFIGURATIONS[name]
     result = tlc.run(TLA / expected["module"], TLA / name, workers=1)
-    assert result.holds == (expected["verdict"] == "holds")
+    assert result.verdict.value == expected["verdict"]
     assert result.violated == expected["violates"]
     assert expected["depth"] in (result.depth, None)
-    if result.holds:
+    if result.verdict is HOLDS:
         assert (result.distinct, result.trace) == (expected["distinct"], ())
     else:
         assert len(result.trace) == result.depth
@@ -215,7 +216,7 @@ def test_bounds_and_quorums_come_from_the_configuration(tmp_path: Path) -> None:
     config.write_text(SMALL % ("{{n1}, {n1, n2}}", "ElectionSafety"))
     before = sorted(TLA.iterdir())
     result = tlc.run(TLA / "MCElection.tla", config)
-    assert result.holds
+    assert result.verdict is HOLDS
     assert result.generated > result.distinct > 1
     assert sorted(TLA.iterdir()) == before
     assert list(tmp_path.iterdir()) == [config]
@@ -253,7 +254,7 @@ def test_deadlock_is_looked_for_only_when_asked(tmp_path: Path) -> None:
         "---- MODULE M ----\nVARIABLE x\nInit == x = TRUE\nNext == x /\\ x' = ~x\n====\n"
     )
     (tmp_path / "M.cfg").write_text("INIT Init\nNEXT Next\n")
-    assert tlc.run(tmp_path / "M.tla", tmp_path / "M.cfg").holds
+    assert tlc.run(tmp_path / "M.tla", tmp_path / "M.cfg").verdict is HOLDS
     result = tlc.run(tmp_path / "M.tla", tmp_path / "M.cfg", deadlock=True)
     assert result.violated == "deadlock"
     assert [(step.action, step.state["x"]) for step in result.trace] == [("Init", True), ("Next", False)]

@@ -10,6 +10,7 @@ from oneleader.language.configuration import cluster, configure
 from oneleader.language.model import Model
 from oneleader.models import election, lock, replication, vote_count
 from oneleader.readers.tlc.twin import compare, config_text, module_of
+from oneleader.verdict import HOLDS, VIOLATED
 
 pytestmark = pytest.mark.usefixtures("tools")
 
@@ -27,7 +28,7 @@ def test_same_states_and_transitions(
     model: Model, nodes: int, terms: int, quorums: str, states: int, edges: int
 ) -> None:
     found = compare(model, cluster(model, nodes=nodes, terms=terms, quorums=quorums))
-    assert (found.verdict, found.states, found.edges, found.difference) == ("holds", states, edges, "")
+    assert (found.verdict, found.states, found.edges, found.difference) == (HOLDS, states, edges, "")
 
 
 @pytest.mark.parametrize(
@@ -39,13 +40,13 @@ def test_a_log_is_a_sequence_of_records(
 ) -> None:
     sizes = {"Node": nodes, "Term": terms, "Index": indices, "Value": values}
     found = compare(replication.MODEL, configure(replication.MODEL, sizes))
-    assert (found.verdict, found.states, found.edges, found.difference) == ("holds", states, edges, "")
+    assert (found.verdict, found.states, found.edges, found.difference) == (HOLDS, states, edges, "")
 
 
 def test_a_difference_in_a_log_is_told() -> None:
     model = replication.MODEL.without_guard("append_entries", "entries_were_sent")
     found = compare(model, configure(model, {"Node": 2, "Term": 1, "Index": 1, "Value": 1}))
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
     assert "explore takes AppendEntries and TLC does not" in found.difference
 
 
@@ -59,7 +60,7 @@ def test_a_difference_in_a_log_is_told() -> None:
 def test_a_transition_too_many_is_told(action: str, guard: str, said: str) -> None:
     model = election.MODEL.without_guard(action, guard)
     found = compare(model, cluster(model, nodes=2, terms=1))
-    assert found.verdict == "violated"
+    assert found.verdict is VIOLATED
     assert said in found.difference
     shown = "\n".join(difference(found))
     assert "from this state:" in shown

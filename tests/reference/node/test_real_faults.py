@@ -19,6 +19,7 @@ import pytest
 from oneleader.conformance import history
 from oneleader.conformance.history import Operation
 from oneleader.readers.replay.formats import node_folders as recorded
+from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft.node.client import Client, UnknownOutcomeError
 from oneleader_raft.node.local import MODULE, LocalCluster
 from oneleader_raft.node.recording import merged, opened
@@ -134,7 +135,7 @@ def test_nothing_acknowledged_is_lost_and_no_read_is_stale(run: Run) -> None:
     now = max(o.called for o in run.history) + 1000
     in_the_end = [Operation("end", "read", key, now, now, result=value) for key, value in run.last.items()]
     judged = history.judge([*run.history, *in_the_end])
-    assert judged.verdict == "holds", "\n".join(map(str, judged.failing))
+    assert judged.verdict is HOLDS, "\n".join(map(str, judged.failing))
     kinds = {(o.kind, o.client[0]) for o in run.history}
     assert kinds >= {("write", "w"), ("cas", "w"), ("read", "w"), ("read", "r")}
 
@@ -146,13 +147,13 @@ def test_a_lost_write_in_this_history_would_be_seen(run: Run) -> None:
     first = min(writes, key=lambda o: o.called)
     now = max(o.called for o in run.history) + 1000
     lost = Operation("end", "read", key, now, now, result=first.value)
-    assert history.judge([*run.history, lost]).verdict == "violated"
+    assert history.judge([*run.history, lost]).verdict is VIOLATED
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_each_model_allows_what_the_cluster_did(run: Run, model: str) -> None:
     (judged,) = recorded.judge(run.folder, [model])
-    assert judged.result.verdict == "accepted", "\n".join(judged.result.summary())
+    assert judged.result.verdict is HOLDS, "\n".join(judged.result.summary())
     taken = judged.result.steps
     assert taken["become_leader"] >= 4, "a first leader, and after a kill, a pause, a partition"
     given_up = taken["give_up"] if model != "election" else None  # there it is called a restart as well
@@ -185,14 +186,14 @@ def test_a_heartbeat_that_says_nothing_new_is_one_step_and_compared_each_time(
             text = text.replace(json.dumps(liar.said), json.dumps(changed))
         (tmp_path / path.name).write_text(text)
     (judged,) = recorded.judge(tmp_path, ["replication"])
-    assert judged.result.verdict == "refused"
+    assert judged.result.verdict is VIOLATED
     assert judged.result.refusal
     assert judged.result.refusal.text.startswith(f"commit_index[{liar.node}] is")
 
 
 def test_it_was_judged_while_it_ran(run: Run) -> None:
     for judging in run.followed:
-        assert judging.result.verdict == "accepted", "\n".join(judging.result.summary())
+        assert judging.result.verdict is HOLDS, "\n".join(judging.result.summary())
         was_cut = judging.result.why.startswith("ended at line")  # on a machine that is too busy to keep up
         whole = sum(1 for _ in merged(opened(run.folder)))
         assert judging.result.events_judged == whole or (was_cut and judging.result.events_judged > 0)
@@ -253,7 +254,7 @@ def test_a_stale_read_is_seen(faulty: Callable[..., LocalCluster], proxies: Any,
     some_writes(writing)
     time.sleep(0.3)
     between.heal()
-    assert history.judge(writing.stop()).verdict == "violated"
+    assert history.judge(writing.stop()).verdict is VIOLATED
 
 
 def test_a_candidate_without_its_own_vote_is_seen(faulty: Callable[..., LocalCluster]) -> None:
@@ -280,7 +281,7 @@ def test_a_restart_with_less_than_was_stored_is_seen(faulty: Callable[..., Local
 
 def refused_at(cluster: LocalCluster, model: str, field: str) -> None:
     (judged,) = recorded.judge(cluster.folder, [model])
-    assert judged.result.verdict == "refused"
+    assert judged.result.verdict is VIOLATED
     assert judged.result.refusal
     assert judged.result.refusal.text.startswith(field)
 
@@ -316,7 +317,7 @@ def test_a_crash_at_the_worst_moment_breaks_nothing(
         assert [client.get(f"k{number}") for number in acknowledged] == acknowledged
     cluster.stop()
     for judging in recorded.judge(cluster.folder):
-        assert judging.result.verdict == "accepted", "\n".join(judging.result.summary())
+        assert judging.result.verdict is HOLDS, "\n".join(judging.result.summary())
         assert judging.result.steps["restart"] >= 3 + 2, "too few have died"
 
 

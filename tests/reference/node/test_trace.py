@@ -11,6 +11,7 @@ import pytest
 
 from oneleader.errors import UsageError
 from oneleader.readers.replay.formats import node_folders as recorded
+from oneleader.verdict import HOLDS, INCONCLUSIVE
 from oneleader_raft.lease import Clocks
 from oneleader_raft.node.errors import DamagedError
 from oneleader_raft.node.recording import RecordingError, merged, opened, recording
@@ -111,8 +112,8 @@ def test_what_was_received_comes_after_what_was_sent_whatever_the_clocks_say(tmp
     node_file(tmp_path, "n3", [(3, None), (60, ["n2", 1])])
     assert order(tmp_path) == ["n1 1", "n2 1", "n3 1", "n1 2", "n3 2", "n1 3", "n2 2", "n2 3"]
     (election, lease) = recorded.judge(tmp_path, ["election", "lease"])
-    assert election.result.verdict == "accepted"
-    assert lease.result.verdict == "inconclusive"
+    assert election.result.verdict is HOLDS
+    assert lease.result.verdict is INCONCLUSIVE
     assert "these clocks are not one machine's" in lease.result.why
 
 
@@ -152,7 +153,7 @@ def test_a_trace_that_begins_later_is_not_judged(tmp_path: Path) -> None:
         path = node_file(tmp_path, id, [(1, None)])
     path.write_text(path.read_text().replace('"term": 0', '"term": 3'))
     (judged,) = recorded.judge(tmp_path, ["election"])
-    assert judged.result.verdict == "inconclusive"
+    assert judged.result.verdict is INCONCLUSIVE
     assert "does not begin where its node began" in judged.result.why
 
 

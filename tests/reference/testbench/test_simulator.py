@@ -18,6 +18,7 @@ import pytest
 from oneleader.conformance import history
 from oneleader.models import MODELS
 from oneleader.readers.replay.replay import replay_lines
+from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.raft import (
@@ -241,7 +242,7 @@ def test_every_run_is_one_of_the_model(runs: list[Simulation], model: str) -> No
     judged = 0
     for run in runs[:60]:
         found = replay_lines(list(run.cluster.trace_lines(model)))
-        assert found.verdict == "accepted", f"seed {run.cluster.seed}: {found.refusal}"
+        assert found.verdict is HOLDS, f"seed {run.cluster.seed}: {found.refusal}"
         judged += found.lines
     assert judged > 5000
 
@@ -259,7 +260,7 @@ def test_every_run_is_safe_and_linearizable() -> None:
     for seed in range(150):
         simulation = watched(seed)
         judged = history.judge(simulation.operations)
-        assert judged.verdict == "holds", f"seed {seed}: {judged}"
+        assert judged.verdict is HOLDS, f"seed {seed}: {judged}"
         operations += sum(o.returned < float("inf") for o in simulation.history)
     assert operations > 1000
 
@@ -270,7 +271,7 @@ def broken_by(seeds: Iterable[int], settings: Settings, core: Core = RAFT) -> st
             judged = history.judge(watched(seed, settings, core).operations)
         except (UnsafeError, TwoLeadersError) as unsafe:
             return str(unsafe).partition(":")[0]
-        if judged.verdict == "violated":
+        if judged.verdict is VIOLATED:
             return "linearizability"
     return ""
 

@@ -20,6 +20,7 @@ from oneleader.models.election import Term
 from oneleader.readers.explore.explore import explore
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Run
+from oneleader.verdict import HOLDS, VIOLATED
 from tests.places import RESULTS
 from workshop.mutation import model_judge as judging
 from workshop.mutation import print_mutants, table
@@ -143,11 +144,11 @@ def test_who_catches_what(id: str, by: str) -> None:
 def test_what_survives_unexplained_fails_and_so_does_an_entry_that_is_stale() -> None:
     caught = Judged("election/grant_vote/-vote_is_free", "guard", "property", "granted_is_stored")
     survivor = replace(caught, by=SURVIVED, what=SAME)
-    assert (table.became(caught), table.verdict(caught)) == ("property", "holds")
-    assert (table.became(survivor), table.verdict(survivor)) == ("survived", "violated")
+    assert (table.became(caught), table.verdict(caught)) == ("property", HOLDS)
+    assert (table.became(survivor), table.verdict(survivor)) == ("survived", VIOLATED)
     known = next(id for id, entry in table.known().items() if not entry.test)
     assert table.became(replace(survivor, id=known)) == "equivalent"
-    assert table.verdict(replace(caught, id=known)) == "violated"
+    assert table.verdict(replace(caught, id=known)) == VIOLATED
 
 
 def test_the_sample_is_judged_as_the_page_says() -> None:
@@ -172,7 +173,7 @@ def test_the_page_says_how_far_witnesses_are() -> None:
 
 
 def test_everything_on_the_page_is_caught_or_explained() -> None:
-    assert [id for id, judged in READ.items() if table.verdict(judged) != "holds"] == []
+    assert [id for id, judged in READ.items() if table.verdict(judged) != HOLDS] == []
     assert not table.known().keys() - READ.keys()
 
 

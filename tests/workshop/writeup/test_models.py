@@ -16,6 +16,7 @@ from oneleader.models.flawed import alerts
 from oneleader.readers.explore.explore import Explored, explore_all
 from oneleader.readers.explore.settings import settings
 from oneleader.readers.run import Run
+from oneleader.verdict import HOLDS
 from workshop.studies import write_up
 
 ELECTION, REDIS, LEASE, ALERTS, CHANGES = (
@@ -156,7 +157,7 @@ def test_term_changes_by_a_rate_of_a_gauge() -> None:
     assert steps(CHANGES, five, "high_term_changes_is_true") == (4,)
     assert steps(CHANGES, fifteen, "high_term_changes_is_complete") == (16,)
     (sound,) = explore_all(CHANGES, five, only=["many_elections_is_true", "many_elections_is_complete"])
-    assert sound.verdict == "holds"
+    assert sound.verdict is HOLDS
     assert one(CHANGES, five, "a_restart_loses_elections").witnesses == {"a_restart_loses_elections": 6}
 
 

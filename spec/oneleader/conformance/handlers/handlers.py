@@ -28,6 +28,7 @@ from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.replication import Value
 from oneleader.readers.prove.smt import State, answer
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import LONG_AGO, Clocks, Round
 from oneleader_raft.raft import (
@@ -350,7 +351,7 @@ class Handled:
     longest: int
     paths: int
     goals: int
-    verdict: str  # "proved", "violated" or "inconclusive"
+    verdict: Verdict
     failing: str = ""
     seconds: float = 0.0
 
@@ -359,7 +360,7 @@ def prove_handler(handler: str, nodes: int = 3, longest: int = 2, core: Core = R
     """Prove one handler, along every path, against every model. Stops at the first goal that fails."""
     started, count, goals = time.perf_counter(), 0, 0
 
-    def handled(verdict: str, failing: str = "") -> Handled:
+    def handled(verdict: Verdict, failing: str = "") -> Handled:
         seconds = time.perf_counter() - started
         return Handled(handler, nodes, longest, count, goals, verdict, failing, seconds)
 
@@ -374,11 +375,11 @@ def prove_handler(handler: str, nodes: int = 3, longest: int = 2, core: Core = R
                 continue
             goals += len(proof.goals)
             verdict, failing = proof.attempt()
-            if verdict == "proved" and ran.raised:
+            if verdict is HOLDS and ran.raised:
                 break  # out of reach by this model: that is enough
-            if verdict != "proved" and not (ran.raised and model != [*VIEWS][-1]):
+            if verdict is not HOLDS and not (ran.raised and model != [*VIEWS][-1]):
                 return handled(verdict, f"{model}: {failing}")
-    return handled("proved") if count else handled("inconclusive", "no path at all")
+    return handled(HOLDS) if count else handled(INCONCLUSIVE, "no path at all")
 
 
 class Proof:
@@ -460,22 +461,22 @@ class Proof:
         made = term_of(fact)
         return z3.BoolVal(made, self.world.context) if isinstance(made, bool) else made
 
-    def attempt(self) -> tuple[str, str]:
-        """proved; or violated or inconclusive, and which goal."""
+    def attempt(self) -> tuple[Verdict, str]:
+        """The verdict, and which goal is not proved."""
         goals = [(name, self._formula(goal)) for name, goal in self.goals if goal is not True]
         goals = [
             (name, goal) for name, goal in goals if goal.get_id() not in self.known and not z3.is_true(goal)
         ]
         if not goals:
-            return "proved", ""
+            return HOLDS, ""
         solver = z3.SimpleSolver(ctx=self.world.context)
         solver.add(*self.assumed)
         solver.add(z3.Not(z3.And(*(goal for _, goal in goals), self.world.context)))
         result, _ = answer(solver, RLIMIT)
         if result == z3.unsat:
-            return "proved", ""
+            return HOLDS, ""
         if result == z3.unknown:
-            return "inconclusive", f"Z3 could not tell, on the path of {self.ran.event}"
+            return INCONCLUSIVE, f"Z3 could not tell, on the path of {self.ran.event}"
         found = solver.model()
         broken = [name for name, goal in goals if z3.is_false(found.eval(goal, model_completion=True))]
-        return "violated", broken[0] if broken else "one of its goals"
+        return VIOLATED, broken[0] if broken else "one of its goals"

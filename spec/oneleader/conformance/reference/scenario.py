@@ -36,6 +36,7 @@ from oneleader.models import MODELS
 from oneleader.readers.replay.candidates import Refused
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.story import Story
+from oneleader.verdict import VIOLATED
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import Clocks
 from oneleader_raft.raft import NodeId, ReadReady, Role, TwoLeadersError
@@ -349,7 +350,7 @@ class Scenario:
             raise Broken(cause, words) from None
         if any(o.kind == "read" and o.returned == self._steps for o in self.operations.values()):
             judged = history.judge(self.operations.values())
-            if judged.verdict == "violated":
+            if judged.verdict is VIOLATED:
                 raise Broken("linearizability", "; ".join(map(str, judged.failing)))
 
 

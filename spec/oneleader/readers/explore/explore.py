@@ -27,6 +27,7 @@ from oneleader.readers.explore.checkpoint import Place
 from oneleader.readers.explore.disk import Stored, stored
 from oneleader.readers.explore.search import Full, Packed, States, search
 from oneleader.readers.run import ClaimFailed, Run, State
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 REPORT_EVERY = 0.25  # seconds between two calls of `progress`
 ENGINES = ("python", "numpy", "native")
@@ -80,7 +81,7 @@ class Explored:
     run: Run
     symmetry: int  # how many renamings were identified; 1 for none
     symmetry_why: str = ""  # why not all of them
-    verdict: str = "inconclusive"  # "holds", "violated" or "inconclusive"
+    verdict: Verdict = INCONCLUSIVE
     why: str = ""  # why it is inconclusive
     states: int = 0
     taken_up: int = 0  # of these states: those that came from a checkpoint
@@ -112,7 +113,7 @@ class Explored:
             "model": self.run.model.name,
             "configuration": self.run.configuration.describe(),
             "ghosts": [f.name for f in self.run.cells.fields if f.kind == "ghost"],
-            "verdict": self.verdict,
+            "verdict": self.verdict.value,
             "why": self.why,
             "states": self.states,
             "symmetry": self.symmetry,
@@ -222,7 +223,7 @@ class _Saved:
 
     def close(self) -> None:
         """Keep what was found where the search is not over."""
-        if self.looking.result.verdict == "inconclusive":
+        if self.looking.result.verdict is INCONCLUSIVE:
             checkpoints.save(self.path, self.key, self.looking.place, self.states.rows[: self.states.size])
         else:
             self.path.unlink(missing_ok=True)
@@ -239,7 +240,7 @@ class _OnDisk:
 
     def close(self) -> None:
         """Remove what is not needed any more."""
-        self.states.close(over=self.looking.result.verdict != "inconclusive")
+        self.states.close(over=self.looking.result.verdict is not INCONCLUSIVE)
 
 
 class _Search:
@@ -280,7 +281,7 @@ class _Search:
                 self.end = hi
                 self.result.depth += 1
                 self.keep(self._here(lo))
-        self.result.verdict = "holds"
+        self.result.verdict = HOLDS
 
     def _here(self, at: int) -> Place:
         """How far it is: complete before the state `at`."""
@@ -319,7 +320,7 @@ class _Search:
                 if at is None and here:
                     result.witnesses[name] = result.depth
         if self.witnesses_only and None not in result.witnesses.values():
-            result.verdict = "holds"
+            result.verdict = HOLDS
             return False
         return True
 
@@ -365,7 +366,7 @@ class _Search:
         self.result.violation = Violation(
             what, args, steps, self._claiming(last) if what == "claim" else None
         )
-        self.result.verdict = "violated"
+        self.result.verdict = VIOLATED
         return False
 
     def _claiming(self, state: State) -> int:

@@ -15,6 +15,7 @@ from oneleader.language.model import Model
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explore import Violation, concrete
 from oneleader.readers.run import Run, State
+from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Refined:
     violation: Violation | None = None
 
     @property
-    def verdict(self) -> str:
-        return "violated" if self.violation else "holds"
+    def verdict(self) -> Verdict:
+        return VIOLATED if self.violation else HOLDS
 
     @property
     def strength(self) -> str:

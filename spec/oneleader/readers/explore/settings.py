@@ -18,7 +18,7 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import is_enum
 from oneleader.readers.explore.explore import Explored, explore_all
 from oneleader.readers.run import Run
-from oneleader.verdict import HOLDS, INCONCLUSIVE
+from oneleader.verdict import HOLDS, INCONCLUSIVE, Verdict
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Setting:
         steps, found = self.steps(name), self.found[name]
         if steps is not None:
             return f"{steps} steps"
-        if found.verdict == INCONCLUSIVE:
-            return INCONCLUSIVE
-        return "never" if name in found.witnesses else HOLDS
+        if found.verdict is INCONCLUSIVE:
+            return INCONCLUSIVE.value
+        return "never" if name in found.witnesses else HOLDS.value
 
     @property
-    def verdicts(self) -> list[str]:
+    def verdicts(self) -> list[Verdict]:
         """Of each property; a witness that is not reached leaves open whether they hold for a reason."""
         witnesses = [name for name, found in self.found.items() if name in found.witnesses]
         unreached = any(self.steps(name) is None for name in witnesses)

@@ -29,6 +29,7 @@ from oneleader.readers.engines.native import Native
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explore import Violation
 from oneleader.readers.run import ClaimFailed, Instance, Run, State
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 ENGINES = ("python", "native")
 Words = npt.NDArray[np.uint64]
@@ -226,7 +227,7 @@ class Walked:
 
     run: Run
     seed: int
-    verdict: str = "holds"  # in the states sampled; or "violated"; "inconclusive" when interrupted
+    verdict: Verdict = HOLDS  # in the states sampled; inconclusive when interrupted
     why: str = ""
     runs: int = 0
     steps: int = 0
@@ -271,10 +272,10 @@ def walk(
             result.fired.update(run.instances[p].action.name for p in steps)
             result.witnesses.update(dict.fromkeys(made.witnesses, True))
             if end:
-                result.verdict, result.violation = "violated", _violation(run, steps, end)
+                result.verdict, result.violation = VIOLATED, _violation(run, steps, end)
                 break
     except KeyboardInterrupt:
-        result.verdict, result.why = "inconclusive", "interrupted"
+        result.verdict, result.why = INCONCLUSIVE, "interrupted"
     result.seconds = time.perf_counter() - started
     return result
 

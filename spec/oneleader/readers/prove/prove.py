@@ -30,12 +30,9 @@ from oneleader.language.sorts import base, is_number, is_time
 from oneleader.readers.prove.induction import Counterexample, smallest
 from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations
 from oneleader.readers.prove.smt import AnySize, after, answer, meaning, orderly_interrupts
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, exit_status, gravest
 
 Hints = Mapping[str, list[str]]
-
-PROVED, VIOLATED, INCONCLUSIVE, INEXPRESSIBLE = "proved", "violated", "inconclusive", "not expressible"
-STATUS = {PROVED: 0, VIOLATED: 1, INCONCLUSIVE: 3, INEXPRESSIBLE: 3}
-INTERRUPTED = 130
 
 # With model-based instantiation Z3 answers the most questions; by patterns alone it is quicker on some
 # of those that it leaves open. Each attempt may use `rlimit` units, about a second for a million.
@@ -54,11 +51,11 @@ class Row:
 
     step: str  # "init", "theorem" or an action
     goal: str  # a property, "claim 1", or "distinct writes of granted"
-    verdict: str
+    verdict: Verdict
     seconds: float
     rlimit: int  # units of Z3's work, over all attempts
     hint: str  # "used", "stale", or "none": there was none
-    reason: str = ""  # a sentence, where the verdict is not "proved"
+    reason: str = ""  # a sentence, where it is not proved
     counterexample: Counterexample | None = None
 
     @property
@@ -76,17 +73,14 @@ class Proof:
     interrupted: bool = False
 
     @property
-    def verdict(self) -> str:
-        """The gravest of the rows' verdicts: violated, then what is not known, then proved."""
-        found = {row.verdict for row in self.rows}
-        if self.interrupted or not self.rows:
-            found.add(INCONCLUSIVE)
-        return next((v for v in (VIOLATED, INCONCLUSIVE, INEXPRESSIBLE) if v in found), PROVED)
+    def verdict(self) -> Verdict:
+        """The gravest of the rows' verdicts; of an interrupted proof at best inconclusive."""
+        return gravest([row.verdict for row in self.rows] + [INCONCLUSIVE] * self.interrupted)
 
     @property
     def status(self) -> int:
         """The exit status of a program that did only this."""
-        return INTERRUPTED if self.interrupted else STATUS[self.verdict]
+        return exit_status([self.verdict], interrupted=self.interrupted)
 
 
 def prove(
@@ -219,14 +213,14 @@ def attempt(
 def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT, seed: int = 0) -> Row:
     """Prove one obligation, or say what is wrong with it."""
     start = time.perf_counter()
-    row = Row(obligation.step, obligation.goal, PROVED, 0.0, 0, "none")
+    row = Row(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none")
     if refined := _judged_elsewhere(obligation):
         reason = f"it holds of {refined.name}, and `refine` checks that each step here is a step there"
-        return replace(row, verdict=INEXPRESSIBLE, reason=reason)
+        return replace(row, verdict=NOT_EXPRESSIBLE, reason=reason)
     try:
         row, last = _attempts(obligation, hint, row, rlimit, seed)
     except Inexpressible as error:
-        row = replace(row, verdict=INEXPRESSIBLE, reason=str(error))
+        row = replace(row, verdict=NOT_EXPRESSIBLE, reason=str(error))
     else:
         if last.result != "unsat":
             row = _refuted(obligation, row, last)

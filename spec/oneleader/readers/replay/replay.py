@@ -32,6 +32,7 @@ from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
 from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
 from oneleader.readers.replay.formats.own import OwnFormat
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 
 MOST_CANDIDATES = 64
 FORMATS = ("oneleader", "etcd")
@@ -53,8 +54,8 @@ class Replayed:
 
     format: str = ""
     model: str = ""
-    verdict: str = "inconclusive"  # or "accepted" or "refused"
-    why: str = ""  # of "inconclusive"
+    verdict: Verdict = INCONCLUSIVE
+    why: str = ""  # it is inconclusive
     lines: int = 0  # judged and accepted
     events_judged: int = 0
     steps: Counter[str] = field(default_factory=Counter)
@@ -68,11 +69,11 @@ class Replayed:
     @property
     def status(self) -> int:
         """The exit status that this verdict stands for."""
-        return {"accepted": 0, "refused": 1, "inconclusive": 3}[self.verdict]
+        return exit_status([self.verdict])
 
     def summary(self) -> list[str]:
         """The verdict in words, a line each."""
-        lines = [f"{self.verdict}  {self.format} recording, model {self.model}"]
+        lines = [f"{self.verdict.worded('recording')}  {self.format} recording, model {self.model}"]
         if self.refusal:
             lines.append(f"line {self.refusal.line}: {self.refusal.text}")
         elif self.why:
@@ -149,9 +150,9 @@ def replay_lines(
             result.lines = number
         if reader is None:
             raise UsageError("the recording is empty")
-        result.verdict = "accepted"
+        result.verdict = HOLDS
     except Refused as refused:
-        result.verdict = "refused"
+        result.verdict = VIOLATED
         result.refusal = Refusal(number, refused.text, refused.action, refused.guard)
     except NotModelled as beyond:
         result.why = f"line {number}: {beyond}{_judged(result)}"

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeAlias
 
 from oneleader.errors import MissingTool, UsageError
+from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 Value: TypeAlias = "bool | int | str | frozenset[Value] | tuple[Value, ...] | Function"
 
@@ -94,9 +95,9 @@ class Result:
     graph: Graph | None = None
 
     @property
-    def holds(self) -> bool:
-        """Whether TLC saw every state within the bounds and found nothing violated."""
-        return self.violated is None
+    def verdict(self) -> Verdict:
+        """It holds if TLC saw every state within the bounds and found nothing violated."""
+        return HOLDS if self.violated is None else VIOLATED
 
 
 # ------------------------------------------------------------------------------------------ the tools

@@ -29,6 +29,7 @@ from oneleader.readers.explore.graph import Graph
 from oneleader.readers.run import Run, State
 from oneleader.readers.tlc import tlc
 from oneleader.shipped import tla_folder
+from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 MOST_STATES = 200_000  # TLC writes, and this reader parses, every one of them as text
 Edge = tuple[State, str, State]
@@ -50,8 +51,8 @@ class Compared:
     edge: Edge | None = None
 
     @property
-    def verdict(self) -> str:
-        return "violated" if self.difference else "holds"
+    def verdict(self) -> Verdict:
+        return VIOLATED if self.difference else HOLDS
 
     @property
     def strength(self) -> str:

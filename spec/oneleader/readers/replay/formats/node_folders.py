@@ -15,6 +15,7 @@ from typing import Any
 
 from oneleader.errors import UsageError
 from oneleader.readers.replay.replay import Replayed, replay_lines
+from oneleader.verdict import HOLDS
 from oneleader_raft.node.recording import RecordingError, opened, recording
 from oneleader_raft.views import VIEWS
 
@@ -82,7 +83,7 @@ def follow(
     for thread in threads:
         thread.start()
     try:
-        while not any(j.is_done and j.result.verdict != "accepted" for j in found):
+        while not any(j.is_done and j.result.verdict is not HOLDS for j in found):
             if all(j.is_done for j in found):
                 break
             tell(found)
