@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from oneleader.readers.explore.explore import Explored, explore
 from oneleader.readers.explore.walk import walk
 from oneleader.readers.prove.prove import load_hints, prove
 from oneleader.readers.run import Run, State
+from oneleader.verdict import HOLDS, VIOLATED
 
 STEPS = membership_steps.MODEL
 TWO = "n1 n2, n1"
@@ -41,7 +43,7 @@ def compiled(model: Model, at: Configuration, ghosts: frozenset[str] = frozenset
 def test_everything_holds_and_happens() -> None:
     """All properties with all history: two servers, of which one may be removed and come back."""
     found = compiled(MODEL, bounds(MODEL, 2, 2, 2, TWO), GHOSTS)
-    assert (found.verdict, found.states, found.depth) == ("holds", 32_803, 25)
+    assert (found.verdict, found.states, found.depth) == (HOLDS, 32_803, 25)
     assert found.properties == list(MODEL.properties)
     assert found.never_fired == ["replace_entries"]  # it takes three servers
     assert {name for name, depth in found.witnesses.items() if depth is None} == {
@@ -57,7 +59,7 @@ def test_random_runs_reach_the_rest() -> None:
     """Three servers, four terms, logs of four: what is too much to explore."""
     at = configure(MODEL, {"Node": 3, "Term": 4, "Index": 4, "Value": 1, "Config": 2})
     found = walk(MODEL, at, seed=1, runs=60, length=150)
-    assert (found.verdict, found.never_fired) == ("holds", [])
+    assert (found.verdict, found.never_fired) == (HOLDS, [])
 
 
 # -- In large steps --------------------------------------------------------------------------------
@@ -73,14 +75,14 @@ SHORTEST = {  # 3 nodes, 2 terms, 3 entries; one server fewer each time
 def test_single_server_changes() -> None:
     at = configure(STEPS, {"Node": 3, "Term": 2, "Index": 3, "Config": 2})
     found = compiled(STEPS, at)
-    assert (found.verdict, found.states, found.never_fired) == ("holds", 54_606, [])
+    assert (found.verdict, found.states, found.never_fired) == (HOLDS, 54_606, [])
     assert found.witnesses == SHORTEST
 
 
 def test_joint_consensus() -> None:
     """A leader finishes the change that another one has left in the joint state."""
     found = compiled(STEPS, bounds(STEPS, 3, 2, 4, JOINT))
-    assert (found.verdict, found.never_fired) == ("holds", [])
+    assert (found.verdict, found.never_fired) == (HOLDS, [])
     assert found.witnesses["a_change_is_finished_by_another_leader"] is not None
 
 
@@ -138,7 +140,7 @@ class Played:
 def test_a_large_step_is_a_run_of_the_small_ones(configurations: str) -> None:
     """Random runs in large steps, each step played message by message: what both models have is the same."""
     rng, taken = random.Random(1), set[str]()
-    for _ in range(60):
+    for _ in range(12):
         played = Played(configurations)
         large = played.large.initial
         while steps := [(k, after) for k, after in played.large.steps(large) if after is not None]:
@@ -163,18 +165,25 @@ def test_each_rule_is_cited(guard: str) -> None:
 
 
 def test_the_axiom_is_judged_of_a_configuration() -> None:
-    """A list of configurations makes only adjacent ones so whose quorums meet."""
+    """What a list of configurations makes adjacent has quorums that meet; more than that is refused."""
     at = bounds(MODEL, 3, 1, 1, "n1 n2 n3, n1")
     assert at.constants["adjacent"] == frozenset()
-    with pytest.raises(UsageError, match="n4"):
-        bounds(MODEL, 3, 1, 1, "n1 n4")
+    Run(MODEL, at)
+    with pytest.raises(UsageError, match="close_quorums_intersect"):
+        Run(MODEL, replace(at, constants={**at.constants, "adjacent": frozenset({(0, 1)})}))
+
+
+@pytest.mark.parametrize(("text", "said"), [("n1 n4", "'n1 n4' is no set of n1"), ("n1, ", "'' is no set")])
+def test_a_list_of_configurations_that_is_none(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        bounds(MODEL, 3, 1, 1, text)
 
 
 # -- Proofs ----------------------------------------------------------------------------------------
 def test_everything_is_proved_for_any_size() -> None:
     """Three quarters of a minute on a busy machine: 911 obligations."""
     proof = prove(MODEL)
-    assert (proof.verdict, len(proof.rows)) == ("proved", 911)
+    assert (proof.verdict, len(proof.rows)) == (HOLDS, 911)
     assert {row.hint for row in proof.rows} == {"used"}
     assert load_hints(MODEL).keys() == {row.key for row in proof.rows}
     assert {row.goal for row in proof.rows} > FIGURE_3
@@ -184,7 +193,7 @@ def test_without_the_axiom_nothing_is_proved() -> None:
     """Only two lemmas speak of two quorums."""
     apart = MODEL.without_axiom("close_quorums_intersect")
     (row,) = prove(apart, only=["theorem/winner_has_close_commits"], rlimit=100_000).rows
-    assert row.verdict == "violated"
+    assert row.verdict is VIOLATED
 
 
 def test_lemmas_stand_apart() -> None:

@@ -25,15 +25,18 @@ from oneleader.models import (
     find,
     lease,
     lease_read,
+    membership,
+    membership_steps,
     pre_vote,
     replication,
     system,
     vote_count,
 )
-from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.explore import explore, explore_all
 from oneleader.readers.explore.refine import refine
 from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.explore.walk import walk
+from oneleader.readers.prove import counting
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.replay.replay import replay
 from oneleader.readers.tlc.twin import compare
@@ -74,6 +77,7 @@ def everything(*, quick: bool) -> Iterator[CheckRow]:
     yield refining(pre_vote.MODEL, nodes=2, terms=1)
     yield twin(pre_vote.MODEL, nodes=2, terms=1 if quick else 2)
     yield from replicating(quick=quick)
+    yield from changing(quick=quick)
     yield from leases(quick=quick)
     yield from fenced(quick=quick)
     yield from composed(quick=quick)
@@ -97,6 +101,31 @@ def replicating(*, quick: bool) -> Iterator[CheckRow]:
         yield from exploring_at(replication.MODEL, three, ghosts=False, small=True)
     yield proving(replication.MODEL, "proved for any cluster size, unbounded terms and logs")
     yield twin(replication.MODEL, nodes=2, terms=2, sizes=entries)
+
+
+def changing(*, quick: bool) -> Iterator[CheckRow]:
+    """Changes of membership: message by message with two servers, walked with three, in large steps."""
+    entries = {"Index": 1 if quick else 2, "Value": 1}
+    two = configure(membership.MODEL, {"Node": 2, "Term": 2, **entries}, "n1 n2, n1")
+    yield from exploring_at(membership.MODEL, two, together=True, small=True)
+    yield walking(membership.MODEL, nodes=3, terms=4, runs=20 if quick else 200)
+    steps = membership_steps.MODEL
+    longer = {"Node": 3, "Term": 2, "Index": 3 if quick else 4}
+    yield from exploring_at(steps, configure(steps, longer, "n1 n2 n3, n1 n2, n1"), small=quick)
+    joint = "n1 n2 n3, n1 n2 n3 + n1, n1"
+    yield from exploring_at(steps, configure(steps, longer, joint), small=quick)
+    yield counted()
+    yield proving(membership.MODEL, "proved for any cluster size, unbounded terms and logs")
+
+
+def counted() -> CheckRow:
+    """The axiom of `membership`, of majorities."""
+    started = time.perf_counter()
+    failed = counting.unproved()
+    what = f"{len(list(counting.lemmas()))} lemmas: majorities of adjacent configurations share a server"
+    verdict, detail = (INCONCLUSIVE, f"not proved: {', '.join(failed)}") if failed else (HOLDS, "")
+    strength, seconds = "proved for sets of any size", time.perf_counter() - started
+    return CheckRow("membership", "prove", what, verdict, strength, seconds, detail, "proof")
 
 
 def leases(*, quick: bool) -> Iterator[CheckRow]:
@@ -205,11 +234,15 @@ def exploring(
 
 
 def exploring_at(
-    model: Model, at: Configuration, *, ghosts: bool = True, small: bool = False
+    model: Model, at: Configuration, *, ghosts: bool = True, together: bool = False, small: bool = False
 ) -> Iterator[CheckRow]:
-    """Exhaustive within bounds; a witness that is not reached is no success, unless they are too small."""
-    for result in explore_all(model, at):
-        kept = [f.name for f in result.run.cells.fields if f.kind == "ghost"]
+    """Exhaustive within bounds; a witness that is not reached is no success, unless they are too small.
+
+    `together`: all history is kept in one run, where a run for each part of it would be many.
+    """
+    history = frozenset(f.name for f in model.fields.values() if f.kind == "ghost")
+    for result in [explore(model, at, ghosts=history)] if together else explore_all(model, at):
+        kept = ["all history"] if together else [f.name for f in result.run.cells.fields if f.name in history]
         unreached = [name for name, depth in result.witnesses.items() if depth is None]
         verdict = INCONCLUSIVE if result.verdict is HOLDS and unreached and not small else result.verdict
         what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"

@@ -209,7 +209,7 @@ def configure(model: Model, sizes: Mapping[str, int], quorums: str = "majority")
     """
     sizes = {**model.usual, **sizes}
     if "quorum_of" in model.fields and quorums != "majority":
-        sizes["Config"] = len(quorums.split(",")) - 1
+        sizes["Config"] = max(1, len(quorums.split(",")) - 1)
     sizes |= {"Count": 2 * sizes["Node"]} if "Node" in sizes and "Count" not in sizes else {}
     elements: dict[str, tuple[str, ...]] = {}
     greatest: dict[str, int] = {}

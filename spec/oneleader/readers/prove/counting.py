@@ -40,7 +40,8 @@ def disjoint_from_joint() -> z3.BoolRef:
     node, servers = z3.DeclareSort("Node"), z3.DeclareSort("Servers")
     member = z3.Function("member", node, servers, z3.BoolSort())
     one, other, joint = (z3.Function(name, servers, z3.BoolSort()) for name in ("one", "other", "joint"))
-    p, q, r, n = *z3.Consts("p q r", servers), z3.Const("n", node)
+    p, q, r = (z3.Const(name, servers) for name in "pqr")
+    n = z3.Const("n", node)
     share = z3.Exists([n], z3.And(member(n, p), member(n, q)))
     holds = z3.ForAll([n], z3.Implies(member(n, p), member(n, r)))
     of_each = [z3.Exists([p], z3.And(of(p), holds)) for of in (one, other)]
