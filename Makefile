@@ -64,6 +64,7 @@ hunt: setup ## Draw scenarios and simulate the reference over all cores for MINU
 	$(BIN)/oneleader hunt --minutes $(MINUTES)
 
 handlers: setup ## Prove the handlers of the reference for 1 to 3 servers: 2 with 2 entries take minutes, 3 take long
+	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 2
 	$(BIN)/oneleader handlers --nodes 1 --log 2
 	$(BIN)/oneleader handlers --nodes 2 --log 2
 	$(BIN)/oneleader handlers --nodes 3 --log 1

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Grant:
+class Holding:
     """A lock, held: by whom, under which token, drawn with which nonce, for how long after the entry at index
     `renewed` (`ttl` in milliseconds, which those measure who keep time)."""
 

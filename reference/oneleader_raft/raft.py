@@ -24,13 +24,14 @@ Rules
 Theory of operation
 ===================
 
-A node is a plain value: it can be printed, compared and stored. It changes its role in eight ways only:
+A node is a plain value: it can be printed, compared and stored. It changes its role in nine ways only:
 
     role        on                                 becomes     clause             the models' actions
     ----------  ---------------------------------  ----------  -----------------  ---------------------
     follower    ElectionTimeout                    follower    dissertation 9.6   start_pre_vote
     candidate   ElectionTimeout                    follower    dissertation 9.6   give_up start_pre_vote
     follower    the pre-vote that makes a majority candidate   Followers 2        start_election
+    follower    ElectionTimeout, when it is alone  leader      Candidates 2       become_leader
     any but L.  TimeoutNow                         candidate   dissertation 3.10  start_forced_election
     candidate   the vote that makes a majority     leader      Candidates 2       become_leader
     candidate   AppendEntries of its own term      follower    Candidates 3       step_down
@@ -310,7 +311,7 @@ Argument: TypeAlias = int | NodeId | tuple[NodeId, ...]
 
 
 @dataclass(frozen=True)
-class Action:
+class ActionTaken:
     """An action of the models, by name, with its named arguments."""
 
     name: str
@@ -320,8 +321,8 @@ class Action:
         return f"{self.name}({', '.join(f'{name}={value}' for name, value in self.arguments)})"
 
 
-def action(name: str, **arguments: Argument) -> Action:
-    return Action(name, tuple(arguments.items()))
+def action(name: str, **arguments: Argument) -> ActionTaken:
+    return ActionTaken(name, tuple(arguments.items()))
 
 
 @dataclass(frozen=True)
@@ -337,7 +338,7 @@ class Send:
 
     to: NodeId
     message: Message
-    action: Action | None = None
+    action: ActionTaken | None = None
 
 
 @dataclass(frozen=True)
@@ -376,7 +377,7 @@ class Step:
     """The node after an event, the models' actions that it took, and the effects, in their order."""
 
     node: Node
-    actions: tuple[Action, ...] = ()
+    actions: tuple[ActionTaken, ...] = ()
     effects: tuple[Effect, ...] = ()
 
     def then(self, rule: Callable[[Node], Step]) -> Step:
@@ -609,7 +610,7 @@ def count_pre_votes(node: Node, now: int) -> Step:
     return start_election(node, now, how)
 
 
-def start_election(node: Node, now: int, how: Action, forced_by: NodeId | None = NIL) -> Step:
+def start_election(node: Node, now: int, how: ActionTaken, forced_by: NodeId | None = NIL) -> Step:
     """Candidates 1: increment the term, vote for oneself, reset the election timer, ask all others."""
     t = node.current_term + 1
     node = replace(

@@ -15,7 +15,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from .fencing import Grant, Storage, is_token
+from .fencing import Holding, Storage, is_token
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Request:
 @dataclass(frozen=True)
 class StateMachine:
     values: Mapping[str, Hashable] = field(default_factory=dict)
-    locks: Mapping[str, Grant] = field(default_factory=dict)
+    locks: Mapping[str, Holding] = field(default_factory=dict)
     fenced: Mapping[str, Storage] = field(default_factory=dict)
     sessions: Mapping[str, tuple[int, Result]] = field(default_factory=dict)
 
@@ -146,7 +146,7 @@ def acquire(
     if not is_free:
         return state, None
     nonce = f"{request.client}/{request.number}"
-    grant = Grant(request.client, index, nonce, ttl, renewed=index)
+    grant = Holding(request.client, index, nonce, ttl, renewed=index)
     return replace(state, locks={**state.locks, lock: grant}), index
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .lease import Clocks
-from .raft import Action, Node, NodeId, Role
+from .raft import ActionTaken, Node, NodeId, Role
 
 Clock = Mapping[NodeId, int]
 
@@ -37,13 +37,13 @@ class View:
         values = {name: getattr(clocks, name) for name in ("lease", "promise", "slow", "fast")}
         return {"parameters": values}
 
-    def taken(self, actions: Iterable[Action]) -> list[tuple[str, dict[str, Any]]]:
+    def taken(self, actions: Iterable[ActionTaken]) -> list[tuple[str, dict[str, Any]]]:
         """The actions that the model has, by its names and with its parameters."""
         known = ((self.actions[a.name], dict(a.arguments)) for a in actions if a.name in self.actions)
         return [(name, {p: arguments[p] for p in parameters}) for (name, parameters), arguments in known]
 
     def of(
-        self, id: NodeId, actions: Iterable[Action], after: Node, clocks: Clock, before: Clock
+        self, id: NodeId, actions: Iterable[ActionTaken], after: Node, clocks: Clock, before: Clock
     ) -> tuple[list[Any], dict[str, Any]]:
         """One step, as a recording has it: the actions, and the state of the server after them."""
         steps: list[Any] = [list(step) for step in self.taken(actions)]

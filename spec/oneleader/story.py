@@ -62,7 +62,7 @@ class Arrow:
 
 
 @dataclass(frozen=True)
-class Row:
+class StoryRow:
     """One event. `lane` is where it happened, "" where everywhere; `changes` says what is new, a line each.
 
     `mark` tells its kind where that matters: crash, back, restart (both at once), pause, resume, cut, time,
@@ -88,7 +88,7 @@ class Story:
 
     title: str
     lanes: tuple[Lane, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[StoryRow, ...]
     arrows: tuple[Arrow, ...] = ()
     wrong: str = ""
     because: str = ""
@@ -121,24 +121,24 @@ class Story:
         end = self.rows[-1].number if self.wrong_row is None else self.wrong_row
         return self.window(end - SHOWN_ROWS + 1, end)
 
-    def before(self, row: Row) -> Mapping[str, Spot]:
+    def before(self, row: StoryRow) -> Mapping[str, Spot]:
         """How all lanes were before a row; as after it for the first one shown."""
         position = next(i for i, r in enumerate(self.rows) if r.number == row.number)
         return (self.rows[position - 1] if position else row).after
 
-    def changed(self, row: Row) -> list[str]:
+    def changed(self, row: StoryRow) -> list[str]:
         """The lanes that a row changed; all of them in the first one shown."""
         if row.number == self.rows[0].number:
             return [lane.name for lane in self.lanes]
         before = self.before(row)
         return [lane.name for lane in self.lanes if before[lane.name] != row.after[lane.name]]
 
-    def whole(self, row: Row, name: str) -> bool:
+    def whole(self, row: StoryRow, name: str) -> bool:
         """Whether all is said of a lane here: in the first row shown, and where it is at fault."""
         is_at_fault = row.number == self.wrong_row and name in self.wrong_lanes
         return is_at_fault or row.number == self.rows[0].number
 
-    def sent_by(self, row: Row) -> list[str]:
+    def sent_by(self, row: StoryRow) -> list[str]:
         """The messages that a row sends, a line each: `RequestVote to n2, n3 (n3: lost)`."""
         by_label: dict[str, list[Arrow]] = {}
         for a in self.arrows:

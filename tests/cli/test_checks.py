@@ -9,6 +9,7 @@ import pytest
 
 from oneleader.cli import checks as check
 from oneleader.cli.check_row import CheckRow, status
+from oneleader.conformance.handlers.handlers import Scope
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import FAULTS
 from oneleader.models import election
@@ -76,15 +77,15 @@ def test_a_missed_fault_fails() -> None:
     from oneleader.campaigns import fault_table as table
 
     no_quorum = FAULTS["no-quorum"]
-    harmless = replace(no_quorum.mutated, mutate=lambda model: model)
-    missed = table.by_explore(replace(no_quorum, mutant=harmless))
+    harmless = replace(no_quorum.faulty_model, change=lambda model: model)
+    missed = table.by_explore(replace(no_quorum, faulty=harmless))
     assert status([check.fault_row(missed)], interrupted=False) == 1
 
 
 def test_rows_of_the_reference_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes itself for the leader believes that it has a lease."""
     monkeypatch.setattr(raft, "holds_lease", lambda node, now: node.role is raft.Role.LEADER)
-    proved = check.handled(("restart", "is_leader"), nodes=2, longest=1)
+    proved = check.handled(("restart", "is_leader"), Scope())
     drawn = check.scenarios(nodes=3, examples=100)
     assert (proved.verdict, proved.detail) == (VIOLATED, "is_leader: lease: is_leader")
     assert (drawn.verdict, drawn.detail.partition(":")[0]) == (VIOLATED, "leases")

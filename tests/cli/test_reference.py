@@ -42,7 +42,7 @@ def test_a_hunt_for_no_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> N
 def test_handlers(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run("handlers", "--only", "restart", "--workers", "1", capsys=capsys)
     assert status == 0
-    assert "2 servers, logs up to 1 entry" in out
+    assert "2 servers, logs of up to 1 entry, up to 1 pending read" in out
     assert "proved        restart" in out
     status, _, err = run("handlers", "--nodes", "1", "--only", "VoteReply", capsys=capsys)
     assert (status, "a server alone receives no message" in err) == (2, True)

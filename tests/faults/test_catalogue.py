@@ -162,8 +162,8 @@ def test_a_page_of_another_catalogue_is_stale(monkeypatch: pytest.MonkeyPatch) -
 def harmless() -> Fault:
     """A fault that changes nothing."""
     faulty = variants()[NO_QUORUM.id]
-    mutant = replace(NO_QUORUM.mutated, mutate=lambda model: model)
-    return replace(NO_QUORUM, mutant=mutant, variant=replace(faulty, core=RAFT))
+    mutant = replace(NO_QUORUM.faulty_model, change=lambda model: model)
+    return replace(NO_QUORUM, faulty=mutant, variant=replace(faulty, core=RAFT))
 
 
 def test_what_is_correct_is_not_called_caught() -> None:

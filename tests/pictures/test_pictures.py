@@ -22,7 +22,7 @@ from oneleader.pictures.svg import svg
 from oneleader.pictures.telling import fitting
 from oneleader.pictures.text import text
 from oneleader.pictures.vocabulary import VOCABULARIES
-from oneleader.story import Arrow, Lane, Row, Spot, Story
+from oneleader.story import Arrow, Lane, Spot, Story, StoryRow
 from tests.places import RESULTS
 
 HERE = Path(__file__).parent
@@ -126,7 +126,7 @@ def test_a_model_that_nobody_knows_is_told_by_its_fields(build: Callable[[str], 
 # -- Windows -----------------------------------------------------------------------------------------------
 def long_story(rows: int) -> Story:
     spots = {"a": Spot("follower", 1), "b": Spot("follower", 1)}
-    told = tuple(Row(i, "a" if i % 2 else "b", f"step {i}", spots) for i in range(rows))
+    told = tuple(StoryRow(i, "a" if i % 2 else "b", f"step {i}", spots) for i in range(rows))
     arrows = tuple(Arrow("a", "b", "m", i, i + 3) for i in range(1, rows - 3, 2))
     return Story("long", (Lane("a"), Lane("b")), told, arrows)
 
@@ -218,7 +218,7 @@ def test_the_picture_of_a_run(tell: Tell, file: Path, draw: Callable[[Story], st
 def test_what_is_told_is_escaped() -> None:
     spots = {"<n&1>": Spot("leader", 1)}
     story = Story(
-        "<b>", (Lane("<n&1>"),), (Row(0, "<n&1>", "a < b & c", spots),), wrong="x <y> z", wrong_row=0
+        "<b>", (Lane("<n&1>"),), (StoryRow(0, "<n&1>", "a < b & c", spots),), wrong="x <y> z", wrong_row=0
     )
     ElementTree.fromstring(svg(story))
     assert "<y>" not in html(story)

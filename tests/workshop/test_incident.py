@@ -6,11 +6,11 @@ import pytest
 
 from oneleader.models import environment
 from workshop.studies import incident
-from workshop.studies.incident import Played, Step
+from workshop.studies.incident import IncidentStep, Played
 from workshop.studies.incident_story import story
 
 
-def steps(played: Played) -> list[Step]:
+def steps(played: Played) -> list[IncidentStep]:
     return [step for scene in played.scenes for step in scene.steps]
 
 

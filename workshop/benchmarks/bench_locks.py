@@ -21,7 +21,7 @@ from oneleader_raft.locks.cluster import ClusterStore
 from oneleader_raft.locks.postgres import PostgresStore
 from oneleader_raft.locks.redis import RedisStore
 from oneleader_raft.locks.sqlite import SqliteStore
-from oneleader_raft.locks.steps import Store
+from oneleader_raft.locks.steps import LockStore
 from oneleader_raft.node.client import Client
 from oneleader_raft.node.local import LocalCluster
 from tests.services import running_postgres, running_redis, temporary_folder
@@ -36,7 +36,7 @@ UPSERT = "INSERT INTO plain VALUES ('k', {}) ON CONFLICT (k) DO UPDATE SET v = e
 @dataclass
 class Contender:
     name: str
-    store: Callable[[], Store]
+    store: Callable[[], LockStore]
     plain: Callable[[str], object]  # the store's own write of a value, without a token
 
 
@@ -106,7 +106,7 @@ def side_by_side(contender: Contender) -> tuple[float, float]:
     return plain, fenced
 
 
-def fenced_at_once(store: Callable[[], Store]) -> float:
+def fenced_at_once(store: Callable[[], LockStore]) -> float:
     """Clients at once, each with a lock and a key of its own: their rates together."""
 
     def run(client: int) -> float:

@@ -24,7 +24,7 @@ QUORUM = NODES // 2 + 1
 FOLLOWER, CANDIDATE, LEADER = range(3)
 
 
-class State(NamedTuple):
+class PeerState(NamedTuple):
     term: tuple[int, ...]
     voted_for: tuple[int, ...]
     role: tuple[int, ...]
@@ -35,7 +35,7 @@ class State(NamedTuple):
 
 
 NOBODY: frozenset[int] = frozenset()
-INITIAL = State(
+INITIAL = PeerState(
     *((0,) * NODES, (-1,) * NODES, (FOLLOWER,) * NODES, (NOBODY,) * NODES),
     *(frozenset(), frozenset(), frozenset()),
 )
@@ -45,17 +45,17 @@ def put(old: tuple[Any, ...], at: int, new: Any) -> tuple[Any, ...]:
     return (*old[:at], new, *old[at + 1 :])
 
 
-def follower(s: State, n: int) -> State:
+def follower(s: PeerState, n: int) -> PeerState:
     return s._replace(role=put(s.role, n, FOLLOWER), votes=put(s.votes, n, NOBODY))
 
 
-def can_start(n: int, s: State) -> bool:
+def can_start(n: int, s: PeerState) -> bool:
     return s.role[n] != LEADER and s.term[n] < TERMS
 
 
-def start(n: int, s: State) -> State:
+def start(n: int, s: PeerState) -> PeerState:
     t = s.term[n] + 1
-    return State(
+    return PeerState(
         put(s.term, n, t),
         put(s.voted_for, n, n),
         put(s.role, n, CANDIDATE),
@@ -66,59 +66,59 @@ def start(n: int, s: State) -> State:
     )
 
 
-def can_grant(v: int, c: int, t: int, s: State) -> bool:
+def can_grant(v: int, c: int, t: int, s: PeerState) -> bool:
     return (c, t) in s.requested and s.term[v] == t and s.voted_for[v] in (-1, c)
 
 
-def grant(v: int, c: int, t: int, s: State) -> State:
+def grant(v: int, c: int, t: int, s: PeerState) -> PeerState:
     return s._replace(voted_for=put(s.voted_for, v, c))
 
 
-def can_reply(v: int, c: int, t: int, s: State) -> bool:
+def can_reply(v: int, c: int, t: int, s: PeerState) -> bool:
     return s.voted_for[v] == c and s.term[v] == t
 
 
-def reply(v: int, c: int, t: int, s: State) -> State:
+def reply(v: int, c: int, t: int, s: PeerState) -> PeerState:
     return s._replace(granted=s.granted | {(v, t, c)})
 
 
-def can_receive(v: int, c: int, t: int, s: State) -> bool:
+def can_receive(v: int, c: int, t: int, s: PeerState) -> bool:
     return (v, t, c) in s.granted and s.term[c] == t and s.role[c] == CANDIDATE
 
 
-def receive(v: int, c: int, t: int, s: State) -> State:
+def receive(v: int, c: int, t: int, s: PeerState) -> PeerState:
     return s._replace(votes=put(s.votes, c, s.votes[c] | {v}))
 
 
-def can_lead(n: int, s: State) -> bool:
+def can_lead(n: int, s: PeerState) -> bool:
     return s.role[n] == CANDIDATE and len(s.votes[n]) >= QUORUM
 
 
-def lead(n: int, s: State) -> State:
+def lead(n: int, s: PeerState) -> PeerState:
     return s._replace(role=put(s.role, n, LEADER), heartbeat=s.heartbeat | {(n, s.term[n])})
 
 
-def can_update(n: int, t: int, s: State) -> bool:
+def can_update(n: int, t: int, s: PeerState) -> bool:
     return t > s.term[n] and any((c, t) in s.requested for c in range(NODES))
 
 
-def update(n: int, t: int, s: State) -> State:
+def update(n: int, t: int, s: PeerState) -> PeerState:
     return follower(s, n)._replace(term=put(s.term, n, t), voted_for=put(s.voted_for, n, -1))
 
 
-def can_step_down(n: int, leader: int, t: int, s: State) -> bool:
+def can_step_down(n: int, leader: int, t: int, s: PeerState) -> bool:
     return (leader, t) in s.heartbeat and s.term[n] == t and s.role[n] == CANDIDATE
 
 
-def always(s: State) -> bool:
+def always(s: PeerState) -> bool:
     return True
 
 
-def stop(n: int, s: State) -> State:
+def stop(n: int, s: PeerState) -> PeerState:
     return follower(s, n)
 
 
-def instances() -> Iterator[tuple[str, Callable[[State], bool], Callable[[State], State]]]:
+def instances() -> Iterator[tuple[str, Callable[[PeerState], bool], Callable[[PeerState], PeerState]]]:
     """Each possible step: its name, its guard and its effect."""
     nodes, terms = range(NODES), range(TERMS + 1)
     for n in nodes:
@@ -135,7 +135,7 @@ def instances() -> Iterator[tuple[str, Callable[[State], bool], Callable[[State]
                 yield f"step_down{at}", partial(can_step_down, n, m, t), partial(stop, n)
 
 
-def one_leader(s: State) -> bool:
+def one_leader(s: PeerState) -> bool:
     """Election safety."""
     return len({t for _, t in s.heartbeat}) == len(s.heartbeat)
 
@@ -146,10 +146,10 @@ def minicheck(module: Any) -> int:
     protocol = module.Protocol(
         name="election",
         candidate=False,
-        fields=State._fields,
+        fields=PeerState._fields,
         initial=INITIAL,
-        transitions=lambda s: [(name, do(State(*s))) for name, can, do in steps if can(State(*s))],
-        invariants={"one_leader": lambda d: one_leader(State(**d))},
+        transitions=lambda s: [(name, do(PeerState(*s))) for name, can, do in steps if can(PeerState(*s))],
+        invariants={"one_leader": lambda d: one_leader(PeerState(**d))},
     )
     found = module.check_safety(protocol, max_states=10**7)
     assert found["properties"]["one_leader"]["holds"] is True

@@ -29,12 +29,13 @@ from oneleader.conformance import history
 from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS
+from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import TwoLeadersError
 from oneleader_raft.testbench.safety import Safety, UnsafeError
 from oneleader_raft.testbench.simulator import Simulation
 from workshop import ROOT
 from workshop.mutation.core_mutation import CoreMutant, core_mutants, functions, installed
-from workshop.mutation.model_judge import SURVIVED, Judged
+from workshop.mutation.model_judge import SURVIVED, JudgedMutant
 
 TEST, SAFETY, SCENARIO, CRASH, TIME, TRACE = "test", "safety", "scenario", "crash", "time", "trace"
 CAUGHT = (TEST, SAFETY, SCENARIO, CRASH, TIME, TRACE)
@@ -68,7 +69,7 @@ def ready() -> None:
         raise UsageError(f"the core itself fails before anything is mutated: {judged.by}, {judged.what}")
 
 
-def judge_id(id: str) -> Judged:
+def judge_id(id: str) -> JudgedMutant:
     """A mutant by its id. UsageError where there is none."""
     found = next((mutant for mutant in core_mutants() if mutant.id == id), None)
     if found is None:
@@ -76,7 +77,7 @@ def judge_id(id: str) -> Judged:
     return judge(found)
 
 
-def judge(mutant: CoreMutant | None, *, quick: bool = False, limit: float = LIMIT) -> Judged:
+def judge(mutant: CoreMutant | None, *, quick: bool = False, limit: float = LIMIT) -> JudgedMutant:
     """The first judge that fails, in another process; None: the core itself. `quick`: no scenarios."""
     started = time.perf_counter()
     fork = multiprocessing.get_context("fork")
@@ -91,7 +92,7 @@ def judge(mutant: CoreMutant | None, *, quick: bool = False, limit: float = LIMI
     finally:
         process.kill()
         process.join()
-    return Judged(mutant.id if mutant else "", "core", by, what, time.perf_counter() - started)
+    return JudgedMutant(mutant.id if mutant else "", "core", by, what, time.perf_counter() - started)
 
 
 def _in_child(mutant: CoreMutant | None, quick: bool, said: Connection) -> None:
@@ -152,7 +153,7 @@ def simulations() -> Failed | None:
         simulation.watchers.append(Safety(simulation.cluster).check)
         try:
             simulation.run(EVENTS)
-        except (UnsafeError, TwoLeadersError) as unsafe:
+        except (UnsafeError, TwoLeadersError, ImpossibleMessageError) as unsafe:
             return SAFETY, f"{_cause(unsafe)}, seed {seed}"
         except Exception as error:
             return CRASH, f"{type(error).__name__}, seed {seed}"
@@ -178,6 +179,8 @@ def scenarios() -> Failed | None:
 
 
 def _cause(unsafe: Exception) -> str:
+    if isinstance(unsafe, ImpossibleMessageError):
+        return "impossible message"
     return str(unsafe).partition(":")[0] if isinstance(unsafe, UnsafeError) else "two leaders"
 
 

@@ -137,7 +137,7 @@ PROVED = ("election", "pre_vote", "replication", "lease", "fencing")
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedMutant:
     """What became of a mutant. `what`: the property, the witness, the obligation, in words."""
 
     id: str
@@ -147,14 +147,14 @@ class Judged:
     seconds: float = 0.0
 
 
-def judge(mutant: Mutant) -> Judged:
+def judge(mutant: Mutant) -> JudgedMutant:
     """By the cheapest reader that tells it from its model."""
     started = time.perf_counter()
     by, what = _verdict(mutant)
-    return Judged(mutant.id, mutant.kind, by, what, time.perf_counter() - started)
+    return JudgedMutant(mutant.id, mutant.kind, by, what, time.perf_counter() - started)
 
 
-def judge_id(id: str) -> Judged:
+def judge_id(id: str) -> JudgedMutant:
     """The same of a mutant by its id: what another process is told. UsageError where there is none."""
     return judge(find(id))
 

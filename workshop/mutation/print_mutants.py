@@ -13,7 +13,7 @@ from oneleader.models import MODELS
 from oneleader.words import plural
 from workshop.mutation import core_judge
 from workshop.mutation import model_judge as mutation_judge
-from workshop.mutation.model_judge import EXPLORED, SURVIVED, Judged
+from workshop.mutation.model_judge import EXPLORED, SURVIVED, JudgedMutant
 from workshop.mutation.table import (
     BY_TEST,
     CORE,
@@ -35,11 +35,11 @@ RARE = (SURVIVED, STALE)  # told only where there are some
 
 
 # -- the terminal -------------------------------------------------------------------------------------
-def line(judged: Judged) -> None:
+def line(judged: JudgedMutant) -> None:
     judged_line(verdict(judged), became(judged), judged.id, judged.what, widths=(14, 60))
 
 
-def score(name: str, found: Iterable[Judged]) -> str:
+def score(name: str, found: Iterable[JudgedMutant]) -> str:
     """`election: 65 mutants, 63 caught, 2 equivalent: property 24, witness 22 ...`."""
     counted = Counter(map(became, found))
     caught = [f"{by} {counted[by]}" for by in OUTCOMES[name] if counted[by] and by not in (EQUIVALENT, *RARE)]
@@ -48,7 +48,7 @@ def score(name: str, found: Iterable[Judged]) -> str:
     return f"{name}: {', '.join([*parts, f'{counted[EQUIVALENT]} equivalent'])}: {', '.join(caught)}"
 
 
-def summary(name: str, found: list[Judged]) -> None:
+def summary(name: str, found: list[JudgedMutant]) -> None:
     say(score(name, found))
 
 
@@ -87,14 +87,14 @@ same. *crash*, *time*: a run ends with an error, or does not end. *trace*: nothi
 are others than they were, which a golden test sees: behaviour changed, and no rule was seen broken."""
 
 
-def page(found: Mapping[str, list[Judged]]) -> str:
+def page(found: Mapping[str, list[JudgedMutant]]) -> str:
     """docs/results/mutants.md, of everything that was judged."""
     models = [name for name in NAMES if name != CORE]
     everything = [judged for name in NAMES for judged in found[name]]
     lines = [INTRODUCTION, "## The models", "", MEANING, ""]
     lines += _scores([(name, found[name]) for name in models], mutation_judge.CAUGHT, "model")
     lines += ["", "## The core", "", CORE_MEANING, ""]
-    functions: dict[str, list[Judged]] = {}
+    functions: dict[str, list[JudgedMutant]] = {}
     for judged in found[CORE]:
         functions.setdefault(part(judged.id), []).append(judged)
     lines += _scores([*functions.items()], core_judge.CAUGHT, "function")
@@ -108,7 +108,7 @@ def page(found: Mapping[str, list[Judged]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _scores(rows: list[tuple[str, list[Judged]]], caught: tuple[str, ...], of: str) -> Iterator[str]:
+def _scores(rows: list[tuple[str, list[JudgedMutant]]], caught: tuple[str, ...], of: str) -> Iterator[str]:
     """A table of scores with the sum below; outcomes that nothing has are left out."""
     counts = [(name, Counter(map(became, found))) for name, found in rows]
     total = sum((count for _, count in counts), Counter[str]())
@@ -125,7 +125,7 @@ def _percent(count: Counter[str]) -> str:
     return f"{100 * _caught(count) / apart:.0f} %" if apart else ""
 
 
-def _why(judged: Judged) -> str:
+def _why(judged: JudgedMutant) -> str:
     entry = known()[judged.id]
     by = f" Caught by `{entry.test}`." if entry.test else ""
     alike = (mutation_judge.SAME, mutation_judge.PROVED_SAME)
@@ -144,7 +144,7 @@ def distances(models: list[str]) -> Iterator[str]:
             yield f"| {name} | {bounds.of(MODELS[name]).describe()} | {', '.join([*broken, *far])} |"
 
 
-def _details(name: str, found: list[Judged]) -> Iterator[str]:
+def _details(name: str, found: list[JudgedMutant]) -> Iterator[str]:
     yield f"<details><summary>{score(name, found)}</summary>"
     yield ""
     yield "| mutant | by | what |"
@@ -169,14 +169,14 @@ ROW = re.compile(r"^\| `(.+?)` \| ([a-z]+) \| (.*) \|$", re.MULTILINE)
 OF = re.compile(r"^Of (.+)\.$", re.MULTILINE)
 
 
-def read(path: Path) -> list[tuple[str, Judged]]:
+def read(path: Path) -> list[tuple[str, JudgedMutant]]:
     """What a page says became of each mutant, and the digest of what it was judged of."""
     if not path.exists():
         return []
     text = path.read_text("utf-8")
     of = dict(entry.rsplit(" ", 1) for entries in OF.findall(text) for entry in entries.split(", "))
     rows = ((_plain(id), by, _plain(what)) for id, by, what in ROW.findall(text))
-    return [(of.get(part(id), ""), Judged(id, "", by, what)) for id, by, what in rows]
+    return [(of.get(part(id), ""), JudgedMutant(id, "", by, what)) for id, by, what in rows]
 
 
 def _plain(cell: str) -> str:

@@ -24,7 +24,7 @@ from oneleader.verdict import HOLDS, VIOLATED, Verdict
 from workshop.mutation import core_judge
 from workshop.mutation import model_judge as mutation_judge
 from workshop.mutation.core_mutation import core_mutants
-from workshop.mutation.model_judge import EXPLORED, SURVIVED, Judged
+from workshop.mutation.model_judge import EXPLORED, SURVIVED, JudgedMutant
 from workshop.mutation.model_mutation import mutants
 
 CORE = "core"
@@ -56,7 +56,7 @@ def known() -> dict[str, Known]:
     return found
 
 
-def became(judged: Judged) -> str:
+def became(judged: JudgedMutant) -> str:
     """Of a mutant, all in all: who caught it, or equivalent, survived, or stale."""
     entry = known().get(judged.id)
     if judged.by != SURVIVED:
@@ -66,7 +66,7 @@ def became(judged: Judged) -> str:
     return BY_TEST if entry.test else EQUIVALENT
 
 
-def verdict(judged: Judged) -> Verdict:
+def verdict(judged: JudgedMutant) -> Verdict:
     return VIOLATED if became(judged) in (SURVIVED, STALE) else HOLDS
 
 
@@ -108,16 +108,16 @@ class Kept:
     reason: a test may catch it by now.
     """
 
-    def __init__(self, path: Path, earlier: Iterable[tuple[str, Judged]] = ()) -> None:
+    def __init__(self, path: Path, earlier: Iterable[tuple[str, JudgedMutant]] = ()) -> None:
         self.path = path
         self.found = {judged.id: judged for of, judged in earlier if of == digest(part(judged.id))}
         for line in path.read_text("utf-8").splitlines() if path.exists() else ():
             entry = json.loads(line)
             if entry.pop("of") == digest(part(entry["id"])):
-                self.found[entry["id"]] = Judged(**entry)
+                self.found[entry["id"]] = JudgedMutant(**entry)
         self.found = {id: judged for id, judged in self.found.items() if became(judged) != SURVIVED}
 
-    def add(self, judged: Judged) -> None:
+    def add(self, judged: JudgedMutant) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.found[judged.id] = judged
         with self.path.open("a", encoding="utf-8") as file:
@@ -125,14 +125,14 @@ class Kept:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def judge_all(name: str, wanted: list[str], kept: Kept, workers: int = 1) -> Iterator[Judged]:
+def judge_all(name: str, wanted: list[str], kept: Kept, workers: int = 1) -> Iterator[JudgedMutant]:
     """Each of these mutants of a model or of the core, in order; what is kept is not judged again."""
     judge = core_judge.judge_id if name == CORE else mutation_judge.judge_id
     left = [id for id in wanted if id not in kept.found]
     if name == CORE and left:
         core_judge.ready()
     with ExitStack() as stack:
-        fresh: Iterator[Judged] = map(judge, left)
+        fresh: Iterator[JudgedMutant] = map(judge, left)
         if workers > 1:
             pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("fork")))
             fresh = pool.map(judge, left)
@@ -142,5 +142,5 @@ def judge_all(name: str, wanted: list[str], kept: Kept, workers: int = 1) -> Ite
             yield kept.found[id]
 
 
-def as_json(judged: Judged) -> dict[str, Any]:
+def as_json(judged: JudgedMutant) -> dict[str, Any]:
     return {**asdict(judged), "seconds": round(judged.seconds, 3), "became": became(judged)}

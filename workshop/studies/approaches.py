@@ -62,7 +62,7 @@ APPROACHES = (
 
 
 @dataclass(frozen=True)
-class Question:
+class StudyQuestion:
     """A property, and what is given while it is asked."""
 
     id: str
@@ -74,25 +74,27 @@ class Question:
 
 
 QUESTIONS = (
-    Question("split-brain", "split brain", "one_leader_per_term", proved_by=("election", "election_safety")),
-    Question(
+    StudyQuestion(
+        "split-brain", "split brain", "one_leader_per_term", proved_by=("election", "election_safety")
+    ),
+    StudyQuestion(
         "two-act",
         "two act at once",
         "one_acting_leader",
         proved_by=("lease", "leases_are_disjoint"),
         needs="lease",
     ),
-    Question(
+    StudyQuestion(
         "stale-write",
         "stale write",
         "no_stale_write",
         proved_by=("fencing", "no_stale_write"),
         needs="fencing",
     ),
-    Question("lost-update", "lost update", "no_lost_update"),
-    Question("minority", "service with a minority cut off", SERVED),
-    Question("drift-two-act", "drift: two act at once", "one_acting_leader", ("prompt",)),
-    Question(
+    StudyQuestion("lost-update", "lost update", "no_lost_update"),
+    StudyQuestion("minority", "service with a minority cut off", SERVED),
+    StudyQuestion("drift-two-act", "drift: two act at once", "one_acting_leader", ("prompt",)),
+    StudyQuestion(
         "drift-stale-write",
         "drift: stale write",
         "no_stale_write",
@@ -100,7 +102,7 @@ QUESTIONS = (
         ("fencing", "no_stale_write"),
         "fencing",
     ),
-    Question(
+    StudyQuestion(
         "pause-stale-write",
         "pause: stale write",
         "no_stale_write",
@@ -108,9 +110,9 @@ QUESTIONS = (
         ("fencing", "no_stale_write"),
         "fencing",
     ),
-    Question("pause-lost-update", "pause: lost update", "no_lost_update", ("clocks",)),
-    Question("drift-minority", "drift: service with a minority cut off", SERVED, ("prompt",)),
-    Question("pause-minority", "pause: service with a minority cut off", SERVED, ("clocks",)),
+    StudyQuestion("pause-lost-update", "pause: lost update", "no_lost_update", ("clocks",)),
+    StudyQuestion("drift-minority", "drift: service with a minority cut off", SERVED, ("prompt",)),
+    StudyQuestion("pause-minority", "pause: service with a minority cut off", SERVED, ("clocks",)),
 )
 
 
@@ -119,7 +121,7 @@ class Cell:
     """What was found: a shortest run where it is broken; of service, how many states were asked about."""
 
     approach: Approach
-    question: Question
+    question: StudyQuestion
     verdict: Verdict
     run: Run
     violation: Violation | None = None
@@ -136,7 +138,7 @@ class Cell:
         return len(self.violation.steps) if self.violation else None
 
 
-def configured(approach: Approach, question: Question, sizes: dict[str, int] = SIZES) -> Configuration:
+def configured(approach: Approach, question: StudyQuestion, sizes: dict[str, int] = SIZES) -> Configuration:
     """The setting of `environment` that a cell explores."""
     given = (*question.given, *(["fenced_reads"] if approach.fences_reads else []))
     at = configure(MODEL, sizes, approach.quorums)
@@ -144,7 +146,7 @@ def configured(approach: Approach, question: Question, sizes: dict[str, int] = S
 
 
 def cells(
-    approach: Approach, is_proved: Callable[[str], bool], questions: tuple[Question, ...] = QUESTIONS
+    approach: Approach, is_proved: Callable[[str], bool], questions: tuple[StudyQuestion, ...] = QUESTIONS
 ) -> Iterator[Cell]:
     """One row. `is_proved` is asked whether a model's proof goes through, where the theorem applies."""
     for question in questions:
@@ -160,20 +162,20 @@ def cells(
             yield cell
 
 
-def explored(approach: Approach, question: Question, model: Model, at: Configuration, name: str) -> Cell:
+def explored(approach: Approach, question: StudyQuestion, model: Model, at: Configuration, name: str) -> Cell:
     """Every state, or the shortest run that breaks the property."""
     (found,) = explore_all(model, at, only=[name])
     return Cell(approach, question, found.verdict, found.run, found.violation)
 
 
-def bully(approach: Approach, question: Question) -> Cell:
+def bully(approach: Approach, question: StudyQuestion) -> Cell:
     """The algorithm of 1982 itself, in a network that may split."""
     model = models.find("flawed/bully")
     at = configure(model, {"Node": 1}).where(model.fields["assumed"], ("fail_stop", "prompt"))
     return explored(approach, question, model, at, "one_coordinator")
 
 
-def service(approach: Approach, question: Question) -> Cell:
+def service(approach: Approach, question: StudyQuestion) -> Cell:
     """From every state of up to one election: can the newest leader still write, with a minority cut off?
 
     Any server may be of that minority: with majorities they are interchangeable, and else the lock server

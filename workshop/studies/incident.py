@@ -74,7 +74,7 @@ CURED = (
 
 
 @dataclass(frozen=True)
-class Step:
+class IncidentStep:
     """One step: the state after it and what it broke, or the guard that refused it and the cures at work."""
 
     text: str  # as the plot writes it
@@ -88,11 +88,11 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Scene:
+class IncidentScene:
     """A sentence, and the steps that it stands for."""
 
     told: str
-    steps: tuple[Step, ...]
+    steps: tuple[IncidentStep, ...]
     counterpart: str = ""  # the step of the other run that is refused
 
 
@@ -101,7 +101,7 @@ class Played:
     """One of the two runs."""
 
     run: Run
-    scenes: tuple[Scene, ...]
+    scenes: tuple[IncidentScene, ...]
 
 
 def as_it_happened() -> Played:
@@ -132,7 +132,7 @@ def ghosts(model: Model) -> frozenset[str]:
 Plot = Iterable[tuple[str, tuple[str, ...], str]]
 
 
-def _scenes(run: Run, plot: Plot) -> Iterator[Scene]:
+def _scenes(run: Run, plot: Plot) -> Iterator[IncidentScene]:
     state, broken = run.initial, set[str]()
     for told, texts, counterpart in plot:
         steps = []
@@ -149,11 +149,11 @@ def _scenes(run: Run, plot: Plot) -> Iterator[Scene]:
             ]
             broken.update(new)
             call = run.configuration.call(instance.action, instance.args)
-            steps.append(Step(text, call, state, instance, " ".join(new)))
-        yield Scene(told, tuple(steps), counterpart)
+            steps.append(IncidentStep(text, call, state, instance, " ".join(new)))
+        yield IncidentScene(told, tuple(steps), counterpart)
 
 
-def _refused(run: Run, state: State, text: str) -> Step:
+def _refused(run: Run, state: State, text: str) -> IncidentStep:
     """The guard that forbids each of these, one and the same, and the cures without which one is allowed."""
     tried = instances(run, text)
     guards = {guard.name: guard for i in tried if (guard := run.refused(state, i.action, i.args))}
@@ -164,7 +164,7 @@ def _refused(run: Run, state: State, text: str) -> Step:
     call = f"{name}({', '.join(args)})".replace("*", "any quorum")
     if len(tried) == 1:
         call = run.configuration.call(tried[0].action, tried[0].args)
-    return Step(
+    return IncidentStep(
         text, call, state, None, "", next(iter(guards.values())), _cures(run, state, tried), len(tried)
     )
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from oneleader.pictures.stories import tell, telling_of, violated
-from oneleader.story import Arrow, Row, Spot, Story
-from workshop.studies.incident import Played, Step
+from oneleader.story import Arrow, Spot, Story, StoryRow
+from workshop.studies.incident import IncidentStep, Played
 
 # What a step does not do when it is refused.
 REFUSED = {
@@ -50,7 +50,7 @@ def story(played: Played, title: str) -> Story:
     return replace(made, wrong=wrong, because=because, wrong_row=row)
 
 
-def refusal(step: Step) -> str:
+def refusal(step: IncidentStep) -> str:
     """What a refused step is called, and the guard."""
     if not step.guard:
         return ""
@@ -58,7 +58,7 @@ def refusal(step: Step) -> str:
     return f"{REFUSED[action].format(n=node)}: {step.guard.name}"
 
 
-def arrived(arrow: Arrow, steps: list[Step]) -> Arrow:
+def arrived(arrow: Arrow, steps: list[IncidentStep]) -> Arrow:
     """A write that the storage refused is not lost: it was read there."""
     for number, step in enumerate(steps, 1):
         is_it = step.guard and step.text == f"write {arrow.source}" and arrow.to == "storage"
@@ -67,7 +67,7 @@ def arrived(arrow: Arrow, steps: list[Step]) -> Arrow:
     return arrow
 
 
-def said(step: Step, row: Row) -> Row:
+def said(step: IncidentStep, row: StoryRow) -> StoryRow:
     """A row; of a refused step, where it was refused and by what."""
     if not step.guard:
         return row
@@ -76,7 +76,7 @@ def said(step: Step, row: Row) -> Row:
     return replace(row, lane=lane, mark="refused", call=step.call, changes=(because,))
 
 
-def cut_off(played: Played, state: tuple[int, ...], row: Row) -> Mapping[str, Spot]:
+def cut_off(played: Played, state: tuple[int, ...], row: StoryRow) -> Mapping[str, Spot]:
     """The lanes, those that are away said to be where the network is split."""
     run = played.run
     split = next((i for i, (f, _) in enumerate(run.cells.keys) if f.name == "is_split"), None)

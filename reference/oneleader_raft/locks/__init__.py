@@ -38,14 +38,14 @@ from .operations import (
     Found,
     Grant,
     HeldError,
+    LockOperation,
     LostError,
-    Operation,
     Operations,
     Pause,
     StaleError,
     boot_time,
 )
-from .steps import AsyncStore, LockError, Read, Step, Store, UnknownError, Write
+from .steps import AsyncLockStore, LockError, LockStep, LockStore, ReadStep, UnknownError, WriteStep
 
 __all__ = [
     "AsyncLocks",
@@ -86,8 +86,8 @@ class Locks(Base):
 
     def __init__(
         self,
-        issuer: Store,
-        storage: Store | None = None,
+        issuer: LockStore,
+        storage: LockStore | None = None,
         *,
         rates: tuple[int, int] = RATES,
         clock: Callable[[], float] = boot_time,
@@ -142,7 +142,7 @@ class Locks(Base):
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _drive(self, operation: Operation[T]) -> T:
+    def _drive(self, operation: LockOperation[T]) -> T:
         try:
             wanted = next(operation)
             while True:
@@ -155,8 +155,8 @@ class Locks(Base):
             result: T = done.value
             return result
 
-    def _store_of(self, step: Step) -> Store:
-        return self._storage if isinstance(step, Write | Read) else self._issuer
+    def _store_of(self, step: LockStep) -> LockStore:
+        return self._storage if isinstance(step, WriteStep | ReadStep) else self._issuer
 
 
 class AsyncLocks(Base):
@@ -164,8 +164,8 @@ class AsyncLocks(Base):
 
     def __init__(
         self,
-        issuer: AsyncStore,
-        storage: AsyncStore | None = None,
+        issuer: AsyncLockStore,
+        storage: AsyncLockStore | None = None,
         *,
         rates: tuple[int, int] = RATES,
         clock: Callable[[], float] = boot_time,
@@ -211,7 +211,7 @@ class AsyncLocks(Base):
     async def __aexit__(self, *error: object) -> None:
         await self.close()
 
-    async def _drive(self, operation: Operation[T]) -> T:
+    async def _drive(self, operation: LockOperation[T]) -> T:
         try:
             wanted = next(operation)
             while True:
@@ -224,5 +224,5 @@ class AsyncLocks(Base):
             result: T = done.value
             return result
 
-    def _store_of(self, step: Step) -> AsyncStore:
-        return self._storage if isinstance(step, Write | Read) else self._issuer
+    def _store_of(self, step: LockStep) -> AsyncLockStore:
+        return self._storage if isinstance(step, WriteStep | ReadStep) else self._issuer

@@ -13,32 +13,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..node import client
-from ..node.client import AsyncClient, Client, Operation, UnknownOutcomeError
-from .steps import Issue, Read, Release, Renew, Row, Step, UnknownError, Write
+from ..node.client import ApiOperation, AsyncClient, Client, UnknownOutcomeError
+from .steps import IssueStep, LockStep, ReadStep, ReleaseStep, RenewStep, Row, UnknownError, WriteStep
 
 
-def operation_for(step: Step) -> Operation[Any]:
+def operation_for(step: LockStep) -> ApiOperation[Any]:
     match step:
-        case Issue(lock, _, ttl):
+        case IssueStep(lock, _, ttl):
             return client.acquire(lock, ttl)
-        case Renew(lock, token):
+        case RenewStep(lock, token):
             return client.renew(lock, token)
-        case Release(lock, token):
+        case ReleaseStep(lock, token):
             return client.release(lock, token)
-        case Write(key, value, token, nonce):
+        case WriteStep(key, value, token, nonce):
             return client.fenced_put(key, value, token, nonce)
-        case Read(key):
+        case ReadStep(key):
             return client.fenced_get(key)
 
 
-def row_of(step: Step, answer: Any) -> Row | None:
+def row_of(step: LockStep, answer: Any) -> Row | None:
     """A grant, what a key holds, or whether it was done; token 0 is that of a key never written."""
     match step, answer:
-        case _, client.Grant(_, token, nonce):
+        case _, client.HeldLock(_, token, nonce):
             return token, nonce
         case _, client.Fenced(value, token):
             return (str(value), token) if token else None
-        case ((Renew() | Release() | Write()), True):
+        case ((RenewStep() | ReleaseStep() | WriteStep()), True):
             return step.token, step.nonce
     return None
 
@@ -49,7 +49,7 @@ class ClusterStore:
     def __init__(self, nodes: Sequence[str], name: str | None = None, deadline: float = 10.0) -> None:
         self._client = Client(nodes, name, deadline)
 
-    def perform(self, step: Step) -> Row | None:
+    def perform(self, step: LockStep) -> Row | None:
         try:
             return row_of(step, self._client.do(operation_for(step)))
         except UnknownOutcomeError as error:
@@ -65,7 +65,7 @@ class AsyncClusterStore:
     def __init__(self, nodes: Sequence[str], name: str | None = None, deadline: float = 10.0) -> None:
         self._client = AsyncClient(nodes, name, deadline)
 
-    async def perform(self, step: Step) -> Row | None:
+    async def perform(self, step: LockStep) -> Row | None:
         try:
             return row_of(step, await self._client.do(operation_for(step)))
         except UnknownOutcomeError as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from ..lease import Clocks
-from .steps import Issue, LockError, Read, Release, Renew, Row, Step, Write
+from .steps import IssueStep, LockError, LockStep, ReadStep, ReleaseStep, RenewStep, Row, WriteStep
 
 T = TypeVar("T")
 POLL = 0.05  # seconds between two attempts to acquire
@@ -80,7 +80,7 @@ class Pause:
     seconds: float
 
 
-Operation: TypeAlias = Generator[Step | Pause, Any, T]  # it is sent the row of each step
+LockOperation: TypeAlias = Generator[LockStep | Pause, Any, T]  # it is sent the row of each step
 
 
 class Operations:
@@ -89,8 +89,8 @@ class Operations:
     def __init__(self, rates: tuple[int, int], clock: Callable[[], float]) -> None:
         self.rates, self.clock = rates, clock
 
-    def acquire(self, resource: str, ttl: float, wait: float) -> Operation[Grant]:
-        step = Issue(resource, secrets.token_hex(16), milliseconds(ttl))
+    def acquire(self, resource: str, ttl: float, wait: float) -> LockOperation[Grant]:
+        step = IssueStep(resource, secrets.token_hex(16), milliseconds(ttl))
         give_up = self.clock() + wait
         while True:
             asked = self.clock()
@@ -101,28 +101,28 @@ class Operations:
                 raise HeldError(resource)
             yield Pause(POLL)
 
-    def renew(self, grant: Grant) -> Operation[Grant]:
+    def renew(self, grant: Grant) -> LockOperation[Grant]:
         asked = self.clock()
-        row: Row | None = yield Renew(grant.resource, grant.token, grant.nonce, grant.ttl)
+        row: Row | None = yield RenewStep(grant.resource, grant.token, grant.nonce, grant.ttl)
         if row is None:
             raise LostError(grant, "the store would not renew it")
         return self.granted(grant.resource, row, grant.ttl, asked)
 
-    def release(self, grant: Grant) -> Operation[bool]:
-        row: Row | None = yield Release(grant.resource, grant.token, grant.nonce)
+    def release(self, grant: Grant) -> LockOperation[bool]:
+        row: Row | None = yield ReleaseStep(grant.resource, grant.token, grant.nonce)
         return row is not None
 
-    def write(self, grant: Grant, key: str, value: str) -> Operation[None]:
+    def write(self, grant: Grant, key: str, value: str) -> LockOperation[None]:
         self.check(grant)
         yield from self.write_with_fencing(key, value, grant.token, grant.nonce)
 
-    def write_with_fencing(self, key: str, value: str, token: int, nonce: str) -> Operation[None]:
-        row: Row | None = yield Write(key, value, token, nonce)
+    def write_with_fencing(self, key: str, value: str, token: int, nonce: str) -> LockOperation[None]:
+        row: Row | None = yield WriteStep(key, value, token, nonce)
         if row is None:
             raise StaleError(key, token)
 
-    def read(self, key: str) -> Operation[Found | None]:
-        row: Row | None = yield Read(key)
+    def read(self, key: str) -> LockOperation[Found | None]:
+        row: Row | None = yield ReadStep(key)
         return None if row is None else Found(str(row[0]), int(row[1]))
 
     def granted(self, resource: str, row: Row, ttl: int, asked: float) -> Grant:

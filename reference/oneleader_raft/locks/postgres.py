@@ -19,7 +19,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from . import sql
-from .steps import Row, Step, UnknownError
+from .steps import LockStep, Row, UnknownError
 
 NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 
@@ -29,7 +29,7 @@ def named(statement: str) -> bytes:
     return re.sub(r":(\w+)", r"%(\1)s", statement).encode()
 
 
-STATEMENTS: Mapping[type[Step], bytes] = {
+STATEMENTS: Mapping[type[LockStep], bytes] = {
     step: named(statement) for step, statement in sql.with_clock(NOW).items()
 }
 SESSION = "-c default_transaction_isolation=read\\ committed -c synchronous_commit=on"
@@ -53,7 +53,7 @@ class Warnings:
         if diagnostic.severity_nonlocalized == "WARNING":
             self._heard.append(diagnostic.message_primary or "a warning")
 
-    def raise_for(self, step: Step) -> None:
+    def raise_for(self, step: LockStep) -> None:
         """UnknownError if anything was heard since this was asked last."""
         heard, self._heard = self._heard, []
         if heard:
@@ -72,7 +72,7 @@ class PostgresStore:
         self._conninfo, self._alone, self._warnings = conninfo, threading.Lock(), Warnings()
         self._connection = self._connected()
 
-    def perform(self, step: Step) -> Row | None:
+    def perform(self, step: LockStep) -> Row | None:
         try:
             with self._alone:
                 if self._connection.broken:
@@ -102,7 +102,7 @@ class AsyncPostgresStore:
         self._conninfo, self._alone, self._warnings = conninfo, asyncio.Lock(), Warnings()
         self._connection: psycopg.AsyncConnection[Row] | None = None
 
-    async def perform(self, step: Step) -> Row | None:
+    async def perform(self, step: LockStep) -> Row | None:
         try:
             async with self._alone:
                 if self._connection is None or self._connection.broken:

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import NoScriptError, TimeoutError
 
-from .steps import Issue, Read, Release, Renew, Row, Step, UnknownError, Write
+from .steps import IssueStep, LockStep, ReadStep, ReleaseStep, RenewStep, Row, UnknownError, WriteStep
 
 PREFIX = "oneleader"
 
@@ -85,24 +85,30 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 return redis.call('HMGET', KEYS[1], 'value', 'token')
 """
 
-SCRIPTS: Mapping[type[Step], str] = {Issue: ISSUE, Renew: RENEW, Release: RELEASE, Write: WRITE, Read: READ}
-KINDS = {Issue: "lock", Renew: "lock", Release: "lock", Write: "fenced", Read: "fenced"}
+SCRIPTS: Mapping[type[LockStep], str] = {
+    IssueStep: ISSUE,
+    RenewStep: RENEW,
+    ReleaseStep: RELEASE,
+    WriteStep: WRITE,
+    ReadStep: READ,
+}
+KINDS = {IssueStep: "lock", RenewStep: "lock", ReleaseStep: "lock", WriteStep: "fenced", ReadStep: "fenced"}
 LOST = (LostConnection, TimeoutError)
 Call: TypeAlias = tuple[str, str, list[str]]  # script, key, arguments
 
 
-def call_for(scripts: Mapping[type[Step], str], step: Step) -> Call:
+def call_for(scripts: Mapping[type[LockStep], str], step: LockStep) -> Call:
     """The fields of a step, in order, are its key and the arguments of its script."""
     name, *rest = map(str, astuple(step))
     return scripts[type(step)], f"{PREFIX}:{KINDS[type(step)]}:{name}", rest
 
 
-def row_of(step: Step, reply: Any) -> Row | None:
+def row_of(step: LockStep, reply: Any) -> Row | None:
     """The row in a reply; a client may decode replies or not."""
     if reply is None:
         return None
     words = [word.decode() if isinstance(word, bytes) else str(word) for word in reply]
-    position = 1 if isinstance(step, Read) else 0  # of the token
+    position = 1 if isinstance(step, ReadStep) else 0  # of the token
     return tuple(int(word) if i == position else word for i, word in enumerate(words))
 
 
@@ -118,7 +124,7 @@ class RedisStore:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def perform(self, step: Step) -> Row | None:
+    def perform(self, step: LockStep) -> Row | None:
         script, key, arguments = call_for(self.scripts, step)
         try:
             try:
@@ -141,7 +147,7 @@ class AsyncRedisStore:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    async def perform(self, step: Step) -> Row | None:
+    async def perform(self, step: LockStep) -> Row | None:
         script, key, arguments = call_for(self.scripts, step)
         try:
             try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .steps import Issue, Read, Release, Renew, Step, Write
+from .steps import IssueStep, LockStep, ReadStep, ReleaseStep, RenewStep, WriteStep
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS oneleader_lock (
@@ -58,15 +58,15 @@ RETURNING token, nonce
 
 READ = "SELECT value, token FROM oneleader_fenced WHERE key = :key"
 
-STATEMENTS: Mapping[type[Step], str] = {
-    Issue: ISSUE,
-    Renew: RENEW,
-    Release: RELEASE,
-    Write: WRITE,
-    Read: READ,
+STATEMENTS: Mapping[type[LockStep], str] = {
+    IssueStep: ISSUE,
+    RenewStep: RENEW,
+    ReleaseStep: RELEASE,
+    WriteStep: WRITE,
+    ReadStep: READ,
 }
 
 
-def with_clock(now: str) -> dict[type[Step], str]:
+def with_clock(now: str) -> dict[type[LockStep], str]:
     """The statements over a store's own expression for the time in milliseconds."""
     return {step: statement.replace("{now}", now) for step, statement in STATEMENTS.items()}

@@ -15,17 +15,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from . import sql
-from .steps import LockError, Row, Step, UnknownError
+from .steps import LockError, LockStep, Row, UnknownError, step_name
 
 NOW = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-STATEMENTS: Mapping[type[Step], str] = sql.with_clock(NOW)
+STATEMENTS: Mapping[type[LockStep], str] = sql.with_clock(NOW)
 
 
-class BusyError(LockError):
+class DatabaseBusyError(LockError):
     """Other processes have kept the file to themselves for too long."""
 
-    def __init__(self, step: Step) -> None:
-        name = type(step).__name__.lower()
+    def __init__(self, step: LockStep) -> None:
+        name = step_name(step)
         super().__init__(
             f"the file was busy, and {name} has not happened: try again, or give it more patience"
         )
@@ -45,13 +45,13 @@ class SqliteStore:
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.executescript(sql.TABLES)
 
-    def perform(self, step: Step) -> Row | None:
+    def perform(self, step: LockStep) -> Row | None:
         try:
             with self._alone:
                 rows = self._connection.execute(self.statements[type(step)], asdict(step)).fetchall()
         except sqlite3.OperationalError as error:
             is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            raise BusyError(step) if is_busy else UnknownError(step, error) from error
+            raise DatabaseBusyError(step) if is_busy else UnknownError(step, error) from error
         return rows[0] if rows else None
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class AsyncSqliteStore:
     def __init__(self, path: str | Path, patience: float = 5.0) -> None:
         self._store = SqliteStore(path, patience)
 
-    async def perform(self, step: Step) -> Row | None:
+    async def perform(self, step: LockStep) -> Row | None:
         return await asyncio.to_thread(self._store.perform, step)
 
     async def close(self) -> None:

@@ -26,7 +26,7 @@ LONGEST_TTL = 24 * 60 * 60 * 1000  # milliseconds: a day
 
 
 @dataclass(frozen=True)
-class Issue:
+class IssueStep:
     """Grant the lock for `ttl` milliseconds. A store may draw another nonce: the row says which."""
 
     lock: str
@@ -39,7 +39,7 @@ class Issue:
 
 
 @dataclass(frozen=True)
-class Renew:
+class RenewStep:
     lock: str
     token: int
     nonce: str
@@ -52,7 +52,7 @@ class Renew:
 
 
 @dataclass(frozen=True)
-class Release:
+class ReleaseStep:
     lock: str
     token: int
     nonce: str
@@ -63,7 +63,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Write:
+class WriteStep:
     key: str
     value: str
     token: int
@@ -77,26 +77,31 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Read:
+class ReadStep:
     key: str
 
     def __post_init__(self) -> None:
         check_name("key", self.key)
 
 
-Step: TypeAlias = Issue | Renew | Release | Write | Read
+LockStep: TypeAlias = IssueStep | RenewStep | ReleaseStep | WriteStep | ReadStep
 
 
-class Store(Protocol):
+def step_name(step: LockStep) -> str:
+    """`issue`, `renew` ..."""
+    return type(step).__name__.removesuffix("Step").lower()
+
+
+class LockStore(Protocol):
     """Where locks and keys are kept. `perform` raises UnknownError where it cannot tell what became of it."""
 
-    def perform(self, step: Step) -> Row | None: ...
+    def perform(self, step: LockStep) -> Row | None: ...
 
     def close(self) -> None: ...
 
 
-class AsyncStore(Protocol):
-    async def perform(self, step: Step) -> Row | None: ...
+class AsyncLockStore(Protocol):
+    async def perform(self, step: LockStep) -> Row | None: ...
 
     async def close(self) -> None: ...
 
@@ -108,9 +113,9 @@ class LockError(Exception):
 class UnknownError(LockError):
     """No answer came: the step has happened, or will, or never."""
 
-    def __init__(self, step: Step, cause: object) -> None:
+    def __init__(self, step: LockStep, cause: object) -> None:
         super().__init__(
-            f"no answer to {type(step).__name__.lower()}: {cause}; it may have happened. A write or a "
+            f"no answer to {step_name(step)}: {cause}; it may have happened. A write or a "
             "renewal can be repeated as it is; a lock that was acquired unseen ends with its ttl"
         )
 

@@ -22,17 +22,17 @@ from ..core import RAFT, Core
 from .api import Api, url
 from .errors import DamagedError
 from .links import Address, Tls
-from .server import Server, Settings
+from .server import NodeSettings, Server
 
 
 class Parser(argparse.ArgumentParser):
     """One sentence, no usage around it."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+        raise NodeUsageError(message)
 
 
-class UsageError(Exception):
+class NodeUsageError(Exception):
     """What was asked for cannot be done: one sentence."""
 
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, core: Core = RAFT) -> int:
         settings = settings_of(options)
         listener, clients = listen(options.listen or settings.peers[settings.id]), listen(options.api)
         server = Server(settings, url(*clients.getsockname()[:2]), core)
-    except (UsageError, DamagedError) as error:
+    except (NodeUsageError, DamagedError) as error:
         print(f"oneleader node: {error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -108,20 +108,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
+def settings_of(options: argparse.Namespace) -> NodeSettings:
     peers = {}
     for part in options.peers.split(","):
         name, _, where = part.partition("=")
         if not name or name in peers:
-            raise UsageError(f"--peers names {name!r} twice" if name else "--peers is NAME=HOST:PORT,...")
+            raise NodeUsageError(f"--peers names {name!r} twice" if name else "--peers is NAME=HOST:PORT,...")
         peers[name] = address(where)
     if options.id not in peers:
-        raise UsageError(f"--id {options.id} is none of --peers: {', '.join(peers)}")
+        raise NodeUsageError(f"--id {options.id} is none of --peers: {', '.join(peers)}")
     if not 0 < options.heartbeat_ms < options.promise_ms:
-        raise UsageError("--heartbeat-ms is positive, and less than --promise-ms")
+        raise NodeUsageError("--heartbeat-ms is positive, and less than --promise-ms")
     if not 0 <= options.drift < 1000:
-        raise UsageError("--drift is from 0 to 999 thousandths")
-    return Settings(
+        raise NodeUsageError("--drift is from 0 to 999 thousandths")
+    return NodeSettings(
         options.id,
         peers,
         options.data,
@@ -138,7 +138,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
 def address(text: str) -> Address:
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isdecimal() and int(port) < 65536):
-        raise UsageError(f"{text!r} is not of the form HOST:PORT")
+        raise NodeUsageError(f"{text!r} is not of the form HOST:PORT")
     return host.strip("[]"), int(port)
 
 
@@ -147,7 +147,7 @@ def secret(path: Path | None) -> bytes:
         return b""
     said = path.read_bytes().strip()
     if len(said) < 16:
-        raise UsageError(f"{path}: a secret has 16 bytes at the least")
+        raise NodeUsageError(f"{path}: a secret has 16 bytes at the least")
     return said
 
 
@@ -155,18 +155,18 @@ def tls(certificate: Path | None, key: Path | None, authority: Path | None) -> T
     if certificate is None and key is None and authority is None:
         return None
     if certificate is None or key is None or authority is None:
-        raise UsageError("--tls-cert, --tls-key and --tls-ca belong together")
+        raise NodeUsageError("--tls-cert, --tls-key and --tls-ca belong together")
     try:
         return Tls.of(str(certificate), str(key), str(authority))
     except ssl.SSLError as error:
-        raise UsageError(f"TLS cannot be set up with these files: {error.reason or error}") from None
+        raise NodeUsageError(f"TLS cannot be set up with these files: {error.reason or error}") from None
 
 
 def listen(at: Address) -> socket.socket:
     try:
         return socket.create_server(at, family=socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
     except OSError as error:
-        raise UsageError(f"cannot listen at {at[0]}:{at[1]}: {os.strerror(error.errno or 0)}") from None
+        raise NodeUsageError(f"cannot listen at {at[0]}:{at[1]}: {os.strerror(error.errno or 0)}") from None
 
 
 class JsonLines(logging.Formatter):

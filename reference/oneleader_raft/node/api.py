@@ -24,7 +24,7 @@ from ..state_machine import (
     StateMachine,
 )
 from .openapi import DOCUMENT
-from .server import OWN_NAME, BusyError, NotLeaderError, Server, StaleRequestError, UnknownError
+from .server import OWN_NAME, BusyError, NotLeaderError, OutcomeUnknownError, Server, StaleRequestError
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class Api:
             return self._elsewhere(request, error)
         except BusyError as error:
             return _error(503, str(error))
-        except (UnknownError, TimeoutError) as error:
+        except (OutcomeUnknownError, TimeoutError) as error:
             why = str(error) or "the deadline has passed"
             return _error(504, f"it may or may not have been done: {why}")
         except web.HTTPException as error:

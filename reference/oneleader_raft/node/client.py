@@ -49,7 +49,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Pause:
+class Backoff:
     seconds: float
 
 
@@ -65,7 +65,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Operation(Generic[T]):
+class ApiOperation(Generic[T]):
     """What is asked for, and what an answer means. 409 is an answer as well."""
 
     method: str
@@ -75,7 +75,7 @@ class Operation(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Grant:
+class HeldLock:
     """A lock that is held."""
 
     lock: str
@@ -98,43 +98,43 @@ def _done(answer: Answer) -> bool:
     return answer.status < 300
 
 
-def get(key: str) -> Operation[Value]:
-    return Operation("GET", f"/v1/keys/{_path(key)}", None, lambda answer: answer.said["value"])
+def get(key: str) -> ApiOperation[Value]:
+    return ApiOperation("GET", f"/v1/keys/{_path(key)}", None, lambda answer: answer.said["value"])
 
 
-def put(key: str, value: Value) -> Operation[bool]:
-    return Operation("PUT", f"/v1/keys/{_path(key)}", {"value": value}, _done)
+def put(key: str, value: Value) -> ApiOperation[bool]:
+    return ApiOperation("PUT", f"/v1/keys/{_path(key)}", {"value": value}, _done)
 
 
-def compare_and_set(key: str, expected: Value, value: Value) -> Operation[bool]:
-    return Operation("PUT", f"/v1/keys/{_path(key)}", {"value": value, "expected": expected}, _done)
+def compare_and_set(key: str, expected: Value, value: Value) -> ApiOperation[bool]:
+    return ApiOperation("PUT", f"/v1/keys/{_path(key)}", {"value": value, "expected": expected}, _done)
 
 
-def acquire(lock: str, ttl_ms: int) -> Operation[Grant | None]:
-    def grant(answer: Answer) -> Grant | None:
-        return Grant(lock, answer.said["token"], answer.said["nonce"]) if _done(answer) else None
+def acquire(lock: str, ttl_ms: int) -> ApiOperation[HeldLock | None]:
+    def grant(answer: Answer) -> HeldLock | None:
+        return HeldLock(lock, answer.said["token"], answer.said["nonce"]) if _done(answer) else None
 
-    return Operation("POST", f"/v1/locks/{_path(lock)}", {"ttl_ms": ttl_ms}, grant)
-
-
-def renew(lock: str, token: int) -> Operation[bool]:
-    return Operation("PUT", f"/v1/locks/{_path(lock)}", {"token": token}, _done)
+    return ApiOperation("POST", f"/v1/locks/{_path(lock)}", {"ttl_ms": ttl_ms}, grant)
 
 
-def release(lock: str, token: int) -> Operation[bool]:
-    return Operation("DELETE", f"/v1/locks/{_path(lock)}?token={token}", None, _done)
+def renew(lock: str, token: int) -> ApiOperation[bool]:
+    return ApiOperation("PUT", f"/v1/locks/{_path(lock)}", {"token": token}, _done)
 
 
-def fenced_put(key: str, value: Value, token: int, nonce: str) -> Operation[bool]:
+def release(lock: str, token: int) -> ApiOperation[bool]:
+    return ApiOperation("DELETE", f"/v1/locks/{_path(lock)}?token={token}", None, _done)
+
+
+def fenced_put(key: str, value: Value, token: int, nonce: str) -> ApiOperation[bool]:
     body = {"value": value, "token": token, "nonce": nonce}
-    return Operation("PUT", f"/v1/fenced/{_path(key)}", body, _done)
+    return ApiOperation("PUT", f"/v1/fenced/{_path(key)}", body, _done)
 
 
-def fenced_get(key: str) -> Operation[Fenced]:
+def fenced_get(key: str) -> ApiOperation[Fenced]:
     def fenced(answer: Answer) -> Fenced:
         return Fenced(answer.said["value"], answer.said["token"])
 
-    return Operation("GET", f"/v1/fenced/{_path(key)}", None, fenced)
+    return ApiOperation("GET", f"/v1/fenced/{_path(key)}", None, fenced)
 
 
 def _path(name: str) -> str:
@@ -156,7 +156,7 @@ class Conversations:
         self._at = self._nodes[0]
         self._number = 0
 
-    def hold(self, operation: Operation[T], deadline: float) -> Generator[Ask | Pause, Answer | None, T]:
+    def hold(self, operation: ApiOperation[T], deadline: float) -> Generator[Ask | Backoff, Answer | None, T]:
         """Yields what is to be done and takes the answer to it, None for a failure. `deadline` is by
         `time.monotonic`. RefusedError, UnknownOutcomeError."""
         self._number += 1
@@ -168,13 +168,13 @@ class Conversations:
             answer = yield Ask(self._at, operation.method, operation.path, headers, body, seconds)
             if answer is None:
                 self._ask_another()
-                yield Pause(PAUSE_SECONDS)
+                yield Backoff(PAUSE_SECONDS)
             elif answer.status == 307:
                 where = urlsplit(answer.location)
                 self._at = f"{where.scheme}://{where.netloc}"
             elif answer.status >= 500:
                 self._ask_another()
-                yield Pause(PAUSE_SECONDS)
+                yield Backoff(PAUSE_SECONDS)
             elif answer.status < 300 or answer.status == 409:
                 return operation.means(answer)
             else:
@@ -201,7 +201,7 @@ class Client:
     def name(self) -> str:
         return self._conversations.name
 
-    def do(self, operation: Operation[T]) -> T:
+    def do(self, operation: ApiOperation[T]) -> T:
         with self._one_at_a_time:
             conversation = self._conversations.hold(operation, time.monotonic() + self.deadline)
             answer: Answer | None = None
@@ -224,7 +224,7 @@ class Client:
     def compare_and_set(self, key: str, expected: Value, value: Value) -> bool:
         return self.do(compare_and_set(key, expected, value))
 
-    def acquire(self, lock: str, ttl_ms: int) -> Grant | None:
+    def acquire(self, lock: str, ttl_ms: int) -> HeldLock | None:
         return self.do(acquire(lock, ttl_ms))
 
     def renew(self, lock: str, token: int) -> bool:
@@ -279,7 +279,7 @@ class AsyncClient:
     def name(self) -> str:
         return self._conversations.name
 
-    async def do(self, operation: Operation[T]) -> T:
+    async def do(self, operation: ApiOperation[T]) -> T:
         deadline = time.monotonic() + self.deadline
         async with self._one_at_a_time:
             conversation = self._conversations.hold(operation, deadline)
@@ -302,7 +302,7 @@ class AsyncClient:
     async def compare_and_set(self, key: str, expected: Value, value: Value) -> bool:
         return await self.do(compare_and_set(key, expected, value))
 
-    async def acquire(self, lock: str, ttl_ms: int) -> Grant | None:
+    async def acquire(self, lock: str, ttl_ms: int) -> HeldLock | None:
         return await self.do(acquire(lock, ttl_ms))
 
     async def renew(self, lock: str, token: int) -> bool:

@@ -2,8 +2,8 @@
 
 A dataclass is an object with one key, its name, and its fields in order: `{"VoteReply": [3, "n2", true]}`.
 What is read is checked against the annotations of the fields: an unknown name, a field too many or too few,
-a value of another type, or a negative number that is not a clock's is refused, so the core only ever sees
-what it could have been sent by itself.
+a value of another type, or a negative number that is not a clock's is refused. Whether anybody can have sent
+the message is for `messages` to tell.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from .. import raft
 from ..lease import LONG_AGO, Round
-from ..raft import Message, NodeId
+from ..raft import Message
 from ..state_machine import Command, Request
 
 MESSAGES = get_args(Message)
 KINDS = {kind.__name__: kind for kind in (*MESSAGES, raft.Entry, Round, Request, *get_args(Command))}
 MAY_BE_NEGATIVE = {"sent_at", "value", "expected"}  # clocks, and what clients store
-SENDERS = ("candidate_id", "voter_id", "leader_id", "follower_id")
 LONGEST_INTEGER = 64  # bits, with the sign
 
 
@@ -45,11 +44,6 @@ def message(value: Any) -> Message:
 
 def command(value: Any) -> Hashable:
     return _command(value, "command")  # type: ignore[no-any-return]
-
-
-def sender(message: Message) -> NodeId:
-    """Whom a message says it is from."""
-    return next(getattr(message, name) for name in SENDERS if hasattr(message, name))  # type: ignore[no-any-return]
 
 
 # -- Reading -------------------------------------------------------------------------------------------

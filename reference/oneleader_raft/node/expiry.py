@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..fencing import Grant
+from ..fencing import Holding
 from ..state_machine import Expire
 
 MICROSECONDS = 1000  # a millisecond
@@ -19,13 +19,13 @@ class Expiry:
     """Since when this leader has known each grant."""
 
     def __init__(self) -> None:
-        self._since: dict[str, tuple[Grant, int]] = {}
+        self._since: dict[str, tuple[Holding, int]] = {}
 
     def forget(self) -> None:
         """It leads no more."""
         self._since = {}
 
-    def due(self, locks: Mapping[str, Grant], now: int) -> list[Expire]:
+    def due(self, locks: Mapping[str, Holding], now: int) -> list[Expire]:
         """What has run out; said again a ttl later, should the command be lost."""
         before, self._since = self._since, {}
         for lock, grant in locks.items():

@@ -45,11 +45,11 @@ class FrameError(Exception):
     """What came is no frame of a member: the connection cannot go on."""
 
 
-class Reader(Protocol):
+class ByteReader(Protocol):
     async def readexactly(self, n: int) -> bytes: ...
 
 
-class Writer(Protocol):
+class ByteWriter(Protocol):
     def write(self, data: bytes) -> None: ...
 
 
@@ -59,7 +59,7 @@ def seal(key: bytes, number: int, kind: int, body: bytes) -> bytes:
     return head + body + _tag(key, number, head + body)
 
 
-async def unseal(reader: Reader, key: bytes, number: int, most: int = MOST_BYTES) -> tuple[int, bytes]:
+async def unseal(reader: ByteReader, key: bytes, number: int, most: int = MOST_BYTES) -> tuple[int, bytes]:
     """The next frame: its kind and body. FrameError where it is none, IncompleteReadError where it ends."""
     head = await reader.readexactly(HEADER.size)
     magic, version, kind, length = HEADER.unpack(head)
@@ -97,7 +97,7 @@ class Channel:
         self.sent += 1
         return seal(self.sends_with, self.sent, kind, body)
 
-    async def unseal(self, reader: Reader) -> tuple[int, bytes]:
+    async def unseal(self, reader: ByteReader) -> tuple[int, bytes]:
         self.read += 1
         return await unseal(reader, self.reads_with, self.read)
 
@@ -114,7 +114,7 @@ class Identity:
     secret: bytes = b""
 
 
-async def dial(reader: Reader, writer: Writer, own: Identity, peer: str) -> Channel:
+async def dial(reader: ByteReader, writer: ByteWriter, own: Identity, peer: str) -> Channel:
     """The dialer's side of the handshake. FrameError where the other one is not `peer`."""
     ours = _introduction(own, peer)
     writer.write(seal(own.secret, 0, HELLO, ours))
@@ -127,7 +127,7 @@ async def dial(reader: Reader, writer: Writer, own: Identity, peer: str) -> Chan
     return channel
 
 
-async def accept(reader: Reader, writer: Writer, own: Identity) -> Channel:
+async def accept(reader: ByteReader, writer: ByteWriter, own: Identity) -> Channel:
     """The acceptor's side. FrameError where the other one is no member."""
     theirs = await _expect(reader, own.secret, 0, HELLO)
     ours = _introduction(own, _fields(theirs)["id"])
@@ -174,14 +174,14 @@ def _fields(body: bytes) -> dict[str, str]:
     return said
 
 
-async def _expect(reader: Reader, key: bytes, number: int, wanted: int) -> bytes:
+async def _expect(reader: ByteReader, key: bytes, number: int, wanted: int) -> bytes:
     kind, body = await unseal(reader, key, number, MOST_BYTES_BEFORE_PROOF)
     if kind != wanted:
         raise FrameError(f"a frame of kind {kind}, where the handshake has kind {wanted}")
     return body
 
 
-async def _proof(reader: Reader, channel: Channel) -> None:
+async def _proof(reader: ByteReader, channel: Channel) -> None:
     channel.read += 1
     await _expect(reader, channel.reads_with, channel.read, PROOF)
 

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..messages import why_impossible
 from ..raft import AppendEntries, Entry, Message, NodeId
 from . import codec, frames
 from .frames import Channel, FrameError, Identity
@@ -50,7 +51,7 @@ class Tls:
 
 
 @dataclass
-class Line:
+class DialledLine:
     """A connection that was dialled: to where, under which key, and whether it was used lately."""
 
     writer: asyncio.StreamWriter
@@ -73,7 +74,7 @@ class Links:
         self._addresses = {peer: address for peer, address in addresses.items() if peer != own.id}
         self.heard: dict[NodeId, int] = {}
         self.apis: dict[NodeId, str] = {}
-        self._lines: dict[NodeId, Line] = {}
+        self._lines: dict[NodeId, DialledLine] = {}
         self._incoming: dict[NodeId, asyncio.StreamWriter] = {}
         self._strangers = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,7 +137,7 @@ class Links:
             async with asyncio.timeout(frames.HANDSHAKE_SECONDS):
                 channel = await frames.dial(reader, writer, self._own, peer)
             self.apis[peer] = channel.api
-            self._lines[peer] = Line(writer, channel)
+            self._lines[peer] = DialledLine(writer, channel)
             log.info("connected", extra={"peer": peer})
             await reader.read(1)  # nothing comes on it: this waits for its end
         finally:
@@ -180,13 +181,13 @@ class Links:
             await pace.spend(len(body))
             self.heard[channel.peer] = self._now()
             if kind == frames.MESSAGE:
-                await self._on_message(*read(body, channel.peer))
+                await self._on_message(*read(body, channel.peer, self._own))
             elif kind != frames.PING:
                 raise FrameError(f"a frame of kind {kind} is not known")
 
 
-def read(body: bytes, peer: NodeId) -> tuple[Source, Message]:
-    """The message in a frame of `peer`; FrameError where it is none, or another one's."""
+def read(body: bytes, peer: NodeId, own: Identity) -> tuple[Source, Message]:
+    """The message in a frame of `peer`; FrameError where it is none, or none that `peer` can have sent."""
     try:
         said: Any = json.loads(body)
         if not isinstance(said, dict) or said.keys() != {"step", "message"} or type(said["step"]) is not int:
@@ -194,20 +195,23 @@ def read(body: bytes, peer: NodeId) -> tuple[Source, Message]:
         message = codec.message(said["message"])
     except (ValueError, RecursionError, codec.MalformedError) as error:
         raise FrameError(f"a message that cannot be read: {error}") from None
-    if codec.sender(message) != peer:
-        raise FrameError(f"{peer} speaks in the name of {codec.sender(message)}")
+    why = why_impossible(message, peer, own.id, own.members)
+    if why:
+        raise FrameError(f"a message that nobody can have sent: {why}")
     return (peer, said["step"]), message
 
 
 def fitting(message: Message) -> Message:
-    """AppendEntries with as many of its entries as fit into one frame: a leader may send just these."""
+    """AppendEntries with as many of its entries as fit into one frame: a leader may send just these, and
+    what is committed of them."""
     if not isinstance(message, AppendEntries) or len(message.entries) < 2:
         return message
     size = 0
     for before, entry in enumerate(message.entries):
         size += _size(entry)
         if before and size > MOST_ENTRY_BYTES:
-            return replace(message, entries=message.entries[:before])
+            commit = min(message.leader_commit, message.prev_log_index + before)
+            return replace(message, entries=message.entries[:before], leader_commit=commit)
     return message
 
 

@@ -34,7 +34,7 @@ IDENTITY = ("cluster", "member")
 
 
 @dataclass(frozen=True)
-class Seen:
+class MemberSeen:
     """A member as it was observed last. `connected` counts voting members, itself among them."""
 
     node: Node
@@ -75,10 +75,10 @@ class Gauge(NamedTuple):
 
     name: str
     help: str
-    read: Callable[[Seen], float | None]
+    read: Callable[[MemberSeen], float | None]
 
 
-class Count(NamedTuple):
+class CountedMetric(NamedTuple):
     """A name without its `_total`, what is counted, and the label, if any, with its values."""
 
     name: str
@@ -119,14 +119,14 @@ GAUGES = (
     Gauge("raft_peers_connected", "Alias: oneleader_connected_members.", lambda seen: seen.connected),
 )
 
-ELECTIONS = Count("oneleader_elections_started", "Elections that the member stood for.")
-RENEWALS = Count(
+ELECTIONS = CountedMetric("oneleader_elections_started", "Elections that the member stood for.")
+RENEWALS = CountedMetric(
     "oneleader_lease_renewals",
     f"Renewals of a leader's lease; late: less than {THIN:.0%} of it was left.",
     "outcome",
     ("in_time", "late"),
 )
-FENCED_WRITES = Count(
+FENCED_WRITES = CountedMetric(
     "oneleader_fenced_writes",
     "Writes with a fencing token that the member answered; refused: the token was stale.",
     "outcome",
@@ -150,8 +150,8 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self._identity = (cluster, member)
         self._members = frozenset(members)
-        self._seen: Seen | None = None
-        self._counted: Counter[tuple[Count, str]] = Counter()
+        self._seen: MemberSeen | None = None
+        self._counted: Counter[tuple[CountedMetric, str]] = Counter()
         self.registry.register(self)
 
     def observe(self, node: Node, now: int, connected: Collection[NodeId]) -> None:
@@ -167,7 +167,7 @@ class Metrics(Collector):
         led_before = before.last_term_led if before is not None else None
         last_term_led = node.current_term if node.role is Role.LEADER else led_before
         heard = self._members.intersection((*connected, node.id))
-        self._seen = Seen(node, now, len(self._members), len(heard), last_term_led)
+        self._seen = MemberSeen(node, now, len(self._members), len(heard), last_term_led)
 
     def fenced_write(self, accepted: bool) -> None:
         """A fenced write was answered: once for each, by the member that answers the client."""
@@ -185,13 +185,13 @@ class Metrics(Collector):
 
     # Within
 
-    def _role(self, seen: Seen) -> Metric:
+    def _role(self, seen: MemberSeen) -> Metric:
         family = GaugeMetricFamily(ROLE, ROLE_HELP, labels=(*IDENTITY, "role"))
         for role in Role:
             family.add_metric((*self._identity, role.value), float(seen.node.role is role))
         return family
 
-    def _gauges(self, seen: Seen) -> Iterator[Metric]:
+    def _gauges(self, seen: MemberSeen) -> Iterator[Metric]:
         for gauge in GAUGES:
             value = gauge.read(seen)
             if value is not None:
@@ -208,7 +208,7 @@ class Metrics(Collector):
                 family.add_metric((*self._identity, *own), self._counted[count, value])
             yield family
 
-    def _count_renewal(self, before: Seen, node: Node, now: int) -> None:
+    def _count_renewal(self, before: MemberSeen, node: Node, now: int) -> None:
         """A majority has acknowledged something newer. A leader that is a majority alone needs no renewal."""
         led_before = before.leads and before.node.current_term == node.current_term
         leads_still = led_before and node.role is Role.LEADER

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..lease import Clocks
-from ..raft import Action, Node, NodeId, Role
+from ..raft import ActionTaken, Node, NodeId, Role
 from ..views import VIEWS, View
 from .trace import FORMAT, VERSION
 
@@ -33,7 +33,7 @@ class RecordingError(Exception):
 
 
 @dataclass(frozen=True)
-class Line:
+class TraceLine:
     """A line of one node's trace."""
 
     node: NodeId
@@ -67,14 +67,14 @@ class TraceFile:
         self.header = header
         self.node: NodeId = header["node"]
 
-    def next(self) -> Line | None:
+    def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
         said = self._next()
         if said is None:
             return None
         if said.keys() < {"step", "event", "from", "clock", "actions", "after"}:
             raise RecordingError(f"{self.path} line {self.number}: this is no step")
-        line = Line(self.node, said)
+        line = TraceLine(self.node, said)
         if line.step != self._last + 1:
             raise RecordingError(
                 f"{self.path} line {self.number}: step {line.step} follows step {self._last}: lines are lost"
@@ -119,11 +119,11 @@ def opened(folder: Path) -> list[TraceFile]:
     return files
 
 
-def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -> Iterator[Line]:
+def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -> Iterator[TraceLine]:
     """The lines of all files in one order. Where they are followed, `wait` is called when there is nothing to
     say: it returns when it is time to look again, False to end."""
     files, is_followed = list(files), wait is not None
-    heads: dict[NodeId, Line] = {}
+    heads: dict[NodeId, TraceLine] = {}
     done: Counter[NodeId] = Counter()
     newest = 0
     while True:
@@ -171,7 +171,7 @@ def recording(
     newest = 0
     latest: dict[NodeId, list[Any]] = {}  # what each node did last
     for line in merged(files, wait):
-        actions = [Action(name, tuple(arguments.items())) for name, arguments in line.said["actions"]]
+        actions = [ActionTaken(name, tuple(arguments.items())) for name, arguments in line.said["actions"]]
         if view.ends.intersection(action.name for action in actions):
             return
         if view.has_clocks and line.clock < newest:
@@ -193,8 +193,8 @@ def recording(
 
 def _step(
     view: View,
-    line: Line,
-    actions: list[Action],
+    line: TraceLine,
+    actions: list[ActionTaken],
     members: list[NodeId],
     clocks: Clocks,
     span: tuple[int, int],

@@ -25,6 +25,7 @@ from typing import Any
 from .. import raft
 from ..core import RAFT, Core
 from ..lease import Clocks
+from ..messages import why_contradicted
 from ..raft import (
     AppendEntries,
     Apply,
@@ -64,7 +65,7 @@ OWN_NAME = "node:"  # how the names begin in which nodes propose themselves; no 
 
 
 @dataclass(frozen=True)
-class Settings:
+class NodeSettings:
     """Times in milliseconds; `drift` is how far any clock's rate may be from the true one, in thousandths."""
 
     id: NodeId
@@ -91,7 +92,7 @@ class NotLeaderError(Exception):
         self.leader = leader
 
 
-class UnknownError(Exception):
+class OutcomeUnknownError(Exception):
     """It may have been done, or not."""
 
 
@@ -110,7 +111,7 @@ class Happening:
 
 
 @dataclass(frozen=True)
-class Taken:
+class StepTaken:
     """A step, when it was taken, and the number of the last line of the trace after it."""
 
     step: Step
@@ -118,15 +119,25 @@ class Taken:
     line: int
 
 
+def is_contradicted(happening: Happening, node: Node) -> bool:
+    """A message that nobody can have sent, by what this node knows, is logged, and never reaches the core."""
+    if not isinstance(happening.event, Receive):
+        return False
+    why = why_contradicted(happening.event.message, node)
+    if why:
+        log.warning("impossible message", extra={"source": happening.source, "why": why})
+    return bool(why)
+
+
 class Server:
     """One node. `node` is what it truly is: without steps that are not yet synced."""
 
-    def __init__(self, settings: Settings, api: str = "", core: Core = RAFT) -> None:
+    def __init__(self, settings: NodeSettings, api: str = "", core: Core = RAFT) -> None:
         """DamagedError where the stored state is not to be trusted, or is in use."""
         self.settings, self.core = settings, core
         members = tuple(settings.peers)
         settings.data.mkdir(parents=True, exist_ok=True)
-        self._store = store.Store(settings.data / f"{settings.id}.db", settings.id, members)
+        self._store = store.NodeStore(settings.data / f"{settings.id}.db", settings.id, members)
         self.clock = Clock()
         now = self.clock.now()
         stored = self._store.durable
@@ -275,10 +286,12 @@ class Server:
     async def _handle(self, batch: list[Happening]) -> None:
         node, steps, lines = self.node, [], []
         for happening in batch:
+            if is_contradicted(happening, node):
+                continue
             now = self.clock.now()
             step = self.core.step(node, happening.event, now)
             lines += self._lines_of(happening, now, node, step)
-            steps.append(Taken(step, now, self._trace.step))
+            steps.append(StepTaken(step, now, self._trace.step))
             node = step.node
 
         trace = "".join(lines)
@@ -297,7 +310,7 @@ class Server:
                 lines.append(self._trace.line(event, None, now, (effect.action,), step.node, step.node))
         return lines
 
-    def _carry_out(self, steps: list[Taken]) -> None:
+    def _carry_out(self, steps: list[StepTaken]) -> None:
         sends = [e for taken in steps for e in taken.step.effects if isinstance(e, Send)]
         last_to = {send.to: send for send in sends if isinstance(send.message, AppendEntries)}
         for taken in steps:
@@ -326,7 +339,7 @@ class Server:
         if before.role is Role.LEADER and not still_leads:
             self._expiry.forget()
             for waiting in list(self._writes):
-                self._settle(waiting, UnknownError("the leader lost its leadership meanwhile"))
+                self._settle(waiting, OutcomeUnknownError("the leader lost its leadership meanwhile"))
 
     def _apply(self, first: int, entries: tuple[raft.Entry, ...]) -> None:
         for index, entry in enumerate(entries, first):

@@ -41,7 +41,7 @@ ADVICE = (
 )
 
 
-class Store:
+class NodeStore:
     """The state of one node in one file. While it is open, no other process can open it."""
 
     def __init__(self, path: Path, id: NodeId, members: Iterable[NodeId]) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 
 from ..lease import Clocks
 from ..raft import (
-    Action,
+    ActionTaken,
     Durable,
     ElectionTimeout,
     Entry,
@@ -78,7 +78,7 @@ class Trace:
         event: Event | str,
         source: Source | None,
         clock: int,
-        actions: Iterable[Action],
+        actions: Iterable[ActionTaken],
         before: Node | None,
         after: Node,
     ) -> str:

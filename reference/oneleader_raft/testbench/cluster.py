@@ -23,8 +23,9 @@ from typing import TypeAlias
 from .. import raft
 from ..core import RAFT, Core
 from ..lease import DEFAULT, Clocks
+from ..messages import ImpossibleMessageError, sender, why_contradicted, why_impossible
 from ..raft import (
-    Action,
+    ActionTaken,
     Apply,
     Durable,
     ElectionTimeout,
@@ -78,7 +79,7 @@ class Packet:
 
 
 @dataclass(frozen=True)
-class Write:
+class PendingWrite:
     durable: Durable
 
 
@@ -94,12 +95,12 @@ class Applied:
     results: tuple[tuple[Request, Result], ...]
 
 
-Operation: TypeAlias = Write | Sync | Send | ResetElectionTimer | Apply | ReadReady | Refuse
-Done: TypeAlias = Write | Sync | Packet | ResetElectionTimer | Applied | ReadReady | Refuse
+PendingOperation: TypeAlias = PendingWrite | Sync | Send | ResetElectionTimer | Apply | ReadReady | Refuse
+Done: TypeAlias = PendingWrite | Sync | Packet | ResetElectionTimer | Applied | ReadReady | Refuse
 
 
 @dataclass
-class Server:
+class SimulatedServer:
     """A node as it truly is, its clock, disk and state machine, and the step that it is in the middle of."""
 
     node: Node
@@ -109,7 +110,7 @@ class Server:
     is_up: bool = True
     event: Event | str = ""
     step: Step | None = None  # until it is true
-    to_do: deque[Operation] = field(default_factory=deque)
+    to_do: deque[PendingOperation] = field(default_factory=deque)
 
     @property
     def has_unsynced_write(self) -> bool:
@@ -117,20 +118,20 @@ class Server:
 
     @property
     def has_stored_all(self) -> bool:
-        return not self.to_do or not isinstance(self.to_do[0], Write | Sync)
+        return not self.to_do or not isinstance(self.to_do[0], PendingWrite | Sync)
 
 
 # --- The trace --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Entry:
+class TraceEntry:
     """One line of the trace: what happened to a server, the actions that it took, its state after them, and
     what all clocks showed."""
 
     node: NodeId
     event: Event | str
-    actions: tuple[Action, ...]
+    actions: tuple[ActionTaken, ...]
     after: Node
     clocks: Mapping[NodeId, int]
 
@@ -173,7 +174,7 @@ class Cluster:
         self.core = core
         self.seed = seed  # only named in the trace
         self.clocks = clocks
-        self.trace: list[Entry] | None = [] if traced else None
+        self.trace: list[TraceEntry] | None = [] if traced else None
         self.happened: Counter[str] = Counter()
         self._in_flight: dict[int, Packet] = {}
         self._cut: set[tuple[NodeId, NodeId]] = set()
@@ -181,7 +182,7 @@ class Cluster:
         self._newest_delivered: Counter[tuple[NodeId, NodeId]] = Counter()
         disks = {id: Disk((stored or {}).get(id, Durable())) for id in self.members}
         starts = {id: core.restart(id, self.members, disks[id].synced, 0, clocks) for id in self.members}
-        self._servers = {id: Server(start.node, disks[id]) for id, start in starts.items()}
+        self._servers = {id: SimulatedServer(start.node, disks[id]) for id, start in starts.items()}
         for id, start in starts.items():
             self._record(self._servers[id], "start", start.actions)
 
@@ -265,15 +266,23 @@ class Cluster:
         return True
 
     def handle(self, id: NodeId, event: Event, *, finish: bool = True) -> None:
+        """ImpossibleMessageError for a message that no server can have sent: its sender is at fault."""
         server = self._idle(id)
+        if isinstance(event, Receive):
+            self._refuse_impossible(event.message, server.node)
         self._begin(server, event, self.core.step(server.node, event, server.clock), finish)
+
+    def _refuse_impossible(self, message: Message, to: Node) -> None:
+        why = why_impossible(message, sender(message), to.id, self.members) or why_contradicted(message, to)
+        if why:
+            raise ImpossibleMessageError(f"{to.id} receives {message}, which nobody can have sent: {why}")
 
     def advance(self, id: NodeId) -> Done:
         """Carry out the next operation of the step that the server is in. A `Send` becomes a `Packet`."""
         server = self._servers[id]
         operation = server.to_do.popleft()
         match operation:
-            case Write(durable):
+            case PendingWrite(durable):
                 server.disk.write(durable)
             case Sync():
                 server.disk.sync()
@@ -358,28 +367,28 @@ class Cluster:
 
     # Within
 
-    def _begin(self, server: Server, event: Event | str, step: Step, finish: bool) -> None:
+    def _begin(self, server: SimulatedServer, event: Event | str, step: Step, finish: bool) -> None:
         server.event, server.step = event, step
         for effect in step.effects:
             if isinstance(effect, Store):
-                server.to_do += (Write(effect.durable), Sync())
+                server.to_do += (PendingWrite(effect.durable), Sync())
             else:
                 server.to_do.append(effect)
         self._becomes_true_if_stored(server)
         if finish:
             self.finish(server.node.id)
 
-    def _becomes_true_if_stored(self, server: Server) -> None:
+    def _becomes_true_if_stored(self, server: SimulatedServer) -> None:
         if server.step is not None and server.has_stored_all:
             server.node, actions, server.step = server.step.node, server.step.actions, None
             self._record(server, server.event, actions)
 
-    def _record(self, server: Server, event: Event | str, actions: tuple[Action, ...]) -> None:
+    def _record(self, server: SimulatedServer, event: Event | str, actions: tuple[ActionTaken, ...]) -> None:
         if self.trace is not None:
             clocks = {id: server.clock for id, server in self._servers.items()}
-            self.trace.append(Entry(server.node.id, event, actions, server.node, clocks))
+            self.trace.append(TraceEntry(server.node.id, event, actions, server.node, clocks))
 
-    def _apply(self, server: Server, first: int, entries: tuple[raft.Entry, ...]) -> Applied:
+    def _apply(self, server: SimulatedServer, first: int, entries: tuple[raft.Entry, ...]) -> Applied:
         results = []
         for index, entry in enumerate(entries, first):
             server.machine, result = self.core.apply(server.machine, index, entry.command)
@@ -404,13 +413,13 @@ class Cluster:
         self.happened["message reordered"] += was_overtaken
         self._newest_delivered[link] = max(packet.number, self._newest_delivered[link])
 
-    def _up(self, id: NodeId) -> Server:
+    def _up(self, id: NodeId) -> SimulatedServer:
         server = self._servers[id]
         if not server.is_up:
             raise ValueError(f"{id} is down: restart it first")
         return server
 
-    def _idle(self, id: NodeId) -> Server:
+    def _idle(self, id: NodeId) -> SimulatedServer:
         server = self._up(id)
         if server.to_do:
             event = server.event if isinstance(server.event, str) else describe(server.event)
@@ -418,7 +427,7 @@ class Cluster:
         return server
 
 
-def _kind_of_crash(server: Server, lose_unsynced: bool) -> str:
+def _kind_of_crash(server: SimulatedServer, lose_unsynced: bool) -> str:
     if server.has_unsynced_write:
         return "crash, unsynced write lost" if lose_unsynced else "crash, unsynced write kept"
     if server.step is not None:

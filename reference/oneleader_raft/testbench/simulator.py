@@ -21,13 +21,13 @@ from ..core import RAFT, Core
 from ..lease import Clocks
 from ..raft import Durable, NodeId, ReadReady, Refuse, ResetElectionTimer, Role
 from ..state_machine import Cas, Put, Request, Result
-from .cluster import Applied, Cluster, Packet, Sync, Write
+from .cluster import Applied, Cluster, Packet, PendingWrite, Sync
 
 Range = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Settings:
+class SimulationSettings:
     """Times are milliseconds, drawn between (least, most); chances are between 0 and 1."""
 
     election_timeout: Range = (150, 300)  # section 5.2; the least is the promise
@@ -69,10 +69,10 @@ class Settings:
         return Clocks(self.election_timeout[0] * self.fast, self.slow, self.fast)
 
 
-FAULTY = Settings()
+FAULTY = SimulationSettings()
 CHANCES = ("late", "loss", "duplication", "crash_in_step", "crash_at_disk")
 NO_FAULTS: dict[str, Any] = dict.fromkeys((*CHANCES, "crash", "pause", "partition", "transfer"), 0)
-CALM = Settings(**NO_FAULTS)
+CALM = SimulationSettings(**NO_FAULTS)
 DRIFTING = replace(CALM, partition=0.3, rates=(50, 200))  # far outside of what the core is told
 
 
@@ -108,7 +108,7 @@ class Operation:
 
 
 @dataclass
-class Client:
+class SimulatedClient:
     """Somebody with one operation under way, who repeats it, under the same number, until it is answered."""
 
     name: str
@@ -139,7 +139,7 @@ class Simulation:
         self,
         members: Iterable[NodeId],
         seed: int,
-        settings: Settings = FAULTY,
+        settings: SimulationSettings = FAULTY,
         core: Core = RAFT,
         *,
         traced: bool = True,
@@ -159,7 +159,7 @@ class Simulation:
         self._newest_timer: dict[NodeId, int] = {}
         self._paused_until = dict.fromkeys(self.cluster.members, 0)
         self._waiting: dict[NodeId, set[tuple[str, int]]] = {id: set() for id in self.cluster.members}
-        self.clients = [Client(f"c{i + 1}") for i in range(settings.clients)]
+        self.clients = [SimulatedClient(f"c{i + 1}") for i in range(settings.clients)]
 
         for id in self.cluster.members:
             self._reset_election_timer(id)
@@ -253,7 +253,7 @@ class Simulation:
                 return self._crash(id)
             chance_of_crash = self.settings.crash_in_step
             match self.cluster.advance(id):
-                case Write() | Sync():
+                case PendingWrite() | Sync():
                     chance_of_crash = self.settings.crash_at_disk
                 case ResetElectionTimer():
                     self._reset_election_timer(id)
@@ -289,7 +289,7 @@ class Simulation:
 
     # Clients
 
-    def _call(self, client: Client) -> None:
+    def _call(self, client: SimulatedClient) -> None:
         """Begin an operation: half of them are reads."""
         client.number += 1
         client.attempt = 0
@@ -303,7 +303,7 @@ class Simulation:
         client.operation = operation
         self._ask(client, client.number, client.asks or self._anybody())
 
-    def _ask(self, client: Client, number: int, server: NodeId) -> None:
+    def _ask(self, client: SimulatedClient, number: int, server: NodeId) -> None:
         """Once more, of this server, unless the operation is over."""
         if client.number != number or client.operation is None:
             return None
@@ -316,11 +316,11 @@ class Simulation:
         self._after(self.settings.patience, again)
         return None
 
-    def _give_up_on(self, client: Client, number: int, attempt: int) -> None:
+    def _give_up_on(self, client: SimulatedClient, number: int, attempt: int) -> None:
         if client.attempt == attempt:
             self._ask(client, number, self._anybody())
 
-    def _request(self, client: Client, number: int, server: NodeId) -> None:
+    def _request(self, client: SimulatedClient, number: int, server: NodeId) -> None:
         if not self._wakes(server, partial(self._request, client, number, server)):
             return
         if client.number != number or client.operation is None or not self.cluster.is_up(server):
@@ -362,7 +362,7 @@ class Simulation:
         next_one = leader if leader is not None else self._anybody()
         self._after(self._between((10, 40)), partial(self._ask, client, number, next_one))
 
-    def _finish(self, client: Client, number: int | None = None, result: Hashable = None) -> None:
+    def _finish(self, client: SimulatedClient, number: int | None = None, result: Hashable = None) -> None:
         """The operation has a result, or, without a number, nobody will ever know."""
         if client.operation is None or number not in (None, client.number):
             return
@@ -374,7 +374,7 @@ class Simulation:
         self.history.append(operation)
         self._after(self._between(self.settings.think), partial(self._call, client))
 
-    def _client(self, name: str) -> Client:
+    def _client(self, name: str) -> SimulatedClient:
         return self.clients[int(name[1:]) - 1]
 
     def _anybody(self) -> NodeId:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from oneleader.conformance.reference import program, recovery
 from oneleader.conformance.reference.locks import LockMachine, LockScenario
-from oneleader.conformance.reference.patch import LOCKS, Locks
+from oneleader.conformance.reference.patch import LOCKS, LockRules
 from oneleader.conformance.reference.program import Program
 from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
 from oneleader.errors import MissingTool
@@ -86,7 +86,7 @@ def by_proof(fault: Fault) -> FaultRow:
     if isinstance(fault.prove, Because):
         return not_expressible(fault, "prove", fault.prove)
     started = time.perf_counter()
-    found = fails_at(fault) or _refuted(fault.mutated.proved, "/".join(fault.prove))
+    found = fails_at(fault) or _refuted(fault.faulty_model.proved, "/".join(fault.prove))
     verdict, seconds = CAUGHT if found else MISSED, time.perf_counter() - started
     detail = f"{' × '.join(fault.prove)}: {VIOLATED if found else 'not refuted'}"
     return FaultRow(fault.id, "prove", verdict, 1 if found else None, seconds, detail)
@@ -100,7 +100,7 @@ def fails_at(fault: Fault) -> Counterexample | None:
     """The counterexample to induction of the size that the catalogue names, if it names one."""
     if not fault.fails_at:
         return None
-    model = fault.mutated.proved
+    model = fault.faulty_model.proved
     (obligation,) = (o for o in obligations(model) if (o.step, o.goal) == fault.prove)
     size = {sort: fault.fails_at[name] for name, sort in model.sorts.items() if name in fault.fails_at}
     found = Search(obligation, sized(size)).find()
@@ -143,7 +143,7 @@ class Stage:
     scenario: Callable[[Any, int, bool], Any]  # by core, number of servers, and whether it is judged
     record: Callable[[Any, str], Iterable[str]]  # of a scenario, in the words of a model
     machine: type[Any]
-    correct: Core | Locks
+    correct: Core | LockRules
     models: Iterable[str]
 
 
@@ -164,7 +164,7 @@ FENCED = Stage(
 
 
 def stage(variant: Variant) -> Stage:
-    return FENCED if isinstance(variant.core, Locks) else RAFTS
+    return FENCED if isinstance(variant.core, LockRules) else RAFTS
 
 
 def played(variant: Variant, lines: Program, *, correct: bool = False) -> Broken | None:
@@ -254,7 +254,7 @@ def by_replay(fault: Fault) -> FaultRow:
     return FaultRow(fault.id, "replay", CAUGHT if caught else MISSED, length, seconds, detail)
 
 
-def replayed(variant: Variant, core: Core | Locks, model: str) -> Replayed:
+def replayed(variant: Variant, core: Core | LockRules, model: str) -> Replayed:
     """Record the smallest scenario, unjudged, and judge the recording."""
     of = stage(variant)
     scenario = of.scenario(core, variant.nodes, False)

@@ -29,6 +29,7 @@ from oneleader.pictures.svg import svg
 from oneleader.verdict import HOLDS
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
+from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import TwoLeadersError
 from oneleader_raft.testbench.safety import Safety, UnsafeError
 from oneleader_raft.testbench.simulator import Simulation
@@ -40,7 +41,7 @@ DRAWN_FAULTS = {"elapse": "drift", "overtake": "drift", "transfer": "transfer", 
 
 
 @dataclass
-class Seen:
+class HuntSeen:
     """What a hunt has seen. `guards`: (function, guard, whether it held); `broken`: cause -> program."""
 
     examples: int = 0
@@ -51,7 +52,7 @@ class Seen:
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     broken: dict[str, str] = field(default_factory=dict)
 
-    def add(self, other: Seen) -> None:
+    def add(self, other: HuntSeen) -> None:
         self.examples += other.examples
         self.steps += other.steps
         self.events += other.events
@@ -67,7 +68,7 @@ class Seen:
 
 
 @contextmanager
-def guards_watched(seen: Seen) -> Iterator[None]:
+def guards_watched(seen: HuntSeen) -> Iterator[None]:
     """Count what each named truth in a function of the core was when the function returned."""
 
     def returned(frame: FrameType, event: str, argument: Any) -> None:
@@ -83,7 +84,7 @@ def guards_watched(seen: Seen) -> Iterator[None]:
         sys.setprofile(None)
 
 
-def draw_some(seen: Seen, core: Core, seed: int, folder: Path) -> None:
+def draw_some(seen: HuntSeen, core: Core, seed: int, folder: Path) -> None:
     """A batch of drawn scenarios; of what fails, the shortest."""
 
     class Machine(ScenarioMachine):
@@ -107,7 +108,7 @@ def draw_some(seen: Seen, core: Core, seed: int, folder: Path) -> None:
         pages.write(story, folder / f"{name}.html")
 
 
-def simulate_some(seen: Seen, core: Core, seed: int) -> None:
+def simulate_some(seen: HuntSeen, core: Core, seed: int) -> None:
     """A few simulated runs, for Figure 3, leases and linearizability."""
     for one in range(RUNS * seed, RUNS * (seed + 1)):
         members = [f"n{i + 1}" for i in range(MEMBERS[one % len(MEMBERS)])]
@@ -119,7 +120,7 @@ def simulate_some(seen: Seen, core: Core, seed: int) -> None:
             if judged.verdict is not HOLDS:
                 failing = "\n".join(f"# {operation}" for operation in judged.failing)
                 seen.broken["linearizability"] = f"Simulation({members}, seed={one}).run(3000)\n{failing}"
-        except (UnsafeError, TwoLeadersError) as unsafe:
+        except (UnsafeError, TwoLeadersError, ImpossibleMessageError) as unsafe:
             seen.broken[str(unsafe).partition(":")[0]] = (
                 f"Simulation({members}, seed={one}).run(3000)\n# {unsafe}"
             )
@@ -127,10 +128,10 @@ def simulate_some(seen: Seen, core: Core, seed: int) -> None:
         seen.together(simulation.cluster.happened)
 
 
-def hunt_alone(first: int, step: int, seconds: float, folder: Path, core_name: str | None) -> Seen:
+def hunt_alone(first: int, step: int, seconds: float, folder: Path, core_name: str | None) -> HuntSeen:
     """One process: the seeds first, first + step, ... until the time is over or something is found."""
     core = variant(core_name) if core_name else RAFT
-    seen, end = Seen(), time.monotonic() + seconds
+    seen, end = HuntSeen(), time.monotonic() + seconds
     for batch in itertools.count():
         seed = first + step * batch
         if batch % GUARDS_EVERY == 0:
@@ -151,7 +152,7 @@ def hunt(
     fault: str | None,
     say: Callable[[str], Any],
     seed: int = 0,
-) -> Seen:
+) -> HuntSeen:
     """Hunt in this many processes. UsageError where there is no such fault."""
     if fault is not None:
         variant(fault)
@@ -159,14 +160,14 @@ def hunt(
     folder.mkdir(parents=True, exist_ok=True)
     say(f"hunting for {seconds / 60:g} minutes in {workers} processes, seeds from {seed}; kept in {folder}")
     alone = partial(hunt_alone, step=workers, seconds=seconds, folder=folder, core_name=fault)
-    seen = Seen()
+    seen = HuntSeen()
     with ProcessPoolExecutor(workers) as pool:
         for part in pool.map(alone, range(seed, seed + workers)):
             seen.add(part)
     return seen
 
 
-def report(seen: Seen) -> str:
+def report(seen: HuntSeen) -> str:
     """What was seen, for people."""
     lines = [f"{seen.examples:,} scenarios, {seen.steps:,} steps; {seen.events:,} events simulated"]
     lines += ["", "actions taken"]

@@ -82,14 +82,14 @@ class About:
     def __init__(self, usual: tuple[str, str], asked: dict[str, Any]) -> None:
         self.model, self.found = chosen(asked["name"], asked["fault"])
         self.job = reader.subject(asked["name"], asked["fault"])
-        mutant = self.found.mutated if self.found else None
-        if mutant and mutant.constants:
+        faulty = self.found.faulty_model if self.found else None
+        if faulty and faulty.constants:
             raise UsageError(
-                f"{asked['fault']} is a setting of {mutant.base.name}: a campaign has no settings"
+                f"{asked['fault']} is a setting of {faulty.base.name}: a campaign has no settings"
             )
-        self.quorums = asked["quorums"] or (mutant.quorums if mutant else "majority")
+        self.quorums = asked["quorums"] or (faulty.quorums if faulty else "majority")
         said = dict(zip(("Node", "Term"), usual, strict=True))
-        said |= {sort: str(size) for sort, size in (mutant.sizes if mutant else {}).items()}
+        said |= {sort: str(size) for sort, size in (faulty.sizes if faulty else {}).items()}
         said |= {sort: asked[name] for sort, name in (("Node", "nodes"), ("Term", "terms")) if asked[name]}
         said |= {sort: listed for sort, _, listed in (text.partition("=") for text in asked["sizes"])}
         known = {*self.model.sorts, *self.model.parameters}

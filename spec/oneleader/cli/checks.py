@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from oneleader.campaigns import fault_table as table
 from oneleader.cli.check_row import CheckRow
 from oneleader.conformance.adapter import ReferenceAdapter
-from oneleader.conformance.handlers.handlers import HANDLERS, prove_handler
+from oneleader.conformance.handlers.handlers import HANDLERS, Scope, prove_handler
 from oneleader.conformance.machine import check_conformance
 from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.errors import MissingTool, UsageError
@@ -84,7 +84,7 @@ def everything(*, quick: bool) -> Iterator[CheckRow]:
     yield from bullied(quick=quick)
     yield conformance(nodes=3, examples=200 if quick else 300)
     yield scenarios(nodes=3, examples=30 if quick else 300)
-    yield handled(SOON if quick else HANDLERS, nodes=2, longest=1)
+    yield handled(SOON if quick else HANDLERS, Scope(nodes=2))
     yield from recordings()
     for fault in FAULTS.values():
         yield from catching(fault, quick=quick)
@@ -324,12 +324,12 @@ def scenarios(*, nodes: int, examples: int) -> CheckRow:
     return CheckRow("reference", "hypothesis", what, verdict, strength, time.perf_counter() - started, detail)
 
 
-def handled(handlers: Iterable[str], *, nodes: int, longest: int) -> CheckRow:
+def handled(handlers: Iterable[str], scope: Scope) -> CheckRow:
     """Handlers of the reference, along every path, for all integers."""
-    found = [prove_handler(handler, nodes, longest) for handler in handlers]
+    found = [prove_handler(handler, scope) for handler in handlers]
     failed = next((f for f in found if f.verdict is not HOLDS), found[0])
     detail = f"{failed.handler}: {failed.failing}" if failed.failing else ""
-    strength = f"proved, {plural(nodes, 'servers')}, logs up to {plural(longest, 'entries')}, all integers"
+    strength = f"proved, {scope.short}, all integers"
     seconds = sum(f.seconds for f in found)
     what = f"{len(found)} handlers, {sum(f.paths for f in found):,} paths"
     return CheckRow("reference", "handlers", what, failed.verdict, strength, seconds, detail, "proof")

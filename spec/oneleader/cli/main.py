@@ -115,10 +115,10 @@ def configuration(
     sizes: tuple[str, ...],
 ) -> Configuration:
     """The bounds asked for; where none are, those of the fault or of the command."""
-    mutant = found.mutated if found else None
-    usual = mutant.sizes if mutant else dict(zip(("Node", "Term"), default, strict=True))
+    faulty = found.faulty_model if found else None
+    usual = faulty.sizes if faulty else dict(zip(("Node", "Term"), default, strict=True))
     asked = {k: v for k, v in (("Node", nodes), ("Term", terms)) if v is not None}
-    where: dict[str, Sequence[str]] = dict(mutant.constants) if mutant else {}
+    where: dict[str, Sequence[str]] = dict(faulty.constants) if faulty else {}
     for text in sizes:
         sort, _, number = text.partition("=")
         if sort in model.fields and model.fields[sort].kind == "constant":
@@ -127,7 +127,7 @@ def configuration(
         if not number.lstrip("-").isdigit():
             raise UsageError(f"--size {text} is not of the form SORT=N, e.g. --size Client=2")
         asked[sort] = int(number)
-    at = configure(model, {**usual, **asked}, quorums or (mutant.quorums if mutant else "majority"))
+    at = configure(model, {**usual, **asked}, quorums or (faulty.quorums if faulty else "majority"))
     for name, names in where.items():
         at = at.where(model.fields[name], names)
     return at
@@ -264,7 +264,7 @@ def prove(
     from oneleader.readers.prove import prove as prove_reader
 
     model, found = chosen(name, fault)
-    model = found.mutated.proved if found else model
+    model = found.faulty_model.proved if found else model
     if update_hints:
         say(f"hints written to {prove_reader.update_hints(model)}")
         return 0

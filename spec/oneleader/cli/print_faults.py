@@ -39,7 +39,7 @@ def fault(found: Fault) -> None:
         for line in lines.splitlines():
             say(f"  {line}".rstrip())
     in_the_reference(found)
-    if isinstance(found.mutant, Because) or isinstance(found.explore, Because):
+    if isinstance(found.faulty, Because) or isinstance(found.explore, Because):
         return
     model, broken = found.model, found.broken
     result = explore(model, found.configuration, properties=[broken], ghosts=ghosts_read(model, broken))

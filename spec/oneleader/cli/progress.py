@@ -6,7 +6,7 @@ import sys
 import time
 from types import TracebackType
 
-from oneleader.readers.explore.explore import Progress
+from oneleader.readers.explore.explore import SearchProgress
 
 
 class ProgressLine:
@@ -31,7 +31,7 @@ class ProgressLine:
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()
 
-    def __call__(self, at: Progress) -> None:
+    def __call__(self, at: SearchProgress) -> None:
         level = f"{at.expanded:,} of {at.level:,} at depth {at.depth}"
         left = f" (its end in {at.left:.0f} s)" if at.left and at.left >= 1 else ""
         self.tell(f"  {at.states:,} states   {level}{left}   {at.rate:,.0f} states/s   {at.seconds:.0f} s")

@@ -9,35 +9,37 @@ from pathlib import Path
 import click
 
 from oneleader.campaigns import hunt as hunting
-from oneleader.conformance.handlers.handlers import ALONE, HANDLERS, prove_handler
+from oneleader.conformance.handlers.handlers import ALONE, HANDLERS, Scope, prove_handler
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS, VIOLATED, exit_status
-from oneleader.words import plural
 
 
 @click.command()
 @click.option("--nodes", type=click.IntRange(1, 5), default=2, help="Servers.  [default: 2]")
 @click.option(
     "--log",
-    "longest",
-    type=click.IntRange(1, 4),
+    type=click.IntRange(0, 4),
     default=1,
-    help="Entries at most.  [default: 1]",
+    help="Entries of a log, at most; a leader has one, so 0 leaves leaders out.  [default: 1]",
+)
+@click.option(
+    "--reads", type=click.IntRange(0, 4), default=1, help="Pending reads of a leader, at most.  [default: 1]"
 )
 @click.option(
     "--only", multiple=True, type=click.Choice(HANDLERS), help="Only this handler (may be repeated)."
 )
 @click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
-def handlers(nodes: int, longest: int, only: tuple[str, ...], workers: int) -> int:
-    """Prove every handler of the reference, along every path, for all integers. A leader has an entry."""
+def handlers(nodes: int, log: int, reads: int, only: tuple[str, ...], workers: int) -> int:
+    """Prove every handler of the reference, along every path, for all integers, within these bounds."""
+    scope = Scope(nodes, log, reads)
     possible = ALONE if nodes == 1 else HANDLERS  # alone, nobody sends it anything
     wanted = [handler for handler in only or possible if handler in possible]
     if not wanted:
         raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
-    print(f"{plural(nodes, 'servers')}, logs up to {plural(longest, 'entries')}, all integers, four models")
+    print(f"{scope} Four models.")
     verdicts = []
     with ProcessPoolExecutor(workers) as pool:
-        work = partial(prove_handler, nodes=nodes, longest=longest)
+        work = partial(prove_handler, scope=scope)
         for found in pool.map(work, wanted):
             said = f"  {found.failing}" if found.failing else ""
             print(

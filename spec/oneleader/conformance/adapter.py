@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneleader_raft.core import RAFT, Core
-from oneleader_raft.testbench.cluster import Cluster, Entry, Packet, Sync, Write
+from oneleader_raft.testbench.cluster import Cluster, Packet, PendingWrite, Sync, TraceEntry
 from oneleader_raft.views import VIEWS
 
 
@@ -126,8 +126,8 @@ class Adapter(ABC):
 # Where a step of the reference may crash: after which operation. A step without it crashes at its end.
 CRASH_AFTER: dict[str, type] = {
     "at once": type(None),
-    "unsynced write lost": Write,
-    "unsynced write kept": Write,
+    "unsynced write lost": PendingWrite,
+    "unsynced write kept": PendingWrite,
     "before the sends": Sync,
     "after the first send": Packet,
 }
@@ -185,7 +185,7 @@ class ReferenceAdapter(Adapter):
         return str(message.message)
 
     @property
-    def trace(self) -> list[Entry]:
+    def trace(self) -> list[TraceEntry]:
         return self.cluster.trace or []
 
     def _carry_out(self, node: str, begun: int) -> Report:

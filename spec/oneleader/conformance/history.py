@@ -23,13 +23,13 @@ from math import inf
 from oneleader.verdict import HOLDS, VIOLATED, Verdict
 from oneleader_raft.testbench.simulator import Operation
 
-__all__ = ["Judged", "Operation", "judge", "linearization", "smallest"]
+__all__ = ["JudgedHistory", "Operation", "judge", "linearization", "smallest"]
 
 READ, WRITE, CAS = "read", "write", "cas"
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedHistory:
     """The verdict on a history; where it is violated, the key and a smallest part that shows it."""
 
     operations: int
@@ -42,7 +42,7 @@ class Judged:
         return VIOLATED if self.failing else HOLDS
 
 
-def judge(history: Iterable[Operation]) -> Judged:
+def judge(history: Iterable[Operation]) -> JudgedHistory:
     """Whether the history is linearizable, key by key. ValueError where one ends before it begins."""
     operations = sorted(history, key=lambda o: (o.key, o.called))
     for o in operations:
@@ -53,8 +53,8 @@ def judge(history: Iterable[Operation]) -> Judged:
         keys += 1
         register = list(of_key)
         if linearization(register) is None:
-            return Judged(len(operations), keys, key, tuple(smallest(register)))
-    return Judged(len(operations), keys)
+            return JudgedHistory(len(operations), keys, key, tuple(smallest(register)))
+    return JudgedHistory(len(operations), keys)
 
 
 def applied(o: Operation, held: Hashable) -> tuple[bool, Hashable]:
@@ -70,7 +70,7 @@ def applied(o: Operation, held: Hashable) -> tuple[bool, Hashable]:
 
 def linearization(operations: Sequence[Operation]) -> list[Operation] | None:
     """An order in which the operations of one key may have taken effect; None if there is none."""
-    line = Line(operations)
+    line = Timeline(operations)
     held: Hashable = None
     taken, tried = 0, {(0, held)}
     undo: list[tuple[int, Hashable]] = []
@@ -100,7 +100,7 @@ def linearization(operations: Sequence[Operation]) -> list[Operation] | None:
     return [operations[i] for i, _ in undo]
 
 
-class Line:
+class Timeline:
     """Calls and returns in the order of time, as a list that operations are lifted out of and put back into.
 
     Operation i is called at entry i and returns at entry i + n. Where a call and a return come at once,

@@ -36,29 +36,29 @@ Seen = Mapping[str, Observed | None]
 
 
 @dataclass(frozen=True)
-class Refusal:
+class StepRefusal:
     """Why a step is refused. `cause` is short and the same for the same bug; `words` explain it, in lines."""
 
     cause: str
     words: tuple[str, ...]
 
 
-class Refused(Exception):
+class StepRefused(Exception):
     """A step is refused. The refusal is looked for only when it is read: shrinking throws most away."""
 
-    def __init__(self, find: Callable[[], Refusal]) -> None:
+    def __init__(self, find: Callable[[], StepRefusal]) -> None:
         self._find = find
 
     @cached_property
-    def refusal(self) -> Refusal:
+    def refusal(self) -> StepRefusal:
         return self._find()
 
     def __str__(self) -> str:
         return "\n".join(self.refusal.words)
 
 
-def refused(cause: str, *words: str) -> Refused:
-    return Refused(lambda: Refusal(cause, words))
+def refused(cause: str, *words: str) -> StepRefused:
+    return StepRefused(lambda: StepRefusal(cause, words))
 
 
 class BeyondTheBound(Exception):
@@ -222,7 +222,7 @@ class Judge:
     def _agrees(self, state: State, node: int, observed: Observed) -> bool:
         return all(state[cell] == value for _, cell, value in self.rules.cells_of(node, observed))
 
-    def _differs(self, name: str, observed: Observed, when: str) -> Refused:
+    def _differs(self, name: str, observed: Observed, when: str) -> StepRefused:
         node = self.rules.number[name]
         wanted = self.rules.cells_of(node, observed)
         fields = list(dict.fromkeys(field for field, cell, value in wanted if self.state[cell] != value))
@@ -250,13 +250,13 @@ class Judge:
     def _infer(self, name: str, restarts: bool, report: Report, observed: Observed | None) -> list[str]:
         """Take the shortest sequence of the node's actions that leads to what is observed of it."""
         before = self.state
-        search = Search(self.rules, self.rules.number[name], restarts, observed)
+        search = StepSearch(self.rules, self.rules.number[name], restarts, observed)
         path = search.go(before)
         if path is None:
             assert observed is not None, "anything leads to nothing observed"
             if search.cut and observed.term > self.rules.terms:
                 raise BeyondTheBound
-            raise Refused(lambda: search.explain(before))
+            raise StepRefused(lambda: search.explain(before))
         calls = [self._take(instance) for instance in path]
         vote = self.rules.shows(self.state, search.node).voted_for
         if vote is not None and any(sent.to == vote for sent in report.sent):
@@ -278,7 +278,7 @@ class Judge:
 Path = tuple[Instance, ...]
 
 
-class Search:
+class StepSearch:
     """Breadth first through the steps of one node, to what is observed of it."""
 
     def __init__(self, known: Rules, node: int, restarts: bool, observed: Observed | None) -> None:
@@ -323,7 +323,7 @@ class Search:
         """Terms only grow."""
         return self.observed is not None and state[self.rules.at["term", (self.node,)]] > self.observed.term
 
-    def explain(self, before: State) -> Refusal:
+    def explain(self, before: State) -> StepRefusal:
         """What is observed, and the one guard without which some sequence would have led to it."""
         assert self.observed is not None
         name = self.rules.nodes[self.node]
@@ -337,9 +337,9 @@ class Search:
             for instance, guard in self._with_one_guard_broken(state, restarted):
                 calls = [*(f"{self.rules.call(i)}, allowed" for i in path), self.rules.call(instance)]
                 words += [f"the nearest: {'; '.join(calls)}", f"which the model forbids: {guard}"]
-                return Refusal(f"{instance.action.name}: {guard}", tuple(words))
+                return StepRefusal(f"{instance.action.name}: {guard}", tuple(words))
         fields = [field for field, cell, value in self.wanted if before[cell] != value]
-        return Refusal(f"observation: {', '.join(dict.fromkeys(fields))}", tuple(words))
+        return StepRefusal(f"observation: {', '.join(dict.fromkeys(fields))}", tuple(words))
 
     def _with_one_guard_broken(self, state: State, restarted: bool) -> Iterator[tuple[Instance, Guard]]:
         for position in sorted(self.rules.of_node[self.node]):

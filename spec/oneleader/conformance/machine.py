@@ -29,13 +29,13 @@ from oneleader.conformance.judge import (
     BeyondTheBound,
     Judge,
     LeadersOnly,
-    Refusal,
-    Refused,
     StepJudge,
+    StepRefusal,
+    StepRefused,
     refused,
     rules,
 )
-from oneleader.conformance.scenes import Scene, Step, scene_of_adapter, servers_seen, short
+from oneleader.conformance.scenes import Scene, SceneStep, scene_of_adapter, servers_seen, short
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.models import election
@@ -68,11 +68,11 @@ SKIP = st.integers(0, 7)
 class NotConforming(AssertionError):
     """The implementation did what the model does not allow."""
 
-    def __init__(self, steps: list[str], refused: Refused, scene: Scene) -> None:
+    def __init__(self, steps: list[str], refused: StepRefused, scene: Scene) -> None:
         self.steps, self._refused, self._scene = steps, refused, scene
 
     @property
-    def refusal(self) -> Refusal:
+    def refusal(self) -> StepRefusal:
         return self._refused.refusal
 
     @property
@@ -148,7 +148,7 @@ class ConformanceMachine(RuleBasedStateMachine):
         self.scene.look(servers_seen(self._seen))
         try:
             self.judge.begin(self._seen)
-        except Refused as why:
+        except StepRefused as why:
             self.adapter.close()
             raise NotConforming(self.steps, why, self.scene) from None
 
@@ -233,7 +233,7 @@ class ConformanceMachine(RuleBasedStateMachine):
     def _note(self, event: str, words: str, node: str = "") -> None:
         """Something happens, maybe in the network alone."""
         self.steps.append(words)
-        self.scene.steps.append(Step(short(words), node, words))
+        self.scene.steps.append(SceneStep(short(words), node, words))
         self.scene.look(servers_seen(self._seen))
         self.setup.coverage.steps += 1
         self.setup.coverage.happened[event] += 1
@@ -252,7 +252,7 @@ class ConformanceMachine(RuleBasedStateMachine):
             self._seen = self._observe()
             self.scene.look(servers_seen(self._seen))
             calls = self.judge.follow(node, event == "restart", report, self._seen)
-        except Refused as why:
+        except StepRefused as why:
             raise NotConforming(self.steps, why, self.scene) from why.__cause__
         except BeyondTheBound:
             self.setup.coverage.cut += 1

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from oneleader.story import Arrow, Lane, Row, Spot, Story
+from oneleader.story import Arrow, Lane, Spot, Story, StoryRow
 from oneleader_raft.raft import Node, Role
 from oneleader_raft.testbench.cluster import Cluster, Packet
 
@@ -23,7 +23,7 @@ CLIENTS = "clients"
 
 
 @dataclass(frozen=True)
-class Step:
+class SceneStep:
     """What happens, at whom ("" for everybody or nobody), and the line of the program that does it."""
 
     words: str
@@ -56,7 +56,7 @@ class Scene:
     members: Sequence[str]
     told: Callable[[Any], Spot]
     facts: Callable[[Any], Mapping[str, object]]
-    steps: list[Step] = field(default_factory=list)
+    steps: list[SceneStep] = field(default_factory=list)
     seen: list[Mapping[str, Any]] = field(default_factory=list)
     flights: dict[Hashable, Flight] = field(default_factory=dict)
     others: list[Flight] = field(default_factory=list)  # what clients say and hear; copies
@@ -98,7 +98,7 @@ class Scene:
         lanes = [Lane(CLIENTS, "client")] if any(CLIENTS in (f.source, f.to) for f in flights) else []
         lanes += [Lane(id) for id in self.members]
         spots = [self._spots(servers) for servers in self.seen]
-        rows = [Row(0, "", "the cluster starts", spots[0])]
+        rows = [StoryRow(0, "", "the cluster starts", spots[0])]
         for number, step in enumerate(self.steps, 1):
             last = min(number, len(spots) - 1)
             rows.append(self._row(number, step, spots[min(number - 1, last)], spots[last]))
@@ -118,13 +118,15 @@ class Scene:
     def _spots(self, servers: Mapping[str, Any]) -> dict[str, Spot]:
         return {CLIENTS: Spot()} | {id: self.told(one) for id, one in servers.items()}
 
-    def _row(self, number: int, step: Step, before: Mapping[str, Spot], after: Mapping[str, Spot]) -> Row:
+    def _row(
+        self, number: int, step: SceneStep, before: Mapping[str, Spot], after: Mapping[str, Spot]
+    ) -> StoryRow:
         mark, lane = step.mark, step.lane
         if lane and before[lane].life != after[lane].life:
             mark = "crash" if after[lane].life == "down" else "back"
         then, now = (self.seen[min(n, len(self.seen) - 1)] for n in (number - 1, number))
         changes = tuple(line for id in self.members for line in self._changes(id, then[id], now[id]))
-        return Row(number, lane, step.words, after, step.call, changes, mark)
+        return StoryRow(number, lane, step.words, after, step.call, changes, mark)
 
     def _changes(self, id: str, before: Any, after: Any) -> Iterable[str]:
         """A line for each thing that is new of a server: `current_term[n1]: 0 -> 1`."""
@@ -159,7 +161,7 @@ AT_NOBODY = ("lose", "elapse")
 
 
 @dataclass(frozen=True)
-class Server:
+class SceneServer:
     """A server of the reference, as it was."""
 
     node: Node
@@ -172,22 +174,24 @@ def scene_of(cluster: Cluster) -> Scene:
     return Scene(title, cluster.members, _spot, _facts)
 
 
-def servers_of(cluster: Cluster) -> dict[str, Server]:
-    return {id: Server(node, cluster.is_up(id), cluster.is_leader(id)) for id, node in cluster.nodes.items()}
+def servers_of(cluster: Cluster) -> dict[str, SceneServer]:
+    return {
+        id: SceneServer(node, cluster.is_up(id), cluster.is_leader(id)) for id, node in cluster.nodes.items()
+    }
 
 
-def step_of(verb: str, arguments: Sequence[object], call: str) -> Step:
+def step_of(verb: str, arguments: Sequence[object], call: str) -> SceneStep:
     """A step of a scenario in words."""
     words = VERBS.get(verb, verb).format(*arguments, *["somebody"] * 3)
     lane = "" if verb in AT_NOBODY else str(arguments[1 if verb in AT_THE_OTHER else 0])
-    return Step(words, lane, call, "time" if verb == "elapse" else "")
+    return SceneStep(words, lane, call, "time" if verb == "elapse" else "")
 
 
 def label_of(packet: Packet) -> str:
     return f"{type(packet.message).__name__} of term {packet.message.term}"
 
 
-def _spot(server: Server) -> Spot:
+def _spot(server: SceneServer) -> Spot:
     node = server.node
     role = "pre-candidate" if node.role is Role.FOLLOWER and node.id in node.pre_votes else node.role.value
     words = _voted(node.id, node.voted_for)
@@ -201,7 +205,7 @@ def _voted(id: str, vote: str | None) -> list[str]:
     return [f"voted for {'itself' if vote == id else vote}"] if vote else []
 
 
-def _facts(server: Server) -> Mapping[str, object]:
+def _facts(server: SceneServer) -> Mapping[str, object]:
     node = server.node
     return {
         "is_up": server.is_up,

@@ -1,4 +1,4 @@
-"""The catalogue: named mutations of a correct model and of the reference, most of them bugs of real systems.
+"""The catalogue: named changes to a correct model and of the reference, most of them bugs of real systems.
 
 A reader that misses its fault fails the run: that is how we know that the checks can fail.
 """

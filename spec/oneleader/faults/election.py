@@ -99,7 +99,7 @@ def double_count(m: Model) -> Model:
 
 
 @dataclass(frozen=True)
-class Tally(raft.Node):
+class CountingNode(raft.Node):
     """A server that keeps a number of votes beside their set."""
 
     tally: int = 0
@@ -116,14 +116,14 @@ def _() -> Core:
 
     def restart(id: NodeId, members: tuple[NodeId, ...], durable: Durable, now: int, clocks: Clocks) -> Step:
         restarted = raft.restart(id, members, durable, now, clocks)
-        return replace(restarted, node=Tally(**vars(restarted.node)))
+        return replace(restarted, node=CountingNode(**vars(restarted.node)))
 
-    def on_vote_reply(node: Tally, m: VoteReply, now: int) -> Step:
+    def on_vote_reply(node: CountingNode, m: VoteReply, now: int) -> Step:
         counts = m.vote_granted and m.term == node.current_term and node.role is Role.CANDIDATE
         before = node.tally if len(node.votes) > 1 else 1
         return once(replace(node, tally=before + 1) if counts else node, m, now)
 
-    def count_votes(node: Tally, now: int) -> Step:
+    def count_votes(node: CountingNode, now: int) -> Step:
         tally = node.tally if len(node.votes) > 1 else 1
         return raft.become_leader(node, now) if tally * 2 > len(node.members) else Step(node)
 
@@ -325,7 +325,9 @@ def own_vote_not_saved(m: Model) -> Model:
 def _() -> Core:
     correct = raft.start_election
 
-    def start_election(node: raft.Node, now: int, how: raft.Action, forced_by: NodeId | None = NIL) -> Step:
+    def start_election(
+        node: raft.Node, now: int, how: raft.ActionTaken, forced_by: NodeId | None = NIL
+    ) -> Step:
         return changed(correct(node, now, how, forced_by), voted_for=NIL)
 
     return patched(start_election)

@@ -31,14 +31,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from oneleader.conformance.reference.patch import Locks
+from oneleader.conformance.reference.patch import LockRules
 from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.definitions import Property, define
 from oneleader.language.model import Model
 from oneleader_raft.core import Core
 
-C = TypeVar("C", Core, Locks)
+C = TypeVar("C", Core, LockRules)
 
 
 class Because(str):
@@ -57,14 +57,14 @@ NO_TRACE = Because("a recording says what a server did, and not what it answered
 
 
 @dataclass(frozen=True)
-class Mutant:
+class FaultyModel:
     """A faulty model, and the smallest bounds that show it. `constants`: where each is true.
 
     `whole`: the model whose proof the same change breaks, where `base` is drawn in larger steps.
     """
 
     base: Model
-    mutate: Callable[[Model], Model]
+    change: Callable[[Model], Model]
     sizes: Mapping[str, int]
     quorums: str = "majority"
     constants: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -72,18 +72,18 @@ class Mutant:
 
     @property
     def model(self) -> Model:
-        return self.mutate(self.base)
+        return self.change(self.base)
 
     @property
     def proved(self) -> Model:
         """The faulty model whose proof has to fail."""
-        return self.mutate(self.whole or self.base)
+        return self.change(self.whole or self.base)
 
     @property
     def lines(self) -> str:
         """What changes: of the base, by a constant, or all of it, where the base is a flawed model."""
         if self.model is not self.base:
-            return _body(self.mutate)
+            return _body(self.change)
         settings = (f"{name}: {' '.join(at)}" for name, at in self.constants.items())
         return "\n".join(settings) or f"all of oneleader.models.flawed.{self.base.name}"
 
@@ -106,8 +106,8 @@ class Variant:
     refused  the model that refuses a recording of it, the action, and the guard or `state`
     """
 
-    core: Core | Locks
-    make: Callable[[], Core | Locks]
+    core: Core | LockRules
+    make: Callable[[], Core | LockRules]
     nodes: int
     begin: str
     cause: tuple[str, ...]
@@ -144,7 +144,7 @@ class Fault:
     story: str
     sources: str
     breaks: str
-    mutant: Mutant | Because
+    faulty: FaultyModel | Because
     explore: tuple[str, int] | Because
     prove: tuple[str, str] | Because
     tlc: str | Because
@@ -155,18 +155,18 @@ class Fault:
     @property
     def model(self) -> Model:
         """The faulty model."""
-        return self.mutated.model
+        return self.faulty_model.model
 
     @property
     def configuration(self) -> Configuration:
-        return self.mutated.configuration
+        return self.faulty_model.configuration
 
     @property
-    def mutated(self) -> Mutant:
-        """The mutation; UsageError where no model has this fault."""
-        if isinstance(self.mutant, Because):
-            raise UsageError(f"{self.id} is a fault of the reference alone: {self.mutant}")
-        return self.mutant
+    def faulty_model(self) -> FaultyModel:
+        """The faulty model; UsageError where no model has this fault."""
+        if isinstance(self.faulty, Because):
+            raise UsageError(f"{self.id} is a fault of the reference alone: {self.faulty}")
+        return self.faulty
 
     @property
     def broken(self) -> Property:
@@ -179,8 +179,8 @@ class Fault:
     def changes(self) -> dict[str, str]:
         """Where -> the lines that change there, as source."""
         found = {}
-        if isinstance(self.mutant, Mutant):
-            found[f"in the model {self.mutant.base.name}"] = self.mutant.lines
+        if isinstance(self.faulty, FaultyModel):
+            found[f"in the model {self.faulty.base.name}"] = self.faulty.lines
         for made in (self.variant, self.unlive):
             if not isinstance(made, Because):
                 found["in the reference"] = _body(made.make)
@@ -224,12 +224,12 @@ def fault(
     fails_at: Mapping[str, int] | None = None,
     whole: Model | None = None,
 ) -> Callable[[Callable[[Model], Model]], Fault]:
-    """Enter the decorated mutation under its name, with dashes; its docstring is the story."""
+    """Enter the decorated change under its name, with dashes; its docstring is the story."""
 
-    def enter(mutate: Callable[[Model], Model]) -> Fault:
-        mutant = Mutant(base, mutate, sizes, quorums, constants or {}, whole)
-        said = (mutant, explore, prove, tlc, fails_at or {})
-        made = Fault(_id(mutate), title, _doc(mutate), sources, breaks, *said)
+    def enter(change: Callable[[Model], Model]) -> Fault:
+        faulty = FaultyModel(base, change, sizes, quorums, constants or {}, whole)
+        said = (faulty, explore, prove, tlc, fails_at or {})
+        made = Fault(_id(change), title, _doc(change), sources, breaks, *said)
         return FAULTS.setdefault(made.id, made)
 
     return enter
@@ -276,7 +276,7 @@ def live_fault(
             _doc(make),
             sources,
             breaks="availability",
-            mutant=LIVENESS,
+            faulty=LIVENESS,
             explore=LIVENESS,
             prove=LIVENESS,
             tlc=tlc,

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
-from oneleader.conformance.reference.patch import Locks
+from oneleader.conformance.reference.patch import LockRules
 from oneleader.faults.fault import NO_PROOF, NOT_WRITTEN, fault
 from oneleader.language import action
 from oneleader.language.model import Model
@@ -26,16 +26,16 @@ MX = "mutual exclusion: a write of an old holder lands"
 LATE = "acquire; send c1; expire; acquire; send c2; arrive c2; arrive c1"
 
 
-def accepting(is_accepted: Any) -> Locks:
+def accepting(is_accepted: Any) -> LockRules:
     """A storage that asks something else of a write."""
 
     def write(storage: Storage, token: int, nonce: Hashable, value: Hashable) -> Storage:
         return Storage(token, nonce, value) if is_accepted(storage, token, nonce) else storage
 
-    return Locks(write=write)
+    return LockRules(write=write)
 
 
-def issuing(token: Any) -> Locks:
+def issuing(token: Any) -> LockRules:
     """An issuer that numbers its grants otherwise."""
 
     def apply(state: StateMachine, index: int, command: Any) -> Any:
@@ -46,7 +46,7 @@ def issuing(token: Any) -> Locks:
         locks = {name: replace(grant, token=number) for name, grant in after.locks.items()}
         return replace(after, locks=locks, values={**after.values, "last": number}), number
 
-    return Locks(apply=apply)
+    return LockRules(apply=apply)
 
 
 # --- What the storage asks --------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def no_comparison(m: Model) -> Model:
 
 
 @no_comparison.core(replay=LATE, refused="fencing: accept_write, write_is_current")
-def _() -> Locks:
+def _() -> LockRules:
     return accepting(lambda storage, token, nonce: True)
 
 
@@ -120,7 +120,7 @@ def no_nonce(m: Model) -> Model:
     replay="acquire; send c1; arrive c1; fail_over; acquire; send c2; arrive c2",
     refused="fencing: accept_write, write_is_current",
 )
-def _() -> Locks:
+def _() -> LockRules:
     return accepting(lambda storage, token, nonce: token >= storage.token)
 
 
@@ -151,7 +151,7 @@ def strictly_greater(m: Model) -> Model:
 @strictly_greater.core(
     replay="acquire; send c1; arrive c1; arrive c1", refused="fencing: refuse_write, write_is_stale"
 )
-def _() -> Locks:
+def _() -> LockRules:
     return accepting(lambda storage, token, nonce: token > storage.token)
 
 
@@ -176,7 +176,7 @@ def tokens_as_strings(m: Model) -> Model:
     refused="fencing: refuse_write, write_is_stale",
     cause=("fencing: refuse_write, write_is_stale", "fencing: accept_write, write_is_current"),
 )
-def _() -> Locks:
+def _() -> LockRules:
     def is_accepted(storage: Storage, token: int, nonce: Hashable) -> bool:
         same = token == storage.token and nonce == storage.nonce
         return same or str(token) > str(storage.token or "")
@@ -218,7 +218,7 @@ def same_token(m: Model) -> Model:
 
 
 @same_token.core(replay="acquire; expire; acquire", refused="fencing: acquire, token_is_newer")
-def _() -> Locks:
+def _() -> LockRules:
     return issuing(lambda state, index: state.values.get("last", index))
 
 
@@ -240,5 +240,5 @@ def token_expires(m: Model) -> Model:
 @token_expires.core(
     replay="acquire; expire; acquire; expire; acquire", refused="fencing: acquire, token_is_newer"
 )
-def _() -> Locks:
+def _() -> LockRules:
     return issuing(lambda state, index: 1)

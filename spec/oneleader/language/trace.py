@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # a model is built from traced actions, not the other way rou
 
 
 @dataclass(frozen=True)
-class Write:
+class FieldWrite:
     """`field[index] = value`, all read before the step."""
 
     index: tuple[Expr, ...]
@@ -38,7 +38,7 @@ class Update:
     """What a step does to one field: point writes, or one rewriting `variables -> value` of it all."""
 
     field: Field
-    writes: tuple[Write, ...] = ()
+    writes: tuple[FieldWrite, ...] = ()
     variables: tuple[Expr, ...] = ()
     rewriting: Expr | None = None
 
@@ -77,7 +77,7 @@ class TracedField:
 
     def __init__(self, field: Field) -> None:
         self.field = field
-        self.writes: list[Write] = []
+        self.writes: list[FieldWrite] = []
         self.rewriting: tuple[tuple[Expr, ...], Expr] | None = None
 
     def _index(self, key: Any) -> tuple[Expr, ...]:
@@ -100,7 +100,7 @@ class TracedField:
             raise SpecError(f"{self.field.name} is a {self.field.kind}")
         if self.rewriting or any(all(map(operator.is_, w.index, index)) for w in self.writes):
             raise SpecError(f"{self.field.name} is written twice in one step")
-        self.writes.append(Write(index, self._stored(value)))
+        self.writes.append(FieldWrite(index, self._stored(value)))
 
     def _stored(self, value: Any) -> Expr:
         stored = lift(value, self.field.of)

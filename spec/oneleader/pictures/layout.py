@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from oneleader.pictures.lettering import text_width, wrapped
-from oneleader.story import NBSP, Arrow, Lane, Row, Spot, Story
+from oneleader.story import NBSP, Arrow, Lane, Spot, Story, StoryRow
 
 TERMS = 6  # colours, used in turn from term 1 on; term 0 has its own
 BROAD = ("write", "refused", "time", "pause", "resume", "crash", "restart", "back")  # marks
@@ -98,7 +98,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Line:
+class MessageLine:
     """A message. `points` from the sender to its end; a cross there if it is lost, a head if it arrives."""
 
     arrow: Arrow
@@ -116,7 +116,7 @@ class Line:
 class Placed:
     """A row and all that stands in it."""
 
-    row: Row
+    row: StoryRow
     top: float
     height: float
     y: float
@@ -138,7 +138,7 @@ class Picture:
     rows: tuple[Placed, ...]
     segments: list[Segment] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
+    lines: list[MessageLine] = field(default_factory=list)
 
 
 def colour(term: int | None) -> str:
@@ -180,7 +180,7 @@ class Layout:
         return picture
 
     # -- rows ----------------------------------------------------------------------------------------
-    def _place(self, row: Row, top: float) -> Placed:
+    def _place(self, row: StoryRow, top: float) -> Placed:
         m, story = self.m, self.story
         y = top + BEFORE
         self.lines_at[row.number] = y
@@ -213,7 +213,7 @@ class Layout:
             tuple(rings),
         )
 
-    def _slots(self, row: Row) -> list[Arrow | None]:
+    def _slots(self, row: StoryRow) -> list[Arrow | None]:
         """The lines of a row, from above: one for each message that arrives, one for all that leave."""
         arriving: list[Arrow | None] = [a for a in self.story.arrows if a.received == row.number]
         leaves = any(a.sent == row.number and a.received != row.number for a in self.story.arrows)
@@ -222,7 +222,7 @@ class Layout:
     def _line(self, row: int, slot: int) -> float:
         return self.lines_at[row] + SLOT * slot
 
-    def _marks(self, row: Row, y: float, bottom: float) -> list[Mark]:
+    def _marks(self, row: StoryRow, y: float, bottom: float) -> list[Mark]:
         if row.lane not in self.x:
             return []
         term = row.after[row.lane].term
@@ -245,7 +245,7 @@ class Layout:
         if bar:
             picture.bars.append(bar)
 
-    def _pills(self, row: Row, top: float) -> tuple[list[Pill], dict[str, float]]:
+    def _pills(self, row: StoryRow, top: float) -> tuple[list[Pill], dict[str, float]]:
         """The pills of the lanes that changed, and where they end."""
         pills, ends = [], {}
         before, changed = self.story.before(row), self.story.changed(row)
@@ -285,8 +285,8 @@ class Layout:
         return min(max(widths) + 1, self.m.pill)
 
     # -- messages --------------------------------------------------------------------------------------
-    def _lines(self) -> list[Line]:
-        lines: list[Line] = []
+    def _lines(self) -> list[MessageLine]:
+        lines: list[MessageLine] = []
         open_ends: set[tuple[tuple[float, float], ...]] = set()
         tokens: set[tuple[float, float] | None] = set()
         for arrow in self.story.arrows:
@@ -302,23 +302,23 @@ class Layout:
             lines.append(line)
         return sorted(lines, key=lambda line: line.kind == "arrives")  # which is seen where they share a way
 
-    def _routed(self, arrow: Arrow) -> Line:
+    def _routed(self, arrow: Arrow) -> MessageLine:
         here, there = self.x[arrow.source], self.x[arrow.to]
         d = 1 if there > here else -1
         y = self._leaves(arrow)
         start, beside = here + 6 * d, there - d * (self.pill / 2 + 3)
         token = (start + 13 * d, y) if arrow.token is not None and arrow.sent != arrow.received else None
         if arrow.received is None and arrow.is_lost:
-            return Line(arrow, ((start, y), (beside - 4 * d, y)), "lost", d, token)
+            return MessageLine(arrow, ((start, y), (beside - 4 * d, y)), "lost", d, token)
         if arrow.received is None:
             reaches = here + d * (self.pill / 2 + self.m.gap * 0.7)
-            return Line(arrow, ((start, y), (reaches, y)), "open", d, token)
+            return MessageLine(arrow, ((start, y), (reaches, y)), "open", d, token)
         to = self._line(arrow.received, self.slots[arrow.received].index(arrow))
         end = there - d * self._half(arrow.received, arrow.to)
         if arrow.received == arrow.sent:
-            return Line(arrow, ((here + 5 * d, to), (end, to)), "arrives", d, token)
+            return MessageLine(arrow, ((here + 5 * d, to), (end, to)), "arrives", d, token)
         into = there - d * (self.pitch - self.pill / 2 - 3)
-        return Line(arrow, ((start, y), (into, y), (beside, to), (end, to)), "arrives", d, token)
+        return MessageLine(arrow, ((start, y), (into, y), (beside, to), (end, to)), "arrives", d, token)
 
     def _half(self, number: int, lane: str) -> float:
         """Half the width of the mark at which a message arrives, and a little more."""

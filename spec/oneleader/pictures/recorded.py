@@ -22,10 +22,10 @@ from oneleader.language.sorts import NIL, name_of
 from oneleader.pictures.stories import says
 from oneleader.pictures.telling import Telling, Values
 from oneleader.pictures.vocabulary import Plain
-from oneleader.readers.replay.candidates import NotModelled, Refused, TooMany
+from oneleader.readers.replay.candidates import LineRefused, NotModelled, TooMany
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.replay import Replayed, opened, records, replay
-from oneleader.story import NBSP, Arrow, Lane, Row, Spot, Story
+from oneleader.story import NBSP, Arrow, Lane, Spot, Story, StoryRow
 
 MOST_NODES = 9  # whose majorities are listed
 QUIET = {"Ready", "Commit", "Replicate", "ApplyConfChange", "ChangeConf"}  # lines of etcd that are no row
@@ -78,7 +78,7 @@ def _own(path: Path, found: list[tuple[int, dict[str, Any]]], result: Replayed, 
         before = dict(format.candidates.run.shared)
         try:
             format.judge(record)
-        except (Refused, NotModelled, TooMany, Inexpressible):
+        except (LineRefused, NotModelled, TooMany, Inexpressible):
             _take(telling, format, number - 1, record, before, "refused" if result.refusal else "not judged")
             break
         _take(telling, format, number - 1, record, before)
@@ -219,9 +219,9 @@ def _etcd(path: Path, lines: Iterable[tuple[int, dict[str, Any]]], result: Repla
     return Story(title, lanes, rows, tuple(arrows), **said, again=again)
 
 
-def _with_all(row: Row, lanes: tuple[Lane, ...]) -> Row:
+def _with_all(row: StoryRow, lanes: tuple[Lane, ...]) -> StoryRow:
     after = {lane.name: row.after.get(lane.name, Spot(life="down")) for lane in lanes}
-    return Row(row.number, row.lane, row.label, after, row.call, row.changes, row.mark)
+    return StoryRow(row.number, row.lane, row.label, after, row.call, row.changes, row.mark)
 
 
 class _Told:
@@ -229,7 +229,7 @@ class _Told:
 
     def __init__(self) -> None:
         self.spots: dict[str, Spot] = {}
-        self.rows: list[Row] = []
+        self.rows: list[StoryRow] = []
         self.arrows: list[Arrow] = []
         self.line = 0
         self.flying: dict[str, deque[tuple[int, str, str, str]]] = {}  # message -> row, from, to, label
@@ -250,7 +250,7 @@ class _Told:
             self._receive(number, message)
         mark = ("restart" if before else "back") if name == "InitState" else ""
         changes = _differences(node, before, self.spots[node])
-        return self.rows.append(Row(number, node, label, dict(self.spots), name, changes, mark))
+        return self.rows.append(StoryRow(number, node, label, dict(self.spots), name, changes, mark))
 
     def _send(self, number: int, message: dict[str, Any]) -> None:
         sent = number, f"n{message['from']}", f"n{message['to']}", _message(message)

@@ -10,7 +10,7 @@ import jinja2
 from oneleader.pictures.layout import WIDE, Measures, Picture, colour, laid_out, legend
 from oneleader.pictures.lettering import wrapped
 from oneleader.pictures.palette import DARK, LIGHT
-from oneleader.story import Row, Story
+from oneleader.story import Story, StoryRow
 
 MARGIN = 14.0
 
@@ -63,7 +63,7 @@ def svg(story: Story, measures: Measures = WIDE, *, dark: bool = True) -> str:
     return drawn.strip() + "\n"
 
 
-def spoken(story: Story, row: Row) -> str:
+def spoken(story: Story, row: StoryRow) -> str:
     """A row for those who hear it: what happens, what is sent, how those are that it changed."""
     said = [f"{row.number}: {row.label}.", *(f"Sends {sent}." for sent in story.sent_by(row))]
     said += [f"{name} is {state}." for name in story.changed(row) if (state := told(story, row, name))]
@@ -72,7 +72,7 @@ def spoken(story: Story, row: Row) -> str:
     return " ".join(said)
 
 
-def told(story: Story, row: Row, name: str) -> str:
+def told(story: Story, row: StoryRow, name: str) -> str:
     """How a lane is after a row, in words: `leader of term 2, with a lease, voted for itself`."""
     spot = row.after[name]
     if spot.life != "up":

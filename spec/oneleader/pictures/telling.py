@@ -20,7 +20,7 @@ from oneleader.language.sorts import (
     name_of,
 )
 from oneleader.pictures.vocabulary import VOCABULARIES, Act, Plain, Vocabulary
-from oneleader.story import Arrow, Lane, Row, Spot, Story
+from oneleader.story import Arrow, Lane, Spot, Story, StoryRow
 
 Cell = tuple[str, tuple[Plain, ...]]
 EVERYWHERE = ""
@@ -114,7 +114,7 @@ def told(value: Plain) -> str:
     return "nobody" if value is None else str(value)
 
 
-class Sent(NamedTuple):
+class SentFrom(NamedTuple):
     """Where a message comes from, and when; `to` is "" where it goes to everybody."""
 
     row: int
@@ -130,12 +130,12 @@ class Telling:
     model: Model
     now: Values
     title: str
-    rows: list[Row] = field(default_factory=list)
+    rows: list[StoryRow] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.words = fitting(self.model)
-        self.sent: dict[Cell, Sent] = {}
+        self.sent: dict[Cell, SentFrom] = {}
         self.lanes: tuple[Lane, ...] = ()
 
     # -- steps ---------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class Telling:
         self.lanes = tuple(self._lanes())
         self.now.cells.update(cells or {})
         self._send(0, EVERYWHERE, cells or {})
-        self.rows.append(Row(0, EVERYWHERE, label, self._spots()))
+        self.rows.append(StoryRow(0, EVERYWHERE, label, self._spots()))
 
     def take(
         self,
@@ -184,7 +184,7 @@ class Telling:
                     self._draw(one, to.format_map(names), what.format_map(names), number, number, token)
         label = verdict + ("; ".join(words) or label)
         self._send(number, lane, written)
-        self.rows.append(Row(number, lane, label, spots, **said))
+        self.rows.append(StoryRow(number, lane, label, spots, **said))
 
     def at_fault(self, named: Iterable[str]) -> frozenset[str]:
         """The lanes that a violation names; where it names none, the one of the last step."""
@@ -237,7 +237,7 @@ class Telling:
             if isinstance(message.token, int):
                 token = key[message.token]
             source = self._end(message.source, key) or lane
-            self.sent[name, key] = Sent(row, source, self._end(message.to, key), token)
+            self.sent[name, key] = SentFrom(row, source, self._end(message.to, key), token)
 
     @staticmethod
     def _end(end: int | str | None, key: tuple[Plain, ...]) -> str:
@@ -245,7 +245,7 @@ class Telling:
 
     def _read(self, row: int, lane: str, act: Act, args: Mapping[str, Plain], term: int | None) -> None:
         """The newest message that each reading means; of several readings of a leader's log the newest."""
-        found: dict[str, tuple[str, Sent]] = {}  # by source
+        found: dict[str, tuple[str, SentFrom]] = {}  # by source
         for reading in act.reads:
             for cell in self._meant(reading, args, term):
                 sent = self.sent[cell]

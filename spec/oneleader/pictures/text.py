@@ -6,7 +6,7 @@ import itertools
 import textwrap
 
 from oneleader.pictures.layout import LEADING, STANDING, said_on_pills
-from oneleader.story import NBSP, Arrow, Row, Spot, Story
+from oneleader.story import NBSP, Arrow, Spot, Story, StoryRow
 
 NARROWEST, WIDEST, LABEL = 12, 30, 52
 MARKS = {
@@ -57,7 +57,7 @@ class _Columns:
     def heads(self) -> str:
         return self.left + "".join(lane.shown.center(self.lane) for lane in self.story.lanes)
 
-    def row(self, row: Row) -> list[str]:
+    def row(self, row: StoryRow) -> list[str]:
         """The line of the event, one more for each further message, and the words of lanes that changed."""
         is_wrong = row.number == self.story.wrong_row
         first, *more = textwrap.wrap(row.label, self.label) or [""]
@@ -67,7 +67,7 @@ class _Columns:
         right += ["".join(self._canvas(row))] * (len(left) - len(right))
         return [a.ljust(len(self.left)) + b for a, b in itertools.zip_longest(left, right, fillvalue="")]
 
-    def _canvas(self, row: Row) -> list[str]:
+    def _canvas(self, row: StoryRow) -> list[str]:
         """An empty line: only the lanes."""
         line = [" "] * (self.lane * len(self.at))
         for name, x in self.at.items():
@@ -76,7 +76,7 @@ class _Columns:
                 line[x - 1] = line[x + 1] = "═"
         return line
 
-    def _messages(self, row: Row) -> list[str]:
+    def _messages(self, row: StoryRow) -> list[str]:
         """The event's own line; each message that arrives with it has a line, from its sender's lane."""
         arrows = [a for a in self.story.arrows if a.received == row.number]
         lost = [a for a in self.story.arrows if a.sent == row.number and a.is_lost]
@@ -90,7 +90,7 @@ class _Columns:
             self._token(lines[0], row)
         return ["".join(line) for line in lines]
 
-    def _token(self, line: list[str], row: Row) -> None:
+    def _token(self, line: list[str], row: StoryRow) -> None:
         if row.token is not None:
             for i, c in enumerate(str(row.token), self.at[row.lane] + 1):
                 line[i] = c
@@ -105,7 +105,7 @@ class _Columns:
         line[start] = "○"
         line[end - d] = "✕" if arrow.is_lost else "▶" if d > 0 else "◀"
 
-    def _changed(self, row: Row) -> list[str]:
+    def _changed(self, row: StoryRow) -> list[str]:
         """What is new of each lane, below one another."""
         before, changed = self.story.before(row), self.story.changed(row)
         said: dict[str, list[str]] = {}

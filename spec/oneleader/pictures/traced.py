@@ -16,14 +16,14 @@ from typing import Any
 from oneleader import models
 from oneleader.errors import SpecError, UsageError
 from oneleader.faults import catalogue
-from oneleader.faults.fault import Mutant
+from oneleader.faults.fault import FaultyModel
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.language.sorts import is_number, is_set
 from oneleader.pictures.stories import says, tell, telling_of
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
 from oneleader.readers.tlc import tlc
-from oneleader.readers.tlc.twin import Reader
+from oneleader.readers.tlc.twin import StateReader
 from oneleader.story import Story
 
 
@@ -31,7 +31,7 @@ def of_tlc(config: Path, result: tlc.Result) -> Story:
     """The trace of a violated configuration of `tla/`; UsageError where its model cannot be read."""
     model, at = _model(config, result.trace)
     run = Run(model, at)
-    reader = Reader(run)
+    reader = StateReader(run)
     states = [reader.state(step.state) for step in result.trace]
     telling = telling_of(model, at)
     telling.title = f"{config.name}, TLC's trace"
@@ -55,7 +55,7 @@ def _sentence(model: Model, violated: str) -> str:
     return f"TLC finds {violated} violated{says(prop) if prop else '.'}"
 
 
-def _model(config: Path, trace: Iterable[tlc.Step]) -> tuple[Model, Configuration]:
+def _model(config: Path, trace: Iterable[tlc.TlcStep]) -> tuple[Model, Configuration]:
     """The model that the .cfg is of, faulty where it is a fault of the catalogue, and its bounds."""
     name = config.stem.partition("_")[0].removeprefix("MC")
     snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
@@ -63,13 +63,13 @@ def _model(config: Path, trace: Iterable[tlc.Step]) -> tuple[Model, Configuratio
     base = next((n for n in sorted(known, key=len, reverse=True) if snake.startswith(n)), None)
     if base is None:
         raise UsageError(f"{config.name} belongs to no model: there is none called {snake}")
-    mutants = (f.mutant for f in catalogue.FAULTS.values() if f.tlc == config.name)
-    mutant = next((m for m in mutants if isinstance(m, Mutant) and m.base.name == base), None)
-    model = mutant.model if mutant else models.find(base)
+    listed = (f.faulty for f in catalogue.FAULTS.values() if f.tlc == config.name)
+    faulty = next((m for m in listed if isinstance(m, FaultyModel) and m.base.name == base), None)
+    model = faulty.model if faulty else models.find(base)
     return model, _bounds(model, config.read_text(), list(trace))
 
 
-def _bounds(model: Model, text: str, trace: list[tlc.Step]) -> Configuration:
+def _bounds(model: Model, text: str, trace: list[tlc.TlcStep]) -> Configuration:
     """The sizes of the .cfg: `Node = {n1, n2}`, `MaxTerm = 2`, `Lease = 1`."""
     sets = {name: given.split(",") for name, given in re.findall(r"(\w+)\s*=\s*\{([^{}]*)\}", text)}
     numbers = {name: int(given) for name, given in re.findall(r"(\w+)\s*=\s*(\d+)", text)}

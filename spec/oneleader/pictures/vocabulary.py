@@ -40,7 +40,7 @@ class Now(Protocol):
 
 
 @dataclass(frozen=True)
-class Message:
+class MessageWords:
     """A field that is network. `source` and `to` are positions in its index, or names of lanes; without
     `source` it comes from the lane of the event, without `to` it goes to every other server.
 
@@ -77,7 +77,7 @@ class Vocabulary:
     lanes: tuple[tuple[str, str, str], ...]
     spot: Callable[[Now, str], Spot]
     acts: Mapping[str, Act]
-    messages: Mapping[str, Message] = field(default_factory=dict)
+    messages: Mapping[str, MessageWords] = field(default_factory=dict)
     places: tuple[tuple[str, str], ...] = ()
 
 
@@ -105,9 +105,9 @@ ELECTION_ACTS = {
     "restart": Act("{n} crashes and is back", mark="restart"),
 }
 ELECTION_MESSAGES = {
-    "requested": Message("RequestVote", source=0),
-    "granted": Message("vote granted", source=0, to=2),
-    "heartbeat": Message("AppendEntries", source=0),
+    "requested": MessageWords("RequestVote", source=0),
+    "granted": MessageWords("vote granted", source=0, to=2),
+    "heartbeat": MessageWords("AppendEntries", source=0),
 }
 ELECTION = Vocabulary(
     frozenset({"role", "term", "voted_for", "requested", "granted", "heartbeat"}),
@@ -146,10 +146,10 @@ PRE_VOTE = Vocabulary(
     },
     ELECTION_MESSAGES
     | {
-        "pre_requested": Message("RequestPreVote", source=0),
-        "pre_granted": Message("pre-vote granted", source=0, to=2),
-        "replied": Message("AppendEntries reply", source=0, at_once=True),
-        "told": Message("refusal", to=0),
+        "pre_requested": MessageWords("RequestPreVote", source=0),
+        "pre_granted": MessageWords("pre-vote granted", source=0, to=2),
+        "replied": MessageWords("AppendEntries reply", source=0, at_once=True),
+        "told": MessageWords("refusal", to=0),
     },
 )
 
@@ -184,9 +184,9 @@ REPLICATION = Vocabulary(
     },
     ELECTION_MESSAGES
     | {
-        "leader_log_length": Message("AppendEntries", source=None),
-        "leader_commit": Message("AppendEntries", source=None),
-        "acknowledged": Message("AppendEntries reply", source=0, at_once=True),
+        "leader_log_length": MessageWords("AppendEntries", source=None),
+        "leader_commit": MessageWords("AppendEntries", source=None),
+        "acknowledged": MessageWords("AppendEntries reply", source=0, at_once=True),
     },
     places=(("client", "client"),),
 )
@@ -232,11 +232,11 @@ LEASE_ACTS = ELECTION_ACTS | {
     "write": Act("the write of {n} arrives", "{r}", ("decided n t r",), mark="write", token="t"),
 }
 LEASE_MESSAGES = ELECTION_MESSAGES | {
-    "heartbeat": Message("AppendEntries", source=0, at_once=True),  # that is told by the rounds
-    "sent": Message("heartbeat", source=0),
-    "acknowledged": Message("promise", source=0, to=1, at_once=True),
-    "timeout_now": Message("TimeoutNow", source=0, to=1),
-    "decided": Message("write", source=0, to=2, token=1),
+    "heartbeat": MessageWords("AppendEntries", source=0, at_once=True),  # that is told by the rounds
+    "sent": MessageWords("heartbeat", source=0),
+    "acknowledged": MessageWords("promise", source=0, to=1, at_once=True),
+    "timeout_now": MessageWords("TimeoutNow", source=0, to=1),
+    "decided": MessageWords("write", source=0, to=2, token=1),
 }
 LEASE_NEEDS = ELECTION.needs | {"since_promise", "since_sent", "lease_is_void", "acknowledged"}
 LEASE = Vocabulary(LEASE_NEEDS, NODES, of_lease, LEASE_ACTS, LEASE_MESSAGES)
@@ -245,7 +245,7 @@ LEASE_FROM_RECEIPT = Vocabulary(
     NODES,
     of_lease,
     LEASE_ACTS,
-    LEASE_MESSAGES | {"acknowledged": Message("promise", source=0, to=1)},
+    LEASE_MESSAGES | {"acknowledged": MessageWords("promise", source=0, to=1)},
 )
 LEASE_AND_STORAGE = Vocabulary(
     LEASE_NEEDS | {"decided", "latest"},
@@ -287,7 +287,7 @@ FENCING = Vocabulary(
             "the write of {c} is refused, token {t}", "{r}", ("sent r t c",), mark="refused", token="t"
         ),
     },
-    {"sent": Message("write", source=2, to=0, token=1)},
+    {"sent": MessageWords("write", source=2, to=0, token=1)},
 )
 
 
@@ -347,7 +347,7 @@ SYSTEM = Vocabulary(
         "decide_write": Act("{n} finds that it may act, and writes"),
         "write": Act("the write of {n} lands", "storage", ("pending n",), mark="write", token="pending n"),
     },
-    {"pending": Message("write", source=0, to="storage", token="value")},
+    {"pending": MessageWords("write", source=0, to="storage", token="value")},
     (("storage", "storage"),),
 )
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import z3
 
-from oneleader.conformance.handlers.paths import Infeasible, Number, Path, paths, term_of
+from oneleader.conformance.handlers.paths import CodePath, Infeasible, Number, paths, term_of
 from oneleader.errors import Inexpressible
 
 
-def ways(run: object) -> list[tuple[Path, object]]:
+def ways(run: object) -> list[tuple[CodePath, object]]:
     return list(paths(run, z3.Context()))  # type: ignore[arg-type]
 
 
-def values(path: Path, result: object) -> list[int]:
+def values(path: CodePath, result: object) -> list[int]:
     """What the result is in each of a few worlds that take this path."""
     solver = z3.Solver(ctx=path.context)
     solver.add(*path.condition, *path.definitions)
@@ -22,7 +22,7 @@ def values(path: Path, result: object) -> list[int]:
 
 
 def test_each_branch_is_a_path() -> None:
-    def greater(path: Path) -> object:
+    def greater(path: CodePath) -> object:
         a, b = path.number("a"), path.number("b")
         return a if a > b else b
 
@@ -36,7 +36,7 @@ def test_each_branch_is_a_path() -> None:
 
 
 def test_what_was_decided_is_not_asked_again() -> None:
-    def twice(path: Path) -> str:
+    def twice(path: CodePath) -> str:
         a = path.number("a")
         return ("less" if a < 3 else "more") + ("less" if a < 3 else "more")
 
@@ -44,7 +44,7 @@ def test_what_was_decided_is_not_asked_again() -> None:
 
 
 def test_what_follows_from_an_assumption_is_no_branch() -> None:
-    def positive(path: Path) -> bool:
+    def positive(path: CodePath) -> bool:
         a = path.number("a")
         path.assume(a > 5)
         return a > 2 and not a < 1
@@ -53,7 +53,7 @@ def test_what_follows_from_an_assumption_is_no_branch() -> None:
 
 
 def test_an_index_takes_each_value_that_it_may_have() -> None:
-    def third(path: Path) -> str:
+    def third(path: CodePath) -> str:
         i = path.number("i")
         path.assume(i < 3)
         return "abc"[i]
@@ -62,7 +62,7 @@ def test_an_index_takes_each_value_that_it_may_have() -> None:
 
 
 def test_max_sorted_and_division() -> None:
-    def middle(path: Path) -> Number:
+    def middle(path: CodePath) -> Number:
         found = sorted([path.number("a"), path.number("b"), path.number("c")], reverse=True)
         return found[1] // 2
 
@@ -79,7 +79,7 @@ def test_an_index_that_could_be_anything_is_refused() -> None:
 
 
 def test_a_loop_without_end_is_refused() -> None:
-    def count(path: Path) -> int:
+    def count(path: CodePath) -> int:
         i = 0
         while path.number("n") > i:
             i += 1
@@ -90,7 +90,7 @@ def test_a_loop_without_end_is_refused() -> None:
 
 
 def test_a_way_that_cannot_be_gone_is_left() -> None:
-    def choose(path: Path) -> int:
+    def choose(path: CodePath) -> int:
         n = path.choose([1, 2, 3])
         if n == 2:
             raise Infeasible

@@ -12,7 +12,7 @@ from oneleader.errors import UsageError
 from oneleader.language.configuration import cluster
 from oneleader.models.election import MODEL
 from oneleader.readers.explore import disk as module
-from oneleader.readers.explore.explore import ENGINES, Explored, Limits, Progress, explore, explore_all
+from oneleader.readers.explore.explore import ENGINES, Explored, Limits, SearchProgress, explore, explore_all
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 
 AT = cluster(MODEL, nodes=3, terms=2)
@@ -52,7 +52,7 @@ def test_an_interrupted_search_goes_on_from_its_last_whole_level(
 
     monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: SearchProgress) -> None:
         if progress.depth == depth:
             raise KeyboardInterrupt
 

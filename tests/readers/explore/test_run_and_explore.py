@@ -22,7 +22,7 @@ from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.engines.vector import Vector
 from oneleader.readers.explore import explore as explorer
 from oneleader.readers.explore import search as searches
-from oneleader.readers.explore.explore import ENGINES, Limits, Progress, explore, explore_all, plan
+from oneleader.readers.explore.explore import ENGINES, Limits, SearchProgress, explore, explore_all, plan
 from oneleader.readers.run import ClaimFailed, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 
@@ -422,9 +422,9 @@ def test_a_violation_found_before_the_limit_is_a_violation() -> None:
 
 def test_an_interrupted_run_keeps_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
-    told: list[Progress] = []
+    told: list[SearchProgress] = []
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: SearchProgress) -> None:
         told.append(progress)
         if progress.states > 100:
             raise KeyboardInterrupt
@@ -513,7 +513,7 @@ def test_an_interrupted_search_goes_on_where_it_was(
     whole = explore(MODEL, configuration, symmetry=symmetry)
     calls = 0
 
-    def interrupt(_: Progress) -> None:
+    def interrupt(_: SearchProgress) -> None:
         nonlocal calls
         calls += 1
         if calls % 7 == 0:

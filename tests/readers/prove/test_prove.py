@@ -42,7 +42,7 @@ from oneleader.pictures.plain import show_counterexample, show_state, show_trace
 from oneleader.readers.prove import prove as prove_reader
 from oneleader.readers.prove.induction import Counterexample, Disagreement, Search, checked, sized, smallest
 from oneleader.readers.prove.obligations import Obligation, obligations
-from oneleader.readers.prove.prove import Proof, Row, load_hints, prove, update_hints
+from oneleader.readers.prove.prove import Proof, ProofRow, load_hints, prove, update_hints
 from oneleader.readers.prove.smt import answer
 from oneleader.readers.run import Instance, Run
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
@@ -67,7 +67,7 @@ def build(state: type[Fields], *functions: Callable[..., Any]) -> Model:
     )
 
 
-def failing(proof: Proof) -> dict[str, Row]:
+def failing(proof: Proof) -> dict[str, ProofRow]:
     return {row.key: row for row in proof.rows if row.verdict is not HOLDS}
 
 
@@ -75,7 +75,7 @@ def obligation(model: Model, key: str) -> Obligation:
     return next(o for o in obligations(model) if o.key == key)
 
 
-def picture(row: Row) -> Counterexample:
+def picture(row: ProofRow) -> Counterexample:
     assert row.counterexample is not None, row
     return row.counterexample
 
@@ -251,7 +251,7 @@ def test_too_little_effort_hides_no_counterexample() -> None:
 def test_an_interrupted_proof_keeps_its_rows() -> None:
     """Ctrl-C while Z3 does not run; it must not be lost in one of its destructors."""
 
-    def press(row: Row) -> None:
+    def press(row: ProofRow) -> None:
         if row.key == "init/granted_is_stored":
             os.kill(os.getpid(), signal.SIGINT)
 

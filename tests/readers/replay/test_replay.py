@@ -11,7 +11,7 @@ from oneleader.errors import Inexpressible, SpecError, UsageError
 from oneleader.language import NIL, Fields, NumberSort, Option, SetSort, action, field, ite, model
 from oneleader.language.configuration import cluster
 from oneleader.models import election, vote_count
-from oneleader.readers.replay.candidates import Candidate, Candidates, OpenRun, Refused, TooMany
+from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, OpenRun, TooMany
 from oneleader.readers.replay.replay import BadRecording, replay, replay_lines
 from oneleader.readers.run import Cut, Disabled, Run
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
@@ -389,7 +389,7 @@ def open_outcome(run, candidate, instance):
     after = candidate.copy()
     try:
         after.act(instance.action.name, *instance.args)
-    except Refused as refused:
+    except LineRefused as refused:
         return refused.guard
     return {
         (field, key): after.get(field.name, key if len(key) != 1 else key[0]) for field, key in run.cells.keys

@@ -1,44 +1,63 @@
-"""Stores with one thing wrong, each of which somebody has shipped: the scripts and statements, edited."""
+"""Stores with one thing wrong, each of which somebody has shipped: the scripts and statements, edited.
+
+A store is edited when its test begins: where a text has changed so much that an edit finds no place, that one
+test fails and says so, and all others run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from oneleader_raft.locks.redis import SCRIPTS, RedisStore
 from oneleader_raft.locks.sqlite import STATEMENTS, SqliteStore
-from oneleader_raft.locks.steps import Issue, Release, Row, Step, Write
+from oneleader_raft.locks.steps import IssueStep, LockStep, ReleaseStep, Row, WriteStep
 
-Edit = tuple[type[Step], str, str]  # in which step, what, and what stands there instead
+Edit = tuple[type[LockStep], str, str]  # in which step, what, and what stands there instead
 
 
-def edited(texts: Any, edits: tuple[Edit, ...]) -> dict[type[Step], str]:
+def edited(texts: Any, edits: tuple[Edit, ...]) -> dict[type[LockStep], str]:
     changed = dict(texts)
     for step, old, new in edits:
-        assert old in changed[step], f"{step.__name__} has no {old!r} any more"
+        if old not in changed[step]:
+            raise LookupError(f"the text of {step.__name__} has no {old!r} any more: write this edit again")
         changed[step] = changed[step].replace(old, new)
     return changed
 
 
-def redis_with(*edits: Edit) -> type[RedisStore]:
-    return type("Mutant", (RedisStore,), {"scripts": edited(SCRIPTS, edits)})
+@dataclass(frozen=True)
+class Wrong:
+    """A store and what is wrong in its texts."""
+
+    kind: type[RedisStore] | type[SqliteStore]
+    edits: tuple[Edit, ...]
+
+    def store(self) -> type[Any]:
+        """LookupError where an edit finds no place."""
+        if issubclass(self.kind, RedisStore):
+            return type("Mutant", (self.kind,), {"scripts": edited(SCRIPTS, self.edits)})
+        return type("Mutant", (self.kind,), {"statements": edited(STATEMENTS, self.edits)})
 
 
-def sqlite_with(*edits: Edit) -> type[SqliteStore]:
-    return type("Mutant", (SqliteStore,), {"statements": edited(STATEMENTS, edits)})
+def redis_with(*edits: Edit) -> Wrong:
+    return Wrong(RedisStore, edits)
+
+
+def sqlite_with(*edits: Edit) -> Wrong:
+    return Wrong(SqliteStore, edits)
 
 
 class CheckThenWrite(SqliteStore):
-    """Reads the greatest token, compares, and then writes: in between, others do what they do."""
-
-    statements = edited(STATEMENTS, ((Write, "seen.token < excluded.token", "true"),))
+    """Reads the greatest token, compares, and then writes: in between, others do what they do. Its statement
+    is to write whatever the token."""
 
     def __init__(self, *words: Any) -> None:
         super().__init__(*words)
         self.between: list[Callable[[], None]] = []
 
-    def perform(self, step: Step) -> Row | None:
-        if not isinstance(step, Write):
+    def perform(self, step: LockStep) -> Row | None:
+        if not isinstance(step, WriteStep):
             return super().perform(step)
         query = "SELECT token, nonce FROM oneleader_fenced WHERE key = ?"
         seen = self._connection.execute(query, (step.key,)).fetchone()
@@ -55,44 +74,59 @@ GRANT = "AND token = :token AND nonce = :nonce AND expires"
 HOLDER = "token ~= ARGV[1] or nonce ~= ARGV[2] or "
 
 # name: the store, and which answers of it the model does not allow.
-MUTANTS: dict[str, tuple[type[RedisStore] | type[SqliteStore], str]] = {
+MUTANTS: dict[str, tuple[Wrong, str]] = {
     "redis: tokens compared as strings": (
-        redis_with((Write, "is_newer(ARGV[2], seen[1])", "ARGV[2] > seen[1]")),
+        redis_with((WriteStep, "is_newer(ARGV[2], seen[1])", "ARGV[2] > seen[1]")),
         "refuse_write|accept_write",
     ),
     "redis: tokens compared as doubles": (
-        redis_with((Write, "is_newer(ARGV[2], seen[1])", "tonumber(ARGV[2]) > tonumber(seen[1])")),
+        redis_with((WriteStep, "is_newer(ARGV[2], seen[1])", "tonumber(ARGV[2]) > tonumber(seen[1])")),
         "refuse_write",
     ),
     "redis: the token expires with the lock": (
-        redis_with((Write, "  return {ARGV", "  redis.call('PEXPIRE', KEYS[1], 1)\n  return {ARGV")),
+        redis_with((WriteStep, "  return {ARGV", "  redis.call('PEXPIRE', KEYS[1], 1)\n  return {ARGV")),
         "accept_write|read",
     ),
     "redis: the lock goes with its counter": (
-        redis_with((Release, "redis.call('HSET', KEYS[1], 'expires', '0')", "redis.call('DEL', KEYS[1])")),
+        redis_with(
+            (ReleaseStep, "redis.call('HSET', KEYS[1], 'expires', '0')", "redis.call('DEL', KEYS[1])")
+        ),
         "acquire",
     ),
     "redis: the nonce is ignored": (
-        redis_with((Write, " and seen[2] == ARGV[3]", "")),
+        redis_with((WriteStep, " and seen[2] == ARGV[3]", "")),
         "accept_write",
     ),
     "redis: one write a token": (
-        redis_with((Write, " or is_the_same_grant", "")),
+        redis_with((WriteStep, " or is_the_same_grant", "")),
         "refuse_write",
     ),
-    "redis: release does not compare": (redis_with((Release, HOLDER, "")), "release"),
+    "redis: release does not compare": (redis_with((ReleaseStep, HOLDER, "")), "release"),
     "sqlite: tokens compared as strings": (
         sqlite_with(
-            (Write, "seen.token < excluded.token", "CAST(seen.token AS TEXT) < CAST(excluded.token AS TEXT)")
+            (
+                WriteStep,
+                "seen.token < excluded.token",
+                "CAST(seen.token AS TEXT) < CAST(excluded.token AS TEXT)",
+            )
         ),
         "refuse_write|accept_write",
     ),
     "sqlite: `>=` for `>`": (
-        sqlite_with((Write, "seen.token < excluded.token", "seen.token <= excluded.token")),
+        sqlite_with((WriteStep, "seen.token < excluded.token", "seen.token <= excluded.token")),
         "accept_write",
     ),
-    "sqlite: release does not compare": (sqlite_with((Release, GRANT, "AND expires")), "release"),
-    "sqlite: release compares tokens alone": (sqlite_with((Release, " AND nonce = :nonce", "")), "release"),
-    "sqlite: issue does not look": (sqlite_with((Issue, "WHERE held.expires <= ", "WHERE 0 <= ")), "acquire"),
-    "sqlite: check, then write": (CheckThenWrite, "accept_write|read"),
+    "sqlite: release does not compare": (sqlite_with((ReleaseStep, GRANT, "AND expires")), "release"),
+    "sqlite: release compares tokens alone": (
+        sqlite_with((ReleaseStep, " AND nonce = :nonce", "")),
+        "release",
+    ),
+    "sqlite: issue does not look": (
+        sqlite_with((IssueStep, "WHERE held.expires <= ", "WHERE 0 <= ")),
+        "acquire",
+    ),
+    "sqlite: check, then write": (
+        Wrong(CheckThenWrite, ((WriteStep, "seen.token < excluded.token", "true"),)),
+        "accept_write|read",
+    ),
 }

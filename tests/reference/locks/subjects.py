@@ -18,7 +18,7 @@ from oneleader_raft.locks import postgres as postgres_store
 from oneleader_raft.locks import redis as redis_store
 from oneleader_raft.locks import sqlite as sqlite_store
 from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
-from oneleader_raft.locks.steps import AsyncStore, Renew, Store
+from oneleader_raft.locks.steps import AsyncLockStore, LockStore, RenewStep
 from oneleader_raft.node.local import LocalCluster
 from tests.reference.locks.machine import Subject, soon
 from tests.services import PostgresServer, RedisServer
@@ -28,9 +28,9 @@ SetBack = Callable[[str, int], None]
 Making = Callable[..., AbstractContextManager[Subject]]
 
 
-def blocking(store: Store, set_back: SetBack) -> Subject:
+def blocking(store: LockStore, set_back: SetBack) -> Subject:
     def expire(grant: Grant) -> None:
-        store.perform(Renew(grant.resource, grant.token, grant.nonce, 1))
+        store.perform(RenewStep(grant.resource, grant.token, grant.nonce, 1))
         soon()
 
     return Subject(Locks(store), expire, set_back, between=getattr(store, "between", []))
@@ -48,9 +48,9 @@ class Driven:
 
 
 @contextmanager
-def driven(store: AsyncStore, set_back: SetBack, runner: asyncio.Runner) -> Iterator[Subject]:
+def driven(store: AsyncLockStore, set_back: SetBack, runner: asyncio.Runner) -> Iterator[Subject]:
     def expire(grant: Grant) -> None:
-        runner.run(store.perform(Renew(grant.resource, grant.token, grant.nonce, 1)))
+        runner.run(store.perform(RenewStep(grant.resource, grant.token, grant.nonce, 1)))
         soon()
 
     locks = AsyncLocks(store)

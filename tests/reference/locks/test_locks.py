@@ -18,19 +18,21 @@ from oneleader_raft.locks import (
     StaleError,
     UnknownError,
 )
-from oneleader_raft.locks.steps import Issue, Read, Release, Renew, Row, Step, Write
+from oneleader_raft.locks.steps import IssueStep, LockStep, ReadStep, ReleaseStep, RenewStep, Row, WriteStep
 
 
 @dataclass
 class Slow:
     """Answers as it is told, `seconds` after it was asked by a clock of its own."""
 
-    answers: dict[type[Step], Row | None] = field(default_factory=lambda: {Issue: (7, "n"), Renew: (7, "n")})
+    answers: dict[type[LockStep], Row | None] = field(
+        default_factory=lambda: {IssueStep: (7, "n"), RenewStep: (7, "n")}
+    )
     seconds: float = 2.0
     now: float = 100.0
-    asked: list[Step] = field(default_factory=list)
+    asked: list[LockStep] = field(default_factory=list)
 
-    def perform(self, step: Step) -> Row | None:
+    def perform(self, step: LockStep) -> Row | None:
         self.asked.append(step)
         self.now += self.seconds
         return self.answers.get(type(step))
@@ -75,9 +77,9 @@ def test_a_write_under_a_grant_that_is_over_is_not_sent() -> None:
 
 
 def test_a_token_alone_has_no_deadline() -> None:
-    store, locks = slow(answers={Write: (7, "-")})
+    store, locks = slow(answers={WriteStep: (7, "-")})
     locks.write_with_fencing("k", "v", 7)
-    assert store.asked == [Write("k", "v", 7, "-")]
+    assert store.asked == [WriteStep("k", "v", 7, "-")]
 
 
 def test_errors_say_what_to_do() -> None:
@@ -99,20 +101,20 @@ def test_waiting_ends() -> None:
     with pytest.raises(HeldError):
         locks.acquire("r", wait=1)
     assert len(store.asked) == 3
-    assert len({step.nonce for step in store.asked if isinstance(step, Issue)}) == 1
+    assert len({step.nonce for step in store.asked if isinstance(step, IssueStep)}) == 1
 
 
 def test_a_lock_is_released_however_the_work_ends() -> None:
     store, locks = slow()
     with pytest.raises(ZeroDivisionError), locks.hold("r"):
         raise ZeroDivisionError
-    assert isinstance(store.asked[-1], Release)
+    assert isinstance(store.asked[-1], ReleaseStep)
 
 
 def test_a_release_that_gets_no_answer_is_left_to_the_ttl() -> None:
     class Cut(Slow):
-        def perform(self, step: Step) -> Row | None:
-            if isinstance(step, Release):
+        def perform(self, step: LockStep) -> Row | None:
+            if isinstance(step, ReleaseStep):
                 raise UnknownError(step, "the network is cut")
             return super().perform(step)
 
@@ -121,19 +123,19 @@ def test_a_release_that_gets_no_answer_is_left_to_the_ttl() -> None:
 
 
 def test_one_store_grants_and_another_one_keeps() -> None:
-    issuer, storage = Slow(seconds=0), Slow({Write: (7, "n"), Read: ("v", 7)}, seconds=0)
+    issuer, storage = Slow(seconds=0), Slow({WriteStep: (7, "n"), ReadStep: ("v", 7)}, seconds=0)
     with Locks(issuer, storage) as locks, locks.hold("r") as grant:
         locks.write(grant, "k", "v")
         assert locks.read("k") is not None
-    assert [type(step) for step in issuer.asked] == [Issue, Release]
-    assert storage.asked == [Write("k", "v", 7, "n"), Read("k")]
+    assert [type(step) for step in issuer.asked] == [IssueStep, ReleaseStep]
+    assert storage.asked == [WriteStep("k", "v", 7, "n"), ReadStep("k")]
 
 
 def test_async_waits_pauses_and_releases() -> None:
     class Later:
-        asked: list[Step] = []
+        asked: list[LockStep] = []
 
-        async def perform(self, step: Step) -> Row | None:
+        async def perform(self, step: LockStep) -> Row | None:
             self.asked.append(step)
             return None if len(self.asked) == 1 else (7, "n")
 
@@ -144,14 +146,14 @@ def test_async_waits_pauses_and_releases() -> None:
         async with AsyncLocks(Later()) as locks:
             async with locks.hold("r", wait=5) as grant:
                 await locks.write(grant, "k", "v")
-            assert [type(step) for step in Later.asked] == [Issue, Issue, Write, Release]
+            assert [type(step) for step in Later.asked] == [IssueStep, IssueStep, WriteStep, ReleaseStep]
 
     asyncio.run(use())
 
 
 def test_a_cancelled_task_releases_its_lock() -> None:
     class Async(Slow):
-        async def perform(self, step: Step) -> Row | None:  # type: ignore[override]
+        async def perform(self, step: LockStep) -> Row | None:  # type: ignore[override]
             return super().perform(step)
 
     async def use() -> None:
@@ -167,24 +169,24 @@ def test_a_cancelled_task_releases_its_lock() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert isinstance(store.asked[-1], Release)
+        assert isinstance(store.asked[-1], ReleaseStep)
 
     asyncio.run(use())
 
 
 NO_TOKENS = [0, -1, 2**63, True, 1.0, float("nan"), "1", "01", " 1", None]
-BAD: list[Callable[[], Step]] = [
-    *(lambda token=token: Write("k", "v", token, "n") for token in NO_TOKENS),
-    *(lambda token=token: Renew("r", token, "n", 1) for token in NO_TOKENS),
-    *(lambda token=token: Release("r", token, "n") for token in NO_TOKENS),
-    *(lambda ttl=ttl: Issue("r", "n", ttl) for ttl in (0, -1, 1.5, True, 10**9, None)),
-    *(lambda name=name: Read(name) for name in ("", "a\0b", "\ud800", "x" * 201, None, b"k")),
-    *(lambda value=value: Write("k", value, 1, "n") for value in ("a\0b", "\udfff", None, b"v", 1)),
+BAD: list[Callable[[], LockStep]] = [
+    *(lambda token=token: WriteStep("k", "v", token, "n") for token in NO_TOKENS),
+    *(lambda token=token: RenewStep("r", token, "n", 1) for token in NO_TOKENS),
+    *(lambda token=token: ReleaseStep("r", token, "n") for token in NO_TOKENS),
+    *(lambda ttl=ttl: IssueStep("r", "n", ttl) for ttl in (0, -1, 1.5, True, 10**9, None)),
+    *(lambda name=name: ReadStep(name) for name in ("", "a\0b", "\ud800", "x" * 201, None, b"k")),
+    *(lambda value=value: WriteStep("k", value, 1, "n") for value in ("a\0b", "\udfff", None, b"v", 1)),
 ]
 
 
 @pytest.mark.parametrize("step", BAD)
-def test_what_makes_no_sense_is_refused_before_it_is_sent(step: Callable[[], Step]) -> None:
+def test_what_makes_no_sense_is_refused_before_it_is_sent(step: Callable[[], LockStep]) -> None:
     with pytest.raises(ValueError, match=r"^(?!.*\n).+$"):
         step()
 

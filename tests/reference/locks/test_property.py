@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from oneleader_raft.locks.sqlite import SqliteStore
+from oneleader_raft.locks.steps import WriteStep
 from tests.reference.locks import subjects
 from tests.reference.locks.machine import Broken, LocksMachine, Subject, machine
-from tests.reference.locks.mutants import MUTANTS
+from tests.reference.locks.mutants import MUTANTS, Wrong, redis_with, sqlite_with
 
 EXAMPLES = max(60, settings.default.max_examples)
 STEPS = settings(
@@ -59,9 +59,8 @@ def test_a_store_does_only_what_the_model_allows(
     assert driven.happened.keys() >= {"taken over" if subject.replace else "failed over"}
 
 
-def with_fault(
-    kind: type[Any], request: pytest.FixtureRequest, folder: Path
-) -> AbstractContextManager[Subject]:
+def with_fault(wrong: Wrong, request: pytest.FixtureRequest, folder: Path) -> AbstractContextManager[Subject]:
+    kind = wrong.store()
     if issubclass(kind, SqliteStore):
         return subjects.sqlite(folder / "locks.db", kind)
     return subjects.redis_(request.getfixturevalue("redis_server"), kind)
@@ -69,10 +68,17 @@ def with_fault(
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_wrong_store_is_caught(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    kind, what = MUTANTS[name]
-    with with_fault(kind, request, tmp_path) as subject, pytest.raises(Broken) as caught:
+    wrong, what = MUTANTS[name]
+    with with_fault(wrong, request, tmp_path) as subject, pytest.raises(Broken) as caught:
         run_state_machine_as_test(machine(subject), settings=SEARCH)
     assert re.match(what, str(caught.value))
+
+
+def test_an_edit_without_a_place_fails_alone() -> None:
+    """Any change of a shipped text may take an edit's place away; the property test goes on all the same."""
+    for wrong in (redis_with((WriteStep, "no such text", "")), sqlite_with((WriteStep, "no such text", ""))):
+        with pytest.raises(LookupError, match="the text of Write has no 'no such text' any more"):
+            wrong.store()
 
 
 # name: the greatest token before, what happens, and the property that this breaks.

@@ -28,8 +28,19 @@ from oneleader_raft.locks import Found, HeldError, Locks, LostError, StaleError,
 from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
 from oneleader_raft.locks.postgres import AsyncPostgresStore, PostgresStore
 from oneleader_raft.locks.redis import SCRIPTS, AsyncRedisStore, RedisStore
-from oneleader_raft.locks.sqlite import AsyncSqliteStore, BusyError, SqliteStore
-from oneleader_raft.locks.steps import AsyncStore, Issue, Read, Renew, Row, Step, Store, Write
+from oneleader_raft.locks.sqlite import AsyncSqliteStore, DatabaseBusyError, SqliteStore
+from oneleader_raft.locks.steps import (
+    AsyncLockStore,
+    IssueStep,
+    LockStep,
+    LockStore,
+    ReadStep,
+    ReleaseStep,
+    RenewStep,
+    Row,
+    WriteStep,
+)
+from oneleader_raft.node.client import UnknownOutcomeError
 from tests.reference.locks.subjects import postgres_set_back, redis_set_back, sqlite_set_back
 from tests.services import PostgresServer, RedisServer, running_redis
 
@@ -38,7 +49,7 @@ STORES = ["sqlite", "postgres", "redis", "cluster"]
 
 
 @pytest.fixture(params=STORES)
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], LockStore]:
     """Makes a store: each is another client of the same server."""
     if request.param == "sqlite":
         return lambda: SqliteStore(tmp_path / "locks.db")
@@ -53,7 +64,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
 
 
 @pytest.fixture
-def locks(make: Callable[[], Store]) -> Iterator[Locks]:
+def locks(make: Callable[[], LockStore]) -> Iterator[Locks]:
     with Locks(make()) as locks:
         yield locks
 
@@ -80,24 +91,24 @@ def test_a_grant_ends_by_time_and_its_holder_harms_nobody(locks: Locks) -> None:
 
 
 @pytest.mark.parametrize("make", ["sqlite", "postgres", "redis"], indirect=True)
-def test_a_renewal_gives_more_time(make: Callable[[], Store]) -> None:
+def test_a_renewal_gives_more_time(make: Callable[[], LockStore]) -> None:
     name, store = next(NAMES), make()
-    row = store.perform(Issue(name, "n", 500))
+    row = store.perform(IssueStep(name, "n", 500))
     assert row is not None
-    assert store.perform(Renew(name, int(row[0]), "n", 60_000)) == row
+    assert store.perform(RenewStep(name, int(row[0]), "n", 60_000)) == row
     time.sleep(0.6)
-    assert store.perform(Issue(name, "m", 500)) is None
+    assert store.perform(IssueStep(name, "m", 500)) is None
     store.close()
 
 
 # -- Races -------------------------------------------------------------------------------------------
-def test_of_many_at_once_one_is_granted(make: Callable[[], Store]) -> None:
+def test_of_many_at_once_one_is_granted(make: Callable[[], LockStore]) -> None:
     name, stores = next(NAMES), [make() for _ in range(6)]
     ready = threading.Barrier(len(stores))
 
-    def ask(store: Store) -> object:
+    def ask(store: LockStore) -> object:
         ready.wait()
-        return store.perform(Issue(name, "n", 60_000))
+        return store.perform(IssueStep(name, "n", 60_000))
 
     with ThreadPoolExecutor(len(stores)) as pool:
         rows = list(pool.map(ask, stores))
@@ -106,8 +117,8 @@ def test_of_many_at_once_one_is_granted(make: Callable[[], Store]) -> None:
     assert len([row for row in rows if row is not None]) == 1
 
 
-async def ask_at_once(stores: list[AsyncStore]) -> list[Row]:
-    rows = await asyncio.gather(*(store.perform(Issue("at once", "n", 60_000)) for store in stores * 5))
+async def ask_at_once(stores: list[AsyncLockStore]) -> list[Row]:
+    rows = await asyncio.gather(*(store.perform(IssueStep("at once", "n", 60_000)) for store in stores * 5))
     for store in stores:
         await store.close()
     return [row for row in rows if row is not None]
@@ -132,7 +143,7 @@ def test_of_many_tasks_at_once_one_is_granted(request: pytest.FixtureRequest, tm
     asyncio.run(ask())
 
 
-def test_of_writes_at_once_the_greatest_token_stays(make: Callable[[], Store]) -> None:
+def test_of_writes_at_once_the_greatest_token_stays(make: Callable[[], LockStore]) -> None:
     """Four writers, tokens in any order: who reads sees them grow, and the greatest at the end."""
     key, stores, seen = next(NAMES), [make() for _ in range(5)], [0]
     writing = threading.Event()
@@ -141,7 +152,7 @@ def test_of_writes_at_once_the_greatest_token_stays(make: Callable[[], Store]) -
     def write(writer: int) -> None:
         for number in range(25):
             token = 1 + (number * 7 + writer * 5) % 25 + number
-            stores[writer].perform(Write(key, f"{token}", token, f"nonce {writer}"))
+            stores[writer].perform(WriteStep(key, f"{token}", token, f"nonce {writer}"))
 
     def look() -> None:
         with Locks(stores[4]) as locks:
@@ -197,7 +208,7 @@ def test_a_store_accepts_what_the_rule_accepts(locks: Locks) -> None:
 def at_the_last_token(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Locks]:
     lock, last = "r", GREATEST - 1
     if name == "sqlite":
-        store: Store = SqliteStore(folder / "locks.db")
+        store: LockStore = SqliteStore(folder / "locks.db")
         sqlite_set_back(folder / "locks.db")(lock, last)
     elif name == "postgres":
         server = request.getfixturevalue("postgres_server")
@@ -247,7 +258,7 @@ def test_sqlite_says_when_others_take_too_long(tmp_path: Path) -> None:
     locks = Locks(SqliteStore(tmp_path / "locks.db", patience=0.1))
     other = sqlite3.connect(tmp_path / "locks.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(BusyError, match="has not happened"):
+    with pytest.raises(DatabaseBusyError, match="has not happened"):
         locks.acquire("r")
     other.execute("ROLLBACK")
     assert locks.acquire("r").token == 1
@@ -329,27 +340,27 @@ def test_a_commit_that_did_not_wait_for_its_standby_is_not_acknowledged(
     """A standby that never comes; the statement that waits for it is cancelled, and PostgreSQL says OK."""
     key, store = next(NAMES), kind(postgres_server.conninfo)
 
-    def perform(step: Step) -> object:
+    def perform(step: LockStep) -> object:
         done = store.perform(step)
         return runner.run(done) if asyncio.iscoroutine(done) else done
 
     def write_in_vain() -> None:
         for _ in range(200):  # the server takes a moment to know that it has to wait
-            writing = pool.submit(perform, Write(key, "v", 2, "n"))
+            writing = pool.submit(perform, WriteStep(key, "v", 2, "n"))
             while not writing.done():
                 other.execute(CANCEL)
             writing.result()
 
     with postgres_server.connect() as other, asyncio.Runner() as runner, ThreadPoolExecutor(1) as pool:
-        perform(Write(key, "before", 1, "n"))
+        perform(WriteStep(key, "before", 1, "n"))
         standbys(other, "nobody")
         try:
             with pytest.raises(UnknownError, match="synchronous replication"):
                 write_in_vain()
         finally:
             standbys(other, "")
-        assert perform(Read(key)) == ("v", 2), "it has happened, here"
-        perform(Write(key, "again", 2, "n"))
+        assert perform(ReadStep(key)) == ("v", 2), "it has happened, here"
+        perform(WriteStep(key, "again", 2, "n"))
         closing = store.close()
         if closing is not None:
             runner.run(closing)
@@ -374,7 +385,7 @@ def test_redis_itself_refuses_what_is_no_token(token: str, redis_server: RedisSe
     key = next(NAMES)
     with redis_server.client() as client:
         with pytest.raises(redis.ResponseError, match="no token"):
-            client.eval(SCRIPTS[Write], 1, key, "v", token, "n")
+            client.eval(SCRIPTS[WriteStep], 1, key, "v", token, "n")
         assert client.exists(key) == 0
 
 
@@ -422,3 +433,53 @@ def test_a_redis_that_syncs_remembers_through_a_kill(tmp_path: Path) -> None:
             locks.write_with_fencing("r", "old", old.token, old.nonce)
         with pytest.raises(HeldError):
             locks.acquire("r")
+
+
+class NoAnswer:
+    """A cluster that answers nobody in time."""
+
+    def do(self, operation: Any) -> Any:
+        raise UnknownOutcomeError("no answer within 10 s")
+
+    def close(self) -> None:
+        pass
+
+
+class NoAnswerAsync(NoAnswer):
+    async def do(self, operation: Any) -> Any:
+        raise UnknownOutcomeError("no answer within 10 s")
+
+    async def close(self) -> None:  # type: ignore[override]
+        pass
+
+
+STEPS: list[LockStep] = [
+    IssueStep("lock", "a", 1000),
+    RenewStep("lock", 1, "a", 1000),
+    ReleaseStep("lock", 1, "a"),
+    WriteStep("key", "v", 1, "a"),
+    ReadStep("key"),
+]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+def test_an_unknown_outcome_on_the_cluster_is_not_called_a_refusal(step: LockStep) -> None:
+    """ "Nothing was changed" would be a lie: the write may have happened, or may yet."""
+    store, later = ClusterStore(["http://127.0.0.1:1"]), AsyncClusterStore(["http://127.0.0.1:1"])
+    store.close()
+    store._client, later._client = NoAnswer(), NoAnswerAsync()  # type: ignore[assignment]
+    with pytest.raises(UnknownError, match="it may have happened"):
+        store.perform(step)
+    with pytest.raises(UnknownError, match="it may have happened"):
+        asyncio.run(later.perform(step))
+
+
+def test_nor_by_those_who_use_it() -> None:
+    store = ClusterStore(["http://127.0.0.1:1"])
+    store.close()
+    store._client = NoAnswer()  # type: ignore[assignment]
+    with Locks(store) as locks:
+        with pytest.raises(UnknownError):
+            locks.write_with_fencing("key", "v", 1, "a")
+        with pytest.raises(UnknownError):
+            locks.acquire("lock", ttl=1)

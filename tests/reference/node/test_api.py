@@ -18,10 +18,10 @@ from oneleader_raft.node.api import Api
 from oneleader_raft.node.client import Answer as Reply
 from oneleader_raft.node.client import (
     AsyncClient,
+    Backoff,
     Client,
     Conversations,
     Fenced,
-    Pause,
     RefusedError,
     UnknownOutcomeError,
     get,
@@ -29,7 +29,7 @@ from oneleader_raft.node.client import (
 from oneleader_raft.node.links import Address
 from oneleader_raft.node.local import HOST, free_ports
 from oneleader_raft.node.openapi import DOCUMENT
-from oneleader_raft.node.server import Server, Settings
+from oneleader_raft.node.server import NodeSettings, Server
 from oneleader_raft.state_machine import Put
 
 Http = TestClient[web.Request, web.Application]
@@ -42,7 +42,7 @@ def with_node(folder: Path, test: Test, others: dict[str, Address] | None = None
     async def main() -> None:
         listener = socket.create_server((HOST, 0))
         peers = {"n1": listener.getsockname()[:2]} | (others or {})
-        server = Server(Settings("n1", peers, folder, promise_ms=50, heartbeat_ms=10))
+        server = Server(NodeSettings("n1", peers, folder, promise_ms=50, heartbeat_ms=10))
         node = asyncio.create_task(server.run(listener))
         async with TestClient(TestServer(Api(server).app)) as http:
             while not others and server.lease_left == 0:
@@ -229,7 +229,7 @@ def test_a_node_that_cannot_store_stops(tmp_path: Path) -> None:
 
     async def main() -> None:
         listener = socket.create_server((HOST, 0))
-        server = Server(Settings("n1", {"n1": listener.getsockname()[:2]}, tmp_path, promise_ms=50))
+        server = Server(NodeSettings("n1", {"n1": listener.getsockname()[:2]}, tmp_path, promise_ms=50))
         node = asyncio.create_task(server.run(listener))
         while server.lease_left == 0:
             await asyncio.sleep(0.01)
@@ -305,7 +305,7 @@ def test_a_client_goes_on_until_its_deadline() -> None:
     asked = [first]
     for reply in (Reply(307, "http://b/v1/keys/k", b""), None, Reply(503, "", b""), Reply(504, "", b"")):
         wanted = conversation.send(reply)
-        while isinstance(wanted, Pause):
+        while isinstance(wanted, Backoff):
             wanted = conversation.send(None)
         asked.append(wanted)
     assert [getattr(ask, "origin", None) for ask in asked] == [

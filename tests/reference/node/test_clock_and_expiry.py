@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from oneleader_raft.fencing import Grant
+from oneleader_raft.fencing import Holding
 from oneleader_raft.node import clock
 from oneleader_raft.node.clock import Clock
 from oneleader_raft.node.expiry import Expiry
@@ -24,8 +24,8 @@ def test_it_counts_microseconds_through_a_suspend() -> None:
     assert getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC) == clock.CLOCK
 
 
-def grant(token: int, renewed: int | None = None, ttl: int = 10) -> Grant:
-    return Grant("c", token, f"c/{token}", ttl, renewed or token)
+def grant(token: int, renewed: int | None = None, ttl: int = 10) -> Holding:
+    return Holding("c", token, f"c/{token}", ttl, renewed or token)
 
 
 def test_a_lock_runs_out_after_its_ttl() -> None:

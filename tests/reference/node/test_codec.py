@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneleader_raft.lease import NO_ROUND, Round
+from oneleader_raft.lease import DEFAULT, NO_ROUND, Round
 from oneleader_raft.node import codec, links
 from oneleader_raft.node.codec import MalformedError
-from oneleader_raft.node.frames import FrameError
+from oneleader_raft.node.frames import FrameError, Identity
 from oneleader_raft.raft import AppendEntries, AppendReply, Entry, Message, VoteReply
 from oneleader_raft.state_machine import Command, Put, Request
 
@@ -69,6 +69,7 @@ def test_what_is_no_message_is_refused_in_words(value: Any) -> None:
         assert json.dumps(codec.plain(found)) == json.dumps(value)
 
 
+OWN = Identity("oneleader", "n1", "", frozenset({"n1", "n2", "n3"}), DEFAULT)
 REPLY = {"VoteReply": [3, "n2", True]}
 
 
@@ -95,12 +96,21 @@ def test_what_is_wrong_is_said(value: Any, says: str) -> None:
 
 def test_a_frame_holds_a_message_of_its_sender() -> None:
     body = {"step": 7, "message": REPLY}
-    assert links.read(json.dumps(body).encode(), "n2") == (("n2", 7), VoteReply(3, "n2", True))
+    assert links.read(json.dumps(body).encode(), "n2", OWN) == (("n2", 7), VoteReply(3, "n2", True))
     with pytest.raises(FrameError, match="n3 speaks in the name of n2"):
-        links.read(json.dumps(body).encode(), "n3")
+        links.read(json.dumps(body).encode(), "n3", OWN)
     for wrong in (b"", b"[" * 100_000, b'{"step": 7}', b'{"step": true, "message": {}}', b"\xff"):
         with pytest.raises(FrameError):
-            links.read(wrong, "n2")
+            links.read(wrong, "n2", OWN)
+
+
+def test_a_message_that_nobody_can_have_sent_is_no_message() -> None:
+    """Its values are of the right kinds, and the core would raise StopIteration or IndexError."""
+    possible = AppendEntries(5, "n2", 0, 0, (Entry(5, "no-op"),), 0, Round(1, 1))
+    for message in (replace(possible, prev_log_term=5), replace(possible, prev_log_index=7)):
+        body = json.dumps({"step": 7, "message": codec.plain(message)}).encode()
+        with pytest.raises(FrameError, match="nobody can have sent"):
+            links.read(body, "n2", OWN)
 
 
 def test_a_long_message_is_cut_to_a_beginning_that_fits() -> None:

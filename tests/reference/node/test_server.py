@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from oneleader_raft.lease import Round
-from oneleader_raft.node.server import Happening, NotLeaderError, Server, Settings, UnknownError
+from oneleader_raft.lease import Clocks, Round
+from oneleader_raft.node.server import Happening, NodeSettings, NotLeaderError, OutcomeUnknownError, Server
 from oneleader_raft.raft import (
     AppendEntries,
     AppendReply,
@@ -36,7 +36,7 @@ def driven(folder: Path, test: Callable[[Server, Did], Awaitable[None]]) -> Did:
     did: Did = []
 
     async def main() -> None:
-        server = Server(Settings("n1", PEERS, folder, promise_ms=20, heartbeat_ms=5))
+        server = Server(NodeSettings("n1", PEERS, folder, promise_ms=20, heartbeat_ms=5))
         time.sleep(0.03)  # its promise of the start has run out
         server._reset_election_timer = lambda: None  # type: ignore[method-assign]
         save, write = server._store.save, server._trace.write
@@ -114,7 +114,7 @@ def test_who_waits_for_a_leader_that_is_one_no_more_does_not_know(tmp_path: Path
         await server._handle(
             [received("n3", AppendEntries(2, "n3", 0, 0, (Entry(2, "no-op"),), 1, Round(1, 1)))]
         )
-        with pytest.raises(UnknownError):
+        with pytest.raises(OutcomeUnknownError):
             await write
         with pytest.raises(NotLeaderError):
             await read
@@ -138,5 +138,62 @@ def test_it_is_answered_when_it_is_committed(tmp_path: Path) -> None:
         assert await again is True
         assert server.machine.values == {"k": "v"}
         assert server.node.commit_index == 2
+
+    driven(tmp_path, test)
+
+
+@pytest.mark.parametrize("drift", [0, 1, 10, 100, 999])
+def test_a_lease_allows_for_the_drift_of_clocks(tmp_path: Path, drift: int) -> None:
+    """A promise on the fastest clock is over later than a lease on the slowest."""
+    settings = NodeSettings("n1", PEERS, tmp_path, promise_ms=300, drift=drift)
+    promise = settings.clocks.promise / (1000 + drift)
+    lease = settings.clocks.lease / (1000 - drift)
+    assert lease <= promise < lease + 1 / (1000 - drift), "the longest that is safe"
+    assert settings.clocks.promise == 300_000
+
+    async def run() -> Clocks:
+        return Server(settings).node.clocks
+
+    assert asyncio.run(run()) == settings.clocks
+
+
+def test_check_quorum_goes_on_as_long_as_it_leads(tmp_path: Path) -> None:
+    """The timer of a leader begins again each time; without an answer for a promise it steps down."""
+
+    async def test(server: Server, did: Did) -> None:
+        now = server.clock.now()
+        server.clock.now = lambda: now  # type: ignore[method-assign]
+        del server._reset_election_timer
+        await lead(server)
+        for _ in range(3):
+            await server._handle(
+                [received("n2", AppendReply(1, "n2", True, server.node.leadership.round, 1))]
+            )
+            timer = server._election
+            assert timer is not None
+            await server._handle([Happening(ElectionTimeout())])
+            assert server.node.role is Role.LEADER
+            assert timer.cancelled()
+            assert server._election is not timer
+        assert server._election is not None
+        now += server.settings.clocks.promise
+        waiting = await asyncio.wait_for(server._inbox.get(), 5)
+        assert waiting.event == ElectionTimeout()
+        await server._handle([waiting])
+        assert server.node.role is Role.FOLLOWER
+
+    driven(tmp_path, test)
+
+
+def test_what_a_node_knows_better_never_reaches_the_core(tmp_path: Path) -> None:
+    """A match beyond the leader's log would end in IndexError at the next heartbeat."""
+
+    async def test(server: Server, did: Did) -> None:
+        await lead(server)
+        before = server.node
+        round = before.leadership.round
+        await server._handle([received("n2", AppendReply(1, "n2", True, round, 99))])
+        await server._handle([received("n2", VoteReply(2**61, "n2", False))])
+        assert server.node == before
 
     driven(tmp_path, test)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneleader_raft.node.errors import DamagedError
-from oneleader_raft.node.store import Store
+from oneleader_raft.node.store import NodeStore
 from oneleader_raft.raft import NOOP, Durable, Entry
 from oneleader_raft.state_machine import Put, Request
 
@@ -25,8 +25,8 @@ STATES = st.builds(
 )
 
 
-def opened(path: Path) -> Store:
-    return Store(path, "n1", MEMBERS)
+def opened(path: Path) -> NodeStore:
+    return NodeStore(path, "n1", MEMBERS)
 
 
 def stored(path: Path, *states: Durable) -> bytes:
@@ -131,9 +131,9 @@ def test_it_is_the_state_of_one_node_of_one_cluster_in_one_process(tmp_path: Pat
     path = tmp_path / "n1.db"
     stored(path, STATE)
     with pytest.raises(DamagedError, match="it is the state of n1, and this is n2"):
-        Store(path, "n2", MEMBERS)
+        NodeStore(path, "n2", MEMBERS)
     with pytest.raises(DamagedError, match="its cluster has the members n1 n2 n3, and this one n1 n2"):
-        Store(path, "n1", ("n1", "n2"))
+        NodeStore(path, "n1", ("n1", "n2"))
     store = opened(path)
     with pytest.raises(DamagedError, match="is in use"):
         opened(path)

@@ -33,9 +33,9 @@ from oneleader_raft.raft import (
     TwoLeadersError,
     VoteReply,
 )
-from oneleader_raft.testbench.cluster import Cluster, Packet, Sync, Write
+from oneleader_raft.testbench.cluster import Cluster, Packet, PendingWrite, Sync
 from oneleader_raft.testbench.safety import Safety, UnsafeError
-from oneleader_raft.testbench.simulator import CALM, DRIFTING, FAULTY, Settings, Simulation
+from oneleader_raft.testbench.simulator import CALM, DRIFTING, FAULTY, Simulation, SimulationSettings
 from oneleader_raft.views import VIEWS
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
@@ -151,7 +151,7 @@ def digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def simulate(seed: int, settings: Settings = FAULTY, core: Core = RAFT) -> Simulation:
+def simulate(seed: int, settings: SimulationSettings = FAULTY, core: Core = RAFT) -> Simulation:
     simulation = Simulation((THREE, FOUR, FIVE)[seed % 3], seed, settings, core)
     simulation.run(until=3000)
     return simulation
@@ -247,7 +247,9 @@ def test_every_run_is_one_of_the_model(runs: list[Simulation], model: str) -> No
     assert judged > 5000
 
 
-def watched(seed: int, settings: Settings = FAULTY, core: Core = RAFT, until: int = 3000) -> Simulation:
+def watched(
+    seed: int, settings: SimulationSettings = FAULTY, core: Core = RAFT, until: int = 3000
+) -> Simulation:
     """A run in which Figure 3 and leases are looked at after each step. UnsafeError where they are broken."""
     simulation = Simulation((THREE, FOUR, FIVE)[seed % 3], seed, settings, core, traced=False)
     simulation.watchers.append(Safety(simulation.cluster).check)
@@ -265,7 +267,7 @@ def test_every_run_is_safe_and_linearizable() -> None:
     assert operations > 1000
 
 
-def broken_by(seeds: Iterable[int], settings: Settings, core: Core = RAFT) -> str:
+def broken_by(seeds: Iterable[int], settings: SimulationSettings, core: Core = RAFT) -> str:
     for seed in seeds:
         try:
             judged = history.judge(watched(seed, settings, core).operations)
@@ -284,7 +286,7 @@ def test_clocks_outside_of_the_bound_break_leases() -> None:
 @pytest.mark.parametrize(("slow", "fast", "safe"), [(98, 102, True), (98, 103, False)])
 def test_the_bound_on_clocks_is_exact(slow: int, fast: int, safe: bool) -> None:
     """A leader with the slowest clock is cut off; the others, with the fastest, keep their promises."""
-    clocks = Settings().clocks
+    clocks = SimulationSettings().clocks
     cluster = Cluster(THREE, clocks=clocks)
     stand(cluster, "n1")
     for follower in ("n2", "n3"):
@@ -408,7 +410,7 @@ def asked_for_a_vote() -> Cluster:
 
 def test_a_step_is_true_only_when_its_write_is_synced() -> None:
     cluster = asked_for_a_vote()
-    steps_until(cluster, "n2", Write)
+    steps_until(cluster, "n2", PendingWrite)
     assert cluster.node("n2").current_term == 0
     before = len(actions_of(cluster))
 
@@ -427,8 +429,8 @@ def test_a_step_is_true_only_when_its_write_is_synced() -> None:
     ("done", "lose_unsynced", "event", "taken", "voted_for"),
     [
         (None, False, "crash before the write", [], None),
-        (Write, True, "crash, unsynced write lost", [], None),
-        (Write, False, "crash, unsynced write kept", ["update_term", "grant_vote"], "n1"),
+        (PendingWrite, True, "crash, unsynced write lost", [], None),
+        (PendingWrite, False, "crash, unsynced write kept", ["update_term", "grant_vote"], "n1"),
         (Sync, True, "crash, messages unsent", ["update_term", "grant_vote"], "n1"),
     ],
     ids=str,

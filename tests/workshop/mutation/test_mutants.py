@@ -25,7 +25,7 @@ from tests.places import RESULTS
 from workshop.mutation import model_judge as judging
 from workshop.mutation import print_mutants, table
 from workshop.mutation.command import mutants as command
-from workshop.mutation.model_judge import EXPLORED, SAME, SURVIVED, Judged
+from workshop.mutation.model_judge import EXPLORED, SAME, SURVIVED, JudgedMutant
 from workshop.mutation.model_mutation import as_action, digest, mutants, said, turnings
 
 PAGE = RESULTS / "mutants.md"
@@ -142,7 +142,7 @@ def test_who_catches_what(id: str, by: str) -> None:
 
 
 def test_what_survives_unexplained_fails_and_so_does_an_entry_that_is_stale() -> None:
-    caught = Judged("election/grant_vote/-vote_is_free", "guard", "property", "granted_is_stored")
+    caught = JudgedMutant("election/grant_vote/-vote_is_free", "guard", "property", "granted_is_stored")
     survivor = replace(caught, by=SURVIVED, what=SAME)
     assert (table.became(caught), table.verdict(caught)) == ("property", HOLDS)
     assert (table.became(survivor), table.verdict(survivor)) == ("survived", VIOLATED)

@@ -8,7 +8,6 @@ from itertools import product
 import pytest
 
 from oneleader import models
-from oneleader.cli.print_results import calls
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.language.sorts import reading
@@ -40,7 +39,7 @@ def steps(model: Model, at: Configuration, *names: str) -> tuple[int | None, ...
 def story(model: Model, at: Configuration, name: str) -> list[str]:
     found = one(model, at, name)
     assert found.violation
-    return calls(found.run, found.violation)
+    return found.violation.calls(found.run)
 
 
 # -- The election -----------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ known     what a server believes of the others is true in the model: its votes, 
 licensed  whatever a message says stands in the model's network
 
 The first two of a server and the third of all messages in flight make up the relation between a cluster and
-the model: `handlers` proves that every step of the core keeps it, and `stable` that the steps of the others
-do. Message by message and field by field it is what an invariant is to a proof.
+the model. `handlers` proves that every step of the core keeps it for the server that takes the step and for
+what that sends. That the steps of the *other* servers keep what this one knows and what is in flight is not
+proved here: those steps only add to what was granted, sent and stored, and drawn scenarios judge whole
+clusters. Message by message and field by field the relation is what an invariant is to a proof.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ from oneleader.models.election import Node as NodeSort
 from oneleader.models.election import Quorum
 from oneleader.models.lease import Round as RoundSort
 from oneleader.models.replication import Value
-from oneleader.readers.prove.smt import AnySize, State, after, meaning
+from oneleader.readers.prove.smt import AnySize, SymbolicState, after, meaning
 from oneleader_raft.raft import (
-    Action,
+    ActionTaken,
     AppendEntries,
     AppendReply,
     Message,
@@ -79,7 +81,7 @@ class Named(AnySize):
     def node(self, id: NodeId) -> Any:
         return (self.elements(NodeSort) or [])[self.nodes.index(id)]
 
-    def state(self, fields: Mapping[str, Field]) -> State:
+    def state(self, fields: Mapping[str, Field]) -> SymbolicState:
         return {**super().state(fields), "member": self._member}
 
     def _member(self, v: Any, q: Any) -> Any:
@@ -96,7 +98,7 @@ class Named(AnySize):
             return super().quantify(kind, sort, body)
         return (self.both if kind == "all" else self.either)(*map(body, elements))
 
-    def closed(self, prop: TracedProperty, state: State) -> Any:
+    def closed(self, prop: TracedProperty, state: SymbolicState) -> Any:
         """Every server and quorum by name; numbers, times and rounds quantified over."""
         names, sorts = (
             zip(*((p.args[0], p.sort) for p in prop.params), strict=True) if prop.params else ((), ())
@@ -152,7 +154,9 @@ class Coupling:
         return self.words[text] if text in self.words else z3.IntVal(int(text), self.world.context)
 
     # -- steps -----------------------------------------------------------------------------------
-    def take(self, state: State, actions: tuple[Action, ...]) -> tuple[list[Fact], State]:
+    def take(
+        self, state: SymbolicState, actions: tuple[ActionTaken, ...]
+    ) -> tuple[list[Fact], SymbolicState]:
         """The guards of the actions that the model has, each where it stands, and the state after them."""
         facts: list[Fact] = []
         for name, arguments in self.view.taken(actions):
@@ -164,7 +168,7 @@ class Coupling:
             state = after(self.world, traced.updates, state, values)
         return facts, state
 
-    def invariant(self, name: str, state: State, **values: Any) -> Any:
+    def invariant(self, name: str, state: SymbolicState, **values: Any) -> Any:
         """What an invariant or theorem of the model, proved for any cluster, says of these values."""
         prop = trace_property(self.model, self.model.properties[name])
         numbers = {
@@ -173,7 +177,7 @@ class Coupling:
         return meaning(self.world, prop.body, state, numbers)
 
     # -- the relation ----------------------------------------------------------------------------
-    def premise(self, state: State, node: Node, now: Any, message: Message | None) -> list[Fact]:
+    def premise(self, state: SymbolicState, node: Node, now: Any, message: Message | None) -> list[Fact]:
         """What is known before a step. What is said of all rounds or terms is said here of those that the
         step may come to as well, and what the model proves where the step needs it."""
         self.is_premise = True
@@ -187,16 +191,18 @@ class Coupling:
         self.is_premise, self.rounds, self.terms = False, [self.world.some_round], [self.world.some_term]
         return facts
 
-    def holds(self, state: State, node: Node, now: Any) -> list[Fact]:
+    def holds(self, state: SymbolicState, node: Node, now: Any) -> list[Fact]:
         """`seen` and `known`, of one server; what is said of all rounds or terms is said of any one."""
         return [*self.seen(state, node, now), *KNOWN[self.name](self, state, node, now)]
 
-    def seen(self, state: State, node: Node, now: Any) -> Iterator[Fact]:
+    def seen(self, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
         for name, value in self.view.state(node, now).items():
             field = self.model.fields[name]
             yield from self._cells(state, field, (self.world.node(node.id),), value)
 
-    def _cells(self, state: State, field: Field, index: tuple[Any, ...], value: Any) -> Iterator[Fact]:
+    def _cells(
+        self, state: SymbolicState, field: Field, index: tuple[Any, ...], value: Any
+    ) -> Iterator[Fact]:
         name = f"state: {field.name}"
         if isinstance(value, dict):
             for key, inner in value.items():
@@ -210,19 +216,19 @@ class Coupling:
     def clock(self, id: NodeId) -> Any:
         return z3.Real(f"clock of {id}", self.world.context)
 
-    def term_is_known(self, state: State, t: Any) -> Any:
+    def term_is_known(self, state: SymbolicState, t: Any) -> Any:
         """Whoever is in a term got there from somebody's request for votes."""
         asked = [state["requested"](self.world.node(c), t) for c in self.world.nodes]
         return self.world.either(t <= 0, *asked)
 
-    def licensed(self, state: State, m: Message, to: NodeId) -> list[Fact]:
+    def licensed(self, state: SymbolicState, m: Message, to: NodeId) -> list[Fact]:
         facts = LICENCES[type(m)](self, state, m, self.world.node(to), to)
         return [(f"{type(m).__name__}: {what}", fact) for what, fact in facts]
 
     def has(self, *fields: str) -> bool:
         return all(field in self.model.fields for field in fields)
 
-    def round_was_sent_at(self, state: State, leader: NodeId, t: Any, round: Any) -> Any:
+    def round_was_sent_at(self, state: SymbolicState, leader: NodeId, t: Any, round: Any) -> Any:
         """By the clock of the leader, if it leads that term still."""
         world, n = self.world, self.world.node(leader)
         leads = world.both(
@@ -231,7 +237,7 @@ class Coupling:
         ago = self.clock(leader) - real(world, round.sent_at)
         return z3.Implies(leads, state["since_sent"](n, term_of(round.number)) == ago)
 
-    def has_a_lease(self, state: State, node: Node) -> Any:
+    def has_a_lease(self, state: SymbolicState, node: Node) -> Any:
         """The model's own `holds_lease`, of some quorum and the rounds that followers acknowledged last."""
         symbols = variable("n", NodeSort), variable("q", Quorum)
         with reading(Symbolic()):
@@ -254,14 +260,14 @@ def real(world: Named, x: Any) -> Any:
 # --- What a server knows of the others, by model ----------------------------------------------------------
 
 
-def of_elections(c: Coupling, state: State, node: Node, now: Any) -> Iterator[Fact]:
-    n = c.world.node(node.id)
+def of_elections(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
     yield "its term is known", c.term_is_known(state, term_of(node.current_term))
-    if node.role is Role.LEADER:
-        yield "it was announced", state["heartbeat"](n, term_of(node.current_term))
+    if node.leader_id is not None:
+        leader = c.world.node(node.leader_id)
+        yield "whom it takes for the leader leads", state["heartbeat"](leader, term_of(node.current_term))
 
 
-def of_logs(c: Coupling, state: State, node: Node, now: Any) -> Iterator[Fact]:
+def of_logs(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
     yield from of_elections(c, state, node, now)
     n, t = c.world.node(node.id), term_of(node.current_term)
     yield "nothing stands at index 0", state["log_term"](n, 0) == 0
@@ -283,7 +289,7 @@ def of_logs(c: Coupling, state: State, node: Node, now: Any) -> Iterator[Fact]:
         yield "followers store what they said", term_of(progress.match_index) <= stored
 
 
-def of_leases(c: Coupling, state: State, node: Node, now: Any) -> Iterator[Fact]:
+def of_leases(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
     yield from of_elections(c, state, node, now)
     n, t, leadership, world = c.world.node(node.id), term_of(node.current_term), node.leadership, c.world
     yield "its clock", c.clock(node.id) == real(world, now)
@@ -315,7 +321,7 @@ KNOWN = {"election": of_elections, "pre_vote": of_elections, "replication": of_l
 Licence: TypeAlias = Iterator[Fact]
 
 
-def request_vote(c: Coupling, state: State, m: RequestVote, to: Any, receiver: NodeId) -> Licence:
+def request_vote(c: Coupling, state: SymbolicState, m: RequestVote, to: Any, receiver: NodeId) -> Licence:
     candidate, t = c.world.node(m.candidate_id), term_of(m.term)
     yield "a candidate asked", state["requested"](candidate, t)
     yield "of a term that it reached", c.world.both(t > 0, t <= state["term"](candidate))
@@ -329,18 +335,20 @@ def request_vote(c: Coupling, state: State, m: RequestVote, to: Any, receiver: N
         yield "a leader asked it to", state["forced"](leader, candidate, t)
 
 
-def request_pre_vote(c: Coupling, state: State, m: RequestPreVote, to: Any, receiver: NodeId) -> Licence:
+def request_pre_vote(
+    c: Coupling, state: SymbolicState, m: RequestPreVote, to: Any, receiver: NodeId
+) -> Licence:
     if c.name == "pre_vote":
         yield "a server asked", state["pre_requested"](c.world.node(m.candidate_id), term_of(m.term))
 
 
-def _tells_term(c: Coupling, state: State, t: Any, to: Any) -> Licence:
+def _tells_term(c: Coupling, state: SymbolicState, t: Any, to: Any) -> Licence:
     yield "its term is known", c.term_is_known(state, t)
     if c.name == "pre_vote":
         yield "it was told", state["told"](to, t)
 
 
-def vote_reply(c: Coupling, state: State, m: VoteReply, to: Any, receiver: NodeId) -> Licence:
+def vote_reply(c: Coupling, state: SymbolicState, m: VoteReply, to: Any, receiver: NodeId) -> Licence:
     if not m.vote_granted:
         yield from _tells_term(c, state, term_of(m.term), to)
         return
@@ -350,20 +358,21 @@ def vote_reply(c: Coupling, state: State, m: VoteReply, to: Any, receiver: NodeI
     yield "its term is known", c.term_is_known(state, t)
 
 
-def pre_vote_reply(c: Coupling, state: State, m: PreVoteReply, to: Any, receiver: NodeId) -> Licence:
+def pre_vote_reply(c: Coupling, state: SymbolicState, m: PreVoteReply, to: Any, receiver: NodeId) -> Licence:
     if not m.vote_granted:
         yield from _tells_term(c, state, term_of(m.term), to)
     elif c.name == "pre_vote":
         yield "the pre-vote was granted", state["pre_granted"](c.world.node(m.voter_id), term_of(m.term), to)
 
 
-def append_entries(c: Coupling, state: State, m: AppendEntries, to: Any, receiver: NodeId) -> Licence:
+def append_entries(c: Coupling, state: SymbolicState, m: AppendEntries, to: Any, receiver: NodeId) -> Licence:
     leader, t, world = c.world.node(m.leader_id), term_of(m.term), c.world
     yield "a leader sent it", state["heartbeat"](leader, t)
     yield "its term is known", world.both(t > 0, c.term_is_known(state, t))
     yield "to another", m.leader_id != receiver
     if c.is_premise:
-        yield "theorem", c.invariant("election_safety", state, t=t, a=to, b=leader)
+        for other in c.world.nodes:
+            yield "theorem", c.invariant("election_safety", state, t=t, a=c.world.node(other), b=leader)
     yield "in a round", term_of(m.round.number) >= 1
     for entry in m.entries:
         yield (
@@ -390,7 +399,7 @@ def append_entries(c: Coupling, state: State, m: AppendEntries, to: Any, receive
         yield "when it was sent", c.round_was_sent_at(state, m.leader_id, t, m.round)
 
 
-def append_reply(c: Coupling, state: State, m: AppendReply, to: Any, receiver: NodeId) -> Licence:
+def append_reply(c: Coupling, state: SymbolicState, m: AppendReply, to: Any, receiver: NodeId) -> Licence:
     follower, t, world = c.world.node(m.follower_id), term_of(m.term), c.world
     number = term_of(m.round.number)
     is_answer = world.either(number != 0)
@@ -410,7 +419,7 @@ def append_reply(c: Coupling, state: State, m: AppendReply, to: Any, receiver: N
         yield "when it was asked", z3.Implies(is_answer, c.round_was_sent_at(state, receiver, t, m.round))
 
 
-def timeout_now(c: Coupling, state: State, m: TimeoutNow, to: Any, receiver: NodeId) -> Licence:
+def timeout_now(c: Coupling, state: SymbolicState, m: TimeoutNow, to: Any, receiver: NodeId) -> Licence:
     leader, t = c.world.node(m.leader_id), term_of(m.term)
     yield "its term is known", c.term_is_known(state, t)
     yield "a leader sent it", state["heartbeat"](leader, t)
@@ -418,7 +427,7 @@ def timeout_now(c: Coupling, state: State, m: TimeoutNow, to: Any, receiver: Nod
         yield "a leader asked", state["timeout_now"](leader, to, t + 1)
 
 
-LICENCES: dict[type, Callable[[Coupling, State, Any, Any, NodeId], Licence]] = {
+LICENCES: dict[type, Callable[[Coupling, SymbolicState, Any, Any, NodeId], Licence]] = {
     RequestVote: request_vote,
     RequestPreVote: request_pre_vote,
     VoteReply: vote_reply,

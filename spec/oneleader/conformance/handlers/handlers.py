@@ -9,7 +9,8 @@ model it is then proved, from the coupling before (`coupling`), that
 - every message that it sends is licensed, and what it knows of the others is true,
 - the server is well-formed, what has to be stored is stored first, and it answers by its lease only with one.
 
-So this is a proof of refinement for the stated number of servers and length of logs, and for all integers.
+So this is a proof of refinement within its `Scope`, and for all integers. Beyond that nothing is proved: a
+fault that needs a longer log, a server more or a pending read more is not seen.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from typing import Any
 import z3
 
 from oneleader.conformance.handlers.coupling import Coupling, Fact, Named
-from oneleader.conformance.handlers.paths import Infeasible, Name, Number, Path, paths, term_of
+from oneleader.conformance.handlers.paths import CodePath, Infeasible, Name, Number, paths, term_of
 from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.replication import Value
-from oneleader.readers.prove.smt import State, answer
+from oneleader.readers.prove.smt import SymbolicState, answer
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
+from oneleader.words import plural
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import LONG_AGO, Clocks, Round
 from oneleader_raft.raft import (
@@ -70,13 +72,42 @@ RLIMIT = 20_000_000
 # --- Any server, any message -----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Scope:
+    """Of what there are only so many where a handler is proved; of everything else, any number.
+
+    nodes  servers, and all of them members from beginning to end
+    log    entries of a log; the entries of a message end there as well
+    reads  reads that a leader has not answered yet
+    """
+
+    nodes: int = 2
+    log: int = 1
+    reads: int = 1
+
+    @property
+    def short(self) -> str:
+        servers, entries, reads = (
+            plural(self.nodes, "servers"),
+            plural(self.log, "entries"),
+            plural(self.reads, "pending reads"),
+        )
+        return f"{servers}, logs of up to {entries}, up to {reads}"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.short}. Messages end where such a log ends; the members stay; terms, indices, rounds, "
+            "times and rates are any integers, and commands any values."
+        )
+
+
 @dataclass
 class Unknown:
     """Makes values of which nothing but their shape is known, on one path."""
 
-    path: Path
+    path: CodePath
     world: Named
-    longest: int  # of a log
+    scope: Scope
 
     def log(self, name: str, most: int) -> tuple[Entry, ...]:
         length = self.path.choose(range(most + 1))
@@ -122,7 +153,7 @@ class Unknown:
             clocks,
             current_term=path.number("current term"),
             voted_for=self.vote() if role is Role.FOLLOWER else me,
-            log=self.log("log", self.longest),
+            log=self.log("log", self.scope.log),
             role=role,
             commit_index=path.number("commit index"),
             promised_at=path.number("promised at", None),
@@ -152,13 +183,16 @@ class Unknown:
             )
             for peer in peers
         }
-        read = PendingRead("a read", path.number("read index"), path.number("read round"))
+        reads = tuple(
+            PendingRead(f"read {i}", path.number(f"index of read {i}"), path.number(f"round of read {i}"))
+            for i in range(1, self.scope.reads + 1)
+        )
         return Leadership(
             since=path.number("leads since", None),
             noop=path.number("no-op"),
             progress=progress,
             round=self.round("own"),
-            reads=path.choose([(), (read,)]),
+            reads=path.choose([reads[:k] for k in range(len(reads) + 1)]),
             transfer_to=path.choose([NIL, *peers]),
         )
 
@@ -233,8 +267,8 @@ def any_message(u: Unknown, kind: type) -> Message:
     if kind in (VoteReply, PreVoteReply):
         return kind(term, sender, path.choose([True, False]))
     if kind is AppendEntries:
-        entries, prev = u.log("new", u.longest), number("prev")
-        path.assume(prev + len(entries) <= u.longest)
+        entries, prev = u.log("new", u.scope.log), number("prev")
+        path.assume(prev + len(entries) <= u.scope.log)
         return AppendEntries(
             term, sender, prev, number("prev term"), entries, number("leader commit"), u.round("its")
         )
@@ -344,11 +378,10 @@ def reads_answered(before: Node, event: Event | None) -> dict[Any, PendingRead]:
 
 @dataclass(frozen=True)
 class Handled:
-    """What is known of one handler for one size of cluster; `failing` names a goal that was not proved."""
+    """What is known of one handler within a scope; `failing` names a goal that was not proved."""
 
     handler: str
-    nodes: int
-    longest: int
+    scope: Scope
     paths: int
     goals: int
     verdict: Verdict
@@ -356,21 +389,21 @@ class Handled:
     seconds: float = 0.0
 
 
-def prove_handler(handler: str, nodes: int = 3, longest: int = 2, core: Core = RAFT) -> Handled:
+def prove_handler(handler: str, scope: Scope, core: Core = RAFT) -> Handled:
     """Prove one handler, along every path, against every model. Stops at the first goal that fails."""
     started, count, goals = time.perf_counter(), 0, 0
 
     def handled(verdict: Verdict, failing: str = "") -> Handled:
         seconds = time.perf_counter() - started
-        return Handled(handler, nodes, longest, count, goals, verdict, failing, seconds)
+        return Handled(handler, scope, count, goals, verdict, failing, seconds)
 
-    world = Named(tuple(f"n{i + 1}" for i in range(nodes)))
-    for path, ran in paths(lambda path: run(Unknown(path, world, longest), handler, core), world.context):
+    world = Named(tuple(f"n{i + 1}" for i in range(scope.nodes)))
+    for path, ran in paths(lambda path: run(Unknown(path, world, scope), handler, core), world.context):
         count += 1
         if ran.does_nothing:
             continue
         for model in VIEWS:
-            proof = Proof(world, model, path, ran)
+            proof = PathProof(world, model, path, ran)
             if proof.is_over:
                 continue
             goals += len(proof.goals)
@@ -382,10 +415,10 @@ def prove_handler(handler: str, nodes: int = 3, longest: int = 2, core: Core = R
     return handled(HOLDS) if count else handled(INCONCLUSIVE, "no path at all")
 
 
-class Proof:
+class PathProof:
     """One path and one model: what is assumed, and what has to follow."""
 
-    def __init__(self, world: Named, model: str, path: Path, ran: Ran) -> None:
+    def __init__(self, world: Named, model: str, path: CodePath, ran: Ran) -> None:
         self.world, self.path, self.ran = world, path, ran
         self.coupling = Coupling(world, model, path.words)
         state = world.state(self.coupling.model.fields)
@@ -395,7 +428,7 @@ class Proof:
         self.is_over = not self.coupling.view.ends.isdisjoint(a.name for a in taken)
         self.goals: list[Fact] = [] if self.is_over else list(self._goals(state))
 
-    def _facts_before(self, state: State) -> list[Any]:
+    def _facts_before(self, state: SymbolicState) -> list[Any]:
         ran, coupling = self.ran, self.coupling
         message = ran.event.message if isinstance(ran.event, Receive) else None
         facts = coupling.premise(state, ran.before, ran.now, message)
@@ -404,7 +437,7 @@ class Proof:
             facts.append((name, state[name]() == z3.ToReal(term_of(value))))
         return [self._formula(fact) for _, fact in facts]
 
-    def _goals(self, state: State) -> Iterator[Fact]:
+    def _goals(self, state: SymbolicState) -> Iterator[Fact]:
         ran, coupling = self.ran, self.coupling
         if ran.step is None:
             yield ran.raised, False
@@ -427,7 +460,7 @@ class Proof:
         if coupling.name == "lease":
             yield from self._acts(state)
 
-    def _acts(self, state: State) -> Iterator[Fact]:
+    def _acts(self, state: SymbolicState) -> Iterator[Fact]:
         """Who acts as the leader has a lease; so has who answers a read, or a majority confirmed it."""
         ran, coupling = self.ran, self.coupling
         assert ran.step is not None

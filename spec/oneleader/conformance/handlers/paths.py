@@ -32,7 +32,7 @@ GREATEST = 16  # an index
 class Truth:
     """A Boolean that is not known yet."""
 
-    def __init__(self, path: Path, term: z3.BoolRef) -> None:
+    def __init__(self, path: CodePath, term: z3.BoolRef) -> None:
         self.path, self.term = path, term
 
     def __bool__(self) -> bool:
@@ -42,7 +42,7 @@ class Truth:
 class Name:
     """An element of an enumeration, or an option of one, that is not known yet."""
 
-    def __init__(self, path: Path, term: Any, lift: Callable[[Any], Any]) -> None:
+    def __init__(self, path: CodePath, term: Any, lift: Callable[[Any], Any]) -> None:
         self.path, self.term, self.lift = path, term, lift
 
     def __eq__(self, other: object) -> Any:
@@ -61,7 +61,7 @@ class Name:
 class Number:
     """An integer that is not known yet."""
 
-    def __init__(self, path: Path, term: z3.ArithRef) -> None:
+    def __init__(self, path: CodePath, term: z3.ArithRef) -> None:
         self.path, self.term = path, term
 
     def _compared(self, relation: Callable[[Any, Any], Any], other: Any) -> Any:
@@ -129,7 +129,7 @@ def term_of(x: Any) -> Any:
 
 
 @dataclass
-class Path:
+class CodePath:
     """One way through a function: what was decided, and what has to hold for that."""
 
     context: z3.Context
@@ -228,11 +228,11 @@ class Infeasible(Exception):
     """This way cannot be gone: nothing is lost by leaving it."""
 
 
-def paths(run: Callable[[Path], T], context: z3.Context) -> Iterator[tuple[Path, T]]:
+def paths(run: Callable[[CodePath], T], context: z3.Context) -> Iterator[tuple[CodePath, T]]:
     """Every path through `run`, in a fixed order, with what it returned."""
     left: list[tuple[int, ...]] = [()]
     while left:
-        path = Path(context, list(left.pop()))
+        path = CodePath(context, list(left.pop()))
         try:
             result = run(path)
         except Infeasible:

@@ -18,10 +18,10 @@ from typing import Any, ClassVar
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from oneleader.conformance.reference.patch import LOCKS, Locks
+from oneleader.conformance.reference.patch import LOCKS, LockRules
 from oneleader.conformance.reference.scenario import Broken
 from oneleader.models import fencing
-from oneleader.readers.replay.candidates import Refused
+from oneleader.readers.replay.candidates import LineRefused
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader_raft.fencing import Storage
 from oneleader_raft.state_machine import Acquire, Release, Request, Result, StateMachine
@@ -34,7 +34,7 @@ HEADER |= {"elements": {"Resource": [RESOURCE]}}
 class LockScenario:
     """An issuer, a storage, clients and the model beside them. `judged` is off for a recording alone."""
 
-    def __init__(self, locks: Locks = LOCKS, *, judged: bool = True) -> None:
+    def __init__(self, locks: LockRules = LOCKS, *, judged: bool = True) -> None:
         self.locks = locks
         self.program: list[str] = []
         self.steps: list[dict[str, Any]] = []
@@ -114,7 +114,7 @@ class LockScenario:
         if self._model:
             try:
                 self._model.judge(json.loads(json.dumps(step)))
-            except Refused as refused:
+            except LineRefused as refused:
                 guard = f"{refused.action.partition('(')[0]}, {refused.guard}" if refused.guard else "state"
                 raise Broken(f"fencing: {guard}", refused.text) from None
 

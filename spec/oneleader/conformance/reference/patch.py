@@ -21,14 +21,14 @@ from oneleader_raft.state_machine import Result, StateMachine
 
 
 @dataclass(frozen=True)
-class Locks:
+class LockRules:
     """What issues the grants of a lock, and what a storage does about a write; a fault is another one."""
 
     apply: Callable[[StateMachine, int, object], tuple[StateMachine, Result]] = state_machine.apply
     write: Callable[[Storage, int, Hashable, Hashable], Storage] = Storage.write
 
 
-LOCKS = Locks()
+LOCKS = LockRules()
 Restart = Callable[[NodeId, tuple[NodeId, ...], Durable, int, Clocks], Step]
 
 

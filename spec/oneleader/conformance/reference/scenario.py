@@ -33,21 +33,27 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from oneleader.conformance import history
 from oneleader.conformance.scenes import CLIENTS, label_of, scene_of, servers_of, step_of
 from oneleader.models import MODELS
-from oneleader.readers.replay.candidates import Refused
+from oneleader.readers.replay.candidates import LineRefused
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.story import Story
 from oneleader.verdict import VIOLATED
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import Clocks
+from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import NodeId, ReadReady, Role, TwoLeadersError
 from oneleader_raft.state_machine import Put, Request
-from oneleader_raft.testbench.cluster import Applied, Cluster, Packet, Sync, Write
+from oneleader_raft.testbench.cluster import Applied, Cluster, Packet, PendingWrite, Sync
 from oneleader_raft.testbench.safety import Safety, UnsafeError
 from oneleader_raft.testbench.simulator import Operation
 from oneleader_raft.views import VIEWS
 
 CLOCKS = Clocks(promise=30, slow=2, fast=3)
-CRASHES = {"at once": None, "before the sync": Write, "before the sends": Sync, "after one send": Packet}
+CRASHES = {
+    "at once": None,
+    "before the sync": PendingWrite,
+    "before the sends": Sync,
+    "after one send": Packet,
+}
 KEY = "x"
 
 
@@ -81,7 +87,7 @@ class Refinement:
             step = {"node": entry.node, "event": entry.words, "actions": actions, "after": after}
             try:
                 self.format.judge(json.loads(json.dumps(step)))
-            except Refused as refused:
+            except LineRefused as refused:
                 guard = f"{refused.action.partition('(')[0]}, {refused.guard}" if refused.guard else "state"
                 raise Broken(f"{self.model}: {guard}", refused.text) from None
 
@@ -137,6 +143,11 @@ class Scenario:
         stays on its way if it is to come again."""
         self._say("deliver", source, to, back, again)
         self._deliver(source, to, back, again)
+
+    def arrive(self, source: NodeId, to: NodeId) -> None:
+        """The oldest message on its way from the one to the other: links keep their order."""
+        self._say("arrive", source, to)
+        self._deliver(source, to, back=len(self._between(source, to)))
 
     def trip(self, source: NodeId, to: NodeId, back: int = 0) -> None:
         """The newest message arrives, or one some places older, and what is sent back then."""
@@ -312,6 +323,8 @@ class Scenario:
                 begin()
             except TwoLeadersError as error:
                 raise Broken("two leaders", str(error)) from None
+            except ImpossibleMessageError as error:
+                raise Broken("impossible message", str(error)) from None
             self._carry_out(node)
             self._judge()
 

@@ -22,7 +22,7 @@ Rows = npt.NDArray[np.uint64]  # shape (states, words)
 
 
 @dataclass(frozen=True)
-class Place:
+class CellPlace:
     """Where a cell stands: `(word >> shift & mask) - offset` is its value, a bool where `truth` says so."""
 
     word: int
@@ -41,7 +41,7 @@ class Packing:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.places: list[Place] = []
+        self.places: list[CellPlace] = []
         word = shift = 0
         for f, _ in run.cells.keys:
             width = max(1, (run.configuration.size(f.of) - 1).bit_length())
@@ -49,7 +49,7 @@ class Packing:
                 raise UsageError(f"{f} may hold more than 2^63 values: choose a smaller bound")
             if shift + width > WORD:
                 word, shift = word + 1, 0
-            self.places.append(Place(word, shift, width, int(isinstance(f.of, OptionSort)), f.of is bool))
+            self.places.append(CellPlace(word, shift, width, int(isinstance(f.of, OptionSort)), f.of is bool))
             shift += width
         self.words = word + 1
         self.bits = sum(place.width for place in self.places)

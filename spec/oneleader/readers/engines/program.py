@@ -11,43 +11,43 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from oneleader.language.definitions import Property
-from oneleader.readers.engines.ground import Ground, Step
-from oneleader.readers.engines.packing import Packing, Place
-from oneleader.readers.engines.terms import Term, shared
+from oneleader.readers.engines.ground import Ground, GroundStep
+from oneleader.readers.engines.packing import CellPlace, Packing
+from oneleader.readers.engines.terms import GroundTerm, shared
 
 A_FUNCTION = 200  # steps or conditions: compilers take more than twice as long for twice the function
 SIGNS = {"eq": " == ", "le": " <= ", "add": " + ", "count": " + "}
 ALL_BITS = 2**64 - 1
 
 
-class Printer:
+class CPrinter:
     """Prints terms as C, for one function or block: `w0`, `w1` ... are the words of the state.
 
     A test of some bits of a word against a constant costs the same for one cell and for many: `and` and
     `or` print one for each word.
     """
 
-    def __init__(self, places: Sequence[Place], named: Iterable[int] = ()) -> None:
+    def __init__(self, places: Sequence[CellPlace], named: Iterable[int] = ()) -> None:
         self.places, self.named = places, set(named)
 
-    def share(self, roots: Iterable[Term]) -> Iterator[str]:
+    def share(self, roots: Iterable[GroundTerm]) -> Iterator[str]:
         """Definitions of what these terms use more than once."""
         for term in shared(roots, self._long):
             yield f"const i64 x{term.serial} = {self.text(term)};"
             self.named.add(term.serial)
 
-    def _long(self, term: Term) -> bool:
+    def _long(self, term: GroundTerm) -> bool:
         return bool(term.parts) and term.serial not in self.named and self._bits(term) is None
 
-    def text(self, term: Term) -> str:
+    def text(self, term: GroundTerm) -> str:
         """A term as an expression."""
         return f"x{term.serial}" if term.serial in self.named else f"({self._text(term)})"
 
-    def all(self, parts: Iterable[Term]) -> str:
+    def all(self, parts: Iterable[GroundTerm]) -> str:
         """A condition: all of these."""
         return " && ".join(self._joined(parts, conjoined=True)) or "1"
 
-    def _text(self, term: Term) -> str:
+    def _text(self, term: GroundTerm) -> str:
         bits = self._bits(term)
         if bits and term.op != "cell":
             return tested(*bits, "==")
@@ -55,32 +55,32 @@ class Printer:
             return SIGNS[term.op].join(map(self.text, term.parts))
         return getattr(self, f"_{term.op}")(term)  # type: ignore[no-any-return]
 
-    def _const(self, term: Term) -> str:
+    def _const(self, term: GroundTerm) -> str:
         return str(int(term.args[0]))
 
-    def _cell(self, term: Term) -> str:
+    def _cell(self, term: GroundTerm) -> str:
         place = self.places[term.args[0]]
         value = f"(i64)(w{place.word} >> {place.shift} & {place.mask})"
         return f"{value} - {place.offset}" if place.offset else value
 
-    def _and(self, term: Term) -> str:
+    def _and(self, term: GroundTerm) -> str:
         return " & ".join(self._joined(term.parts, conjoined=True))
 
-    def _or(self, term: Term) -> str:
+    def _or(self, term: GroundTerm) -> str:
         return " | ".join(self._joined(term.parts, conjoined=False))
 
-    def _not(self, term: Term) -> str:
+    def _not(self, term: GroundTerm) -> str:
         return f"!{self.text(term.parts[0])}"
 
-    def _ite(self, term: Term) -> str:
+    def _ite(self, term: GroundTerm) -> str:
         return "{} ? {} : {}".format(*map(self.text, term.parts))
 
-    def _pick(self, term: Term) -> str:
+    def _pick(self, term: GroundTerm) -> str:
         index, *options = map(self.text, term.parts)
         chosen = [f"{index} == {number} ? {option} : " for number, option in enumerate(options[:-1])]
         return "".join(chosen) + options[-1]
 
-    def _joined(self, parts: Iterable[Term], *, conjoined: bool) -> list[str]:
+    def _joined(self, parts: Iterable[GroundTerm], *, conjoined: bool) -> list[str]:
         """The parts of an `and`, or those of an `or`: that not all of its bits are the other way round."""
         tests: dict[int, tuple[int, int]] = {}
         rest = []
@@ -94,7 +94,7 @@ class Printer:
         sign = "==" if conjoined else "!="
         return [f"({tested(word, *test, sign)})" for word, test in tests.items()] + rest
 
-    def _bits(self, term: Term) -> tuple[int, int, int] | None:
+    def _bits(self, term: GroundTerm) -> tuple[int, int, int] | None:
         """The word, the mask and the value of a test of one cell against a constant."""
         inner = term.parts[0] if term.op in ("eq", "not") else term
         if inner.op != "cell" or not term.truth or (term.op == "eq" and term.parts[1].known is None):
@@ -113,8 +113,8 @@ class Case(NamedTuple):
     """A step with its number, and those conditions of its guard that are not tested yet."""
 
     number: int
-    step: Step
-    guard: tuple[Term, ...]
+    step: GroundStep
+    guard: tuple[GroundTerm, ...]
 
 
 class Program:
@@ -131,15 +131,15 @@ class Program:
         """All functions."""
         return "\n".join([*self._steps(), *self._first_false(), *self._witnessed(), ""])
 
-    def _function(self, head: str, printer: Printer, terms: Iterable[Term]) -> Iterator[str]:
+    def _function(self, head: str, printer: CPrinter, terms: Iterable[GroundTerm]) -> Iterator[str]:
         """The head of a function, the words of the state, and what the terms share."""
         yield f"{head} {{"
         yield from (f"const u64 w{i} = s[{i}];" for i in self.words)
         yield from printer.share(terms)
 
-    def _truth(self, name: str, terms: Sequence[Term]) -> Iterator[str]:
+    def _truth(self, name: str, terms: Sequence[GroundTerm]) -> Iterator[str]:
         """A function: whether all of these are true."""
-        printer = Printer(self.places)
+        printer = CPrinter(self.places)
         yield from self._function(f"static int {name}(const u64 *s)", printer, terms)
         yield f"return {printer.all(terms)};\n}}"
 
@@ -165,7 +165,7 @@ class Program:
         cases = [Case(n, step, conditions(step.guard)) for n, step in enumerate(self.ground.steps)]
         calls = []
         for number, some in enumerate(packed(grouped(cases).values(), A_FUNCTION)):
-            printer = Printer(self.places)
+            printer = CPrinter(self.places)
             head = f"static u32 steps_{number}(Worker *k, const u64 *s, u64 *after, u32 n)"
             yield from self._function(head, printer, dict.fromkeys(t for case in some for t in case.guard))
             yield from self._branches(some, printer)
@@ -175,7 +175,7 @@ class Program:
         yield from calls
         yield "return n;\n}"
 
-    def _branches(self, cases: list[Case], printer: Printer) -> Iterator[str]:
+    def _branches(self, cases: list[Case], printer: CPrinter) -> Iterator[str]:
         """The steps, those together that need the same: what most of them need is tested first."""
         for term, group in grouped(cases).items():
             if term is None or len(group) == 1:
@@ -189,10 +189,10 @@ class Program:
                 yield from self._branches(rest, printer)
                 yield "}"
 
-    def _taken(self, case: Case, outer: Printer) -> Iterator[str]:
+    def _taken(self, case: Case, outer: CPrinter) -> Iterator[str]:
         """What a step does whose guard holds."""
         number, step, _ = case
-        printer, terms = Printer(self.places, outer.named), self.ground.terms
+        printer, terms = CPrinter(self.places, outer.named), self.ground.terms
         yield from printer.share([step.claims, step.cut, step.clash, *(value for _, value in step.effects)])
         if step.claims is not terms.true:
             yield f"if (!{printer.text(step.claims)}) FAIL;"
@@ -205,7 +205,7 @@ class Program:
         yield from (f"t[{word}] = {self._word(word, step, printer)};" for word in self.words)
         yield "}"
 
-    def _word(self, word: int, step: Step, printer: Printer) -> str:
+    def _word(self, word: int, step: GroundStep, printer: CPrinter) -> str:
         """One word after a step: what stays, the constants, and each new value at its place."""
         kept, constant, parts = ALL_BITS, 0, []
         for cell, term in step.effects:
@@ -222,16 +222,16 @@ class Program:
         return " | ".join([stays, *([f"{constant:#x}u"] if constant else []), *parts])
 
 
-def conditions(term: Term) -> tuple[Term, ...]:
+def conditions(term: GroundTerm) -> tuple[GroundTerm, ...]:
     """What must be true for this to be, one by one."""
     return term.parts if term.op == "and" else () if term.known else (term,)
 
 
-def grouped(cases: Iterable[Case]) -> dict[Term | None, list[Case]]:
+def grouped(cases: Iterable[Case]) -> dict[GroundTerm | None, list[Case]]:
     """The steps by the condition of each that most steps share; None where it shares none."""
     cases = list(cases)
     uses = Counter(term for case in cases for term in case.guard)
-    groups: dict[Term | None, list[Case]] = {}
+    groups: dict[GroundTerm | None, list[Case]] = {}
     for case in cases:
         shared = [term for term in case.guard if uses[term] > 1]
         most = max(shared, key=lambda term: (uses[term], -term.serial), default=None)

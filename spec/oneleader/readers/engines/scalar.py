@@ -12,27 +12,27 @@ from typing import Any
 
 from oneleader.errors import SpecError
 from oneleader.language.definitions import Property
-from oneleader.readers.engines.ground import Ground, Step
+from oneleader.readers.engines.ground import Ground, GroundStep
 from oneleader.readers.engines.kernel import clashing
-from oneleader.readers.engines.terms import Term, shared
+from oneleader.readers.engines.terms import GroundTerm, shared
 from oneleader.readers.run import ClaimFailed, Run, State
 
 SIGNS = {"eq": " == ", "le": " <= ", "add": " + ", "count": " + ", "and": " and ", "or": " or "}
 
 
-class Printer:
+class PythonPrinter:
     """Prints terms as Python over `c`; what has been given a name is called by it."""
 
     def __init__(self) -> None:
         self.named: set[int] = set()
 
-    def share(self, roots: Iterable[Term]) -> Iterator[str]:
+    def share(self, roots: Iterable[GroundTerm]) -> Iterator[str]:
         """Definitions of what these terms use more than once."""
         for term in shared(roots, lambda term: bool(term.parts) and term.serial not in self.named):
             yield f"x{term.serial} = {self.text(term)}"
             self.named.add(term.serial)
 
-    def text(self, term: Term) -> str:
+    def text(self, term: GroundTerm) -> str:
         """A term as an expression."""
         if term.serial in self.named:
             return f"x{term.serial}"
@@ -49,7 +49,7 @@ class Printer:
             return f"({parts[1]} if {parts[0]} else {parts[2]})"
         return self._pick(term, *parts)
 
-    def _pick(self, term: Term, index: str, *options: str) -> str:
+    def _pick(self, term: GroundTerm, index: str, *options: str) -> str:
         last = len(options) - 1
         at = index if term.parts[0].most <= last else f"min({index}, {last})"
         cells = [option.args[0] for option in term.parts[1:] if option.op == "cell"]
@@ -85,8 +85,8 @@ class Scalar:
         )
         return made
 
-    def _step(self, number: int, step: Step) -> Iterator[str]:
-        printer, terms = Printer(), self.ground.terms
+    def _step(self, number: int, step: GroundStep) -> Iterator[str]:
+        printer, terms = PythonPrinter(), self.ground.terms
         yield from printer.share([step.guard])
         yield f"if {printer.text(step.guard)}:"
         inner = printer.share([step.claims, step.cut, step.clash, *(value for _, value in step.effects)])
@@ -108,7 +108,7 @@ class Scalar:
         """A function that finds the first of these properties that is false in a state."""
         lines = []
         for number, prop in enumerate(properties):
-            printer, holds = Printer(), self.ground.property(prop)
+            printer, holds = PythonPrinter(), self.ground.property(prop)
             lines += [*printer.share([holds]), f"if not {printer.text(holds)}: return properties[{number}]"]
         self._names["properties"] = tuple(properties)
         made: Callable[[State], Property | None] = self._build("broken", [*lines, "return None"])
@@ -116,7 +116,7 @@ class Scalar:
 
     def reached(self, witness: Property) -> Callable[[State], bool]:
         """A function that says whether the witness is true in a state."""
-        printer, some = Printer(), self.ground.property(witness)
+        printer, some = PythonPrinter(), self.ground.property(witness)
         made: Callable[[State], bool] = self._build(
             "reached", [*printer.share([some]), f"return {printer.text(some)}"]
         )

@@ -28,7 +28,7 @@ def mixed(rows: Rows) -> Hashes:
     return hashes
 
 
-class Table:
+class StateTable:
     """Positions of the rows of `states`, by hash; 0 stands for an empty place, so positions count from 1."""
 
     def __init__(self, states: Rows) -> None:

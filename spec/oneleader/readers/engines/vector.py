@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from oneleader.language.definitions import Property
-from oneleader.readers.engines.ground import Ground, Step
+from oneleader.readers.engines.ground import Ground, GroundStep
 from oneleader.readers.engines.kernel import Expanded, Numbers, Truths, clashing
 from oneleader.readers.engines.orbits import Orbits
-from oneleader.readers.engines.packing import Packing, Place, Rows
-from oneleader.readers.engines.terms import Term
+from oneleader.readers.engines.packing import CellPlace, Packing, Rows
+from oneleader.readers.engines.terms import GroundTerm
 from oneleader.readers.run import Run
 
 SMALL = 127  # values from -SMALL to this stand in columns of one byte each
@@ -30,12 +30,12 @@ class Columns:
     An inner scope is over the states `m` of the outer one: what that has printed is taken from there.
     """
 
-    def __init__(self, places: Sequence[Place], lines: list[str], outer: Columns | None = None) -> None:
+    def __init__(self, places: Sequence[CellPlace], lines: list[str], outer: Columns | None = None) -> None:
         self.places, self.lines, self.outer = places, lines, outer
         self.prefix, self.word = ("r", "b") if outer else ("c", "w")
         self._named: dict[int, str] = {}
 
-    def name(self, term: Term) -> str:
+    def name(self, term: GroundTerm) -> str:
         """The column of a term, or the literal of one that is known."""
         if term.known is not None:
             return repr(bool(term.known) if term.truth else term.known)
@@ -49,7 +49,7 @@ class Columns:
             self._named[term.serial] = name
         return self._named[term.serial]
 
-    def _cell(self, term: Term) -> str:
+    def _cell(self, term: GroundTerm) -> str:
         place, word = self.places[term.args[0]], f"{self.word}{self.places[term.args[0]].word}"
         if term.truth:
             return f"({word} & u({1 << place.shift})) != 0"
@@ -58,39 +58,39 @@ class Columns:
             code = f"({code}.astype({WIDE}) - {place.offset})"
         return f"{code}.astype({kind(term)})"
 
-    def _eq(self, term: Term) -> str:
+    def _eq(self, term: GroundTerm) -> str:
         return " == ".join(map(self.name, term.args))
 
-    def _le(self, term: Term) -> str:
+    def _le(self, term: GroundTerm) -> str:
         return " <= ".join(map(self.name, term.args))
 
-    def _and(self, term: Term) -> str:
+    def _and(self, term: GroundTerm) -> str:
         return " & ".join(map(self.name, term.args))
 
-    def _or(self, term: Term) -> str:
+    def _or(self, term: GroundTerm) -> str:
         return " | ".join(map(self.name, term.args))
 
-    def _not(self, term: Term) -> str:
+    def _not(self, term: GroundTerm) -> str:
         return f"~{self.name(term.args[0])}"
 
-    def _add(self, term: Term) -> str:
+    def _add(self, term: GroundTerm) -> str:
         return " + ".join(self._as(x, kind(term)) for x in term.args)
 
-    def _count(self, term: Term) -> str:
+    def _count(self, term: GroundTerm) -> str:
         return " + ".join(self._as(x, kind(term)) for x in term.args)
 
-    def _ite(self, term: Term) -> str:
+    def _ite(self, term: GroundTerm) -> str:
         condition, x, y = term.args
         return f"np.where({self.name(condition)}, {self._as(x, kind(term))}, {self._as(y, kind(term))})"
 
-    def _pick(self, term: Term) -> str:
+    def _pick(self, term: GroundTerm) -> str:
         index, *options = term.args
         text = self._as(options[-1], kind(term))
         for number, option in reversed(list(enumerate(options[:-1]))):
             text = f"np.where({self.name(index)} == {number}, {self._as(option, kind(term))}, {text})"
         return text
 
-    def _as(self, term: Term, wanted: str) -> str:
+    def _as(self, term: GroundTerm, wanted: str) -> str:
         """The column or literal with elements of that type."""
         name = self.name(term)
         if term.known is not None:
@@ -98,12 +98,12 @@ class Columns:
         return name if kind(term) == wanted else f"{name}.astype({wanted})"
 
 
-def kind(term: Term) -> str:
+def kind(term: GroundTerm) -> str:
     """The type of a column's elements."""
     return "np.bool_" if term.truth else NARROW if term.least >= -SMALL and term.most <= SMALL else WIDE
 
 
-def written(effects: Iterable[tuple[Place, Term]], columns: Columns, word: int) -> str:
+def written(effects: Iterable[tuple[CellPlace, GroundTerm]], columns: Columns, word: int) -> str:
     """One word after a step: what stays, the constants, and each new value at its place."""
     kept, constant, parts = (1 << 64) - 1, 0, []
     for place, term in effects:
@@ -161,7 +161,7 @@ class Vector:
             self._step(number, step, columns, lines)
         return self._build("expand", lines)
 
-    def _step(self, number: int, step: Step, columns: Columns, lines: list[str]) -> None:
+    def _step(self, number: int, step: GroundStep, columns: Columns, lines: list[str]) -> None:
         """One instance: its guard over the whole chunk, the rest where that holds."""
         always = step.guard.known is not None
         lines.append(f"g = {'np.ones(len(w0), np.bool_)' if always else columns.name(step.guard)}")
@@ -177,10 +177,10 @@ class Vector:
         lines += ["m = np.flatnonzero(g)", f"sink.taken[{number}] += len(m)", "if len(m):"]
         lines += [f" {line}" for line in self._effects(number, step, columns)]
 
-    def _effects(self, number: int, step: Step, columns: Columns) -> list[str]:
+    def _effects(self, number: int, step: GroundStep, columns: Columns) -> list[str]:
         lines = [f"b{i} = w{i}[m]" for i in range(self.packing.words)]
         inner = Columns(self.packing.places, lines, columns)
-        changed: dict[int, list[tuple[Place, Term]]] = {}
+        changed: dict[int, list[tuple[CellPlace, GroundTerm]]] = {}
         for cell, term in step.effects:
             place = self.packing.places[cell]
             changed.setdefault(place.word, []).append((place, term))

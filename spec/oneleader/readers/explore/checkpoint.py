@@ -26,7 +26,7 @@ FORMAT = 2
 
 
 @dataclass
-class Place:
+class SearchPlace:
     """How far a search has come.
 
     levels     where each level starts, in order of discovery; the last one ends before `end`
@@ -62,7 +62,7 @@ def _lines(ground: Ground, properties: list[Property], order: int) -> Iterator[s
     yield from ground.terms.listed()
 
 
-def save(path: Path, key: str, place: Place, rows: Rows) -> None:
+def save(path: Path, key: str, place: SearchPlace, rows: Rows) -> None:
     """Write it beside `path` first, so that an old checkpoint is there until the new one is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
@@ -75,14 +75,14 @@ def save(path: Path, key: str, place: Place, rows: Rows) -> None:
     beside.replace(path)
 
 
-def load(path: Path, key: str) -> tuple[Place, Rows]:
+def load(path: Path, key: str) -> tuple[SearchPlace, Rows]:
     """What was saved; UsageError where it is no checkpoint of this very search."""
     try:
         with path.open("rb") as file:
             said = json.loads(np.load(file).tobytes())
             rows: Rows = np.load(file)
             saved = said.pop("key")
-            place = Place(**said)
+            place = SearchPlace(**said)
     except (ValueError, KeyError, TypeError, EOFError):
         raise UsageError(f"{path} is no checkpoint of explore: choose another file") from None
     if saved != key:

@@ -21,8 +21,8 @@ from oneleader.language.definitions import Property
 from oneleader.readers.engines.kernel import Kernel
 from oneleader.readers.engines.orbits import Orbits
 from oneleader.readers.engines.packing import Packing, Rows
-from oneleader.readers.engines.table import Table, mixed
-from oneleader.readers.explore.checkpoint import Place, digest
+from oneleader.readers.engines.table import StateTable, mixed
+from oneleader.readers.explore.checkpoint import SearchPlace, digest
 from oneleader.readers.explore.search import CHUNK, Full, Packed, compiled
 from oneleader.readers.run import Run
 
@@ -63,16 +63,16 @@ class Stored(Packed):
             self._set_aside(self._first)
             self.settle()
 
-    def _resumed(self) -> tuple[Place | None, list[int]]:
+    def _resumed(self) -> tuple[SearchPlace | None, list[int]]:
         """The place of an earlier search; whatever is younger is dropped."""
         for file in self.folder.glob("found-*"):
             file.unlink()
         known = [0] * PARTS
-        place: Place | None = None
+        place: SearchPlace | None = None
         if (self.folder / "place").exists():
             try:
                 told = json.loads((self.folder / "place").read_text(encoding="utf-8"))
-                known, place = told["known"], Place(**told["place"])
+                known, place = told["known"], SearchPlace(**told["place"])
             except (ValueError, KeyError, TypeError):
                 raise UsageError(f"{self.folder}/place cannot be read: remove the folder") from None
         for part, length in enumerate(known):
@@ -105,7 +105,7 @@ class Stored(Packed):
         self.tally.cut += found.cut
         self.tally.stuck += (lo + np.flatnonzero(found.stuck & ~found.failed)).tolist()
         self.tally.failed += (lo + np.flatnonzero(found.failed)).tolist()
-        once = Table(np.empty_like(found.rows))
+        once = StateTable(np.empty_like(found.rows))
         once.add(found.rows)
         self._set_aside(once.states[: once.size])
 
@@ -128,7 +128,7 @@ class Stored(Packed):
                 if shutil.disk_usage(self.folder).free < 2 * found.nbytes + MARGIN:
                     raise Full
                 known = self._read("known", part) if self._known[part] else found[:0]
-                table = Table(np.concatenate([known, np.empty_like(found)]))
+                table = StateTable(np.concatenate([known, np.empty_like(found)]))
                 table.refill(len(known))
                 table.add(found)
                 new = table.states[len(known) : table.size]
@@ -142,7 +142,7 @@ class Stored(Packed):
     def _read(self, kind: str, part: int) -> Rows:
         return np.fromfile(self._file(kind, part), np.uint64).reshape(-1, self.kernel.packing.words)
 
-    def keep(self, place: Place) -> None:
+    def keep(self, place: SearchPlace) -> None:
         """A level is complete: from here the search goes on if it ends."""
         self.rows.flush()  # type: ignore[attr-defined]
         beside = self.folder / "place.part"

@@ -23,7 +23,7 @@ from oneleader.language.definitions import Property
 from oneleader.language.model import Model
 from oneleader.language.trace import ghosts_needed, reads, trace_property
 from oneleader.readers.explore import checkpoint as checkpoints
-from oneleader.readers.explore.checkpoint import Place
+from oneleader.readers.explore.checkpoint import SearchPlace
 from oneleader.readers.explore.disk import Stored, stored
 from oneleader.readers.explore.search import Full, Packed, States, search
 from oneleader.readers.run import ClaimFailed, Run, State
@@ -34,7 +34,7 @@ ENGINES = ("python", "numpy", "native")
 
 
 @dataclass(frozen=True)
-class Progress:
+class SearchProgress:
     """How far a run is: told about four times a second."""
 
     states: int
@@ -166,7 +166,7 @@ def explore(
     symmetry: bool = True,
     engine: str = "numpy",
     limits: Limits = Limits(),
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[SearchProgress], None] = lambda _: None,
     announce: Callable[[str], None] = lambda _: None,
     checkpoint: Path | None = None,
     disk: Path | None = None,
@@ -252,7 +252,7 @@ class _Search:
         safety: list[Property],
         witnesses: list[Property],
         limits: Limits,
-        progress: Callable[[Progress], None],
+        progress: Callable[[SearchProgress], None],
     ) -> None:
         self.states, self.safety, self.limits, self.progress = states, safety, limits, progress
         self.run = states.run
@@ -266,7 +266,7 @@ class _Search:
         )
         self.witnesses_only = bool(witnesses) and not safety
         self.place = self._here(0)
-        self.keep: Callable[[Place], None] = lambda place: None  # told where each level ends
+        self.keep: Callable[[SearchPlace], None] = lambda place: None  # told where each level ends
         self.started = self.reported = self.entered = time.perf_counter()
 
     def go(self) -> None:
@@ -283,13 +283,13 @@ class _Search:
                 self.keep(self._here(lo))
         self.result.verdict = HOLDS
 
-    def _here(self, at: int) -> Place:
+    def _here(self, at: int) -> SearchPlace:
         """How far it is: complete before the state `at`."""
         tally, witnesses = self.states.tally, dict(self.result.witnesses)
         counts = tally.taken.tolist(), tally.cut.tolist(), list(tally.stuck), list(tally.failed)
-        return Place([*self.levels], self.end, at, *counts, witnesses)
+        return SearchPlace([*self.levels], self.end, at, *counts, witnesses)
 
-    def resume(self, place: Place) -> None:
+    def resume(self, place: SearchPlace) -> None:
         """Go on from there."""
         self.levels, self.end, self.place = [*place.levels], place.end, place
         self.result.taken_up = self.states.size
@@ -397,7 +397,7 @@ class _Search:
         self.reported = now
         depth, taken_up = self.result.depth, self.result.taken_up
         level = (hi - self.levels[-1], expanded, now - self.entered)
-        self.progress(Progress(states, states - hi, depth, now - self.started, taken_up, *level))
+        self.progress(SearchProgress(states, states - hi, depth, now - self.started, taken_up, *level))
         if self.limits.memory and used_memory() > self.limits.memory:
             self.result.why = f"stopped at {self.limits.memory:,} MiB of memory"
             return True
@@ -438,7 +438,7 @@ def explore_all(
     symmetry: bool = True,
     engine: str = "numpy",
     limits: Limits = Limits(),
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[SearchProgress], None] = lambda _: None,
     announce: Callable[[str], None] = lambda _: None,
     checkpoint: Path | None = None,
     disk: Path | None = None,

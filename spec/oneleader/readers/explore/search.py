@@ -21,7 +21,7 @@ from oneleader.readers.engines.kernel import Kernel, Tally, least
 from oneleader.readers.engines.native import FULLEST, Native
 from oneleader.readers.engines.orbits import Orbits
 from oneleader.readers.engines.packing import Packing, Rows
-from oneleader.readers.engines.table import Table
+from oneleader.readers.engines.table import StateTable
 from oneleader.readers.engines.vector import Vector
 from oneleader.readers.run import ClaimFailed, Run, State
 
@@ -254,7 +254,7 @@ class Gathered(Packed):
 
     def __init__(self, kernel: Vector, orbits: Orbits | None, memory: int) -> None:
         super().__init__(kernel, orbits, memory)
-        self.vector, self.table = kernel, Table(self.rows)
+        self.vector, self.table = kernel, StateTable(self.rows)
         self.table.add(self._first)
 
     @property

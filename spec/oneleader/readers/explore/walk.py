@@ -36,7 +36,7 @@ Words = npt.NDArray[np.uint64]
 MASK = 2**64 - 1
 
 
-class Path(NamedTuple):
+class WalkedPath(NamedTuple):
     """One run: the positions of its instances, and why it ended: "", "deadlock", "claim" or a property."""
 
     steps: list[int]
@@ -50,7 +50,7 @@ class Walker(Protocol):
     def witnesses(self) -> set[str]:
         """The names of those reached so far."""
 
-    def walk(self, dice: int, length: int) -> Path:
+    def walk(self, dice: int, length: int) -> WalkedPath:
         """A random run of at most that many steps, seeded by `dice`; it ends where something is wrong."""
 
     def follow(self, choices: Sequence[int]) -> list[tuple[int, State]]:
@@ -89,7 +89,7 @@ class Printed:
         self._action = [instance.action.name for instance in run.instances]
         self._positions = [step.position for step in scalar.ground.steps]
 
-    def walk(self, dice: int, length: int) -> Path:
+    def walk(self, dice: int, length: int) -> WalkedPath:
         """See `Walker`."""
         rolling = Dice(dice)
         steps: list[int] = []
@@ -98,15 +98,15 @@ class Printed:
             try:
                 enabled = self.successors(state)
             except ClaimFailed:
-                return Path(steps, "claim")
+                return WalkedPath(steps, "claim")
             changing = [(p, after) for p, after in enabled if after is not None and after != state]
             if not changing:
-                return Path(steps, "" if enabled else "deadlock")
+                return WalkedPath(steps, "" if enabled else "deadlock")
             position, state = changing[self._draw(rolling, [p for p, _ in changing])]
             self._fired[self._action[position]] += 1
             steps.append(position)
             broken = self._judged(state)
-        return Path(steps, broken.name if broken else "")
+        return WalkedPath(steps, broken.name if broken else "")
 
     def _draw(self, dice: Dice, enabled: list[int]) -> int:
         groups = [(name, len([*some])) for name, some in groupby(enabled, self._action.__getitem__)]
@@ -183,11 +183,11 @@ class Compiled:
         """The names of those reached so far."""
         return {w.name for w, seen in zip(self._watched, self._seen, strict=False) if seen}
 
-    def walk(self, dice: int, length: int) -> Path:
+    def walk(self, dice: int, length: int) -> WalkedPath:
         """See `Walker`."""
         trail = self._run(dice, length, None)
         taken = [self.positions[step] for step in self._taken[: trail.steps].tolist()]
-        return Path(taken, self.properties[trail.broken].name if trail.broken >= 0 else ENDS[trail.end])
+        return WalkedPath(taken, self.properties[trail.broken].name if trail.broken >= 0 else ENDS[trail.end])
 
     def follow(self, choices: Sequence[int]) -> list[tuple[int, State]]:
         """See `Walker`."""

@@ -25,7 +25,7 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import AnySort, is_number, is_set, is_time
 from oneleader.language.trace import Update, compared_times
 from oneleader.readers.prove.obligations import INIT, Obligation
-from oneleader.readers.prove.smt import Finite, Row, Table, after, answer, meaning
+from oneleader.readers.prove.smt import FieldTable, Finite, ValueRow, after, answer, meaning
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run
 from oneleader.readers.run import State as Plain
 
@@ -130,7 +130,7 @@ class Search:
         action = obligation.action
         params = action.params if action else ()
         self.args = {p.args[0]: finite.constant(f"arg {p.args[0]}", p.sort) for p in params}
-        self.after: dict[str, Table] = self.before
+        self.after: dict[str, FieldTable] = self.before
         if action:
             self.after = finite.tabled(after(finite, action.updates, self.before, self.args), self.fields)
         self.solver = z3.SimpleSolver(ctx=finite.context)
@@ -206,14 +206,14 @@ class Search:
 
     def _decoded(self, model: z3.ModelRef) -> Counterexample:
         def value(term: Any) -> Any:
-            if isinstance(term, Row):
+            if isinstance(term, ValueRow):
                 return tuple(map(value, term.values))
             known = model.eval(term, model_completion=True) if z3.is_expr(term) else term
             if not z3.is_expr(known):
                 return known
             return z3.is_true(known) if z3.is_bool(known) else known.as_long()
 
-        def state(tables: dict[str, Table]) -> Plain:
+        def state(tables: dict[str, FieldTable]) -> Plain:
             return tuple(value(tables[f.name].cells[key]) for f, key in cells.keys)
 
         obligation, of = self.obligation, self.obligation.model

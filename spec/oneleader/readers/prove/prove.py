@@ -46,7 +46,7 @@ RLIMIT_OWN = 200_000
 
 
 @dataclass(frozen=True)
-class Row:
+class ProofRow:
     """What became of one obligation."""
 
     step: str  # "init", "theorem" or an action
@@ -68,7 +68,7 @@ class Proof:
     """All rows so far. `interrupted`: the rest was not tried."""
 
     model: Model
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ProofRow] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -90,7 +90,7 @@ def prove(
     only: Iterable[str] | None = None,
     rlimit: int = RLIMIT,
     seed: int = 0,
-    progress: Callable[[Row], None] = lambda row: None,
+    progress: Callable[[ProofRow], None] = lambda row: None,
 ) -> Proof:
     """Prove everything that the model says, or those obligations whose action, goal or key is in `only`.
 
@@ -116,7 +116,7 @@ def rows(
     only: Iterable[str] | None = None,
     rlimit: int = RLIMIT,
     seed: int = 0,
-) -> Iterator[Row]:
+) -> Iterator[ProofRow]:
     """The rows of `prove`, one at a time."""
     hints = load_hints(model) if hints is None else hints
     for obligation in _chosen(model, only):
@@ -210,10 +210,10 @@ def attempt(
     return Attempt(str(result), used, left_out, needed)
 
 
-def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT, seed: int = 0) -> Row:
+def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT, seed: int = 0) -> ProofRow:
     """Prove one obligation, or say what is wrong with it."""
     start = time.perf_counter()
-    row = Row(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none")
+    row = ProofRow(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none")
     if refined := _judged_elsewhere(obligation):
         reason = f"it holds of {refined.name}, and `refine` checks that each step here is a step there"
         return replace(row, verdict=NOT_EXPRESSIBLE, reason=reason)
@@ -236,8 +236,8 @@ def _judged_elsewhere(obligation: Obligation) -> Model | None:
 
 
 def _attempts(
-    obligation: Obligation, hint: list[str] | None, row: Row, rlimit: int, seed: int
-) -> tuple[Row, Attempt]:
+    obligation: Obligation, hint: list[str] | None, row: ProofRow, rlimit: int, seed: int
+) -> tuple[ProofRow, Attempt]:
     """Try the hint, then what is often enough, then everything that is known."""
     portfolio = [{**options, "random_seed": options["random_seed"] + seed} for options in PORTFOLIO]
     if hint is not None:
@@ -310,7 +310,7 @@ def conjuncts(expr: Expr) -> list[Expr]:
     return [expr]
 
 
-def _refuted(obligation: Obligation, row: Row, last: Attempt) -> Row:
+def _refuted(obligation: Obligation, row: ProofRow, last: Attempt) -> ProofRow:
     """What to say of an obligation that Z3 did not prove."""
     found = smallest(obligation)
     if found:

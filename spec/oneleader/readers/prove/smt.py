@@ -50,7 +50,7 @@ from oneleader.language.sorts import (
 )
 from oneleader.language.trace import TracedProperty, Update
 
-State = Mapping[str, Callable[..., Any]]
+SymbolicState = Mapping[str, Callable[..., Any]]
 Values = Mapping[str, Any]  # of parameters and bound variables, by name
 
 
@@ -85,7 +85,7 @@ OPERATIONS = {
 }
 
 
-def meaning(algebra: Algebra, expr: Expr, state: State, values: Values) -> Any:
+def meaning(algebra: Algebra, expr: Expr, state: SymbolicState, values: Values) -> Any:
     """The expression in a state, its variables having these values."""
     op, args = expr.op, expr.args
     if op == "const":
@@ -109,13 +109,15 @@ def meaning(algebra: Algebra, expr: Expr, state: State, values: Values) -> Any:
     return getattr(algebra, OPERATIONS[op])(*parts)
 
 
-def after(algebra: Algebra, updates: Mapping[str, Update], before: State, values: Values) -> State:
+def after(
+    algebra: Algebra, updates: Mapping[str, Update], before: SymbolicState, values: Values
+) -> SymbolicState:
     """The state after a step: every right-hand side is read in the state before it."""
     changed = {name: _updated(algebra, update, before, values) for name, update in updates.items()}
     return {**before, **changed}
 
 
-def _updated(algebra: Algebra, update: Update, before: State, values: Values) -> Callable[..., Any]:
+def _updated(algebra: Algebra, update: Update, before: SymbolicState, values: Values) -> Callable[..., Any]:
     old, rewriting = before[update.field.name], update.rewriting
     if rewriting is not None:
         names = [v.args[0] for v in update.variables]
@@ -219,11 +221,11 @@ class AnySize:
             return z3.Function(name, self.sort(sort.index), self.sort(sort.of))
         return z3.Const(name, self.sort(sort))
 
-    def state(self, fields: Mapping[str, Field]) -> State:
+    def state(self, fields: Mapping[str, Field]) -> SymbolicState:
         """A state of which nothing is known."""
         return {name: self._function(f) for name, f in fields.items()}
 
-    def initial(self, fields: Mapping[str, Field]) -> State:
+    def initial(self, fields: Mapping[str, Field]) -> SymbolicState:
         """The first state: constants are unknown, everything else is as declared."""
         return {name: self._function(f) if f.fixed else self._always(f) for name, f in fields.items()}
 
@@ -248,7 +250,7 @@ class AnySize:
         option = self.sort(sort)
         return z3.Or(option.is_nil(x), option.value(x) >= 0)
 
-    def field_is_natural(self, f: Field, state: State) -> Any:
+    def field_is_natural(self, f: Field, state: SymbolicState) -> Any:
         """Every value of the field is >= 0.
 
         True of every reachable state, although no invariant says so: a literal is >= 0 and + is the
@@ -270,7 +272,7 @@ class AnySize:
         body = z3.Implies(self.both(*naturals), body) if naturals else body
         return z3.ForAll(variables, body) if variables else body
 
-    def closed(self, prop: TracedProperty, state: State) -> Any:
+    def closed(self, prop: TracedProperty, state: SymbolicState) -> Any:
         """The property, for all values of its parameters."""
         values = {p.args[0]: self._variable(p.sort) for p in prop.params}
         body = meaning(self, prop.body, state, values)
@@ -354,7 +356,7 @@ class Finite:
     def constant(self, name: str, sort: AnySort) -> Any:
         if isinstance(sort, EachSort):
             elements = range(self.configuration.size(sort.index))
-            return Row(self, [self.constant(f"{name}[{e}]", sort.of) for e in elements])
+            return ValueRow(self, [self.constant(f"{name}[{e}]", sort.of) for e in elements])
         if sort is bool:
             return z3.Bool(name, self.context)
         made = z3.Int(name, self.context)
@@ -374,18 +376,20 @@ class Finite:
             for key in product(*map(self.configuration.domain, f.index))
         ]
 
-    def state(self, fields: Mapping[str, Field]) -> dict[str, Table]:
+    def state(self, fields: Mapping[str, Field]) -> dict[str, FieldTable]:
         """A state of which nothing is known: one constant a cell."""
         return {
-            name: Table(self, f, {key: self.constant(f"{name}{list(key)}", f.of) for key in self.keys(f)})
+            name: FieldTable(
+                self, f, {key: self.constant(f"{name}{list(key)}", f.of) for key in self.keys(f)}
+            )
             for name, f in fields.items()
         }
 
-    def initial(self, fields: Mapping[str, Field]) -> dict[str, Table]:
+    def initial(self, fields: Mapping[str, Field]) -> dict[str, FieldTable]:
         """The first state: constants are unknown, everything else is as declared."""
         unknown = self.state({n: f for n, f in fields.items() if f.fixed})
         known = {
-            name: Table(self, f, dict.fromkeys(self.keys(f), self.first(f)))
+            name: FieldTable(self, f, dict.fromkeys(self.keys(f), self.first(f)))
             for name, f in fields.items()
             if name not in unknown
         }
@@ -402,15 +406,17 @@ class Finite:
         longest = self.configuration.stored(f, LONG_AGO)
         return self.ite(x >= longest, longest, x)
 
-    def tabled(self, state: State, fields: Mapping[str, Field]) -> dict[str, Table]:
+    def tabled(self, state: SymbolicState, fields: Mapping[str, Field]) -> dict[str, FieldTable]:
         """The same state with each cell computed once."""
         return {
-            name: read if isinstance(read, Table) else Table(self, f, {k: read(*k) for k in self.keys(f)})
+            name: read
+            if isinstance(read, FieldTable)
+            else FieldTable(self, f, {k: read(*k) for k in self.keys(f)})
             for name, f in fields.items()
             for read in (state[name],)
         }
 
-    def closed(self, prop: TracedProperty, state: State) -> Any:
+    def closed(self, prop: TracedProperty, state: SymbolicState) -> Any:
         """The property, for all values of its parameters."""
         names = [p.args[0] for p in prop.params]
         domains = product(*([self.literal(v, p.sort) for v in self._domain(p.sort)] for p in prop.params))
@@ -476,7 +482,7 @@ class Finite:
         return x if x is y else z3.If(condition, x, y, self.context)
 
 
-class Row:
+class ValueRow:
     """A value for each element of a sort, as `Each` gives: read at an index that may not be known yet."""
 
     def __init__(self, finite: Finite, values: list[Any]) -> None:
@@ -491,7 +497,7 @@ class Row:
         return value
 
 
-class Table:
+class FieldTable:
     """One field of a finite state: the value of each cell, and reading it at an index not yet known."""
 
     def __init__(self, finite: Finite, field: Field, cells: dict[tuple[Any, ...], Any]) -> None:

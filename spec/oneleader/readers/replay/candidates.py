@@ -38,7 +38,7 @@ Cell = tuple[str, Any]  # the name of a field and an index: () for none, a value
 UNSET = object()
 
 
-class Refused(Exception):
+class LineRefused(Exception):
     """A line that a state does not allow: a guard of the action tried, or an observation, says no."""
 
     def __init__(self, text: str, action: str = "", guard: Guard | None = None) -> None:
@@ -269,10 +269,10 @@ class OpenRun:
                 action.function(self._state, *args)
         except Disabled as disabled:
             call, guard = self.call(action, args), action.guards[disabled.guard]
-            raise Refused(f"{call}: {guard}", call, guard) from None
+            raise LineRefused(f"{call}: {guard}", call, guard) from None
         except ClaimFailed:
             call = self.call(action, args)
-            raise Refused(f"{call}: what it claims of this state does not hold", call) from None
+            raise LineRefused(f"{call}: what it claims of this state does not hold", call) from None
         return self.writes
 
     def call(self, action: Action, args: tuple[Any, ...]) -> str:
@@ -298,12 +298,12 @@ class Candidates:
         and `first_decides`. TooMany above the limit.
         """
         found: dict[frozenset[tuple[Cell, Any]], Candidate] = {}
-        refusal: Refused | None = None
+        refusal: LineRefused | None = None
         for state in self.states:
             try:
                 for after in explain(state):
                     found.setdefault(frozenset(after.changes.items()), after)
-            except Refused as refused:
+            except LineRefused as refused:
                 if first_decides and state is self.states[0]:
                     raise
                 refusal = refusal or refused

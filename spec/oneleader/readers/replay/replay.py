@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.definitions import Guard
 from oneleader.language.model import Model
-from oneleader.readers.replay.candidates import Candidates, NotModelled, Refused, TooMany
+from oneleader.readers.replay.candidates import Candidates, LineRefused, NotModelled, TooMany
 from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
 from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
@@ -39,7 +39,7 @@ FORMATS = ("oneleader", "etcd")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class LineRefusal:
     """Why a line was refused: the action tried and the guard that forbids it, or what was observed."""
 
     line: int
@@ -63,7 +63,7 @@ class Replayed:
     left_aside: dict[str, str] = field(default_factory=dict)  # what of each such event was left aside
     candidates: int = 1  # the most candidate states at any line
     limit: int = MOST_CANDIDATES
-    refusal: Refusal | None = None
+    refusal: LineRefusal | None = None
     seconds: float = 0.0
 
     @property
@@ -151,9 +151,9 @@ def replay_lines(
         if reader is None:
             raise UsageError("the recording is empty")
         result.verdict = HOLDS
-    except Refused as refused:
+    except LineRefused as refused:
         result.verdict = VIOLATED
-        result.refusal = Refusal(number, refused.text, refused.action, refused.guard)
+        result.refusal = LineRefusal(number, refused.text, refused.action, refused.guard)
     except NotModelled as beyond:
         result.why = f"line {number}: {beyond}{_judged(result)}"
     except TooMany:

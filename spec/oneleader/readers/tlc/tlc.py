@@ -55,25 +55,25 @@ class Function(Mapping[Value, Value]):
         return f"Function({self._items!r})"
 
 
-State: TypeAlias = Function  # the name of each variable to its value
+TlcState: TypeAlias = Function  # the name of each variable to its value
 
 
-class Step(NamedTuple):
+class TlcStep(NamedTuple):
     """One line of an error trace: the action that was taken (`Init` at first) and the state after it."""
 
     action: str
-    state: State
+    state: TlcState
 
 
 @dataclass(frozen=True)
-class Graph:
+class TlcGraph:
     """The reachable states by their fingerprint, and the steps between them.
 
     Edges are a set: TLC writes a step once for each way to take it, and its action does not show
     with which arguments.
     """
 
-    states: Mapping[int, State]
+    states: Mapping[int, TlcState]
     initial: frozenset[int]
     edges: frozenset[tuple[int, str, int]]
 
@@ -91,8 +91,8 @@ class Result:
     generated: int
     depth: int
     seconds: float
-    trace: tuple[Step, ...]
-    graph: Graph | None = None
+    trace: tuple[TlcStep, ...]
+    graph: TlcGraph | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -243,7 +243,7 @@ def _result(output: str, seconds: float, what: str) -> Result:
 
     trace = [_step(m.text) for m in messages if m.code == _TRACE_STATE]
     if problem and problem.code == _INVARIANT_INITIALLY:
-        trace = [Step("Init", parse_state(problem.text.partition("\n")[2]))]
+        trace = [TlcStep("Init", parse_state(problem.text.partition("\n")[2]))]
     # Neither is printed when an initial state is at fault.
     generated, distinct, *_ = _numbers(found.get(_COUNTS, "")) or [1, 1]
     depth, *_ = _numbers(found.get(_DEPTH, "")) or [len(trace)]
@@ -269,12 +269,12 @@ def _claim(problem: _Message) -> str:
     return named[1] if named else "temporal property"
 
 
-def _step(text: str) -> Step:
+def _step(text: str) -> TlcStep:
     header, _, state = text.partition("\n")
     action = re.match(r"\d+: <(\w+)(?: line| predicate)?", header)
     if action is None:
         raise UsageError(f"This line of TLC's error trace is not understood: {header}")
-    return Step("Init" if action[1] == "Initial" else action[1], parse_state(state))
+    return TlcStep("Init" if action[1] == "Initial" else action[1], parse_state(state))
 
 
 def _complaint(messages: list[_Message], output: str) -> str:
@@ -381,7 +381,7 @@ def _unescaped(escape: re.Match[str]) -> str:
 _VARIABLE = re.compile(r"^(?:/\\ )?(\w+) = ", re.MULTILINE)
 
 
-def parse_state(text: str) -> State:
+def parse_state(text: str) -> TlcState:
     r"""A state as TLC prints it: `/\ x = 1` on a line for each variable."""
     _, *parts = _VARIABLE.split(text)
     if not parts:
@@ -396,12 +396,12 @@ _EDGE = re.compile(r'(-?\d+) -> (-?\d+) \[label="(\w+)"')
 _STATE = re.compile(r'(-?\d+) \[label="((?:[^"\\]|\\.)*)"(,style = filled)?\]')
 
 
-def read_graph(dot: Path) -> Graph:
+def read_graph(dot: Path) -> TlcGraph:
     """The file that TLC writes for `-dump dot,actionlabels`.
 
     TLC names a step after its action only if the action is quantified over constant sets in Next.
     """
-    states: dict[int, State] = {}
+    states: dict[int, TlcState] = {}
     initial: set[int] = set()
     edges: set[tuple[int, str, int]] = set()
     with dot.open(encoding="utf-8") as lines:
@@ -417,4 +417,4 @@ def read_graph(dot: Path) -> Graph:
     missing = {end for source, _, target in edges for end in (source, target)} - states.keys()
     if missing or not initial:
         raise UsageError(f"{dot.name} is incomplete: it lacks {len(missing) or 'the initial'} states.")
-    return Graph(states, frozenset(initial), frozenset(edges))
+    return TlcGraph(states, frozenset(initial), frozenset(edges))

@@ -135,7 +135,7 @@ def edges_of(graph: Graph) -> tuple[dict[State, int], set[Edge]]:
     return dict(zip(states, graph.depth.tolist(), strict=True)), edges
 
 
-class Reader:
+class StateReader:
     """Reads a TLA+ state as a plain state of the same model."""
 
     def __init__(self, run: Run) -> None:
@@ -143,7 +143,7 @@ class Reader:
         self.keys = {f: [key for field, key in run.cells.keys if field is f] for f in run.cells.fields}
         self._read: dict[tuple[str, Any], tuple[int, ...]] = {}
 
-    def state(self, told: tlc.State) -> State:
+    def state(self, told: tlc.TlcState) -> State:
         """The plain state; UsageError where the TLA+ state lacks a variable or has an unknown value."""
         cells: list[int] = []
         for f in self.run.cells.fields:
@@ -208,10 +208,10 @@ def camel(name: str) -> str:
 
 
 def _difference(
-    run: Run, states: dict[State, int], edges: set[Edge], told: tlc.Graph
+    run: Run, states: dict[State, int], edges: set[Edge], told: tlc.TlcGraph
 ) -> tuple[str, Edge | None]:
     """The first difference in words, shallowest first, and the edge that makes it; "" if none."""
-    reader = Reader(run)
+    reader = StateReader(run)
     read = {number: reader.state(state) for number, state in told.states.items()}
     theirs = set(read.values())
     if len(theirs) < len(read):

@@ -57,14 +57,14 @@ from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, LEADER, Node
-from oneleader.readers.replay.candidates import Candidate, Candidates, NotModelled, OpenRun, Refused, show
+from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, NotModelled, OpenRun, show
 from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
     LEFT_ASIDE,
     VOTE_REPLIES,
     VOTE_REQUESTS,
-    Line,
-    Message,
+    EtcdLine,
+    EtcdMessage,
     read,
 )
 
@@ -121,11 +121,11 @@ class EtcdFormat:
     def recognises(record: dict[str, Any]) -> bool:
         return isinstance(record.get("event"), dict) and "nid" in record["event"]
 
-    def explanation(self, s: Candidate, line: Line) -> Elections:
+    def explanation(self, s: Candidate, line: EtcdLine) -> Elections:
         """How a line is read from a state."""
         return Elections(s, line)
 
-    def read(self, record: dict[str, Any]) -> Line:
+    def read(self, record: dict[str, Any]) -> EtcdLine:
         """A line in the model's words."""
         return read(record)
 
@@ -140,7 +140,7 @@ class EtcdFormat:
         if line.event in self.left_aside:
             self.not_modelled[line.event] += 1
 
-    def _explain(self, before: Candidate, line: Line) -> Iterable[Candidate]:
+    def _explain(self, before: Candidate, line: EtcdLine) -> Iterable[Candidate]:
         """The state after the line; and, where a node has something to store, the one in which it is lost.
 
         What a node has not stored nobody else has seen. So only its `InitState` tells the two apart, and up
@@ -149,7 +149,7 @@ class EtcdFormat:
         n = line.node
         if line.event != "InitState" and before.get("lost", n):
             if line.event == "Ready":
-                raise Refused(f"{n} stores what it is supposed to have lost")
+                raise LineRefused(f"{n} stores what it is supposed to have lost")
             return [before]
 
         after = before.copy()
@@ -164,26 +164,26 @@ class EtcdFormat:
 
 
 # -- one line, from one candidate state --------------------------------------------------------------------
-def _last(heard: Message | None) -> str:
+def _last(heard: EtcdMessage | None) -> str:
     return f"({heard})" if heard else "none since its last Ready"
 
 
 def agree(what: str, recorded: Any, modelled: Any) -> None:
     """Refused where the recording says something else than the model."""
     if recorded != modelled:
-        raise Refused(f"{what} is {show(recorded)} in the recording and {show(modelled)} in the model")
+        raise LineRefused(f"{what} is {show(recorded)} in the recording and {show(modelled)} in the model")
 
 
 class Elections:
     """One line from one candidate state, by the actions of `election`: `take` changes the state."""
 
-    def __init__(self, s: Candidate, line: Line) -> None:
+    def __init__(self, s: Candidate, line: EtcdLine) -> None:
         self.s, self.line, self.n = s, line, line.node
 
     @property
-    def last(self) -> Message | None:
+    def last(self) -> EtcdMessage | None:
         """The message that the node received last, since its last Ready."""
-        heard: Message | None = self.s.get("last", self.n)
+        heard: EtcdMessage | None = self.s.get("last", self.n)
         return heard
 
     def take(self) -> None:
@@ -272,7 +272,7 @@ class Elections:
     def quorum(self, votes: str, becomes: str) -> frozenset[str]:
         """Section 5.2, and section 6 in joint consensus: votes from a majority of each configuration."""
         if not any(self.line.conf):
-            raise Refused(f"{self.n} becomes {becomes} of a configuration without voters")
+            raise LineRefused(f"{self.n} becomes {becomes} of a configuration without voters")
         quorum: set[str] = set()
         for voters in self.line.conf:
             voted_first = sorted(voters, key=lambda v: not self.s.get(votes, (self.n, v)))
@@ -297,11 +297,11 @@ class Elections:
         self.s.act("update_term", self.n, self.line.term)
         self.caused_by_term(self.last)
 
-    def caused_by_term(self, heard: Message | None) -> None:
+    def caused_by_term(self, heard: EtcdMessage | None) -> None:
         """The message received last is of the term that the node goes to."""
         if heard is None or heard.term != self.line.term:
             goes = f"{self.n} goes to term {self.line.term}"
-            raise Refused(f"{goes}, and the message it received last is {_last(heard)}")
+            raise LineRefused(f"{goes}, and the message it received last is {_last(heard)}")
 
     def resign(self) -> None:
         raise NotModelled(
@@ -315,7 +315,7 @@ class Elections:
             return self.give_up()
         self.s.act("step_down", n, heard.sender if heard else n, term)
         if heard is None or heard.type not in HEARTBEATS or heard.term != term:
-            raise Refused(f"{n} steps down, and the message it received last is {_last(heard)}")
+            raise LineRefused(f"{n} steps down, and the message it received last is {_last(heard)}")
         return None
 
     def give_up(self) -> None:
@@ -325,7 +325,7 @@ class Elections:
     def cannot_win(self, reply_type: str) -> bool:
         """So many voters of one half of the configuration have rejected it that no majority is left."""
         for voters in self.line.conf:
-            replies = (Message(reply_type, v, self.n, self.line.term, True) for v in voters)
+            replies = (EtcdMessage(reply_type, v, self.n, self.line.term, True) for v in voters)
             rejected = sum(self.s.get("message", reply) == "received" for reply in replies)
             if voters and len(voters) - rejected < len(voters) // 2 + 1:
                 return True
@@ -337,7 +337,9 @@ class Elections:
         n, term, heard = self.n, self.line.term, self.last
         self.s.act("grant_vote", n, candidate, term)
         if heard is None or (heard.type, heard.sender, heard.term) != ("MsgVote", candidate, term):
-            raise Refused(f"{n} votes for {candidate}, and the message it received last is {_last(heard)}")
+            raise LineRefused(
+                f"{n} votes for {candidate}, and the message it received last is {_last(heard)}"
+            )
 
     def _see_vote(self) -> None:
         """A vote shows that the model has not: it was granted since the node's last line."""
@@ -359,10 +361,10 @@ class Elections:
         self.s.act("reply_vote", n, reply.to, reply.term)
         return granted_here
 
-    def reject(self, reply: Message) -> None:
+    def reject(self, reply: EtcdMessage) -> None:
         """A voter may always refuse: no step."""
 
-    def send(self, m: Message) -> None:
+    def send(self, m: EtcdMessage) -> None:
         """The message may be sent, and leaves when what it says is stored."""
         s, n = self.s, self.n
         agree(f"the sender of {m.type}", m.sender, n)
@@ -375,16 +377,16 @@ class Elections:
             s.put("message", m, "queued")
             s.put("queue", n, (*(s.get("queue", n) or ()), m))
 
-    def may_send(self, m: Message) -> None:
+    def may_send(self, m: EtcdMessage) -> None:
         """Refused where the node has no right to this message."""
         s, n, term, role = self.s, self.n, self.line.term, self.line.role
         agree(f"the term in {m.type}", m.term, term)  # Figure 2: messages carry currentTerm
         if m.type in VOTE_REQUESTS and not (s.get("requested", (n, term)) and role == CANDIDATE):
-            raise Refused(f"{n} asks for votes in term {term} and is no candidate in it")
+            raise LineRefused(f"{n} asks for votes in term {term} and is no candidate in it")
         if m.type in HEARTBEATS and not (s.get("heartbeat", (n, term)) and role == LEADER):
-            raise Refused(f"{n} sends {m.type} in term {term} and does not lead it")
+            raise LineRefused(f"{n} sends {m.type} in term {term} and does not lead it")
 
-    def receive(self, m: Message) -> None:
+    def receive(self, m: EtcdMessage) -> None:
         """A message that was sent arrives."""
         s, line, n = self.s, self.line, self.n
         agree(f"the receiver of {m.type}", m.to, n)
@@ -393,9 +395,9 @@ class Elections:
             s.act("receive_vote", n, m.sender, m.term)
         state = s.get("message", m)
         if state is None:
-            raise Refused(f"nobody has sent {m}")
+            raise LineRefused(f"nobody has sent {m}")
         if state == "queued":
-            raise Refused(
+            raise LineRefused(
                 f"{m} cannot have left: {m.sender} has not stored its term and vote since (no Ready)"
             )
         s.put("message", m, "received")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from oneleader.errors import UsageError
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Role
-from oneleader.readers.replay.candidates import NotModelled, Refused
+from oneleader.readers.replay.candidates import LineRefused, NotModelled
 
 ROLES = {"StateFollower": FOLLOWER, "StateCandidate": CANDIDATE, "StateLeader": LEADER}
 VOTE_REQUESTS, VOTE_REPLIES = frozenset({"MsgVote"}), frozenset({"MsgVoteResp"})
@@ -60,7 +60,7 @@ class Words(NamedTuple):
 WORDS = Words(CARRIES, frozenset({*OTHERS, *LEFT_ASIDE}), ROLES, MAY_REJECT)
 
 
-class Message(NamedTuple):
+class EtcdMessage(NamedTuple):
     """What the election sees of a message; two alike are one, as in the model's network."""
 
     type: str
@@ -88,7 +88,7 @@ class Log(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EtcdLine:
     """One event, in the model's words."""
 
     event: str
@@ -97,19 +97,19 @@ class Line:
     vote: Any  # a node or NIL
     role: Role
     conf: tuple[tuple[str, ...], tuple[str, ...]]
-    message: Message | None
+    message: EtcdMessage | None
     asking: bool = False  # a pre-candidate: a follower that asks
     log: Log | None = None  # where logs are judged too
 
 
-def read(record: dict[str, Any], words: Words = WORDS) -> Line:
+def read(record: dict[str, Any], words: Words = WORDS) -> EtcdLine:
     """A line in the model's words; UsageError where malformed, NotModelled where beyond the model."""
     event = _get(record, "event", dict)
     name = _get(event, "name", str)
     _check_known(name, "event", {*words.carries, *words.others})
     state, role = _get(event, "state", dict), _get(event, "role", str)
     _check_known(role, "role", words.roles)
-    return Line(
+    return EtcdLine(
         event=name,
         node=_node(_get(event, "nid", str)),
         term=number(state, "term"),
@@ -121,17 +121,17 @@ def read(record: dict[str, Any], words: Words = WORDS) -> Line:
     )
 
 
-def _message(event: str, m: dict[str, Any], words: Words) -> Message:
+def _message(event: str, m: dict[str, Any], words: Words) -> EtcdMessage:
     kind = _get(m, "type", str)
     _check_known(kind, "message", frozenset().union(*words.carries.values()))
     sender, to = _node(_get(m, "from", str)), _node(_get(m, "to", str))
-    message = Message(kind, sender, to, number(m, "term"), _get(m, "reject", bool))
+    message = EtcdMessage(kind, sender, to, number(m, "term"), _get(m, "reject", bool))
     if kind not in words.carries[event]:
-        raise Refused(f"{event} carries {kind}")
+        raise LineRefused(f"{event} carries {kind}")
     if message.rejects and kind not in words.may_reject:
-        raise Refused(f"{kind} rejects, and only replies to votes and entries may")
+        raise LineRefused(f"{kind} rejects, and only replies to votes and entries may")
     if sender == to and (message.rejects or kind in VOTE_REQUESTS | HEARTBEATS):
-        raise Refused(f"{sender} asks or rejects itself ({message})")
+        raise LineRefused(f"{sender} asks or rejects itself ({message})")
     return message
 
 

@@ -37,15 +37,15 @@ from typing import Any
 
 from oneleader.language.model import Model
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER
-from oneleader.readers.replay.candidates import Candidate, Refused
+from oneleader.readers.replay.candidates import Candidate, LineRefused
 from oneleader.readers.replay.formats.etcd import ACTIONS, Elections, EtcdFormat, agree
 from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
     LEFT_ASIDE,
     VOTE_REQUESTS,
-    Line,
+    EtcdLine,
+    EtcdMessage,
     Log,
-    Message,
     number,
     read,
 )
@@ -76,7 +76,7 @@ class LogFormat(EtcdFormat):
     def speaks(model: Model) -> bool:
         return "append_entries" in model.actions
 
-    def read(self, record: dict[str, Any]) -> Line:
+    def read(self, record: dict[str, Any]) -> EtcdLine:
         line, event = read(record, WORDS), record["event"]
         m = event["msg"] if line.message else {}
         said = {
@@ -85,7 +85,7 @@ class LogFormat(EtcdFormat):
         log = Log(number(event, "log"), number(event["state"], "commit"), *said.values())
         return replace(line, log=log)
 
-    def explanation(self, s: Candidate, line: Line) -> Elections:
+    def explanation(self, s: Candidate, line: EtcdLine) -> Elections:
         return Logs(s, line)
 
 
@@ -151,7 +151,7 @@ class Logs(Elections):
         for voters in self.line.conf:
             storing = [v for v in voters if v == self.n or (self.s.get("match", (self.n, v)) or 0) >= i]
             if voters and len(storing) < len(voters) // 2 + 1:
-                raise Refused(f"{self.n} commits {i}, and no majority has told it to store that")
+                raise LineRefused(f"{self.n} commits {i}, and no majority has told it to store that")
             quorum.update(storing)
         return frozenset(quorum)
 
@@ -194,7 +194,7 @@ class Logs(Elections):
             if due is not None:
                 self._deal_with(*due)
 
-    def may_send(self, m: Message) -> None:
+    def may_send(self, m: EtcdMessage) -> None:
         s, n, log = self.s, self.n, self.log
         if m.type in (PRE_REQUEST, PRE_REPLY):
             return
@@ -205,7 +205,7 @@ class Logs(Elections):
         elif m.type == "MsgApp":
             agree("the term before the entries", log.prev_term, s.get("leader_log_term", (m.term, log.prev)))
             if log.prev + log.entries > self.length:
-                raise Refused(f"{n} sends entries up to {log.prev + log.entries} and has {self.length}")
+                raise LineRefused(f"{n} sends entries up to {log.prev + log.entries} and has {self.length}")
             self._may_tell(log.up_to)
         elif m.type == "MsgHeartbeat":
             self._may_tell(log.up_to)
@@ -214,29 +214,29 @@ class Logs(Elections):
 
     def _may_tell(self, commit: int) -> None:
         if commit > self.commit:
-            raise Refused(f"{self.n} tells the commit index {commit} and has {self.commit}")
+            raise LineRefused(f"{self.n} tells the commit index {commit} and has {self.commit}")
 
-    def _may_answer(self, m: Message) -> None:
+    def _may_answer(self, m: EtcdMessage) -> None:
         """Figure 2, AppendEntries results: what it confirms is stored, what it rejects does not match."""
         s, n, i = self.s, self.n, self.log.prev
         if not m.rejects and s.get("acknowledged", (n, m.term)) < i:
-            raise Refused(f"{n} confirms entries up to {i} and has not stored them for term {m.term}")
+            raise LineRefused(f"{n} confirms entries up to {i} and has not stored them for term {m.term}")
         if m.rejects and self._matches(m.term, i):
-            raise Refused(f"{n} rejects entries after {i}, where its log is the leader's")
+            raise LineRefused(f"{n} rejects entries after {i}, where its log is the leader's")
 
     def _matches(self, t: int, prev: int) -> bool:
         same = self.s.get("log_term", (self.n, prev)) == self.s.get("leader_log_term", (t, prev))
         return prev <= self.length and bool(same)
 
-    def send(self, m: Message) -> None:
+    def send(self, m: EtcdMessage) -> None:
         super().send(m)
         self.s.put("contents", (m, self.log[2:]), True)
 
-    def receive(self, m: Message) -> None:
+    def receive(self, m: EtcdMessage) -> None:
         super().receive(m)
         s, n, log = self.s, self.n, self.log
         if not s.get("contents", (m, log[2:])):
-            raise Refused(f"nobody has sent {m} with these contents")
+            raise LineRefused(f"nobody has sent {m} with these contents")
         if m.type in HEARTBEATS and m.term >= s.get("term", n):
             self._forget()
             if m.term == s.get("term", n) and s.get("role", n) == FOLLOWER:
@@ -246,7 +246,7 @@ class Logs(Elections):
         elif m.type == "MsgAppResp" and not m.rejects and m.term == self.line.term:
             s.put("match", (n, m.sender), max(log.prev, s.get("match", (n, m.sender)) or 0))
 
-    def _deal_with(self, m: Message, log: Log) -> None:
+    def _deal_with(self, m: EtcdMessage, log: Log) -> None:
         """Figure 2, AppendEntries receiver, as far as the node takes part."""
         s, n, t = self.s, self.n, m.term
         self._forget()

@@ -34,7 +34,7 @@ from typing import Any
 
 from oneleader.language.model import Model
 from oneleader.models.election import FOLLOWER, LEADER
-from oneleader.readers.replay.candidates import Candidate, Refused
+from oneleader.readers.replay.candidates import Candidate, LineRefused
 from oneleader.readers.replay.formats.etcd import ACTIONS, Elections, EtcdFormat, agree
 from oneleader.readers.replay.formats.etcd_lines import (
     CARRIES,
@@ -44,8 +44,8 @@ from oneleader.readers.replay.formats.etcd_lines import (
     MAY_REJECT,
     OTHERS,
     ROLES,
-    Line,
-    Message,
+    EtcdLine,
+    EtcdMessage,
     Words,
     read,
 )
@@ -80,10 +80,10 @@ class PreVoteFormat(EtcdFormat):
         """Whether the model is one of pre-vote."""
         return "start_pre_vote" in model.actions
 
-    def read(self, record: dict[str, Any]) -> Line:
+    def read(self, record: dict[str, Any]) -> EtcdLine:
         return read(record, WORDS)
 
-    def explanation(self, s: Candidate, line: Line) -> Elections:
+    def explanation(self, s: Candidate, line: EtcdLine) -> Elections:
         return PreVotes(s, line)
 
 
@@ -128,7 +128,7 @@ class PreVotes(Elections):
         elif self.cannot_win(PRE_REPLY):
             self.give_up()
         else:
-            raise Refused(f"{self.n} stops asking, and some majority has not rejected it")
+            raise LineRefused(f"{self.n} stops asking, and some majority has not rejected it")
 
     def follow_newer_term(self) -> None:
         n, term, heard = self.n, self.line.term, self.last
@@ -154,15 +154,15 @@ class PreVotes(Elections):
         self.lose_touch()
         super().grant(candidate)
 
-    def reject(self, reply: Message) -> None:
+    def reject(self, reply: EtcdMessage) -> None:
         """Figure 2, receivers 1: what grants nothing still tells the term, to whom it is newer."""
         asked = self.s.get("told", (self.n, reply.to))
         if asked is None:
-            raise Refused(f"{self.n} answers {reply.to}, which has not asked it anything")
+            raise LineRefused(f"{self.n} answers {reply.to}, which has not asked it anything")
         if asked <= self.line.term:
             self.s.act("tell_term", self.n, reply.to, asked)
 
-    def send(self, m: Message) -> None:
+    def send(self, m: EtcdMessage) -> None:
         if m.type == PRE_REPLY and not m.rejects:
             self._grant_pre_vote(m)
         elif m.type == PRE_REPLY or (
@@ -171,35 +171,35 @@ class PreVotes(Elections):
             self.reject(m)
         super().send(m)
 
-    def _answers_an_old_leader(self, m: Message) -> bool:
+    def _answers_an_old_leader(self, m: EtcdMessage) -> bool:
         return m.type in HEARTBEAT_REPLIES and not self.s.get("heartbeat", (m.to, m.term))
 
-    def _grant_pre_vote(self, m: Message) -> None:
+    def _grant_pre_vote(self, m: EtcdMessage) -> None:
         """Dissertation 9.6: to whoever asked, if the node hears no leader.
 
         Etcd also grants it, late, to whom it has voted for in that very term. No step: it counts for nothing.
         """
         s, n, candidate = self.s, self.n, m.to
-        if s.get("message", Message(PRE_REQUEST, candidate, n, m.term, False)) != "received":
-            raise Refused(f"{n} grants {candidate} a pre-vote for term {m.term} that nobody asked it for")
+        if s.get("message", EtcdMessage(PRE_REQUEST, candidate, n, m.term, False)) != "received":
+            raise LineRefused(f"{n} grants {candidate} a pre-vote for term {m.term} that nobody asked it for")
         has_voted = m.term == self.line.term and s.get("voted_for", n) == candidate
         if not has_voted:
             self.lose_touch()
             s.act("grant_pre_vote", n, candidate, m.term)
 
-    def may_send(self, m: Message) -> None:
+    def may_send(self, m: EtcdMessage) -> None:
         if m.type == PRE_REQUEST:
             agree(f"the term in {m.type}", m.term, self.line.term + 1)
             if not self.line.asking:
-                raise Refused(f"{self.n} asks for pre-votes and is no pre-candidate")
+                raise LineRefused(f"{self.n} asks for pre-votes and is no pre-candidate")
         elif m.type in HEARTBEAT_REPLIES and not self._answers_an_old_leader(m):
             super().may_send(m)
             if not self.s.get("replied", (self.n, m.term)):
-                raise Refused(f"{self.n} answers {m.to}, and has not heard it lead term {m.term}")
+                raise LineRefused(f"{self.n} answers {m.to}, and has not heard it lead term {m.term}")
         elif m.type != PRE_REPLY or m.rejects:
             super().may_send(m)
 
-    def receive(self, m: Message) -> None:
+    def receive(self, m: EtcdMessage) -> None:
         super().receive(m)
         s, n, term, role = self.s, self.n, self.line.term, self.line.role
         s.put("told", (n, m.sender), m.term)

@@ -43,7 +43,7 @@ from oneleader.language.sorts import (
     name_of,
 )
 from oneleader.models import FLAWED, MODELS, find
-from oneleader.readers.replay.candidates import Candidate, Candidates, OpenRun, Refused, show
+from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, OpenRun, show
 
 VERSION = 1
 Quorum = frozenset[str]
@@ -183,7 +183,7 @@ class OwnFormat:
             modelled = self._modelled(state, field, index, recorded)
             if recorded != modelled:
                 where = ", ".join(map(show, index))
-                raise Refused(
+                raise LineRefused(
                     f"{field.name}{f'[{where}]' if index else ''} is {show(recorded)} in the recording "
                     f"and {show(modelled)} in the model"
                 )
@@ -200,7 +200,7 @@ class OwnFormat:
         state.act(action.name, *enough)
         if enough != args:
             call = self.run.call(action, args)
-            raise Refused(f"{call}: that is no quorum of {' '.join(self.quorums.nodes)}", call)
+            raise LineRefused(f"{call}: that is no quorum of {' '.join(self.quorums.nodes)}", call)
         return None
 
     # -- what stands after it -----------------------------------------------------------------------------

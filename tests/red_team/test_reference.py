@@ -1,0 +1,72 @@
+"""Attacks on what judges the reference: each said ok for something false, or let it pass, before.
+
+Rows are those of the red team's table; the last ones are its "tests that would not notice".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from oneleader.conformance.handlers.handlers import Scope, prove_handler
+from oneleader.conformance.reference.patch import patched
+from oneleader.verdict import HOLDS, VIOLATED
+from oneleader_raft import raft
+from oneleader_raft.core import Core
+from oneleader_raft.lease import Round
+from oneleader_raft.messages import ImpossibleMessageError
+from oneleader_raft.raft import AppendEntries, Entry, Node, Receive, Step
+from oneleader_raft.testbench.cluster import Cluster
+
+
+def read_for_free(nth: int) -> Core:
+    """A leader answers the nth pending read without asking anybody."""
+    correct = raft.answer_reads
+
+    def answer_reads(node: Node, now: int) -> Step:
+        taken = correct(node, now)
+        waiting = taken.node.leadership.reads
+        if len(waiting) < nth:
+            return taken
+        leadership = replace(taken.node.leadership, reads=waiting[:-1])
+        effects = (*taken.effects, raft.ReadReady(waiting[-1].id))
+        return replace(taken, node=replace(taken.node, leadership=leadership), effects=effects)
+
+    return patched(answer_reads)
+
+
+@pytest.mark.parametrize("nth", [2, 3])
+def test_row_10_a_proof_of_handlers_says_its_bounds(nth: int) -> None:
+    """A core that answers every third pending read for free was proved, and nothing said: of one read."""
+    beyond = prove_handler("read", Scope(reads=nth - 2), read_for_free(nth))
+    assert beyond.verdict is HOLDS
+    assert f"up to {nth - 2} pending read" in str(beyond.scope)
+    assert prove_handler("read", Scope(reads=nth - 1), read_for_free(nth)).verdict is VIOLATED
+
+
+def test_handlers_of_three_servers_are_proved() -> None:
+    """AppendEntries was refused, `pre_vote: state: heard`: the coupling lacked whom a follower follows."""
+    assert prove_handler("AppendEntries", Scope(3, log=0)).verdict is HOLDS
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"prev_log_index": 0},
+        {"prev_log_index": 0, "entries": ()},
+        {"prev_log_term": 0},
+        {"entries": (Entry(6, "x"),)},
+        {"entries": (Entry(5, "x"), Entry(4, "x"))},
+        {"leader_commit": 9},
+        {"leader_id": "n1"},
+    ],
+    ids=str,
+)
+def test_impossible_messages_never_reach_the_core(wrong: dict[str, Any]) -> None:
+    """AppendEntries with prev index 0 and prev term 5 ended in StopIteration."""
+    message = AppendEntries(5, "n2", 1, 5, (Entry(5, "x"),), 0, Round(1, 1))
+    cluster = Cluster(["n1", "n2", "n3"])
+    with pytest.raises(ImpossibleMessageError):
+        cluster.handle("n1", Receive(replace(message, **wrong)))
