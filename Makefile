@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check quick test red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints hunt handlers monitoring crosshair faults mutants pages deep clean
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants pages deep clean
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -15,6 +15,9 @@ help: ## Show this help
 
 setup: .venv/installed ## Make .venv and install everything
 
+fast: lint ## While editing: lint, types, and the tests that are not marked slow; under a minute
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m 'not slow' --quiet
+
 check: setup ## Every reader on every model, the reference, the recordings, the faults
 	$(BIN)/oneleader check
 
@@ -23,6 +26,9 @@ quick: setup ## The same with smaller bounds: a minute or two
 
 test: setup lint ## Lint, types, all tests, on every core
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+versions: ## The fast tests under each Python from 3.11 that is found here, in .venv-VERSION
+	$(PYTHON) tests/versions.py
 
 red-team: setup ## Every attack known on what a reader says
 	$(BIN)/python -m pytest tests/red_team
@@ -59,6 +65,9 @@ hints: setup ## Find out anew which hypotheses each proof needs, and prove witho
 	for model in election pre_vote replication membership lease lease_read fencing; do \
 	    $(BIN)/oneleader prove $$model --no-hints; $(BIN)/oneleader prove $$model --update-hints; done
 
+second-prover: setup ## cvc5 beside Z3 on every model, and docs/results/provers.md anew: some 10 minutes
+	$(BIN)/python -m workshop second-prover --write
+
 MINUTES ?= 10
 hunt: setup ## Draw scenarios and simulate the reference over all cores for MINUTES (10), keeping what it finds
 	$(BIN)/oneleader hunt --minutes $(MINUTES)
@@ -91,4 +100,4 @@ deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFI
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers
 
 clean: ## Remove .venv and what was written
-	rm -rf .venv runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.* runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

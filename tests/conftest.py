@@ -29,6 +29,38 @@ settings.register_profile(
 settings.load_profile(os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
+# What `make fast` leaves out, by the beginning of its path; other slow tests have the marker themselves.
+SLOW_TESTS = {
+    "tests/campaigns/test_campaign.py": "it starts Dask clusters and loses workers",
+    "tests/conformance/": "scenarios are drawn and handlers proved",
+    "tests/faults/": "every reader judges faults",
+    "tests/models/": "state counts of whole models are pinned and mutants proved",
+    "tests/monitoring/": "clusters are simulated, or run for real",
+    "tests/pictures/test_page.py": "pages are opened in a browser",
+    "tests/readers/engines/": "three engines are compared on drawn models, and C is compiled",
+    "tests/readers/explore/": "whole models are explored",
+    "tests/readers/prove/": "obligations are proved, and refuted at finite sizes",
+    "tests/readers/replay/": "recordings of thousands of events are judged",
+    "tests/readers/tlc/": "TLC is started again and again",
+    "tests/red_team/": "every known attack is tried on the readers",
+    "tests/reference/locks/": "servers of real stores are started",
+    "tests/reference/node/": "clusters run in real time",
+    "tests/reference/testbench/": "many whole runs are simulated",
+    "tests/workshop/": "mutants are judged and studies made",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test that `make fast` leaves out says why it is slow."""
+    for item in items:
+        for beginning, reason in SLOW_TESTS.items():
+            if item.nodeid.startswith(beginning):
+                item.add_marker(pytest.mark.slow(reason))
+        for mark in item.iter_markers("slow"):
+            if len(mark.args) != 1 or len(str(mark.args[0]).split()) < 3:
+                raise pytest.UsageError(f"{item.nodeid} is marked slow: say why, slow('it explores ...')")
+
+
 HEADER = '''
 """A model of a test."""
 

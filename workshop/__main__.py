@@ -13,6 +13,7 @@ from oneleader.cli.main import guarded
 from oneleader.faults import catalogue
 from workshop.mutation.command import mutants
 from workshop.pages import faults
+from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
 
 
@@ -41,6 +42,7 @@ def faults_page(anew: bool) -> int:
 
 workshop.add_command(mutants)
 workshop.add_command(trade_offs)
+workshop.add_command(second_prover)
 
 if __name__ == "__main__":
     sys.exit(guarded(workshop))

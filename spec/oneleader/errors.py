@@ -13,5 +13,9 @@ class SpecError(Exception):
     """A model breaks a rule of the language; the sentence names the action and its line."""
 
 
+class Disagreement(Exception):
+    """Two engines differ, or an engine and the plain interpreter: a fault of ours, never of a model."""
+
+
 class Inexpressible(Exception):
     """A reader cannot express what a model says, for a reason that the sentence gives."""

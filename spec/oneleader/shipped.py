@@ -16,3 +16,22 @@ def tla_folder() -> Path:
         if folder.is_dir():
             return folder
     raise UsageError("the TLA+ modules were not found: install the package again")
+
+
+def recordings() -> dict[str, Path]:
+    """The recordings of real Rafts by their names, such as `etcd-rawnode-3-nodes`."""
+    return {path.name.partition(".")[0]: path for path in sorted(RECORDINGS.glob("*.ndjson.gz"))}
+
+
+def recording(name: Path | str) -> Path:
+    """The file or folder of this path, else the shipped recording of this name."""
+    path = Path(name)
+    if path.exists():
+        return path
+    found = recordings().get(str(name))
+    if found is None:
+        raise UsageError(
+            f"there is no file {name}: give the path of a recording, "
+            f"or the name of one that comes with oneleader: {', '.join(recordings())}"
+        )
+    return found

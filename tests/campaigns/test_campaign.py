@@ -18,7 +18,7 @@ from hypothesis import given
 
 from oneleader.campaigns import campaign as reader
 from oneleader.campaigns.campaign import Campaign, Job, campaign, here, merged, needed
-from oneleader.campaigns.dask_cluster import over
+from oneleader.campaigns.dask_executor import over
 from oneleader.campaigns.journal import Journal, key
 from oneleader.errors import UsageError
 from oneleader.language.configuration import cluster as cluster_of
@@ -34,9 +34,9 @@ def walks(runs: int = 40, *, fault: str | None = None, chunk: int = 5, seed: int
     return reader.walks(about, SIZES, "majority", seed=seed, runs=runs, length=30, chunk=chunk)
 
 
-def hunts(adapter: str = "reference", fault: str | None = None) -> list[Job]:
+def conforming(adapter: str = "reference", fault: str | None = None) -> list[Job]:
     about = reader.subject(adapter, fault)
-    return reader.hunts(about, nodes=3, terms=4, seed=1, examples=60, steps=20, chunk=20)
+    return reader.conformance(about, nodes=3, terms=4, seed=1, examples=60, steps=20, chunk=20)
 
 
 def sweep() -> list[Job]:
@@ -58,7 +58,7 @@ def faulty() -> Campaign:
 
 # -- jobs --------------------------------------------------------------------------------------------
 def test_a_job_is_plain_data_and_gives_the_same_each_time() -> None:
-    for job in (walks()[0], sweep()[3], hunts()[1]):
+    for job in (walks()[0], sweep()[3], conforming()[1]):
         assert json.loads(json.dumps(job)) == job
         result, _ = reader.do(json.loads(json.dumps(job)))
         assert json.loads(json.dumps(result)) == result == reader.do(job)[0]
@@ -101,9 +101,9 @@ def test_a_witness_that_a_sweep_reaches_nowhere_leaves_it_open() -> None:
     )
 
 
-def test_a_hunt_catches_a_faulty_reference() -> None:
-    assert campaign(hunts()).merged["verdict"] == "holds"
-    made = campaign(hunts(fault="vote-twice")).merged
+def test_the_conformance_test_catches_a_faulty_reference() -> None:
+    assert campaign(conforming()).merged["verdict"] == "holds"
+    made = campaign(conforming(fault="vote-twice")).merged
     assert made["verdict"] == "violated"
     assert made["failures"][0]["cause"].startswith("grant_vote: vote_is_free")
 
@@ -122,7 +122,7 @@ def test_other_code_or_another_file_on_a_worker_is_refused(tmp_path: Path) -> No
         reader.do(walks()[0] | {"code": "older"})
     file = tmp_path / "mine.py"
     file.write_text("ADAPTER = None\n")
-    (job, *_) = hunts(f"{file}:MyAdapter")
+    (job, *_) = conforming(f"{file}:MyAdapter")
     with pytest.raises(UsageError, match=r"there is no adapter .*mine\.py:MyAdapter"):
         reader.do(job)
     file.write_text("ADAPTER = 1\n")
@@ -245,7 +245,7 @@ def test_a_result_in_the_journal_is_used_as_it_is(tmp_path: Path, healthy: Campa
     assert made.merged["steps"] == healthy.merged["steps"] - healthy.results[0]["steps"] + 10**6
 
 
-@pytest.mark.parametrize("job", [walks()[0], sweep()[0], hunts()[0]], ids=lambda job: str(job["kind"]))
+@pytest.mark.parametrize("job", [walks()[0], sweep()[0], conforming()[0]], ids=lambda job: str(job["kind"]))
 def test_the_key_of_a_job_depends_on_everything(job: Job) -> None:
     keys = {key(job | {name: "something else"}) for name in job} | {key(job)}
     assert len(keys) == len(job) + 1
@@ -294,7 +294,7 @@ def nothing_left() -> Iterator[None]:
 @pytest.mark.usefixtures("nothing_left")
 def test_the_cluster_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    jobs = [walks()[0], *hunts(), *sweep()]
+    jobs = [walks()[0], *conforming(), *sweep()]
     listening: set[str] = set()
 
     def alone(n: int) -> bool:
@@ -352,7 +352,7 @@ class Deadly(ReferenceAdapter):
 @pytest.mark.usefixtures("nothing_left")
 def test_a_job_that_ends_its_worker_each_time_is_given_up_and_the_others_are_done(tmp_path: Path) -> None:
     (tmp_path / "deadly.py").write_text(DEADLY)
-    jobs = [hunts(f"{tmp_path / 'deadly.py'}:Deadly")[0], *hunts()[1:]]
+    jobs = [conforming(f"{tmp_path / 'deadly.py'}:Deadly")[0], *conforming()[1:]]
     dask = pytest.importorskip("dask")
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):  # 3 would take longer
         made = campaign(jobs, execute=over("local", workers=2))

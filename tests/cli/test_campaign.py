@@ -121,15 +121,15 @@ def test_a_hunt_in_an_adapter_of_ones_own(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "mine.py").write_text(ADAPTER)
     (tmp_path / "beside.py").write_text(BESIDE)
     status, out, _ = run(
-        "hunt", "mine.py:Mine", "--examples", "20", "--chunk", "10", "--seed", "1", capsys=capsys
+        "conform", "mine.py:Mine", "--examples", "20", "--chunk", "10", "--seed", "1", capsys=capsys
     )
     assert (status, "hunt     mine.py:Mine  3 nodes, 6 terms   seed 1" in out) == (0, True)
-    status, _, err = run("hunt", "mine.py:Other", capsys=capsys)
+    status, _, err = run("conform", "mine.py:Other", capsys=capsys)
     assert (status, "give reference, or FILE.py:CLASS" in err) == (2, True)
 
 
 def test_a_hunt_finds_a_fault_of_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = run("hunt", "--fault", "vote-twice", "--seed", "1", capsys=capsys)
+    status, out, _ = run("conform", "--fault", "vote-twice", "--seed", "1", capsys=capsys)
     assert status == 1
     assert "FAIL  grant_vote: vote_is_free (Figure 2, RequestVote receiver 2)" in out
     assert re.search(r"again  check_conformance\(\.\.\., nodes=3, .*seed=\d+\)", out)
@@ -138,7 +138,7 @@ def test_a_hunt_finds_a_fault_of_the_reference(capsys: pytest.CaptureFixture[str
 BAD_INPUT = [
     (["walk", "paxos"], "there is no model 'paxos'"),
     (["walk", "nowhere.py"], "there is no model file nowhere.py"),
-    (["hunt", "nowhere.py:Mine"], "there is no file"),
+    (["conform", "nowhere.py:Mine"], "there is no file"),
     (["walk", "--nodes", "2,3"], "walks have one configuration"),
     (["walk", "--nodes", "three"], "'three' is no number and no list of numbers"),
     (["walk", "--chunk", "0"], "0 is not in the range"),
@@ -147,9 +147,9 @@ BAD_INPUT = [
     (["explore", "--property", "Liveness"], "election has no property liveness"),
     (["explore", "--nodes", "2,0"], "Node=0 cannot be indexed"),
     (["explore", "--quorums", "n1, n2"], "breaks the axiom quorums_intersect"),
-    (["hunt", "gremlin"], "there is no adapter gremlin: give reference, or FILE.py:CLASS"),
-    (["hunt", "--fault", "gremlins"], "there is no fault 'gremlins'"),
-    (["hunt", "--nodes", "0"], "0 is not in the range"),
+    (["conform", "gremlin"], "there is no adapter gremlin: give reference, or FILE.py:CLASS"),
+    (["conform", "--fault", "gremlins"], "there is no fault 'gremlins'"),
+    (["conform", "--nodes", "0"], "0 is not in the range"),
     (["walk", "--cluster", "somewhere"], "no Dask scheduler at somewhere: an address is tcp://HOST:PORT"),
     (["walk", "--cluster", "http://127.0.0.1:1"], "an address is tcp://HOST:PORT"),
     (["walk", "--cluster", "tcp://127.0.0.1:1"], "no Dask scheduler at tcp://127.0.0.1:1: [Errno"),

@@ -2,45 +2,173 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from inspect import signature
 
 import pytest
 
+from oneleader import models
+from oneleader.campaigns.fault_table import READERS
 from oneleader.cli import checks as check
+from oneleader.cli import print_checks
 from oneleader.cli.check_row import CheckRow, status
-from oneleader.conformance.handlers.handlers import Scope
+from oneleader.cli.check_rows import (
+    breaking,
+    comparing,
+    configured,
+    drawing,
+    exploring,
+    fault_row,
+    handling,
+    proving,
+    switched_off,
+    walking,
+)
+from oneleader.conformance.handlers.handlers import HANDLERS, Scope
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import FAULTS
 from oneleader.models import election
 from oneleader.readers.tlc import tlc
+from oneleader.shipped import recordings
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader_raft import raft
 
+NO_BOUNDS = {"ghosts", "small", "breaks"}
+NO_ROWS = {"environment", "lock"}  # each is explored by its tests, and by the study of trade-offs
 
+
+@pytest.mark.slow("every check of --quick is run, on all cores: a minute or two")
 def test_everything_holds() -> None:
     try:
         tlc.find_java(), tlc.find_jar()
     except MissingTool as missing:
         pytest.skip(str(missing))
-    rows = list(check.everything(quick=True))
+    checks = check.chosen(quick=True)
+    with closing(check.done(checks)) as doing:
+        rows = check.in_order(checks, dict(doing))
     assert status(rows, interrupted=False) == 0
     found = Counter(row.verdict for row in rows)
     assert found.keys() == {HOLDS, NOT_EXPRESSIBLE}, [r for r in rows if r.verdict is not HOLDS]
     assert {row.model.partition(" ")[0] for row in rows if row.verdict is not HOLDS} == {"fault"}
-    assert {row.reader for row in rows} >= {
-        *("explore", "prove", "tlc", "walk", "refine", "hypothesis", "handlers", "replay")
-    }
-    assert {f"fault {id}" for id in FAULTS} < {row.model for row in rows}
     assert all(row.strength for row in rows)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_nothing_is_left_out(quick: bool) -> None:
+    """Each model, each fault, each handler and each recording, by the readers there are."""
+    checks = check.chosen(quick=quick)
+    titles = {(one.model, one.reader) for one in checks}
+    assert {name for name, _ in titles} >= {*models.MODELS, *(f"fault {id}" for id in FAULTS)} - NO_ROWS
+    assert {reader for _, reader in titles} >= {
+        *("explore", "prove", "tlc", "walk", "refine", "hypothesis", "handlers", "replay", "settings")
+    }
+    if not quick:
+        assert {(f"fault {id}", reader) for id in FAULTS for reader in READERS} <= titles
+        handlers = [one for one in checks if one.reader == "handlers"]
+        assert len(handlers) == len(HANDLERS)
+    judged = [one.rows for one in checks if one.reader == "replay" and one.model in models.MODELS]
+    assert {rows.args[2]["recording"] for rows in judged if isinstance(rows, partial)} == {*recordings()}
+
+
+def test_every_check_can_be_sent_to_another_process() -> None:
+    assert [one.title for one in pickle.loads(pickle.dumps(check.CHECKS))] == [c.title for c in check.CHECKS]
+
+
+def test_the_bounds_of_every_check_make_sense() -> None:
+    """Without doing any: a slip in the list is seen at once, not after minutes."""
+    for one in check.CHECKS:
+        if not (isinstance(one.rows, partial) and one.rows.func.__name__ == "_found"):
+            continue
+        rows, name, bounds = one.rows.args
+        signature(rows).bind(models.find(name), **bounds)
+        if rows in (exploring, comparing, breaking, switched_off):
+            configured(models.find(name), **{k: v for k, v in bounds.items() if k not in NO_BOUNDS})
+
+
+def ends(status: int) -> CheckRow:
+    os._exit(status)
+
+
+def test_a_process_that_dies_costs_its_own_row_only() -> None:
+    dies = check.Check("a model", "explore", partial(ends, 9), 2.0)
+    says_nothing = check.Check("a model", "walk", list, 1.5)
+    lives = check.of("election", exploring, 1.0, nodes=2, terms=1, small=True, ghosts=False)
+    rows = dict(check.done([lives, dies, says_nothing], workers=2))
+    assert [row.verdict for row in rows[lives]] == [HOLDS]
+    (died,), (silent,) = rows[dies], rows[says_nothing]
+    assert (died.verdict, died.detail) == (INCONCLUSIVE, "its process ended early, with status 9")
+    assert (silent.verdict, silent.detail) == (INCONCLUSIVE, "it came to no result")
+
+
+def test_what_is_left_is_estimated_by_what_was_done() -> None:
+    left = check.Left([10.0, 10.0, 20.0], workers=2)
+    assert left.after([]) == 20
+    left.ended(0, 20.0)  # twice as long as it should
+    assert left.after([]) == 30
+
+
+SCRIPT = """
+import time
+from functools import partial
+from inspect import signature
+from oneleader.cli import checks, main
+small = checks.of("election", checks.exploring, 9, nodes=2, terms=1, small=True, ghosts=False)
+checks.CHECKS = (
+    small,
+    checks.Check("lease", "explore", small.rows, 8),
+    checks.Check("lease", "walk", partial(time.sleep, 60), 1),
+)
+main.main()
+"""
+
+
+def test_ctrl_c_shows_what_is_done() -> None:
+    """With status 130, at once, and with the half-done line of the table."""
+    command = [sys.executable, "-c", SCRIPT, "check", "--workers", "1"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as child:
+        assert child.stdout
+        first = child.stdout.readline()
+        time.sleep(2)
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to every process
+        rest, errors = child.communicate(timeout=60)
+    assert first.split()[:2] == ["ok", "election"]
+    assert "explore, 1 of 2 checks done" in rest
+    assert "interrupted: the rest was not checked" in rest
+    assert (child.returncode, "Traceback" in errors) == (130, False)
+
+
+def test_the_table_groups_what_belongs_together(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        CheckRow("lease", "explore", "", HOLDS, "exhaustive, 2 nodes", 1.0),
+        CheckRow("lease", "explore", "", HOLDS, "exhaustive, 3 nodes", 1.0),
+        CheckRow("lease", "prove", "9 of 10", INCONCLUSIVE, "proved for all", 1.0, "not proved: x/y"),
+    ]
+    print_checks.group_line("lease", rows, "")
+    print_checks.summary(rows, interrupted=False, quick=False, seconds=3.0)
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].split() == ["????", "lease", "3.0", "s", "explore", "2"]
+    assert "not proved: x/y" in said
+    assert re.search(r"explore +exhaustive +lease \(2 times\)", said)
+    assert "proved for all" not in said.partition("what holds")[2]  # nothing is claimed that was not shown
 
 
 def test_a_broken_model_is_seen_by_each_row() -> None:
     broken = election.MODEL.without_guard("grant_vote", "vote_is_free")
     rows = [
-        *check.exploring(broken, nodes=2, terms=1),
-        check.proving(broken),
-        check.walking(broken, nodes=3, terms=3, runs=50),
+        *exploring(broken, nodes=2, terms=1),
+        proving(broken, ""),
+        walking(broken, nodes=3, terms=3, runs=50),
     ]
     assert status(rows, interrupted=False) == 1
     assert {row.reader for row in rows if row.verdict is VIOLATED} == {"explore", "prove", "walk"}
@@ -48,12 +176,12 @@ def test_a_broken_model_is_seen_by_each_row() -> None:
 
 def test_a_missing_tool_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONELEADER_TLA2TOOLS", "/nowhere.jar")
-    row = check.twin(election.MODEL, nodes=2, terms=1)
+    row = comparing(election.MODEL, nodes=2, terms=1)
     assert (row.verdict, status([row], interrupted=False)) == (INCONCLUSIVE, 3)
 
 
 def test_an_unreached_witness_is_inconclusive() -> None:
-    first, *_ = check.exploring(election.MODEL, nodes=3, terms=1)
+    first, *_ = exploring(election.MODEL, nodes=3, terms=1)
     assert (first.verdict, "two_leaders" in first.detail) == (INCONCLUSIVE, True)
 
 
@@ -79,13 +207,14 @@ def test_a_missed_fault_fails() -> None:
     no_quorum = FAULTS["no-quorum"]
     harmless = replace(no_quorum.faulty_model, change=lambda model: model)
     missed = table.by_explore(replace(no_quorum, faulty=harmless))
-    assert status([check.fault_row(missed)], interrupted=False) == 1
+    assert status([fault_row(missed)], interrupted=False) == 1
 
 
+@pytest.mark.slow("a hundred scenarios of a faulty core are drawn")
 def test_rows_of_the_reference_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes itself for the leader believes that it has a lease."""
     monkeypatch.setattr(raft, "holds_lease", lambda node, now: node.role is raft.Role.LEADER)
-    proved = check.handled(("restart", "is_leader"), Scope())
-    drawn = check.scenarios(nodes=3, examples=100)
+    proved = handling("is_leader", Scope())
+    drawn = drawing(nodes=3, examples=100)
     assert (proved.verdict, proved.detail) == (VIOLATED, "is_leader: lease: is_leader")
     assert (drawn.verdict, drawn.detail.partition(":")[0]) == (VIOLATED, "leases")

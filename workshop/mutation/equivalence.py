@@ -17,8 +17,8 @@ from oneleader.language.expr import TRUE, Expr, equal, lift
 from oneleader.language.model import Model
 from oneleader.language.sorts import is_time
 from oneleader.language.trace import TracedAction, Update, trace_action
+from oneleader.readers.prove.attempts import PORTFOLIO, attempt
 from oneleader.readers.prove.obligations import Obligation
-from oneleader.readers.prove.prove import PORTFOLIO, attempt
 from workshop.mutation.model_mutation import Mutant
 
 

@@ -56,7 +56,7 @@ RLIMIT = 1_000_000  # of Z3's work for an attempt: about a second
 
 @dataclass(frozen=True)
 class Bounds:
-    """A configuration, for a model that is named elsewhere. `where`: constants, as `--size off=terms`."""
+    """A configuration, for a model that is named elsewhere. `where`: constants, as `--where off=terms`."""
 
     sizes: Mapping[str, int]
     quorums: str = "majority"

@@ -193,9 +193,9 @@ async def _body(request: web.Request, required: set[str], *optional: str) -> dic
     try:
         body: Any = json.loads(await request.read())
     except (ValueError, RecursionError):
-        raise BadInputError("the body is no JSON") from None
+        raise BadInputError("the body is not valid JSON") from None
     if not isinstance(body, dict):
-        raise BadInputError("the body is no JSON object")
+        raise BadInputError("the body is not a JSON object")
     missing, unknown = required - body.keys(), body.keys() - required - {*optional}
     if missing:
         raise BadInputError(f"the body needs {' and '.join(sorted(missing))}")

@@ -163,7 +163,7 @@ def _fields(body: bytes) -> dict[str, str]:
     try:
         said: Any = json.loads(body)
     except ValueError:
-        raise FrameError("an introduction that is no JSON") from None
+        raise FrameError("an introduction that is not valid JSON") from None
     wanted = {"cluster", "id", "to", "api", "clocks", "nonce"}
     if (
         not isinstance(said, dict)

@@ -22,6 +22,7 @@ from ..lease import Clocks
 from ..raft import ActionTaken, Node, NodeId, Role
 from ..views import VIEWS, View
 from .trace import FORMAT, VERSION
+from .trace_lines import fault_of_header, fault_of_step
 
 ENDING = ".trace.jsonl"
 IDEMPOTENT = "append_entries"  # of the models' actions: at once again, it changes nothing
@@ -64,6 +65,7 @@ class TraceFile:
             raise RecordingError(f"{path} is no trace of a node")
         if header.get("version") != VERSION:
             raise RecordingError(f"{path}: version {header.get('version')} is not known, {VERSION} is")
+        self._check(fault_of_header(header))
         self.header = header
         self.node: NodeId = header["node"]
 
@@ -72,8 +74,7 @@ class TraceFile:
         said = self._next()
         if said is None:
             return None
-        if said.keys() < {"step", "event", "from", "clock", "actions", "after"}:
-            raise RecordingError(f"{self.path} line {self.number}: this is no step")
+        self._check(fault_of_step(said))
         line = TraceLine(self.node, said)
         if line.step != self._last + 1:
             raise RecordingError(
@@ -87,6 +88,10 @@ class TraceFile:
     def close(self) -> None:
         self._file.close()
 
+    def _check(self, fault: str) -> None:
+        if fault:
+            raise RecordingError(f"{self.path} line {self.number}: {fault}")
+
     def _next(self) -> dict[str, Any] | None:
         at = self._file.tell()
         text = self._file.readline()
@@ -99,7 +104,7 @@ class TraceFile:
         except ValueError:
             said = None
         if not isinstance(said, dict):
-            raise RecordingError(f"{self.path} line {self.number}: this is no JSON object")
+            raise RecordingError(f"{self.path} line {self.number}: this is not a JSON object")
         return said
 
 

@@ -278,7 +278,7 @@ class Server:
 
     def _enqueue(self, event: Event) -> None:
         if self._inbox.full():
-            raise BusyError("too many requests wait already")
+            raise BusyError("too many pending requests")
         self._inbox.put_nowait(Happening(event))
 
     # Steps

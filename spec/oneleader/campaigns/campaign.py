@@ -1,11 +1,11 @@
-"""campaign: many independent jobs (walks, explorations, hunts), here or on a Dask cluster.
+"""campaign: many independent jobs (walks, explorations, conformance tests), here or on a Dask cluster.
 
 A job is plain data and deterministic: it gives the same result on any machine that runs the same code,
 which the job itself names. So results are merged by the numbers of their jobs, whatever order they came
 in; a job that is lost is done again; and what stands in a journal need not be done.
 
-Where a walk or a hunt finds a violation, later jobs are not needed: the campaign tells the first one, as
-if all had been one long run. Of a sweep all configurations are needed.
+Where a walk or a conformance test finds a violation, later jobs are not needed: the campaign tells the
+first one, as if all had been one long run. Of a sweep all configurations are needed.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _adapter(name: str, fault: str | None, text: str) -> Callable[[Any], Any]:
 
 
 def adapter(job: Job) -> Callable[[Any], Any]:
-    """What a hunt tries: the reference, maybe a faulty one, or the adapter CLASS of FILE.py."""
+    """What is tested: the reference, maybe a faulty one, or the adapter CLASS of FILE.py."""
     return _adapter(*_about(job))
 
 
@@ -201,15 +201,15 @@ def _row(result: Explored) -> Result:
     return row
 
 
-def hunts(
+def conformance(
     about: Job, *, nodes: int, terms: int, seed: int, examples: int, steps: int, chunk: int
 ) -> list[Job]:
     """`examples` of Hypothesis against an implementation of Raft, `chunk` a job, each with its own seed."""
-    fixed = {"kind": "hunt", **about, "nodes": nodes, "terms": terms, "length": steps}
+    fixed = {"kind": "conform", **about, "nodes": nodes, "terms": terms, "length": steps}
     return [fixed | share for share in _shares(examples, chunk, seed)]
 
 
-def _hunt(job: Job) -> Result:
+def _conform(job: Job) -> Result:
     from oneleader.conformance.machine import check_conformance
     from oneleader.models import election
 
@@ -241,7 +241,7 @@ def _end_if(interrupted: bool) -> None:
 def check(jobs: list[Job]) -> None:
     """UsageError where they make no sense: it is said before a cluster is started."""
     for job in jobs if jobs[0]["kind"] == "explore" else jobs[:1]:
-        if job["kind"] == "hunt":
+        if job["kind"] == "conform":
             from oneleader.conformance.machine import conformance_machine
 
             conformance_machine(adapter(job), nodes=job["nodes"], terms=job["terms"])
@@ -255,7 +255,7 @@ def do(job: Job) -> tuple[Result, float]:
     """The result of one job, and how many seconds it took: what a worker is asked for."""
     with _ONE_AT_A_TIME:
         started = time.perf_counter()
-        result = {"walk": _walk, "explore": _explore, "hunt": _hunt}[job["kind"]](job)
+        result = {"walk": _walk, "explore": _explore, "conform": _conform}[job["kind"]](job)
         return result, time.perf_counter() - started
 
 

@@ -27,7 +27,7 @@ from oneleader.language.model import Model
 from oneleader.readers.explore.explore import explore, ghosts_read
 from oneleader.readers.prove.induction import Counterexample, Search, checked, sized
 from oneleader.readers.prove.obligations import obligations
-from oneleader.readers.prove.prove import prove
+from oneleader.readers.prove.prove import rows
 from oneleader.readers.replay.replay import Replayed, replay_lines
 from oneleader.readers.tlc import tlc
 from oneleader.shipped import tla_folder
@@ -93,7 +93,7 @@ def by_proof(fault: Fault) -> FaultRow:
 
 
 def _refuted(model: Model, key: str) -> Counterexample | None:
-    return prove(model, only=[key], rlimit=RLIMIT).rows[0].counterexample
+    return next(rows(model, only=[key], rlimit=RLIMIT)).counterexample
 
 
 def fails_at(fault: Fault) -> Counterexample | None:

@@ -1,4 +1,4 @@
-"""The commands `oneleader campaign walk|explore|hunt`: many jobs, one merged result."""
+"""The commands `oneleader campaign walk|explore|conform`: many jobs, one merged result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from oneleader.campaigns import campaign as reader
-from oneleader.campaigns.dask_cluster import over
+from oneleader.campaigns.dask_executor import over
 from oneleader.campaigns.journal import Journal
 from oneleader.cli import print_campaign as show
 from oneleader.cli.main import F, chosen, fault_option, json_option, model_argument, print_json
@@ -26,7 +26,10 @@ POSITIVE = click.IntRange(1)
 
 @click.group()
 def campaign() -> None:
-    """Spread walks, explorations or hunts over all cores, or over a Dask cluster."""
+    """Spread many walks, explorations or tests over all cores.
+
+    Or over a Dask cluster, with --cluster ADDRESS.
+    """
 
 
 # -- options that several commands share ---------------------------------------------------------
@@ -57,7 +60,7 @@ def shares(what: str, total: int, chunk: int) -> Callable[[F], F]:
         command = click.option("--chunk", type=POSITIVE, default=chunk, help=helped)(command)
         helped = f"How many {what} in all.  [default: {total:,}]"
         command = click.option(f"--{what}", type=POSITIVE, default=total, help=helped)(command)
-        helped = "The seed of all; else the journal's, or a fresh one, which is printed."
+        helped = "Master seed; defaults to the journal's, else a random one, printed."
         return click.option("--seed", type=int, help=helped)(command)
 
     return add
@@ -155,7 +158,10 @@ def walk(
     as_json: bool,
     **asked: Any,
 ) -> int:
-    """Walk through MODEL at random, a great many times; tell the first violation."""
+    """Walk through MODEL at random, many times.
+
+    The first violation is reported.
+    """
     about = About(("5", "6"), asked)
     if any(len(listed) > 1 for listed in about.sizes.values()):
         raise UsageError("walks have one configuration: give one number, or use campaign explore")
@@ -187,7 +193,10 @@ def explore(
     as_json: bool,
     **asked: Any,
 ) -> int:
-    """Explore MODEL in several configurations: --nodes 2,3 --terms 1,2,3 makes six, in one table."""
+    """Explore MODEL in several configurations.
+
+    --nodes 2,3 --terms 1,2,3 makes six, in one table.
+    """
     about = About(("2,3", "1,2"), asked)
     wanted = [snake(name) for name in only] or ([about.found.broken.name] if about.found else None)
     options = {"only": wanted, "symmetry": not no_symmetry, "engine": engine, "states": max_states}
@@ -203,7 +212,7 @@ def explore(
 @click.option("--steps", type=POSITIVE, default=50, help="Steps an example.  [default: 50]")
 @shares("examples", 10_000, 200)
 @campaign_options
-def hunt(
+def conform(
     name: str,
     fault: str | None,
     nodes: int,
@@ -217,11 +226,14 @@ def hunt(
     folder: str,
     as_json: bool,
 ) -> int:
-    """Hunt with Hypothesis for what the model forbids, in the reference or in ADAPTER (FILE.py:CLASS)."""
+    """Run the conformance test on the reference or on ADAPTER.
+
+    ADAPTER is FILE.py:CLASS. Hypothesis looks for a step that the model forbids.
+    """
     about = reader.subject(name, fault)
 
     def jobs(seed: int) -> list[reader.Job]:
         asked = {"nodes": nodes, "terms": terms, "examples": examples, "steps": steps, "chunk": chunk}
-        return reader.hunts(about, seed=seed, **asked)
+        return reader.conformance(about, seed=seed, **asked)
 
     return carry_out(jobs, seed, cluster, journal, folder, as_json)

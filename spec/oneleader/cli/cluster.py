@@ -44,7 +44,10 @@ Row = dict[str, Any]
 def cluster(
     nodes: int, folder: Path | None, promise_ms: int, heartbeat_ms: int, seconds: float | None
 ) -> int:
-    """Run a cluster on this machine, each node a process, and show it live. Ctrl-C stops it."""
+    """Run a cluster on this machine and show it live.
+
+    Each node is a process. Ctrl-C stops them all.
+    """
     if heartbeat_ms >= promise_ms:
         raise UsageError("--heartbeat-ms has to be less than --promise-ms")
     if not (find_spec("aiohttp") and find_spec("prometheus_client")):

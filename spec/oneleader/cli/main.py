@@ -9,7 +9,9 @@ import json
 import os
 import random
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,14 +22,14 @@ from oneleader.cli import print_faults
 from oneleader.cli import print_results as show
 from oneleader.cli.console import out, say
 from oneleader.cli.progress import ProgressLine
-from oneleader.errors import SpecError, UsageError
+from oneleader.errors import Disagreement, SpecError, UsageError
 from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.readers.explore import explore as explore_reader
 from oneleader.readers.run import Run
-from oneleader.shipped import tla_folder
-from oneleader.verdict import INTERRUPTED, USAGE, exit_status
+from oneleader.shipped import recording, tla_folder
+from oneleader.verdict import INCONCLUSIVE, INTERRUPTED, USAGE, exit_status
 from oneleader.words import snake
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,9 +44,12 @@ Examples:
   oneleader prove election
   oneleader tlc election --nodes 3 --terms 1
   oneleader walk election --nodes 5 --terms 6 --seed 1
-  oneleader replay spec/oneleader/recordings/etcd-rawnode-3-nodes.ndjson.gz
+  oneleader replay etcd-rawnode-3-nodes
   oneleader cluster --nodes 3
-  oneleader picture spec/oneleader/recordings/etcd-rawnode-3-nodes.ndjson.gz --format text
+  oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
+  oneleader graph election --nodes 2 --terms 1 --out election.dot
+  oneleader handlers --only restart
+  oneleader hunt --minutes 5
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
@@ -64,9 +69,7 @@ def model_argument(command: F) -> F:
 
 
 def fault_option(command: F) -> F:
-    return click.option("--fault", help="Read this faulty model instead: an id from `oneleader faults`.")(
-        command
-    )
+    return click.option("--fault", help="Inject this fault (ids: `oneleader faults`).")(command)
 
 
 def json_option(command: F) -> F:
@@ -78,11 +81,17 @@ def json_option(command: F) -> F:
 def bounds(nodes: int, terms: int) -> Callable[[F], F]:
     def add(command: F) -> F:
         command = click.option(
+            "--where",
+            multiple=True,
+            metavar="CONSTANT=NAMES",
+            help="Where a constant is true, e.g. off=terms,lease.",
+        )(command)
+        command = click.option(
             "--size",
             "sizes",
             multiple=True,
             metavar="SORT=N",
-            help="The size of any sort, e.g. Client=2; or where a constant is true, e.g. off=terms,lease.",
+            help="The size of any sort, e.g. Client=2.",
         )(command)
         command = click.option(
             "--quorums", metavar="LIST", help="'majority', or a list such as 'n1 n2, n1 n3'."
@@ -90,9 +99,7 @@ def bounds(nodes: int, terms: int) -> Callable[[F], F]:
         command = click.option(
             "--terms", type=int, help=f"The greatest term of the run.  [default: {terms}]"
         )(command)
-        command = click.option("--nodes", type=int, help=f"How many servers.  [default: {nodes}]")(command)
-        command.__bounds__ = (nodes, terms)  # type: ignore[attr-defined]
-        return command
+        return click.option("--nodes", type=int, help=f"How many servers.  [default: {nodes}]")(command)
 
     return add
 
@@ -105,6 +112,21 @@ def chosen(name: str, fault: str | None) -> tuple[Model, catalogue.Fault | None]
     return found.model, found
 
 
+def constants(model: Model) -> list[str]:
+    return [name for name, f in model.fields.items() if f.kind == "constant"]
+
+
+def constant(model: Model, text: str) -> tuple[str, Sequence[str]]:
+    """`off=terms,lease`: the constant, and where it is true. UsageError where the model has none of it."""
+    name, equals, listed = text.partition("=")
+    if not equals:
+        raise UsageError(f"--where {text} is not of the form CONSTANT=NAMES, e.g. --where off=terms,lease")
+    if name not in constants(model):
+        has = f"choose from {', '.join(constants(model))}" if constants(model) else "it has none"
+        raise UsageError(f"{model.name} has no constant {name}: {has}")
+    return name, [part.strip() for part in listed.split(",") if part.strip()]
+
+
 def configuration(
     model: Model,
     found: catalogue.Fault | None,
@@ -113,22 +135,23 @@ def configuration(
     terms: int | None,
     quorums: str | None,
     sizes: tuple[str, ...],
+    where: tuple[str, ...],
 ) -> Configuration:
     """The bounds asked for; where none are, those of the fault or of the command."""
     faulty = found.faulty_model if found else None
     usual = faulty.sizes if faulty else dict(zip(("Node", "Term"), default, strict=True))
     asked = {k: v for k, v in (("Node", nodes), ("Term", terms)) if v is not None}
-    where: dict[str, Sequence[str]] = dict(faulty.constants) if faulty else {}
+    true_at = dict(faulty.constants) if faulty else {}
+    true_at |= dict(constant(model, text) for text in where)
     for text in sizes:
         sort, _, number = text.partition("=")
-        if sort in model.fields and model.fields[sort].kind == "constant":
-            where[sort] = [name.strip() for name in number.split(",") if name.strip()]
-            continue
+        if sort in constants(model):
+            raise UsageError(f"{sort} is a constant of {model.name} and has no size: use --where {text}")
         if not number.lstrip("-").isdigit():
             raise UsageError(f"--size {text} is not of the form SORT=N, e.g. --size Client=2")
         asked[sort] = int(number)
     at = configure(model, {**usual, **asked}, quorums or (faulty.quorums if faulty else "majority"))
-    for name, names in where.items():
+    for name, names in true_at.items():
         at = at.where(model.fields[name], names)
     return at
 
@@ -136,26 +159,31 @@ def configuration(
 # -- the commands --------------------------------------------------------------------------------
 @cli.command()
 @click.option("--quick", is_flag=True, help="Smaller bounds: a minute or two.")
+@click.option("--all", "every", is_flag=True, help="One line a row, not one a model and one a fault.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this model or fault (may be repeated).")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @json_option
-def check(quick: bool, as_json: bool) -> int:
-    """Run every reader on every model, the reference and the recordings: one table."""
-    from oneleader.cli import check_row, checks
+def check(quick: bool, every: bool, only: tuple[str, ...], workers: int | None, as_json: bool) -> int:
+    """Run every reader on every model, the reference and all faults."""
+    from oneleader.cli import checks, print_checks
+    from oneleader.cli.check_row import status
 
-    rows = []
-    interrupted = False
+    started, interrupted = time.perf_counter(), False
+    wanted = checks.chosen(quick=quick, only=only)
+    table = print_checks.Table(wanted, every=every, quiet=as_json)
     try:
-        for row in checks.everything(quick=quick):
-            rows.append(row)
-            if not as_json:
-                show.check_row(row)
+        with closing(checks.done(wanted, workers=workers, tick=table.tick)) as doing:
+            for one, rows in doing:
+                table.add(one, rows)
     except KeyboardInterrupt:
         interrupted = True
-    status = check_row.status(rows, interrupted=interrupted)
     if as_json:
-        print_json({"rows": [r.as_json() for r in rows], "interrupted": interrupted, "status": status})
+        print_json(print_checks.as_json(table.all_rows, interrupted=interrupted))
     else:
-        show.check_summary(rows, interrupted=interrupted, quick=quick)
-    return status
+        table.unfinished()
+        seconds = time.perf_counter() - started
+        print_checks.summary(table.all_rows, interrupted=interrupted, quick=quick, seconds=seconds)
+    return status(table.all_rows, interrupted=interrupted)
 
 
 @cli.command()
@@ -190,6 +218,7 @@ def explore(
     terms: int | None,
     quorums: str | None,
     sizes: tuple[str, ...],
+    where: tuple[str, ...],
     fault: str | None,
     only: tuple[str, ...],
     no_symmetry: bool,
@@ -201,9 +230,12 @@ def explore(
     disk: Path | None,
     as_json: bool,
 ) -> int:
-    """Visit every reachable state of a bounded MODEL; print a shortest counterexample if there is one."""
+    """Visit every reachable state of a bounded MODEL.
+
+    A violation is printed as a shortest run to it, and saved.
+    """
     model, found = chosen(name, fault)
-    at = configuration(model, found, (3, 2), nodes, terms, quorums, sizes)
+    at = configuration(model, found, (3, 2), nodes, terms, quorums, sizes, where)
     if checkpoint and disk:
         raise UsageError("--disk goes on by itself: give it without --checkpoint")
     if checkpoint and len(only) != 1:
@@ -249,6 +281,14 @@ def explore(
 )
 @click.option("--rlimit", type=click.IntRange(1), help="Z3's effort an obligation.")
 @click.option("--seed", type=int, default=0, help="Z3's random seed.")
+@click.option(
+    "--prover",
+    type=click.Choice(["z3", "cvc5", "both"]),
+    default="z3",
+    help="cvc5 confirms or has no opinion; both: what only one proves is not known.  [default: z3]",
+)
+@click.option("--instance", is_flag=True, help="Print a model of axioms and Init, and one for each action.")
+@click.option("--grid", is_flag=True, help="Also show the milliseconds of each obligation.")
 @json_option
 def prove(
     name: str,
@@ -258,9 +298,12 @@ def prove(
     update_hints: bool,
     rlimit: int | None,
     seed: int,
+    prover: str,
+    instance: bool,
+    grid: bool,
     as_json: bool,
 ) -> int:
-    """Prove MODEL for any number of nodes and unbounded terms, with Z3: a grid of action × property."""
+    """Prove MODEL for any number of nodes, with Z3."""
     from oneleader.readers.prove import prove as prove_reader
 
     model, found = chosen(name, fault)
@@ -274,11 +317,14 @@ def prove(
         only=only or None,
         rlimit=rlimit or prove_reader.RLIMIT,
         seed=seed,
+        prover=prover,
     )
     if as_json:
         print_json(show.proof_json(proof))
     else:
-        show.proof(proof)
+        show.proof(proof, grid=grid)
+        if instance:
+            show.instances(proof)
     return proof.status
 
 
@@ -299,12 +345,13 @@ def tlc(
     terms: int | None,
     quorums: str | None,
     sizes: tuple[str, ...],
+    where: tuple[str, ...],
     config: str | None,
     workers: int,
     graph: Path | None,
     as_json: bool,
 ) -> int:
-    """Run TLC on the hand-written TLA+ of MODEL; compare its graph with explore's, state for state."""
+    """Compare the TLA+ of MODEL with the model, graph with graph."""
     from oneleader.readers.tlc import tlc as tlc_reader
     from oneleader.readers.tlc import twin as twin_reader
 
@@ -319,7 +366,7 @@ def tlc(
 
             say(pages.see(lambda: traced.of_tlc(path, result), path.stem))
         return exit_status([result.verdict])
-    at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes)
+    at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes, where)
     compared = twin_reader.compare(model, at, workers=workers, graph=graph)
     print_json(show.compared_json(compared)) if as_json else show.compared(compared)
     return exit_status([compared.verdict])
@@ -335,14 +382,15 @@ def settings(
     terms: int | None,
     quorums: str | None,
     sizes: tuple[str, ...],
+    where: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Explore a bounded MODEL under each setting of its switches: what holds, how soon the rest breaks."""
+    """Explore a bounded MODEL under each setting of its switches."""
     from oneleader.cli import print_settings
     from oneleader.readers.explore import settings as settings_reader
 
     model = models.find(name)
-    at = configuration(model, None, (3, 2), nodes, terms, quorums, sizes)
+    at = configuration(model, None, (3, 2), nodes, terms, quorums, sizes, where)
     found = []
     if not as_json:
         print_settings.head(model, settings_reader.switches(model)[1], at)
@@ -367,15 +415,19 @@ def graph(
     terms: int | None,
     quorums: str | None,
     sizes: tuple[str, ...],
+    where: tuple[str, ...],
     fault: str | None,
     file: Path,
     as_json: bool,
 ) -> int:
-    """Write the state graph of a bounded MODEL: DOT for Graphviz, or a NumPy archive that `tlc` compares."""
+    """Write the state graph of a bounded MODEL to a file.
+
+    DOT for Graphviz, or a NumPy archive that `oneleader tlc --graph` compares.
+    """
     from oneleader.readers.explore.graph import Graph
 
     model, found = chosen(name, fault)
-    at = configuration(model, found, (2, 1), nodes, terms, quorums, sizes)
+    at = configuration(model, found, (2, 1), nodes, terms, quorums, sizes, where)
     made = Graph.of(Run(model, at))
     made.write(file)
     told = {"file": str(file), "states": len(made.states), "steps": len(made.steps)}
@@ -408,6 +460,7 @@ def walk(
     terms: int | None,
     quorums: str | None,
     sizes: tuple[str, ...],
+    where: tuple[str, ...],
     fault: str | None,
     runs: int,
     length: int,
@@ -416,11 +469,11 @@ def walk(
     folder: str,
     as_json: bool,
 ) -> int:
-    """Walk through MODEL at random, only by enabled steps, and judge every state."""
+    """Walk through MODEL at random and check every state."""
     from oneleader.readers.explore import walk as walk_reader
 
     model, found = chosen(name, fault)
-    at = configuration(model, found, (5, 6), nodes, terms, quorums, sizes)
+    at = configuration(model, found, (5, 6), nodes, terms, quorums, sizes, where)
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     result = walk_reader.walk(model, at, seed=seed, runs=runs, length=length, engine=engine)
     path = show.save(Path(folder), model, result.run, result.violation, fault) if result.violation else None
@@ -447,8 +500,9 @@ def walk(
 def replay(
     file: Path, follow: bool, format_: str | None, name: str | None, fault: str | None, as_json: bool
 ) -> int:
-    """Judge a recorded execution: is each line of FILE one that the model allows?
+    """Does the model allow the execution recorded in FILE?
 
+    FILE may be the name of a recording that comes with oneleader, such as etcd-rawnode-3-nodes.
     A folder holds the traces of a cluster's nodes: they are judged as one, by each model, or by MODEL."""
     from oneleader.readers.replay import replay as replay_reader
 
@@ -459,6 +513,7 @@ def replay(
             raise UsageError("--format and --fault are for a FILE, not for the folder of a cluster")
         return judge_folder(file, name, follow=follow, as_json=as_json)
     model = chosen(name or "election", fault)[0] if name or fault else None
+    file = recording(file)
     result = replay_reader.replay(file, format_, model=model)
     print_json(show.replayed_json(result)) if as_json else show.replayed(file, result)
     if result.refusal and not as_json:
@@ -471,7 +526,7 @@ def replay(
 @cli.group(invoke_without_command=True)
 @click.pass_context
 def faults(context: click.Context) -> None:
-    """The catalogue of faults: list them, tell one, or see every reader catch each."""
+    """List the faults, show one, or run every reader on each."""
     if context.invoked_subcommand is None:
         print_faults.faults(list(catalogue.FAULTS.values()))
 
@@ -495,7 +550,7 @@ def faults_show(id: str) -> int:
 )
 @json_option
 def faults_run(ids: tuple[str, ...], readers: tuple[str, ...], as_json: bool) -> int:
-    """Run every reader on every fault: fault × reader × verdict × length × seconds."""
+    """Run every reader on every fault: a table."""
     from oneleader.campaigns import fault_table
 
     wanted = [catalogue.find(id) for id in ids] or list(catalogue.FAULTS.values())
@@ -546,6 +601,9 @@ def guarded(group: click.Group) -> int:
         status = complain(f"{error.format_message()} See `oneleader --help`.")
     except (UsageError, SpecError) as error:
         status = complain(str(error))
+    except Disagreement as error:
+        complain(f"{error}. This is a fault of oneleader, not of the model: please report it.")
+        status = exit_status([INCONCLUSIVE])
     except (KeyboardInterrupt, click.Abort):
         status = INTERRUPTED
     except BrokenPipeError:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from oneleader.errors import UsageError
+from oneleader.shipped import recording
 from oneleader.story import MOST_ROWS, SHOWN_ROWS, Story
 
 
@@ -26,11 +27,14 @@ from oneleader.story import MOST_ROWS, SHOWN_ROWS, Story
 )
 @click.option("--model", "name", metavar="MODEL", help="The model that judges.  [default: the file's]")
 def picture(file: Path, drawn_as: str | None, out: Path | None, rows: str | None, name: str | None) -> int:
-    """Draw FILE, a saved run or a recording: lanes, messages, terms, leases, and what went wrong."""
+    """Draw FILE, a saved run or a recording.
+
+    The picture shows lanes, messages, terms, leases, and what went wrong.
+    """
     from oneleader import models
     from oneleader.pictures.recorded import of_file
 
-    story = of_file(file, model=models.find(name) if name else None)
+    story = of_file(recording(file), model=models.find(name) if name else None)
     if rows:
         story = story.window(*_window(rows, story))
         if len(story.rows) > MOST_ROWS:

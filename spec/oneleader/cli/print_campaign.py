@@ -33,7 +33,7 @@ def campaign(made: Campaign, seed: int | None) -> None:
     """The merged result; then what is missing."""
     merged, job = made.merged, made.jobs[0]
     said: dict[str, Callable[[Result, Job, int | None], None]]
-    said = {"walk": _walked, "explore": _swept, "hunt": _hunted}
+    said = {"walk": _walked, "explore": _swept, "conform": _conformed}
     if merged["done"]:
         said[merged["kind"]](merged, job, seed)
     if merged["done"] < merged["jobs"]:
@@ -76,10 +76,10 @@ def _swept(merged: Result, job: Job, seed: int | None) -> None:
         judged(verdict, f"witness {title(name)}", reach, widths=ROW)
 
 
-def _hunted(merged: Result, job: Job, seed: int | None) -> None:
+def _conformed(merged: Result, job: Job, seed: int | None) -> None:
     name, fault, _ = job["about"].values()
     say(
-        f"hunt     {Path(name).name}{f' with the fault {fault}' if fault else ''}  {job['nodes']} nodes, "
+        f"conform  {Path(name).name}{f' with the fault {fault}' if fault else ''}  {job['nodes']} nodes, "
         f"{job['terms']} terms   seed {seed}   {merged['examples']:,} examples   {merged['steps']:,} steps"
     )
     strength = f"sampled, {merged['examples']:,} examples, {merged['steps']:,} steps"

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oneleader.cli.check_row import CheckRow, total
 from oneleader.cli.console import judged, mark, out, say
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
-from oneleader.pictures.plain import show_counterexample, show_state, show_trace
+from oneleader.pictures.plain import show_counterexample, show_instance, show_state, show_trace
 from oneleader.readers.explore.explore import Explored, Violation
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.run import Run
-from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, gravest
 from oneleader.words import title
 
 if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands that do without
     from oneleader.readers.explore.walk import Walked
     from oneleader.readers.prove.induction import Counterexample
-    from oneleader.readers.prove.prove import Proof
+    from oneleader.readers.prove.prove import Proof, ProofRow
     from oneleader.readers.replay.replay import Replayed
     from oneleader.readers.tlc.tlc import Result
     from oneleader.readers.tlc.twin import Compared
@@ -58,7 +56,8 @@ def explored(result: Explored) -> None:
     if result.never_fired and result.verdict is HOLDS and not ghosts:
         say(f"        never possible: {', '.join(result.never_fired)}")
     if result.cut and result.verdict is HOLDS:
-        say(f"        {result.cut:,} steps left the bound and were cut: this holds within it")
+        skipped = f"{result.cut:,} steps exceeded the bounds and were skipped"
+        say(f"        {skipped}; results hold within the bounds")
 
 
 def _said(result: Explored) -> str:
@@ -127,14 +126,45 @@ def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | No
 
 
 # -- prove ---------------------------------------------------------------------------------------
-def proof(result: Proof) -> None:
-    """A grid action × property; then each obligation that is not proved, with its picture."""
-    steps = list(dict.fromkeys(r.step for r in result.rows))
-    goals = list(dict.fromkeys(r.goal for r in result.rows))
-    by = {(r.step, r.goal): r for r in result.rows}
+def proof(result: Proof, *, grid: bool = False) -> None:
+    """A line a property; then each obligation that is not proved, with its picture."""
     say(
         f"prove    {result.model.name}  any number of nodes, unbounded terms   {len(result.rows)} obligations"
     )
+    if grid:
+        _grid(result)
+    for goal in dict.fromkeys(r.goal for r in result.rows):
+        _goal(goal, [r for r in result.rows if r.goal == goal])
+    for row in result.rows:
+        if row.verdict not in (HOLDS, NOT_EXPRESSIBLE):
+            judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
+            if row.counterexample:
+                for text in show_counterexample(row.counterexample):
+                    say(f"        {text}")
+                say(f"        {_seen(row.counterexample)}")
+    stale = [r.key for r in result.rows if r.hint == "stale"]
+    if stale:
+        say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
+    if result.interrupted:
+        say("  interrupted: the rest was not tried")
+    done = f"{sum(r.verdict is HOLDS for r in result.rows)} of {len(result.rows)}"
+    judged(result.verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
+
+
+def _goal(goal: str, rows: list[ProofRow]) -> None:
+    """One property: of how many of its obligations it is proved, or why it cannot be asked."""
+    verdict = gravest(row.verdict for row in rows)
+    reasons = dict.fromkeys(row.reason for row in rows if row.verdict is NOT_EXPRESSIBLE)
+    done = sum(row.verdict is HOLDS for row in rows)
+    said = "; ".join(reasons) or f"{done} of {len(rows)} proved"
+    judged(verdict, title(goal), said, widths=(NAME,))
+
+
+def _grid(result: Proof) -> None:
+    """Milliseconds, action × property."""
+    steps = list(dict.fromkeys(r.step for r in result.rows))
+    goals = list(dict.fromkeys(r.goal for r in result.rows))
+    by = {(r.step, r.goal): r for r in result.rows}
     letters = [chr(ord("a") + i) if i < 26 else str(i) for i in range(len(goals))]
     say(f"  {'':24}{'  '.join(f'{x:>5}' for x in letters)}")
     for step in steps:
@@ -165,8 +195,48 @@ def proof(result: Proof) -> None:
         say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
     if result.interrupted:
         say("  interrupted: the rest was not tried")
-    done = f"{sum(r.verdict is HOLDS for r in result.rows)} of {len(result.rows)}"
-    judged(result.verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
+    possible(result)
+    judged(result.verdict, proof_summary(result), f"{result.seconds:.1f} s")
+
+
+def possible(result: Proof) -> None:
+    """That nothing was proved of nothing: what has a model, and what was not seen to be possible."""
+    for answer in result.possible:
+        if answer.verdict is not HOLDS:
+            judged(answer.verdict, answer.what, answer.reason)
+    seen = [a for a in result.possible if a.instance]
+    if seen and seen[0].instance and seen[0] is result.possible[0]:
+        kinds, every = (Counter(a.kind for a in some[1:]) for some in (seen, result.possible))
+        said = [f"{kinds[kind]} of {every[kind]} {kind}" for kind in every]
+        can = f"; {' and '.join(said)} are possible" if said else ""
+        say(f"  axioms and Init have a model of {seen[0].instance.configuration.describe()}{can}")
+    by = Counter(prover for r in result.rows for prover in r.by if r.verdict is HOLDS)
+    if set(by) != {"z3"}:
+        say("  " + "; ".join(f"{p} proves {n} of {len(result.rows)}" for p, n in sorted(by.items())))
+        alone = [r.key for r in result.rows if r.verdict is HOLDS and r.by == ("z3",)]
+        if alone:
+            say(f"  by z3 alone: {', '.join(alone)}")
+    if result.assumes:
+        say(f"  assumes: {', '.join(result.assumes)}; not proved here")
+
+
+def instances(result: Proof) -> None:
+    """A model of axioms and Init, and for each action a state in which it is possible."""
+    for answer in result.possible:
+        if answer.instance and answer.kind != "premises":
+            say(f"  {answer.what} {'have a model' if answer.instance.instance is None else 'is possible'}")
+            for line in show_instance(answer.instance):
+                say(f"    {line}")
+
+
+def proof_summary(result: Proof) -> str:
+    """`64 of 64 proved for any cluster size`, where nothing limits it."""
+    done = f"{sum(r.verdict is HOLDS for r in result.rows)} of {len(result.rows)} proved"
+    if any(answer.verdict is not HOLDS for answer in result.possible):
+        return f"{done}, but not everything is possible: see above"
+    if result.assumes:
+        return f"{done} for any cluster size, if what is assumed and not proved here holds"
+    return f"{done} for any cluster size"
 
 
 def _seen(found: Counterexample) -> str:
@@ -183,6 +253,10 @@ def proof_json(result: Proof) -> dict[str, Any]:
         "verdict": result.verdict.worded("proof"),
         "seconds": round(result.seconds, 3),
         "interrupted": result.interrupted,
+        "assumes": result.assumes,
+        "possible": [
+            {"what": a.what, "verdict": str(a.verdict), "reason": a.reason} for a in result.possible
+        ],
         "rows": [
             {
                 "step": r.step,
@@ -190,7 +264,7 @@ def proof_json(result: Proof) -> dict[str, Any]:
                 "verdict": r.verdict.worded("proof"),
                 "seconds": round(r.seconds, 4),
             }
-            | {"rlimit": r.rlimit, "hint": r.hint, "reason": r.reason}
+            | {"rlimit": r.rlimit, "hint": r.hint, "reason": r.reason, "by": r.by}
             for r in result.rows
         ],
     }
@@ -339,26 +413,3 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
             "clause": refusal.guard.clause if refusal.guard else None,
         },
     }
-
-
-# -- check ---------------------------------------------------------------------------------------
-CHECK_WIDTHS = (30, 10, 72, 7)
-
-
-def check_row(row: CheckRow) -> None:
-    """Model, reader, strength and seconds in columns; then what was seen."""
-    seconds = f"{row.seconds:.1f} s".rjust(CHECK_WIDTHS[3])
-    judged(row.verdict, row.model, row.reader, row.strength, seconds, row.what, widths=CHECK_WIDTHS)
-    for text in row.detail.splitlines() if row.verdict in (VIOLATED, INCONCLUSIVE) else []:
-        say(f"        {text}")
-
-
-def check_summary(rows: Sequence[CheckRow], *, interrupted: bool, quick: bool) -> None:
-    said = Counter(r.verdict for r in rows)
-    counts = ", ".join(f"{n} {'hold' if verdict is HOLDS else verdict}" for verdict, n in said.most_common())
-    say()
-    judged(INCONCLUSIVE if interrupted else total(rows), counts, f"{sum(r.seconds for r in rows):.0f} s")
-    if interrupted:
-        say("        interrupted: the rest was not run")
-    if quick:
-        say("        --quick leaves out the larger bounds and TLC on the faults")

@@ -12,8 +12,9 @@ from oneleader.readers.explore.explore import SearchProgress
 class ProgressLine:
     """Call it with each `Progress`; leaving the block clears the live line. Writes to standard error."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, every: float = 1) -> None:
         self.quiet = quiet
+        self.every = every  # seconds between two plain lines
         self.live = sys.stderr.isatty()
         self._written = time.perf_counter()
 
@@ -39,7 +40,7 @@ class ProgressLine:
     def tell(self, text: str) -> None:
         """Show this line in the place of the last one."""
         now = time.perf_counter()
-        if self.quiet or (not self.live and now - self._written < 1):
+        if self.quiet or (not self.live and now - self._written < self.every):
             return
         self._written = now
         sys.stderr.write(f"\r\x1b[2K{text}" if self.live else f"{text}\n")

@@ -30,7 +30,10 @@ from oneleader.verdict import HOLDS, VIOLATED, exit_status
 )
 @click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
 def handlers(nodes: int, log: int, reads: int, only: tuple[str, ...], workers: int) -> int:
-    """Prove every handler of the reference, along every path, for all integers, within these bounds."""
+    """Prove each handler of the reference along every path.
+
+    The proof is for all integers, and for the number of servers and entries given.
+    """
     scope = Scope(nodes, log, reads)
     possible = ALONE if nodes == 1 else HANDLERS  # alone, nobody sends it anything
     wanted = [handler for handler in only or possible if handler in possible]
@@ -63,7 +66,10 @@ def handlers(nodes: int, log: int, reads: int, only: tuple[str, ...], workers: i
 )
 @click.option("--fault", help="Hunt a faulty core: an id from `oneleader faults`.")
 def hunt(minutes: float, workers: int | None, folder: Path, fault: str | None) -> int:
-    """Draw scenarios and simulate runs of the reference for as long as it is given, over all cores."""
+    """Look for failures of the reference for a number of minutes.
+
+    Scenarios are drawn and runs simulated, over all cores.
+    """
     found = hunting.hunt(minutes * 60, workers, folder, fault, say=print)
     print(hunting.report(found))
     return exit_status([VIOLATED if found.broken else HOLDS])

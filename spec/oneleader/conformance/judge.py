@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from oneleader.conformance.adapter import Observed, Report, Taken
-from oneleader.errors import UsageError
+from oneleader.errors import Disagreement, UsageError
 from oneleader.language.configuration import cluster
 from oneleader.language.definitions import Action, Guard
 from oneleader.language.model import Model
@@ -241,7 +241,8 @@ class Judge:
         if broken is None:
             return
         found = self.rules.run.violated(self.state, {broken.name: broken})
-        assert found, f"the engines disagree on {broken.name}"
+        if not found:
+            raise Disagreement(f"the engines disagree on {broken.name}")
         call = self.rules.configuration.call(broken, found[1])
         raise refused(f"property: {broken.name}", f"{call} is false", broken.doc.splitlines()[0])
 

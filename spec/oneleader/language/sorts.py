@@ -165,13 +165,30 @@ NIL = Nil(-1)
 
 
 class LongAgo(int):
-    """What a stopwatch shows that was started long ago: no less than any parameter."""
+    """What a stopwatch shows that was started long ago: more than any length of time, and so it stays."""
 
     def __repr__(self) -> str:
         return "LONG_AGO"
 
+    def __lt__(self, other: int) -> bool:
+        return False
 
-LONG_AGO = LongAgo(1 << 20)  # a run stores the greatest of its parameters instead
+    def __le__(self, other: int) -> bool:
+        return isinstance(other, LongAgo)
+
+    def __gt__(self, other: int) -> bool:
+        return not isinstance(other, LongAgo)
+
+    def __ge__(self, other: int) -> bool:
+        return True
+
+    def __add__(self, other: int) -> LongAgo:
+        return self
+
+    __mul__ = __rmul__ = __radd__ = __add__
+
+
+LONG_AGO = LongAgo(1 << 20)  # no number to compute with; a run stores the greatest of its parameters instead
 
 
 def resolve(annotation: Any) -> AnySort:

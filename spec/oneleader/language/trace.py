@@ -19,7 +19,7 @@ from oneleader.language import times
 from oneleader.language.definitions import Action, Definition, Guard, Property
 from oneleader.language.expr import Expr, Symbolic, lift, variable
 from oneleader.language.fields import Field
-from oneleader.language.sorts import EachSort, is_time, name_of, reading
+from oneleader.language.sorts import EachSort, is_time, reading
 
 if TYPE_CHECKING:  # a model is built from traced actions, not the other way round
     from oneleader.language.model import Model
@@ -305,8 +305,3 @@ def check(model: Model) -> None:
         moving = sorted(n for n in reads(trace_property(model, ax).body) if not model.fields[n].fixed)
         if moving:
             raise SpecError(f"{ax.where}: axiom {ax.name} reads {moving[0]}, which is no constant")
-
-
-def sort_names(definition: Definition) -> str:
-    """`voter: Node, t: Term`."""
-    return ", ".join(f"{name}: {name_of(sort)}" for name, sort in definition.params)

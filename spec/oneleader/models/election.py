@@ -233,7 +233,7 @@ def elected_by_quorum(s: State, n: Node, t: Term, q: Quorum, v: Node) -> bool:
     return implies(both(s.heartbeat[n, t], s.elected_by[t] == q, s.member[v, q]), s.granted[v, t, n])
 
 
-# -- What can happen: nothing above holds for want of cases --------------------------------------
+# -- What can happen: no property above is vacuous --------------------------------------
 @witness
 def a_leader_exists(s: State, n: Node) -> bool:
     """Somebody leads."""

@@ -255,7 +255,7 @@ def pairs_have_landed(s: State, r: Resource, a: Client, b: Client) -> bool:
     return implies(s.landed_after[r, a, b], both(s.landed_after[r, a, a], s.landed_after[r, b, b]))
 
 
-# -- What can happen: nothing above holds for want of cases --------------------------------------
+# -- What can happen: no property above is vacuous --------------------------------------
 @witness
 def a_stale_write_is_refused(s: State, r: Resource, c: Client) -> bool:
     """A write with a token smaller than one seen was refused."""

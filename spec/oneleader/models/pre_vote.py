@@ -304,7 +304,7 @@ def no_term_without_pre_votes(s: State, n: Node) -> bool:
     return either(s.term[n] == 0, backed)
 
 
-# -- What can happen: nothing above holds for want of cases --------------------------------------
+# -- What can happen: no property above is vacuous --------------------------------------
 @witness
 def a_pre_vote_in_vain(s: State, n: Node, voter: Node) -> bool:
     """A pre-candidate has asked and given up, somebody granted it a pre-vote, and no term has changed."""

@@ -80,8 +80,16 @@ def show_constants(fields: Mapping[str, Field], configuration: Configuration) ->
 
 def show_counterexample(found: Counterexample) -> list[str]:
     """Why an obligation is not proved: the state before, the step, and what is false after it."""
-    configuration, cells, prop = found.configuration, found.cells, found.obligation.property
-    model = found.obligation.model
+    lines, prop = show_instance(found), found.obligation.property
+    if prop is None:
+        return [*lines, f"this is false: {found.obligation.goal}"]
+    says = f": {prop.doc.splitlines()[0]}" if prop.doc else ""
+    return [*lines, f"this is false: {found.configuration.call(prop, found.args)}{says}"]
+
+
+def show_instance(found: Counterexample) -> list[str]:
+    """Sizes, constants, the state and the step."""
+    configuration, cells, model = found.configuration, found.cells, found.obligation.model
     lines = [f"with {configuration.describe()}:", *_indented(show_constants(model.fields, configuration))]
     if found.instance is None:
         lines += ["in", *_indented(show_state(cells, configuration, found.before))]
@@ -92,10 +100,7 @@ def show_counterexample(found: Counterexample) -> list[str]:
         else:
             step = show_step(cells, configuration, found.before, found.instance, found.after)
             lines += _indented(step)
-    if prop is None:
-        return [*lines, f"this is false: {found.obligation.goal}"]
-    says = f": {prop.doc.splitlines()[0]}" if prop.doc else ""
-    return [*lines, f"this is false: {configuration.call(prop, found.args)}{says}"]
+    return lines
 
 
 def _entry(f: Field, configuration: Configuration, key: Key, value: Any) -> str:

@@ -43,7 +43,7 @@ def of_file(path: Path, format: str | None = None, model: Model | None = None) -
     own = OwnFormat.recognises(first) if format is None else format == "oneleader"
     if own and model is None and isinstance(first.get("fault"), str):
         model = catalogue.find(first["fault"]).model
-    return judged(path, replay(path, format, model=model), model)
+    return judged(path, replay(path, format, model=model, judges_states=False), model)
 
 
 def judged(path: Path, result: Replayed, model: Model | None = None) -> Story:
@@ -71,7 +71,7 @@ def refusal(result: Replayed) -> dict[str, Any]:
 # -- our own format ----------------------------------------------------------------------------------------
 def _own(path: Path, found: list[tuple[int, dict[str, Any]]], result: Replayed, model: Model | None) -> Story:
     (_, header), *rest = found
-    format = OwnFormat(header, model, result.limit)
+    format = OwnFormat(header, model, result.limit, judges_states=False)
     telling = Telling(format.model, _values(format, header), f"{path.name}, a run of {format.model.name}")
     telling.begin(cells=_cells(format))
     for number, record in rest:
@@ -82,6 +82,8 @@ def _own(path: Path, found: list[tuple[int, dict[str, Any]]], result: Replayed, 
             _take(telling, format, number - 1, record, before, "refused" if result.refusal else "not judged")
             break
         _take(telling, format, number - 1, record, before)
+        if result.refusal and number == result.refusal.line:
+            break  # a property is false of the state that this line reaches
     last = telling.rows[-1].number
     said = refusal(result) or _violation(format.model, header)
     named = [] if result.refusal else map(str, _values_of(header))

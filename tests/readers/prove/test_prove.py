@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import z3
 
-from oneleader.errors import UsageError
+from oneleader.errors import Disagreement, UsageError
 from oneleader.language import (
     NIL,
     Fields,
@@ -40,7 +40,7 @@ from oneleader.models import election
 from oneleader.models.election import CANDIDATE, FOLLOWER, MODEL, Node, Quorum, Term
 from oneleader.pictures.plain import show_counterexample, show_state, show_trace
 from oneleader.readers.prove import prove as prove_reader
-from oneleader.readers.prove.induction import Counterexample, Disagreement, Search, checked, sized, smallest
+from oneleader.readers.prove.induction import Counterexample, Search, checked, sized, smallest
 from oneleader.readers.prove.obligations import Obligation, obligations
 from oneleader.readers.prove.prove import Proof, ProofRow, load_hints, prove, update_hints
 from oneleader.readers.prove.smt import answer

@@ -72,7 +72,7 @@ def test_etcds_own_example_is_accepted():
     }
     assert result.candidates == 4
     assert result.not_modelled["Commit"] == 227
-    assert sum(result.not_modelled.values()) == 3915
+    assert sum(result.not_modelled.values()) == 3772
 
 
 def test_the_rawnode_recording_is_accepted():
@@ -200,7 +200,8 @@ def test_a_quorum_is_of_each_half_of_the_configuration():
                     "ReceiveRequestVoteResponse", "1", 1, "1", "Candidate", kind="VoteResp", sender=v, to="1"
                 ),
             ]
-        return judge([*e, event("BecomeLeader", "1", 1, "1", "Leader", conf)])
+        e += [event("BecomeLeader", "1", 1, "1", "Leader")]
+        return judge([line | {"conf": list(map(list, conf))} for line in e])
 
     assert elected("24", halves).verdict is HOLDS
     assert elected("2", (halves[0], ())).verdict is HOLDS
@@ -439,7 +440,6 @@ def test_a_leader_that_steps_down_in_its_term_is_not_modelled():
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        ({"name": "BecomeKing"}, "line 2: unknown event 'BecomeKing'; line 1 was judged and accepted"),
         ({"role": "StateKing"}, "unknown role 'StateKing'"),
         ({"nid": "7"}, "n7 has no InitState before this line"),
         ({"nid": 7}, "`nid` is not a string"),

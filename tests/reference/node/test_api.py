@@ -138,7 +138,7 @@ def test_a_retry_takes_effect_once(tmp_path: Path) -> None:
 
 
 BAD: list[tuple[str, str, Any, dict[str, str], str]] = [
-    ("PUT", "/v1/keys/k", [], {}, "the body is no JSON object"),
+    ("PUT", "/v1/keys/k", [], {}, "the body is not a JSON object"),
     ("PUT", "/v1/keys/k", {}, {}, "the body needs value"),
     ("PUT", "/v1/keys/k", {"value": 1, "exp": 2}, {}, "the body says 'exp', which is not known"),
     ("PUT", "/v1/keys/k", {"value": [1]}, {}, "value is a string, a 64-bit integer, or null"),
@@ -173,7 +173,7 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path: Path) -> None:
             assert (status, sentence in said["error"]) == (400, True), (path, body, said)
             assert "\n" not in said["error"]
         async with http.put("/v1/keys/k", data=b"\xff{") as said:
-            assert (said.status, await said.json()) == (400, {"error": "the body is no JSON"})
+            assert (said.status, await said.json()) == (400, {"error": "the body is not valid JSON"})
         async with http.put("/v1/keys/k", data=b"x" * (1 << 19)) as said:
             assert said.status == 413
         assert (await answer(http, "GET", "/v1/nothing"))[0] == 404

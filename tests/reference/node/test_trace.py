@@ -134,7 +134,7 @@ def test_lines_that_are_lost_are_missed(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("", "is no trace of a node"),
-        ("hello\n", "line 1: this is no JSON object"),
+        ("hello\n", "line 1: this is not a JSON object"),
         ('{"format": "oneleader"}\n', "is no trace of a node"),
         ('{"format": "oneleader-node", "version": 2}\n', "version 2 is not known, 1 is"),
     ],

@@ -33,7 +33,8 @@ from oneleader.models.election import Node as NodeSort
 from oneleader.models.election import Quorum
 from oneleader.models.lease import Round as RoundSort
 from oneleader.models.replication import Value
-from oneleader.readers.prove.smt import AnySize, SymbolicState, after, meaning
+from oneleader.readers.prove.algebra import SymbolicState, after, meaning
+from oneleader.readers.prove.smt import AnySize
 from oneleader_raft.raft import (
     ActionTaken,
     AppendEntries,

@@ -28,7 +28,8 @@ from oneleader.conformance.handlers.paths import CodePath, Infeasible, Name, Num
 from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.replication import Value
-from oneleader.readers.prove.smt import SymbolicState, answer
+from oneleader.readers.prove.algebra import SymbolicState
+from oneleader.readers.prove.smt import answer
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader.words import plural
 from oneleader_raft.core import RAFT, Core

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from oneleader.errors import UsageError
+from oneleader.errors import Disagreement, UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
@@ -336,7 +336,7 @@ class _Search:
                 self.result.why = self._full()
                 return False
             if tally.failed or tally.stuck:
-                continue  # the level is gone through to its end, so that the least state is told
+                continue  # finish the level, so that the smallest violating state is reported
             if self._stops(hi, end - first):
                 return False
         try:
@@ -361,7 +361,8 @@ class _Search:
         args: tuple[int, ...] = ()
         if what in self.run.model.properties:
             found = self.run.violated(last, {what: self.run.model.properties[what]})
-            assert found, f"the engines disagree on {what}"  # the compiled one says broken, the oracle not
+            if not found:  # the compiled engine says broken, the plain interpreter does not
+                raise Disagreement(f"the engines disagree on {what}")
             args = found[1]
         self.result.violation = Violation(
             what, args, steps, self._claiming(last) if what == "claim" else None
@@ -375,7 +376,7 @@ class _Search:
             list(self.run.steps(state))
         except ClaimFailed as failed:
             return int(failed.args[0])
-        raise AssertionError("the engines disagree on a claim")
+        raise Disagreement("the engines disagree on a claim")
 
     def _path(self, position: int) -> list[State]:
         """The canonical states from the initial one to this, found by walking the levels back."""
@@ -426,7 +427,7 @@ def concrete(
                 state = after
                 break
         else:
-            raise AssertionError("the oracle takes no step that the compiled engine took")
+            raise Disagreement("the plain interpreter takes no step that the compiled engine took")
     return steps
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from oneleader.errors import Disagreement
 from oneleader.language.definitions import Property
 from oneleader.language.sorts import base, is_set
 from oneleader.language.symmetry import Renaming, renamings, why_fewer
@@ -153,7 +154,7 @@ class Listed:
             steps = self.run.steps(self._states[before])
             if any(after is not None and self.canonical(after) == target for _, after in steps):
                 return before
-        raise AssertionError("no state of the level before leads here")
+        raise Disagreement("no state of the level before leads here")
 
 
 def _moved(run: Run, renaming: Renaming) -> list[tuple[int, tuple[int, ...] | None]]:
@@ -239,7 +240,7 @@ class Packed:
             same = np.flatnonzero((found.rows == self.rows[position]).all(axis=1))
             if len(same):
                 return start + int(found.parents[same].min())
-        raise AssertionError("no state of the level before leads here")
+        raise Disagreement("no state of the level before leads here")
 
     def canonical(self, state: State) -> State:
         packing = self.kernel.packing
@@ -322,7 +323,8 @@ class Threaded(Packed):
 
     def predecessor(self, position: int, lo: int, hi: int) -> int:
         found = self.native.predecessor(self.rows, lo, hi, self.rows[position])
-        assert found >= 0, "no state of the level before leads here"
+        if found < 0:
+            raise Disagreement("no state of the level before leads here")
         return found
 
 

@@ -62,10 +62,17 @@ def switches(model: Model) -> tuple[Field, tuple[str, ...]]:
     raise UsageError(f"{model.name} has no switches: `oneleader settings system` is the model that has")
 
 
-def settings(model: Model, at: Configuration, *, engine: str = "numpy") -> Iterator[Setting]:
-    """Every setting, with everything on first. Whatever `at` says of the switches is passed over."""
+def settings(
+    model: Model, at: Configuration, *, engine: str = "numpy", switches_off: int | None = None
+) -> Iterator[Setting]:
+    """Every setting, with everything on first. Whatever `at` says of the switches is passed over.
+
+    `switches_off`: only the settings where just so many of them are off.
+    """
     constant, names = switches(model)
     for are_off in product((False, True), repeat=len(names)):
+        if switches_off not in (None, sum(are_off)):
+            continue
         off = tuple(name for name, is_off in zip(names, are_off, strict=True) if is_off)
         on = tuple(name for name in names if name not in off)
         chosen = at.where(constant, off if constant.name == "off" else on)

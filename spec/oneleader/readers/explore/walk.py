@@ -21,7 +21,7 @@ import hypothesis.strategies as st
 import numpy as np
 import numpy.typing as npt
 
-from oneleader.errors import UsageError
+from oneleader.errors import Disagreement, UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
@@ -208,7 +208,7 @@ class Compiled:
         if ENDS[trail.end] == "clash":
             last = self.native.packing.unpack(self._rows[trail.steps : trail.steps + 1])[0]
             [*self.run.steps(last)]  # the plain interpreter says which
-            raise AssertionError("the engines disagree on a cell that is written twice")
+            raise Disagreement("the engines disagree on a cell that is written twice")
         return trail
 
 
@@ -293,10 +293,12 @@ def _violation(run: Run, positions: list[int], what: str) -> Violation:
         steps.append((position, state))
     if what in run.model.properties:
         found = run.violated(state, {what: run.model.properties[what]})
-        assert found, f"the engines disagree on {what}"
+        if not found:
+            raise Disagreement(f"the engines disagree on {what}")
         return Violation(what, found[1], steps)
     try:
-        assert not [*run.steps(state)], f"the engines disagree on a {what}"
+        if [*run.steps(state)]:
+            raise Disagreement(f"the engines disagree on a {what}")
     except ClaimFailed as failed:
         return Violation("claim", (), steps, int(failed.args[0]))
     return Violation("deadlock", (), steps)

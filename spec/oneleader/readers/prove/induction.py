@@ -17,15 +17,16 @@ from typing import Any
 
 import z3
 
-from oneleader.errors import SpecError, UsageError
+from oneleader.errors import Disagreement, SpecError, UsageError
 from oneleader.language.configuration import Cells, Configuration
 from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
-from oneleader.language.sorts import AnySort, is_number, is_set, is_time
+from oneleader.language.sorts import AnySort, base, is_number, is_set, is_time
 from oneleader.language.trace import Update, compared_times
+from oneleader.readers.prove.algebra import after, meaning
 from oneleader.readers.prove.obligations import INIT, Obligation
-from oneleader.readers.prove.smt import FieldTable, Finite, ValueRow, after, answer, meaning
+from oneleader.readers.prove.smt import FieldTable, Finite, ValueRow, answer
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run
 from oneleader.readers.run import State as Plain
 
@@ -49,10 +50,6 @@ class Counterexample:
     args: tuple[Any, ...]  # of the property that is false
 
 
-class Disagreement(Exception):
-    """Z3 and the plain interpreter differ: a fault in the tracing or in the translation, not in a model."""
-
-
 def smallest(obligation: Obligation) -> Counterexample | None:
     """The smallest counterexample, checked; None if there is none up to the size limit."""
     for configuration in sizes(obligation.model):
@@ -65,11 +62,29 @@ def smallest(obligation: Obligation) -> Counterexample | None:
 # -- sizes ----------------------------------------------------------------------------------------
 def sizes(model: Model) -> Iterator[Configuration]:
     """Small configurations, in order of their total size. Constants are left open."""
-    used = [s for s in model.sorts.values() if is_set(s) or is_number(s) or is_time(s)]
+    used = _sized_sorts(model)
     ranges = [range(1, 1 + (MOST_ELEMENTS if is_set(s) else MOST_NUMBER)) for s in used]
     every = (chosen for chosen in product(*ranges) if sum(chosen) <= MOST_TOTAL * len(used))
     for chosen in sorted(every, key=lambda c: (sum(c), c))[:MOST_SIZES]:
-        yield sized(dict(zip(used, chosen, strict=True)))
+        yield sized(_from_first(model, dict(zip(used, chosen, strict=True))))
+
+
+def _sized_sorts(model: Model) -> list[AnySort]:
+    return [s for s in model.sorts.values() if is_set(s) or is_number(s) or is_time(s)]
+
+
+def even(model: Model, size: int) -> Configuration:
+    """So many elements of each sort."""
+    return sized(_from_first(model, dict.fromkeys(_sized_sorts(model), size)))
+
+
+def _from_first(model: Model, size: dict[AnySort, int]) -> dict[AnySort, int]:
+    """The same, but for numbers that start above 1: these reach that much further."""
+    for f in model.fields.values():
+        of = base(f.of)
+        if is_number(of) and f.init > 1:
+            size[of] = max(size[of], f.init + min(size[of], MOST_NUMBER) - 1)
+    return size
 
 
 def sized(size: Mapping[AnySort, int]) -> Configuration:
@@ -122,32 +137,36 @@ class Search:
     """One obligation, negated, at one size."""
 
     def __init__(self, obligation: Obligation, configuration: Configuration) -> None:
-        self.obligation, self.configuration = obligation, configuration
-        self.fields = obligation.model.fields
+        self.configuration, self.fields = configuration, obligation.model.fields
         self.finite = finite = Finite(configuration)
         initial = obligation.step == INIT
         self.before = finite.initial(self.fields) if initial else finite.state(self.fields)
-        action = obligation.action
+        self.solver = z3.SimpleSolver(ctx=finite.context)
+        self.solver.add(*(finite.closed(prop, self.before) for prop in obligation.assumed.values()))
+        for _, a, b in compared_times(obligation.model):  # a configuration is refused otherwise
+            known = (meaning(finite, x, self.before, {}) if x is not None else 1 for x in (a, b))
+            self.solver.add(finite.at_most(*known))
+        self.solver.add(*finite.domains)
+        self.ask(obligation)
+
+    def ask(self, obligation: Obligation) -> None:
+        """Add what this obligation says beyond what is assumed of the state."""
+        self.obligation, finite = obligation, self.finite
+        action, known = obligation.action, len(finite.domains)
         params = action.params if action else ()
         self.args = {p.args[0]: finite.constant(f"arg {p.args[0]}", p.sort) for p in params}
         self.after: dict[str, FieldTable] = self.before
         if action:
             self.after = finite.tabled(after(finite, action.updates, self.before, self.args), self.fields)
-        self.solver = z3.SimpleSolver(ctx=finite.context)
-        self.solver.add(*finite.domains, *self._question())
+        self.solver.add(*finite.domains[known:], *self._question())
 
     def _question(self) -> Iterator[Any]:
         obligation, finite = self.obligation, self.finite
-        for prop in obligation.assumed.values():
-            yield finite.closed(prop, self.before)
         for _, fact in obligation.facts:
             yield meaning(finite, fact, self.before, self.args)
         if obligation.action:
             for update in obligation.action.updates.values():
                 yield self._stays_within(update)
-        for _, a, b in compared_times(obligation.model):  # a configuration is refused otherwise
-            known = (meaning(finite, x, self.before, {}) if x is not None else 1 for x in (a, b))
-            yield finite.at_most(*known)
         yield from self._symmetry()
         if isinstance(obligation.body, Expr):
             yield finite.no(meaning(finite, obligation.body, self.before, self.args))
@@ -180,6 +199,10 @@ class Search:
                 earlier.append(arg)
 
     # -- answers -----------------------------------------------------------------------------
+    def any(self) -> Counterexample | None:
+        """The first counterexample of this size that comes."""
+        return self._decoded(self.solver.model()) if self._satisfiable(RLIMIT_SMALLER) else None
+
     def find(self) -> Counterexample | None:
         """A counterexample of this size with few cells that differ from the first state."""
         if not self._satisfiable(RLIMIT):
@@ -240,12 +263,8 @@ def _ghosts(fields: dict[str, Field]) -> frozenset[str]:
 def checked(found: Counterexample) -> Counterexample:
     """The same, with the arguments of the false property. Disagreement unless the plain interpreter sees
     what z3 says: invariants that hold before, the same step, and a goal that is false."""
-    obligation, model = found.obligation, found.obligation.model
-    try:
-        run = Run(model, found.configuration, _ghosts(model.fields))
-    except UsageError as error:
-        raise Disagreement(f"{obligation.key}: {error}") from None
-    wrong = _wrong_before(found, run)
+    obligation = found.obligation
+    run, wrong = plain(found)
     if not wrong and found.instance:
         wrong = _wrong_step(found, run, found.instance)
     if not wrong and obligation.property and found.after is not None:
@@ -259,6 +278,16 @@ def checked(found: Counterexample) -> Counterexample:
             f"{found.instance and found.instance.args}, {found.after}; when run, {wrong}"
         )
     return found
+
+
+def plain(found: Counterexample) -> tuple[Run, str]:
+    """The plain interpreter of its size, and what that says is wrong with the state before the step."""
+    model = found.obligation.model
+    try:
+        run = Run(model, found.configuration, _ghosts(model.fields))
+    except UsageError as error:
+        raise Disagreement(f"{found.obligation.key}: {error}") from None
+    return run, _wrong_before(found, run)
 
 
 def _wrong_before(found: Counterexample, run: Run) -> str:

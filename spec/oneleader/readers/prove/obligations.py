@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, takewhile
 
 from oneleader.language.definitions import Property
-from oneleader.language.expr import Expr, both, equal, lift, no
+from oneleader.language.expr import Expr, both, either, equal, lift, no
 from oneleader.language.model import Model
 from oneleader.language.trace import TracedAction, TracedProperty, Update, trace_action, trace_property
 
@@ -53,6 +53,12 @@ class Obligation:
         return known
 
     @property
+    def hypotheses(self) -> tuple[str, ...]:
+        """The names of everything that it may be proved from: what counts elements is never assumed."""
+        bodies = [(name, prop.body) for name, prop in self.assumed.items()]
+        return tuple(name for name, body in (*bodies, *self.facts) if not mentions(body, "count"))
+
+    @property
     def property(self) -> Property | None:
         """The property that is the goal, if it is one."""
         return self.body.property if isinstance(self.body, TracedProperty) else None
@@ -65,7 +71,7 @@ def obligations(model: Model) -> Iterator[Obligation]:
         yield Obligation(model, INIT, prop.property.name, None, (), prop)
     for action in model.actions.values():
         traced = trace_action(model, action)
-        facts = _guards(traced)
+        facts = guards_of(traced)
         for name, expr in (*_distinct_writes(traced), *_claims(traced)):
             yield Obligation(model, action.name, name, traced, facts, expr)
             facts = (*facts, (name, expr))
@@ -75,7 +81,7 @@ def obligations(model: Model) -> Iterator[Obligation]:
         yield Obligation(model, THEOREM, theorem.name, None, (), trace_property(model, theorem))
 
 
-def _guards(traced: TracedAction) -> tuple[tuple[str, Expr], ...]:
+def guards_of(traced: TracedAction) -> tuple[tuple[str, Expr], ...]:
     """Guards by name. An action that takes over another one may have two of the same name."""
     facts = []
     seen: Counter[str] = Counter()
@@ -102,3 +108,26 @@ def _distinct_writes(traced: TracedAction) -> list[tuple[str, Expr]]:
 def _apart(update: Update) -> Expr:
     pairs = combinations((write.index for write in update.writes), 2)
     return lift(both(*(no(both(*map(equal, one, other))) for one, other in pairs)), bool)
+
+
+def mentions(expr: Expr, op: str) -> bool:
+    """Whether this operation stands somewhere in the expression."""
+    return expr.op == op or any(isinstance(arg, Expr) and mentions(arg, op) for arg in expr.args)
+
+
+def parts(obligation: Obligation) -> list[Obligation]:
+    """The same, with one conjunct of the goal each: all together are harder for a prover than one by one."""
+    goal = obligation.body
+    if isinstance(goal, Expr):
+        return [replace(obligation, body=part) for part in conjuncts(goal)]
+    return [replace(obligation, body=replace(goal, body=part)) for part in conjuncts(goal.body)]
+
+
+def conjuncts(expr: Expr) -> list[Expr]:
+    """What must be true, one by one: of `p or (q and r)` it is `p or q` and `p or r`."""
+    if expr.op == "and":
+        return [part for arg in expr.args for part in conjuncts(arg)]
+    if expr.op == "or":
+        *others, last = expr.args
+        return [lift(either(*others, part), bool) for part in conjuncts(last)]
+    return [expr]

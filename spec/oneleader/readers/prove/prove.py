@@ -3,6 +3,10 @@
 Each obligation (`obligations.py`) is negated and given to Z3 (`smt.py`); `unsat` proves it. What is
 not proved is looked for at finite sizes (`induction.py`), so that a failure comes with a picture.
 
+Nothing is proved of nothing: `vacuity.py` shows that the axioms have a model and that every action and
+every premise is possible. What a proof used and the run did not prove (`--only`) is named, and then
+the whole is `inconclusive`: it holds only if that does.
+
 Effort is bounded by Z3's own count of its work (`rlimit`), not by a clock, and every attempt starts
 in a context of its own: the same model gives the same answers on every machine.
 
@@ -17,30 +21,22 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import z3
-
 from oneleader.errors import Inexpressible, UsageError
-from oneleader.language.expr import Expr, either, lift
 from oneleader.language.model import Model
-from oneleader.language.sorts import base, is_number, is_time
+from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
 from oneleader.readers.prove.induction import Counterexample, smallest
-from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations
-from oneleader.readers.prove.smt import AnySize, after, answer, meaning, orderly_interrupts
+from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations, parts
+from oneleader.readers.prove.second import confirms, excused
+from oneleader.readers.prove.smt import orderly_interrupts
+from oneleader.readers.prove.vacuity import PossibleAnswer, answers
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, exit_status, gravest
 
 Hints = Mapping[str, list[str]]
 
-# With model-based instantiation Z3 answers the most questions; by patterns alone it is quicker on some
-# of those that it leaves open. Each attempt may use `rlimit` units, about a second for a million.
-PORTFOLIO: tuple[Mapping[str, Any], ...] = (
-    {"mbqi": True, "random_seed": 0},
-    {"mbqi": False, "random_seed": 0},
-    {"mbqi": True, "random_seed": 7},
-)
+Z3, CVC5, BOTH = "z3", "cvc5", "both"
 RLIMIT = 4_000_000
 RLIMIT_OWN = 200_000
 
@@ -57,6 +53,8 @@ class ProofRow:
     hint: str  # "used", "stale", or "none": there was none
     reason: str = ""  # a sentence, where it is not proved
     counterexample: Counterexample | None = None
+    hypotheses: tuple[str, ...] = ()  # those that the proof may have used
+    by: tuple[str, ...] = ()  # the provers that proved it
 
     @property
     def key(self) -> str:
@@ -65,22 +63,57 @@ class ProofRow:
 
 @dataclass
 class Proof:
-    """All rows so far. `interrupted`: the rest was not tried."""
+    """All rows so far, and what was shown to be possible. `interrupted`: the rest was not tried."""
 
     model: Model
     rows: list[ProofRow] = field(default_factory=list)
+    possible: list[PossibleAnswer] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
 
     @property
     def verdict(self) -> Verdict:
-        """The gravest of the rows' verdicts; of an interrupted proof at best inconclusive."""
-        return gravest([row.verdict for row in self.rows] + [INCONCLUSIVE] * self.interrupted)
+        """The gravest of all verdicts; inconclusive at best where a proof uses what was not proved here."""
+        found = [row.verdict for row in self.rows]
+        if found:  # of no obligation, nothing is said
+            found += [answer.verdict for answer in self.possible]
+        return gravest(found + [INCONCLUSIVE] * (self.interrupted or bool(self.assumes)))
+
+    @property
+    def assumes(self) -> list[str]:
+        """What these proofs use and this run did not prove.
+
+        An invariant is proved where it holds at first and after every action; a claim, or that writes are
+        distinct, in the action that relies on it. Without an action's writes distinct, what it leads to is
+        not what was judged.
+        """
+        used: dict[str, None] = {}
+        several = [o for o in obligations(self.model) if o.goal.startswith("distinct writes")]
+        for row in self.rows:
+            if row.verdict is HOLDS:
+                used |= dict.fromkeys(_relied_on(row.step, row.hypotheses))
+                used |= dict.fromkeys(o.key for o in several if o.step == row.step and o.key != row.key)
+        return [name for name in used if not self.proves(name)]
+
+    def proves(self, name: str) -> bool:
+        """Whether every obligation of this property, or the one of this key, was proved here."""
+        proved = {row.key for row in self.rows if row.verdict is HOLDS}
+        return all(o.key in proved for o in obligations(self.model) if name in (o.goal, o.key))
 
     @property
     def status(self) -> int:
         """The exit status of a program that did only this."""
         return exit_status([self.verdict], interrupted=self.interrupted)
+
+
+def _relied_on(step: str, hypotheses: Iterable[str]) -> Iterator[str]:
+    """Of these hypotheses those that have to be proved: properties, and goals of the same action."""
+    for hypothesis in hypotheses:
+        kind, _, name = hypothesis.partition(" ")
+        if kind in ("invariant", "theorem"):
+            yield name
+        elif kind in ("claim", "distinct"):
+            yield f"{step}/{hypothesis}"
 
 
 def prove(
@@ -90,6 +123,7 @@ def prove(
     only: Iterable[str] | None = None,
     rlimit: int = RLIMIT,
     seed: int = 0,
+    prover: str = Z3,
     progress: Callable[[ProofRow], None] = lambda row: None,
 ) -> Proof:
     """Prove everything that the model says, or those obligations whose action, goal or key is in `only`.
@@ -100,13 +134,24 @@ def prove(
     start = time.perf_counter()
     try:
         with orderly_interrupts():
-            for row in rows(model, hints=hints, only=only, rlimit=rlimit, seed=seed):
+            for row in rows(model, hints=hints, only=only, rlimit=rlimit, seed=seed, prover=prover):
                 proof.rows.append(row)
                 progress(row)
+            steps, goals = ({r.step for r in proof.rows}, {r.goal for r in proof.rows})
+            found = answers(model, steps, goals) if only else answers(model)
+            proof.possible = [_weighed(proof, answer) for answer in found]
     except KeyboardInterrupt:
         proof.interrupted = True
     proof.seconds = time.perf_counter() - start
     return proof
+
+
+def _weighed(proof: Proof, answer: PossibleAnswer) -> PossibleAnswer:
+    """The answer; where it is no, and follows from what was not proved here, nobody knows."""
+    open_ = [name for name in _relied_on("", answer.core) if not proof.proves(name)]
+    if answer.verdict is not VIOLATED or not open_:
+        return answer
+    return replace(answer, verdict=INCONCLUSIVE, reason=f"{answer.reason}; {open_[0]} is not proved here")
 
 
 def rows(
@@ -116,11 +161,17 @@ def rows(
     only: Iterable[str] | None = None,
     rlimit: int = RLIMIT,
     seed: int = 0,
+    prover: str = Z3,
 ) -> Iterator[ProofRow]:
     """The rows of `prove`, one at a time."""
     hints = load_hints(model) if hints is None else hints
     for obligation in _chosen(model, only):
-        yield judge(obligation, hints.get(obligation.key), rlimit=rlimit, seed=seed)
+        hint = hints.get(obligation.key)
+        if prover == CVC5:
+            yield _by_cvc5(obligation, hint)
+            continue
+        row = judge(obligation, hint, rlimit=rlimit, seed=seed)
+        yield _confirmed(obligation, hint, row) if prover == BOTH else row
 
 
 def _chosen(model: Model, only: Iterable[str] | None) -> list[Obligation]:
@@ -140,76 +191,6 @@ def _chosen(model: Model, only: Iterable[str] | None) -> list[Obligation]:
 
 
 # -- one obligation ---------------------------------------------------------------------------------
-class Question:
-    """An obligation at any size: its negated goal, and hypotheses by name, translated when asked for."""
-
-    def __init__(self, obligation: Obligation) -> None:
-        self.algebra = algebra = AnySize()
-        fields = obligation.model.fields
-        before = algebra.initial(fields) if obligation.step == INIT else algebra.state(fields)
-        action = obligation.action
-        params = action.params if action else ()
-        values = {p.args[0]: algebra.constant(f"arg {p.args[0]}", p.sort) for p in params}
-        naturals = (algebra.natural(values[p.args[0]], p.sort) for p in params)
-        self.parameters = [n for n in naturals if n is not None]
-        later = after(algebra, action.updates, before, values) if action else before
-        if isinstance(obligation.body, Expr):
-            goal = meaning(algebra, obligation.body, before, values)
-        else:
-            goal = algebra.closed(obligation.body, later)
-        self.negated = algebra.no(goal)
-        self.hypotheses: dict[str, Callable[[], Any]] = {}
-        for name, prop in obligation.assumed.items():
-            self.hypotheses[name] = partial(algebra.closed, prop, before)
-        for name, fact in obligation.facts:
-            self.hypotheses[name] = partial(meaning, algebra, fact, before, values)
-        for name, f in fields.items():
-            if f.kind == "parameter" or (
-                (is_number(base(f.of)) or is_time(f.of)) and obligation.step != INIT
-            ):
-                self.hypotheses[f"natural {name}"] = partial(algebra.field_is_natural, f, before)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One answer of Z3 about one obligation."""
-
-    result: str  # "unsat" proves it
-    rlimit: int
-    left_out: bool  # a hypothesis that is not expressible was not assumed
-    core: tuple[str, ...] = ()
-
-
-def attempt(
-    obligation: Obligation,
-    options: Mapping[str, Any],
-    *,
-    rlimit: int,
-    names: Iterable[str] | None = None,
-    core: bool = False,
-) -> Attempt:
-    """Ask Z3 once, assuming only the hypotheses in `names` if given; with `core`, which ones it needed."""
-    question = Question(obligation)
-    solver = z3.SimpleSolver(ctx=question.algebra.context)
-    solver.set(**options)
-    if core:
-        solver.set(**{"core.minimize": True})
-    left_out = False
-    for name, hypothesis_of in question.hypotheses.items():
-        if names is not None and name not in names:
-            continue
-        try:
-            hypothesis = hypothesis_of()
-        except Inexpressible:
-            left_out = True  # assuming less is sound
-        else:
-            solver.assert_and_track(hypothesis, name) if core else solver.add(hypothesis)
-    solver.add(question.negated, *question.parameters)
-    result, used = answer(solver, rlimit)
-    needed = tuple(sorted(map(str, solver.unsat_core()))) if core and result == z3.unsat else ()
-    return Attempt(str(result), used, left_out, needed)
-
-
 def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT, seed: int = 0) -> ProofRow:
     """Prove one obligation, or say what is wrong with it."""
     start = time.perf_counter()
@@ -222,9 +203,39 @@ def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMI
     except Inexpressible as error:
         row = replace(row, verdict=NOT_EXPRESSIBLE, reason=str(error))
     else:
-        if last.result != "unsat":
-            row = _refuted(obligation, row, last)
+        row = replace(row, by=(Z3,)) if last.result == "unsat" else _refuted(obligation, row, last)
     return replace(row, seconds=time.perf_counter() - start)
+
+
+def _by_cvc5(obligation: Obligation, hint: list[str] | None) -> ProofRow:
+    """What cvc5 alone says: it proves, or has no opinion."""
+    start = time.perf_counter()
+    row = ProofRow(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none", hypotheses=obligation.hypotheses)
+    if refined := _judged_elsewhere(obligation):
+        return replace(row, verdict=NOT_EXPRESSIBLE, reason=f"it holds of {refined.name}")
+    try:
+        if confirms(obligation, hint):
+            row = replace(row, by=(CVC5,))
+        else:
+            row = replace(row, verdict=INCONCLUSIVE, reason="cvc5 found no proof: that says nothing")
+    except Inexpressible as error:
+        row = replace(row, verdict=NOT_EXPRESSIBLE, reason=str(error))
+    return replace(row, seconds=time.perf_counter() - start)
+
+
+def _confirmed(obligation: Obligation, hint: list[str] | None, row: ProofRow) -> ProofRow:
+    """Z3's row after cvc5 was asked the same: what Z3 alone proves is not known, unless that is expected."""
+    if row.verdict is NOT_EXPRESSIBLE:
+        return row
+    start = time.perf_counter()
+    agreed = confirms(obligation, hint)
+    row = replace(row, by=(*row.by, *((CVC5,) if agreed else ())))
+    row = replace(row, seconds=row.seconds + time.perf_counter() - start)
+    if agreed and row.verdict is not HOLDS:
+        return replace(row, reason=f"{row.reason}; cvc5 proves it: one of the two translations is wrong")
+    if agreed or row.verdict is not HOLDS or excused(obligation.model, row.key):
+        return row
+    return replace(row, verdict=INCONCLUSIVE, reason="z3 proves it, and cvc5 does not confirm that")
 
 
 def _judged_elsewhere(obligation: Obligation) -> Model | None:
@@ -242,17 +253,20 @@ def _attempts(
     portfolio = [{**options, "random_seed": options["random_seed"] + seed} for options in PORTFOLIO]
     if hint is not None:
         last = _search(obligation, portfolio, rlimit=rlimit // 4, names=hint)
+        named = tuple(name for name in obligation.hypotheses if name in hint)
         row = replace(row, rlimit=last.rlimit, hint="used" if last.result == "unsat" else "stale")
+        row = replace(row, hypotheses=named)
         if last.result == "unsat":
             return row, last
     if obligation.action:  # what is to be kept, and what was proved of this step
         own = [f"invariant {obligation.goal}", *(name for name, _ in obligation.facts)]
         last = attempt(obligation, portfolio[0], rlimit=RLIMIT_OWN, names=own)
-        row = replace(row, rlimit=row.rlimit + last.rlimit)
+        named = tuple(name for name in obligation.hypotheses if name in own)
+        row = replace(row, rlimit=row.rlimit + last.rlimit, hypotheses=named)
         if last.result == "unsat":
             return row, last
     last = _search(obligation, portfolio, rlimit=rlimit)
-    return replace(row, rlimit=row.rlimit + last.rlimit), last
+    return replace(row, rlimit=row.rlimit + last.rlimit, hypotheses=obligation.hypotheses), last
 
 
 def _search(
@@ -290,24 +304,6 @@ def _first(
         if last.result != "unknown":
             break
     return replace(last, rlimit=used)
-
-
-def parts(obligation: Obligation) -> list[Obligation]:
-    """The same, with one conjunct of the goal each: both together are harder for Z3 than one by one."""
-    goal = obligation.body
-    if isinstance(goal, Expr):
-        return [replace(obligation, body=part) for part in conjuncts(goal)]
-    return [replace(obligation, body=replace(goal, body=part)) for part in conjuncts(goal.body)]
-
-
-def conjuncts(expr: Expr) -> list[Expr]:
-    """What must be true, one by one: of `p or (q and r)` it is `p or q` and `p or r`."""
-    if expr.op == "and":
-        return [part for arg in expr.args for part in conjuncts(arg)]
-    if expr.op == "or":
-        *others, last = expr.args
-        return [lift(either(*others, part), bool) for part in conjuncts(last)]
-    return [expr]
 
 
 def _refuted(obligation: Obligation, row: ProofRow, last: Attempt) -> ProofRow:

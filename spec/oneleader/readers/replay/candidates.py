@@ -10,7 +10,8 @@ How an action is read
 - A number sort has no greatest number. Where an action quantifies or rewrites over one, a number above
   all that have appeared stands for the rest: there every cell is still at its initial value. An action
   that would change even those, and a count of numbers, cannot be expressed here, and is refused as such.
-- Ghost fields are history for proofs and are left out.
+- Ghost fields are history for properties: kept where the run is asked to, as far as they can be. One that
+  is rewritten at every number, without end, is lost from then on, with those that are computed from it.
 
 A recording may leave open which of several states the cluster is in. `Candidates` follows all of them:
 each line is explained from each candidate state, and is refused only if no candidate allows it. What all
@@ -28,10 +29,11 @@ from itertools import product
 from typing import Any
 
 from oneleader.errors import Inexpressible, SpecError, UsageError
-from oneleader.language.definitions import Action, Guard
+from oneleader.language.definitions import Action, Definition, Guard, Property
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, AnySort, OptionSort, Sort, is_number, is_set, reading
+from oneleader.language.trace import ghosts_needed
 from oneleader.readers.run import ClaimFailed, Disabled, LeftOut, PlainParameter
 
 Cell = tuple[str, Any]  # the name of a field and an index: () for none, a value for one, a tuple for more
@@ -39,11 +41,11 @@ UNSET = object()
 
 
 class LineRefused(Exception):
-    """A line that a state does not allow: a guard of the action tried, or an observation, says no."""
+    """A line that a state does not allow: a guard, an observation or a property says no."""
 
-    def __init__(self, text: str, action: str = "", guard: Guard | None = None) -> None:
+    def __init__(self, text: str, action: str = "", guard: Guard | None = None, property: str = "") -> None:
         super().__init__(text)
-        self.text, self.action, self.guard = text, action, guard
+        self.text, self.action, self.guard, self.property = text, action, guard, property
 
 
 class NotModelled(Exception):
@@ -69,6 +71,12 @@ def show(value: Any) -> str:
     return str(value)
 
 
+def call_of(of: Definition, args: tuple[Any, ...]) -> str:
+    """`grant_vote(voter=n3, candidate=n2, t=2)`."""
+    shown = (f"{name}={show(v)}" for (name, _), v in zip(of.params, args, strict=True))
+    return f"{of.name}({', '.join(shown)})"
+
+
 class Candidate:
     """A state of the model that the recording so far allows, and what a format notes beside it.
 
@@ -91,15 +99,23 @@ class Candidate:
         return self._run.shared_value(cell) if value is UNSET else value
 
     def put(self, name: str, index: Any, value: Any) -> None:
-        """Note something, or state where a node starts. Steps of the model go through `act`."""
+        """Note something. Steps of the model go through `act`."""
         cell = (name, index)
         if value == self._run.shared_value(cell):
             self._changes.pop(cell, None)
         else:
             self._changes[cell] = value
 
+    def start(self, name: str, index: Any, value: Any) -> None:
+        """State where a node starts: a cell of the model, of which no step is known."""
+        field = self._run.model.fields[name]
+        for sort, part in zip(field.index, index if isinstance(index, tuple) else (index,), strict=True):
+            self._run.see(sort, part)
+        self._run.see(field.of, value)
+        self.put(name, index, value)
+
     def act(self, name: str, *args: Any) -> None:
-        """Take a step of the model; Refused, with the guard and its clause, where it is not possible."""
+        """Take a step of the model; LineRefused, with the guard and its clause, where it is not possible."""
         for (field, index), value in self._run.step(self, self._run.model.actions[name], args).items():
             self.put(field, index, value)
         self.steps.append(name)
@@ -150,6 +166,16 @@ class OpenField:
         return any(is_number(sort) and part == self.run.beyond(sort) for sort, part in parts)
 
 
+class OpenGhost(OpenField):
+    """History, which no guard reads: it may be lost where it cannot be expressed."""
+
+    def where(self, new: Any) -> None:
+        try:
+            super().where(new)
+        except Inexpressible:
+            self.run.lose(self.field.name)
+
+
 class OpenConstant:
     """A constant: true at the indices that are in it."""
 
@@ -193,6 +219,7 @@ class OpenRun:
     """A model without bounds: the reading of its sorts, and one step at a time.
 
     `constants` says where each constant is true: anything that answers `index in it`. Times are not cut.
+    `history`: whether ghost fields are kept; `lost` names those that are not (any more).
     """
 
     def __init__(
@@ -200,8 +227,12 @@ class OpenRun:
         model: Model,
         constants: Mapping[str, Container[Any]],
         parameters: Mapping[str, int] | None = None,
+        *,
+        history: bool = False,
     ) -> None:
         self.model = model
+        ghosts = {f.name for f in model.fields.values() if f.kind == "ghost"}
+        self.lost: set[str] = set() if history else ghosts
         self.shared: dict[Cell, Any] = {}  # the cells on which all candidates agree
         self.initial = {f.name: f.init for f in model.fields.values()}
         self.elements: dict[AnySort, dict[Any, None]] = {}  # set sort -> its elements so far, in order
@@ -218,7 +249,8 @@ class OpenRun:
                     raise UsageError(f"{model.name} needs the parameter {f.name}: the header has to say it")
                 views[f.name] = PlainParameter(f, (parameters or {})[f.name])
             else:
-                views[f.name] = OpenField(self, f) if f.kind == "field" else LeftOut(f)
+                ghost = OpenGhost(self, f) if history else LeftOut(f)
+                views[f.name] = OpenField(self, f) if f.kind == "field" else ghost
         for name, true_at in constants.items():
             for index in true_at if isinstance(true_at, frozenset) else ():
                 for sort, part in zip(model.fields[name].index, index, strict=True):
@@ -228,6 +260,11 @@ class OpenRun:
     def shared_value(self, cell: Cell) -> Any:
         value = self.shared.get(cell, UNSET)
         return self.initial.get(cell[0]) if value is UNSET else value
+
+    def lose(self, ghost: str) -> None:
+        """This ghost field, and each that is computed from it, says nothing from now on."""
+        ghosts = (f.name for f in self.model.fields.values() if f.kind == "ghost")
+        self.lost |= {g for g in ghosts if ghost in ghosts_needed(self.model, frozenset({g}))}
 
     # -- what a sort consists of ------------------------------------------------------------------
     def see(self, sort: AnySort, value: Any) -> None:
@@ -258,7 +295,7 @@ class OpenRun:
 
     # -- steps --------------------------------------------------------------------------------------
     def step(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> dict[Cell, Any]:
-        """What the action writes when it is taken in this state; Refused where a guard forbids it."""
+        """What the action writes when it is taken in this state; LineRefused where a guard forbids it."""
         for (_, sort), value in zip(action.params, args, strict=True):
             self.see(sort, value)
         self.now, self.writes = state, {}
@@ -268,24 +305,31 @@ class OpenRun:
             with reading(self):
                 action.function(self._state, *args)
         except Disabled as disabled:
-            call, guard = self.call(action, args), action.guards[disabled.guard]
+            call, guard = call_of(action, args), action.guards[disabled.guard]
             raise LineRefused(f"{call}: {guard}", call, guard) from None
         except ClaimFailed:
-            call = self.call(action, args)
+            call = call_of(action, args)
             raise LineRefused(f"{call}: what it claims of this state does not hold", call) from None
         return self.writes
 
-    def call(self, action: Action, args: tuple[Any, ...]) -> str:
-        """`grant_vote(voter=n3, candidate=n2, t=2)`."""
-        shown = (f"{name}={show(v)}" for (name, _), v in zip(action.params, args, strict=True))
-        return f"{action.name}({', '.join(shown)})"
+    def holds(self, prop: Property, state: Candidate, args: tuple[Any, ...]) -> bool:
+        """Whether the property is true of the state for these values of its parameters."""
+        self.now = state
+        with reading(self):
+            return bool(prop.function(self._state, *args))
 
 
 class Candidates:
-    """Every state that the recording so far allows, the one that follows it most literally first."""
+    """Every state that the recording so far allows, the one that follows it most literally first.
 
-    def __init__(self, run: OpenRun, limit: int) -> None:
+    `judge` is called with each state before and after a line, and refuses what no state may be.
+    """
+
+    def __init__(
+        self, run: OpenRun, limit: int, judge: Callable[[Candidate, Candidate], None] = lambda *_: None
+    ) -> None:
         self.run, self.limit, self.largest = run, limit, 1
+        self.judge = judge
         self.states = [Candidate(run, {})]
         self.steps: Counter[str] = Counter()  # taken by the first candidate
 
@@ -294,7 +338,7 @@ class Candidates:
     ) -> None:
         """Replace each state by those that explain a line from it.
 
-        Refused, as the first state refuses, where none is left, or already where the first one refuses
+        LineRefused, as the first state refuses, where none is left, or already where the first one refuses
         and `first_decides`. TooMany above the limit.
         """
         found: dict[frozenset[tuple[Cell, Any]], Candidate] = {}
@@ -302,6 +346,7 @@ class Candidates:
         for state in self.states:
             try:
                 for after in explain(state):
+                    self.judge(state, after)
                     found.setdefault(frozenset(after.changes.items()), after)
             except LineRefused as refused:
                 if first_decides and state is self.states[0]:

@@ -8,7 +8,7 @@ state is followed (`candidates.py`).
     accepted      some candidate state allows every line
     refused       no candidate allows the line `refusal.line`; the guard or the observation says why
     inconclusive  the model does not speak of what a line does, or too many candidate states remain;
-                  the lines before it were judged and accepted
+                  the lines before it were judged and accepted. Or nothing was there to be judged
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.definitions import Guard
 from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import Candidates, LineRefused, NotModelled, TooMany
+from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
 from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
 from oneleader.readers.replay.formats.own import OwnFormat
+from oneleader.readers.replay.properties import Properties
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 
 MOST_CANDIDATES = 64
@@ -46,6 +48,7 @@ class LineRefusal:
     text: str
     action: str = ""
     guard: Guard | None = None
+    property: str = ""
 
 
 @dataclass
@@ -61,6 +64,8 @@ class Replayed:
     steps: Counter[str] = field(default_factory=Counter)
     not_modelled: Counter[str] = field(default_factory=Counter)
     left_aside: dict[str, str] = field(default_factory=dict)  # what of each such event was left aside
+    observations: int = 0  # compared with the model
+    rests_on: list[str] = field(default_factory=list)  # what was compared and judged, and what was not
     candidates: int = 1  # the most candidate states at any line
     limit: int = MOST_CANDIDATES
     refusal: LineRefusal | None = None
@@ -82,6 +87,7 @@ class Replayed:
         lines.append(
             f"{self.events_judged:,} events judged: {self.steps.total():,} steps ({taken or 'none'})"
         )
+        lines += self.rests_on
         lines += [
             f"not modelled: {self.left_aside.get(event, 'its contents')} of {n:,} {event}"
             for event, n in self.not_modelled.most_common()
@@ -101,16 +107,24 @@ class BadRecording(UsageError):
 
 
 class Format(Protocol):
-    """How a format reads its lines. `judge` raises Refused, NotModelled, TooMany or UsageError."""
+    """How a format reads its lines. `judge` raises LineRefused, NotModelled, TooMany or UsageError."""
 
     name: str
     left_aside: Any
     model: Model
     candidates: Candidates
+    coverage: ReplayCoverage
+    properties: Properties
     not_modelled: Counter[str]
     events: int
 
+    def begin(self) -> None:
+        """Judge what the recording says before its first event."""
+
     def judge(self, record: dict[str, Any]) -> None: ...
+
+    def end(self) -> None:
+        """Judge what the recording says after its last event."""
 
 
 def replay(
@@ -119,13 +133,16 @@ def replay(
     *,
     model: Model | None = None,
     limit: int = MOST_CANDIDATES,
+    judges_states: bool = True,
 ) -> Replayed:
     """Judge the recording in a file. The format is read off its first line, unless given.
 
-    `model` stands in for the one that the recording names. UsageError where the file cannot be read.
+    `model` stands in for the one that the recording names. With `judges_states` false our own format is
+    judged by guards and observations alone: a counterexample of a faulty model is a run of that model.
+    UsageError where the file cannot be read.
     """
     with opened(path) as lines:
-        return replay_lines(lines, format, model=model, limit=limit)
+        return replay_lines(lines, format, model=model, limit=limit, judges_states=judges_states)
 
 
 def replay_lines(
@@ -134,6 +151,7 @@ def replay_lines(
     *,
     model: Model | None = None,
     limit: int = MOST_CANDIDATES,
+    judges_states: bool = True,
 ) -> Replayed:
     """Judge a recording line by line, as it comes."""
     if format is not None and format not in FORMATS:
@@ -144,16 +162,21 @@ def replay_lines(
     try:
         for number, record in records(lines):
             if reader is None:
-                reader = _reader(record, format, model, limit)
+                reader = _reader(record, format, model, limit, judges_states)
+                if judges_states:
+                    reader.begin()
             if number > 1 or not isinstance(reader, OwnFormat):
                 reader.judge(record)
             result.lines = number
-        if reader is None:
-            raise UsageError("the recording is empty")
-        result.verdict = HOLDS
+        if reader and judges_states:
+            reader.end()
+        if reader and (reader.coverage.compared or reader.candidates.steps):
+            result.verdict = HOLDS
+        else:
+            result.why = "there is nothing to judge: no line says what was done, or what stood after it"
     except LineRefused as refused:
         result.verdict = VIOLATED
-        result.refusal = LineRefusal(number, refused.text, refused.action, refused.guard)
+        result.refusal = LineRefusal(number, refused.text, refused.action, refused.guard, refused.property)
     except NotModelled as beyond:
         result.why = f"line {number}: {beyond}{_judged(result)}"
     except TooMany:
@@ -170,11 +193,13 @@ def replay_lines(
     return _filled(result, reader, started)
 
 
-def _reader(record: dict[str, Any], format: str | None, model: Model | None, limit: int) -> Format:
+def _reader(
+    record: dict[str, Any], format: str | None, model: Model | None, limit: int, judges_states: bool
+) -> Format:
     """The reader of the format given, or of the one that the first line is in."""
     own = OwnFormat.recognises(record) if format is None else format == "oneleader"
     if own:
-        return OwnFormat(record, model, limit)
+        return OwnFormat(record, model, limit, judges_states=judges_states)
     if format == "etcd" or EtcdFormat.recognises(record):
         from oneleader.models.election import MODEL
 
@@ -195,6 +220,8 @@ def _filled(result: Replayed, reader: Format | None, started: float) -> Replayed
         result.events_judged, result.left_aside = reader.events, reader.left_aside
         result.not_modelled, result.steps = reader.not_modelled, reader.candidates.steps
         result.candidates = reader.candidates.largest
+        result.observations = reader.coverage.compared.total()
+        result.rests_on = [*reader.coverage.words(reader.model), *reader.properties.words()]
     return result
 
 
@@ -238,16 +265,30 @@ def records(lines: Iterable[bytes | str]) -> Iterator[tuple[int, dict[str, Any]]
         raise _Malformed(number + 1, "the compressed file is damaged or cut off here") from None
 
 
+class _Twice(Exception):
+    """A key that stands twice: JSON would keep the last one and lose what the first one says."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _Twice(next(key for key in keys if keys.count(key) > 1))
+    return found
+
+
 def _record(number: int, line: bytes | str) -> dict[str, Any]:
     try:
         text = line if isinstance(line, str) else line.decode()
-        record = json.loads(text)
+        record = json.loads(text, object_pairs_hook=_distinct)
+    except _Twice as twice:
+        raise _Malformed(number, f"the key `{twice}` stands twice in one object") from None
     except UnicodeDecodeError:
-        raise _Malformed(number, "this is no UTF-8 text") from None
+        raise _Malformed(number, "this is not UTF-8 text") from None
     except (ValueError, RecursionError):
         if not text.endswith("\n") and text.lstrip().startswith("{"):
             raise _Malformed(number, "the recording is cut off in the middle of this line") from None
-        raise _Malformed(number, f"this is no JSON: {text.strip()[:40]!r}") from None
+        raise _Malformed(number, f"this is not valid JSON: {text.strip()[:40]!r}") from None
     if not isinstance(record, dict):
-        raise _Malformed(number, f"this is no JSON object: {text.strip()[:40]!r}")
+        raise _Malformed(number, f"this is not a JSON object: {text.strip()[:40]!r}")
     return record

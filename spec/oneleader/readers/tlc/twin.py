@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from oneleader.errors import UsageError
+from oneleader.errors import Disagreement, UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
@@ -84,7 +84,8 @@ def compare(
         config = Path(folder) / "twin.cfg"
         config.write_text(config_text(module, model, configuration))
         result = tlc.run(module, config, workers=workers, dump=True)
-    assert result.graph is not None
+    if result.graph is None:
+        raise Disagreement("TLC was asked for its graph and wrote none")
     if result.violated:
         difference, edge = f"TLC finds {result.violated} violated, after {len(result.trace)} states", None
     else:

@@ -58,6 +58,8 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, LEADER, Node
 from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, NotModelled, OpenRun, show
+from oneleader.readers.replay.coverage import ReplayCoverage
+from oneleader.readers.replay.formats.etcd_conf import Configurations
 from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
     LEFT_ASIDE,
@@ -67,8 +69,11 @@ from oneleader.readers.replay.formats.etcd_lines import (
     EtcdMessage,
     read,
 )
+from oneleader.readers.replay.properties import Properties
 
-WHILE_STARTING = {"InitState", "ApplyConfChange", "BecomeFollower"}
+WHILE_STARTING = {"InitState", "ApplyConfChange", "BecomeFollower", "Bootstrap"}
+BOOTSTRAP = "bootstrap"  # who asked for term 1, and led it, before the recording begins
+EVENT = {"name", "nid", "state", "role", "conf", "msg", "prop", "log"}
 ACTIONS = (
     *("start_election", "grant_vote", "reply_vote", "receive_vote", "become_leader"),
     *("update_term", "step_down", "restart"),
@@ -100,6 +105,8 @@ class EtcdFormat:
 
     actions: tuple[str, ...] = ACTIONS
     speaks_of = "election"
+    compared: tuple[str, ...] = ("term", "voted_for", "role")  # fields of the model, on every line
+    looks_at: frozenset[str] = frozenset({"term", "vote", "commit", "type", "from", "to", "reject", "cc"})
 
     def __init__(self, model: Model, limit: int) -> None:
         missing = [a for a in self.actions if a not in model.actions]
@@ -108,7 +115,11 @@ class EtcdFormat:
                 f"a recording of etcd needs the model {self.speaks_of}: {model.name} has no {missing[0]}"
             )
         self.model = model
-        self.candidates = Candidates(OpenRun(model, {"member": Members()}), limit)
+        run = OpenRun(model, {"member": Members()})
+        self.properties = Properties(run, without="member")  # quorums change: each step is judged by its own
+        self.candidates = Candidates(run, limit, self.properties.check)
+        self.configurations = Configurations()
+        self.coverage = ReplayCoverage()
         self.not_modelled: Counter[str] = Counter()
         self.events = 0
 
@@ -129,16 +140,36 @@ class EtcdFormat:
         """A line in the model's words."""
         return read(record)
 
+    def begin(self) -> None:
+        """A recording of etcd says nothing before its first event."""
+
+    def end(self) -> None:
+        """Nor does it say anything after its last one."""
+
     def judge(self, record: dict[str, Any]) -> None:
         line = self.read(record)
+        self.configurations.judge(line)
         for node in {line.node, *line.conf[0], *line.conf[1]}:
             self.candidates.run.see(Node, node)
         self.candidates.follow(
             lambda state: self._explain(state, line), first_decides=line.event != "InitState"
         )
         self.events += 1
+        self._cover(record, line)
+
+    def _cover(self, record: dict[str, Any], line: EtcdLine) -> None:
+        """Count what was compared, and name what was not."""
         if line.event in self.left_aside:
             self.not_modelled[line.event] += 1
+        compared, ignored, event = self.coverage.compared, self.coverage.ignored, record["event"]
+        compared.update(self.compared)
+        ignored.update(record.keys() - {"event"}, event.keys() - EVENT)
+        ignored.update(f"state.{key}" for key in event["state"].keys() - self.looks_at)
+        for part in ("msg", "prop"):
+            if part in event:
+                ignored.update(f"{part}.{key}" for key in event[part].keys() - self.looks_at)
+        if not self.coverage.given and self.configurations.initial:
+            self.coverage.given += self.configurations.given()
 
     def _explain(self, before: Candidate, line: EtcdLine) -> Iterable[Candidate]:
         """The state after the line; and, where a node has something to store, the one in which it is lost.
@@ -187,12 +218,10 @@ class Elections:
         return heard
 
     def take(self) -> None:
-        """The steps that the line stands for, and what it lets us see; Refused where they disagree."""
+        """The steps that the line stands for, and what it lets us see; LineRefused where they disagree."""
         s, line, n = self.s, self.line, self.n
         if line.event == "InitState":
             return self.init_state()
-        if s.get("stored", n) is None:
-            raise UsageError(f"{n} has no InitState before this line: a recording has to begin at the start")
         if line.event not in WHILE_STARTING:
             s.put("starting", n, None)
 
@@ -242,7 +271,7 @@ class Elections:
             if line.term > 1 or line.vote is not NIL:
                 starts = f"{n} starts in term {line.term}, vote {show(line.vote)}"
                 raise NotModelled(f"{starts}: what came before is not recorded")
-            s.put("term", n, line.term)  # the model's initial state, and all that is taken from the recording
+            self.start_in(line.term)
             s.put("starting", n, True)
         else:
             self.restart()
@@ -252,6 +281,13 @@ class Elections:
                 s.put(note, n, None)
         self.compare()
         self.store()
+
+    def start_in(self, term: int) -> None:
+        """The node's first term is taken from the recording: 0, or the 1 of `BOOTSTRAP`."""
+        self.s.start("term", self.n, term)
+        if term:
+            self.s.start("term", BOOTSTRAP, 1)
+            self.s.start("requested", (BOOTSTRAP, 1), True)
 
     def restart(self) -> None:
         self.s.act("restart", self.n)
@@ -284,7 +320,7 @@ class Elections:
         term = s.get("term", n)
         if line.term > term:
             if s.get("starting", n) and (term, line.term) == (0, 1):
-                s.put("term", n, 1)
+                self.start_in(1)
                 return self.store()
             self.follow_newer_term()
         elif line.term == term and s.get("role", n) == LEADER:

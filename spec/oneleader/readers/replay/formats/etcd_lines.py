@@ -29,8 +29,6 @@ CARRIES = {
     "ReceiveSnapshot": HEARTBEATS,
 }
 LEFT_ASIDE = {
-    "ApplyConfChange": "the configuration",
-    "ChangeConf": "the configuration",
     "Commit": "the commit index",
     "Replicate": "the entry",
     "SendAppendEntriesRequest": "the entries",
@@ -40,7 +38,11 @@ LEFT_ASIDE = {
     "SendSnapshot": "the snapshot",
     "ReceiveSnapshot": "the snapshot",
 }
-OTHERS = {"InitState", "BecomeCandidate", "BecomeFollower", "BecomeLeader", "Ready"}
+OTHERS = {
+    *("InitState", "BecomeCandidate", "BecomeFollower", "BecomeLeader", "Ready"),
+    *("Bootstrap", "ApplyConfChange", "ChangeConf"),
+}
+STANDS = {"BecomeCandidate", "BecomePreCandidate", "BecomeLeader"}
 PRE_VOTE = {
     *("BecomePreCandidate", "SendPreVoteRequest", "SendPreVoteResponse"),
     *("ReceivePreVoteRequest", "ReceivePreVoteResponse"),
@@ -99,6 +101,10 @@ class EtcdLine:
     conf: tuple[tuple[str, ...], tuple[str, ...]]
     message: EtcdMessage | None
     asking: bool = False  # a pre-candidate: a follower that asks
+    length: int | None = None  # of the log, where the line says so
+    commit: int | None = None
+    new_voters: tuple[str, ...] | None = None  # of ApplyConfChange
+    changes: tuple[tuple[str, str], ...] = ()  # of ChangeConf: the node and what is done with it
     log: Log | None = None  # where logs are judged too
 
 
@@ -118,6 +124,9 @@ def read(record: dict[str, Any], words: Words = WORDS) -> EtcdLine:
         conf=_conf(_get(event, "conf", list)),
         message=_message(name, _get(event, "msg", dict), words) if name in words.carries else None,
         asking=role == "StatePreCandidate",
+        length=number(event, "log") if "log" in event else None,
+        commit=number(state, "commit") if "commit" in state else None,
+        **_change(name, event),
     )
 
 
@@ -136,11 +145,29 @@ def _message(event: str, m: dict[str, Any], words: Words) -> EtcdMessage:
 
 
 def _conf(conf: list[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    halves = [h for h in conf if isinstance(h, list) and all(isinstance(v, str) for v in h)]
-    if len(conf) != 2 or len(halves) != 2:
+    if len(conf) != 2:
         raise UsageError("`conf` is not the two lists of voters, [[...], [...]]")
-    incoming, outgoing = (tuple(map(_node, half)) for half in halves)
-    return incoming, outgoing
+    return _voters(conf[0], "conf"), _voters(conf[1], "conf")
+
+
+def _change(name: str, event: dict[str, Any]) -> dict[str, Any]:
+    """What ApplyConfChange and ChangeConf say of the configuration."""
+    if name not in ("ApplyConfChange", "ChangeConf"):
+        return {}
+    cc = _get(_get(event, "prop", dict), "cc", dict)
+    if name == "ApplyConfChange":
+        voters = cc.get("newconf")
+        return {"new_voters": _voters(voters, "newconf") if voters is not None else None}
+    changes = [c for c in cc.get("changes") or () if isinstance(c, dict)]
+    return {"changes": tuple((_node(_get(c, "nid", str)), _get(c, "action", str)) for c in changes)}
+
+
+def _voters(ids: Any, key: str) -> tuple[str, ...]:
+    if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
+        raise UsageError(f"`{key}` is not a list of voters")
+    if len(set(ids)) < len(ids):
+        raise UsageError(f"`{key}` names a voter twice")
+    return tuple(map(_node, ids))
 
 
 def _node(id: str) -> str:
@@ -154,6 +181,8 @@ def _vote(id: str) -> Any:
 def _check_known(word: str, what: str, known: Iterable[str]) -> None:
     if word in PRE_VOTE and word not in known:
         raise NotModelled(f"{word}: pre-vote is not modelled here; --model pre_vote judges it")
+    if word not in known and what == "event":  # of a newer logger, perhaps
+        raise NotModelled(f"unknown event {word!r}")
     if word not in known:
         raise UsageError(f"unknown {what} {word!r}")
 

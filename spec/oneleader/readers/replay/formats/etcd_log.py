@@ -21,7 +21,8 @@ recording: every entry has the same value, so entries are told apart by index an
 
 What is inferred, and no more
 - Bootstrap: a node's first entries, of term 1, are there and committed from the start on every node that
-  has them, as if a leader of term 1 had sent them.
+  has them, as if a leader of term 1 had sent them. The first node to have them says how many; every other
+  one has as many, on its first lines, or none; who stands for election has them.
 - Etcd stores its commit index and has it back after a restart, and keeps it when a candidate or leader
   gives up. In the model it is volatile: `restart`, and then the index is put back.
 - A heartbeat that tells a commit index is an AppendEntries without entries, after that index.
@@ -38,7 +39,14 @@ from typing import Any
 from oneleader.language.model import Model
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER
 from oneleader.readers.replay.candidates import Candidate, LineRefused
-from oneleader.readers.replay.formats.etcd import ACTIONS, Elections, EtcdFormat, agree
+from oneleader.readers.replay.formats.etcd import (
+    ACTIONS,
+    BOOTSTRAP,
+    WHILE_STARTING,
+    Elections,
+    EtcdFormat,
+    agree,
+)
 from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
     LEFT_ASIDE,
@@ -53,8 +61,6 @@ from oneleader.readers.replay.formats.etcd_pre_vote import PRE_REPLY, PRE_REQUES
 
 ENTRY = "entry"
 NOT_OF_LOGS = {
-    "ApplyConfChange": LEFT_ASIDE["ApplyConfChange"],
-    "ChangeConf": LEFT_ASIDE["ChangeConf"],
     "SendSnapshot": LEFT_ASIDE["SendSnapshot"],
     "ReceiveSnapshot": LEFT_ASIDE["ReceiveSnapshot"],
     "BecomePreCandidate": "the pre-vote",
@@ -70,6 +76,8 @@ class LogFormat(EtcdFormat):
 
     actions = (*ACTIONS, "client_request", "append_entries", "replace_entries", "advance_commit")
     speaks_of = "replication"
+    compared = (*EtcdFormat.compared, "log_length", "commit_index")
+    looks_at = EtcdFormat.looks_at | {"index", "logTerm", "entries", "rejectHint"}
     left_aside = NOT_OF_LOGS
 
     @staticmethod
@@ -121,22 +129,34 @@ class Logs(Elections):
         if self.line.event != "InitState":
             self._bootstrap()
             agree(f"log_length[{self.n}]", self.log.length, self.length)
-        agree(f"commit_index[{self.n}]", self.log.commit, self.commit)
+            if self.commit > self.length:
+                raise LineRefused(f"{self.n} has committed {self.commit} entries and stores {self.length}")
+        if not self.s.get("fresh", self.n):  # whose first entries may show after its commit index
+            agree(f"commit_index[{self.n}]", self.log.commit, self.commit)
 
     def _bootstrap(self) -> None:
-        """Entries of term 1, on a node that has done nothing but start."""
+        """Entries of term 1, on a node that has only just started: as many as the cluster started with."""
         s, n, length = self.s, self.n, self.log.length
-        if not (s.get("fresh", n) and length > self.length == 0):
+        is_fresh = s.get("fresh", n)
+        if self.line.event not in WHILE_STARTING:
+            s.put("fresh", n, None)
+        if not (is_fresh and length > self.length == 0):
             return
         s.put("fresh", n, None)
+        if length != (s.get("started_with") or length):
+            raise LineRefused(
+                f"{n} starts with {length} entries, and the cluster started with {s.get('started_with')}"
+            )
+        s.put("started_with", (), length)
+        s.start("heartbeat", (BOOTSTRAP, 1), True)
         for i in range(1, length + 1):
-            s.put("log_term", (n, i), 1)
-            s.put("leader_log_term", (1, i), 1)
-        s.put("log_length", n, length)
-        s.put("commit_index", n, self.log.commit)
-        s.put("acknowledged", (n, 1), length)
-        s.put("leader_log_length", 1, max(length, s.get("leader_log_length", 1)))
-        s.put("leader_commit", 1, max(self.log.commit, s.get("leader_commit", 1)))
+            s.start("log_term", (n, i), 1)
+            s.start("leader_log_term", (1, i), 1)
+        s.start("log_length", n, length)
+        s.start("commit_index", n, self.log.commit)
+        s.start("acknowledged", (n, 1), length)
+        s.start("leader_log_length", 1, length)
+        s.start("leader_commit", 1, max(self.log.commit, s.get("leader_commit", 1)))
 
     def _lead(self) -> None:
         """Figure 2, Leaders 2 and 4: it appends, and commits what a majority has told it to store."""
@@ -160,7 +180,6 @@ class Logs(Elections):
         s, n = self.s, self.n
         if s.get("stored", n) is None:
             s.put("fresh", n, True)
-            s.put("commit_index", n, self.log.commit)
         super().init_state()
 
     def restart(self) -> None:
@@ -182,6 +201,14 @@ class Logs(Elections):
         if self.line.event == "BecomeLeader":
             for v in {v for half in self.line.conf for v in half}:
                 self.s.put("match", (self.n, v), None)
+
+    def become_candidate(self) -> None:
+        started_with = self.s.get("started_with") or 0
+        if self.length < started_with:
+            raise LineRefused(
+                f"{self.n} stands with {self.length} entries, and the cluster started with {started_with}"
+            )
+        super().become_candidate()
 
     def resign(self) -> None:
         self.give_up()

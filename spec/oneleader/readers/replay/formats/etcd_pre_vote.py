@@ -74,6 +74,7 @@ class PreVoteFormat(EtcdFormat):
 
     actions = (*ACTIONS, *PRE_VOTE_ACTIONS)
     speaks_of = "pre_vote"
+    compared = (*EtcdFormat.compared, "asking")
 
     @staticmethod
     def speaks(model: Model) -> bool:
@@ -90,7 +91,7 @@ class PreVoteFormat(EtcdFormat):
 class PreVotes(Elections):
     """One line from one candidate state, by the actions of `pre_vote`.
 
-    A note more: told[n, sender], the term that the last message of that sender to n carried.
+    A note more: asked[n, sender], the term that the last message of that sender to n carried.
     """
 
     def compare(self, vote_may_lag: bool = False) -> None:
@@ -156,7 +157,7 @@ class PreVotes(Elections):
 
     def reject(self, reply: EtcdMessage) -> None:
         """Figure 2, receivers 1: what grants nothing still tells the term, to whom it is newer."""
-        asked = self.s.get("told", (self.n, reply.to))
+        asked = self.s.get("asked", (self.n, reply.to))
         if asked is None:
             raise LineRefused(f"{self.n} answers {reply.to}, which has not asked it anything")
         if asked <= self.line.term:
@@ -202,7 +203,7 @@ class PreVotes(Elections):
     def receive(self, m: EtcdMessage) -> None:
         super().receive(m)
         s, n, term, role = self.s, self.n, self.line.term, self.line.role
-        s.put("told", (n, m.sender), m.term)
+        s.put("asked", (n, m.sender), m.term)
         if m.type == PRE_REPLY and not m.rejects and self.line.asking and m.term == term + 1:
             s.act("receive_pre_vote", n, m.sender, m.term)
         elif m.term == term and m.type in HEARTBEATS and role == FOLLOWER and not self.line.asking:

@@ -5,7 +5,7 @@
      "after": {"term": {"n1": 1}, "role": {"n1": "candidate"}, "votes": {"n1": ["n1"]}}}
 
 The header, then one step a line: its actions are taken in their order, and then `after` is compared with
-the model. Further keys of either are for people (`seed`, `event`).
+the model. A key that stands neither here nor in the tables is refused: it would be judged by nobody.
 
 | in the header | what it says                                                                    |
 |---------------|---------------------------------------------------------------------------------|
@@ -15,6 +15,18 @@ the model. Further keys of either are for people (`seed`, `event`).
 | `quorums`     | "majority", or a list of lists of nodes; a quorum is written as a list of nodes |
 | `constants`   | for other constants, by name: the list of the indices at which it is true       |
 | `parameters`  | the lengths of time and the rates, by name: natural numbers                     |
+| `violates`    | what is false after the last line: ["a property", {"parameter": value, ...}],   |
+|               | or an action of which a claim is                                                |
+| `seed`, `numbers`, `fault`, `note` | for people                                                 |
+
+| in a step      | what it says                                                     |
+|----------------|------------------------------------------------------------------|
+| `node`, `event`| who did it, and what happened, in words                          |
+| `actions`      | the steps of the model: [["name", {"parameter": value, ...}]]    |
+| `after`        | what stands after them                                           |
+| `step`, `note` | for people                                                       |
+
+What the header says has to satisfy the model's axioms, and each state that is reached its properties.
 
 In `after`, by a field's shape: a dictionary goes from an index to what is there; a list is the set of last
 indices at which a relation is true; null is NIL; a member of an enumeration stands by its name in lower case.
@@ -28,7 +40,7 @@ from itertools import combinations
 from typing import Any
 
 from oneleader.errors import UsageError
-from oneleader.language.definitions import Action
+from oneleader.language.definitions import Action, Property
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import (
@@ -43,16 +55,31 @@ from oneleader.language.sorts import (
     name_of,
 )
 from oneleader.models import FLAWED, MODELS, find
-from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, OpenRun, show
+from oneleader.readers.replay.candidates import (
+    Candidate,
+    Candidates,
+    LineRefused,
+    NotModelled,
+    OpenRun,
+    call_of,
+    show,
+)
+from oneleader.readers.replay.coverage import ReplayCoverage, check_keys
+from oneleader.readers.replay.properties import Properties, broken, check_axioms
 
 VERSION = 1
+HEADER = ("format", "version", "model", "nodes", "elements", "quorums", "constants", "parameters", "violates")
+HEADER_FOR_PEOPLE = ("seed", "numbers", "fault", "note")
+STEP = ("node", "event", "actions", "after")
+STEP_FOR_PEOPLE = ("step", "note")
+MOST_LISTED = 7  # nodes whose majorities are listed: 35
 Quorum = frozenset[str]
 
 
 class Quorums:
     """The constant `member` where quorums are sets of nodes; and which sets are quorums."""
 
-    def __init__(self, nodes: tuple[str, ...], listed: Any, *, must_meet: bool = True) -> None:
+    def __init__(self, nodes: tuple[str, ...], listed: Any) -> None:
         self.nodes, self.listed = nodes, None
         if listed != "majority":
             if not isinstance(listed, list) or not all(_are_words(q) for q in listed) or not listed:
@@ -61,12 +88,17 @@ class Quorums:
             unknown = sorted(frozenset().union(*self.listed) - set(nodes))
             if unknown:
                 raise UsageError(f"`quorums` names {unknown[0]}, which is none of the `nodes`")
-            if must_meet and not all(p & q for p, q in combinations(self.listed, 2)):
-                raise UsageError("`quorums` breaks the axiom that any two quorums share a node")
 
     def __contains__(self, index: Any) -> bool:
         voter, quorum = index
         return voter in quorum
+
+    def smallest(self) -> Iterable[Quorum]:
+        """The quorums that properties are judged for; none where majorities are too many to list."""
+        if self.listed is not None:
+            return self.listed
+        few = len(self.nodes) <= MOST_LISTED
+        return map(frozenset, combinations(self.nodes, len(self.nodes) // 2 + 1)) if few else ()
 
     def completed(self, votes: Quorum) -> Quorum:
         """The votes themselves if they are a quorum, else with nodes added until they are one."""
@@ -81,21 +113,32 @@ class OwnFormat:
 
     name = "oneleader"
 
-    def __init__(self, header: dict[str, Any], model: Model | None, limit: int) -> None:
+    def __init__(
+        self, header: dict[str, Any], model: Model | None, limit: int, *, judges_states: bool = True
+    ) -> None:
+        """`judges_states`: whether properties are judged of the states reached, beside the guards."""
         if header.get("format") != "oneleader":
             raise UsageError('the first line is no header {"format": "oneleader", ...}')
         if header.get("version") != VERSION:
             raise UsageError(f"version {header.get('version')!r} of the format is not known, {VERSION} is")
+        check_keys(header, (*HEADER, *HEADER_FOR_PEOPLE), "the header")
         self.model = model or load(header.get("model"))
         self.sorts = self.model.sorts
         self.closed = self._elements(header)
         self.quorums: Quorums | None = None
         self.quorum_sort: AnySort = None
-        self.run = OpenRun(self.model, self._constants(header), self._parameters(header))
+        constants, parameters = self._constants(header), self._parameters(header)
+        self.run = OpenRun(self.model, constants, parameters, history=judges_states)
         for sort, names in self.closed.items():
             for name in names:
                 self.run.see(self.sorts[sort], name)
-        self.candidates = Candidates(self.run, limit)
+        if self.quorums:
+            for quorum in self.quorums.smallest():
+                self.run.see(self.quorum_sort, quorum)
+        self.properties = Properties(self.run)
+        self.candidates = Candidates(self.run, limit, *([self.properties.check] if judges_states else []))
+        self.violates = header.get("violates")
+        self.coverage = ReplayCoverage(ignored=header.keys() & set(HEADER_FOR_PEOPLE))
         self.left_aside: dict[str, str] = {}
         self.not_modelled: Counter[str] = Counter()
         self.events = 0
@@ -104,7 +147,37 @@ class OwnFormat:
     def recognises(record: dict[str, Any]) -> bool:
         return record.get("format") == "oneleader"
 
+    def begin(self) -> None:
+        """Judge what the header says; LineRefused where it breaks an axiom."""
+        check_axioms(self.run)
+
+    def end(self) -> None:
+        """Judge what the header says of the end; LineRefused where the model disagrees."""
+        match self.violates:
+            case None:
+                return
+            case [str(name), dict(given)] if name in self.model.actions:
+                action, args = self._step([name, given])
+                self.candidates.follow(lambda state: [self._explain(state, [(action, args)], [])])
+                wrong = f"a claim of {call_of(action, args)}"
+            case [str(name), dict(given)] if name in self.model.properties:
+                wrong = self._false_in_the_end(self.model.properties[name], given)
+            case _:
+                raise UsageError(f"`violates` is no property or action of {self.model.name} with its values")
+        raise LineRefused(f"the recording says that {wrong} is false in the end, and in the model it is true")
+
+    def _false_in_the_end(self, prop: Property, given: dict[str, Any]) -> str:
+        if given.keys() != dict(prop.params).keys():
+            raise UsageError(f"{prop.name} takes ({', '.join(dict(prop.params))}), not ({', '.join(given)})")
+        if not self.properties.can_judge(prop.name):
+            raise NotModelled(f"the history that {prop.name} reads is not kept: whether it is false is open")
+        args = tuple(self._value(sort, given[param]) for param, sort in prop.params)
+        if not self.run.holds(prop, self.candidates.states[0], args):
+            raise broken(prop, args)
+        return call_of(prop, args)
+
     def judge(self, record: dict[str, Any]) -> None:
+        check_keys(record, (*STEP, *STEP_FOR_PEOPLE), "a step")
         node, event = record.get("node"), record.get("event")
         if not isinstance(node, str) or not isinstance(event, str):
             raise UsageError("a step needs `node` and `event`, both strings")
@@ -112,12 +185,16 @@ class OwnFormat:
         after = list(self._after(record))
         self.candidates.follow(lambda state: [self._explain(state, steps, after)])
         self.events += 1
+        self.coverage.compared.update(field.name for field, _, _ in after)
+        self.coverage.ignored |= record.keys() - {"actions", "after"}
 
     # -- the header ---------------------------------------------------------------------------------
     def _elements(self, header: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         """The elements of each set sort that the header names."""
         elements = dict(_object(header, "elements"))
         if "nodes" in header:
+            if "Node" in elements:
+                raise UsageError("the header names the nodes twice, in `nodes` and in `elements`")
             elements["Node"] = header["nodes"]
         for sort, names in elements.items():
             if not is_set(self.sorts.get(sort)):
@@ -135,9 +212,10 @@ class OwnFormat:
             of, self.quorum_sort = member.index
             if of.__name__ not in self.closed:
                 raise UsageError(f"{self.model.name} has quorums: the header has to name the `nodes`")
-            listed, must_meet = header.get("quorums", "majority"), "quorums_intersect" in self.model.axioms
-            self.quorums = Quorums(self.closed[of.__name__], listed, must_meet=must_meet)
+            self.quorums = Quorums(self.closed[of.__name__], header.get("quorums", "majority"))
             constants["member"] = self.quorums
+        elif header.get("quorums", "majority") != "majority":
+            raise UsageError("nothing reads `quorums` here: `constants` or the model says who is a member")
         return constants
 
     def _parameters(self, header: dict[str, Any]) -> dict[str, int]:
@@ -199,7 +277,7 @@ class OwnFormat:
         )
         state.act(action.name, *enough)
         if enough != args:
-            call = self.run.call(action, args)
+            call = call_of(action, args)
             raise LineRefused(f"{call}: that is no quorum of {' '.join(self.quorums.nodes)}", call)
         return None
 

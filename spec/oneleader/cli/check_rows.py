@@ -1,0 +1,228 @@
+"""The rows of `check`: each function asks one reader about one thing, and says how strongly it holds.
+
+A tool that is missing makes its row inconclusive; a witness that is not reached is no success.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from oneleader import shipped
+from oneleader.campaigns import fault_table
+from oneleader.cli.check_row import CheckRow
+from oneleader.conformance.adapter import ReferenceAdapter
+from oneleader.conformance.handlers.handlers import Scope, prove_handler
+from oneleader.conformance.machine import check_conformance
+from oneleader.conformance.reference.scenario import ScenarioMachine, draw
+from oneleader.errors import MissingTool, UsageError
+from oneleader.faults import catalogue
+from oneleader.language.configuration import Configuration, cluster, configure
+from oneleader.language.model import Model
+from oneleader.readers.explore.explore import explore, explore_all
+from oneleader.readers.explore.refine import refine
+from oneleader.readers.explore.settings import Setting, settings
+from oneleader.readers.explore.walk import walk
+from oneleader.readers.prove import counting
+from oneleader.readers.prove.prove import CVC5, prove, rows
+from oneleader.readers.replay.replay import replay
+from oneleader.readers.tlc.twin import compare
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, gravest
+from oneleader.words import plural
+
+SEED = 1  # of everything drawn here: the same rows each time
+
+
+# -- the models ------------------------------------------------------------------------------------
+def exploring(
+    model: Model, *, ghosts: bool = True, together: bool = False, small: bool = False, **at: Any
+) -> Iterator[CheckRow]:
+    """Exhaustive within bounds. `small`: these bounds are too small for some witness, and that is known.
+
+    `together`: all history is kept in one run, where one for each part of it would be too many.
+    """
+    bounds, history = configured(model, **at), {n for n, f in model.fields.items() if f.kind == "ghost"}
+    once = [explore(model, bounds, ghosts=frozenset(history))] if together else []
+    for result in once or explore_all(model, bounds):
+        kept = ["all history"] if together else [f.name for f in result.run.cells.fields if f.name in history]
+        unreached = [name for name, depth in result.witnesses.items() if depth is None]
+        verdict = INCONCLUSIVE if result.verdict is HOLDS and unreached and not small else result.verdict
+        what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
+        detail = f"not reached: {', '.join(unreached)}" if unreached else result.why
+        if result.violation:
+            detail = f"{result.violation.what} is broken in {len(result.violation.steps)} steps"
+        what += f"; {result.states:,} states" + (f", with {', '.join(kept)}" if kept else "")
+        yield CheckRow(model.name, "explore", what, verdict, result.strength, result.seconds, detail)
+        if not ghosts:
+            return
+
+
+def configured(
+    model: Model,
+    *,
+    nodes: int | None = None,
+    terms: int | None = None,
+    quorums: str = "majority",
+    sizes: Mapping[str, int] | None = None,
+    true_at: Mapping[str, Iterable[str]] | None = None,
+) -> Configuration:
+    """The bounds of a row; `true_at` says where a constant is true."""
+    asked = {sort: size for sort, size in (("Node", nodes), ("Term", terms)) if size is not None}
+    at = configure(model, {**asked, **(sizes or {})}, quorums)
+    for name, names in (true_at or {}).items():
+        at = at.where(model.fields[name], names)
+    return at
+
+
+def counted(model: Model) -> CheckRow:
+    """The axiom of `membership` about quorums, of majorities."""
+    started = time.perf_counter()
+    failed = counting.unproved()
+    what = f"{len(list(counting.lemmas()))} lemmas: majorities of adjacent configurations share a server"
+    verdict, detail = (INCONCLUSIVE, f"not proved: {', '.join(failed)}") if failed else (HOLDS, "")
+    strength, seconds = "proved for sets of any size", time.perf_counter() - started
+    return CheckRow(model.name, "prove", what, verdict, strength, seconds, detail, "proof")
+
+
+def proving(model: Model, strength: str) -> CheckRow:
+    """Any number of elements, unbounded numbers."""
+    result = prove(model)
+    done = sum(r.verdict is HOLDS for r in result.rows)
+    failed = [r.key for r in result.rows if r.verdict is not HOLDS]
+    failed += [f"that it is possible: {a.what}" for a in result.possible if a.verdict is not HOLDS]
+    what = f"{done} of {len(result.rows)} obligations, {len(result.possible)} times that it is possible"
+    detail = f"not proved: {', '.join(failed)}" if failed else ""
+    return CheckRow(model.name, "prove", what, result.verdict, strength, result.seconds, detail, "proof")
+
+
+def confirming(model: Model) -> CheckRow:
+    """The second prover: the same obligations, from a text of its own."""
+    started = time.perf_counter()
+    try:
+        found = list(rows(model, prover=CVC5))
+    except MissingTool as error:
+        return CheckRow(model.name, "cvc5", "obligations", INCONCLUSIVE, "", 0.0, str(error))
+    left = [r.key for r in found if r.verdict is not HOLDS]
+    what = f"{len(found) - len(left)} of {len(found)} obligations"
+    detail = f"not confirmed: {', '.join(left)}" if left else ""
+    verdict, strength = gravest(r.verdict for r in found), "confirmed by a second prover"
+    seconds = time.perf_counter() - started
+    return CheckRow(model.name, "cvc5", what, verdict, strength, seconds, detail, "proof")
+
+
+def comparing(model: Model, **at: Any) -> CheckRow:
+    """The hand-written TLA+ has the same states and transitions."""
+    configuration = configured(model, **at)
+    try:
+        result = compare(model, configuration, workers=1)  # the other cores have other rows
+    except MissingTool as error:
+        described = configuration.describe()
+        return CheckRow(model.name, "tlc", "graphs compared", INCONCLUSIVE, described, 0.0, str(error))
+    what = f"{result.states:,} states, {result.edges:,} transitions"
+    return CheckRow(
+        model.name, "tlc", what, result.verdict, result.strength, result.seconds, result.difference
+    )
+
+
+def walking(model: Model, *, nodes: int, terms: int, runs: int) -> CheckRow:
+    """Random runs beyond what can be explored."""
+    result = walk(model, cluster(model, nodes=nodes, terms=terms), seed=SEED, runs=runs)
+    detail = f"{result.violation.what} is broken" if result.violation else result.why
+    verdict = result.verdict
+    if result.never_fired and verdict is HOLDS:
+        verdict, detail = INCONCLUSIVE, f"never taken: {', '.join(result.never_fired)}"
+    what = f"{nodes} nodes, {terms} terms, seed {SEED}"
+    return CheckRow(model.name, "walk", what, verdict, result.strength, result.seconds, detail)
+
+
+def refining(model: Model, *, nodes: int, terms: int) -> CheckRow:
+    """Each step is one of the model that this one refines."""
+    small = {"Node": nodes, "Term": terms, "Index": 1, "Value": 1}
+    result = refine(model, configure(model, small))
+    what = f"{result.abstract:,} steps are steps of {model.refines.name if model.refines else '?'}"
+    return CheckRow(model.name, "refine", what, result.verdict, result.strength, result.seconds)
+
+
+# -- what must break -------------------------------------------------------------------------------
+def switched_off(model: Model, **at: Any) -> Iterator[CheckRow]:
+    """Where one switch is off, something breaks."""
+    for setting in settings(model, configured(model, **at), switches_off=1):
+        yield caught(model, setting)
+
+
+def caught(model: Model, setting: Setting) -> CheckRow:
+    """Whether something breaks under this setting."""
+    found = {name: f.violation for name, f in setting.found.items() if f.violation}
+    verdict = HOLDS if found else VIOLATED
+    fewest = min((len(violation.steps) for violation in found.values()), default=0)
+    seconds = sum(f.seconds for f in setting.found.values())
+    what = f"without {setting.off[0]}: {', '.join(found)}"
+    strength = verdict.worded("fault") + (f" in {plural(fewest, 'steps')}" if found else "")
+    return CheckRow(model.name, "settings", what, verdict, strength, seconds, kind="fault")
+
+
+def breaking(model: Model, breaks: str, **at: Any) -> CheckRow:
+    """A flawed model: its flaw has to be found."""
+    (result,) = explore_all(model, configured(model, **at), only=[breaks])
+    steps = len(result.violation.steps) if result.violation else 0
+    verdict = HOLDS if steps else VIOLATED
+    strength = verdict.worded("fault") + (f" in {plural(steps, 'steps')}" if steps else "")
+    what = f"{breaks} is broken"
+    return CheckRow(model.name, "explore", what, verdict, strength, result.seconds, kind="fault")
+
+
+def judging(fault: str, reader: str) -> CheckRow:
+    """A reader catches a fault."""
+    return fault_row(fault_table.READERS[reader](catalogue.find(fault)))
+
+
+def fault_row(found: fault_table.FaultRow) -> CheckRow:
+    """A row of the matrix, as a row of this table."""
+    caught = f"caught in {plural(found.length, 'steps')}" if found.length else found.verdict.worded("fault")
+    name, detail = f"fault {found.fault}", found.detail
+    return CheckRow(name, found.reader, detail, found.verdict, caught, found.seconds, detail, "fault")
+
+
+# -- the reference ---------------------------------------------------------------------------------
+def conforming(*, nodes: int, examples: int) -> CheckRow:
+    """The reference, driven by Hypothesis side by side with the model."""
+    result = check_conformance(ReferenceAdapter, nodes=nodes, examples=examples, seed=SEED)
+    verdict, detail = result.verdict, result.failure or result.cause
+    if result.never and verdict is HOLDS:
+        verdict, detail = INCONCLUSIVE, f"never taken: {', '.join(result.never)}"
+    strength = f"sampled, {result.examples:,} runs, {result.steps:,} steps"
+    what = "each step is one that the model allows"
+    return CheckRow("reference", "hypothesis", what, verdict, strength, result.seconds, detail)
+
+
+def drawing(*, nodes: int, examples: int) -> CheckRow:
+    """The reference with clients, clocks and crashes: every model, Figure 3, leases, linearizability."""
+    started = time.perf_counter()
+    drawn = draw(ScenarioMachine, nodes=nodes, examples=examples, seed=SEED)
+    verdict, detail = (VIOLATED, str(drawn.failed[-1][0])) if drawn.failed else (HOLDS, "")
+    strength = f"sampled, {examples:,} scenarios, {len(drawn.steps):,} steps"
+    what = "whole runs: four models, Figure 3, leases, clients"
+    return CheckRow("reference", "hypothesis", what, verdict, strength, time.perf_counter() - started, detail)
+
+
+def handling(handler: str, scope: Scope) -> CheckRow:
+    """A handler of the reference, along every path, for all integers."""
+    found = prove_handler(handler, scope)
+    strength = f"proved, {scope.short}, all integers"
+    what = f"{handler}: {found.paths:,} paths"
+    detail = f"{handler}: {found.failing}" if found.failing else ""
+    return CheckRow("reference", "handlers", what, found.verdict, strength, found.seconds, detail, "proof")
+
+
+def replaying(model: Model, recording: str) -> CheckRow:
+    """A real execution of etcd's Raft, judged line by line."""
+    started, path = time.perf_counter(), shipped.recording(recording)
+    try:
+        result = replay(path, model=model)
+    except UsageError as error:
+        return CheckRow(model.name, "replay", recording, INCONCLUSIVE, "", 0.0, str(error), "recording")
+    detail = result.refusal.text if result.refusal else result.why
+    strength = f"{result.events_judged:,} events, {result.steps.total():,} steps of the model"
+    seconds = time.perf_counter() - started
+    return CheckRow(model.name, "replay", recording, result.verdict, strength, seconds, detail, "recording")

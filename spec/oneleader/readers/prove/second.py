@@ -1,0 +1,82 @@
+"""second: whether cvc5 proves the same obligation, from a text that Z3 had no hand in (`smtlib.py`).
+
+`unsat` is a proof. Everything else is no opinion, `sat` too: on these questions cvc5 has answered it with
+models whose values lie outside of their sort (tests/readers/prove/test_second.py keeps such a question).
+
+What cvc5 is known to leave open stands in `unconfirmed.json`; beyond that list nothing is excused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from oneleader.errors import MissingTool
+from oneleader.language.model import Model
+from oneleader.readers.prove.obligations import Obligation, parts
+from oneleader.readers.prove.smtlib import script
+
+# Each answers some questions that the others leave open; in this order most are settled by the first.
+_ENUMERATED = {"enum-inst": "true", "prenex-quant": "none"}
+PORTFOLIO: tuple[Mapping[str, str], ...] = (
+    {},
+    _ENUMERATED,
+    {**_ENUMERATED, "pre-skolem-quant": "on"},
+    {**_ENUMERATED, "enum-inst-interleave": "true"},
+    {**_ENUMERATED, "pre-skolem-quant": "on", "enum-inst-interleave": "true", "decision": "justification"},
+)
+RLIMIT = 200_000  # cvc5's units of work an attempt: some seconds at most, and the same on every machine
+
+
+def confirms(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT) -> bool:
+    """Whether cvc5 proves it: as a whole or each conjunct, from the hint or from everything."""
+    for names in (hint, None) if hint is not None else (None,):
+        if _proves(obligation, names, rlimit):
+            return True
+        pieces = parts(obligation)
+        if len(pieces) > 1 and all(_proves(piece, names, rlimit) for piece in pieces):
+            return True
+    return False
+
+
+def _proves(obligation: Obligation, names: Iterable[str] | None, rlimit: int) -> bool:
+    text = script(obligation, names)
+    return any(answer(text, {**options, "rlimit-per": str(rlimit)}) == "unsat" for options in PORTFOLIO)
+
+
+def answer(text: str, options: Mapping[str, str]) -> str:
+    """What cvc5 says to an SMT-LIB script: `unsat`, `sat`, `unknown` or an error's text."""
+    cvc5 = _library()
+    solver = cvc5.Solver(cvc5.TermManager())
+    for name, value in options.items():
+        solver.setOption(name, value)
+    parser = cvc5.InputParser(solver)
+    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, text, "obligation")
+    said = ""
+    while not (command := parser.nextCommand()).isNull():
+        said = command.invoke(solver, parser.getSymbolManager()) or said
+    return str(said).strip()
+
+
+def _library() -> Any:
+    try:
+        import cvc5
+    except ImportError:
+        raise MissingTool("the second prover is cvc5: pip install 'oneleader[cvc5]'.") from None
+    return cvc5
+
+
+@cache
+def unconfirmed() -> Mapping[str, list[str]]:
+    """For each model the obligations that cvc5 is known to leave open."""
+    known: dict[str, list[str]] = json.loads(files(__package__).joinpath("unconfirmed.json").read_text())
+    return known
+
+
+def excused(model: Model, key: str) -> bool:
+    """Whether this obligation of a shipped model is in the list, under its name or under that it extends."""
+    extended = model.extends is not None and excused(model.extends, key)
+    return key in unconfirmed().get(model.name, ()) or extended

@@ -1,0 +1,182 @@
+"""vacuity: nothing is proved of nothing.
+
+From axioms that contradict each other everything follows, a step that no state allows keeps every
+invariant, and `implies(p, q)` says nothing where p can never hold. So each of these is shown to be
+possible by a finite instance, which Z3 finds at a small size and the plain interpreter confirms:
+
+| question                  | an instance is                                                       |
+|---------------------------|----------------------------------------------------------------------|
+| axioms and Init           | constants that satisfy the axioms, and the first state               |
+| an action                 | a state in which axioms, invariants, theorems and its guards hold     |
+| the premise of a property | a state in which axioms, invariants, theorems and the premise hold    |
+
+An instance's state need not be reachable. What has no small instance is asked at any size: where Z3
+proves that there is none, the answer is `violated`; else nobody knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from oneleader.errors import Disagreement, SpecError
+from oneleader.language.configuration import Configuration
+from oneleader.language.expr import FALSE, TRUE, Expr, both, lift, no
+from oneleader.language.model import Model
+from oneleader.language.trace import trace_action, trace_property
+from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
+from oneleader.readers.prove.induction import Counterexample, Search, even, plain, sizes
+from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, guards_of, mentions
+from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
+
+AXIOMS_AND_INIT = "axioms and Init"
+MOST_TRIED = 30  # sizes, once one and two elements of each sort were not enough
+RLIMIT_FIRST, RLIMIT_ANY = 50_000, 2_000_000  # of Z3's work
+
+
+@dataclass(frozen=True)
+class PossibleAnswer:
+    """Whether something is possible; the instance that shows it, or a sentence."""
+
+    what: str  # AXIOMS_AND_INIT, the name of an action, or `premise 1 of a_property`
+    verdict: Verdict
+    reason: str
+    instance: Counterexample | None
+    core: tuple[str, ...] = ()  # from which Z3 concluded that it is impossible
+
+    @property
+    def kind(self) -> str:
+        """In the plural, for counting."""
+        if self.what == AXIOMS_AND_INIT:
+            return self.what
+        return "premises" if self.what.startswith("premise ") else "actions"
+
+
+def answers(
+    model: Model, actions: Collection[str] | None = None, goals: Collection[str] | None = None
+) -> list[PossibleAnswer]:
+    """Everything that has to be possible, in the order of the model; or for these actions and goals alone."""
+    left = dict(questions(model, actions, goals))
+    order, found = [*left], dict[str, PossibleAnswer]()
+
+    def refute(some: Iterable[str], rlimit: int) -> None:
+        for what in some:
+            if attempt(left[what], PORTFOLIO[0], rlimit=rlimit).result == "unsat":
+                last = attempt(left[what], PORTFOLIO[0], rlimit=2 * rlimit, core=True)
+                found[what] = PossibleAnswer(what, VIOLATED, _why(what, last), None, last.core)
+                del left[what]
+
+    # Within bounds, a number beyond them is read as the first value: what a sum says may seem possible.
+    refute([what for what in left if what == AXIOMS_AND_INIT or _adds(left[what])], RLIMIT_FIRST)
+    for some in ((even(model, 1), even(model, 2)), islice(sizes(model), MOST_TRIED)):
+        for configuration in some:
+            if not left:
+                break
+            world = World(model, configuration)
+            for what, question in [*left.items()]:
+                if instance := world.instance(question):
+                    found[what] = PossibleAnswer(what, HOLDS, "", instance)
+                    del left[what]
+        refute([*left], RLIMIT_ANY)
+    open_ = "no instance was found at small sizes, and none was shown to be impossible"
+    return [found.get(what, PossibleAnswer(what, INCONCLUSIVE, open_, None)) for what in order]
+
+
+def _adds(question: Obligation) -> bool:
+    """Whether a guard computes with a number."""
+    return any(mentions(fact, "add") for _, fact in question.facts)
+
+
+def _why(what: str, last: Attempt) -> str:
+    """In words, what Z3 found to be impossible."""
+    said = " and ".join(last.core)
+    if what == AXIOMS_AND_INIT:
+        return f"contradict each other ({said}): everything follows from them" if said else "cannot be met"
+    holds = f"where {said} hold" if len(last.core) > 1 else f"where {said} holds" if said else "anywhere"
+    return f"is never possible {holds}: what is proved of it says nothing"
+
+
+# -- questions --------------------------------------------------------------------------------------
+def questions(
+    model: Model, actions: Collection[str] | None, goals: Collection[str] | None
+) -> Iterator[tuple[str, Obligation]]:
+    """As obligations that must not be provable: a counterexample to each is the instance wanted."""
+    yield AXIOMS_AND_INIT, Obligation(model, INIT, "", None, (), FALSE)
+    for name, action in model.actions.items():
+        if actions is None or name in actions:
+            traced = trace_action(model, action)
+            yield name, Obligation(model, name, "", traced, guards_of(traced), FALSE)
+    for name, prop in model.properties.items():
+        if goals is None or name in goals:
+            traced_property = trace_property(model, prop)
+            for number, premise in enumerate(premises(traced_property.body), start=1):
+                never = lift(no(_for_some(traced_property.params, premise)), bool)
+                yield f"premise {number} of {name}", Obligation(model, THEOREM, "", None, (), never)
+
+
+def premises(body: Expr) -> Iterator[Expr]:
+    """What has to be true for the last part of each disjunction to matter: of `implies(p, q)` it is p."""
+    if body is TRUE:
+        yield FALSE  # it says nothing at all
+    elif body.op == "and":
+        for part in body.args:
+            yield from premises(part)
+    elif body.op == "all":
+        variable, inner = body.args
+        yield from (_for_some((variable,), premise) for premise in premises(inner))
+    elif body.op == "or":
+        *others, last = body.args
+        premise = lift(both(*map(no, others)), bool)
+        yield premise
+        for further in premises(last):
+            yield lift(both(premise, further), bool)
+
+
+def _for_some(variables: Iterable[Expr], body: Expr) -> Expr:
+    for variable in variables:
+        body = Expr("any", (variable, body), bool)
+    return body
+
+
+# -- instances --------------------------------------------------------------------------------------
+class World(Search):
+    """All states of one size in which axioms, invariants and theorems hold: many questions, one solver."""
+
+    def __init__(self, model: Model, configuration: Configuration) -> None:
+        super().__init__(Obligation(model, THEOREM, "", None, (), FALSE), configuration)
+
+    def instance(self, question: Obligation) -> Counterexample | None:
+        """An instance of this size, confirmed by the plain interpreter; None if there is none."""
+        if question.step == INIT:
+            found = Search(question, self.configuration).any()
+        else:
+            self.solver.push()
+            self.ask(question)
+            found = self.any()
+            self.solver.pop()
+        return confirmed(found) if found else None
+
+
+def confirmed(found: Counterexample) -> Counterexample:
+    """The same; Disagreement unless the plain interpreter allows the state and the step."""
+    run, wrong = plain(found)
+    if not wrong and found.instance:
+        wrong = _refused(run, found.before, found.instance)
+    if wrong:
+        raise Disagreement(f"{found.obligation.step} is said to be possible; when run, {wrong}")
+    return found
+
+
+def _refused(run: Run, state: State, instance: Instance) -> str:
+    """Why the plain interpreter does not take a step. A claim or two writes are obligations of their own."""
+    try:
+        run.step(state, instance.action, instance.args)
+    except ClaimFailed:
+        return ""
+    except SpecError as error:
+        return "" if "written twice" in str(error) else str(error)
+    except (Disabled, Cut) as error:
+        return f"the step is refused: {error!r}"
+    return ""

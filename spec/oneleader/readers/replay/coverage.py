@@ -1,0 +1,49 @@
+"""coverage: what a verdict on a recording rests on, and what nobody looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from oneleader.errors import UsageError
+from oneleader.language.model import Model
+
+
+@dataclass
+class ReplayCoverage:
+    """Counted while a recording is judged.
+
+    compared  field of the model -> how many observations of it were compared with the model
+    given     what was believed because the recording says so, in words
+    ignored   keys of the recording that no judgement looks at
+    """
+
+    compared: Counter[str] = field(default_factory=Counter)
+    given: list[str] = field(default_factory=list)
+    ignored: set[str] = field(default_factory=set)
+
+    def never_compared(self, model: Model) -> list[str]:
+        """The fields of the model of which the recording shows nothing."""
+        return [f.name for f in model.fields.values() if f.kind == "field" and not self.compared[f.name]]
+
+    def words(self, model: Model) -> Iterator[str]:
+        """A line for each of them that there is."""
+        total = self.compared.total()
+        yield f"{total:,} observation{'s'[: total != 1]} compared with the model"
+        yield from (f"taken as given: {words}" for words in self.given)
+        if absent := self.never_compared(model):
+            yield f"fields of the model never compared: {', '.join(absent)}"
+        if self.ignored:
+            yield f"not looked at in the recording: {', '.join(sorted(self.ignored))}"
+
+
+def check_keys(found: Iterable[str], known: Iterable[str], where: str) -> None:
+    """UsageError where there is a key that nothing knows: what it says would be judged by nobody."""
+    known = tuple(known)
+    for key in found:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            hint = f": do you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"
+            raise UsageError(f"unknown key `{key}` in {where}{hint}")

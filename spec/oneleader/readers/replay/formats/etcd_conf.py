@@ -1,0 +1,179 @@
+"""etcd_conf: which configuration each node of an etcd recording may have, by the lines before.
+
+A line's `conf` is what its node asserts. It is believed only where an earlier line allows it:
+
+| where                                 | allowed                                                          |
+|---------------------------------------|------------------------------------------------------------------|
+| a node's first InitState              | none, or what the cluster started with, or a later one of it     |
+| the very first conf of a recording    | anything: it is what the cluster started with, taken as given    |
+| ApplyConfChange before any election   | one voter more: bootstrapping; the same sequence on every node   |
+| ApplyConfChange later                 | the next in the cluster's sequence; a new one only by a          |
+|                                       | ChangeConf of a leader whose entry the node has committed        |
+| ApplyConfChange after a snapshot      | any later one of the sequence                                    |
+| InitState of a restart                | what the node had, or an earlier one                             |
+| any other line                        | what the node has                                                |
+
+A change of more than one voter goes through joint consensus: quorums of neighbouring configurations meet.
+`newconf` on ApplyConfChange names the voters; whether they are joint with the old shows in the next `conf`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from oneleader.errors import UsageError
+from oneleader.readers.replay.candidates import LineRefused, NotModelled, show
+from oneleader.readers.replay.formats.etcd_lines import STANDS, EtcdLine
+
+Voters = frozenset[str]
+NOBODY: Voters = frozenset()
+
+
+@dataclass
+class EtcdConfiguration:
+    """One of the cluster's sequence; `outgoing` is None while it has not shown whether it is joint."""
+
+    incoming: Voters
+    outgoing: Voters | None
+
+    def __str__(self) -> str:
+        joint = f" joint with {show(self.outgoing)}" if self.outgoing else ""
+        return f"{show(self.incoming)}{joint}"
+
+
+class Configurations:
+    """The cluster's sequence of configurations, and how far each node has got in it."""
+
+    def __init__(self) -> None:
+        self.sequence: list[EtcdConfiguration] = []
+        self.applied: dict[str, int] = {}  # node -> how many of them
+        self.initial: int | None = None  # how many there were when somebody first stood for election
+        self.proposed: list[tuple[int, EtcdLine]] = []  # index of the entry, the ChangeConf
+        self.may_jump: set[str] = set()  # nodes that have received a snapshot
+
+    def judge(self, line: EtcdLine) -> None:
+        """Refused where the line's configuration is one that no earlier line allows."""
+        if line.event == "InitState":
+            self._start(line)
+        elif line.node not in self.applied:
+            raise UsageError(
+                f"{line.node} has no InitState before this line: a recording has to begin at the start"
+            )
+        else:
+            self._same(line)
+        if line.event == "ApplyConfChange" and line.new_voters is not None:
+            self._apply(line, frozenset(line.new_voters))
+        elif line.event == "ChangeConf":
+            self.proposed.append(((line.length or 0) + 1, line))
+        elif line.message and line.message.type == "MsgSnap" and line.event.startswith("Receive"):
+            self.may_jump.add(line.node)
+        elif line.event in STANDS:
+            self._stand(line)
+
+    def given(self) -> Iterator[str]:
+        """What the cluster started with, in words."""
+        if self.sequence:
+            first = self.sequence[(self.initial or len(self.sequence)) - 1]
+            yield f"the voters that the cluster started with: {first}"
+
+    # -- what a node has ------------------------------------------------------------------------------
+    def _of(self, node: str) -> EtcdConfiguration:
+        at = self.applied.get(node, 0)
+        return self.sequence[at - 1] if at else EtcdConfiguration(NOBODY, NOBODY)
+
+    def _same(self, line: EtcdLine) -> None:
+        """The line shows what the node has; where that is new, whether it is joint."""
+        known = self._of(line.node)
+        incoming, outgoing = map(frozenset, line.conf)
+        if known.outgoing is None and incoming == known.incoming:
+            self._show(line, known, outgoing)
+        if (incoming, outgoing) != (known.incoming, known.outgoing):
+            shown = EtcdConfiguration(incoming, outgoing)
+            raise LineRefused(
+                f"{line.node} has the configuration {shown}, and no line before allows another than {known}"
+            )
+
+    def _show(self, line: EtcdLine, known: EtcdConfiguration, outgoing: Voters) -> None:
+        before = self.sequence[self.applied[line.node] - 2] if self.applied[line.node] > 1 else None
+        old = before.incoming if before else NOBODY
+        if not outgoing and len(old ^ known.incoming) > 1 and not (before and before.outgoing):
+            raise LineRefused(
+                f"{line.node} goes from {show(old)} to {known} at once: "
+                "quorums of the two need not meet (section 6: joint consensus)"
+            )
+        if outgoing and outgoing != old:
+            raise LineRefused(f"{line.node} is joint with {show(outgoing)} and had {show(old)}")
+        known.outgoing = outgoing
+
+    # -- how it comes by another ------------------------------------------------------------------------
+    def _start(self, line: EtcdLine) -> None:
+        shown = EtcdConfiguration(*map(frozenset, line.conf))
+        if line.node not in self.applied and not self.sequence and shown.incoming:
+            self.sequence.append(shown)
+        up_to = self.applied.get(line.node, len(self.sequence))
+        places = [i + 1 for i in range(up_to) if self.sequence[i] == shown]
+        if not places and shown.incoming:
+            known = self._of(line.node) if line.node in self.applied else self.sequence[0]
+            raise LineRefused(
+                f"{line.node} starts with the configuration {shown}, and {known} is what is known"
+            )
+        self.applied[line.node] = places[-1] if places else 0
+        self.may_jump.add(line.node)  # it may read back a snapshot; never past what the cluster has
+
+    def _apply(self, line: EtcdLine, new: Voters) -> None:
+        known, at = self._of(line.node), self.applied[line.node]
+        if new == known.incoming and not known.outgoing:
+            return
+        later = range(
+            at, len(self.sequence) if line.node in self.may_jump else min(at + 1, len(self.sequence))
+        )
+        place = next((i for i in later if self.sequence[i].incoming == new), None)
+        if place is None and at == len(self.sequence):
+            self._extend(line, known, new)
+            place = at
+        if place is None:
+            raise LineRefused(
+                f"{line.node} applies the configuration {show(new)} after {known}, "
+                f"and the cluster's next is {self.sequence[at]}"
+            )
+        self.applied[line.node] = place + 1
+
+    def _extend(self, line: EtcdLine, known: EtcdConfiguration, new: Voters) -> None:
+        """A configuration that no node has had yet."""
+        if self.initial is None and known.incoming < new and len(new - known.incoming) == 1:
+            self.sequence.append(EtcdConfiguration(new, NOBODY))
+            return
+        for proposal in self.proposed:
+            index, change = proposal
+            if index <= (line.commit or 0) and _changed(known.incoming, change.changes) == new:
+                self.proposed.remove(proposal)
+                self.sequence.append(EtcdConfiguration(new, None))
+                return
+        if known.outgoing and new == known.incoming:
+            raise NotModelled(f"{line.node} leaves joint consensus, and no ChangeConf before says so")
+        raise LineRefused(
+            f"{line.node} applies the configuration {show(new)} after {known}, "
+            "and no ChangeConf before this line that it has committed says so"
+        )
+
+    def _stand(self, line: EtcdLine) -> None:
+        """Nobody stands before it knows all of the configuration that the cluster started with."""
+        if self.initial is None:
+            self.initial = len(self.sequence)
+        if self.applied[line.node] < self.initial:
+            known, whole = self._of(line.node), self.sequence[self.initial - 1]
+            raise LineRefused(
+                f"{line.node} stands with the voters {known}, and the cluster started with {whole}"
+            )
+
+
+def _changed(voters: Voters, changes: Iterable[tuple[str, str]]) -> Voters:
+    for node, action in changes:
+        if action == "AddNewServer":
+            voters |= {node}
+        elif action in ("RemoveServer", "AddLearner"):
+            voters -= {node}
+        else:
+            raise NotModelled(f"the change {action!r} of a configuration is not known here")
+    return voters

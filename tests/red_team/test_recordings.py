@@ -1,0 +1,420 @@
+"""Recordings are judged, not believed: each way that was found to have one accepted that is false.
+
+`make red-team` runs this folder. Each test names the kind of attack; each was accepted, or ended in a
+traceback, before the check was there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneleader.errors import UsageError
+from oneleader.faults.catalogue import FAULTS
+from oneleader.faults.fault import Because, Fault
+from oneleader.models import election, lease, replication
+from oneleader.readers.explore.explore import explore, ghosts_read
+from oneleader.readers.replay.formats import node_folders
+from oneleader.readers.replay.formats.written import recording
+from oneleader.readers.replay.replay import BadRecording, Replayed, replay, replay_lines
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from tests.places import RECORDINGS
+from tests.reference.node.test_trace import node_file
+
+Line = dict[str, Any]
+
+
+def judge(lines: list[Line], **options: Any) -> Replayed:
+    return replay_lines((json.dumps(line) + "\n" for line in lines), **options)
+
+
+def refused(lines: list[Line], line: int, text: str, **options: Any) -> None:
+    result = judge(lines, **options)
+    assert result.refusal, result.summary()
+    assert text in result.refusal.text
+    assert (result.refusal.line, result.status) == (line, 1)
+
+
+# -- our own counterexamples ---------------------------------------------------------------------------
+WITH_RUNS = [fault for fault in FAULTS.values() if not isinstance(fault.explore, Because)]
+
+
+@pytest.mark.parametrize("fault", WITH_RUNS, ids=lambda fault: str(fault.id))
+def test_a_counterexample_of_a_fault_is_no_run_of_the_model_it_names(fault: Fault) -> None:
+    found = explore(
+        fault.model,
+        fault.configuration,
+        properties=[fault.broken],
+        ghosts=ghosts_read(fault.model, fault.broken),
+    )
+    assert found.violation
+    result = judge(recording(fault.model, found.run, found.violation, fault.id))
+    assert result.verdict is VIOLATED, result.summary()
+
+
+def test_most_counterexamples_are_in_the_test_above() -> None:
+    assert len(WITH_RUNS) > 35
+
+
+# -- what the header asserts -----------------------------------------------------------------------------
+ELECTION: Line = {"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1", "n2", "n3"]}
+STANDS: Line = {
+    "node": "n1",
+    "event": "x",
+    "actions": [["start_election", {"n": "n1"}]],
+    "after": {"term": {"n1": 1}},
+}
+LEASE = ELECTION | {"model": "lease"}
+CLOCKS = {"lease": 2, "promise": 3, "slow": 2, "fast": 3}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "axiom"),
+    [
+        ({"lease": 3}, "lease_is_short_enough"),
+        ({"fast": 4}, "lease_is_short_enough"),
+        ({"slow": 0, "lease": 0}, "clocks_run"),
+        ({"slow": 4}, "clocks_run"),
+    ],
+)
+def test_lengths_and_rates_satisfy_the_axioms(wrong: dict[str, int], axiom: str) -> None:
+    assert judge([LEASE | {"parameters": CLOCKS}, STANDS]).verdict is HOLDS
+    refused([LEASE | {"parameters": CLOCKS | wrong}, STANDS], 1, f"the axiom {axiom}() is false")
+
+
+@pytest.mark.parametrize(
+    "apart",
+    [
+        {"quorums": [["n1"], ["n2", "n3"]]},
+        {"constants": {"member": [["n1", "p"], ["n2", "q"]]}},
+        {"constants": {"member": [["n1", "p"], ["n1", "q"], ["n3", "r"]]}},
+    ],
+)
+def test_quorums_meet(apart: Line) -> None:
+    refused([ELECTION | apart, STANDS], 1, "the axiom quorums_intersect(")
+
+
+def test_what_is_said_to_be_false_in_the_end_is_judged() -> None:
+    claims = {"violates": ["election_safety", {"t": 1, "a": "n1", "b": "n1"}]}
+    refused(
+        [ELECTION | claims, STANDS],
+        2,
+        "election_safety(t=1, a=n1, b=n1) is false in the end, and in the model",
+    )
+    for nonsense in (["safe", {}], ["election_safety", {"t": 1}], "election_safety"):
+        with pytest.raises(BadRecording, match=r"`violates` is no property|takes"):
+            judge([ELECTION | {"violates": nonsense}, STANDS])
+
+
+# -- properties of the states reached ----------------------------------------------------------------------
+def test_a_state_is_refused_even_where_no_guard_forbids_the_step() -> None:
+    """A model without the guard on quorums: the state itself is refused, with the property and its clause."""
+    careless = election.MODEL.without_guard("become_leader", "quorum_voted")
+    leads = {"node": "n1", "event": "x", "actions": [["become_leader", {"n": "n1", "q": ["n1", "n2"]}]]}
+    result = judge([ELECTION, STANDS, leads], model=careless)
+    assert result.refusal
+    assert (result.refusal.line, result.refusal.property) == (3, "elected_by_quorum")
+    assert "Every member of the quorum that elected a leader granted it its vote" in result.refusal.text
+
+
+# -- keys that nobody reads ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            {"node": "n1", "event": "x", "actions": [], "afer": {"term": {"n1": 9}}},
+            "unknown key `afer` in a step: do you mean `after`?",
+        ),
+        ({"node": "n1", "event": "x", "action": [], "actions": []}, "unknown key `action` in a step"),
+        (
+            {"node": "n1", "event": "x", "actions": [], "after": {"trem": {"n1": 9}}},
+            "election has no field trem",
+        ),
+    ],
+)
+def test_a_key_with_a_typo_is_refused(line: Line, says: str) -> None:
+    with pytest.raises(BadRecording) as error:
+        judge([ELECTION, line])
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["quorum", "parameter", "node", "comment"])
+def test_a_header_with_a_typo_is_refused(key: str) -> None:
+    with pytest.raises(BadRecording, match=f"line 1: unknown key `{key}` in the header"):
+        judge([ELECTION | {key: []}])
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ({"elements": {"Node": ["n1"]}}, "names the nodes twice"),
+        ({"quorums": [["n1"]], "constants": {"member": [["n1", "q"]]}}, "nothing reads `quorums` here"),
+    ],
+)
+def test_what_the_header_says_twice_is_refused(header: Line, says: str) -> None:
+    with pytest.raises(BadRecording, match=says):
+        judge([ELECTION | header, STANDS])
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    line = '{"node": "n1", "event": "x", "actions": [], "after": {"term": {"n1": 9}}, "after": {}}\n'
+    with pytest.raises(BadRecording, match="line 2: the key `after` stands twice"):
+        replay_lines([json.dumps(ELECTION) + "\n", line])
+
+
+# -- a verdict that rests on nothing -------------------------------------------------------------------------
+NOTHING: list[list[Line]] = [
+    [],
+    [ELECTION],
+    [ELECTION, {"node": "n1", "event": "x", "actions": []}],
+    [ELECTION, {"node": "n1", "event": "x", "actions": [], "after": {"term": {}}}],
+]
+
+
+@pytest.mark.parametrize("lines", NOTHING)
+def test_a_recording_that_compares_nothing_is_inconclusive(lines: list[Line]) -> None:
+    result = judge(lines)
+    assert (result.verdict, result.status) == (INCONCLUSIVE, 3)
+    assert result.why.startswith("there is nothing to judge")
+
+
+def test_the_verdict_says_what_it_rests_on() -> None:
+    summary = judge([ELECTION | {"seed": 7}, STANDS]).summary()
+    assert "1 observation compared with the model" in summary
+    assert (
+        "fields of the model never compared: voted_for, role, votes, requested, granted, heartbeat" in summary
+    )
+    assert "not looked at in the recording: event, node, seed" in summary
+    assert "8 of 8 properties judged on every state reached" in summary
+
+
+# -- lengths of time -----------------------------------------------------------------------------------------
+def test_long_ago_is_longer_than_any_promise() -> None:
+    """In microseconds a promise of two seconds is more than the number that stands for long ago."""
+    long = {"lease": 1_000_000, "promise": 2_000_000, "slow": 2, "fast": 3}
+    assert judge([LEASE | {"parameters": long}, STANDS]).verdict is HOLDS
+    promised = {"node": "n1", "event": "x", "actions": [["restart", {"n": "n1"}]]}
+    refused([LEASE | {"parameters": long}, promised, STANDS], 3, "promise_ran_out", model=lease.MODEL)
+
+
+# -- etcd: configurations ------------------------------------------------------------------------------------
+def event(name: str, nid: str, term: int, vote: str = "0", role: str = "Follower", **other: Any) -> Line:
+    said = {"name": name, "nid": nid, "state": {"term": term, "vote": vote, "commit": other.pop("commit", 0)}}
+    said |= {
+        "role": f"State{role}",
+        "log": other.pop("log", 0),
+        "conf": other.pop("conf", [["1", "2", "3"], []]),
+    }
+    return {"event": said | other}
+
+
+def alone(nid: str, conf: list[list[str]]) -> list[Line]:
+    """A node that makes itself the leader of term 2, by a configuration that suits it."""
+    lines = [event("BecomeCandidate", nid, 2, nid, "Candidate"), event("Ready", nid, 2, nid, "Candidate")]
+    return [*lines, event("BecomeLeader", nid, 2, nid, "Leader", conf=conf)]
+
+
+STARTED = [event("InitState", n, 1) for n in "123"]
+CHANGED = {"cc": {"changes": [{"nid": "3", "action": "RemoveServer"}]}}
+
+
+@pytest.mark.parametrize(
+    ("conf", "text"),
+    [
+        ([["1"], []], "n1 has the configuration {n1}, and no line before allows another than {n1 n2 n3}"),
+        ([["1", "2"], []], "n1 has the configuration {n1 n2}"),
+        ([["1", "2", "3"], ["1"]], "n1 has the configuration {n1 n2 n3} joint with {n1}"),
+        ([[], []], "n1 has the configuration {}"),
+        ([["1", "2", "3", "4", "5"], []], "n1 has the configuration"),
+    ],
+)
+def test_a_configuration_out_of_nothing_is_refused(conf: list[list[str]], text: str) -> None:
+    refused([*STARTED, *alone("1", conf)], 6, text)
+
+
+def test_two_nodes_that_start_in_different_clusters_are_refused() -> None:
+    other = event("InitState", "2", 1, conf=[["2", "3"], []])
+    refused(
+        [STARTED[0], other], 2, "n2 starts with the configuration {n2 n3}, and {n1 n2 n3} is what is known"
+    )
+
+
+def applies(nid: str, voters: list[str], before: list[str], **other: Any) -> Line:
+    return event("ApplyConfChange", nid, 1, conf=[before, []], prop={"cc": {"newconf": voters}}, **other)
+
+
+def test_a_bootstrap_is_the_same_on_every_node_and_whole_before_anybody_stands() -> None:
+    start = [event("InitState", n, 1, conf=[[], []]) for n in "123"]
+    first = [applies("1", ["1"], []), applies("1", ["1", "2"], ["1"])]
+    refused([*start, *first, applies("2", ["2"], [])], 6, "n2 applies the configuration {n2}")
+    refused([*start, applies("1", ["1", "2"], [])], 4, "n1 applies the configuration {n1 n2}")
+    second = applies("2", ["1"], [])
+    stands = event("BecomeCandidate", "2", 2, "2", "Candidate", conf=[["1"], []])
+    refused(
+        [*start, *first, second, stands],
+        7,
+        "n2 stands with the voters {n1}, and the cluster started with {n1 n2}",
+    )
+
+
+LEADER: dict[str, Any] = {"role": "Leader", "vote": "1"}
+
+
+def led() -> list[Line]:
+    """n1 leads term 2, by the vote of n2, with a log of three entries."""
+    c = {"role": "Candidate", "vote": "1"}
+    asks = {"type": "MsgVote", "term": 2, "from": "1", "to": "2", "reject": False}
+    grants = {"type": "MsgVoteResp", "term": 2, "from": "2", "to": "1", "reject": False}
+    return [
+        *STARTED,
+        event("BecomeCandidate", "1", 2, **c),
+        event("SendRequestVoteRequest", "1", 2, msg=asks, **c),
+        event("Ready", "1", 2, **c),
+        event("ReceiveRequestVoteRequest", "2", 1, msg=asks),
+        event("BecomeFollower", "2", 2),
+        event("SendRequestVoteResponse", "2", 2, msg=grants),
+        event("Ready", "2", 2, "1"),
+        event("ReceiveRequestVoteResponse", "1", 2, msg=grants, **c),
+        event("BecomeLeader", "1", 2, **LEADER),
+    ]
+
+
+def applied(voters: list[str], commit: int = 4) -> Line:
+    return event("ApplyConfChange", "1", 2, commit=commit, prop={"cc": {"newconf": voters}}, **LEADER)
+
+
+def test_a_change_needs_a_proposal_that_is_committed() -> None:
+    proposed = event("ChangeConf", "1", 2, log=3, prop=CHANGED, **LEADER)
+    after = event("Ready", "1", 2, conf=[["1", "2"], []], **LEADER)
+    assert judge([*led(), proposed, applied(["1", "2"]), after]).verdict is HOLDS
+    nobody = "no ChangeConf before this line that it has committed says so"
+    refused([*led(), applied(["1", "2"])], 13, nobody)
+    refused([*led(), proposed, applied(["1", "2"], commit=3)], 14, nobody)
+    refused([*led(), proposed, applied(["1", "3"])], 14, nobody)
+    refused(
+        [*led(), proposed, applied(["1", "2"]), applied(["1"])], 15, "n1 has the configuration {n1 n2 n3}"
+    )
+
+
+def test_a_change_of_several_voters_goes_through_joint_consensus() -> None:
+    two = {"cc": {"changes": [{"nid": n, "action": "RemoveServer"} for n in "23"]}}
+    lines = [*led(), event("ChangeConf", "1", 2, log=3, prop=two, **LEADER), applied(["1"])]
+    at_once = event("Ready", "1", 2, conf=[["1"], []], **LEADER)
+    refused([*lines, at_once], 15, "quorums of the two need not meet (section 6: joint consensus)")
+    joint = event("Ready", "1", 2, conf=[["1"], ["1", "2", "3"]], **LEADER)
+    assert judge([*lines, joint]).verdict is HOLDS
+
+
+def test_a_restart_brings_no_new_configuration() -> None:
+    refused(
+        [*led(), event("InitState", "1", 2, "1", conf=[["1"], []])],
+        13,
+        "n1 starts with the configuration {n1}",
+    )
+
+
+# -- etcd: what a node starts with ---------------------------------------------------------------------------
+def fresh(nid: str, entries: int, commit: int) -> list[Line]:
+    return [event("InitState", nid, 1, commit=commit), event("Ready", nid, 1, log=entries, commit=commit)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (
+            [*fresh("1", 3, 3), *fresh("2", 10, 10)],
+            "n2 starts with 10 entries, and the cluster started with 3",
+        ),
+        ([*fresh("1", 3, 3), *fresh("2", 2, 2)], "n2 starts with 2 entries"),
+        ([*fresh("1", 3, 4)], "has committed 4 entries and stores 3"),
+        ([*fresh("1", 0, 4)], "commit_index[n1] is 4 in the recording and 0 in the model"),
+        (
+            [*fresh("1", 0, 0), event("Commit", "1", 1, log=3, commit=3)],
+            "log_length[n1] is 3 in the recording and 0 in the model",
+        ),
+        (
+            [*fresh("1", 3, 3), *fresh("2", 0, 0), event("BecomeCandidate", "2", 2, "2", "Candidate")],
+            "n2 stands with 0 entries, and the cluster started with 3",
+        ),
+    ],
+)
+def test_entries_out_of_nothing_are_refused(lines: list[Line], text: str) -> None:
+    refused(lines, len(lines), text, model=replication.MODEL)
+
+
+def test_what_is_taken_as_given_is_printed() -> None:
+    summary = judge(led()).summary()
+    assert "taken as given: the voters that the cluster started with: {n1 n2 n3}" in summary
+
+
+def test_an_event_that_nobody_knows_is_inconclusive_by_name() -> None:
+    result = judge([*STARTED, event("BecomeWitness", "1", 1)])
+    assert (result.verdict, result.status) == (INCONCLUSIVE, 3)
+    assert result.why == "line 4: unknown event 'BecomeWitness'; lines 1 to 3 were judged and accepted"
+
+
+def test_bootstrap_is_an_event() -> None:
+    lines = [*STARTED, event("Bootstrap", "1", 1), event("BecomeFollower", "1", 1)]
+    assert judge(lines).verdict is HOLDS
+    refused([*STARTED, event("Bootstrap", "1", 2)], 4, "term[n1] is 2 in the recording and 1 in the model")
+
+
+def test_recordings_that_are_right_are_accepted_all_the_same() -> None:
+    result = replay(RECORDINGS / "etcd-raft-example.ndjson.gz")
+    assert (result.verdict, result.lines) == (HOLDS, 4888)
+    assert not {"ChangeConf", "ApplyConfChange"} & result.not_modelled.keys()
+
+
+# -- folders of nodes ------------------------------------------------------------------------------------
+def folder(path: Path, change: Callable[[Line], Any]) -> Path:
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    for id in ("n1", "n2", "n3"):
+        file = node_file(path, id, [(1, None)])
+    header, step = map(json.loads, file.read_text().splitlines())
+    change(step)
+    file.write_text(json.dumps(header) + "\n" + json.dumps(step) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda s: s["after"].update(role="king"), "`role` cannot be 'king'"),
+        (lambda s: s["after"].update(role=[]), "`role` cannot be"),
+        (lambda s: s["after"].pop("votes"), "`after` lacks `votes`"),
+        (lambda s: s["after"].update(vote=3), "`after` has an unknown key `vote`"),
+        (lambda s: s["after"].update(term="3"), "`term` cannot be '3'"),
+        (lambda s: s.pop("from"), "this step lacks `from`"),
+        (lambda s: s.update(form=None) or s.pop("from"), "this step lacks `from`"),
+        (lambda s: s.update({"from": "n2"}), "`from` cannot be 'n2'"),
+        (lambda s: s.update(extra=1), "this step has an unknown key `extra`"),
+        (lambda s: s["actions"].append(["grant_wish", {}]), "unknown action 'grant_wish'"),
+        (lambda s: s["actions"].append(["restart", {}]), "restart lacks `n`"),
+        (lambda s: s["actions"].append("restart"), "an action is not written as"),
+        (lambda s: s["after"].update(entries=[3]), "`entries` cannot be"),
+    ],
+)
+def test_a_node_folder_that_is_malformed_is_a_sentence(
+    tmp_path: Path, change: Callable[[Line], Any], says: str
+) -> None:
+    (judged,) = node_folders.judge(folder(tmp_path / "run", change), ["election"])
+    assert judged.result.verdict is INCONCLUSIVE
+    assert says in judged.result.why
+    assert "n3.trace.jsonl line 2" in judged.result.why
+    (whole,) = node_folders.judge(folder(tmp_path / "run", deepcopy), ["election"])
+    assert whole.result.verdict is HOLDS
+
+
+def test_a_header_of_a_node_folder_is_checked(tmp_path: Path) -> None:
+    path = node_file(folder(tmp_path / "run", deepcopy), "n3", [(1, None)])
+    path.write_text(path.read_text().replace('"promise"', '"promised"'))
+    with pytest.raises(UsageError, match="`clocks` lacks `promise`"):
+        node_folders.judge(tmp_path / "run", ["election"])
