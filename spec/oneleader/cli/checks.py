@@ -114,6 +114,7 @@ ONE_FEWER = "n1 n2 n3, n1 n2, n1"  # configurations: a server is removed each ti
 JOINT = "n1 n2 n3, n1 n2 n3 + n1, n1"  # from three servers to one by joint consensus
 TWO_ENTRIES = {"Index": 2, "Value": 1}  # where an older one is committed indirectly
 ONE_ENTRY = {"Index": 1, "Value": 1}
+TO_THREE, TO_FOUR = ({"Node": 3, "Term": 2, "Index": entries} for entries in (3, 4))
 TOGETHER = {"together": True, "small": True}
 SHARED = {"Resource": 1, "Client": 2, "Token": 2}
 ALL_ASSUMED = {"assumed": [assumption.name.lower() for assumption in Assumption]}
@@ -165,21 +166,9 @@ CHECKS: tuple[Check, ...] = (
     ),
     of("membership", counted, 1),
     of("membership", proving, 30, strength=LOGS),
-    *(
-        of(
-            "membership_steps",
-            exploring,
-            10,
-            when,
-            nodes=3,
-            terms=2,
-            sizes=sizes,
-            quorums=quorums,
-            small=small,
-        )
-        for quorums in (ONE_FEWER, JOINT)
-        for when, sizes, small in ((QUICK, {"Index": 3}, True), (FULL, {"Index": 4}, False))
-    ),
+    of("membership_steps", exploring, 5, QUICK, quorums=ONE_FEWER, sizes=TO_THREE, small=True),
+    of("membership_steps", exploring, 30, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
+    of("membership_steps", exploring, 10, sizes=TO_FOUR, quorums=JOINT, small=True),
     of("lease", exploring, 5, nodes=2, terms=2, quorums=N2_DECIDES),
     of("lease", exploring, 15, FULL, nodes=3, terms=2, ghosts=False, sizes=EXACT),
     of("lease", exploring, 5, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes={"Round": 2, **EXACT}),
