@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants pages deep clean
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -93,8 +93,27 @@ faults: setup ## Every reader on every fault, and docs/results/faults.md anew: s
 mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/results/mutants.md
 	$(BIN)/python -m workshop mutants --write --workers 2
 
-pages: setup ## Make the pages of docs/ that readers fill
+hunt-rates: setup ## How soon drawn scenarios find each fault, and docs/results/hunt.md: some minutes
+	$(BIN)/python -m workshop hunt-rates --write
+
+shipped-mutants: setup ## Judge every mutant of the node, the locks and the judges: hours; resumes where it stopped
+	$(BIN)/python -m workshop shipped-mutants --write
+
+tla-mutants: setup ## Compare every mutant of the TLA+ text with its model, and write docs/results/tla-mutants.md
+	$(BIN)/python -m workshop tla-mutants --write --workers 2
+
+tla-bounds: setup ## Search for the bounds at which twins are compared with their models, and write bounds.toml
+	$(BIN)/python -m workshop tla-bounds --workers 2
+
+claims: setup ## Run the commands behind the claims where their code changed; README's table and its evidence
+	$(BIN)/python -m workshop claims
+
+pages: setup ## Write all pages of docs/results: trade-offs, faults, mutants, architecture, claims
 	$(BIN)/python -m workshop trade-offs --write
+	$(BIN)/python -m workshop faults --write
+	$(BIN)/python -m workshop mutants --write --workers 2
+	$(BIN)/python -m workshop architecture
+	$(BIN)/python -m workshop claims
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers

@@ -27,6 +27,7 @@ ALLOWED = {
     ("spec/oneleader/pictures", "refused"): "the mark of a write that a storage refuses",
     ("workshop/studies/incident_story.py", "refused"): "the same mark",
     ("workshop/mutation/model_judge.py", "refused"): "a mutant that is no model: the name of a judge",
+    ("workshop/mutation/tla_judge.py", "refused"): "the same of a mutant of the TLA+ text",
     ("workshop/mutation/model_judge.py", "caught"): "how many mutants were caught: a heading",
     ("workshop/benchmarks/bench_peers.py", "holds"): "a key in the JSON of another checker",
     ("spec/oneleader/cli/print_results.py", "violated"): "a key in the JSON of `tlc`: what is violated",

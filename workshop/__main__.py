@@ -1,4 +1,4 @@
-"""python -m workshop: mutants, trade-offs, and the pages that commands write."""
+"""python -m workshop: mutants, how soon faults are found, trade-offs, and the pages that commands write."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from oneleader.cli.console import say
 from oneleader.cli.main import guarded
 from oneleader.faults import catalogue
 from workshop.mutation.command import mutants
-from workshop.pages import faults
+from workshop.mutation.shipped_command import shipped
+from workshop.mutation.tla_table import tla_bounds, tla_mutants
+from workshop.pages import architecture, claims, faults
 from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
+from workshop.studies.hunt_rates import hunt_rates
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,7 +43,32 @@ def faults_page(anew: bool) -> int:
     return status
 
 
+@workshop.command("claims")
+@click.option("--all", "everything", is_flag=True, help="Run every command, whether its code changed or not.")
+def claims_page(everything: bool) -> int:
+    """Run the commands behind the claims, and write README's table and docs/results/claims.md."""
+    shown = claims.evidence()
+    for claim in claims.claims():
+        if claim.command and (everything or [*claims.faults(claim, shown.get(claim.id))]):
+            say(f"{claim.id}: {claim.command}")
+            shown[claim.id] = claims.show(claim)
+            claims.keep(shown)
+    claims.write()
+    return 0
+
+
+@workshop.command("architecture")
+def architecture_picture() -> int:
+    """Draw the picture of docs/architecture.md from the import contracts."""
+    say(f"written to {architecture.write()}")
+    return 0
+
+
 workshop.add_command(mutants)
+workshop.add_command(shipped)
+workshop.add_command(hunt_rates)
+workshop.add_command(tla_mutants)
+workshop.add_command(tla_bounds)
 workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
 

@@ -1,0 +1,1 @@
+"""Small mistakes made by machine, and what notices them."""

@@ -15,6 +15,10 @@ In this order:
 one is said how alike it is: proved the same step (`mutation_equivalence`, asked before the proofs), the same
 graph with all histories, or another history.
 
+That graphs are the same says something only where they ask what was mutated: under every setting of the
+model's switches the graphs are compared, and in one of them the action was taken, and the mutated guard was
+true and was false. Otherwise the outcome is `not exercised`, and no reason makes up for that.
+
 TLC is not run here. That the TLA+ twins have the graphs of the models at the bounds TWINNED is what `check`
 and the models' tests compare; so a mutant whose graph is another one there would fail them.
 """
@@ -24,20 +28,23 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
 from oneleader.errors import SpecError, UsageError
-from oneleader.language.configuration import Configuration, configure
+from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.models import MODELS
 from oneleader.readers.explore.explore import Limits, explore, explore_all
 from oneleader.readers.explore.graph import Graph
 from oneleader.readers.prove.prove import rows
 from oneleader.readers.run import Run
+from oneleader.readers.tlc.bounds import Bounds, bounds_of
+from oneleader.readers.tlc.coverage import ModelCoverage
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader.words import plural
 from workshop.mutation import model_mutation as mutation
@@ -45,36 +52,13 @@ from workshop.mutation.equivalence import proved_the_same
 from workshop.mutation.model_mutation import Mutant, mutants
 
 REFUSED, PROPERTY, WITNESS, PROOF, TWIN = "refused", "property", "witness", "proof", "twin"
-UNPROVED, SURVIVED = "unproved", "survived"
+UNPROVED, SURVIVED, UNEXERCISED = "unproved", "survived", "not exercised"
 PROVED_SAME = "the same step in every state that the invariants allow, by Z3"
 SAME, HISTORY = "the same graph, histories included", "a history says something else"
 CAUGHT = (REFUSED, PROPERTY, WITNESS, TWIN, PROOF, UNPROVED)
 
 MOST_STATES = 700_000  # of a mutant: what grows beyond has been told from the model by its graph
 RLIMIT = 1_000_000  # of Z3's work for an attempt: about a second
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """A configuration, for a model that is named elsewhere. `where`: constants, as `--where off=terms`."""
-
-    sizes: Mapping[str, int]
-    quorums: str = "majority"
-    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def __hash__(self) -> int:
-        return hash(repr(self))
-
-    @property
-    def switched(self) -> str:
-        """`, off terms`; "" where all switches are as they should be."""
-        return "".join(f", {constant} {' '.join(names)}" for constant, names in self.where.items())
-
-    def of(self, model: Model) -> Configuration:
-        at = configure(model, self.sizes, self.quorums)
-        for name, names in self.where.items():
-            at = at.where(model.fields[name], names)
-        return at
 
 
 N2_DECIDES = "n2, n1 n2"  # two servers, and the second in every quorum: it can overtake the first
@@ -127,12 +111,10 @@ TWINNED: dict[str, tuple[Bounds, ...]] = {
         Bounds({"Resource": 1, "Client": 2, "Token": 3}),
         Bounds({"Resource": 2, "Client": 2, "Token": 1}),
     ),
-    "system": (
-        servers(3, 2),
-        *(Bounds({"Node": 3, "Term": 1}, where=off) for off in OFF),
-    ),
+    "system": bounds_of(MODELS["system"]),
 }
 
+SWITCHED = {"system": "off"}  # models with switches, and the constant that says which are off
 PROVED = ("election", "pre_vote", "replication", "lease", "fencing")
 
 
@@ -192,7 +174,7 @@ def _verdict(mutant: Mutant) -> tuple[str, str]:
         if not _same_graph(mutant.base, model, bounds):
             return TWIN, bounds.of(model).describe()
     proof = _proved(mutant) if mutant.base.name in PROVED else None
-    return proof or (SURVIVED, SAME if _same_histories(mutant.base, model) else HISTORY)
+    return proof or _survived(mutant)
 
 
 # -- explore ------------------------------------------------------------------------------------------
@@ -272,6 +254,50 @@ def _proved(mutant: Mutant) -> tuple[str, str] | None:
 
 
 # -- the graph ----------------------------------------------------------------------------------------
+def _survived(mutant: Mutant) -> tuple[str, str]:
+    """How alike it is to its model; refused where the graphs say nothing of what was mutated."""
+    base, model = mutant.base, mutant.model
+    for bounds in settings_of(base.name):
+        if not _same_graph(base, model, bounds):
+            return (
+                UNEXERCISED,
+                f"another graph at {bounds.of(model).describe()}, where the twin is not compared",
+            )
+    missing = unexercised(mutant, _coverage(base.name))
+    if missing:
+        return UNEXERCISED, f"not seen where graphs were compared: {', '.join(missing)}"
+    return SURVIVED, SAME if _same_histories(base, model) else HISTORY
+
+
+def settings_of(name: str) -> tuple[Bounds, ...]:
+    """Every setting of the switches of a model, at small bounds; none where it has no switches."""
+    if name not in SWITCHED:
+        return ()
+    constant = SWITCHED[name]
+    names = [switch.name.lower() for switch in MODELS[name].fields[constant].index[0]]
+    chosen = (some for number in range(len(names) + 1) for some in combinations(names, number))
+    return tuple(
+        replace(servers(2, 2, N2_DECIDES), where={constant: some} if some else {}) for some in chosen
+    )
+
+
+def unexercised(mutant: Mutant, coverage: ModelCoverage) -> list[str]:
+    """What the graphs compared leave out of the place that was mutated: the action, or the guard."""
+    wanted = {mutant.action}
+    if "effect" not in mutant.id.split("/")[2]:
+        guard = mutant.id.split("/")[2].partition(":")[0].removeprefix("-")
+        wanted |= {f"{mutant.action}.{guard}: {truth}" for truth in ("true", "false")}
+    return sorted(wanted - coverage.seen)
+
+
+@lru_cache
+def _coverage(name: str) -> ModelCoverage:
+    """What all the graphs that are compared with those of a mutant exercise together."""
+    everywhere = (*TWINNED.get(name, ()), *settings_of(name))
+    runs = (Run(MODELS[name], bounds.of(MODELS[name])) for bounds in everywhere)
+    return ModelCoverage.of(MODELS[name], map(Graph.of, runs))
+
+
 def _same_histories(base: Model, model: Model) -> bool:
     """The same graph at the smallest bounds, with every history kept."""
     return _same_graph(base, model, EXPLORED[base.name][0], _histories(base))

@@ -13,7 +13,7 @@ from oneleader.models import MODELS
 from oneleader.words import plural
 from workshop.mutation import core_judge
 from workshop.mutation import model_judge as mutation_judge
-from workshop.mutation.model_judge import EXPLORED, SURVIVED, JudgedMutant
+from workshop.mutation.model_judge import EXPLORED, SURVIVED, UNEXERCISED, JudgedMutant
 from workshop.mutation.table import (
     BY_TEST,
     CORE,
@@ -27,11 +27,11 @@ from workshop.mutation.table import (
     verdict,
 )
 
+RARE = (SURVIVED, UNEXERCISED, STALE)  # told only where there are some
 OUTCOMES = {
-    **dict.fromkeys(EXPLORED, (*mutation_judge.CAUGHT, BY_TEST, EQUIVALENT, SURVIVED, STALE)),
-    CORE: (*core_judge.CAUGHT, BY_TEST, EQUIVALENT, SURVIVED, STALE),
+    **dict.fromkeys(EXPLORED, (*mutation_judge.CAUGHT, BY_TEST, EQUIVALENT, *RARE)),
+    CORE: (*core_judge.CAUGHT, BY_TEST, EQUIVALENT, *RARE),
 }
-RARE = (SURVIVED, STALE)  # told only where there are some
 
 
 # -- the terminal -------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def summary(name: str, found: list[JudgedMutant]) -> None:
 
 
 def _caught(counted: Counter[str]) -> int:
-    return counted.total() - counted[EQUIVALENT] - counted[SURVIVED] - counted[STALE]
+    return counted.total() - counted[EQUIVALENT] - sum(counted[by] for by in RARE)
 
 
 # -- the page -----------------------------------------------------------------------------------------
@@ -66,8 +66,8 @@ moved, an effect removed. Every such mutant is caught by something, or stands be
 reason. `python -m workshop mutants` prints this, `make mutants` writes it anew; CI judges a sample, and fails
 where this page is not that of the models and the core as they are.
 
-A mutant is judged by the cheapest reader that tells it from its original; that others would as well is not
-said. What each word means stands in `workshop/mutation/model_judge.py` and `core_judge.py`.
+A mutant is judged by the cheapest reader that tells it from its original; whether others would also catch it
+is not recorded. What each word means is explained in `workshop/mutation/model_judge.py` and `core_judge.py`.
 Actions that a model takes over unchanged from the one that it extends are mutated there alone, so
 `lease_read`, which adds properties to `replication`, has none of its own.
 """
@@ -112,7 +112,7 @@ def _scores(rows: list[tuple[str, list[JudgedMutant]]], caught: tuple[str, ...],
     """A table of scores with the sum below; outcomes that nothing has are left out."""
     counts = [(name, Counter(map(became, found))) for name, found in rows]
     total = sum((count for _, count in counts), Counter[str]())
-    shown = [by for by in (*caught, BY_TEST, EQUIVALENT, SURVIVED, STALE) if total[by]]
+    shown = [by for by in (*caught, BY_TEST, EQUIVALENT, *RARE) if total[by]]
     yield f"| {of} | mutants | {' | '.join(shown)} | score |"
     yield f"|---|{'---:|' * (len(shown) + 2)}"
     for name, count in (*counts, ("all", total)):

@@ -24,12 +24,13 @@ from oneleader.verdict import HOLDS, VIOLATED, Verdict
 from workshop.mutation import core_judge
 from workshop.mutation import model_judge as mutation_judge
 from workshop.mutation.core_mutation import core_mutants
-from workshop.mutation.model_judge import EXPLORED, SURVIVED, JudgedMutant
+from workshop.mutation.model_judge import EXPLORED, SURVIVED, UNEXERCISED, JudgedMutant
 from workshop.mutation.model_mutation import mutants
 
 CORE = "core"
 NAMES = (*EXPLORED, CORE)
 EQUIVALENT, BY_TEST, STALE = "equivalent", "test of its own", "stale"
+FAILING = (SURVIVED, UNEXERCISED, STALE)
 SAMPLE = 40  # of the mutants of what is not cheap, one in so many
 CHEAP = ("election", "fencing", "system")  # each guard that they drop is in the sample
 
@@ -59,6 +60,8 @@ def known() -> dict[str, Known]:
 def became(judged: JudgedMutant) -> str:
     """Of a mutant, all in all: who caught it, or equivalent, survived, or stale."""
     entry = known().get(judged.id)
+    if judged.by == UNEXERCISED:
+        return UNEXERCISED
     if judged.by != SURVIVED:
         return STALE if entry else judged.by
     if entry is None:
@@ -67,7 +70,7 @@ def became(judged: JudgedMutant) -> str:
 
 
 def verdict(judged: JudgedMutant) -> Verdict:
-    return VIOLATED if became(judged) in (SURVIVED, STALE) else HOLDS
+    return VIOLATED if became(judged) in FAILING else HOLDS
 
 
 def checked(name: str) -> str:
@@ -115,7 +118,9 @@ class Kept:
             entry = json.loads(line)
             if entry.pop("of") == digest(part(entry["id"])):
                 self.found[entry["id"]] = JudgedMutant(**entry)
-        self.found = {id: judged for id, judged in self.found.items() if became(judged) != SURVIVED}
+        self.found = {
+            id: judged for id, judged in self.found.items() if became(judged) not in (SURVIVED, UNEXERCISED)
+        }
 
     def add(self, judged: JudgedMutant) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

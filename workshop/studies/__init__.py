@@ -1,0 +1,1 @@
+"""Studies built on the models: trade-offs, the incident, the write-up, Figure 16."""

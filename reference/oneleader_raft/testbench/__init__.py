@@ -1,0 +1,1 @@
+"""A cluster by hand, a simulator, and what must hold of them."""

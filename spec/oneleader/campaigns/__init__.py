@@ -1,0 +1,1 @@
+"""Many runs, over all cores or a Dask cluster, with a journal."""

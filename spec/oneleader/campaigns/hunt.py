@@ -1,4 +1,4 @@
-"""A hunt: drawn scenarios and simulated runs, for as long as it is given, over all cores.
+"""A hunt: drawn scenarios, walks and simulated runs, for as long as it is given, over all cores.
 
 Each process draws with seeds of its own. What fails is shrunk, written into the folder as a program and as a
 picture, and kept in Hypothesis' database there, so that the next hunt begins with it. What was seen is
@@ -22,7 +22,9 @@ from types import FrameType
 from typing import Any
 
 from oneleader.conformance import history
-from oneleader.conformance.reference.scenario import ScenarioMachine, draw
+from oneleader.conformance.reference.program import Program, play, shortest, told
+from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
+from oneleader.conformance.reference.walks import NODES, Walk
 from oneleader.faults.catalogue import variant
 from oneleader.pictures import pages
 from oneleader.pictures.svg import svg
@@ -35,7 +37,7 @@ from oneleader_raft.testbench.safety import Safety, UnsafeError
 from oneleader_raft.testbench.simulator import Simulation
 
 MEMBERS = (3, 5, 2, 3, 4)  # of the clusters, in turn
-EXAMPLES, RUNS = 100, 5  # drawn, and simulated, between two looks at the clock
+EXAMPLES, WALKS, RUNS = 100, 40, 5  # drawn, walked, and simulated, between two looks at the clock
 GUARDS_EVERY = 8  # batches: looking at guards takes time
 DRAWN_FAULTS = {"elapse": "drift", "overtake": "drift", "transfer": "transfer", "hand_over": "transfer"}
 
@@ -99,13 +101,43 @@ def draw_some(seen: HuntSeen, core: Core, seed: int, folder: Path) -> None:
     found = draw(Machine, core, nodes=nodes, examples=EXAMPLES, seed=seed, shrink=True, database=folder)
     seen.steps += len(found.steps)
     if found.failed:
-        broken, scenario = found.failed[-1]
-        seen.broken[broken.cause] = f"{scenario}\n# {broken}"
-        name = "".join(c if c.isalnum() else "-" for c in broken.cause).strip("-")
-        (folder / f"{name}.py").write_text(f"{scenario}\n# {broken}\n", encoding="utf-8")
-        story = scenario.story(broken)
-        (folder / f"{name}.svg").write_text(svg(story), encoding="utf-8")
-        pages.write(story, folder / f"{name}.html")
+        keep(seen, *found.failed[-1], folder)
+
+
+def walk_some(seen: HuntSeen, core: Core, seed: int, folder: Path) -> None:
+    """A batch of walks; the first that fails is made as short as it can be."""
+    for one in range(WALKS * seed, WALKS * (seed + 1)):
+        walk = Walk(one, core, NODES[one % len(NODES)])
+        cluster, program = walk.scenario.cluster, walk.scenario.program
+        seen.actions.update(action.name for entry in cluster.trace or () for action in entry.actions)
+        seen.examples, seen.steps = seen.examples + 1, seen.steps + len(program)
+        if walk.broken:
+            keep(seen, *shortened(walk, core), folder)
+            return
+
+
+def shortened(walk: Walk, core: Core) -> tuple[Broken, Scenario]:
+    """The walk without all that it does not need to break the same."""
+    assert walk.broken
+    nodes, cause = len(walk.scenario.cluster.members), walk.broken.cause
+
+    def breaks(program: Program) -> bool:
+        broken = play(Scenario(nodes, core), program)
+        return broken is not None and broken.cause == cause
+
+    scenario = Scenario(nodes, core)
+    broken = play(scenario, shortest(told(walk.scenario.program), breaks))
+    return broken or walk.broken, scenario
+
+
+def keep(seen: HuntSeen, broken: Broken, scenario: Scenario, folder: Path) -> None:
+    """As a program and as a picture."""
+    seen.broken[broken.cause] = f"{scenario}\n# {broken}"
+    name = "".join(c if c.isalnum() else "-" for c in broken.cause).strip("-")
+    (folder / f"{name}.py").write_text(f"{scenario}\n# {broken}\n", encoding="utf-8")
+    story = scenario.story(broken)
+    (folder / f"{name}.svg").write_text(svg(story), encoding="utf-8")
+    pages.write(story, folder / f"{name}.html")
 
 
 def simulate_some(seen: HuntSeen, core: Core, seed: int) -> None:
@@ -139,6 +171,7 @@ def hunt_alone(first: int, step: int, seconds: float, folder: Path, core_name: s
                 draw_some(seen, core, seed, folder)
         else:
             draw_some(seen, core, seed, folder)
+        walk_some(seen, core, seed, folder)
         simulate_some(seen, core, seed)
         if seen.broken or time.monotonic() > end:
             return seen

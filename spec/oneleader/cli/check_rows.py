@@ -27,7 +27,7 @@ from oneleader.readers.explore.walk import walk
 from oneleader.readers.prove import counting
 from oneleader.readers.prove.prove import CVC5, prove, rows
 from oneleader.readers.replay.replay import replay
-from oneleader.readers.tlc.twin import compare
+from oneleader.readers.tlc.twin import compare, compare_all, covered
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, gravest
 from oneleader.words import plural
 
@@ -109,6 +109,25 @@ def confirming(model: Model) -> CheckRow:
     verdict, strength = gravest(r.verdict for r in found), "confirmed by a second prover"
     seconds = time.perf_counter() - started
     return CheckRow(model.name, "cvc5", what, verdict, strength, seconds, detail, "proof")
+
+
+def twinning(model: Model) -> Iterator[CheckRow]:
+    """The hand-written TLA+ at all the bounds that ship, and whether these exercise every rule."""
+    found = []
+    try:
+        for result in compare_all(model):
+            found.append(result)
+            what = f"{result.states:,} states, {result.edges:,} transitions"
+            yield CheckRow(
+                model.name, "tlc", what, result.verdict, result.strength, result.seconds, result.difference
+            )
+    except MissingTool as error:
+        yield CheckRow(model.name, "tlc", "graphs compared", INCONCLUSIVE, "", 0.0, str(error))
+        return
+    coverage = covered(model, found)
+    detail = f"not seen: {', '.join(coverage.missing)}" if coverage.missing else ""
+    what = "what these bounds exercise"
+    yield CheckRow(model.name, "tlc", what, coverage.verdict, coverage.describe(), 0.0, detail)
 
 
 def comparing(model: Model, **at: Any) -> CheckRow:

@@ -30,6 +30,7 @@ from oneleader.cli.check_rows import (
     refining,
     replaying,
     switched_off,
+    twinning,
     walking,
 )
 from oneleader.conformance.handlers.handlers import HANDLERS, Scope
@@ -50,6 +51,7 @@ READER_OF: dict[Rows, str] = {
     counted: "prove",
     confirming: "cvc5",
     comparing: "tlc",
+    twinning: "tlc",
     walking: "walk",
     refining: "refine",
     conforming: "hypothesis",
@@ -135,6 +137,7 @@ CHECKS: tuple[Check, ...] = (
     of("election", exploring, 5, FULL, nodes=5, terms=1, ghosts=False, small=True),  # one term: one leader
     of("election", proving, 3, strength=ANY),
     of("election", confirming, 20),
+    of("election", twinning, 8),
     of("election", comparing, 2, nodes=3, terms=1),
     of("election", comparing, 10, FULL, nodes=3, terms=2),
     of("election", comparing, 5, FULL, nodes=2, terms=3),
@@ -145,12 +148,14 @@ CHECKS: tuple[Check, ...] = (
     of("election", replaying, 1, recording=RAWNODE),
     of("vote_count", exploring, 1, nodes=3, terms=2),
     of("vote_count", refining, 1, nodes=3, terms=2),
+    of("vote_count", twinning, 8),
     of("vote_count", comparing, 2, QUICK, nodes=3, terms=1),
     of("vote_count", comparing, 5, FULL, nodes=3, terms=2),
     of("pre_vote", exploring, 5, nodes=3, terms=1, ghosts=False, small=True),
     of("pre_vote", proving, 10, strength=ANY),
     of("pre_vote", confirming, 20),
     of("pre_vote", refining, 1, nodes=2, terms=1),
+    of("pre_vote", twinning, 8),
     of("pre_vote", comparing, 2, QUICK, nodes=2, terms=1),
     of("pre_vote", comparing, 10, FULL, nodes=2, terms=2),
     of("pre_vote", replaying, 1, recording=PRE_VOTES),
@@ -158,6 +163,7 @@ CHECKS: tuple[Check, ...] = (
     of("replication", exploring, 10, FULL, nodes=3, terms=2, sizes=ONE_ENTRY, ghosts=False, small=True),
     of("replication", proving, 15, strength=LOGS),
     of("replication", refining, 1, nodes=2, terms=1),
+    of("replication", twinning, 8),
     of("replication", comparing, 10, nodes=2, terms=2, sizes=TWO_ENTRIES),
     *(of("replication", replaying, 1, recording=recording) for recording in (ETCD, RAWNODE, PRE_VOTES)),
     *(
@@ -175,6 +181,7 @@ CHECKS: tuple[Check, ...] = (
     of("lease", proving, 10, strength=CLOCKS),
     of("lease", confirming, 20),
     of("lease", refining, 1, nodes=2, terms=1),
+    of("lease", twinning, 8),
     of("lease", comparing, 5, nodes=2, terms=1),
     of("lease", comparing, 10, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes=EXACT),
     of("lease_read", proving, 5, strength=LOGS),
@@ -200,6 +207,7 @@ CHECKS: tuple[Check, ...] = (
     of("fencing", exploring, 5, FULL, sizes={"Resource": 2, "Client": 2, "Token": 2}),
     of("fencing", proving, 2, strength=CLIENTS),
     of("fencing", confirming, 20),
+    of("fencing", twinning, 8),
     of("fencing", comparing, 5, sizes={"Resource": 1, "Client": 2, "Token": 3}),
     of("fencing", comparing, 5, FULL, sizes={"Resource": 2, "Client": 2, "Token": 1}),
     of("flawed/fencing_token_expires", breaking, 1, sizes=SHARED, breaks=STALE),
@@ -209,6 +217,7 @@ CHECKS: tuple[Check, ...] = (
     of("system", exploring, 2, QUICK, nodes=3, terms=2),
     of("system", exploring, 5, FULL, nodes=5, terms=2),
     of("system", switched_off, 5, nodes=3, terms=2),
+    of("system", twinning, 20),
     of("system", comparing, 2, QUICK, nodes=2, terms=2),
     of("system", comparing, 5, FULL, nodes=3, terms=2),
     *(
@@ -217,6 +226,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     of("flawed/bully", exploring, 1, nodes=2, true_at=ALL_ASSUMED),  # right where all is as it assumes
     of("flawed/bully", switched_off, 1, nodes=1),
+    of("flawed/bully", twinning, 8),
     of("flawed/bully", comparing, 2, QUICK, nodes=1),
     of("flawed/bully", comparing, 4, FULL, nodes=2),
     reference(conforming, 5, QUICK, nodes=3, examples=200),

@@ -351,7 +351,11 @@ def tlc(
     graph: Path | None,
     as_json: bool,
 ) -> int:
-    """Compare the TLA+ of MODEL with the model, graph with graph."""
+    """Compare the TLA+ of MODEL with the model, graph with graph.
+
+    Without bounds: at several small ones, whose graphs together fire every action and see every guard true
+    and false. With bounds: at these alone, and what they do not exercise is named.
+    """
     from oneleader.readers.tlc import tlc as tlc_reader
     from oneleader.readers.tlc import twin as twin_reader
 
@@ -366,10 +370,23 @@ def tlc(
 
             say(pages.see(lambda: traced.of_tlc(path, result), path.stem))
         return exit_status([result.verdict])
-    at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes, where)
-    compared = twin_reader.compare(model, at, workers=workers, graph=graph)
-    print_json(show.compared_json(compared)) if as_json else show.compared(compared)
-    return exit_status([compared.verdict])
+    if any(given is not None for given in (nodes, terms, quorums, graph)) or sizes or where:
+        at = configuration(model, None, (3, 1), nodes, terms, quorums, sizes, where)
+        compared = twin_reader.compare(model, at, workers=workers, graph=graph)
+        if as_json:
+            print_json(show.compared_json(compared))
+        else:
+            show.compared(compared)
+            show.exercised(compared)
+        return exit_status([compared.verdict])
+    found = []
+    for compared in twin_reader.compare_all(model):
+        found.append(compared)
+        if not as_json:
+            show.compared(compared)
+    covered = twin_reader.covered(model, found)
+    print_json(show.twin_json(found, covered)) if as_json else show.covered(covered)
+    return exit_status([*(compared.verdict for compared in found), covered.verdict])
 
 
 @cli.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # importing them would load Z3 and Hypothesis for commands th
     from oneleader.readers.prove.induction import Counterexample
     from oneleader.readers.prove.prove import Proof, ProofRow
     from oneleader.readers.replay.replay import Replayed
+    from oneleader.readers.tlc.coverage import ModelCoverage
     from oneleader.readers.tlc.tlc import Result
     from oneleader.readers.tlc.twin import Compared
 
@@ -147,8 +149,8 @@ def proof(result: Proof, *, grid: bool = False) -> None:
         say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
     if result.interrupted:
         say("  interrupted: the rest was not tried")
-    done = f"{sum(r.verdict is HOLDS for r in result.rows)} of {len(result.rows)}"
-    judged(result.verdict, f"{done} proved for any cluster size", f"{result.seconds:.1f} s")
+    possible(result)
+    judged(result.verdict, proof_summary(result), f"{result.seconds:.1f} s")
 
 
 def _goal(goal: str, rows: list[ProofRow]) -> None:
@@ -179,24 +181,6 @@ def _grid(result: Proof) -> None:
                 line.append_text(mark(row.verdict)).append("   ")
         out.print(line)
     say("  milliseconds each;  " + "  ".join(f"{x} {title(g)}" for x, g in zip(letters, goals, strict=True)))
-    for row in result.rows:
-        if row.verdict not in (HOLDS, NOT_EXPRESSIBLE):
-            judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
-            if row.counterexample:
-                for text in show_counterexample(row.counterexample):
-                    say(f"        {text}")
-                say(f"        {_seen(row.counterexample)}")
-    for goal, reason in dict.fromkeys(
-        (r.goal, r.reason) for r in result.rows if r.verdict is NOT_EXPRESSIBLE
-    ):
-        judged(NOT_EXPRESSIBLE, title(goal), reason)
-    stale = [r.key for r in result.rows if r.hint == "stale"]
-    if stale:
-        say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
-    if result.interrupted:
-        say("  interrupted: the rest was not tried")
-    possible(result)
-    judged(result.verdict, proof_summary(result), f"{result.seconds:.1f} s")
 
 
 def possible(result: Proof) -> None:
@@ -336,6 +320,36 @@ def difference(result: Compared) -> list[str]:
     return lines
 
 
+def exercised(result: Compared) -> None:
+    """What bounds that somebody chose exercise: a note, since equal graphs are what was asked for."""
+    coverage = result.coverage
+    say(f"        at these bounds {coverage.describe()}")
+    for name in coverage.missing:
+        say(f"        not seen: {name}")
+
+
+def covered(coverage: ModelCoverage) -> None:
+    """Whether the bounds together exercise every rule; what they leave out is named."""
+    say("tlc      what the bounds exercise together")
+    judged(coverage.verdict, coverage.describe())
+    for name in coverage.missing:
+        say(f"        not seen: {name}")
+    for name, reason in coverage.reasons.items():
+        say(f"        cannot be seen: {name}: {reason}")
+
+
+def twin_json(found: Sequence[Compared], coverage: ModelCoverage) -> dict[str, Any]:
+    return {
+        "compared": [compared_json(one) for one in found],
+        "coverage": {
+            "verdict": str(coverage.verdict),
+            "describe": coverage.describe(),
+            "missing": coverage.missing,
+            "reasons": dict(coverage.reasons),
+        },
+    }
+
+
 def compared_json(result: Compared) -> dict[str, Any]:
     return {
         "model": result.run.model.name,
@@ -345,6 +359,7 @@ def compared_json(result: Compared) -> dict[str, Any]:
         "edges": result.edges,
         "seconds": round(result.seconds, 3),
         "difference": result.difference,
+        "not_seen": result.coverage.missing,
     }
 
 

@@ -1,0 +1,1 @@
+"""Anybody's Raft beside the models: adapters, judges, histories."""

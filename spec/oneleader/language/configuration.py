@@ -268,10 +268,11 @@ def _system(nodes: tuple[str, ...], quorums: str) -> list[frozenset[int]]:
         return _listed(nodes, quorums)
     if len(nodes) > 9:
         raise UsageError("more than 9 nodes have too many majorities to list: choose smaller bounds")
-    return _majorities(len(nodes))
+    return majorities(len(nodes))
 
 
-def _majorities(nodes: int) -> list[frozenset[int]]:
+def majorities(nodes: int) -> list[frozenset[int]]:
+    """The smallest ones: whatever contains one of them is a majority."""
     return [frozenset(q) for q in combinations(range(nodes), nodes // 2 + 1)]
 
 

@@ -185,7 +185,7 @@ class LongAgo(int):
     def __add__(self, other: int) -> LongAgo:
         return self
 
-    __mul__ = __rmul__ = __radd__ = __add__
+    __sub__ = __mul__ = __rmul__ = __radd__ = __add__
 
 
 LONG_AGO = LongAgo(1 << 20)  # no number to compute with; a run stores the greatest of its parameters instead

@@ -1,0 +1,1 @@
+"""A story as SVG, as a page that steps, or as text."""

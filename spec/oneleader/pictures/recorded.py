@@ -22,7 +22,7 @@ from oneleader.language.sorts import NIL, name_of
 from oneleader.pictures.stories import says
 from oneleader.pictures.telling import Telling, Values
 from oneleader.pictures.vocabulary import Plain
-from oneleader.readers.replay.candidates import LineRefused, NotModelled, TooMany
+from oneleader.readers.replay.candidates import LineRefused, NotModelled, OpenRun, TooMany
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.replay import Replayed, opened, records, replay
 from oneleader.story import NBSP, Arrow, Lane, Spot, Story, StoryRow
@@ -71,7 +71,7 @@ def refusal(result: Replayed) -> dict[str, Any]:
 # -- our own format ----------------------------------------------------------------------------------------
 def _own(path: Path, found: list[tuple[int, dict[str, Any]]], result: Replayed, model: Model | None) -> Story:
     (_, header), *rest = found
-    format = OwnFormat(header, model, result.limit, judges_states=False)
+    format = OwnFormat(header, model, result.limit, judges_states=False, run=OpenRun)
     telling = Telling(format.model, _values(format, header), f"{path.name}, a run of {format.model.name}")
     telling.begin(cells=_cells(format))
     for number, record in rest:

@@ -1,1 +1,1 @@
-"""The readers: each takes a model and says what it can say of it."""
+"""What reads a model: explore, prove, TLC, replay."""

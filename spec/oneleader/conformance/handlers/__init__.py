@@ -1,0 +1,1 @@
+"""Our own core's handlers, proved along every path."""

@@ -1,0 +1,1 @@
+"""Our own core beside the models: scenarios, locks, recovery."""

@@ -1,1 +1,1 @@
-"""One compiler from traced actions, and the engines that it feeds: printed Python, NumPy and C."""
+"""Traced actions as NumPy, C and plain Python."""

@@ -1,0 +1,1 @@
+"""Every reachable state within bounds, and walks beyond them."""

@@ -1,0 +1,1 @@
+"""Inductive proofs for any number of nodes, with Z3."""

@@ -1,0 +1,1 @@
+"""Recorded executions, judged line by line."""

@@ -26,6 +26,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from enum import IntEnum
 from functools import reduce
 from itertools import product
+from math import prod
 from typing import Any
 
 from oneleader.errors import Inexpressible, SpecError, UsageError
@@ -34,10 +35,15 @@ from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, AnySort, OptionSort, Sort, is_number, is_set, reading
 from oneleader.language.trace import ghosts_needed
+from oneleader.readers.replay.triggers import Trigger
 from oneleader.readers.run import ClaimFailed, Disabled, LeftOut, PlainParameter
 
 Cell = tuple[str, Any]  # the name of a field and an index: () for none, a value for one, a tuple for more
 UNSET = object()
+MOST_BINDINGS = 64  # of one property to one changed cell; where there are more it is not judged
+PASSED_OVER = ("passed over",)
+# The key of a changed cell, its old and new value -> values for which the property is false, or PASSED_OVER.
+Judge = Callable[[tuple[Any, ...], Any, Any], tuple[Any, ...] | None]
 
 
 class LineRefused(Exception):
@@ -92,6 +98,19 @@ class Candidate:
 
     def copy(self) -> Candidate:
         return Candidate(self._run, self._changes.copy())
+
+    def touches(self) -> Iterable[Cell]:
+        """The cells that may have changed since the last line."""
+        return list(self._changes)
+
+    @property
+    def whole(self) -> Iterable[str]:
+        """The fields of which more has changed than `touches` says."""
+        return ()
+
+    def forget_steps(self) -> None:
+        """What has been done has been judged."""
+        self.steps.clear()
 
     def get(self, name: str, index: Any = ()) -> Any:
         cell = (name, index)
@@ -237,7 +256,7 @@ class OpenRun:
         self.initial = {f.name: f.init for f in model.fields.values()}
         self.elements: dict[AnySort, dict[Any, None]] = {}  # set sort -> its elements so far, in order
         self.greatest: dict[AnySort, int] = {}  # number sort -> the greatest so far
-        self.now = Candidate(self, {})
+        self.now = self.candidate({})
         self.writes: dict[Cell, Any] = {}
 
         views: dict[str, OpenView] = {}
@@ -256,6 +275,13 @@ class OpenRun:
                 for sort, part in zip(model.fields[name].index, index, strict=True):
                     self.see(sort, part)
         self._state = OpenState(model, views)
+
+    def candidate(self, changes: dict[Cell, Any]) -> Candidate:
+        """A state that differs so from what all candidates share."""
+        return Candidate(self, changes)
+
+    def is_initial(self, cell: Cell, value: Any) -> bool:
+        return bool(value == self.initial.get(cell[0]))
 
     def shared_value(self, cell: Cell) -> Any:
         value = self.shared.get(cell, UNSET)
@@ -312,6 +338,25 @@ class OpenRun:
             raise LineRefused(f"{call}: what it claims of this state does not hold", call) from None
         return self.writes
 
+    def judging(self, trigger: Trigger) -> Judge:
+        """A judge of a property where a cell of a field has changed."""
+        prop = trigger.property
+
+        def values(i: int, key: tuple[Any, ...], old: Any, new: Any) -> Any:
+            if i in trigger.fixed:
+                return (key[trigger.fixed[i]],)
+            _, sort = prop.params[i]
+            is_range = i in trigger.compared and is_number(sort)
+            return range(max(0, min(old, new)), max(old, new) + 1) if is_range else self.domain(sort)
+
+        def judge(key: tuple[Any, ...], old: Any, new: Any) -> Any:
+            domains = [values(i, key, old, new) for i in range(len(prop.params))]
+            if prod(map(len, domains)) > MOST_BINDINGS:
+                return PASSED_OVER
+            return next((args for args in product(*domains) if not self.holds(prop, self.now, args)), None)
+
+        return judge
+
     def holds(self, prop: Property, state: Candidate, args: tuple[Any, ...]) -> bool:
         """Whether the property is true of the state for these values of its parameters."""
         self.now = state
@@ -330,7 +375,7 @@ class Candidates:
     ) -> None:
         self.run, self.limit, self.largest = run, limit, 1
         self.judge = judge
-        self.states = [Candidate(run, {})]
+        self.states = [run.candidate({})]
         self.steps: Counter[str] = Counter()  # taken by the first candidate
 
     def follow(
@@ -361,14 +406,14 @@ class Candidates:
         self.largest = max(self.largest, len(self.states))
         self.steps.update(self.states[0].steps)
         for state in self.states:
-            state.steps.clear()
+            state.forget_steps()
         self._share()
 
     def _share(self) -> None:
         """Move to the shared part what all candidates changed alike."""
         common = reduce(set.intersection, (set(s.changes.items()) for s in self.states))
         for cell, value in common:
-            if value == self.run.initial.get(cell[0]):
+            if self.run.is_initial(cell, value):
                 self.run.shared.pop(cell, None)
             else:
                 self.run.shared[cell] = value

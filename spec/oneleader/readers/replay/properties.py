@@ -14,29 +14,21 @@ Properties that read history (ghost fields) are judged as long as that history c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import product
-from math import prod
 from typing import Any
 
 from oneleader.language.definitions import Property
-from oneleader.language.expr import Expr
-from oneleader.language.model import Model
-from oneleader.language.sorts import is_number
 from oneleader.language.trace import reads, trace_property
-from oneleader.readers.replay.candidates import Candidate, LineRefused, OpenRun, call_of
-
-MOST_BINDINGS = 64  # of one property to one changed cell
-
-
-@dataclass(frozen=True)
-class Trigger:
-    """A place where a property reads a field: which parameters index it, and which are compared with it."""
-
-    property: Property
-    fixed: Mapping[int, int]  # parameter -> position in the field's index
-    compared: frozenset[int]  # parameters that stand beside it in a comparison
+from oneleader.readers.replay.candidates import (
+    PASSED_OVER,
+    Candidate,
+    Judge,
+    LineRefused,
+    OpenRun,
+    call_of,
+)
+from oneleader.readers.replay.triggers import Trigger, triggers_of
 
 
 class Properties:
@@ -48,24 +40,42 @@ class Properties:
         model = run.model
         self.reads = {p.name: reads(trace_property(model, p).body) for p in model.properties.values()}
         self.triggers: dict[str, list[Trigger]] = {}
+        self.judges: dict[str, list[tuple[Property, Judge]]] = {}  # made when the field changes first
         self.passed_over: Counter[str] = Counter()  # name -> states on which it was not judged
         for prop in run.model.properties.values():
-            for name, trigger in _triggers(run.model, prop):
+            for name, trigger in triggers_of(run.model, prop):
                 triggers = self.triggers.setdefault(name, [])
                 if trigger not in triggers:
                     triggers.append(trigger)
 
     def check(self, before: Candidate, after: Candidate) -> None:
         """Refused where a property is false after a line and was not judged false before."""
-        done: set[tuple[Any, ...]] = set()
-        for (name, index), new in list(after.changes.items()):
-            old = before.get(name, index)
-            if old == new:
-                continue
-            key = index if isinstance(index, tuple) else (index,)
-            for trigger in self.triggers.get(name, ()):
-                if self.can_judge(trigger.property.name):
-                    self._judge(trigger, after, key, (old, new), done)
+        self.run.now = after
+        for name in after.whole:
+            missed = {trigger.property.name for trigger in self.triggers.get(name, ())}
+            self.passed_over.update(filter(self.can_judge, missed))
+        for name, index in after.touches():
+            judges = self.judges.get(name)
+            if judges is None:
+                judges = self.judges[name] = list(self._judging(name))
+            if judges:
+                old, new = before.get(name, index), after.get(name, index)
+                if old != new:
+                    key = index if isinstance(index, tuple) else (index,)
+                    self._judge(judges, key, old, new)
+
+    def _judging(self, field: str) -> Iterator[tuple[Property, Judge]]:
+        for trigger in self.triggers.get(field, ()):
+            if self.can_judge(trigger.property.name):
+                yield trigger.property, self.run.judging(trigger)
+
+    def _judge(self, judges: list[tuple[Property, Judge]], key: Any, old: Any, new: Any) -> None:
+        for prop, judge in judges:
+            found = judge(key, old, new)
+            if found is PASSED_OVER:
+                self.passed_over[prop.name] += 1
+            elif found is not None:
+                raise broken(prop, found)
 
     def judged(self) -> Iterator[Property]:
         """The properties that the recording can be judged by: those that read nothing hidden or lost."""
@@ -86,33 +96,6 @@ class Properties:
         if hidden := [name for name in every if name not in known]:
             yield f"not judged, for they read history, or quorums that change: {', '.join(hidden)}"
 
-    def _judge(
-        self,
-        trigger: Trigger,
-        state: Candidate,
-        key: tuple[Any, ...],
-        values: tuple[Any, Any],
-        done: set[tuple[Any, ...]],
-    ) -> None:
-        domains = [self._values(trigger, i, key, values) for i in range(len(trigger.property.params))]
-        if prod(map(len, domains)) > MOST_BINDINGS:
-            self.passed_over[trigger.property.name] += 1
-            return
-        for args in product(*domains):
-            if (trigger.property.name, args) not in done:
-                done.add((trigger.property.name, args))
-                if not self.run.holds(trigger.property, state, args):
-                    raise broken(trigger.property, args)
-
-    def _values(self, trigger: Trigger, i: int, key: tuple[Any, ...], values: tuple[Any, Any]) -> Any:
-        """What a parameter may be for the property to have become false by this change."""
-        _, sort = trigger.property.params[i]
-        if i in trigger.fixed:
-            return (key[trigger.fixed[i]],)
-        if i in trigger.compared and is_number(sort):
-            return range(max(0, min(values)), max(values) + 1)
-        return self.run.domain(sort)
-
 
 def check_axioms(run: OpenRun) -> None:
     """Refused where what the recording says of constants and parameters breaks an axiom."""
@@ -126,20 +109,3 @@ def broken(prop: Property, args: tuple[Any, ...]) -> LineRefused:
     """`election_safety(t=2, a=n1, b=n2) is false: Figure 3: at most one leader ...`"""
     clause = prop.doc.partition("\n")[0]
     return LineRefused(f"the {prop.kind} {call_of(prop, args)} is false: {clause}", property=prop.name)
-
-
-def _triggers(model: Model, prop: Property) -> Iterator[tuple[str, Trigger]]:
-    traced = trace_property(model, prop)
-    position = {p.serial: i for i, p in enumerate(traced.params)}
-
-    def walk(x: Expr, beside: frozenset[int]) -> Iterator[tuple[str, Trigger]]:
-        if x.op == "read" and not model.fields[x.args[0]].fixed:
-            fixed = {position[a.serial]: k for k, a in enumerate(x.args[1:]) if a.serial in position}
-            yield x.args[0], Trigger(prop, fixed, beside - fixed.keys())
-        parts = [a for a in x.args if isinstance(a, Expr)]
-        is_comparison = x.op in ("eq", "lt", "le")
-        for part in parts:
-            others = (a for a in parts if a is not part) if is_comparison else ()
-            yield from walk(part, frozenset(position[a.serial] for a in others if a.serial in position))
-
-    yield from walk(traced.body, frozenset())

@@ -1,0 +1,1 @@
+"""TLC, and its state graph compared with ours."""

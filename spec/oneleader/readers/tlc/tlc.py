@@ -55,6 +55,8 @@ class Function(Mapping[Value, Value]):
         return f"Function({self._items!r})"
 
 
+AROUND = "Around"  # the name of a module that is written around the one to be checked
+
 TlcState: TypeAlias = Function  # the name of each variable to its value
 
 
@@ -84,6 +86,7 @@ class Result:
 
     `generated` counts the steps that were tried, those that a constraint cut included. `depth` is the
     number of states on the longest of the shortest paths; with several workers it can be off by one.
+    `printed`: the tuples that the module printed (`PrintT`), in their order.
     """
 
     violated: str | None
@@ -92,12 +95,21 @@ class Result:
     depth: int
     seconds: float
     trace: tuple[TlcStep, ...]
+    printed: tuple[Value, ...] = ()
     graph: TlcGraph | None = None
 
     @property
     def verdict(self) -> Verdict:
         """It holds if TLC saw every state within the bounds and found nothing violated."""
         return HOLDS if self.violated is None else VIOLATED
+
+
+class UncheckedError(UsageError):
+    """TLC came to no verdict; `trace` leads to the state at which it stopped, where it had come so far."""
+
+    def __init__(self, message: str, trace: Iterable[TlcStep]) -> None:
+        super().__init__(message)
+        self.trace = tuple(trace)
 
 
 # ------------------------------------------------------------------------------------------ the tools
@@ -140,14 +152,25 @@ def find_jar() -> Path:
 
 # --------------------------------------------------------------------------------------------- running
 
+# Java is to start soon, for one worker on a small model, or to run fast in the long run.
+SOON, FAST = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"), ("-XX:+UseParallelGC",)
+
 
 def run(
-    module: Path, config: Path, *, workers: int = 2, dump: bool = False, deadlock: bool = False
+    module: Path,
+    config: Path,
+    *,
+    workers: int = 2,
+    dump: bool = False,
+    deadlock: bool = False,
+    around: str = "",
+    limit: float | None = None,
 ) -> Result:
     """Check `module` with the bounds and the claims of `config`; the two may be in different folders.
 
     With `dump` the result has the graph of all states and labelled steps; with `deadlock` a state
-    without a successor counts as a violation. A model that TLC cannot check is a UsageError in its words.
+    without a successor counts as a violation. `around`: a module AROUND that extends `module` and is
+    checked in its place. A model that TLC cannot check, or not within `limit` seconds, is a UsageError.
     """
     for file in (module, config):
         if not file.is_file():
@@ -162,19 +185,29 @@ def run(
         for file in module.parent.glob("*.tla"):
             shutil.copy(file, folder)
         shutil.copy(config, folder / "run.cfg")
-        command = [str(java), "-XX:+UseParallelGC", f"-Djava.io.tmpdir={folder}", "-cp", str(jar), "tlc2.TLC"]
+        if around:
+            (folder / f"{AROUND}.tla").write_text(around, encoding="utf-8")
+        command = [
+            str(java),
+            *(SOON if workers == 1 else FAST),
+            f"-Djava.io.tmpdir={folder}",
+            "-cp",
+            str(jar),
+            "tlc2.TLC",
+        ]
         command += f"-tool -workers {workers} -metadir meta -config run.cfg".split()
         command += [] if deadlock else ["-deadlock"]  # in TLC the flag means: do not look for deadlocks
         command += ["-dump", "dot,actionlabels", "graph.dot"] if dump else []
         started = time.perf_counter()
-        output = _output([*command, module.name], folder)
+        checked = f"{AROUND}.tla" if around else module.name
+        output = _output([*command, checked], folder, limit)
         result = _result(output, time.perf_counter() - started, f"{module.name} with {config.name}")
         if not dump:
             return result
         return Result(**{**vars(result), "graph": read_graph(folder / "graph.dot")})
 
 
-def _output(command: list[str], folder: Path) -> str:
+def _output(command: list[str], folder: Path, limit: float | None = None) -> str:
     """What the command prints. An exception here, such as Ctrl-C, ends it before it goes on."""
     with subprocess.Popen(
         command,
@@ -186,13 +219,15 @@ def _output(command: list[str], folder: Path) -> str:
         errors="replace",
     ) as child:
         try:
-            return child.communicate()[0]
-        except BaseException:
+            return child.communicate(timeout=limit)[0]
+        except BaseException as reason:
             child.terminate()
             try:
                 child.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 child.kill()
+            if isinstance(reason, subprocess.TimeoutExpired):
+                raise UsageError(f"TLC did not finish within {limit:g} seconds.") from None
             raise
 
 
@@ -207,6 +242,8 @@ _FALSE = {_INVARIANT_INITIALLY, _PROPERTY_INITIALLY, _INVARIANT, _ACTION_PROPERT
 _ERROR = "1"  # the severity that follows the number
 
 _MARK = re.compile(r"@!@!@(START|END)MSG (\d+)(?::(\d+))? @!@!@\n?")
+
+_CUT = "\0"  # in place of a mark
 
 _EXCEPTION = re.compile(r"TLC threw an unexpected exception[\s\S]*?The exception was an? \S+\s*:\s*")
 
@@ -238,15 +275,15 @@ def _result(output: str, seconds: float, what: str) -> Result:
     messages = _messages(output)
     found = {m.code: m.text for m in reversed(messages)}  # the first message of each number
     problem = next((m for m in messages if m.code in _FALSE), None)
-    if problem is None and _SUCCESS not in found:
-        raise UsageError(f"TLC cannot check {what}: {_complaint(messages, output)}")
-
     trace = [_step(m.text) for m in messages if m.code == _TRACE_STATE]
+    if problem is None and _SUCCESS not in found:
+        raise UncheckedError(f"TLC cannot check {what}: {_complaint(messages, output)}", trace)
     if problem and problem.code == _INVARIANT_INITIALLY:
         trace = [TlcStep("Init", parse_state(problem.text.partition("\n")[2]))]
     # Neither is printed when an initial state is at fault.
     generated, distinct, *_ = _numbers(found.get(_COUNTS, "")) or [1, 1]
     depth, *_ = _numbers(found.get(_DEPTH, "")) or [len(trace)]
+    said = re.split(_CUT + r"|\n(?=\S)", _MARK.sub(_CUT, output))  # a value goes on in indented lines
     return Result(
         violated=_claim(problem) if problem else None,
         distinct=distinct,
@@ -254,6 +291,7 @@ def _result(output: str, seconds: float, what: str) -> Result:
         depth=depth,
         seconds=seconds,
         trace=tuple(trace),
+        printed=tuple(parse_value(piece) for piece in said if piece.startswith("<<")),
     )
 
 
@@ -392,7 +430,7 @@ def parse_state(text: str) -> TlcState:
 
 # --------------------------------------------------------------------------------------------- graphs
 
-_EDGE = re.compile(r'(-?\d+) -> (-?\d+) \[label="(\w+)"')
+_EDGE = re.compile(r'(-?\d+) -> (-?\d+) \[label="(?:\w+!)*(\w+)"')
 _STATE = re.compile(r'(-?\d+) \[label="((?:[^"\\]|\\.)*)"(,style = filled)?\]')
 
 

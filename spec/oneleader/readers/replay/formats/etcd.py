@@ -57,7 +57,8 @@ from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, LEADER, Node
-from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, NotModelled, OpenRun, show
+from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, NotModelled, show
+from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.etcd_conf import Configurations
 from oneleader.readers.replay.formats.etcd_lines import (
@@ -115,7 +116,7 @@ class EtcdFormat:
                 f"a recording of etcd needs the model {self.speaks_of}: {model.name} has no {missing[0]}"
             )
         self.model = model
-        run = OpenRun(model, {"member": Members()})
+        run = CompiledRun(model, {"member": Members()})
         self.properties = Properties(run, without="member")  # quorums change: each step is judged by its own
         self.candidates = Candidates(run, limit, self.properties.check)
         self.configurations = Configurations()

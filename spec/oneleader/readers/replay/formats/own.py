@@ -64,6 +64,7 @@ from oneleader.readers.replay.candidates import (
     call_of,
     show,
 )
+from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage, check_keys
 from oneleader.readers.replay.properties import Properties, broken, check_axioms
 
@@ -114,7 +115,13 @@ class OwnFormat:
     name = "oneleader"
 
     def __init__(
-        self, header: dict[str, Any], model: Model | None, limit: int, *, judges_states: bool = True
+        self,
+        header: dict[str, Any],
+        model: Model | None,
+        limit: int,
+        *,
+        judges_states: bool = True,
+        run: type[OpenRun] = CompiledRun,
     ) -> None:
         """`judges_states`: whether properties are judged of the states reached, beside the guards."""
         if header.get("format") != "oneleader":
@@ -128,7 +135,7 @@ class OwnFormat:
         self.quorums: Quorums | None = None
         self.quorum_sort: AnySort = None
         constants, parameters = self._constants(header), self._parameters(header)
-        self.run = OpenRun(self.model, constants, parameters, history=judges_states)
+        self.run = run(self.model, constants, parameters, history=judges_states)
         for sort, names in self.closed.items():
             for name in names:
                 self.run.see(self.sorts[sort], name)

@@ -1,0 +1,129 @@
+"""rows: the cells of a field that differ in their last index alone, so that many can be changed at once.
+
+    NumberRow   the last index is a number: chunks of a table, shared by copies until one of them is written
+    SetRow      it is anything else: what is there, a value for all others, and what was added to all
+
+A candidate writes only to rows that it owns; `copy` gives it one, at the cost of a row's chunks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+BITS = 9
+SIZE = 1 << BITS
+MASK = SIZE - 1
+
+
+class NumberRow:
+    """A table without end. `top` is no less than any index that was written."""
+
+    __slots__ = ("chunks", "initial", "owned", "top")
+
+    def __init__(self, initial: Any) -> None:
+        self.initial, self.top = initial, -1
+        self.chunks: dict[int, list[Any]] = {}
+        self.owned: set[int] = set()  # the chunks that no other row shares
+
+    def get(self, i: int) -> Any:
+        chunk = self.chunks.get(i >> BITS)
+        return self.initial if chunk is None else chunk[i & MASK]
+
+    def put(self, i: int, value: Any) -> None:
+        self._chunk(i >> BITS)[i & MASK] = value
+        if i > self.top:
+            self.top = i
+
+    def copy(self) -> NumberRow:
+        new = NumberRow(self.initial)
+        new.chunks, new.top = self.chunks.copy(), self.top
+        self.owned.clear()  # both write to copies of the chunks from now on
+        return new
+
+    def slice(self, low: int, high: int) -> list[Any]:
+        """The values from low to high."""
+        found: list[Any] = []
+        while low <= high:
+            k, a = low >> BITS, low & MASK
+            b = min(a + high - low, MASK)
+            chunk = self.chunks.get(k)
+            found += [self.initial] * (b - a + 1) if chunk is None else chunk[a : b + 1]
+            low += b - a + 1
+        return found
+
+    def assign(self, low: int, values: list[Any]) -> None:
+        """These values from low on."""
+        at = 0
+        self.top = max(self.top, low + len(values) - 1)
+        while at < len(values):
+            k, a = (low + at) >> BITS, (low + at) & MASK
+            n = min(SIZE - a, len(values) - at)
+            self._chunk(k)[a : a + n] = values[at : at + n]
+            at += n
+
+    def clear(self, low: int, keys: list[int]) -> None:
+        """The initial value at these indices, all of them from low on."""
+        is_all = len(keys) == self.top - low + 1
+        for i in keys:
+            self.put(i, self.initial)
+        if is_all:
+            self.top = low - 1
+
+    def differs(self, other: NumberRow, low: int, high: int) -> bool:
+        """Whether some index from low to high holds something else in the other row."""
+        while low <= high:
+            k, a = low >> BITS, low & MASK
+            b = min(a + high - low, MASK)
+            mine, theirs = self.chunks.get(k), other.chunks.get(k)
+            if mine is not theirs or (mine is None and self.initial != other.initial):
+                low_to = low + b - a
+                if self.slice(low, low_to) != other.slice(low, low_to):
+                    return True
+            low += b - a + 1
+        return False
+
+    def _chunk(self, k: int) -> list[Any]:
+        """A chunk of the row's own."""
+        if k not in self.owned:
+            chunk = self.chunks.get(k)
+            self.chunks[k] = [self.initial] * SIZE if chunk is None else chunk.copy()
+            self.owned.add(k)
+        return self.chunks[k]
+
+
+class SetRow:
+    """What is at each key, `rest` at all others; `added` has been added to all of them since."""
+
+    __slots__ = ("added", "known", "rest")
+
+    def __init__(self, initial: Any) -> None:
+        self.known: dict[Any, Any] = {}
+        self.rest, self.added = initial, 0
+
+    def get(self, key: Any) -> Any:
+        value = self.known.get(key, self.rest)
+        return value + self.added if self.added else value
+
+    def put(self, key: Any, value: Any) -> None:
+        self.known[key] = value - self.added if self.added else value
+
+    def copy(self) -> SetRow:
+        new = SetRow(self.rest)
+        new.known, new.added = self.known.copy(), self.added
+        return new
+
+    def reset(self, value: Any) -> SetRow:
+        """This value everywhere."""
+        self.known, self.rest, self.added = {}, value, 0
+        return self
+
+    def but(self, key: Any, value: Any) -> SetRow:
+        """And another at this key."""
+        self.put(key, value)
+        return self
+
+    def add(self, value: Any) -> None:
+        self.added += value
+
+
+Row = NumberRow | SetRow

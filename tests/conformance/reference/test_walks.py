@@ -1,0 +1,54 @@
+"""Walks: the reference holds, and faults that drawn scenarios once missed are found soon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oneleader.campaigns import hunt
+from oneleader.conformance.reference.scenario import Scenario
+from oneleader.conformance.reference.walks import Walk, walks_until_broken
+from oneleader_raft.core import RAFT
+from workshop.studies.hunt_rates import ONCE_MISSED
+
+MOST = 120  # walks; from seed 0
+
+
+def test_the_reference_holds() -> None:
+    number, broken = walks_until_broken(RAFT, 0, 60)
+    assert (number, broken) == (60, None)
+
+
+FOUND = ("log comparison", "a read that shares an older round")  # `make hunt-rates` measures all of them
+
+
+@pytest.mark.parametrize("fault", FOUND)
+def test_what_was_once_missed_is_found(fault: str) -> None:
+    number, broken = walks_until_broken(ONCE_MISSED[fault], 0, MOST)
+    assert broken, f"none of {number} walks"
+
+
+def test_a_walk_is_a_program_that_does_the_same_again() -> None:
+    walk, again = Walk(3), Scenario(3)
+    exec("\n".join(walk.scenario.program), {"s": again})
+    assert again.cluster.nodes == walk.scenario.cluster.nodes
+    assert Walk(3).scenario.program == walk.scenario.program != Walk(4).scenario.program
+
+
+def test_walks_do_everything() -> None:
+    seen = hunt.HuntSeen()
+    hunt.walk_some(seen, RAFT, 0, Path())
+    assert seen.actions.keys() >= {
+        *("become_leader", "advance_commit", "replace_entries", "step_down", "give_up", "restart"),
+        *("transfer_leadership", "start_forced_election", "learn_term", "tell_term"),
+    }
+
+
+def test_what_a_hunt_finds_by_walking_is_short(tmp_path: Path) -> None:
+    seen = hunt.HuntSeen()
+    hunt.walk_some(seen, ONCE_MISSED["log comparison"], 0, tmp_path)
+    ((cause, program),) = seen.broken.items()
+    assert cause.startswith("replication: grant_vote")
+    assert len(program.splitlines()) <= 16
+    assert {path.suffix for path in tmp_path.iterdir()} == {".py", ".svg", ".html"}

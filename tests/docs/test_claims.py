@@ -1,0 +1,61 @@
+"""Claims have evidence: what is quoted is what was printed, by code that has not changed since."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+
+import pytest
+
+from workshop.pages import claims
+
+ALL = claims.claims()
+IDS = [claim.id for claim in ALL]
+
+
+@pytest.mark.parametrize("claim", ALL, ids=IDS)
+def test_each_claim_has_evidence_that_is_not_older_than_its_code(claim: claims.Claimed) -> None:
+    assert [*claims.faults(claim, claims.evidence().get(claim.id))] == []
+
+
+CHEAP = ("one-leader-a-term", "fencing", "pre-vote")
+
+
+@pytest.mark.parametrize("id", CHEAP)
+def test_a_figure_is_what_the_command_prints(id: str) -> None:
+    claim = ALL[IDS.index(id)]
+    assert claims.show(claim).figures == claims.evidence()[id].figures
+
+
+def test_the_pages_are_those_of_the_claims() -> None:
+    assert claims.README.read_text() == claims.readme(), "run `make claims`"
+    assert claims.PAGE.read_text() == claims.page(), "run `make claims`"
+
+
+def test_what_a_claim_lacks_is_said() -> None:
+    claim = ALL[0]
+    shown = claims.evidence()[claim.id]
+    assert [*claims.faults(claim, shown)] == []
+    assert [*claims.faults(claim, None)] == [f"{claim.id}: its command was never run; run `make claims`"]
+    older = claims.Shown(shown.date, "of yesterday", shown.figures)
+    assert "is older than the code" in "".join(claims.faults(claim, older))
+    other = claims.Shown(shown.date, shown.code, {})
+    assert "its figures are not those" in "".join(claims.faults(claim, other))
+    assert "there is no test" in "".join(claims.faults(replace(claim, test="tests/gone.py"), shown))
+    gone = replace(claim, test=f"{claim.test}_gone")
+    assert "there is no test" in "".join(claims.faults(gone, shown))
+
+
+def test_a_figure_that_is_not_printed_and_a_command_that_fails_are_errors() -> None:
+    claim = ALL[0]
+    with pytest.raises(claims.UsageError, match="prints nothing like"):
+        claims.show(replace(claim, figures={"states": "no such line (x)"}))
+    with pytest.raises(claims.UsageError, match="ended with status 2"):
+        claims.show(replace(claim, command="oneleader prove no_such_model"))
+
+
+def test_every_figure_is_quoted() -> None:
+    entries = tomllib.loads(claims.SOURCE.read_text())["claim"]
+    for entry in entries:
+        for name in entry.get("figures", {}):
+            assert f"{{{name}}}" in entry["says"] + entry["strength"], f"{entry['id']} quotes no {name}"

@@ -1,0 +1,159 @@
+"""The compiled actions beside the plain ones: random steps of all models, the same refusals and cells."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from itertools import combinations, product
+from typing import Any
+
+import pytest
+
+from oneleader.errors import Inexpressible, SpecError
+from oneleader.language.model import Model
+from oneleader.language.sorts import NIL, EachSort, OptionSort, is_enum, is_number, is_set, is_time
+from oneleader.language.trace import reads, trace_property
+from oneleader.models import FLAWED, MODELS, find
+from oneleader.readers.replay.candidates import PASSED_OVER, Candidate, LineRefused, OpenRun
+from oneleader.readers.replay.compiled import CompiledRun
+from oneleader.readers.replay.triggers import triggers_of
+
+NODES = ["n1", "n2", "n3"]
+QUORUMS = [frozenset(q) for k in (2, 3) for q in combinations(NODES, k)]
+LENGTHS = {"lease": 10, "promise": 15, "slow": 2, "fast": 3}
+NUMBERS = 12  # compared cells are below
+WALKS, STEPS, TRIES = 4, 40, 4
+
+
+class Members:
+    def __contains__(self, index: Any) -> bool:
+        return index[0] in index[1]
+
+
+def elements(sort: Any) -> list[Any]:
+    if sort.__name__ in ("Node", "Quorum"):
+        return NODES if sort.__name__ == "Node" else QUORUMS
+    return [f"{sort.__name__.lower()}{i}" for i in range(3)]
+
+
+def drawn(sort: Any, at: random.Random) -> Any:
+    if isinstance(sort, OptionSort):
+        return at.choice([NIL, drawn(sort.of, at)])
+    if isinstance(sort, EachSort):
+        return {n: at.randrange(40) for n in NODES}
+    if sort is bool or is_enum(sort):
+        return at.choice([False, True] if sort is bool else list(sort))
+    if is_number(sort) or is_time(sort):
+        return at.choice([0, 1, 1, 2, 2, 3, at.randrange(6)]) if is_number(sort) else at.randrange(40)
+    return at.choice(elements(sort))
+
+
+def runs_of(model: Model, at: random.Random) -> tuple[OpenRun, CompiledRun]:
+    constants: dict[str, Any] = {}
+    for f in model.fields.values():
+        if f.kind == "constant":
+            indices = product(*(list(s) if is_enum(s) else elements(s) for s in f.index))
+            constants[f.name] = (
+                Members() if f.name == "member" else frozenset(i for i in indices if at.random() < 0.5)
+            )
+    parameters = {name: LENGTHS.get(name, 5) for name in model.parameters}
+    found = OpenRun(model, constants, parameters), CompiledRun(model, constants, parameters)
+    for run in found:
+        for sort in model.sorts.values():
+            for element in elements(sort) if is_set(sort) else ():
+                run.see(sort, element)
+    return found
+
+
+def tried(state: Candidate, name: str, args: tuple[Any, ...]) -> str:
+    """What keeps the step from being taken, or nothing."""
+    try:
+        state.act(name, *args)
+    except (LineRefused, Inexpressible, SpecError) as why:
+        return str(why)
+    return ""
+
+
+def cells(model: Model) -> Iterable[tuple[str, Any]]:
+    for f in model.fields.values():
+        if f.kind == "field":
+            domains = (
+                range(NUMBERS) if is_number(s) else list(s) if is_enum(s) else elements(s) for s in f.index
+            )
+            yield from ((f.name, key[0] if len(key) == 1 else key) for key in product(*domains))
+
+
+def contents(state: Candidate, model: Model) -> dict[Any, Any]:
+    return {cell: state.get(*cell) for cell in cells(model)}
+
+
+def without_guards(model: Model) -> Model:
+    """Every guard dropped, so that walks reach states in which properties are false."""
+    for name, action in model.actions.items():
+        for guard in action.guards:
+            model = model.without_guard(name, guard.name)
+    return model
+
+
+@pytest.mark.parametrize("name", [*MODELS, *FLAWED])
+def test_random_steps_do_the_same(name: str) -> None:
+    taken: set[str] = set()
+    for seed in range(WALKS):
+        at = random.Random(seed)
+        model = without_guards(find(name)) if seed % 2 else find(name)
+        plain, compiled = (run.candidate({}) for run in runs_of(model, at))
+        for _ in range(STEPS):
+            action = model.actions[at.choice(list(model.actions))]
+            for _ in range(TRIES):
+                args = tuple(drawn(sort, at) for _, sort in action.params)
+                before, kept = contents(compiled, model), compiled.copy()
+                said = tried(plain, action.name, args), tried(compiled, action.name, args)
+                assert said[0] == said[1], (seed, action.name, args)
+                assert contents(kept, model) == before, f"seed {seed}: {action.name}{args} writes to a copy"
+                if not said[0]:
+                    break
+                compiled = kept
+            else:
+                continue
+            taken.add(action.name)
+            assert contents(plain, model) == contents(compiled, model), (seed, action.name, args)
+    assert len(taken) > len(model.actions) / 3, "the walks take too few actions to show anything"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_properties_are_judged_the_same(name: str) -> None:
+    model, seen = without_guards(find(name)), {True: 0, False: 0}
+    for seed in range(WALKS):
+        at = random.Random(seed)
+        runs = runs_of(model, at)
+        plain, compiled = (run.candidate({}) for run in runs)
+        judges = [
+            (field, trigger, runs[0].judging(trigger), runs[1].judging(trigger))
+            for prop in model.properties.values()
+            if not {f.name for f in model.fields.values() if f.kind == "ghost"}
+            & reads(trace_property(model, prop).body)
+            for field, trigger in triggers_of(model, prop)
+        ]
+        for _ in range(STEPS // 4):
+            action = model.actions[at.choice(list(model.actions))]
+            args = tuple(drawn(sort, at) for _, sort in action.params)
+            said = tried(plain, action.name, args), tried(compiled, action.name, args)
+            assert said[0] == said[1]
+            runs[0].now, runs[1].now = plain, compiled
+            for field, trigger, one, other in judges:
+                key = tuple(drawn(sort, at) for sort in model.fields[field].index)
+                new = plain.get(field, key if len(key) != 1 else key[0])
+                change = key, drawn(model.fields[field].of, at), new
+                found = one(*change), other(*change)
+                if PASSED_OVER not in found:
+                    assert (found[0] is None) == (found[1] is None), (seed, trigger, change, found)
+                    seen[found[0] is None] += 1
+                if found[1] and found[1] is not PASSED_OVER:
+                    assert not runs[0].holds(trigger.property, plain, found[1]), (
+                        seed,
+                        trigger,
+                        change,
+                        found,
+                    )
+    assert seen[True], "nothing was judged"
+    assert seen[False] or name in ("lock", "system", "environment"), "no property was found to be false"

@@ -1,0 +1,131 @@
+"""Somebody edits tla/: the comparison that ships has to see it, at the bounds that ship."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from oneleader.cli.main import cli
+from oneleader.models import election, find
+from oneleader.readers.explore.graph import Graph
+from oneleader.readers.run import Run
+from oneleader.readers.tlc import bounds as bounds_file
+from oneleader.readers.tlc.bounds import Bounds, bounds_of, unseen
+from oneleader.readers.tlc.coverage import ModelCoverage
+from oneleader.readers.tlc.twin import compare, compare_all
+from oneleader.verdict import HOLDS, INCONCLUSIVE
+from tests.places import TLA
+
+TWINS = ("election", "vote_count", "pre_vote", "replication", "lease", "fencing", "system", "flawed/bully")
+SAME_TERM = r"  /\ votedFor' = [votedFor EXCEPT ![n] = Nil]"
+
+EDITS = {
+    "entries are never replaced": (
+        *("replication", "Replication.tla", "ReplaceEntries(n, t, prev, last, commit) ==\n  /\\ Receive"),
+        "ReplaceEntries(n, t, prev, last, commit) ==\n  /\\ FALSE\n  /\\ Receive",
+    ),
+    "a commit needs every server": (
+        *("replication", "Replication.tla", r"QuorumStores(n, i, q)  == \A v \in q :"),
+        r"QuorumStores(n, i, q)  == \A v \in Node :",
+    ),
+    "an update of the term keeps the vote": (
+        *("election", "Election.tla", SAME_TERM),
+        r"  /\ UNCHANGED votedFor",
+    ),
+    "a majority is half": (
+        *("election", "MCElection.tla", r"Cardinality(q) = Cardinality(Node) \div 2 + 1"),
+        r"Cardinality(q) = (Cardinality(Node) + 1) \div 2",
+    ),
+    "a majority is two": (
+        *("pre_vote", "MCPreVote.tla", r"Cardinality(q) = Cardinality(Node) \div 2 + 1"),
+        r"Cardinality(q) = IF Cardinality(Node) = 1 THEN 1 ELSE 2",
+    ),
+    "a majority that no graph depends on": (
+        *("vote_count", "VoteCount.tla", r"Cardinality(q) = Cardinality(Node) \div 2 + 1"),
+        r"Cardinality(q) = Cardinality(Node)",
+    ),
+    "a promise is not renewed": (
+        *("lease", "Lease.tla", r"sincePromise' = [sincePromise EXCEPT ![voter] = 0]"),
+        "sincePromise' = sincePromise",
+    ),
+    "a resource begins with a token": (
+        *("fencing", "Fencing.tla", r"greatest = [r \in Resource |-> 0]"),
+        r"greatest = [r \in Resource |-> 1]",
+    ),
+    "votes without fencing are counted otherwise": (
+        *("system", "System.tla", 'THEN pending[n] ELSE greatest'),
+        "THEN pending[n] ELSE pending[n]",
+    ),
+    "a node that fails forgets it": (
+        *("flawed/bully", "Bully.tla", 'IF "fail_stop" \\in Assumed THEN Nil ELSE superior[n]'),
+        "superior[n]",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Callable[[str, str, str], Path]:
+    """Copies tla/ and replaces one text in one module, which has to be there."""
+
+    def edit(file: str, old: str, new: str) -> Path:
+        folder = tmp_path / "tla"
+        shutil.copytree(TLA, folder)
+        text = (folder / file).read_text("utf-8")
+        assert old in text
+        (folder / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+        return folder
+
+    return edit
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_of_the_text_is_seen(edit: str, edited: Callable[[str, str, str], Path]) -> None:
+    model, file, old, new = EDITS[edit]
+    folder = edited(file, old, new)
+    assert any(found.difference for found in compare_all(find(model), folder))
+
+
+@pytest.mark.usefixtures("tools")
+def test_quorums_are_those_of_the_text(edited: Callable[[str, str, str], Path]) -> None:
+    """Where the configuration asks for majorities, it is the module's own definition that TLC runs with."""
+    folder = edited("MCElection.tla", r"\div 2 + 1", r"\div 2 + 2")
+    found = compare(election.MODEL, Bounds({"Node": 3, "Term": 1}).of(election.MODEL), folder=folder)
+    assert found.difference == "the quorums are {n1 n2 n3} in TLA+ and {n1 n2} {n1 n3} {n2 n3} in Python"
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_the_bounds_that_ship_exercise_every_rule(name: str) -> None:
+    model = find(name)
+    graphs = [Graph.of(Run(model, bounds.of(model))) for bounds in bounds_of(model)]
+    coverage = ModelCoverage.of(model, graphs, unseen(model))
+    assert (coverage.missing, coverage.verdict) == ([], HOLDS)
+
+
+def test_bounds_that_exercise_too_little_are_inconclusive(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tools: None
+) -> None:
+    """Two servers and majorities: nobody steps down, since no candidate is left when a leader is elected."""
+    few = tmp_path / "bounds.toml"
+    few.write_text("[[election.bounds]]\nsizes = { Node = 2, Term = 1 }\n")
+    monkeypatch.setattr(bounds_file, "FILE", few)
+    bounds_file._file.cache_clear()
+    try:
+        result = CliRunner().invoke(cli, ["tlc", "election"], standalone_mode=False)
+    finally:
+        bounds_file._file.cache_clear()
+    assert result.return_value == 3
+    assert "7 of 8 actions fired" in result.output
+    assert "not seen: step_down" in result.output
+
+
+def test_a_reason_for_what_is_seen_is_out_of_date() -> None:
+    model = election.MODEL
+    graph = Graph.of(Run(model, Bounds({"Node": 3, "Term": 1}).of(model)))
+    coverage = ModelCoverage.of(model, [graph], {"step_down": "it never happens"})
+    assert coverage.missing == ["step_down is seen: its reason is out of date"]
+    assert coverage.verdict is INCONCLUSIVE

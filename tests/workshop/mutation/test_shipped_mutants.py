@@ -1,0 +1,80 @@
+"""Mutants of the node, the locks and the judges: which there are, and that the judge can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from workshop import ROOT
+from workshop.mutation import shipped_judge
+from workshop.mutation.model_judge import SURVIVED
+from workshop.mutation.shipped_mutation import SOURCES, ShippedMutant, files, shipped_mutants
+
+KNOWN = {  # survivors of old, each with the quickest test that catches it now
+    "node/server/Settings.clocks/-→+": ("node/test_server.py", "drift"),
+    "node/server/a leader's election timer is not reset": ("node/test_server.py", "check_quorum"),
+    "locks/cluster/an unknown outcome of the cluster's store is nothing done": (
+        "locks/test_stores.py",
+        "unknown",
+    ),
+    "locks/sql/WRITE/<→<=": ("locks/test_property.py", "sqlite and not async"),
+}
+
+
+@cache
+def mutants(part: str) -> dict[str, ShippedMutant]:
+    return {mutant.id: mutant for mutant in shipped_mutants(part)}
+
+
+@pytest.fixture(scope="module")
+def copy() -> Iterator[Path]:
+    with shipped_judge.copied() as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("id", KNOWN)
+def test_what_survived_is_caught(id: str, copy: Path) -> None:
+    mutant = mutants(id.partition("/")[0])[id]
+    test, only = KNOWN[id]
+    file = copy / mutant.file
+    before = file.read_text("utf-8")
+    file.write_text(mutant.text, encoding="utf-8")
+    try:
+        by, what = shipped_judge.first_failure(copy, (f"tests/reference/{test}",), only, 300)
+    finally:
+        file.write_text(before, encoding="utf-8")
+    assert by == shipped_judge.TEST, what
+
+
+def test_what_is_no_mutant_survives(copy: Path) -> None:
+    by, _ = shipped_judge.first_failure(copy, ("tests/reference/node/test_server.py",), "drift", 300)
+    assert by == SURVIVED
+    by, what = shipped_judge.first_failure(copy, ("tests/reference/node/test_server.py",), "drift", 0.1)
+    assert (by, what) == (shipped_judge.TIME, "no end within 0.1 s")
+
+
+@pytest.mark.parametrize("part", ["views", "locks"])
+def test_each_mutant_is_judged_by_tests_that_there_are(part: str) -> None:
+    assert {mutant.file for mutant in mutants(part).values()} <= {*files(part)}
+    for entry in {shipped_judge.concern(id) for id in mutants(part)}:
+        for test in shipped_judge.TESTS[entry]:
+            assert (ROOT / test).is_file(), test
+
+
+def test_each_part_has_files_and_tests() -> None:
+    assert all(map(files, SOURCES))
+    assert SOURCES.keys() <= {entry.partition("/")[0] for entry in shipped_judge.TESTS}
+
+
+def test_texts_in_sql_and_lua_are_mutated() -> None:
+    ids = mutants("locks").keys()
+    assert {
+        "locks/redis/WRITE/-and seen[2] == ARGV[3]",
+        "locks/redis/RENEW/<=→<",
+        "locks/sql/WRITE/OR→AND",
+        "locks/sql/ISSUE/<=→<",
+        "locks/sql/RELEASE/-AND nonce = :nonce",
+    } <= ids

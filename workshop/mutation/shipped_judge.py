@@ -1,0 +1,118 @@
+"""What becomes of each mutant of shipped code: the tests that concern its file, on a copy of the checkout.
+
+`TESTS` says which. They run with `pytest -x` in a process of their own, with the copy first on its path: the
+checkout is not touched. A mutant is caught where a test fails, or where they do not end in time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workshop import ROOT
+from workshop.mutation.model_judge import SURVIVED, JudgedMutant
+from workshop.mutation.shipped_mutation import ShippedMutant
+
+TEST, TIME, COLLECT = "test", "time", "cannot be collected"
+CAUGHT = (TEST, TIME, COLLECT)
+LIMIT = 240.0  # seconds for the tests of one mutant
+COPIED = ("pyproject.toml", "reference", "spec", "tests", "workshop")
+
+N, L, B = "tests/reference/node", "tests/reference/locks", "tests/reference/testbench"
+C, R = "tests/conformance", "tests/readers/replay"
+# The first tests are the quickest. What is not named is judged by its part's tests.
+TESTS: dict[str, tuple[str, ...]] = {
+    "node/server": (f"{N}/test_server.py", f"{N}/test_api.py"),
+    "node/codec": (f"{N}/test_codec.py", f"{N}/test_store.py"),
+    "node/frames": (f"{N}/test_frames.py",),
+    "node/links": (f"{N}/test_codec.py", f"{N}/test_frames.py", f"{N}/test_api.py"),
+    "node/store": (f"{N}/test_store.py",),
+    "node/clock": (f"{N}/test_clock_and_expiry.py",),
+    "node/expiry": (f"{N}/test_clock_and_expiry.py",),
+    "node/trace": (f"{N}/test_trace.py",),
+    "node/metrics": ("tests/monitoring/test_metrics.py",),
+    "node": (f"{N}/test_api.py", f"{N}/test_processes.py"),
+    "locks/redis": (f"{L}/test_stores.py", f"{L}/test_property.py"),
+    "locks/sql": (f"{L}/test_stores.py", f"{L}/test_property.py"),
+    "locks/sqlite": (f"{L}/test_stores.py", f"{L}/test_property.py"),
+    "locks/postgres": (f"{L}/test_stores.py", f"{L}/test_property.py"),
+    "locks": (f"{L}/test_locks.py", f"{L}/test_stores.py"),
+    "testbench": (f"{B}/test_safety.py", f"{B}/test_simulator.py"),
+    "views": ("tests/reference/test_raft_paper.py", f"{B}/test_simulator.py", f"{N}/test_trace.py"),
+    "messages": ("tests/reference/test_messages.py",),
+    "conformance/handlers": (f"{C}/handlers/test_paths.py", f"{C}/handlers/test_handlers.py"),
+    "conformance/history": (f"{C}/test_history.py",),
+    "conformance/reference": (f"{C}/reference/test_scenarios.py", f"{C}/reference/test_reference.py"),
+    "conformance": (f"{C}/reference/test_reference.py", f"{C}/test_own_raft.py"),
+    "replay/formats/etcd": (f"{R}/test_etcd.py", f"{R}/test_etcd_log.py", f"{R}/test_etcd_pre_vote.py"),
+    "replay": (f"{R}/test_replay.py", f"{R}/test_etcd.py"),
+}
+# Of these, only the tests that need no server: SQLite shares its statements with PostgreSQL.
+ONLY = {"locks/sql": "sqlite", "locks/sqlite": "sqlite", "locks/redis": "redis", "locks/postgres": "postgres"}
+
+
+def concern(id: str) -> str:
+    """The entry of TESTS for a mutant: the longest that its id begins with."""
+    return max((part for part in TESTS if id.startswith((f"{part}/", f"{part}_"))), key=len)
+
+
+@contextmanager
+def copied() -> Iterator[Path]:
+    """A copy of what is tested."""
+    with tempfile.TemporaryDirectory(prefix="oneleader-mutants-") as folder:
+        copy = Path(folder)
+        ignored = shutil.ignore_patterns("__pycache__", ".*")
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+            else:
+                shutil.copy(ROOT / name, copy / name)
+        yield copy
+
+
+def judge(mutant: ShippedMutant, copy: Path, limit: float = LIMIT) -> JudgedMutant:
+    """The first test that fails on this mutant."""
+    part = concern(mutant.id)
+    file, started = copy / mutant.file, time.perf_counter()
+    before = file.read_text("utf-8")
+    try:
+        file.write_text(mutant.text, encoding="utf-8")
+        by, what = first_failure(copy, TESTS[part], ONLY.get(part, ""), limit)
+    finally:
+        file.write_text(before, encoding="utf-8")
+    return JudgedMutant(mutant.id, part, by, what, time.perf_counter() - started)
+
+
+def first_failure(copy: Path, tests: tuple[str, ...], only: str, limit: float) -> tuple[str, str]:
+    paths = os.pathsep.join(str(copy / part) for part in ("reference", "spec", "."))
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    command += ["-k", only] if only else []
+    environment = {**os.environ, "PYTHONPATH": paths, "ONELEADER_PROFILE": "ci"}
+    process = subprocess.Popen(
+        command,
+        cwd=copy,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return TIME, f"no end within {limit:g} s"
+    if process.returncode == 0:
+        return SURVIVED, ""
+    failed = re.search(r"^FAILED (?:\S+::)(\S+)", said, re.MULTILINE)
+    return (TEST, failed[1]) if failed else (COLLECT, said.strip().rpartition("\n")[2][:80])

@@ -1,0 +1,145 @@
+"""What notices a mutant of the TLA+ text: the comparison that ships, at the bounds that ship.
+
+| by      | what it means                                                                    |
+|---------|----------------------------------------------------------------------------------|
+| graph   | the states or the steps are others than explore's                                |
+| quorums | the majorities, or the quorums that TLC runs with, are others than Python's      |
+| refused | TLC reads no module, or stops at an expression that it cannot evaluate           |
+| time    | TLC does not come to an end                                                      |
+
+A mutant goes from one bounds to the next, cheapest first, until one of them notices it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+
+from oneleader.errors import UsageError
+from oneleader.models import find
+from oneleader.readers.tlc.bounds import Bounds
+from oneleader.readers.tlc.twin import Ours, compare
+from workshop.mutation.tla_batch import differences
+from workshop.mutation.tla_mutation import TlaMutant, folder_of
+
+GRAPH, QUORUMS, REFUSED, TIME, NOBODY = "graph", "quorums", "refused", "time", ""
+TOGETHER = 12  # mutants in one run of TLC
+LIMIT = 600.0  # seconds of TLC for one mutant, on a machine that does much else
+KEPT = Path("runs/tla-mutants.jsonl")
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """What one comparison said of a mutant. `at`: the bounds, in words; `by` is "" where nothing differs."""
+
+    id: str
+    at: str
+    by: str
+    what: str
+    seconds: float = 0.0
+
+
+@cache
+def ours(model: str, bounds: Bounds) -> Ours:
+    of = find(model)
+    return Ours.of(of, bounds.of(of))
+
+
+def shown(model: str, bounds: Bounds) -> str:
+    """`2 nodes, 1 term; quorums n2, n1 n2`."""
+    at = bounds.of(find(model)).describe()
+    return at if bounds.quorums == "majority" else f"{at}; quorums {bounds.quorums}"
+
+
+def noticed(mutant: TlaMutant, bounds: Bounds) -> Noticed:
+    """Compare the twin, with this one module mutated, at these bounds."""
+    by, what, seconds = NOBODY, "", 0.0
+    with TemporaryDirectory(prefix="oneleader-mutant-") as name:
+        folder = folder_of(mutant, Path(name))
+        model, expected = find(mutant.model), ours(mutant.model, bounds)
+        try:
+            found = compare(model, bounds.of(model), workers=1, folder=folder, ours=expected, limit=LIMIT)
+            seconds, what = found.seconds, found.difference.replace("\n", "; ")
+            by = NOBODY if not what else QUORUMS if "Python" in what and "in TLA+" in what else GRAPH
+        except UsageError as error:
+            by, what = TIME if "did not finish" in str(error) else REFUSED, " ".join(str(error).split())[:160]
+    return Noticed(mutant.id, shown(mutant.model, bounds), by, what, round(seconds, 2))
+
+
+class NoticedBefore:
+    """What was said before of the same text at the same bounds, in a file: a run that was cut off goes on."""
+
+    def __init__(self, path: Path = KEPT) -> None:
+        self.path, self._lock = path, Lock()
+        self._found: dict[tuple[str, str, str], Noticed] = {}
+        for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+            entry = json.loads(line)
+            text = entry.pop("text")
+            self._found[entry["id"], entry["at"], text] = Noticed(**entry)
+
+    def known(self, mutant: TlaMutant, bounds: Bounds) -> Noticed | None:
+        return self._found.get(_key(mutant, bounds))
+
+    def add(self, mutant: TlaMutant, bounds: Bounds, said: Noticed) -> None:
+        key = _key(mutant, bounds)
+        with self._lock:
+            self._found[key] = said
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"text": key[2], **asdict(said)}, ensure_ascii=False) + "\n")
+
+
+def _key(mutant: TlaMutant, bounds: Bounds) -> tuple[str, str, str]:
+    return mutant.id, shown(mutant.model, bounds), hashlib.sha256(mutant.text.encode()).hexdigest()[:16]
+
+
+def judge(
+    mutants: Sequence[TlaMutant], bounds: Bounds, store: NoticedBefore, workers: int = 1
+) -> list[Noticed]:
+    """What the comparison says of each at these bounds; the work is TLC's, in processes of its own."""
+    unknown = [mutant for mutant in mutants if store.known(mutant, bounds) is None]
+    many = [mutant for mutant in unknown if mutant.goes_with_others]
+    batches = [many[i : i + TOGETHER] for i in range(0, len(many), TOGETHER)]
+    with ThreadPoolExecutor(workers) as pool:
+        for alone in pool.map(lambda batch: _judge_together(batch, bounds, store), batches):
+            unknown = [mutant for mutant in unknown if mutant in alone or mutant not in many]
+        list(pool.map(lambda mutant: store.add(mutant, bounds, noticed(mutant, bounds)), unknown))
+    found = [store.known(mutant, bounds) for mutant in mutants]
+    return [said for said in found if said is not None]
+
+
+def _judge_together(batch: Sequence[TlaMutant], bounds: Bounds, store: NoticedBefore) -> list[TlaMutant]:
+    """Those that have to be judged alone."""
+    started, alone = time.perf_counter(), []
+    for mutant, difference in zip(
+        batch, differences(batch, bounds, ours(batch[0].model, bounds)), strict=True
+    ):
+        if difference is None:
+            alone.append(mutant)
+        else:
+            seconds = round((time.perf_counter() - started) / len(batch), 2)
+            at = shown(mutant.model, bounds)
+            store.add(
+                mutant, bounds, Noticed(mutant.id, at, GRAPH if difference else NOBODY, difference, seconds)
+            )
+    return alone
+
+
+def first(
+    mutants: Sequence[TlaMutant], at: Sequence[Bounds], store: NoticedBefore, workers: int = 1
+) -> list[Noticed]:
+    """Of each what the first of these bounds says that notices it, else what the last one says."""
+    found: dict[str, Noticed] = {}
+    left = list(mutants)
+    for bounds in at:
+        found |= {said.id: said for said in judge(left, bounds, store, workers)}
+        left = [mutant for mutant in left if not found[mutant.id].by]
+    return [found[mutant.id] for mutant in mutants]

@@ -1,0 +1,185 @@
+"""How soon drawn scenarios find each fault: the median of walks until the first that breaks something.
+
+    python -m workshop hunt-rates --write
+
+For each fault of the catalogue that the core can have, and for six that once passed all drawn scenarios,
+walks are drawn from several seeds until one is broken. Where none is within the limit, the page says so.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from oneleader.conformance.reference.patch import patched
+from oneleader.conformance.reference.walks import walks_until_broken
+from oneleader.faults.catalogue import variant, variants
+from oneleader_raft import raft
+from oneleader_raft.core import Core
+from oneleader_raft.lease import NO_ROUND
+from oneleader_raft.raft import (
+    AppendReply,
+    Event,
+    Node,
+    PendingRead,
+    Role,
+    Step,
+    Store,
+)
+from workshop import ROOT
+
+PAGE = Path("docs/results/hunt.md")
+SEEDS = (0, 10_000, 20_000)
+LIMIT = 60  # walks from one seed
+
+
+# -- Faults that passed all drawn scenarios ----------------------------------------------------------------
+
+
+def commits_up_to_its_last_index() -> Core:
+    """A leader that commits anything commits all that it has."""
+    correct = raft.advance_commit
+
+    def advance_commit(node: Node) -> Step:
+        taken = correct(node)
+        commit_index = taken.node.last_index if taken.actions else node.commit_index
+        return replace(taken, node=replace(taken.node, commit_index=commit_index))
+
+    return patched(advance_commit)
+
+
+def stale_match() -> Core:
+    """A match that a follower acknowledged in an older term counts: its log may have changed since."""
+    correct = raft.on_append_reply
+
+    def on_append_reply(node: Node, m: AppendReply) -> Step:
+        is_stale = m.success and m.round != NO_ROUND and m.term < node.current_term
+        return correct(node, replace(m, term=node.current_term) if is_stale else m)
+
+    return patched(on_append_reply)
+
+
+def two_writes_for_one_store() -> Core:
+    """Term and vote are written one after the other: a crash between them leaves half a step."""
+
+    def step(node: Node, event: Event, now: int) -> Step:
+        taken = raft.step(node, event, now)
+        match taken.effects:
+            case (Store(durable), *_) if durable.current_term != node.current_term:
+                half = Store(replace(durable, voted_for=node.voted_for))
+                return replace(taken, effects=(half, *taken.effects))
+        return taken
+
+    return replace(patched(), step=step)
+
+
+def read_shares_an_older_round() -> Core:
+    """A read waits for the round of one that is pending already, which may have been sent before."""
+    correct = raft.on_read
+
+    def on_read(node: Node, id: Hashable, now: int) -> Step:
+        pending, leads = node.leadership.reads, node.role is Role.LEADER
+        if not (leads and pending):
+            return correct(node, id, now)
+        index = max(node.commit_index, node.leadership.noop)
+        reads = (*pending, PendingRead(id, index, pending[-1].round))
+        return Step(replace(node, leadership=replace(node.leadership, reads=reads)))
+
+    return patched(on_read)
+
+
+ONCE_MISSED: dict[str, Core] = {
+    "votes counted as replies": variant("double-count"),
+    "log comparison": variant("shorter-log-wins"),
+    "two writes for one store": two_writes_for_one_store(),
+    "commit up to the last index": commits_up_to_its_last_index(),
+    "stale match": stale_match(),
+    "a read that shares an older round": read_shares_an_older_round(),
+}
+
+
+# -- The rates ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many walks each seed took, None where none of LIMIT was broken; and what was broken, mostly."""
+
+    fault: str
+    walks: tuple[int | None, ...]
+    cause: str
+
+    @property
+    def median(self) -> float | None:
+        counted = sorted(LIMIT + 1 if n is None else n for n in self.walks)
+        middle = statistics.median(counted)
+        return None if middle > LIMIT else middle
+
+
+def rate(name: str, core: Core, seeds: Sequence[int] = SEEDS, limit: int = LIMIT) -> Rate:
+    walks: list[int | None] = []
+    causes: list[str] = []
+    for seed in seeds:
+        number, broken = walks_until_broken(core, seed, limit)
+        walks.append(number if broken else None)
+        causes += [broken.cause] if broken else []
+    return Rate(name, tuple(walks), statistics.mode(causes) if causes else "")
+
+
+def subjects() -> Iterator[tuple[str, Core]]:
+    yield from ONCE_MISSED.items()
+    for id, found in variants().items():
+        if isinstance(found.core, Core):
+            yield id, found.core
+
+
+@click.command("hunt-rates")
+@click.option("--write", is_flag=True, help=f"Write {PAGE} anew.")
+def hunt_rates(write: bool) -> int:
+    """How many drawn walks find each fault of the core: the median over seeds."""
+    found = []
+    for name, core in subjects():
+        found.append(rate(name, core))
+        click.echo(_row(found[-1]))
+    if write:
+        (ROOT / PAGE).write_text(page(found), encoding="utf-8")
+    return 0
+
+
+def page(found: Sequence[Rate]) -> str:
+    once, catalogue = found[: len(ONCE_MISSED)], sorted(found[len(ONCE_MISSED) :], key=_weakest)
+    head = ["| fault | median | from each seed | what is broken, mostly |", "|---|---:|---|---|"]
+    return "\n".join(
+        [
+            "# How soon a hunt finds each fault",
+            "",
+            "Walks (`spec/oneleader/conformance/reference/walks.py`) are drawn until one breaks something.",
+            f"How many that takes, from {len(SEEDS)} seeds, {LIMIT} walks each at most. Clusters have 3, 4",
+            "and 5 servers in turn. `python -m workshop hunt-rates --write` writes this page.",
+            "",
+            "## Once missed by all drawn scenarios",
+            "",
+            *head,
+            *map(_row, once),
+            "",
+            "## The catalogue, the weakest first",
+            "",
+            *head,
+            *map(_row, catalogue),
+            "",
+        ]
+    )
+
+
+def _weakest(rate: Rate) -> float:
+    return -(LIMIT + 1 if rate.median is None else rate.median)
+
+
+def _row(rate: Rate) -> str:
+    median = "none" if rate.median is None else f"{rate.median:g}"
+    each = ", ".join("none" if n is None else str(n) for n in rate.walks)
+    return f"| {rate.fault} | {median} | {each} | {rate.cause} |"
