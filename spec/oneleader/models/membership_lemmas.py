@@ -557,7 +557,7 @@ def winner_has_what_its_voters_confirmed(s: State, n: Node, q: Quorum, v: Node, 
     """Whoever wins has what its voters have confirmed, unless a leader before lacked it."""
     confirmed = both(s.member[v, q], t < s.term[n], created(s, t, i), i <= s.acknowledged[v, t])
     has_it = both(i <= s.log_length[n], s.log_term[n, i] == t)
-    return implies(both(wins(s, n, q), confirmed), either(has_it, overtaken_by(s, t, i, s.term[n])))
+    return implies(both(wins(s, n, q), confirmed), either(overtaken_by(s, t, i, s.term[n]), has_it))
 
 
 @theorem
@@ -650,10 +650,11 @@ def committed_is_a_winners(s: State, n: Node, q: Quorum, t: Term, i: Index) -> b
 
 @theorem
 def winner_is_close_to_its_terms_leader(s: State, n: Node, q: Quorum) -> bool:
-    """Had its term been won before, then with a configuration close to its own."""
+    """Nobody has won its term before with a configuration that is not close to its own."""
     t = s.term[n]
     is_close = close(s, config_of(s, n), config_at(s, t, s.base_length[t]))
-    return implies(both(wins(s, n, q), elected(s, t)), is_close)
+    is_another = both(elected(s, t), no(is_close))
+    return implies(wins(s, n, q), no(is_another))
 
 
 @theorem
