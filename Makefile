@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -49,6 +49,9 @@ figure-16: setup ## Election times beside the Raft paper's own: a table and docs
 
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
 	$(BIN)/python -m workshop.benchmarks.bench_explore
+
+bench-replay: setup ## Events a second that replay judges, for each model, to a million events: some 10 minutes
+	$(BIN)/python -m workshop.benchmarks.bench_replay
 
 bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kill -9 another node leads
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
