@@ -15,6 +15,7 @@ from math import prod
 from typing import Any
 
 from oneleader.errors import UsageError
+from oneleader.language import members
 from oneleader.language.definitions import Definition
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
@@ -233,10 +234,13 @@ def configure(
     `quorums` is "majority" (the smallest ones: any set that contains a quorum has a quorum's votes)
     or a list such as "n1 n2, n1 n3"; it is for models whose constant `member` relates Node and Quorum.
     A tally of votes, Count, may reach twice the number of nodes. Parameters are given like sizes, by their
-    names; `where` says of other constants where they are true.
+    names; `where` says of other constants where they are true. Where members change, `quorums` lists the
+    configurations, whose majorities are the quorums: see `members`.
     """
     texts = {name: said for name, said in model.usual.items() if not isinstance(said, int)}
     sizes = {**{name: size for name, size in model.usual.items() if isinstance(size, int)}, **sizes}
+    if "quorum_of" in model.fields and quorums != "majority":
+        sizes["Config"] = max(1, len(quorums.split(",")) - 1)
     sizes |= {"Count": 2 * sizes["Node"]} if "Node" in sizes and "Count" not in sizes else {}
     elements: dict[str, tuple[str, ...]] = {}
     greatest: dict[str, int] = {}
@@ -253,8 +257,14 @@ def configure(
             greatest[name] = sizes[name]
         else:
             elements[name] = tuple(f"{name[0].lower()}{i + 1}" for i in range(sizes[name]))
-    if _has_quorums(model):
+    system: Iterable[frozenset[int]] = ()
+    if "quorum_of" in model.fields:
+        changing = _changing(elements["Node"], greatest["Config"] + 1, quorums)
+        system = changing.quorums
+        constants |= {"quorum_of": changing.quorum_of, "adjacent": changing.adjacent}
+    elif _has_quorums(model):
         system = _system(elements["Node"], quorums)
+    if _has_quorums(model):
         elements["Quorum"] = tuple(
             "{" + " ".join(elements["Node"][n] for n in sorted(q)) + "}" for q in system
         )
@@ -268,15 +278,9 @@ def configure(
 def _has_quorums(model: Model) -> bool:
     """Whether the model's `member` says which Node is in which Quorum."""
     member = model.fields.get("member")
-    return (
-        member is not None
-        and member.kind == "constant"
-        and [*map(name_of, member.index)]
-        == [
-            "Node",
-            "Quorum",
-        ]
-    )
+    if member is None or member.kind != "constant":
+        return False
+    return [*map(name_of, member.index)] == ["Node", "Quorum"]
 
 
 def _constant(model: Model, name: str) -> Field:
@@ -300,6 +304,13 @@ def _times(model: Model, sizes: Mapping[str, int]) -> tuple[dict[str, int], dict
         sort = name_of(model.fields[name].of)
         longest[sort] = max(sizes[name], longest.get(sort, 1))
     return values, longest
+
+
+def _changing(nodes: tuple[str, ...], configurations: int, text: str) -> members.System:
+    nested = text == "majority"
+    return members.system(
+        members.nested(len(nodes), configurations) if nested else members.listed(nodes, text)
+    )
 
 
 def _system(nodes: tuple[str, ...], quorums: str) -> list[frozenset[int]]:
