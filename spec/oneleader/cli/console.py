@@ -12,6 +12,7 @@ from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Ve
 out = Console(highlight=False, soft_wrap=True)
 MARKS = {HOLDS: "ok", VIOLATED: "FAIL", INCONCLUSIVE: "????", NOT_EXPRESSIBLE: "n/a"}
 STYLES = {HOLDS: "green", VIOLATED: "bold red", INCONCLUSIVE: "yellow", NOT_EXPRESSIBLE: "dim"}
+NAME = 34  # the width of a property's name
 MARK_WIDTH = max(map(len, MARKS.values()))
 
 
