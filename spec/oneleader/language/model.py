@@ -106,6 +106,7 @@ def model(
     refines: Model | None = None,
     usual: Mapping[str, int] | None = None,
     lemmas: str | None = None,
+    reading: Mapping[str, str] | None = None,
 ) -> Model:
     """The model that a module defines: `MODEL = model(__name__, State)` as its last line.
 
@@ -113,6 +114,8 @@ def model(
     replaces it. `refines` names the model that this one, its further fields left out, is an instance of.
     `usual` sizes sorts and parameters of a run that is not told otherwise; no proof looks at it.
     `lemmas` is the module that holds what only the proof needs; its theorems stand before this module's.
+    `reading` says of which fields of this model the inherited properties speak: `{"log": "whole_log"}`
+    has them read `whole_log` where they say `log`, as TLA+'s `INSTANCE M WITH log <- whole_log`.
     """
     found: dict[str, dict[str, Any]] = {
         "action": dict(extends.actions) if extends else {},
@@ -121,6 +124,8 @@ def model(
         "theorem": dict(extends.theorems) if extends else {},
         "witness": dict(extends.witnesses) if extends else {},
     }
+    for kind in PROPERTIES if reading else ():
+        found[kind] = {name: _reading(prop, reading or {}) for name, prop in found[kind].items()}
     for name in without:
         if not any(definitions.pop(name, None) for definitions in found.values()):
             raise SpecError(f"{module}: without={name!r} names nothing that the extended model defines")
@@ -139,6 +144,28 @@ def model(
         refines=refines,
         usual={**(extends.usual if extends else {}), **(usual or {})},
     )
+
+
+PROPERTIES = ("invariant", "theorem", "witness")
+
+
+class _Reading:
+    """A state of which some fields are read under other names."""
+
+    def __init__(self, state: Any, names: Mapping[str, str]) -> None:
+        self.__dict__.update(_state=state, _names=names)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, self._names.get(name, name))
+
+
+def _reading(prop: Property, names: Mapping[str, str]) -> Property:
+    """The same property of other fields."""
+
+    def function(s: Any, *args: Any) -> Any:
+        return prop.function(_Reading(s, names), *args)
+
+    return replace(prop, function=function)
 
 
 def _marked(module: str) -> list[Any]:
