@@ -5,7 +5,7 @@ from __future__ import annotations
 from oneleader.faults.fault import NOT_WRITTEN, fault
 from oneleader.language import action, both, either, ite, no
 from oneleader.language.model import Model
-from oneleader.models import snapshots
+from oneleader.models import membership, snapshots
 from oneleader.models.election import FOLLOWER, Node, Term
 from oneleader.models.replication import Index
 from oneleader.models.snapshots import State
@@ -98,9 +98,7 @@ def sends_what_is_gone(m: Model) -> Model:
 
     @action
     def append_entries(s: State, n: Node, t: Term, prev: Index, last: Index, commit: Index) -> None:
-        entries_were_sent = snapshots.membership.sent(
-            s, t, prev, last, commit
-        )  # the fault: had they been kept?
+        entries_were_sent = membership.sent(s, t, prev, last, commit)  # the fault: had they been kept?
         term_is_current = s.term[n] == t  # Figure 2, AppendEntries receiver 1
         is_follower = s.role[n] == FOLLOWER  # Figure 2, Candidates 3
         prefix_matches = snapshots.matches(s, n, t, prev)  # Figure 2, AppendEntries receiver 2
