@@ -604,8 +604,9 @@ def main() -> None:
     from oneleader.cli.cluster import cluster
     from oneleader.cli.picture import picture
     from oneleader.cli.reference import handlers, hunt
+    from oneleader.cli.trace import trace
 
-    for command in (campaign, cluster, handlers, hunt, picture):
+    for command in (campaign, cluster, handlers, hunt, picture, trace):
         cli.add_command(command)
     sys.exit(guarded(cli))
 
