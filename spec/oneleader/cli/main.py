@@ -607,8 +607,9 @@ def main() -> None:
     from oneleader.cli.picture import picture
     from oneleader.cli.reference import handlers, hunt
     from oneleader.cli.refine import refine
+    from oneleader.cli.trace import trace
 
-    for command in (campaign, cluster, handlers, hunt, picture, refine):
+    for command in (campaign, cluster, handlers, hunt, picture, refine, trace):
         cli.add_command(command)
     sys.exit(guarded(cli))
 
