@@ -8,7 +8,8 @@ Judging all of a property after each line would cost the size of the state. A pr
 where a cell that it reads has changed: the changed cell fixes those parameters that index it, a number
 compared with it ranges over what lies between the old and the new value, and all that is left is tried out.
 Where that is more than `MOST_BINDINGS`, the property is not judged on that line; `passed_over` counts it.
-Those that speak of quorums are tried for every quorum: after the first states only now and then.
+Those that speak of quorums, or of many things at once, have many cases to try: they are judged of the first
+states, and then of one in so many.
 Properties that read history (ghost fields) are judged as long as that history can be kept.
 """
 
@@ -31,6 +32,7 @@ from oneleader.readers.replay.candidates import (
 )
 from oneleader.readers.replay.triggers import Trigger, triggers_of
 
+FEW_PARAMETERS = 3
 FIRST, EVERY = 200, 64  # states of which costly properties are judged: the first ones, then one in so many
 
 
@@ -43,7 +45,11 @@ class Properties:
         model = run.model
         self.reads = {p.name: reads(trace_property(model, p).body) for p in model.properties.values()}
         constants = {f.name for f in model.fields.values() if f.kind == "constant"}
-        self.costly = {name for name, read in self.reads.items() if read & constants}
+        self.costly = {
+            name
+            for name, prop in model.properties.items()
+            if self.reads[name] & constants or len(prop.params) > FEW_PARAMETERS
+        }
         self.states = 0  # judged so far
         self.triggers: dict[str, list[Trigger]] = {}
         self.judges: dict[str, list[tuple[Property, Judge]]] = {}  # made when the field changes first
