@@ -55,7 +55,6 @@ def test_the_lemmas_are_those_of_membership() -> None:
     [
         ("compact", "entry_is_committed", "snapshot_is_committed"),
         ("install_snapshot", "snapshot_was_sent", "claim 1"),
-        ("install_snapshot", "is_news", "confirmed_is_kept"),
         ("keep_after_snapshot", "has_its_entry", "claim 2"),
         ("append_entries", "prefix_matches", "claim 1"),
         ("append_entries", "nothing_conflicts", "claim 2"),
