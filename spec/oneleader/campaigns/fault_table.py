@@ -87,7 +87,7 @@ def by_proof(fault: Fault) -> FaultRow:
     if isinstance(fault.prove, Because):
         return not_expressible(fault, "prove", fault.prove)
     started = time.perf_counter()
-    found = fails_at(fault) or _refuted(fault.model, "/".join(fault.prove))
+    found = fails_at(fault) or _refuted(fault.faulty_model.proved, "/".join(fault.prove))
     verdict, seconds = CAUGHT if found else MISSED, time.perf_counter() - started
     detail = f"{' × '.join(fault.prove)}: {VIOLATED if found else 'not refuted'}"
     return FaultRow(fault.id, "prove", verdict, 1 if found else None, seconds, detail)
@@ -101,7 +101,7 @@ def fails_at(fault: Fault) -> Counterexample | None:
     """The counterexample to induction of the size that the catalogue names, if it names one."""
     if not fault.fails_at:
         return None
-    model = fault.model
+    model = fault.faulty_model.proved
     (obligation,) = (o for o in obligations(model) if (o.step, o.goal) == fault.prove)
     size = {sort: fault.fails_at[name] for name, sort in model.sorts.items() if name in fault.fails_at}
     found = Search(obligation, sized(size)).find()

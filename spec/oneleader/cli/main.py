@@ -306,7 +306,8 @@ def prove(
     """Prove MODEL for any number of nodes, with Z3."""
     from oneleader.readers.prove import prove as prove_reader
 
-    model, _ = chosen(name, fault)
+    model, found = chosen(name, fault)
+    model = found.faulty_model.proved if found else model
     if update_hints:
         say(f"hints written to {prove_reader.update_hints(model)}")
         return 0

@@ -14,6 +14,7 @@ from math import prod
 from typing import Any
 
 from oneleader.errors import UsageError
+from oneleader.language import members
 from oneleader.language.definitions import Definition
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
@@ -203,9 +204,12 @@ def configure(model: Model, sizes: Mapping[str, int], quorums: str = "majority")
 
     `quorums` is "majority" (the smallest ones: any set that contains a quorum has a quorum's votes)
     or a list such as "n1 n2, n1 n3". A tally of votes, Count, may reach twice the number of nodes.
-    Parameters are given like sizes, by their names.
+    Parameters are given like sizes, by their names. Where members change, `quorums` lists the
+    configurations, whose majorities are the quorums: see `members`.
     """
     sizes = {**model.usual, **sizes}
+    if "quorum_of" in model.fields and quorums != "majority":
+        sizes["Config"] = max(1, len(quorums.split(",")) - 1)
     sizes |= {"Count": 2 * sizes["Node"]} if "Node" in sizes and "Count" not in sizes else {}
     elements: dict[str, tuple[str, ...]] = {}
     greatest: dict[str, int] = {}
@@ -222,8 +226,14 @@ def configure(model: Model, sizes: Mapping[str, int], quorums: str = "majority")
             greatest[name] = sizes[name]
         else:
             elements[name] = tuple(f"{name[0].lower()}{i + 1}" for i in range(sizes[name]))
-    if "member" in model.fields:
+    system: Iterable[frozenset[int]] = ()
+    if "quorum_of" in model.fields:
+        changing = _changing(elements["Node"], greatest["Config"] + 1, quorums)
+        system = changing.quorums
+        constants |= {"quorum_of": changing.quorum_of, "adjacent": changing.adjacent}
+    elif "member" in model.fields:
         system = _system(elements["Node"], quorums)
+    if "member" in model.fields:
         elements["Quorum"] = tuple(
             "{" + " ".join(elements["Node"][n] for n in sorted(q)) + "}" for q in system
         )
@@ -244,6 +254,13 @@ def _times(model: Model, sizes: Mapping[str, int]) -> tuple[dict[str, int], dict
         sort = name_of(model.fields[name].of)
         longest[sort] = max(sizes[name], longest.get(sort, 1))
     return values, longest
+
+
+def _changing(nodes: tuple[str, ...], configurations: int, text: str) -> members.System:
+    nested = text == "majority"
+    return members.system(
+        members.nested(len(nodes), configurations) if nested else members.listed(nodes, text)
+    )
 
 
 def _system(nodes: tuple[str, ...], quorums: str) -> list[frozenset[int]]:

@@ -22,6 +22,7 @@ both are read from the source, so what a person reads is what a refusal prints.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -104,12 +105,14 @@ def model(
     without: tuple[str, ...] = (),
     refines: Model | None = None,
     usual: Mapping[str, int] | None = None,
+    lemmas: str | None = None,
 ) -> Model:
     """The model that a module defines: `MODEL = model(__name__, State)` as its last line.
 
     What `extends` defines is taken over, but for the names in `without`; a definition of the same name
     replaces it. `refines` names the model that this one, its further fields left out, is an instance of.
     `usual` sizes sorts and parameters of a run that is not told otherwise; no proof looks at it.
+    `lemmas` is the module that holds what only the proof needs; its theorems stand before this module's.
     """
     found: dict[str, dict[str, Any]] = {
         "action": dict(extends.actions) if extends else {},
@@ -121,10 +124,8 @@ def model(
     for name in without:
         if not any(definitions.pop(name, None) for definitions in found.values()):
             raise SpecError(f"{module}: without={name!r} names nothing that the extended model defines")
-    for function in vars(sys.modules[module]).values():
-        kind = getattr(function, "__oneleader__", None)
-        if kind and function.__module__ == module:
-            found[kind][function.__name__] = define(function)
+    for function in (*_lemmas(lemmas), *_marked(module)):
+        found[function.__oneleader__][function.__name__] = define(function)
     return Model(
         name=module.rpartition(".")[2],
         doc=inspect.getdoc(sys.modules[module]) or "",
@@ -138,3 +139,22 @@ def model(
         refines=refines,
         usual={**(extends.usual if extends else {}), **(usual or {})},
     )
+
+
+def _marked(module: str) -> list[Any]:
+    """The marked functions of a module, in order, without those that it imports."""
+    here = (f for f in vars(sys.modules[module]).values() if getattr(f, "__module__", None) == module)
+    return [function for function in here if hasattr(function, "__oneleader__")]
+
+
+def _lemmas(module: str | None) -> list[Any]:
+    """The lemmas of another file. It imports the model's state, so the model has to be imported first."""
+    if module is None:
+        return []
+    importlib.import_module(module)
+    found = _marked(module)
+    if not found or any(function.__oneleader__ not in ("invariant", "theorem") for function in found):
+        raise SpecError(
+            f"{module} holds invariants and theorems alone, and the model is imported before its lemmas"
+        )
+    return found

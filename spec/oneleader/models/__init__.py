@@ -16,6 +16,8 @@ from oneleader.models import (
     lease,
     lease_read,
     lock,
+    membership,
+    membership_steps,
     pre_vote,
     replication,
     system,
@@ -23,10 +25,11 @@ from oneleader.models import (
 )
 
 ELECTIONS = (election.MODEL, vote_count.MODEL, pre_vote.MODEL, replication.MODEL)
+MEMBERS = (membership.MODEL, membership_steps.MODEL)
 SMALL = (environment.MODEL, lock.MODEL)
 MODELS = {
     model.name: model
-    for model in (*ELECTIONS, lease.MODEL, lease_read.MODEL, fencing.MODEL, system.MODEL, *SMALL)
+    for model in (*ELECTIONS, *MEMBERS, lease.MODEL, lease_read.MODEL, fencing.MODEL, system.MODEL, *SMALL)
 }
 FLAWED = tuple(f"flawed/{module.name}" for module in pkgutil.iter_modules(flawed.__path__))
 
