@@ -278,5 +278,5 @@ class ReferenceAdapter(Adapter):
     def _report(self, begun: int, sent: list[Sent]) -> Report:
         lines = self.trace[begun:]
         taken = (step for line in lines for step in VIEWS["election"].taken(line.actions))
-        crashed = [line.words for line in lines if line.words.startswith("crash")]
-        return Report(sent, [Taken(name, arguments) for name, arguments in taken], *crashed)
+        crashed = next((line.words for line in lines if line.words.startswith("crash")), "")
+        return Report(sent, [Taken(name, arguments) for name, arguments in taken], crashed)

@@ -111,8 +111,7 @@ class Driving:
         """Figure 3 first: a run that it found is not cut short by the model."""
         for by_model in (False, True):
             broke = self.play(events, by_model, counted=True)
-            if broke is not None:
-                self.found.causes.append(self.cause(events, by_model, broke))
+            self.note(events, by_model, broke)
 
     # Trials
 
@@ -127,7 +126,12 @@ class Driving:
 
     def play(self, events: Sequence[Event], by_model: bool, counted: bool = False) -> Broke | None:
         """What breaks when these events happen."""
-        return self.run(by_model, lambda trial: [trial.play(event) for event in events], counted)
+
+        def drive(trial: Trial) -> None:
+            for event in events:
+                trial.play(event)
+
+        return self.run(by_model, drive, counted)
 
     def run(self, by_model: bool, drive: Callable[[Trial], object], counted: bool = False) -> Broke | None:
         """Drive one trial, count what was seen of it if it is a walk, and say what broke."""
@@ -200,12 +204,16 @@ class Driving:
                 events.extend(trial.events)
 
         broke = self.run(by_model, drive, counted=True)
+        self.note(tuple(events), by_model, broke)
+
+    def note(self, events: tuple[Event, ...], by_model: bool, broke: Broke | None) -> None:
+        """A cause that is new is kept, with its shortest run."""
         if broke is None:
             return
         if broke.key in self.known:
             self.found.passed_over[broke.key] += 1
         elif all(cause.key != broke.key for cause in self.found.causes):
-            self.found.causes.append(self.cause(tuple(events), by_model, broke))
+            self.found.causes.append(self.cause(events, by_model, broke))
 
     def note_liveness(self, failed: Mapping[str, str]) -> None:
         for what in LIVENESS:

@@ -237,10 +237,11 @@ class Trial:
     def _judge(self, node: str, restarts: bool, report: Report) -> None:
         if node in self.up and self.seen[node] is None:
             raise UsageError(f"the adapter observes nothing of {node}, which is up: it must")
+        # The model first, where it looks on: in all other walks Figure 3 judges alone.
+        self._ask_the_model(lambda model: model.follow(node, restarts, report, self.seen))
         breach = self.figure_3.follow(node, restarts, report, self.seen)
         if breach is not None:
             raise Broke(FIGURE_3, breach.cause, str(breach))
-        self._ask_the_model(lambda model: model.follow(node, restarts, report, self.seen))
 
     def _ask_the_model(self, question: Callable[[Judge], Any]) -> None:
         if self.model is None or self.went_beyond:
