@@ -155,12 +155,13 @@ def walking(model: Model, *, nodes: int, terms: int, runs: int) -> CheckRow:
     return CheckRow(model.name, "walk", what, verdict, result.strength, result.seconds, detail)
 
 
-def refining(model: Model, *, nodes: int, terms: int) -> CheckRow:
-    """Each step is one of the model that this one refines."""
-    small = {"Node": nodes, "Term": terms, "Index": 1, "Value": 1}
-    result = refine(model, configure(model, small))
-    what = f"{result.abstract:,} steps are steps of {model.refines.name if model.refines else '?'}"
-    return CheckRow(model.name, "refine", what, result.verdict, result.strength, result.seconds)
+def refining(model: Model, *, nodes: int, terms: int, runs: int = 0) -> CheckRow:
+    """Each step is one of the model that this one refines; in random runs, where states are too many."""
+    sizes = {"Node": nodes, "Term": terms, "Index": 2 if runs else 1, "Value": 1}
+    result = refine(model, configure(model, sizes), runs=runs, seed=SEED)
+    what = f"{result.abstract:,} steps are steps of {result.to.model.name}; {result.cut:,} cut"
+    what += f"; never: {', '.join(result.never_matched)}" if result.never_matched else ""
+    return CheckRow(model.name, "refine", what, result.verdict, result.strength, result.seconds, result.why)
 
 
 # -- what must break -------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def bounds(nodes: int, terms: int) -> Callable[[F], F]:
             "--where",
             multiple=True,
             metavar="CONSTANT=NAMES",
-            help="Where a constant is true, e.g. off=terms,lease.",
+            help="Where a constant is true, e.g. off=terms,lease or 'edge=n1 n2,n2 n3'.",
         )(command)
         command = click.option(
             "--size",
@@ -150,10 +150,12 @@ def configuration(
         if not number.lstrip("-").isdigit():
             raise UsageError(f"--size {text} is not of the form SORT=N, e.g. --size Client=2")
         asked[sort] = int(number)
-    at = configure(model, {**usual, **asked}, quorums or (faulty.quorums if faulty else "majority"))
-    for name, names in true_at.items():
-        at = at.where(model.fields[name], names)
-    return at
+    return configure(
+        model,
+        {**usual, **asked},
+        quorums or (faulty.quorums if faulty else "majority"),
+        true_at,
+    )
 
 
 # -- the commands --------------------------------------------------------------------------------
@@ -604,8 +606,10 @@ def main() -> None:
     from oneleader.cli.cluster import cluster
     from oneleader.cli.picture import picture
     from oneleader.cli.reference import handlers, hunt
+    from oneleader.cli.refine import refine
+    from oneleader.cli.trace import trace
 
-    for command in (campaign, cluster, handlers, hunt, picture):
+    for command in (campaign, cluster, handlers, hunt, picture, refine, trace):
         cli.add_command(command)
     sys.exit(guarded(cli))
 

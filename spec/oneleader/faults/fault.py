@@ -89,11 +89,7 @@ class FaultyModel:
 
     @property
     def configuration(self) -> Configuration:
-        model = self.model
-        at = configure(model, self.sizes, self.quorums)
-        for name, true_at in self.constants.items():
-            at = at.where(model.fields[name], true_at)
-        return at
+        return configure(self.model, self.sizes, self.quorums, self.constants)
 
 
 @dataclass(frozen=True)
