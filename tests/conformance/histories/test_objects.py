@@ -180,3 +180,11 @@ def test_time_runs_out_before_and_after_the_verdict() -> None:
     assert found.verdict is VIOLATED
     assert found.stuck is not None
     assert found.stuck.result == -1
+
+
+def test_a_change_that_would_change_nothing_now_is_kept_for_later() -> None:
+    """A write of what is held already may be needed later."""
+    again = Operation("a", "write", "", 0, 9, value=1)
+    rest = one_after_another(("b", "write", 1, None), ("b", "write", 2, None), ("b", "read", None, 1))
+    assert judge([again, *rest]).verdict is HOLDS
+    assert judge(rest).verdict is VIOLATED

@@ -153,9 +153,9 @@ def _call(line: int, row: dict[str, Any]) -> LoggedOperation:
     returned = inf if ended is None else _time(line, "returned", ended)
     if returned < called:
         raise BadLine(line, f"this returned at {returned:g}, before it was called at {called:g}")
-    said = (frozen(row.get(name)) for name in ("value", "expected", "result"))
+    value, expected, result = (frozen(row.get(name)) for name in ("value", "expected", "result"))
     client, kind, key = str(row["client"]), str(row["kind"]), str(row.get("key", ""))
-    return LoggedOperation(client, kind, key, called, returned, *said, line)
+    return LoggedOperation(client, kind, key, called, returned, value, expected, result, line)
 
 
 def _time(line: int, name: str, value: Any) -> float:

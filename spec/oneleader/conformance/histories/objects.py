@@ -85,7 +85,8 @@ class SharedObject:
             raise TypeError(f"a mutex starts held (true) or free (false), not as {value!r}")
         if self.name == FENCED_LOCK.name and (not isinstance(value, int | None)):
             raise TypeError(f"a fenced lock starts with its last token, a number, not with {value!r}")
-        return STARTS.get(self.name, lambda v: v)(value)
+        as_held = STARTS.get(self.name)
+        return as_held(value) if as_held else value
 
     def _with_answer(self, o: Operation) -> Operation:
         if o.returned != inf and not isinstance(o.result, bool):

@@ -2,7 +2,7 @@
 
 From all operations that are called before any other returns, take one whose result fits, and go back where
 no result fits ("Testing for linearizability", 2017, as in Porcupine). What was taken and the state reached
-are remembered; the same pair is not tried twice. An operation that fits and changes nothing is taken at once
+are remembered; the same pair is not tried twice. A read or a failed cas that fits is taken at once
 and for good: any order in which it comes later explains as much with it moved here.
 
 An operation without a return may have taken effect at any time after its call, or never.
@@ -50,9 +50,10 @@ def search(operations: Sequence[Operation], step: Step, initial: Hashable, until
         if line.is_call(at):
             o = operations[at]
             fits, then = step(o, held)
-            is_free = fits and then == held
+            is_free = fits and changes_nothing(o)
+            is_idle = o.returned == inf and then == held
             after = (taken | 1 << at, then)
-            if not fits or (is_free and o.returned == inf) or (not is_free and after in tried):
+            if not fits or is_idle or (not is_free and after in tried):
                 at = line.after[at]
                 continue
             if not is_free:
@@ -75,6 +76,11 @@ def search(operations: Sequence[Operation], step: Step, initial: Hashable, until
             return Searched(None, stuck)
         at = line.after[at]
     return Searched([operations[i] for i, _, _ in undo])
+
+
+def changes_nothing(o: Operation) -> bool:
+    """A read, or a cas that failed: whatever is held, it is held afterwards too."""
+    return o.kind == "read" or (o.kind == "cas" and o.result is False and o.returned != inf)
 
 
 class Timeline:
