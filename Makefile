@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -50,6 +50,9 @@ figure-16: setup ## Election times beside the Raft paper's own: a table and docs
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
 	$(BIN)/python -m workshop.benchmarks.bench_explore
 
+bench-replay: setup ## Events a second that replay judges, for each model, to a million events: some 10 minutes
+	$(BIN)/python -m workshop.benchmarks.bench_replay
+
 bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kill -9 another node leads
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
 	$(BIN)/python -m workshop.benchmarks.bench_node
@@ -62,7 +65,7 @@ bench-peers: setup ## The explorer and the explicit-state checkers for Python on
 	$(BIN)/python -m workshop.benchmarks.bench_peers
 
 hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
-	for model in election pre_vote replication lease lease_read fencing; do \
+	for model in election pre_vote replication membership lease lease_read fencing; do \
 	    $(BIN)/oneleader prove $$model --no-hints; $(BIN)/oneleader prove $$model --update-hints; done
 
 second-prover: setup ## cvc5 beside Z3 on every model, and docs/results/provers.md anew: some 10 minutes

@@ -182,7 +182,7 @@ def test_without_dask_one_sentence_and_status_2(
 # -- how it ends -------------------------------------------------------------------------------------
 def begun(journal: Path) -> subprocess.Popen[str]:
     """A long campaign on a cluster, in a process group of its own, with some jobs done."""
-    program = "from oneleader.cli import main; main()"
+    program = "from oneleader.cli.main import main; main()"
     long = [*SMALL, "--runs", "100000", "--seed", "3", "--cluster", "local", "--journal", str(journal)]
     settings = {"NO_COLOR": "1", "TMPDIR": str(journal.parent)}
     settings["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))

@@ -206,7 +206,7 @@ def test_bad_input_is_one_sentence_and_status_2(
 
 
 BAD_TRACES = {
-    "prose": ("hello\n", "line 1: this is no JSON: 'hello'"),
+    "prose": ("hello\n", "line 1: this is not valid JSON: 'hello'"),
     "other": ('{"a": 1}\n', "line 1: this is no format known here"),
     "cut": ('{"event": {"name": "InitState", "nid": "1", "sta', "cut off in the middle"),
 }

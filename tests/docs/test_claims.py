@@ -37,9 +37,9 @@ def test_what_a_claim_lacks_is_said() -> None:
     shown = claims.evidence()[claim.id]
     assert [*claims.faults(claim, shown)] == []
     assert [*claims.faults(claim, None)] == [f"{claim.id}: its command was never run; run `make claims`"]
-    older = claims.Shown(shown.date, "of yesterday", shown.figures)
+    older = claims.PrintedFigures(shown.date, "of yesterday", shown.figures)
     assert "is older than the code" in "".join(claims.faults(claim, older))
-    other = claims.Shown(shown.date, shown.code, {})
+    other = claims.PrintedFigures(shown.date, shown.code, {})
     assert "its figures are not those" in "".join(claims.faults(claim, other))
     assert "there is no test" in "".join(claims.faults(replace(claim, test="tests/gone.py"), shown))
     gone = replace(claim, test=f"{claim.test}_gone")

@@ -19,7 +19,9 @@ ROOTS = ("", "spec/", "reference/", "spec/oneleader/", "reference/oneleader_raft
 A_PATH = re.compile(r"(?:[\w.-]+/)+[\w.-]*\.(?:py|tla|cfg|md|json|toml|yml|c|lua|svg|html)")
 A_FILE = re.compile(r"[\w-]+\.(?:py|tla|cfg|toml)")
 AN_ANCHOR = re.compile(r"[^\w\- ]")
-MADE_BY_READERS = re.compile(r"^(?:runs/|out/|my_|n\d|.*FILE)|by_hand|\bhunt/|NAME\.|Name\.|^(?:MC)?Spec\.tla")
+MADE_BY_READERS = re.compile(
+    r"^(?:runs/|out/|my_|n\d|.*FILE)|by_hand|\bhunt/|NAME\.|Name\.|^(?:MC)?Spec\.tla"
+)
 OF_THE_READER = {
     "my_raft.py",
     "lock.py",

@@ -119,16 +119,22 @@ IN_ACTION = {
     "one index too few": ("seen[Node, Term] takes 2 indices, not 1", "s.clock = t\ns.seen[n] = True  # <--"),
     "one index too many": ("term[Node] takes 1 indices, not 2", "s.clock = s.term[n, t]  # <--"),
     "no index written": ("term[Node] takes 1 indices, not 0", "s.term = t  # <--"),
-    "no index compared": ("term[Node] stands without its index", "s.seen[n, t] = s.term == t  # <--"),
-    "no index ordered": ("term[Node] stands without its index", "s.seen[n, t] = s.term > t  # <--"),
+    "no index compared": (
+        "Python compares term[Node] without its index",
+        "s.seen[n, t] = s.term == t  # <--",
+    ),
+    "no index ordered": ("Python compares term[Node] without its index", "s.seen[n, t] = s.term > t  # <--"),
     "no index in a connective": ("is not a truth value", "s.lost = no(s.seen)  # <--"),
-    "no index in a branch": ("seen[Node, Term] stands without its index", "s.lost = not s.seen  # <--"),
+    "no index in a branch": (
+        "Python branches on seen[Node, Term] without its index",
+        "s.lost = not s.seen  # <--",
+    ),
     "an unknown field": ("the state has no field terms", "s.terms[n] = t  # <--"),
     "a constant written": ("member is a constant", "s.member[n, m] = True  # <--"),
     "a constant rewritten": ("member is a constant", "s.member.where(lambda old, a, b: old)  # <--"),
-    "~": ("bad operand type for unary ~", "s.seen[n, t] = ~s.seen[n, t]  # <--"),
-    "&": ("unsupported operand type(s) for &", "s.seen[n, t] = s.seen[n, t] & s.lost  # <--"),
-    "|": ("unsupported operand type(s) for |", "s.seen[n, t] = s.seen[n, t] | s.lost  # <--"),
+    "~": ("Python computes with a state value here", "s.seen[n, t] = ~s.seen[n, t]  # <--"),
+    "&": ("Python computes with a state value here", "s.seen[n, t] = s.seen[n, t] & s.lost  # <--"),
+    "|": ("Python computes with a state value here", "s.seen[n, t] = s.seen[n, t] | s.lost  # <--"),
     "a number in a connective": ("is not a truth value", "s.lost = both(t, n == m)  # <--"),
     "a sort in a connective": ("is not a truth value", "s.lost = both(Node, n == m)  # <--"),
     "a condition that is a number": ("is not a truth value", "s.clock = ite(t, t, t)  # <--"),
@@ -147,7 +153,8 @@ IN_ACTION = {
         "one require per action",
         "is_new = t > 0\ns.require(is_new)\ns.require(is_new)  # <--",
     ),
-    "a Python error": ("TypeError: ", "s.clock = t * 2  # <--"),
+    "a product": ("`*` on Term: only a time is multiplied", "s.clock = t * 2  # <--"),
+    "a Python error": ("TypeError: ", "s.clock = no(t > 0, t > 1)  # <--"),
 }
 
 
@@ -162,7 +169,7 @@ def test_an_action_that_breaks_a_rule_is_refused_with_its_line(build: Build, wha
 
 IN_PROPERTY = {
     "it branches": (BRANCH, "return s.lost or n == m  # <--"),
-    "it has no index": ("term[Node] stands without its index", "return s.term == t  # <--"),
+    "it has no index": ("Python compares term[Node] without its index", "return s.term == t  # <--"),
 }
 
 
@@ -321,7 +328,7 @@ def test_a_quantifier_has_a_meaning_only_while_a_model_is_read(build: Build) -> 
 
 def plain(build: Build, body: str, params: str = "n: Node, m: Node, t: Term") -> Run:
     model = build(STATE + action(body, params) + END).MODEL
-    bounds = Configuration({"Node": ("n1", "n2")}, {"Term": 2, "Index": 2})
+    bounds = Configuration({"Node": ("n1", "n2")}, {"Term": 2, "Index": 2}, {"member": frozenset()})
     return Run(model, bounds)
 
 

@@ -25,7 +25,7 @@ def at(model: Model, *sound: str) -> Configuration:
     """The smallest bounds that show each flaw, with these switches on: what they name is done rightly."""
     tokens = 10 if model is STRINGS else 2
     chosen = configure(model, {"Resource": 1, "Client": 3, "Token": tokens})
-    return replace(chosen, constants={name: frozenset({(0,)}) for name in sound})
+    return replace(chosen, constants={**chosen.constants, **{name: frozenset({(0,)}) for name in sound}})
 
 
 # Steps of the shortest counterexample to each theorem; None: it holds all the same.

@@ -13,7 +13,7 @@ HINTED = [model for model in MODELS.values() if hints_file(model).is_file()]
 
 
 def test_each_part_of_raft_has_its_hints() -> None:
-    parts = {"election", "pre_vote", "replication", "lease", "lease_read", "fencing"}
+    parts = {"election", "pre_vote", "replication", "membership", "lease", "lease_read", "fencing"}
     assert parts <= {model.name for model in HINTED}
 
 

@@ -11,7 +11,7 @@ from oneleader.errors import MissingTool
 from oneleader.language import action, both, ite
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
-from oneleader.models import election, replication
+from oneleader.models import election, replication, replication_lemmas
 from oneleader.models.election import LEADER, Node, Quorum, Term
 from oneleader.models.replication import MODEL, Index, State, Value
 from oneleader.readers.explore.explore import explore, ghosts_read
@@ -36,7 +36,7 @@ def silent() -> Model:
 
     @action
     def become_leader(s: State, n: Node, q: Quorum) -> None:
-        wins = replication.wins(s, n, q)
+        wins = replication_lemmas.wins(s, n, q)
         s.require(wins)
 
         s.role[n] = LEADER
@@ -50,7 +50,7 @@ def unrecorded() -> Model:
 
     @action
     def become_leader(s: State, n: Node, q: Quorum) -> None:
-        wins = replication.wins(s, n, q)
+        wins = replication_lemmas.wins(s, n, q)
         s.require(wins)
 
         s.role[n] = LEADER
@@ -222,7 +222,7 @@ def one_term_only() -> Model:
 
     @action
     def advance_commit(s: State, n: Node, i: Index, q: Quorum) -> None:
-        may_commit = replication.committable(s, n, i, q)
+        may_commit = replication_lemmas.committable(s, n, i, q)
         s.require(may_commit)
 
         s.commit_index[n] = i
@@ -237,7 +237,7 @@ def not_how_much() -> Model:
 
     @action
     def advance_commit(s: State, n: Node, i: Index, q: Quorum) -> None:
-        may_commit = replication.committable(s, n, i, q)
+        may_commit = replication_lemmas.committable(s, n, i, q)
         s.require(may_commit)
 
         t = s.term[n]
@@ -251,7 +251,7 @@ def wins_again() -> Model:
 
     @action
     def become_leader(s: State, n: Node, q: Quorum) -> None:
-        wins = replication.wins(s, n, q)
+        wins = replication_lemmas.wins(s, n, q)
         s.require(wins)
 
         s.heartbeat[n, s.term[n]] = True

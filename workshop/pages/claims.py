@@ -31,7 +31,7 @@ BLOCK = re.compile(r"(?<=<!-- claims -->\n).*?(?=<!-- /claims -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Shown:
+class PrintedFigures:
     """What one run of a command printed: the figures that a claim quotes."""
 
     date: str
@@ -52,7 +52,7 @@ class Claimed:
     code: tuple[str, ...] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
 
-    def with_figures(self, shown: Shown | None) -> Claimed:
+    def with_figures(self, shown: PrintedFigures | None) -> Claimed:
         """The claim with the figures that were shown; where none were, it says so."""
         values = shown.figures if shown else dict.fromkeys(self.figures, "?")
         says, strength = self.says.format(**values), self.strength.format(**values)
@@ -82,11 +82,11 @@ def _read() -> dict[str, Any]:
     return tomllib.loads(SOURCE.read_text(encoding="utf-8"))
 
 
-def evidence() -> dict[str, Shown]:
+def evidence() -> dict[str, PrintedFigures]:
     """What the commands printed when they last ran."""
     if not KEPT.is_file():
         return {}
-    return {id: Shown(**shown) for id, shown in json.loads(KEPT.read_text(encoding="utf-8")).items()}
+    return {id: PrintedFigures(**shown) for id, shown in json.loads(KEPT.read_text(encoding="utf-8")).items()}
 
 
 @cache
@@ -103,7 +103,7 @@ def digest(paths: tuple[str, ...]) -> str:
 
 
 # -- what is wrong -------------------------------------------------------------------------------
-def faults(claim: Claimed, shown: Shown | None) -> Iterator[str]:
+def faults(claim: Claimed, shown: PrintedFigures | None) -> Iterator[str]:
     """What a claim lacks, in sentences."""
     if not is_a_test(claim.test):
         yield f"{claim.id}: there is no test {claim.test}"
@@ -131,14 +131,14 @@ def is_a_test(name: str) -> bool:
 
 
 # -- showing -------------------------------------------------------------------------------------
-def show(claim: Claimed) -> Shown:
+def show(claim: Claimed) -> PrintedFigures:
     """Run the claim's command and read its figures; UsageError where it fails or does not print one."""
     words = [str(Path(sys.executable).with_name("oneleader")), *shlex.split(claim.command)[1:]]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UsageError(f"{claim.id}: `{claim.command}` ended with status {done.returncode}: {done.stdout}")
     figures = {name: _figure(claim, pattern, done.stdout) for name, pattern in claim.figures.items()}
-    return Shown(datetime.now(UTC).date().isoformat(), digest(claim.code), figures)
+    return PrintedFigures(datetime.now(UTC).date().isoformat(), digest(claim.code), figures)
 
 
 def _figure(claim: Claimed, pattern: str, printed: str) -> str:
@@ -148,7 +148,7 @@ def _figure(claim: Claimed, pattern: str, printed: str) -> str:
     return found[1]
 
 
-def keep(shown: Mapping[str, Shown]) -> None:
+def keep(shown: Mapping[str, PrintedFigures]) -> None:
     """Write the evidence down, in the order of the claims."""
     kept = {claim.id: vars(shown[claim.id]) for claim in claims() if claim.id in shown}
     KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
@@ -183,7 +183,7 @@ def page() -> str:
     return "\n".join([*lines, ""])
 
 
-def _told(claim: Claimed, shown: Shown | None) -> Iterator[str]:
+def _told(claim: Claimed, shown: PrintedFigures | None) -> Iterator[str]:
     yield f"## {claim.id}"
     yield f"{claim.says}: {claim.strength}.".replace("](docs/", "](../")
     yield ""

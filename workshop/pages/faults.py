@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from oneleader.campaigns.fault_table import CAUGHT, READERS, FaultRow
 from oneleader.conformance.reference import recovery
@@ -15,19 +16,25 @@ from oneleader.errors import UsageError
 from oneleader.faults.beyond import BEYOND
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
-from oneleader.verdict import NOT_EXPRESSIBLE
+from oneleader.verdict import NOT_EXPRESSIBLE, Verdict
 from oneleader.words import plural
 from workshop import RESULTS
 
+SAID = {verdict.worded("fault"): verdict for verdict in Verdict}
 NAMES = {"hypothesis": "property test", "tlc": "TLC"}
 
 
 def load(folder: Path = RESULTS) -> list[FaultRow]:
     """The rows that were kept."""
     try:
-        return [FaultRow(**row) for row in json.loads((folder / "faults.json").read_text())]
+        return [_kept(row) for row in json.loads((folder / "faults.json").read_text())]
     except OSError as error:
         raise UsageError(f"{folder / 'faults.json'}: {error.strerror}; it is in the checkout") from None
+
+
+def _kept(row: dict[str, Any]) -> FaultRow:
+    """A row as it was, its verdict read from its word."""
+    return FaultRow(**row | {"verdict": SAID[row["verdict"]]})
 
 
 def write(rows: Sequence[FaultRow], folder: Path = RESULTS) -> Path:

@@ -21,6 +21,7 @@ from oneleader.conformance.reference.locks import LockMachine, LockScenario
 from oneleader.conformance.reference.patch import LOCKS, LockRules
 from oneleader.conformance.reference.program import Program
 from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
+from oneleader.conformance.shrink import shortest
 from oneleader.errors import MissingTool
 from oneleader.faults.fault import Because, Fault, Variant
 from oneleader.language.model import Model
@@ -86,7 +87,7 @@ def by_proof(fault: Fault) -> FaultRow:
     if isinstance(fault.prove, Because):
         return not_expressible(fault, "prove", fault.prove)
     started = time.perf_counter()
-    found = fails_at(fault) or _refuted(fault.model, "/".join(fault.prove))
+    found = fails_at(fault) or _refuted(fault.faulty_model.proved, "/".join(fault.prove))
     verdict, seconds = CAUGHT if found else MISSED, time.perf_counter() - started
     detail = f"{' × '.join(fault.prove)}: {VIOLATED if found else 'not refuted'}"
     return FaultRow(fault.id, "prove", verdict, 1 if found else None, seconds, detail)
@@ -100,7 +101,7 @@ def fails_at(fault: Fault) -> Counterexample | None:
     """The counterexample to induction of the size that the catalogue names, if it names one."""
     if not fault.fails_at:
         return None
-    model = fault.model
+    model = fault.faulty_model.proved
     (obligation,) = (o for o in obligations(model) if (o.step, o.goal) == fault.prove)
     size = {sort: fault.fails_at[name] for name, sort in model.sorts.items() if name in fault.fails_at}
     found = Search(obligation, sized(size)).find()
@@ -220,7 +221,7 @@ def shortened(variant: Variant, found: Program, cause: str) -> Program:
         broken = played(variant, shorter)
         return broken is not None and broken.cause == cause
 
-    return program.shortest(found, fails)
+    return shortest(found, fails)
 
 
 def by_simulation(fault: Fault, *, runs: int = RUNS) -> FaultRow:

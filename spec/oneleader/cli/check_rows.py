@@ -20,10 +20,11 @@ from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, cluster, configure
 from oneleader.language.model import Model
-from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.explore import explore, explore_all
 from oneleader.readers.explore.refine import refine
 from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.explore.walk import walk
+from oneleader.readers.prove import counting
 from oneleader.readers.prove.prove import CVC5, prove, rows
 from oneleader.readers.replay.replay import replay
 from oneleader.readers.tlc.twin import compare, compare_all, covered
@@ -34,10 +35,17 @@ SEED = 1  # of everything drawn here: the same rows each time
 
 
 # -- the models ------------------------------------------------------------------------------------
-def exploring(model: Model, *, ghosts: bool = True, small: bool = False, **at: Any) -> Iterator[CheckRow]:
-    """Exhaustive within bounds. `small`: these bounds are too small for some witness, and that is known."""
-    for result in explore_all(model, configured(model, **at)):
-        kept = [f.name for f in result.run.cells.fields if f.kind == "ghost"]
+def exploring(
+    model: Model, *, ghosts: bool = True, together: bool = False, small: bool = False, **at: Any
+) -> Iterator[CheckRow]:
+    """Exhaustive within bounds. `small`: these bounds are too small for some witness, and that is known.
+
+    `together`: all history is kept in one run, where one for each part of it would be too many.
+    """
+    bounds, history = configured(model, **at), {n for n, f in model.fields.items() if f.kind == "ghost"}
+    once = [explore(model, bounds, ghosts=frozenset(history))] if together else []
+    for result in once or explore_all(model, bounds):
+        kept = ["all history"] if together else [f.name for f in result.run.cells.fields if f.name in history]
         unreached = [name for name, depth in result.witnesses.items() if depth is None]
         verdict = INCONCLUSIVE if result.verdict is HOLDS and unreached and not small else result.verdict
         what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
@@ -65,6 +73,16 @@ def configured(
     for name, names in (true_at or {}).items():
         at = at.where(model.fields[name], names)
     return at
+
+
+def counted(model: Model) -> CheckRow:
+    """The axiom of `membership` about quorums, of majorities."""
+    started = time.perf_counter()
+    failed = counting.unproved()
+    what = f"{len(list(counting.lemmas()))} lemmas: majorities of adjacent configurations share a server"
+    verdict, detail = (INCONCLUSIVE, f"not proved: {', '.join(failed)}") if failed else (HOLDS, "")
+    strength, seconds = "proved for sets of any size", time.perf_counter() - started
+    return CheckRow(model.name, "prove", what, verdict, strength, seconds, detail, "proof")
 
 
 def proving(model: Model, strength: str) -> CheckRow:
@@ -137,12 +155,13 @@ def walking(model: Model, *, nodes: int, terms: int, runs: int) -> CheckRow:
     return CheckRow(model.name, "walk", what, verdict, result.strength, result.seconds, detail)
 
 
-def refining(model: Model, *, nodes: int, terms: int) -> CheckRow:
-    """Each step is one of the model that this one refines."""
-    small = {"Node": nodes, "Term": terms, "Index": 1, "Value": 1}
-    result = refine(model, configure(model, small))
-    what = f"{result.abstract:,} steps are steps of {model.refines.name if model.refines else '?'}"
-    return CheckRow(model.name, "refine", what, result.verdict, result.strength, result.seconds)
+def refining(model: Model, *, nodes: int, terms: int, runs: int = 0) -> CheckRow:
+    """Each step is one of the model that this one refines; in random runs, where states are too many."""
+    sizes = {"Node": nodes, "Term": terms, "Index": 2 if runs else 1, "Value": 1}
+    result = refine(model, configure(model, sizes), runs=runs, seed=SEED)
+    what = f"{result.abstract:,} steps are steps of {result.to.model.name}; {result.cut:,} cut"
+    what += f"; never: {', '.join(result.never_matched)}" if result.never_matched else ""
+    return CheckRow(model.name, "refine", what, result.verdict, result.strength, result.seconds, result.why)
 
 
 # -- what must break -------------------------------------------------------------------------------

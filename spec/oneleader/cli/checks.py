@@ -21,6 +21,7 @@ from oneleader.cli.check_rows import (
     comparing,
     confirming,
     conforming,
+    counted,
     drawing,
     exploring,
     handling,
@@ -47,6 +48,7 @@ READER_OF: dict[Rows, str] = {
     breaking: "explore",
     switched_off: "settings",
     proving: "prove",
+    counted: "prove",
     confirming: "cvc5",
     comparing: "tlc",
     twinning: "tlc",
@@ -110,8 +112,12 @@ CLIENTS = "proved for any number of clients and resources, unbounded tokens"
 TWO_QUORUMS = "n1 n2, n1 n3"
 N2_DECIDES = "n2, n1 n2"  # two servers, and the second in every quorum: it can overtake the first
 EXACT = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}  # no drift
+ONE_FEWER = "n1 n2 n3, n1 n2, n1"  # configurations: a server is removed each time, or comes back
+JOINT = "n1 n2 n3, n1 n2 n3 + n1, n1"  # from three servers to one by joint consensus
 TWO_ENTRIES = {"Index": 2, "Value": 1}  # where an older one is committed indirectly
 ONE_ENTRY = {"Index": 1, "Value": 1}
+TO_THREE, TO_FOUR = ({"Node": 3, "Term": 2, "Index": entries} for entries in (3, 4))
+TOGETHER = {"together": True, "small": True}
 SHARED = {"Resource": 1, "Client": 2, "Token": 2}
 ALL_ASSUMED = {"assumed": [assumption.name.lower() for assumption in Assumption]}
 STALE = "no_stale_write"
@@ -148,7 +154,7 @@ CHECKS: tuple[Check, ...] = (
     of("pre_vote", exploring, 5, nodes=3, terms=1, ghosts=False, small=True),
     of("pre_vote", proving, 10, strength=ANY),
     of("pre_vote", confirming, 20),
-    of("pre_vote", refining, 1, nodes=2, terms=1),
+    of("pre_vote", refining, 20, nodes=3, terms=2, runs=60),
     of("pre_vote", twinning, 8),
     of("pre_vote", comparing, 2, QUICK, nodes=2, terms=1),
     of("pre_vote", comparing, 10, FULL, nodes=2, terms=2),
@@ -156,16 +162,25 @@ CHECKS: tuple[Check, ...] = (
     of("replication", exploring, 5, nodes=2, terms=2, sizes=TWO_ENTRIES, small=True),
     of("replication", exploring, 10, FULL, nodes=3, terms=2, sizes=ONE_ENTRY, ghosts=False, small=True),
     of("replication", proving, 15, strength=LOGS),
-    of("replication", refining, 1, nodes=2, terms=1),
+    of("replication", refining, 60, nodes=3, terms=2, runs=100),
     of("replication", twinning, 8),
     of("replication", comparing, 10, nodes=2, terms=2, sizes=TWO_ENTRIES),
     *(of("replication", replaying, 1, recording=recording) for recording in (ETCD, RAWNODE, PRE_VOTES)),
+    *(
+        of("membership", exploring, 20, when, terms=2, nodes=2, sizes=sizes, quorums="n1 n2, n1", **TOGETHER)
+        for when, sizes in ((QUICK, ONE_ENTRY), (FULL, TWO_ENTRIES))
+    ),
+    of("membership", counted, 1),
+    of("membership", proving, 30, strength=LOGS),
+    of("membership_steps", exploring, 5, QUICK, quorums=ONE_FEWER, sizes=TO_THREE, small=True),
+    of("membership_steps", exploring, 30, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
+    of("membership_steps", exploring, 10, sizes=TO_FOUR, quorums=JOINT, small=True),
     of("lease", exploring, 5, nodes=2, terms=2, quorums=N2_DECIDES),
     of("lease", exploring, 15, FULL, nodes=3, terms=2, ghosts=False, sizes=EXACT),
     of("lease", exploring, 5, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes={"Round": 2, **EXACT}),
     of("lease", proving, 10, strength=CLOCKS),
     of("lease", confirming, 20),
-    of("lease", refining, 1, nodes=2, terms=1),
+    of("lease", refining, 40, nodes=3, terms=2, runs=100),
     of("lease", twinning, 8),
     of("lease", comparing, 5, nodes=2, terms=1),
     of("lease", comparing, 10, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes=EXACT),

@@ -156,7 +156,7 @@ def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool
     """`oneleader replay FOLDER`: the verdict of each model, or of the one that is asked for."""
     from oneleader.cli.main import print_json
 
-    models = [model] if model else [name for name in VIEWS if not (follow and VIEWS[name].has_clocks)]
+    models = [model] if model else list(VIEWS)
     if follow:
         with ProgressLine(quiet=as_json) as progress:
             found = recorded.follow(folder, models, lambda at: progress.tell(_at(at)))

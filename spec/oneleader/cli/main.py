@@ -85,7 +85,7 @@ def bounds(nodes: int, terms: int) -> Callable[[F], F]:
             "--where",
             multiple=True,
             metavar="CONSTANT=NAMES",
-            help="Where a constant is true, e.g. off=terms,lease.",
+            help="Where a constant is true, e.g. off=terms,lease or 'edge=n1 n2,n2 n3'.",
         )(command)
         command = click.option(
             "--size",
@@ -151,10 +151,12 @@ def configuration(
         if not number.lstrip("-").isdigit():
             raise UsageError(f"--size {text} is not of the form SORT=N, e.g. --size Client=2")
         asked[sort] = int(number)
-    at = configure(model, {**usual, **asked}, quorums or (faulty.quorums if faulty else "majority"))
-    for name, names in true_at.items():
-        at = at.where(model.fields[name], names)
-    return at
+    return configure(
+        model,
+        {**usual, **asked},
+        quorums or (faulty.quorums if faulty else "majority"),
+        true_at,
+    )
 
 
 # -- the commands --------------------------------------------------------------------------------
@@ -307,7 +309,8 @@ def prove(
     """Prove MODEL for any number of nodes, with Z3."""
     from oneleader.readers.prove import prove as prove_reader
 
-    model, _ = chosen(name, fault)
+    model, found = chosen(name, fault)
+    model = found.faulty_model.proved if found else model
     if update_hints:
         say(f"hints written to {prove_reader.update_hints(model)}")
         return 0
@@ -605,8 +608,10 @@ def main() -> None:
     from oneleader.cli.linearizable import linearizable
     from oneleader.cli.picture import picture
     from oneleader.cli.reference import handlers, hunt
+    from oneleader.cli.refine import refine
+    from oneleader.cli.trace import trace
 
-    for command in (campaign, cluster, handlers, hunt, linearizable, picture):
+    for command in (campaign, cluster, handlers, hunt, linearizable, picture, refine, trace):
         cli.add_command(command)
     sys.exit(guarded(cli))
 

@@ -12,6 +12,7 @@ from oneleader.cli.console import judged, mark, out, say
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.pictures.plain import show_counterexample, show_instance, show_state, show_trace
+from oneleader.readers.agree import Agreement
 from oneleader.readers.explore.explore import Explored, Violation
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.run import Run
@@ -44,6 +45,7 @@ def explored(result: Explored) -> None:
     )
     if result.symmetry_why:
         say(f"        symmetry: {result.symmetry_why}")
+    _agreed(result.agreement)
     for name in result.properties:
         broken = result.violation is not None and result.violation.what == name
         verdict = VIOLATED if broken else HOLDS if result.verdict is HOLDS else INCONCLUSIVE
@@ -60,6 +62,16 @@ def explored(result: Explored) -> None:
     if result.cut and result.verdict is HOLDS:
         skipped = f"{result.cut:,} steps exceeded the bounds and were skipped"
         say(f"        {skipped}; results hold within the bounds")
+    if result.untried and result.verdict is HOLDS:
+        say(f"        values above the bounds matter, and are not tried: {', '.join(result.untried)}")
+
+
+def _agreed(agreement: Agreement | None) -> None:
+    """Whether traced and plain are the same: a difference in bold, for it makes everything else worthless."""
+    if agreement and agreement.difference:
+        judged(VIOLATED, str(agreement))
+    elif agreement:
+        say(f"        {agreement}")
 
 
 def _said(result: Explored) -> str:
@@ -97,6 +109,8 @@ def _sentence(run: Run, found: Violation) -> str:
         return "deadlock: no step is possible here"
     if found.what == "claim":
         return "a claim inside an action is false here"
+    if found.what == "refinement":
+        return "violated  the last step is none that the refined model allows"
     prop = run.model.properties[found.what]
     said = prop.doc.splitlines()[0]
     return f"violated  {title(prop.name)}: {said}\n          not so for {_binding(run, found)}"
@@ -149,6 +163,7 @@ def proof(result: Proof, *, grid: bool = False) -> None:
         say(f"  hints no longer suffice for {', '.join(stale)}: run oneleader prove --update-hints")
     if result.interrupted:
         say("  interrupted: the rest was not tried")
+    _agreed(result.agreement)
     possible(result)
     judged(result.verdict, proof_summary(result), f"{result.seconds:.1f} s")
 
@@ -237,6 +252,7 @@ def proof_json(result: Proof) -> dict[str, Any]:
         "verdict": result.verdict.worded("proof"),
         "seconds": round(result.seconds, 3),
         "interrupted": result.interrupted,
+        "agreement": result.agreement and str(result.agreement),
         "assumes": result.assumes,
         "possible": [
             {"what": a.what, "verdict": str(a.verdict), "reason": a.reason} for a in result.possible
@@ -371,6 +387,7 @@ def walked(result: Walked) -> None:
         f"walk     {result.run.model.name}  {result.run.configuration.describe()}   seed {result.seed}   "
         f"{result.runs:,} runs   {result.steps:,} steps   {rate:,.0f} steps/s"
     )
+    _agreed(result.agreement)
     judged(result.verdict, "every property in every state", result.why or result.strength, widths=(NAME,))
     for name in result.run.model.actions:
         times = result.fired[name]
@@ -386,6 +403,7 @@ def walked_json(result: Walked) -> dict[str, Any]:
         "seed": result.seed,
         "verdict": result.verdict.value,
         "why": result.why,
+        "agreement": result.agreement and str(result.agreement),
         "runs": result.runs,
         "steps": result.steps,
         "seconds": round(result.seconds, 3),

@@ -26,12 +26,6 @@ BEYOND = (
         "State Machine Safety",
         SNAPSHOTS,
     ),
-    Beyond(
-        "a membership change before an entry of the own term is committed",
-        "copycat#23; Ongaro on raft-dev, 2015",
-        "Election Safety",
-        f"{MEMBERSHIP}; `disjoint-quorums` is what comes of it",
-    ),
     Beyond("a configuration takes effect when it is applied", "etcd#12359", "availability", MEMBERSHIP),
     Beyond(
         "granting a pre-vote resets the election timer",

@@ -58,17 +58,26 @@ NO_TRACE = Because("a recording says what a server did, and not what it answered
 
 @dataclass(frozen=True)
 class FaultyModel:
-    """A faulty model, and the smallest bounds that show it. `constants`: where each is true."""
+    """A faulty model, and the smallest bounds that show it. `constants`: where each is true.
+
+    `whole`: the model whose proof the same change breaks, where `base` is drawn in larger steps.
+    """
 
     base: Model
     change: Callable[[Model], Model]
     sizes: Mapping[str, int]
     quorums: str = "majority"
     constants: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    whole: Model | None = None
 
     @property
     def model(self) -> Model:
         return self.change(self.base)
+
+    @property
+    def proved(self) -> Model:
+        """The faulty model whose proof has to fail."""
+        return self.change(self.whole or self.base)
 
     @property
     def lines(self) -> str:
@@ -80,11 +89,7 @@ class FaultyModel:
 
     @property
     def configuration(self) -> Configuration:
-        model = self.model
-        at = configure(model, self.sizes, self.quorums)
-        for name, true_at in self.constants.items():
-            at = at.where(model.fields[name], true_at)
-        return at
+        return configure(self.model, self.sizes, self.quorums, self.constants)
 
 
 @dataclass(frozen=True)
@@ -213,11 +218,12 @@ def fault(
     quorums: str = "majority",
     constants: Mapping[str, Sequence[str]] | None = None,
     fails_at: Mapping[str, int] | None = None,
+    whole: Model | None = None,
 ) -> Callable[[Callable[[Model], Model]], Fault]:
     """Enter the decorated change under its name, with dashes; its docstring is the story."""
 
     def enter(change: Callable[[Model], Model]) -> Fault:
-        faulty = FaultyModel(base, change, sizes, quorums, constants or {})
+        faulty = FaultyModel(base, change, sizes, quorums, constants or {}, whole)
         said = (faulty, explore, prove, tlc, fails_at or {})
         made = Fault(_id(change), title, _doc(change), sources, breaks, *said)
         return FAULTS.setdefault(made.id, made)

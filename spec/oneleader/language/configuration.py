@@ -7,6 +7,7 @@ quorum system.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
@@ -14,6 +15,7 @@ from math import prod
 from typing import Any
 
 from oneleader.errors import UsageError
+from oneleader.language import members
 from oneleader.language.definitions import Definition
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
@@ -131,21 +133,39 @@ class Configuration:
         sizes += [(greatest, sort) for sort, greatest in self.greatest.items()]
         many = {sort: f"{sort.lower()}{'es' if sort.endswith('x') else 's'}" for _, sort in sizes}
         counted = [f"{n} {sort.lower() if n == 1 else many[sort]}" for n, sort in sizes]
-        named = {**self.parameters, **{name: " ".join(at) for name, at in self.chosen.items() if at}}
+        true_at = {name: (", " if " " in "".join(at) else " ").join(at) for name, at in self.chosen.items()}
+        named = {**self.parameters, **{name: at for name, at in true_at.items() if at}}
         return ", ".join([*counted, *(f"{name} {value}" for name, value in named.items())])
 
-    def where(self, constant: Field, names: Iterable[str]) -> Configuration:
-        """The same with this constant, of one index, true at just these: `off` at `terms` and `lease`."""
-        if constant.kind != "constant" or len(constant.index) != 1:
-            raise UsageError(f"{constant} is no constant of one index: nothing can be chosen there")
-        chosen = sorted({self.value(constant.index[0], name) for name in names})
-        shown = tuple(self.show(constant.index[0], value) for value in chosen)
-        true_at = frozenset((int(value),) for value in chosen)
+    def where(self, constant: Field, texts: Iterable[str]) -> Configuration:
+        """The same with this constant true at just these: `off` at `terms` and `lease`, `link` at `n1 n2`."""
+        if constant.kind != "constant":
+            raise UsageError(f"{constant} is no constant: only a constant is told where it is true")
+        keys = sorted({self._key(constant, text) for text in texts})
+        shown = tuple(self._shown(constant, key) for key in keys)
         return replace(
             self,
-            constants={**self.constants, constant.name: true_at},
+            constants={**self.constants, constant.name: frozenset(keys)},
             chosen={**self.chosen, constant.name: shown},
         )
+
+    def _key(self, constant: Field, text: str) -> tuple[int, ...]:
+        """`n1 n2`, or `{n1 n2} n3`: one index of a constant."""
+        parts = re.findall(r"\{[^}]*\}|\S+", text)
+        if len(parts) != len(constant.index):
+            raise UsageError(
+                f"{constant} takes {len(constant.index)} values and {text!r} has {len(parts)}: "
+                f"write --where {self._example(constant)}"
+            )
+        return tuple(int(self.value(s, p)) for s, p in zip(constant.index, parts, strict=True))
+
+    def _shown(self, constant: Field, key: tuple[int, ...]) -> str:
+        return " ".join(self.show(sort, value) for sort, value in zip(constant.index, key, strict=True))
+
+    def _example(self, constant: Field) -> str:
+        """`"link=n1 n1,n2 n2"`: how a person says where a constant is true."""
+        ends = [[self.domain(sort)[i] for sort in constant.index] for i in (0, -1)]
+        return f'"{constant.name}={",".join(dict.fromkeys(self._shown(constant, tuple(k)) for k in ends))}"'
 
     def call(self, definition: Definition, args: tuple[Any, ...]) -> str:
         """`grant_vote(voter=n3, candidate=n2, t=2)`."""
@@ -169,6 +189,11 @@ class Configuration:
         for f in model.fields.values():
             if f.kind == "parameter" and f.name not in self.parameters:
                 raise UsageError(f"{model.name} needs a value for {f.name}: give --size {f.name}=2, say")
+            if f.kind == "constant" and f.name not in self.constants:
+                raise UsageError(
+                    f"{model.name} needs to know where {f} is true: give --where {self._example(f)}, say, "
+                    f"or --where {f.name}= for nowhere (a proof leaves it open)"
+                )
             if is_number(base(f.of)) and f.init >= self.size(base(f.of)):
                 raise UsageError(
                     f"{f} starts at {f.init}: give {name_of(base(f.of))} a bound of {f.init} or more"
@@ -198,21 +223,31 @@ def cluster(model: Model, *, nodes: int, terms: int, quorums: str = "majority") 
     return configure(model, {"Node": nodes, "Term": terms}, quorums)
 
 
-def configure(model: Model, sizes: Mapping[str, int], quorums: str = "majority") -> Configuration:
+def configure(
+    model: Model,
+    sizes: Mapping[str, int],
+    quorums: str = "majority",
+    where: Mapping[str, Iterable[str]] | None = None,
+) -> Configuration:
     """The configuration in which each set sort has the size given and each number sort that greatest number.
 
     `quorums` is "majority" (the smallest ones: any set that contains a quorum has a quorum's votes)
-    or a list such as "n1 n2, n1 n3". A tally of votes, Count, may reach twice the number of nodes.
-    Parameters are given like sizes, by their names.
+    or a list such as "n1 n2, n1 n3"; it is for models whose constant `member` relates Node and Quorum.
+    A tally of votes, Count, may reach twice the number of nodes. Parameters are given like sizes, by their
+    names; `where` says of other constants where they are true. Where members change, `quorums` lists the
+    configurations, whose majorities are the quorums: see `members`.
     """
-    sizes = {**model.usual, **sizes}
+    texts = {name: said for name, said in model.usual.items() if not isinstance(said, int)}
+    sizes = {**{name: size for name, size in model.usual.items() if isinstance(size, int)}, **sizes}
+    if "quorum_of" in model.fields and quorums != "majority":
+        sizes["Config"] = max(1, len(quorums.split(",")) - 1)
     sizes |= {"Count": 2 * sizes["Node"]} if "Node" in sizes and "Count" not in sizes else {}
     elements: dict[str, tuple[str, ...]] = {}
     greatest: dict[str, int] = {}
     constants: dict[str, frozenset[tuple[int, ...]]] = {}
     for sort in model.sorts.values():
         name = name_of(sort)
-        if name == "Quorum" or not (is_set(sort) or is_number(sort)):
+        if (name == "Quorum" and _has_quorums(model)) or not (is_set(sort) or is_number(sort)):
             continue
         if name not in sizes:
             raise UsageError(f"{model.name} needs a size for {name}: give --size {name}=2, say")
@@ -222,13 +257,38 @@ def configure(model: Model, sizes: Mapping[str, int], quorums: str = "majority")
             greatest[name] = sizes[name]
         else:
             elements[name] = tuple(f"{name[0].lower()}{i + 1}" for i in range(sizes[name]))
-    if "member" in model.fields:
+    system: Iterable[frozenset[int]] = ()
+    if "quorum_of" in model.fields:
+        changing = _changing(elements["Node"], greatest["Config"] + 1, quorums)
+        system = changing.quorums
+        constants |= {"quorum_of": changing.quorum_of, "adjacent": changing.adjacent}
+    elif _has_quorums(model):
         system = _system(elements["Node"], quorums)
+    if _has_quorums(model):
         elements["Quorum"] = tuple(
             "{" + " ".join(elements["Node"][n] for n in sorted(q)) + "}" for q in system
         )
         constants["member"] = frozenset((n, i) for i, q in enumerate(system) for n in q)
-    return Configuration(elements, greatest, constants, *_times(model, sizes))
+    at = Configuration(elements, greatest, constants, *_times(model, sizes))
+    for name, said in {**texts, **(where or {})}.items():
+        at = at.where(_constant(model, name), said)
+    return at
+
+
+def _has_quorums(model: Model) -> bool:
+    """Whether the model's `member` says which Node is in which Quorum."""
+    member = model.fields.get("member")
+    if member is None or member.kind != "constant":
+        return False
+    return [*map(name_of, member.index)] == ["Node", "Quorum"]
+
+
+def _constant(model: Model, name: str) -> Field:
+    known = [f.name for f in model.fields.values() if f.kind == "constant"]
+    if name not in known:
+        said = f"its constants are {', '.join(known)}" if known else "it has none"
+        raise UsageError(f"{model.name} has no constant {name}: {said}")
+    return model.fields[name]
 
 
 def _times(model: Model, sizes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
@@ -244,6 +304,13 @@ def _times(model: Model, sizes: Mapping[str, int]) -> tuple[dict[str, int], dict
         sort = name_of(model.fields[name].of)
         longest[sort] = max(sizes[name], longest.get(sort, 1))
     return values, longest
+
+
+def _changing(nodes: tuple[str, ...], configurations: int, text: str) -> members.System:
+    nested = text == "majority"
+    return members.system(
+        members.nested(len(nodes), configurations) if nested else members.listed(nodes, text)
+    )
 
 
 def _system(nodes: tuple[str, ...], quorums: str) -> list[frozenset[int]]:

@@ -1,8 +1,8 @@
 """Expressions: what an action says, once it has been traced.
 
 The connectives `both, either, no, implies, ite` work on plain values and on expressions alike. An
-`Expr` is hash-consed (equal expressions are one object), carries its sort, and refuses everything
-that would make Python decide in its place: `if`, `and`, `or`, `not`, `in`, chained comparison.
+`Expr` is hash-consed (equal expressions are one object), carries its sort, and is sealed: it refuses
+everything that would make Python decide in its place (`sealed.py`).
 
 | op                      | args                       | sort        |
 |-------------------------|----------------------------|-------------|
@@ -25,10 +25,10 @@ that would make Python decide in its place: `if`, `and`, `or`, `not`, `in`, chai
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, TypeGuard
 
-from oneleader.errors import SpecError
 from oneleader.language import times
+from oneleader.language.sealed import Sealed, refuse, sealed
 from oneleader.language.sorts import (
     NIL,
     AnySort,
@@ -45,7 +45,7 @@ from oneleader.language.sorts import (
 )
 
 
-class Expr:
+class Expr(Sealed):
     """A hash-consed, sorted expression over the state before a step."""
 
     __slots__ = ("args", "op", "serial", "sort")
@@ -61,11 +61,10 @@ class Expr:
         made = cls._made.get(key)
         if made is None:
             made = cls._made[key] = object.__new__(cls)
-            made.op, made.args, made.sort, made.serial = op, args, sort, len(cls._made)
+            parts = {"op": op, "args": args, "sort": sort, "serial": len(cls._made)}
+            for name, part in parts.items():
+                object.__setattr__(made, name, part)
         return made
-
-    def __repr__(self) -> str:
-        return f"{self.op}({', '.join(map(repr, self.args))})"
 
     # -- what a model may write -------------------------------------------------------------------
     def __eq__(self, other: object) -> Any:
@@ -94,32 +93,37 @@ class Expr:
 
     def __mul__(self, other: Any) -> Expr:
         if not is_time(self.sort):
-            return NotImplemented
+            refuse(f"`*` on {name_of(self.sort)}: only a time is multiplied, by a parameter")
         x, y = _numbers("*", self, other)
         times.check_product(x, y)
         return Expr("mul", (x, y), x.sort)
 
     def __getitem__(self, index: Any) -> Expr:
         if not isinstance(self.sort, EachSort):
-            raise SpecError(f"a value of sort {name_of(self.sort)} has no parts to index")
+            refuse(f"a value of sort {name_of(self.sort)} has no parts to index")
         return Expr("apply", (self, lift(index, self.sort.index)), self.sort.of)
 
+    def __repr__(self) -> str:
+        return super().__repr__() if sealed() else text(self)
+
     __radd__, __rmul__ = __add__, __mul__
-    __hash__ = object.__hash__
+    __hash__ = Sealed.__hash__  # a class that defines == loses it
 
-    # -- what it may not --------------------------------------------------------------------------
-    def __bool__(self) -> NoReturn:
-        raise SpecError(
-            "Python branches on a state value here (if, and, or, not, in or a chained comparison): "
-            "use both, either, no, implies or ite"
-        )
 
-    def __iter__(self) -> NoReturn:
-        raise SpecError("Python iterates over a state value here: quantify with .all or .any")
+def text(x: Any) -> str:
+    """A symbol, or another value, for an error's sentence."""
+    if is_expr(x):
+        return f"{x.op}({', '.join(map(text, x.args))})"
+    return x._what if isinstance(x, Sealed) else repr(x)
+
+
+def is_expr(x: Any) -> TypeGuard[Expr]:
+    """Whether this is a symbol: `isinstance` would ask a sealed value for its class."""
+    return type(x) is Expr
 
 
 def is_const(x: Any, value: object) -> bool:
-    return isinstance(x, Expr) and x.op == "const" and x.args == (value,)
+    return is_expr(x) and x.op == "const" and x.args == (value,)
 
 
 TRUE = Expr("const", (True,), bool)
@@ -133,20 +137,20 @@ def variable(name: str, sort: AnySort) -> Expr:
 # -- sorts of mixed operands ---------------------------------------------------------------------
 def lift(value: Any, sort: AnySort) -> Expr:
     """`value` as an expression of `sort`; SpecError if it is of another one."""
-    if isinstance(value, Expr):
+    if is_expr(value):
         if value.sort == sort:
             return value
         if isinstance(sort, OptionSort) and value.sort == sort.of:
             return Expr("some", (value,), sort)
         if is_number(sort) and value.sort is int:
             return value
-        raise SpecError(f"a value of sort {name_of(value.sort)} stands where {name_of(sort)} is wanted")
+        refuse(f"a value of sort {name_of(value.sort)} stands where {name_of(sort)} is wanted")
+    if isinstance(value, Sealed):
+        refuse(f"{value._what} stands where {name_of(sort)} is wanted")
     if isinstance(value, Nil):
         if isinstance(sort, OptionSort):
             return Expr("const", (NIL,), sort)
-        raise SpecError(
-            f"NIL stands where {name_of(sort)} is wanted: declare the field as Option[{name_of(sort)}]"
-        )
+        refuse(f"NIL stands where {name_of(sort)} is wanted: declare the field as Option[{name_of(sort)}]")
     if is_time(sort):
         return _time(value, sort)
     if isinstance(value, bool):
@@ -157,7 +161,7 @@ def lift(value: Any, sort: AnySort) -> Expr:
         wanted = isinstance(value, int) and value >= 0 and (is_number(base(sort)) or sort is int)
         wanted &= not isinstance(value, LongAgo)
     if not wanted:
-        raise SpecError(f"{value!r} stands where {name_of(sort)} is wanted (a set sort has no constants)")
+        refuse(f"{value!r} stands where {name_of(sort)} is wanted (a set sort has no constants)")
     return Expr("const", (value,), sort)
 
 
@@ -165,17 +169,17 @@ def _time(value: Any, sort: AnySort) -> Expr:
     """A literal time. 0 is the same in every unit; any other length is a parameter."""
     if isinstance(value, LongAgo) or (value == 0 and type(value) is int):
         return Expr("const", (value,), sort)
-    raise SpecError(f"{value!r} stands where {name_of(sort)} is wanted: declare it, = parameter(of=...)")
+    return refuse(f"{value!r} stands where {name_of(sort)} is wanted: declare it, = parameter(of=...)")
 
 
 def _pair(x: Any, y: Any) -> tuple[Expr, Expr]:
     """Both as expressions of one sort: `Node` meets `Option[Node]`, a literal takes the other's sort."""
-    if not isinstance(x, Expr):
+    if not is_expr(x):
         right, left = _pair(y, x)
         return left, right
-    if isinstance(y, Expr) and isinstance(y.sort, OptionSort):
+    if is_expr(y) and isinstance(y.sort, OptionSort):
         return lift(x, y.sort), y
-    if isinstance(y, Expr) and x.sort is int and is_number(y.sort):
+    if is_expr(y) and x.sort is int and is_number(y.sort):
         return x, y
     return x, lift(y, x.sort)
 
@@ -184,7 +188,7 @@ def _numbers(sign: str, x: Any, y: Any) -> tuple[Expr, Expr]:
     x, y = _pair(x, y)
     for side in (x, y):
         if not (is_number(side.sort) or is_time(side.sort) or side.sort is int):
-            raise SpecError(f"`{sign}` on {name_of(side.sort)}: only numbers have order and +")
+            refuse(f"`{sign}` on {name_of(side.sort)}: only numbers have order and +")
     return x, y
 
 
@@ -211,9 +215,9 @@ def equal(x: Any, y: Any) -> Expr:
 # -- connectives, on plain values and on expressions ---------------------------------------------
 def _truth(x: Any) -> Any:
     """`x`, if it is a truth value of either kind."""
-    if x is True or x is False or (isinstance(x, Expr) and x.sort is bool):
+    if x is True or x is False or (is_expr(x) and x.sort is bool):
         return x
-    raise SpecError(f"{x!r} is not a truth value")
+    return refuse(f"{text(x)} is not a truth value")
 
 
 def both(*xs: Any) -> bool:
@@ -232,7 +236,7 @@ def _fold(op: str, xs: tuple[Any, ...], *, unit: bool) -> Any:
     symbolic = False
     decided = False
     for x in map(_truth, xs):
-        if isinstance(x, Expr):
+        if is_expr(x):
             symbolic = True
             decided |= x is zero_expr
             if x is not unit_expr:
@@ -249,7 +253,7 @@ def _fold(op: str, xs: tuple[Any, ...], *, unit: bool) -> Any:
 def no(x: Any) -> bool:
     """Negation."""
     x = _truth(x)
-    if not isinstance(x, Expr):
+    if not is_expr(x):
         return not x
     if x is TRUE or x is FALSE:
         return bool_like(FALSE if x is TRUE else TRUE)
@@ -264,11 +268,11 @@ def implies(x: Any, y: Any) -> bool:
 def ite(condition: Any, x: Any, y: Any) -> Any:
     """`x` where the condition holds, else `y`. Both are evaluated."""
     condition = _truth(condition)
-    if not isinstance(condition, Expr):
-        if not isinstance(x, Expr) and not isinstance(y, Expr):
+    if not is_expr(condition):
+        if not is_expr(x) and not is_expr(y):
             return x if condition else y
         condition = TRUE if condition else FALSE
-    if not isinstance(x, Expr) and not isinstance(y, Expr):
+    if not is_expr(x) and not is_expr(y):
         x, y = lift(x, _sort_of(x)), lift(y, _sort_of(y))
     x, y = _pair(x, y)
     if condition is TRUE or condition is FALSE or x is y:
@@ -279,7 +283,7 @@ def ite(condition: Any, x: Any, y: Any) -> Any:
 def _sort_of(literal: Any) -> AnySort:
     """The sort of a literal that stands beside no expression."""
     if isinstance(literal, Nil):
-        raise SpecError("both branches of ite are literals and one is NIL: give one of them a sort")
+        refuse("both branches of ite are literals and one is NIL: give one of them a sort")
     return type(literal) if isinstance(literal, bool | IntEnum) else int
 
 

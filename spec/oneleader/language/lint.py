@@ -20,33 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oneleader.errors import UsageError
+from oneleader.language.source import CHAIN, FORBIDDEN
 
 MARKS = {"action", "axiom", "invariant", "theorem", "witness"}
 MOST_LINES = 25
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-
-# Kind of syntax -> rule, and the sentence that says what to do instead.
-FORBIDDEN: dict[type[ast.AST], tuple[str, str]] = {
-    ast.If: ("branch", "Python decides here: write the value with ite, or two actions with their guards"),
-    ast.IfExp: ("branch", "Python decides here: write ite(condition, x, y)"),
-    ast.Match: ("branch", "Python decides here: write the value with ite, or an action for each case"),
-    ast.Assert: ("branch", "Python decides here: write s.claim(fact)"),
-    ast.And: ("connective", "`and` decides in Python: write both(x, y)"),
-    ast.Or: ("connective", "`or` decides in Python: write either(x, y)"),
-    ast.Not: ("connective", "`not` decides in Python: write no(x)"),
-    ast.In: ("membership", "`in` decides in Python: write either(x == a, x == b) or a relation"),
-    ast.NotIn: ("membership", "`not in` decides in Python: write both(x != a, x != b) or a relation"),
-    ast.Is: ("membership", "`is` compares Python objects: write =="),
-    ast.IsNot: ("membership", "`is not` compares Python objects: write !="),
-    ast.For: ("loop", "Python loops here: quantify with .all or .any, or rewrite a field with .where"),
-    ast.AsyncFor: ("loop", "Python loops here: quantify with .all or .any, or rewrite a field with .where"),
-    ast.While: ("loop", "Python loops here: quantify with .all or .any, or rewrite a field with .where"),
-    ast.ListComp: ("comprehension", "Python iterates here: quantify with .all, .any or .count"),
-    ast.SetComp: ("comprehension", "Python iterates here: quantify with .all, .any or .count"),
-    ast.DictComp: ("comprehension", "Python iterates here: quantify with .all, .any or .count"),
-    ast.GeneratorExp: ("comprehension", "Python iterates here: quantify with .all, .any or .count"),
-}
 
 
 @dataclass(frozen=True, order=True)
@@ -116,7 +95,7 @@ def _decisions(function: Function) -> Found:
     for node in ast.walk(function):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Compare) and len(node.ops) > 1:
-            yield line, "chain", "a chained comparison decides in Python: write both(a <= b, b <= c)"
+            yield line, "chain", CHAIN
         operators: list[ast.AST] = [node]
         if isinstance(node, ast.BoolOp | ast.UnaryOp):
             operators = [node.op]

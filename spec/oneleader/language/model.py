@@ -22,9 +22,10 @@ both are read from the source, so what a person reads is what a refusal prints.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,9 +50,10 @@ class Model:
     witnesses: dict[str, Property]
     extends: Model | None = None
     refines: Model | None = None
-    usual: Mapping[str, int] = field(default_factory=dict)
+    usual: Mapping[str, int | tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_sorts()
         check(self)  # the rules that only a traced action can show
 
     @property
@@ -62,11 +64,17 @@ class Model:
     @property
     def sorts(self) -> dict[str, AnySort]:
         """Every sort that the model uses, by name, in order of appearance; of an option, what it is of."""
+        return {s.__name__: s for s in self._sorts()}
+
+    def _sorts(self) -> list[AnySort]:
         definitions = (*self.actions.values(), *self.axioms.values(), *self.properties.values())
         used = [s for f in self.fields.values() for s in (*f.index, f.of)]
         used += [s for d in (*definitions, *self.witnesses.values()) for _, s in d.params]
-        parts = [p for s in used for p in ((s.index, s.of) if isinstance(s, EachSort) else (base(s),))]
-        return {s.__name__: s for s in parts}
+        return [p for s in used for p in ((s.index, s.of) if isinstance(s, EachSort) else (base(s),))]
+
+    def _check_sorts(self) -> None:
+        """Sorts are known by name in a configuration and in a proof: two of one name would be one."""
+        same_name(self.name, self._sorts())
 
     @property
     def parameters(self) -> list[str]:
@@ -96,6 +104,22 @@ class Model:
         return replace(self, actions=self.actions | {changed.name: changed})
 
 
+def same_name(said: str, sorts: Iterable[AnySort]) -> None:
+    """SpecError where two of these sorts have one name."""
+    known: dict[str, AnySort] = {}
+    for sort in sorts:
+        other = known.setdefault(sort.__name__, sort)
+        if other is not sort:
+            raise SpecError(
+                f"{said}: two sorts are named {sort.__name__}, {_place(other)} and {_place(sort)}: "
+                f"import one of them where both are meant to be the same, or rename one"
+            )
+
+
+def _place(sort: AnySort) -> str:
+    return f"{sort.__module__}.{sort.__qualname__}"
+
+
 def model(
     module: str,
     state: type[Fields],
@@ -103,13 +127,16 @@ def model(
     extends: Model | None = None,
     without: tuple[str, ...] = (),
     refines: Model | None = None,
-    usual: Mapping[str, int] | None = None,
+    usual: Mapping[str, int | tuple[str, ...]] | None = None,
+    lemmas: str | None = None,
 ) -> Model:
     """The model that a module defines: `MODEL = model(__name__, State)` as its last line.
 
     What `extends` defines is taken over, but for the names in `without`; a definition of the same name
     replaces it. `refines` names the model that this one, its further fields left out, is an instance of.
-    `usual` sizes sorts and parameters of a run that is not told otherwise; no proof looks at it.
+    `usual` sizes sorts and parameters, and says where constants are true, for a run that does not say
+    otherwise; no proof looks at it. `lemmas` is the module that holds what only the proof needs; its
+    theorems stand before this module's.
     """
     found: dict[str, dict[str, Any]] = {
         "action": dict(extends.actions) if extends else {},
@@ -121,10 +148,8 @@ def model(
     for name in without:
         if not any(definitions.pop(name, None) for definitions in found.values()):
             raise SpecError(f"{module}: without={name!r} names nothing that the extended model defines")
-    for function in vars(sys.modules[module]).values():
-        kind = getattr(function, "__oneleader__", None)
-        if kind and function.__module__ == module:
-            found[kind][function.__name__] = define(function)
+    for function in (*_lemmas(lemmas), *_marked(module)):
+        found[function.__oneleader__][function.__name__] = define(function)
     return Model(
         name=module.rpartition(".")[2],
         doc=inspect.getdoc(sys.modules[module]) or "",
@@ -138,3 +163,22 @@ def model(
         refines=refines,
         usual={**(extends.usual if extends else {}), **(usual or {})},
     )
+
+
+def _marked(module: str) -> list[Any]:
+    """The marked functions of a module, in order, without those that it imports."""
+    here = (f for f in vars(sys.modules[module]).values() if getattr(f, "__module__", None) == module)
+    return [function for function in here if hasattr(function, "__oneleader__")]
+
+
+def _lemmas(module: str | None) -> list[Any]:
+    """The lemmas of another file. It imports the model's state, so the model has to be imported first."""
+    if module is None:
+        return []
+    importlib.import_module(module)
+    found = _marked(module)
+    if not found or any(function.__oneleader__ not in ("invariant", "theorem") for function in found):
+        raise SpecError(
+            f"{module} holds invariants and theorems alone, and the model is imported before its lemmas"
+        )
+    return found

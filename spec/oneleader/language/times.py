@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from oneleader.errors import SpecError
+from oneleader.language.sealed import refuse
 from oneleader.language.sorts import EachSort, LongAgo, is_time
 
 if TYPE_CHECKING:
@@ -56,29 +57,29 @@ def _values(x: Expr) -> tuple[Any, ...]:
 def check_sum(x: Expr, y: Expr) -> None:
     kinds = {kind(x), kind(y)}
     if READING in kinds and (kinds != {READING, ADVANCE} or not (_plain(x) or _plain(y))):
-        raise SpecError(ONLY_ADVANCES)
+        refuse(ONLY_ADVANCES)
 
 
 def check_product(x: Expr, y: Expr) -> None:
     if not is_time(x.sort) or SPAN not in (kind(x), kind(y)) or "const" in (x.op, y.op):
-        raise SpecError("`*` multiplies a time by a parameter of the model")
+        refuse("`*` multiplies a time by a parameter of the model")
 
 
 def check_equality(x: Expr, y: Expr) -> None:
     if {READING, ADVANCE} & {kind(x), kind(y)}:
-        raise SpecError(ONE_QUESTION)
+        refuse(ONE_QUESTION)
 
 
 def check_order(op: str, x: Expr, y: Expr) -> None:
     """`x < y` or `x <= y`."""
     kinds = {kind(x), kind(y)}
     if any(side.op == "const" and isinstance(side.args[0], LongAgo) for side in (x, y)):
-        raise SpecError("LONG_AGO is no length of time: compare the stopwatch with a parameter")
+        refuse("LONG_AGO is no length of time: compare the stopwatch with a parameter")
     related = op == "le" and len(kinds) == 1 and _scaled(x) and _scaled(y)
     passed = op == "le" and x.op == "parameter" and _plain(y)
     running = op == "lt" and _plain(x) and y.op == "parameter"
     if kinds != {SPAN} and not (related or passed or running):
-        raise SpecError(ONE_QUESTION if READING in kinds else "advances are compared by a * x <= b * y alone")
+        refuse(ONE_QUESTION if READING in kinds else "advances are compared by a * x <= b * y alone")
 
 
 def check_stored(field: Field, x: Expr) -> None:
@@ -87,7 +88,7 @@ def check_stored(field: Field, x: Expr) -> None:
         for branch in x.args[1:]:
             check_stored(field, branch)
     elif not (x.op in ("const", "read") or (x.op == "add" and READING in map(kind, x.args))):
-        raise SpecError(f"{field.name} is a stopwatch: set it to 0, LONG_AGO or another stopwatch")
+        refuse(f"{field.name} is a stopwatch: set it to 0, LONG_AGO or another stopwatch")
 
 
 def _plain(x: Expr) -> bool:

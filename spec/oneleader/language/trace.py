@@ -12,13 +12,14 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from oneleader.errors import SpecError
-from oneleader.language import times
+from oneleader.language import source, times
 from oneleader.language.definitions import Action, Definition, Guard, Property
-from oneleader.language.expr import Expr, Symbolic, lift, variable
+from oneleader.language.expr import Expr, Symbolic, is_expr, lift, variable
 from oneleader.language.fields import Field
+from oneleader.language.sealed import Sealed, refuse, tracing
 from oneleader.language.sorts import EachSort, is_time, reading
 
 if TYPE_CHECKING:  # a model is built from traced actions, not the other way round
@@ -72,34 +73,34 @@ class TracedProperty:
     body: Expr
 
 
-class TracedField:
+class TracedField(Sealed):
     """One field while an action is traced."""
 
+    field: Field
+    writes: list[FieldWrite]
+    rewriting: tuple[tuple[Expr, ...], Expr] | None
+
     def __init__(self, field: Field) -> None:
-        self.field = field
-        self.writes: list[FieldWrite] = []
-        self.rewriting: tuple[tuple[Expr, ...], Expr] | None = None
+        self.__dict__.update(field=field, writes=[], rewriting=None, _what=f"{field} without its index")
 
     def _index(self, key: Any) -> tuple[Expr, ...]:
-        key = key if isinstance(key, tuple) else (key,)
+        key = key if type(key) is tuple else (key,)
         if len(key) != len(self.field.index):
-            raise SpecError(f"{self.field} takes {len(self.field.index)} indices, not {len(key)}")
+            refuse(f"{self.field} takes {len(self.field.index)} indices, not {len(key)}")
         return tuple(lift(k, sort) for k, sort in zip(key, self.field.index, strict=True))
 
     def read(self, index: tuple[Expr, ...]) -> Expr:
         if self.writes or self.rewriting:
-            raise SpecError(
-                f"{self.field.name} is read after it was written: reads see the state before the step"
-            )
+            refuse(f"{self.field.name} is read after it was written: reads see the state before the step")
         if self.field.kind == "parameter":
             return Expr("parameter", (self.field.name,), self.field.of)
         return Expr("read", (self.field.name, *index), self.field.of)
 
     def write(self, index: tuple[Expr, ...], value: Any) -> None:
         if self.field.fixed:
-            raise SpecError(f"{self.field.name} is a {self.field.kind}")
+            refuse(f"{self.field.name} is a {self.field.kind}")
         if self.rewriting or any(all(map(operator.is_, w.index, index)) for w in self.writes):
-            raise SpecError(f"{self.field.name} is written twice in one step")
+            refuse(f"{self.field.name} is written twice in one step")
         self.writes.append(FieldWrite(index, self._stored(value)))
 
     def _stored(self, value: Any) -> Expr:
@@ -107,19 +108,6 @@ class TracedField:
         if is_time(self.field.of):
             times.check_stored(self.field, stored)
         return stored
-
-    def _compared(self, other: object) -> Any:
-        """A field is no value: `s.term == 1` would be a plain False and a guard that never holds."""
-        raise SpecError(f"{self.field} stands without its index")
-
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = _compared
-    __hash__ = object.__hash__
-
-    def __bool__(self) -> NoReturn:
-        raise SpecError(f"{self.field} stands without its index")
-
-    def __iter__(self) -> NoReturn:
-        raise SpecError("Python iterates over a field here: quantify with .all or .any")
 
     def __getitem__(self, key: Any) -> Expr:
         return self.read(self._index(key))
@@ -134,12 +122,14 @@ class TracedField:
         )
         value = self._stored(new(self.read(variables), *variables))
         if self.field.fixed:
-            raise SpecError(f"{self.field.name} is a {self.field.kind}")
-        self.rewriting = (variables, value)
+            refuse(f"{self.field.name} is a {self.field.kind}")
+        self.__dict__.update(rewriting=(variables, value))
 
 
-class TracedState:
+class TracedState(Sealed):
     """The `s` of an action while it is traced."""
+
+    _what = "the state"
 
     def __init__(self, fields: dict[str, Field]) -> None:
         self.__dict__["_fields"] = {name: TracedField(f) for name, f in fields.items()}
@@ -155,7 +145,7 @@ class TracedState:
 
     def _field(self, name: str) -> TracedField:
         if name not in self._fields:
-            raise SpecError(f"the state has no field {name}")
+            refuse(f"the state has no field {name}")
         traced: TracedField = self._fields[name]
         return traced
 
@@ -164,17 +154,22 @@ class TracedState:
 
     def require(self, *guards: Any) -> None:
         if self._written():
-            raise SpecError("a guard stands after an effect")
+            refuse("a guard stands after an effect")
         self._guards.extend(lift(g, bool) for g in guards)
 
     def claim(self, *facts: Any) -> None:
         if self._written():
-            raise SpecError("a claim stands after an effect: it speaks of the state before the step")
+            refuse("a claim stands after an effect: it speaks of the state before the step")
         claims = [lift(f, bool) for f in facts]
-        ghosts = {name for name, f in self._fields.items() if f.field.kind == "ghost"}
-        if len(claims) > 1 and ghosts & set().union(*map(reads, claims)):
-            raise SpecError("a claim that reads a ghost field stands in a call of its own")
+        if len(claims) > 1 and any(map(self._is_history, claims)):
+            refuse("a claim that reads a ghost field stands in a call of its own")
         self._claims.extend(claims)
+
+    def _is_history(self, expr: Expr) -> bool:
+        """Whether it reads a ghost field."""
+        if expr.op == "read" and self._fields[expr.args[0]].field.kind == "ghost":
+            return True
+        return any(self._is_history(a) for a in expr.args if is_expr(a))
 
 
 def _located(error: Exception, definition: Definition, kind: str) -> SpecError:
@@ -188,10 +183,15 @@ def _located(error: Exception, definition: Definition, kind: str) -> SpecError:
 def _run(definition: Definition, kind: str, state: TracedState) -> tuple[tuple[Expr, ...], Any]:
     params = tuple(variable(name, sort) for name, sort in definition.params)
     try:
-        with reading(Symbolic()):
-            return params, definition.function(state, *params)
+        with tracing() as refused, reading(Symbolic()):
+            said = definition.function(state, *params)
     except Exception as error:
         raise _located(error, definition, kind) from None
+    if refused:
+        raise SpecError(
+            f"{definition.where}: {kind} {definition.name}: an error is caught here: {refused[0]}"
+        )
+    return params, said
 
 
 @lru_cache(maxsize=4096)
@@ -292,7 +292,7 @@ def reads(expr: Expr) -> frozenset[str]:
 
 
 def check(model: Model) -> None:
-    """Trace everything once: a model that breaks a rule of the language cannot be built."""
+    """Trace everything once, then read its source: a model that breaks a rule cannot be built."""
     actions = [trace_action(model, act) for act in model.actions.values()]
     stopwatches = [f for f in model.fields.values() if is_time(f.of) and not f.fixed]
     try:
@@ -305,3 +305,6 @@ def check(model: Model) -> None:
         moving = sorted(n for n in reads(trace_property(model, ax).body) if not model.fields[n].fixed)
         if moving:
             raise SpecError(f"{ax.where}: axiom {ax.name} reads {moving[0]}, which is no constant")
+    definitions = (model.actions, model.properties, model.witnesses, model.axioms)
+    for definition in (d for some in definitions for d in some.values()):
+        source.check(definition.function)

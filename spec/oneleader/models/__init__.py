@@ -16,6 +16,8 @@ from oneleader.models import (
     lease,
     lease_read,
     lock,
+    membership,
+    membership_steps,
     pre_vote,
     replication,
     system,
@@ -23,10 +25,11 @@ from oneleader.models import (
 )
 
 ELECTIONS = (election.MODEL, vote_count.MODEL, pre_vote.MODEL, replication.MODEL)
+MEMBERS = (membership.MODEL, membership_steps.MODEL)
 SMALL = (environment.MODEL, lock.MODEL)
 MODELS = {
     model.name: model
-    for model in (*ELECTIONS, lease.MODEL, lease_read.MODEL, fencing.MODEL, system.MODEL, *SMALL)
+    for model in (*ELECTIONS, *MEMBERS, lease.MODEL, lease_read.MODEL, fencing.MODEL, system.MODEL, *SMALL)
 }
 FLAWED = tuple(f"flawed/{module.name}" for module in pkgutil.iter_modules(flawed.__path__))
 
@@ -45,6 +48,19 @@ def find(name: str) -> Model:
     return MODELS[name]
 
 
+def beside(model: Model, name: str) -> Model:
+    """Another model, in a file or by its name, to be compared with `model`: their sorts have to be the same.
+
+    A file that `model` has imported is not run again: its sorts would be others of the same names.
+    """
+    known = model.refines
+    if known and name.endswith(".py") and Path(name).stem == known.name:
+        file = getattr(sys.modules.get(known.name), "__file__", None)
+        if file and Path(file).resolve() == Path(name).resolve():
+            return known
+    return find(name)
+
+
 def _load(path: Path) -> Model:
     """`MODEL` of a Python file, which is run for it. SpecError where it breaks a rule of the language."""
     model = getattr(module_of(path), "MODEL", None)
@@ -54,11 +70,15 @@ def _load(path: Path) -> Model:
 
 
 def module_of(path: Path, what: str = "model") -> ModuleType:
-    """A Python file, run as a module of its own."""
+    """A Python file, run as a module of its own; it may import its neighbours, as a script does."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise UsageError(f"there is no {what} file {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # the actions' annotations are looked up there
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
     return module

@@ -223,4 +223,4 @@ def a_write_is_served(s: State) -> bool:
     return s.served
 
 
-MODEL = model(__name__, State, extends=system.MODEL)
+MODEL = model(__name__, State, extends=system.MODEL, usual={"off": (), "given": (), "away": ()})

@@ -255,4 +255,4 @@ def limit_outdated_write(s: State) -> bool:
     return both(s.outdated, no(s.stale))
 
 
-MODEL = model(__name__, State, usual={"Era": 3})
+MODEL = model(__name__, State, usual={"Era": 3, "off": ()})

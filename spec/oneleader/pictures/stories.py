@@ -122,6 +122,8 @@ def violated(model: Model, at: Configuration, what: str, args: tuple[Any, ...]) 
         return "Deadlock: no step is possible here", ""
     if what == "claim":
         return "A claim inside an action is false here", ""
+    if what == "refinement":
+        return "The last step is none that the refined model allows", ""
     prop = model.properties[what]
     return f"{prop.title} is violated{says(prop)}", _binding(at, prop, args)
 

@@ -227,7 +227,7 @@ def test_printed_python_agrees_on_random_models(build: Build, text: str) -> None
 @settings(max_examples=settings.default.max_examples // 2 if settings.default else 20)  # each is compiled
 @given(text=models(), symmetry=st.booleans())
 def test_all_engines_explore_random_models_alike(build: Build, text: str, symmetry: bool) -> None:
-    free = Configuration(BOUNDS.elements, BOUNDS.greatest)
+    free = Configuration(BOUNDS.elements, BOUNDS.greatest, {"likes": frozenset()})
     try:
         model = build(text).MODEL
     except SpecError:
@@ -256,7 +256,9 @@ def test_all_engines_explore_random_models_alike(build: Build, text: str, symmet
 
 @given(text=models())
 def test_symmetry_changes_no_verdict_of_random_models(build: Build, text: str) -> None:
-    free = Configuration(BOUNDS.elements, BOUNDS.greatest)  # nobody likes anybody: nodes can be swapped
+    free = Configuration(
+        BOUNDS.elements, BOUNDS.greatest, {"likes": frozenset()}
+    )  # nobody likes anybody: nodes can be swapped
     try:
         model = build(text).MODEL
         results = [explore(model, free, symmetry=s, limits=Limits(states=300)) for s in (False, True)]

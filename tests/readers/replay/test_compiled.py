@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from oneleader.errors import Inexpressible, SpecError
+from oneleader.language import action
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, EachSort, OptionSort, is_enum, is_number, is_set, is_time
 from oneleader.language.trace import reads, trace_property
-from oneleader.models import FLAWED, MODELS, find
+from oneleader.models import FLAWED, MODELS, find, replication
+from oneleader.models.election import Node
+from oneleader.models.replication import Index, State, Value
 from oneleader.readers.replay.candidates import PASSED_OVER, Candidate, LineRefused, OpenRun
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.triggers import triggers_of
@@ -89,8 +92,8 @@ def contents(state: Candidate, model: Model) -> dict[Any, Any]:
 
 def without_guards(model: Model) -> Model:
     """Every guard dropped, so that walks reach states in which properties are false."""
-    for name, action in model.actions.items():
-        for guard in action.guards:
+    for name, of in model.actions.items():
+        for guard in of.guards:
             model = model.without_guard(name, guard.name)
     return model
 
@@ -157,3 +160,64 @@ def test_properties_are_judged_the_same(name: str) -> None:
                     )
     assert seen[True], "nothing was judged"
     assert seen[False] or name in ("lock", "system", "environment"), "no property was found to be false"
+
+
+SLOW = {  # what visits every number that has appeared: the node names of bully are numbers; a flawed script
+    "flawed/bully": {"stand": ["the guard greater_are_silent visits every Node"]},
+    "flawed/redis_lock": {"refuse": ["the effect on passed_over visits every Token"]},
+}
+
+
+@pytest.mark.parametrize("name", [*MODELS, *FLAWED])
+def test_no_step_costs_what_a_log_has_of_entries(name: str) -> None:
+    model = find(name)
+    run = CompiledRun(model, {}, dict.fromkeys(model.parameters, 3), history=True)
+    assert run.slow == SLOW.get(name, {})
+
+
+def test_a_step_that_visits_every_number_is_reported() -> None:
+    """The latest entry of a term, found by looking at all: no conjunct names a range."""
+    model = replication.MODEL.with_action(client_request)
+    run = CompiledRun(model, {})
+    assert run.slow == {"client_request": ["the guard nothing_is_stored visits every Index"]}
+
+
+@action
+def client_request(s: State, n: Node, value: Value) -> None:
+    """A guard over all of the log."""
+    nothing_is_stored = Index.all(lambda i: s.log_term[n, i] == 0)
+    s.require(nothing_is_stored)
+
+
+def test_an_append_costs_the_same_with_a_long_log() -> None:
+    """The reads of cells are counted, not the time."""
+
+    def reads_of_an_append(entries: int) -> int:
+        run = CompiledRun(replication.MODEL, {"member": Members()})
+        state = run.candidate({})
+        for step in (("start_election", "n1"), ("become_leader", "n1", frozenset({"n1"}))):
+            state.act(*step)
+        for _ in range(entries):
+            state.act("client_request", "n1", "v")
+        counted = Counted(state.row("leader_log_term", 1))
+        state.set("leader_log_term", 1, counted)
+        state.act("update_term", "n2", 1)
+        state.act("append_entries", "n2", 1, 0, 3, 0)
+        return counted.reads
+
+    assert reads_of_an_append(10) == reads_of_an_append(2_000)
+
+
+class Counted:
+    """A row, and how many of its cells have been read."""
+
+    def __init__(self, row: Any) -> None:
+        self.row, self.reads = row, 0
+
+    def get(self, i: int) -> Any:
+        self.reads += 1
+        return self.row.get(i)
+
+    def slice(self, low: int, high: int) -> Any:
+        self.reads += high - low + 1
+        return self.row.slice(low, high)

@@ -17,6 +17,8 @@ from oneleader.language import action
 from oneleader.models import replication
 from oneleader.models.election import Node, Term
 from oneleader.models.replication import Index, State
+from oneleader.readers.replay.formats.etcd_lines import EtcdMessage
+from oneleader.readers.replay.formats.etcd_log import Contents
 from oneleader.readers.replay.replay import Replayed, replay, replay_lines
 from oneleader.verdict import HOLDS
 from tests.places import RECORDINGS
@@ -161,3 +163,13 @@ def test_a_line_without_its_log_is_malformed() -> None:
     del records[0]["event"]["log"]
     with pytest.raises(UsageError, match="line 1: `log` is missing"):
         judge(records)
+
+
+def test_what_is_kept_of_messages_does_not_grow_with_the_recording() -> None:
+    contents = Contents(most=3)
+    message = EtcdMessage("MsgApp", "n1", "n2", 2, False)
+    for index in range(10):
+        contents.note(message, (index,))
+        assert contents.may_be(message, (index,))
+        assert contents.may_be(message, (99,)) == (index >= 3), "what was forgotten may have been sent"
+    assert len(contents.sent) == 3

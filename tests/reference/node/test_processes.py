@@ -18,7 +18,7 @@ import pytest
 from oneleader_raft.node.client import Client
 from oneleader_raft.node.local import HOST, LocalCluster
 
-CLI = (sys.executable, "-c", "from oneleader.cli import main; main()")
+CLI = (sys.executable, "-c", "from oneleader.cli.main import main; main()")
 PEERS = f"n1={HOST}:1,n2={HOST}:2"
 
 

@@ -246,4 +246,4 @@ def a_bully_returns(s: State, n: Node, m: Node) -> bool:
     return both(n < m, coordinates(s, n), s.status[m] == HALTING)
 
 
-MODEL = model(__name__, State)
+MODEL = model(__name__, State, usual={"assumed": ()})

@@ -265,4 +265,4 @@ def a_newer_leader_is_elected(s: State, a: Node, b: Node, t: Term, u: Term) -> b
     return both(a != b, t < u, s.led[a, t], s.led[b, u])
 
 
-MODEL = model(__name__, State)
+MODEL = model(__name__, State, usual={"kept": (), "lists_itself": ()})

@@ -45,4 +45,4 @@ def accept_write(s: State, r: Resource, t: Token, c: Client) -> None:
     fencing.land(s, r, t, c)
 
 
-MODEL = model(__name__, State, extends=fencing.MODEL, without=fencing.LEMMAS)
+MODEL = model(__name__, State, extends=fencing.MODEL, without=fencing.LEMMAS, usual={"is_atomic": ()})

@@ -36,4 +36,10 @@ def expire(s: State, r: Resource) -> None:
     s.last[r] = ite(s.issuer_remembers[r], s.last[r], 0)
 
 
-MODEL = model(__name__, State, extends=fencing.MODEL, without=fencing.LEMMAS)
+MODEL = model(
+    __name__,
+    State,
+    extends=fencing.MODEL,
+    without=fencing.LEMMAS,
+    usual={"storage_remembers": (), "issuer_remembers": ()},
+)

@@ -58,4 +58,10 @@ def sorts_before(t: Token, u: Token) -> bool:
     return ite(shorter_first, t <= 1, ite(longer_first, u > 1, t < u))
 
 
-MODEL = model(__name__, State, extends=fencing.MODEL, without=(*fencing.LEMMAS, *fencing.FAILOVER))
+MODEL = model(
+    __name__,
+    State,
+    extends=fencing.MODEL,
+    without=(*fencing.LEMMAS, *fencing.FAILOVER),
+    usual={"compares_numbers": ()},
+)

@@ -111,4 +111,4 @@ def two_write_in_turn(s: State, a: Node, b: Node) -> bool:
     return both(s.newer[a, b], s.landed[a], s.landed[b])
 
 
-MODEL = model(__name__, State)
+MODEL = model(__name__, State, usual={"assumed": ()})

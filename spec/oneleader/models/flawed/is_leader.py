@@ -80,4 +80,4 @@ LEMMAS = (
     "overtakers_broke_no_promise",
 )
 
-MODEL = model(__name__, State, extends=lease.MODEL, without=LEMMAS)
+MODEL = model(__name__, State, extends=lease.MODEL, without=LEMMAS, usual={"kept": ()})

@@ -58,4 +58,4 @@ def a_write_is_overtaken(s: State, n: Node, t: Term, r: Resource) -> bool:
     return both(s.decided[n, t, r], t < s.latest[r])
 
 
-MODEL = model(__name__, State, extends=lease.MODEL)
+MODEL = model(__name__, State, extends=lease.MODEL, usual={"compares": ()})

@@ -177,4 +177,4 @@ def two_write_in_turn(s: State, a: Client, b: Client, t: Token) -> bool:
     return both(s.landed == t, s.granted[a, t], s.owner == b, s.epoch > t)
 
 
-MODEL = model(__name__, State)
+MODEL = model(__name__, State, usual={"kept": ()})

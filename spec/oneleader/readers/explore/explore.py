@@ -22,6 +22,8 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
 from oneleader.language.trace import ghosts_needed, reads, trace_property
+from oneleader.readers.agree import Agreement, agreement
+from oneleader.readers.beyond import above, untried
 from oneleader.readers.explore import checkpoint as checkpoints
 from oneleader.readers.explore.checkpoint import SearchPlace
 from oneleader.readers.explore.disk import Stored, stored
@@ -93,6 +95,8 @@ class Explored:
     fired: Counter[str] = field(default_factory=Counter)
     witnesses: dict[str, int | None] = field(default_factory=dict)  # the depth at which each was reached
     violation: Violation | None = None
+    agreement: Agreement | None = None  # with the plain interpreter, sought first
+    untried: list[str] = field(default_factory=list)  # where a number above the bound may matter
 
     @property
     def never_fired(self) -> list[str]:
@@ -120,11 +124,13 @@ class Explored:
             "symmetry_why": self.symmetry_why,
             "transitions": self.transitions,
             "cut": self.cut,
+            "untried": self.untried,
             "depth": self.depth,
             "seconds": round(self.seconds, 3),
             "properties": self.properties,
             "witnesses": self.witnesses,
             "fired": dict(self.fired),
+            "agreement": self.agreement and str(self.agreement),
             "violation": violation and {"what": violation.what, "steps": violation.calls(self.run)},
         }
 
@@ -185,6 +191,10 @@ def explore(
         properties = [p for p in everything if ghosts_read(model, p) <= ghosts]
     safety = [p for p in properties if p.kind != "witness"]
     witnesses = [p for p in properties if p.kind == "witness"]
+    agreed = agreement(model, configuration)
+    if agreed.difference:
+        names = [p.name for p in safety]
+        return Explored(run, 1, verdict=VIOLATED, why=str(agreed), properties=names, agreement=agreed)
     memory = limits.memory and limits.memory * 2**20
     states: States
     if disk:
@@ -205,6 +215,7 @@ def explore(
     if saved:
         saved.close()
     looking.finish()
+    looking.result.agreement = agreed
     return looking.result
 
 
@@ -255,7 +266,7 @@ class _Search:
         progress: Callable[[SearchProgress], None],
     ) -> None:
         self.states, self.safety, self.limits, self.progress = states, safety, limits, progress
-        self.run = states.run
+        self.run, self.properties = states.run, [*safety, *witnesses]
         self.levels, self.end = [0], 0  # where each level starts, and where the last one ends
         self.result = Explored(
             self.run,
@@ -303,6 +314,9 @@ class _Search:
         result, tally = self.result, self.states.tally
         result.states, result.seconds = self.states.size, time.perf_counter() - self.started
         result.transitions, result.cut = int(tally.taken.sum()), int(tally.cut.sum())
+        model, at = self.run.model, self.run.configuration
+        result.untried = untried(model, at, self.properties)
+        result.cut += sum(1 for _ in above(model, at))  # steps whose parameters no run here tries
         for position, times in zip(self.states.instances, (tally.taken + tally.cut).tolist(), strict=True):
             if times:
                 result.fired[self.run.instances[position].action.name] += times

@@ -25,6 +25,7 @@ from oneleader.errors import Disagreement, UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
+from oneleader.readers.agree import Agreement, agreement
 from oneleader.readers.engines.native import Native
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explore import Violation
@@ -235,6 +236,7 @@ class Walked:
     fired: Counter[str] = field(default_factory=Counter)
     witnesses: dict[str, bool] = field(default_factory=dict)
     violation: Violation | None = None
+    agreement: Agreement | None = None  # with the plain interpreter, sought first
 
     @property
     def never_fired(self) -> list[str]:
@@ -262,6 +264,10 @@ def walk(
     """
     run = _kept(model, configuration)
     result = Walked(run, seed, witnesses=dict.fromkeys(model.witnesses, False))
+    result.agreement = agreement(model, configuration)
+    if result.agreement.difference:
+        result.verdict, result.why = VIOLATED, str(result.agreement)
+        return result
     started = time.perf_counter()
     try:
         made = walker(run, engine)

@@ -26,6 +26,7 @@ from typing import Any
 
 from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.model import Model
+from oneleader.readers.agree import Agreement, small_agreement
 from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
 from oneleader.readers.prove.induction import Counterexample, smallest
 from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations, parts
@@ -70,6 +71,7 @@ class Proof:
     possible: list[PossibleAnswer] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+    agreement: Agreement | None = None  # with the plain interpreter
 
     @property
     def verdict(self) -> Verdict:
@@ -77,6 +79,7 @@ class Proof:
         found = [row.verdict for row in self.rows]
         if found:  # of no obligation, nothing is said
             found += [answer.verdict for answer in self.possible]
+            found += [self.agreement.verdict] if self.agreement else []
         return gravest(found + [INCONCLUSIVE] * (self.interrupted or bool(self.assumes)))
 
     @property
@@ -130,7 +133,7 @@ def prove(
 
     `hints`: those of `load_hints` unless given; {} for none. Ctrl-C returns what was done so far.
     """
-    proof = Proof(model)
+    proof = Proof(model, agreement=small_agreement(model))
     start = time.perf_counter()
     try:
         with orderly_interrupts():

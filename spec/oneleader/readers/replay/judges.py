@@ -8,15 +8,20 @@ parameter fixes it, those that compare it give its range, and those that speak o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from oneleader.language.expr import Expr
 from oneleader.language.model import Model
-from oneleader.language.sorts import is_number
+from oneleader.language.sorts import is_number, is_set
 from oneleader.language.trace import trace_property
 from oneleader.readers.replay.candidates import MOST_BINDINGS
 from oneleader.readers.replay.literals import bounds, equated, literals, variables_of
 from oneleader.readers.replay.text import ValueText
 from oneleader.readers.replay.triggers import Trigger
+
+FEW = (
+    5  # numbers that are tried where the change names none: all, in a recording as small as a counterexample
+)
 
 
 class JudgeText(ValueText):
@@ -31,6 +36,7 @@ class JudgeText(ValueText):
         self.known = dict(self.env)  # with the parameters that loops give
         self.loops: list[str] = []
         self.pad = ""
+        self.limits: list[str] = []
 
     def function(self, name: str) -> str:
         """The text of the whole function."""
@@ -43,7 +49,7 @@ class JudgeText(ValueText):
             self._give(p)
             self._test()
         self.loops.append(f"{self.pad}return ({''.join(f'{n}, ' for n in self.names.values())})")
-        body = "\n    ".join([*self.lines, *self.loops])
+        body = "\n    ".join([*dict.fromkeys(self.limits), *self.lines, *self.loops])
         return f"def {name}(key, old, new):\n    {body}\n    return None\n"
 
     def _cost(self, p: Expr) -> int:
@@ -82,15 +88,22 @@ class JudgeText(ValueText):
             self.pad += "  "
         self.known[p.args[0]] = name
 
+    def domain(self, sort: Any) -> str:
+        """All of a sort, if that is little: rounds, values and terms become many."""
+        if is_set(sort) or is_number(sort):
+            many = f"len(elements_{sort.__name__})" if is_set(sort) else f"greatest[{sort.__name__}]"
+            self.limits.append(f"if {many} > {MOST_BINDINGS}: return PASSED_OVER")
+        return super().domain(sort)
+
     def _numbers(self, p: Expr) -> str:
         """The range of a number, if it is a short one."""
         low, high, _ = bounds(p, self.where)
         low = [(e, strict) for e, strict in low if variables_of(e) <= self.known.keys()]
         high = [(e, strict) for e, strict in high if variables_of(e) <= self.known.keys()]
         if self._is_compared(p):
-            numbers = "range(max(0, min(old, new)), max(old, new) + 1)"
+            numbers, most = "range(max(0, min(old, new)), max(old, new) + 1)", MOST_BINDINGS
         else:
-            numbers = self.range(low, high, self.known) if high else self.domain(p.sort)
+            numbers, most = self.range(low, high, self.known) if high else self.domain(p.sort), FEW
         self._say(f"r{self.names[p.args[0]]} = {numbers}")
-        self._say(f"if len(r{self.names[p.args[0]]}) > {MOST_BINDINGS}: return PASSED_OVER")
+        self._say(f"if len(r{self.names[p.args[0]]}) > {most}: return PASSED_OVER")
         return f"r{self.names[p.args[0]]}"

@@ -8,6 +8,8 @@ Judging all of a property after each line would cost the size of the state. A pr
 where a cell that it reads has changed: the changed cell fixes those parameters that index it, a number
 compared with it ranges over what lies between the old and the new value, and all that is left is tried out.
 Where that is more than `MOST_BINDINGS`, the property is not judged on that line; `passed_over` counts it.
+Those that speak of quorums, or of many things at once, have many cases to try: they are judged of the first
+states, and then of one in so many.
 Properties that read history (ghost fields) are judged as long as that history can be kept.
 """
 
@@ -30,6 +32,9 @@ from oneleader.readers.replay.candidates import (
 )
 from oneleader.readers.replay.triggers import Trigger, triggers_of
 
+FEW_PARAMETERS = 3
+FIRST, EVERY = 200, 64  # states of which costly properties are judged: the first ones, then one in so many
+
 
 class Properties:
     """The properties of a model that a recording's states are judged by."""
@@ -39,6 +44,13 @@ class Properties:
         self.run, self.without = run, {without}
         model = run.model
         self.reads = {p.name: reads(trace_property(model, p).body) for p in model.properties.values()}
+        constants = {f.name for f in model.fields.values() if f.kind == "constant"}
+        self.costly = {
+            name
+            for name, prop in model.properties.items()
+            if self.reads[name] & constants or len(prop.params) > FEW_PARAMETERS
+        }
+        self.states = 0  # judged so far
         self.triggers: dict[str, list[Trigger]] = {}
         self.judges: dict[str, list[tuple[Property, Judge]]] = {}  # made when the field changes first
         self.passed_over: Counter[str] = Counter()  # name -> states on which it was not judged
@@ -51,6 +63,8 @@ class Properties:
     def check(self, before: Candidate, after: Candidate) -> None:
         """Refused where a property is false after a line and was not judged false before."""
         self.run.now = after
+        self.states += 1
+        judges_all = self.states <= FIRST or not self.states % EVERY
         for name in after.whole:
             missed = {trigger.property.name for trigger in self.triggers.get(name, ())}
             self.passed_over.update(filter(self.can_judge, missed))
@@ -62,16 +76,19 @@ class Properties:
                 old, new = before.get(name, index), after.get(name, index)
                 if old != new:
                     key = index if isinstance(index, tuple) else (index,)
-                    self._judge(judges, key, old, new)
+                    self._judge(judges, key, (old, new), judges_all)
 
     def _judging(self, field: str) -> Iterator[tuple[Property, Judge]]:
         for trigger in self.triggers.get(field, ()):
             if self.can_judge(trigger.property.name):
                 yield trigger.property, self.run.judging(trigger)
 
-    def _judge(self, judges: list[tuple[Property, Judge]], key: Any, old: Any, new: Any) -> None:
+    def _judge(
+        self, judges: list[tuple[Property, Judge]], key: Any, values: tuple[Any, Any], judges_all: bool
+    ) -> None:
         for prop, judge in judges:
-            found = judge(key, old, new)
+            is_due = judges_all or prop.name not in self.costly
+            found = judge(key, *values) if is_due else PASSED_OVER
             if found is PASSED_OVER:
                 self.passed_over[prop.name] += 1
             elif found is not None:
@@ -92,7 +109,7 @@ class Properties:
         whole = len(known - self.passed_over.keys())
         yield f"{whole} of {len(every)} properties judged on every state reached"
         if self.passed_over:
-            yield f"judged only where few cases were left to try: {', '.join(sorted(self.passed_over))}"
+            yield f"judged of some states only, where it was soon done: {', '.join(sorted(self.passed_over))}"
         if hidden := [name for name in every if name not in known]:
             yield f"not judged, for they read history, or quorums that change: {', '.join(hidden)}"
 

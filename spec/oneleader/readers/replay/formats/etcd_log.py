@@ -60,6 +60,7 @@ from oneleader.readers.replay.formats.etcd_lines import (
 from oneleader.readers.replay.formats.etcd_pre_vote import PRE_REPLY, PRE_REQUEST, WORDS
 
 ENTRY = "entry"
+MOST_REMEMBERED = 1 << 16  # messages whose contents are compared when they arrive
 NOT_OF_LOGS = {
     "SendSnapshot": LEFT_ASIDE["SendSnapshot"],
     "ReceiveSnapshot": LEFT_ASIDE["ReceiveSnapshot"],
@@ -93,17 +94,43 @@ class LogFormat(EtcdFormat):
         log = Log(number(event, "log"), number(event["state"], "commit"), *said.values())
         return replace(line, log=log)
 
+    def __init__(self, model: Model, limit: int) -> None:
+        super().__init__(model, limit)
+        self.contents = Contents()
+
     def explanation(self, s: Candidate, line: EtcdLine) -> Elections:
-        return Logs(s, line)
+        return Logs(s, line, self.contents)
+
+
+class Contents:
+    """What the messages carried that were sent last: so many, however long the recording is."""
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        self.most, self.has_forgotten = most, False
+        self.sent: dict[tuple[EtcdMessage, tuple[int, ...]], None] = {}
+
+    def note(self, m: EtcdMessage, log: tuple[int, ...]) -> None:
+        self.sent.pop((m, log), None)
+        self.sent[m, log] = None
+        if len(self.sent) > self.most:
+            del self.sent[next(iter(self.sent))]
+            self.has_forgotten = True
+
+    def may_be(self, m: EtcdMessage, log: tuple[int, ...]) -> bool:
+        """Whether it was sent so, or may have been: the guards of the model are all that judges it then."""
+        return (m, log) in self.sent or self.has_forgotten
 
 
 class Logs(Elections):
     """One line from one candidate state, by the actions of `replication`.
 
     Notes more: match[n, v], up to where v has told leader n, in the leader's term, that it stores its log;
-    sent[m, log], a message of logs has left with these contents; due[n], AppendEntries that n has received
-    and not dealt with, for it was no follower in that term.
+    due[n], AppendEntries that n has received and not dealt with, for it was no follower in that term.
     """
+
+    def __init__(self, s: Candidate, line: EtcdLine, contents: Contents) -> None:
+        super().__init__(s, line)
+        self.contents = contents
 
     @property
     def log(self) -> Log:
@@ -257,12 +284,12 @@ class Logs(Elections):
 
     def send(self, m: EtcdMessage) -> None:
         super().send(m)
-        self.s.put("contents", (m, self.log[2:]), True)
+        self.contents.note(m, self.log[2:])
 
     def receive(self, m: EtcdMessage) -> None:
         super().receive(m)
         s, n, log = self.s, self.n, self.log
-        if not s.get("contents", (m, log[2:])):
+        if not self.contents.may_be(m, log[2:]):
             raise LineRefused(f"nobody has sent {m} with these contents")
         if m.type in HEARTBEATS and m.term >= s.get("term", n):
             self._forget()

@@ -24,7 +24,7 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
     if at.parameters:
         header["parameters"] = dict(at.parameters)
     if at.chosen:
-        header["constants"] = {name: [[shown] for shown in chosen] for name, chosen in at.chosen.items()}
+        header["constants"] = {name: _true_at(at, model.fields[name]) for name in at.chosen}
     if found.what in run.model.properties:
         params = run.model.properties[found.what].params
         false = zip(params, found.args, strict=True)
@@ -45,6 +45,12 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
         lines.append(step | {"after": _after(run, None if is_last else before, after)})
         before = after
     return lines
+
+
+def _true_at(at: Configuration, constant: Field) -> list[list[Any]]:
+    """The indices at which a constant is true."""
+    keys = sorted(at.constants[constant.name])
+    return [[_plain(at, s, k) for s, k in zip(constant.index, key, strict=True)] for key in keys]
 
 
 def _after(run: Run, before: State | None, after: State) -> dict[str, Any]:

@@ -1,0 +1,203 @@
+"""Changes of membership: what holds, what can happen, and what breaks without each rule."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from oneleader.errors import MissingTool, UsageError
+from oneleader.language.configuration import Configuration, configure
+from oneleader.language.model import Model
+from oneleader.language.sorts import NIL
+from oneleader.models import membership, membership_steps
+from oneleader.models.election import LEADER
+from oneleader.models.membership import MODEL
+from oneleader.readers.explore.explore import Explored, explore
+from oneleader.readers.explore.walk import walk
+from oneleader.readers.prove.prove import load_hints, prove
+from oneleader.readers.run import Run, State
+from oneleader.verdict import HOLDS, VIOLATED
+
+STEPS = membership_steps.MODEL
+TWO = "n1 n2, n1"
+JOINT = "n1 n2 n3, n1 n2 n3 + n1, n1"
+GHOSTS = frozenset(f.name for f in MODEL.fields.values() if f.kind == "ghost")
+FIGURE_3 = {"election_safety", "log_matching", "leader_completeness", "state_machine_safety"}
+
+
+def bounds(model: Model, nodes: int, terms: int, entries: int, configurations: str) -> Configuration:
+    """So many nodes, terms and entries of a log, and these configurations."""
+    return configure(model, {"Node": nodes, "Term": terms, "Index": entries, "Value": 1}, configurations)
+
+
+def compiled(model: Model, at: Configuration, ghosts: frozenset[str] = frozenset()) -> Explored:
+    try:
+        return explore(model, at, ghosts=ghosts, engine="native")
+    except MissingTool as missing:
+        pytest.skip(str(missing))
+
+
+# -- Message by message ----------------------------------------------------------------------------
+def test_everything_holds_and_happens() -> None:
+    """All properties with all history: two servers, of which one may be removed and come back."""
+    found = compiled(MODEL, bounds(MODEL, 2, 2, 2, TWO), GHOSTS)
+    assert (found.verdict, found.states, found.depth) == (HOLDS, 32_803, 25)
+    assert found.properties == list(MODEL.properties)
+    assert found.never_fired == ["replace_entries"]  # it takes three servers
+    assert {name for name, depth in found.witnesses.items() if depth is None} == {
+        "a_split_vote",
+        "a_configuration_is_changed_twice",
+        "a_change_was_replaced",
+        "a_change_is_finished_by_another_leader",
+        "two_leaders_have_different_configurations",
+    }
+
+
+def test_random_runs() -> None:
+    """Three servers, four terms, logs of four: what is too much to explore."""
+    at = configure(MODEL, {"Node": 3, "Term": 4, "Index": 4, "Value": 1, "Config": 2})
+    found = walk(MODEL, at, seed=1, runs=20, length=150)
+    assert found.verdict is HOLDS
+    assert set(MODEL.actions) - set(found.never_fired) > {"change_config", "advance_commit", "append_entries"}
+
+
+# -- In large steps --------------------------------------------------------------------------------
+SHORTEST = {  # 3 nodes, 2 terms, 3 entries; one server fewer each time
+    "a_configuration_is_changed_twice": 9,
+    "a_change_was_replaced": 8,
+    "a_leader_commits_its_own_removal": 8,
+    "a_change_is_finished_by_another_leader": None,  # it takes four entries
+    "two_leaders_change": 10,
+}
+
+
+def test_single_server_changes() -> None:
+    at = configure(STEPS, {"Node": 3, "Term": 2, "Index": 3, "Config": 2})
+    found = compiled(STEPS, at)
+    assert (found.verdict, found.states, found.never_fired) == (HOLDS, 54_606, [])
+    assert found.witnesses == SHORTEST
+
+
+def test_joint_consensus() -> None:
+    """A leader finishes the change that another one has left in the joint state."""
+    found = compiled(STEPS, bounds(STEPS, 3, 2, 4, JOINT))
+    assert (found.verdict, found.never_fired) == (HOLDS, [])
+    assert found.witnesses["a_change_is_finished_by_another_leader"] is not None
+
+
+class Played:
+    """A run of large steps, played message by message."""
+
+    def __init__(self, configurations: str) -> None:
+        self.large = Run(STEPS, bounds(STEPS, 3, 3, 3, configurations))
+        self.small = Run(MODEL, bounds(MODEL, 3, 3, 3, configurations), GHOSTS)
+        self.state = self.small.initial
+
+    def take(self, name: str, *args: int) -> None:
+        self.state = self.small.step(self.state, MODEL.actions[name], args)
+
+    def cell(self, field: str, *index: int) -> int:
+        cells = self.small.cells
+        return self.state[cells.keys.index((MODEL.fields[field], index))]
+
+    def elect(self, n: int, t: int, q: int) -> None:
+        while self.cell("term", n) < t:
+            if self.cell("role", n) == LEADER:
+                self.take("give_up", n)
+            self.take("start_election", n)
+        for voter in {v for v, of in self.small.configuration.constants["member"] if of == q} - {n}:
+            self.take("update_term", voter, t)
+            self.take("grant_vote", voter, n, t)
+            self.take("reply_vote", voter, n, t)
+            self.take("receive_vote", n, voter, t)
+        self.take("become_leader", n, q)
+
+    def replicate(self, n: int, t: int, last: int) -> None:
+        if self.cell("term", n) < t:
+            self.take("update_term", n, t)
+        conflict = self.small.refused(self.state, MODEL.actions["append_entries"], (n, t, 0, last, 0))
+        self.take("replace_entries" if conflict else "append_entries", n, t, 0, last, 0)
+
+    def step(self, name: str, args: tuple[int, ...]) -> None:
+        if name in ("elect", "replicate"):
+            getattr(self, name)(*args)
+        else:
+            self.take(name, *args, *(0,) * (name == "client_request"))  # the value
+
+    def same(self, large: State) -> bool:
+        """All that both models have is the same; who leads, and what is committed, they call differently."""
+        for (field, index), value in zip(self.large.cells.keys, large, strict=True):
+            mine = {"leads": "role", "committed": "committed_by"}.get(field.name, field.name)
+            found: int = self.cell(mine, *index)
+            found = {"leads": found == LEADER, "committed": found != NIL}.get(field.name, found)
+            if found != value:
+                return False
+        return True
+
+
+@pytest.mark.parametrize("configurations", ["n1 n2 n3, n1 n2, n1", JOINT])
+def test_a_large_step_is_a_run_of_the_small_ones(configurations: str) -> None:
+    """Random runs in large steps, each step played message by message: what both models have is the same."""
+    rng, taken = random.Random(1), set[str]()
+    for _ in range(12):
+        played = Played(configurations)
+        large = played.large.initial
+        while steps := [(k, after) for k, after in played.large.steps(large) if after is not None]:
+            position, large = rng.choice(steps)
+            instance = played.large.instances[position]
+            played.step(instance.action.name, instance.args)
+            taken.add(instance.action.name)
+            assert played.same(large), instance
+    assert taken == set(STEPS.actions)
+
+
+# -- Each rule is needed ---------------------------------------------------------------------------
+RULES = {"is_adjacent": "R1", "last_is_committed": "R2", "own_is_committed": "R3"}
+
+
+@pytest.mark.parametrize("guard", RULES)
+def test_each_rule_is_cited(guard: str) -> None:
+    (found,) = (g for g in MODEL.actions["change_config"].guards if g.name == guard)
+    assert RULES[guard] in found.clause
+    (same,) = (g for g in STEPS.actions["change_config"].guards if g.name == guard)
+    assert same.clause == found.clause
+
+
+def test_the_axiom_is_judged_of_a_configuration() -> None:
+    """What a list of configurations makes adjacent has quorums that meet; more than that is refused."""
+    at = bounds(MODEL, 3, 1, 1, "n1 n2 n3, n1")
+    assert at.constants["adjacent"] == frozenset()
+    Run(MODEL, at)
+    with pytest.raises(UsageError, match="close_quorums_intersect"):
+        Run(MODEL, replace(at, constants={**at.constants, "adjacent": frozenset({(0, 1)})}))
+
+
+@pytest.mark.parametrize(("text", "said"), [("n1 n4", "'n1 n4' is no set of n1"), ("n1, ", "'' is no set")])
+def test_a_list_of_configurations_that_is_none(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        bounds(MODEL, 3, 1, 1, text)
+
+
+# -- Proofs ----------------------------------------------------------------------------------------
+def test_everything_is_proved_for_any_size() -> None:
+    """Three quarters of a minute on a busy machine: 911 obligations."""
+    proof = prove(MODEL)
+    assert (proof.verdict, len(proof.rows)) == (HOLDS, 911)
+    assert {row.hint for row in proof.rows} == {"used"}
+    assert load_hints(MODEL).keys() == {row.key for row in proof.rows}
+    assert {row.goal for row in proof.rows} > FIGURE_3
+
+
+def test_without_the_axiom_nothing_is_proved() -> None:
+    """Only two lemmas speak of two quorums."""
+    apart = MODEL.without_axiom("close_quorums_intersect")
+    (row,) = prove(apart, only=["theorem/winner_has_close_commits"], rlimit=100_000).rows
+    assert row.verdict is VIOLATED
+
+
+def test_lemmas_stand_apart() -> None:
+    """The model's own file shows Figure 3 and no other property."""
+    own = {name for name, p in MODEL.properties.items() if p.file == membership.__file__}
+    assert own == (FIGURE_3 - {"election_safety"}) | {"leader_append_only"}

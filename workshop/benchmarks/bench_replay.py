@@ -1,0 +1,123 @@
+"""How many events a second replay judges, for each model, from 10^3 to 10^6 events.
+
+    python -m workshop.benchmarks.bench_replay [MODEL...]
+
+Recordings in our own format are made on the fly, of five nodes: elections, one after the other; heartbeats of
+one leader, with time passing before each line; a log that grows, with an election every 5,000 events. Their
+processor time is taken away from the figure. A size that would take more than `MOST_SECONDS` is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from typing import Any
+
+from oneleader.readers.replay.replay import replay_lines
+from oneleader.verdict import HOLDS
+
+NODES = ["n1", "n2", "n3", "n4", "n5"]
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+MOST_SECONDS = 300.0
+ELECTION_EVERY = 5_000
+Line = dict[str, Any]
+
+
+def line(node: str, *actions: tuple[str, Line], **after: Any) -> Line:
+    said = {name: {node: value} for name, value in after.items()}
+    return {"node": node, "event": actions[0][0], "actions": [list(a) for a in actions], "after": said}
+
+
+def elections(first: int = 1) -> Iterator[Line]:
+    """Each term another node stands, and two others vote for it."""
+    for t in count(first):
+        c, *others = NODES[t % 5 :] + NODES[: t % 5]
+        yield from elected(c, others[:2], t, NODES)
+
+
+def elected(c: str, voters: list[str], t: int, nodes: list[str]) -> Iterator[Line]:
+    """The nodes stop leading and standing; then a candidate, its voters, and those who only hear of it."""
+    for n in nodes:
+        yield line(n, ("restart", {"n": n}), role="follower")
+    yield line(c, ("start_election", {"n": c}), term=t, voted_for=c, role="candidate")
+    for v in voters:
+        vote = {"voter": v, "candidate": c, "t": t}
+        yield line(v, ("update_term", {"n": v, "t": t}), ("grant_vote", vote), ("reply_vote", vote), term=t)
+        yield line(c, ("receive_vote", vote), votes=[c, *voters[: voters.index(v) + 1]])
+    yield line(c, ("become_leader", {"n": c, "q": sorted([c, *voters])}), role="leader")
+    for n in nodes:
+        if n not in (c, *voters):
+            yield line(n, ("update_term", {"n": n, "t": t}), term=t, role="follower")
+
+
+def heartbeats() -> Iterator[Line]:
+    """A leader, its rounds, and who acknowledges them; every line takes some time."""
+    first = elected("n1", ["n2", "n3"], 1, NODES)
+    yield from (said for said in first if said["event"] != "restart")  # which would make it wait
+    passes = ("elapse", {"advance": dict.fromkeys(NODES, 10)})
+    for i in count(1):
+        yield line("n1", passes, ("send_heartbeat", {"n": "n1", "k": f"r{i}"}), role="leader")
+        for v in NODES[1:]:
+            answer = {"voter": v, "leader": "n1", "t": 1, "k": f"r{i}"}
+            yield line(v, passes, ("acknowledge", answer), since_promise=0)
+
+
+def logs() -> Iterator[Line]:
+    """Entries, sent to all one by one and committed; now and then another leader, by the same log."""
+    length = 0
+    for t in count(1):
+        c, *others = NODES[t % 5 :] + NODES[: t % 5]
+        yield from elected(c, others[:2], t, NODES)
+        committed = 0  # a restart loses it
+        for _ in range(ELECTION_EVERY // 6):
+            length += 1
+            entry = {"log_length": length, "log_term": {str(length): t}}
+            yield line(c, ("client_request", {"n": c, "value": f"v{length}"}), **entry)
+            for n in others:
+                sent = {"n": n, "t": t, "prev": length - 1, "last": length, "commit": committed}
+                yield line(n, ("append_entries", sent), **entry)
+            quorum = sorted([c, *others[:2]])
+            yield line(c, ("advance_commit", {"n": c, "i": length, "q": quorum}), commit_index=length)
+            committed = length
+
+
+MADE: dict[str, tuple[Callable[[], Iterator[Line]], Line]] = {
+    "election": (elections, {}),
+    "replication": (logs, {}),
+    "lease": (heartbeats, {"parameters": {"lease": 90, "promise": 150, "slow": 99, "fast": 101}}),
+}
+
+
+def lines(model: str, events: int) -> Iterator[str]:
+    make, more = MADE[model]
+    yield json.dumps({"format": "oneleader", "version": 1, "model": model, "nodes": NODES} | more) + "\n"
+    yield from (json.dumps(said) + "\n" for said in islice(make(), events))
+
+
+def measured(model: str, events: int) -> float:
+    """Processor seconds that the judging takes."""
+    started = time.process_time()
+    for _ in lines(model, events):
+        pass
+    making, started = time.process_time() - started, time.process_time()
+    found = replay_lines(lines(model, events))
+    assert found.verdict is HOLDS, found.summary()
+    return time.process_time() - started - making
+
+
+def main(models: list[str]) -> None:
+    for model in models or MADE:
+        seconds, before = 0.0, 1
+        for events in SIZES:
+            if seconds * events / before > MOST_SECONDS:
+                print(f"{model:12} {events:>9,} events  left out: more than {MOST_SECONDS:.0f} s", flush=True)
+                continue
+            seconds, before = measured(model, events), events
+            print(f"{model:12} {events:>9,} events  {events / seconds:>9,.0f} a second", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
