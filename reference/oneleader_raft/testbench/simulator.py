@@ -100,13 +100,15 @@ class Operation:
     result: Hashable = None
 
     def __str__(self) -> str:
+        of = f" {self.key}" if self.key else ""
         words = {
-            "read": f"read {self.key} -> {self.result}",
-            "write": f"write {self.key} := {self.value}",
-            "cas": f"cas {self.key} from {self.expected} to {self.value} -> {self.result}",
+            "read": f"read{of} -> {self.result}",
+            "write": f"write{of} := {self.value}",
+            "cas": f"cas{of} from {self.expected} to {self.value} -> {self.result}",
         }
+        value = "" if self.value is None else f" {self.value}"
         returned = "" if self.result is None else f" -> {self.result}"
-        said = words.get(self.kind, f"{self.kind} {self.key} {self.value}{returned}")
+        said = words.get(self.kind, f"{self.kind}{of}{value}{returned}")
         end = "?" if self.returned == inf else f"{self.returned:g}"
         return f"{self.client:8} {self.called:g} .. {end}  {said}"
 

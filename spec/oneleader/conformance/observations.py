@@ -259,7 +259,7 @@ class Clients:
             )
             self.reads.append(read)
             compared[LINEARIZABLE] += 1
-            if linearization([*self.effective_writes(), *self.reads]) is None:
+            if search([*self.effective_writes(), *self.reads], REGISTER.step, None).order is None:
                 yield Breach(LINEARIZABLE, f"a read at {node} returned {result!r}, which no order explains")
 
     def effective_writes(self) -> list[Operation]:
