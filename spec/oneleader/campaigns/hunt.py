@@ -22,9 +22,10 @@ from types import FrameType
 from typing import Any
 
 from oneleader.conformance import history
-from oneleader.conformance.reference.program import Program, play, shortest, told
+from oneleader.conformance.reference.program import Program, play, told
 from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
 from oneleader.conformance.reference.walks import NODES, Walk
+from oneleader.conformance.shrink import shortest
 from oneleader.faults.catalogue import variant
 from oneleader.pictures import pages
 from oneleader.pictures.svg import svg

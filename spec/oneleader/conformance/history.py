@@ -19,13 +19,16 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import inf
+from typing import Final
 
 from oneleader.verdict import HOLDS, VIOLATED, Verdict
 from oneleader_raft.testbench.simulator import Operation
 
 __all__ = ["JudgedHistory", "Operation", "judge", "linearization", "smallest"]
 
-READ, WRITE, CAS = "read", "write", "cas"
+READ: Final = "read"
+WRITE: Final = "write"
+CAS: Final = "cas"
 
 
 @dataclass(frozen=True)
