@@ -36,7 +36,7 @@ class BadOperation(ValueError):
         self.operation = operation
 
 
-class Truth(Enum):
+class TrueOrFalse(Enum):
     """True and false as values of an object: no number equals them, as True equals 1 in Python."""
 
     TRUE = True
@@ -81,7 +81,7 @@ class SharedObject:
         value = comparable(value)
         if self.strings and not isinstance(value, str | None):
             raise TypeError(f"a {self.name} starts with a string, not {value!r}")
-        if self.name == MUTEX.name and value not in (None, Truth.TRUE, Truth.FALSE):
+        if self.name == MUTEX.name and value not in (None, TrueOrFalse.TRUE, TrueOrFalse.FALSE):
             raise TypeError(f"a mutex starts held (true) or free (false), not as {value!r}")
         if self.name == FENCED_LOCK.name and (not isinstance(value, int | None)):
             raise TypeError(f"a fenced lock starts with its last token, a number, not with {value!r}")
@@ -108,7 +108,7 @@ class SharedObject:
 def comparable(value: Any) -> Hashable:
     """The value, so that equal values and no others are equal; TypeError where that is impossible."""
     if isinstance(value, bool):
-        return Truth(value)
+        return TrueOrFalse(value)
     if isinstance(value, tuple | frozenset):
         return type(value)(map(comparable, value))
     try:
@@ -194,7 +194,7 @@ def on_fenced_lock(o: Operation, held: Any) -> tuple[bool, Hashable]:
 
 
 STARTS: Mapping[str, Callable[[Any], Hashable]] = {
-    "mutex": lambda v: v is Truth.TRUE,
+    "mutex": lambda v: v is TrueOrFalse.TRUE,
     "fenced-lock": lambda v: (None, -1 if v is None else v),
 }
 REGISTER = SharedObject("register", (READ, WRITE, CAS), on_register, may_go=unread)
