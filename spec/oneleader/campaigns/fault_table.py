@@ -21,6 +21,7 @@ from oneleader.conformance.reference.locks import LockMachine, LockScenario
 from oneleader.conformance.reference.patch import LOCKS, LockRules
 from oneleader.conformance.reference.program import Program
 from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
+from oneleader.conformance.shrink import shortest
 from oneleader.errors import MissingTool
 from oneleader.faults.fault import Because, Fault, Variant
 from oneleader.language.model import Model
@@ -220,7 +221,7 @@ def shortened(variant: Variant, found: Program, cause: str) -> Program:
         broken = played(variant, shorter)
         return broken is not None and broken.cause == cause
 
-    return program.shortest(found, fails)
+    return shortest(found, fails)
 
 
 def by_simulation(fault: Fault, *, runs: int = RUNS) -> FaultRow:

@@ -16,13 +16,16 @@ from oneleader.cli.cluster import cluster
 from oneleader.cli.explore import explore
 from oneleader.cli.faults import faults
 from oneleader.cli.graph import graph
+from oneleader.cli.handlers import handlers
+from oneleader.cli.hunt import hunt
+from oneleader.cli.linearizable import linearizable
 from oneleader.cli.picture import picture
 from oneleader.cli.prove import prove
-from oneleader.cli.reference import handlers, hunt
 from oneleader.cli.refine import refine
 from oneleader.cli.replay import replay
 from oneleader.cli.settings import settings
 from oneleader.cli.tlc import tlc
+from oneleader.cli.trace import trace
 from oneleader.cli.walk import walk
 from oneleader.errors import Disagreement, SpecError, UsageError
 from oneleader.verdict import INCONCLUSIVE, INTERRUPTED, USAGE, exit_status
@@ -43,6 +46,7 @@ Examples:
   oneleader graph election --nodes 2 --terms 1 --out election.dot
   oneleader handlers --only restart
   oneleader hunt --minutes 5
+  oneleader linearizable history.edn
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
@@ -57,7 +61,7 @@ def cli() -> None:
 
 
 ABOUT_MODELS = (check, explore, graph, prove, refine, settings, tlc, walk)
-ABOUT_RUNS = (campaign, cluster, faults, handlers, hunt, picture, replay)
+ABOUT_RUNS = (campaign, cluster, faults, handlers, hunt, linearizable, picture, replay, trace)
 for command in (*ABOUT_MODELS, *ABOUT_RUNS):
     cli.add_command(command)
 

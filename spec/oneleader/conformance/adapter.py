@@ -6,15 +6,21 @@ sent, and delivers it late, twice, out of order, or never. See docs/bring-your-o
 
 A step reports what left the server, and, if the implementation can tell, which actions of the model
 `election` it took. Where it cannot, the test infers them from what can be observed of the server.
+
+An adapter says what it can: it overrides `propose` if clients can be played, and shows in `observe` what
+there is to show. What is judged follows from that.
 """
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
+from oneleader.conformance.network import Network
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.testbench.cluster import Cluster, Packet, PendingWrite, Sync, TraceEntry
 from oneleader_raft.views import VIEWS
@@ -55,11 +61,17 @@ class Report:
     sent     the messages that left the server, in order
     actions  the model's actions, in order; None if the implementation cannot tell
     event    what happened, in the implementation's own words; counted in the coverage
+    applied  what the server's state machine was given in this step: (index, value), in order
+    answered the proposed values that the server has acknowledged to their clients in this step
+    read     what reads that were asked of this server have returned in this step, the oldest first
     """
 
     sent: Sequence[Sent] = ()
     actions: Sequence[Taken] | None = None
     event: str = ""
+    applied: Sequence[tuple[int, Hashable]] = ()
+    answered: Sequence[Hashable] = ()
+    read: Sequence[Hashable] = ()
 
 
 @dataclass(frozen=True)
@@ -67,13 +79,33 @@ class Observed:
     """What can be seen of a server, in the words of Figure 2. None in `voted_for` is: has not voted.
 
     `role` is "follower", "candidate" or "leader", and None for a server that is down. `votes`, the servers
-    whose votes a candidate holds, is None where it cannot be seen.
+    whose votes a candidate holds, is None where it cannot be seen; so is all that follows.
+
+    log      its entries, each as (term, value); the first of them has the index `first`
+    first    greater than 1 after a compaction: what came before is in the snapshot
+    commit   Figure 2's commitIndex
+    members  the names of the servers that are in the cluster, as this one takes it
     """
 
     term: int
     voted_for: str | None
     role: str | None
     votes: frozenset[str] | None = None
+    log: Sequence[tuple[int, Hashable]] | None = None
+    first: int = 1
+    commit: int | None = None
+    members: frozenset[str] | None = None
+
+
+class May(Enum):
+    """Steps that correct implementations take and the model `election` has no word for.
+
+    The adapter declares in `may` those that it means to take. One that is taken and not declared makes the
+    judgement by the model inconclusive, by this name; it is never a violation.
+    """
+
+    STEP_DOWN = "step down within a term"  # a leader that hears no quorum (dissertation 6.2)
+    ASK_AGAIN = "ask again"  # a candidate that asks for pre-votes, as a follower of its term (9.6)
 
 
 class Adapter(ABC):
@@ -83,6 +115,8 @@ class Adapter(ABC):
     `crash_next` was called. The same steps must do the same again: no clock and no randomness within.
     """
 
+    may: Collection[May] = ()  # what it means to do and the model has no word for
+    network: Network = Network.udp()  # or Network.tcp(): what its messages travel over
     crash_points: Sequence[str] = ()  # names of the points in a step at which `crash_next` can crash it
 
     @abstractmethod
@@ -91,7 +125,10 @@ class Adapter(ABC):
 
     @abstractmethod
     def receive(self, node: str, message: Any) -> Report:
-        """A message that was sent to this server arrives; the server is up."""
+        """A message that was sent to this server arrives; the server is up.
+
+        With one more parameter, `sender: str = ""`, it also says who sent the message.
+        """
 
     @abstractmethod
     def crash(self, node: str) -> Report:
@@ -111,6 +148,26 @@ class Adapter(ABC):
         """The heartbeat timer rings at a server that is up, leader or not."""
         return Report(actions=())
 
+    def propose(self, node: str, value: str) -> Report:
+        """A client asks this server, leader or not, to append the value; no value is asked for twice."""
+        raise NotImplementedError
+
+    def read(self, node: str) -> Report:
+        """A client asks this server, leader or not, for the last value; a `Report.read` answers it."""
+        raise NotImplementedError
+
+    def compact(self, node: str) -> Report:
+        """The server puts what it has applied into a snapshot, and drops it from its log."""
+        raise NotImplementedError
+
+    def transfer(self, node: str, to: str) -> Report:
+        """The server, leader or not, is to hand its leadership over."""
+        raise NotImplementedError
+
+    def change_members(self, node: str, members: Sequence[str]) -> Report:
+        """The server, leader or not, is asked for a cluster of these members."""
+        raise NotImplementedError
+
     def crash_next(self, node: str, point: str) -> None:
         """The next step of this server is to crash at the point; it is down after it, in any case."""
         raise NotImplementedError(f"{type(self).__name__} has crash_points: override crash_next")
@@ -121,6 +178,23 @@ class Adapter(ABC):
 
     def close(self) -> None:  # noqa: B027 (nothing to do, unless an adapter says so)
         """The cluster is not needed any more."""
+
+
+OPTIONAL = ("heartbeat", "propose", "read", "compact", "transfer", "change_members")
+
+
+def can(adapter: Adapter) -> frozenset[str]:
+    """Which of the optional methods an adapter has."""
+    kind = type(adapter)
+    return frozenset(name for name in OPTIONAL if getattr(kind, name) is not getattr(Adapter, name))
+
+
+def hand_over(adapter: Adapter, sender: str, to: str, message: Any) -> Report:
+    """A message arrives; its sender is named to an adapter that asks for it."""
+    receive: Any = adapter.receive
+    asks = "sender" in inspect.signature(receive).parameters
+    report: Report = receive(to, message, sender=sender) if asks else receive(to, message)
+    return report
 
 
 # Where a step of the reference may crash: after which operation. A step without it crashes at its end.
@@ -204,5 +278,5 @@ class ReferenceAdapter(Adapter):
     def _report(self, begun: int, sent: list[Sent]) -> Report:
         lines = self.trace[begun:]
         taken = (step for line in lines for step in VIEWS["election"].taken(line.actions))
-        crashed = [line.words for line in lines if line.words.startswith("crash")]
-        return Report(sent, [Taken(name, arguments) for name, arguments in taken], *crashed)
+        crashed = next((line.words for line in lines if line.words.startswith("crash")), "")
+        return Report(sent, [Taken(name, arguments) for name, arguments in taken], crashed)

@@ -10,17 +10,21 @@ An implementation that does not report its actions is judged by its observations
 affected node must lead to what is observed. One state is enough for that, though sending is not observed:
 a vote that may have been sent is taken as sent, and what was sent only ever enables.
 
+Correct implementations take steps that the model has no word for (`May`): a leader or candidate becomes a
+follower within its term. To the model that is a server that restarts without having crashed, so it is
+followed as `restart`, and its name is kept in `no_word`, unless the adapter declares that it may be.
+
 `LeadersOnly` is the weaker judge: it knows no model, and refuses two leaders in one term.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from oneleader.conformance.adapter import Observed, Report, Taken
+from oneleader.conformance.adapter import May, Observed, Report, Taken
 from oneleader.errors import Disagreement, UsageError
 from oneleader.language.configuration import cluster
 from oneleader.language.definitions import Action, Guard
@@ -182,9 +186,10 @@ def rules(model: Model, nodes: int, terms: int) -> Rules:
 class Judge:
     """Follows one run of an implementation in the model."""
 
-    def __init__(self, known: Rules) -> None:
-        self.rules = known
+    def __init__(self, known: Rules, may: Collection[May] = ()) -> None:
+        self.rules, self.may = known, may
         self.state = known.run.initial
+        self.no_word: set[May] = set()  # steps that were taken, not declared, and not judged
 
     def begin(self, seen: Seen) -> None:
         self._compare(seen, "at first")
@@ -253,6 +258,8 @@ class Judge:
         before = self.state
         search = StepSearch(self.rules, self.rules.number[name], restarts, observed)
         path = search.go(before)
+        if path is None and not restarts:
+            path = self._without_a_word(name, observed)
         if path is None:
             assert observed is not None, "anything leads to nothing observed"
             if search.cut and observed.term > self.rules.terms:
@@ -263,6 +270,17 @@ class Judge:
         if vote is not None and any(sent.to == vote for sent in report.sent):
             calls += self._take_vote_as_sent(name, vote)
         return calls
+
+    def _without_a_word(self, name: str, observed: Observed | None) -> Path | None:
+        """The steps to what is observed if the server gave its role up first, within its term."""
+        was = self.rules.shows(self.state, self.rules.number[name])
+        gives_up = {"leader": May.STEP_DOWN, "candidate": May.ASK_AGAIN}.get(was.role or "")
+        if gives_up is None or observed is None:
+            return None
+        path = StepSearch(self.rules, self.rules.number[name], True, observed).go(self.state)
+        if path is not None and gives_up not in self.may:
+            self.no_word.add(gives_up)
+        return path
 
     def _take_vote_as_sent(self, voter: str, candidate: str) -> list[str]:
         """A message went to the candidate that has the node's vote: it may have been the vote."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from hypothesis import seed as use_seed
 from hypothesis.errors import Flaky, Unsatisfiable
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from oneleader.conformance.adapter import Adapter, Observed, Report
+from oneleader.conformance.adapter import Adapter, May, Observed, Report, hand_over
 from oneleader.conformance.judge import (
     BeyondTheBound,
     Judge,
@@ -97,6 +97,8 @@ class Coverage:
     actions: Counter[str] = field(default_factory=Counter)  # of the model
     happened: Counter[str] = field(default_factory=Counter)  # timers, messages, crashes
     cut: int = 0  # examples that ended beyond the greatest term
+    leaders: int = 0  # steps after which somebody led
+    no_word: set[May] = field(default_factory=set)  # steps that the model has no word for
 
     def never(self, model: Model = election.MODEL) -> list[str]:
         """The actions of the model that never occurred: nothing was learned about them."""
@@ -110,7 +112,7 @@ class Setup:
     make_adapter: MakeAdapter
     nodes: tuple[str, ...]
     terms: int
-    judge: Callable[[], StepJudge]
+    judge: Callable[[Collection[May]], StepJudge]
     coverage: Coverage
 
 
@@ -137,7 +139,7 @@ class ConformanceMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.adapter = self.setup.make_adapter(self.setup.nodes)
-        self.judge = self.setup.judge()
+        self.judge = self.setup.judge(self.adapter.may)
         self.down: set[str] = set()
         self.in_flight: list[InFlight] = []
         self.steps: list[str] = []
@@ -222,7 +224,7 @@ class ConformanceMachine(RuleBasedStateMachine):
 
     def _receive(self, node: str, packet: InFlight) -> Report:
         self.scene.receive(packet.number)
-        return self.adapter.receive(node, packet.message)
+        return hand_over(self.adapter, packet.source, node, packet.message)
 
     def _crash_point(self, what: str, skip: int) -> str:
         points = self.adapter.crash_points if what.startswith("crash in") else ()
@@ -252,6 +254,10 @@ class ConformanceMachine(RuleBasedStateMachine):
             self._seen = self._observe()
             self.scene.look(servers_seen(self._seen))
             calls = self.judge.follow(node, event == "restart", report, self._seen)
+            self.setup.coverage.no_word |= getattr(self.judge, "no_word", set())
+            self.setup.coverage.leaders += any(
+                o is not None and o.role == "leader" for o in self._seen.values()
+            )
         except StepRefused as why:
             raise NotConforming(self.steps, why, self.scene) from why.__cause__
         except BeyondTheBound:
@@ -308,7 +314,9 @@ def conformance_machine(
     With `refinement` off nothing is judged but Election Safety, on observed roles and terms alone.
     """
     known = rules(model, nodes, terms)
-    judge: Callable[[], StepJudge] = (lambda: Judge(known)) if refinement else LeadersOnly
+
+    def judge(may: Collection[May]) -> StepJudge:
+        return Judge(known, may) if refinement else LeadersOnly()
 
     class Conformance(ConformanceMachine):
         setup = Setup(make_adapter, known.nodes, terms, judge, Coverage())
@@ -368,6 +376,8 @@ def check_conformance(
     started = time.perf_counter()
     verdict, found = _run(use_seed(seed)(machine), examples, steps)
     coverage = machine.setup.coverage
+    if verdict is HOLDS and (why := _untold(coverage)):
+        verdict, found = INCONCLUSIVE, {"cause": why}
     return Conformed(
         verdict=verdict,
         nodes=nodes,
@@ -380,6 +390,18 @@ def check_conformance(
         never=coverage.never(model) if refinement else [],
         **found,
     )
+
+
+def _untold(coverage: Coverage) -> str:
+    """Why a test that found nothing wrong has not shown that it holds; "" if it has."""
+    if coverage.no_word:
+        steps = ", ".join(sorted(may.value for may in coverage.no_word))
+        return (
+            f"it takes steps that the model has no word for: {steps}. If it means to, declare them in `may`"
+        )
+    if coverage.steps and not coverage.leaders:
+        return "no leader was ever seen, so nothing is known of what leaders do"
+    return ""
 
 
 def _run(machine: type[ConformanceMachine], examples: int, steps: int) -> tuple[Verdict, dict[str, Any]]:

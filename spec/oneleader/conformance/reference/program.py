@@ -8,7 +8,7 @@ crash_in n2 before-the-sync n1  a name of several words
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from oneleader.conformance.reference.scenario import Broken
@@ -48,22 +48,3 @@ def play(scenario: Any, program: Sequence[str]) -> Broken | None:
     except Broken as broken:
         return broken
     return None
-
-
-def shortest(program: Program, fails: Callable[[Program], bool]) -> Program:
-    """The program with whatever can be left out left out: half of it, a quarter, ... a line at a time."""
-    size = len(program)
-    while size := size // 2:
-        size, program = size, _without_chunks(program, size, fails)
-    while (shorter := _without_chunks(program, 1, fails)) != program:
-        program = shorter
-    return program
-
-
-def _without_chunks(program: Program, size: int, fails: Callable[[Program], bool]) -> Program:
-    """From the end to the beginning, each chunk is taken out if what is left still fails."""
-    for start in range(len(program) - size, -1, -size):
-        shorter = program[:start] + program[start + size :]
-        if fails(shorter):
-            program = shorter
-    return program

@@ -7,7 +7,7 @@ others that go on for a while, and messages of then that arrive now. A walk has
 - bursts: proposals in a row, a follower that catches up, an election that is carried through,
 - weights of its own: a storm of one kind hides the faults of another.
 
-It is a plain program of `Scenario`, so `program.shortest` shrinks it, and it is judged as any other.
+It is a plain program of `Scenario`, so `shortest` shrinks it, and it is judged as any other.
 """
 
 from __future__ import annotations

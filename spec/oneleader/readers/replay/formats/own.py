@@ -183,13 +183,16 @@ class OwnFormat:
             raise broken(prop, args)
         return call_of(prop, args)
 
-    def judge(self, record: dict[str, Any]) -> None:
+    def read(self, record: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+        """The actions of a step, and what stands after them; UsageError where it cannot be read."""
         check_keys(record, (*STEP, *STEP_FOR_PEOPLE), "a step")
         node, event = record.get("node"), record.get("event")
         if not isinstance(node, str) or not isinstance(event, str):
             raise UsageError("a step needs `node` and `event`, both strings")
-        steps = [self._step(action) for action in _list(record, "actions")]
-        after = list(self._after(record))
+        return [self._step(action) for action in _list(record, "actions")], list(self._after(record))
+
+    def judge(self, record: dict[str, Any]) -> None:
+        steps, after = self.read(record)
         self.candidates.follow(lambda state: [self._explain(state, steps, after)])
         self.events += 1
         self.coverage.compared.update(field.name for field, _, _ in after)

@@ -1,0 +1,40 @@
+"""The commands `trace schema` and `trace lint`: recordings in our own format, before they are judged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from oneleader.cli.console import say
+from oneleader.readers.replay.form import faults_of, schema
+from oneleader.readers.replay.replay import opened
+from oneleader.verdict import HOLDS, VIOLATED, exit_status
+
+MOST_SHOWN = 20
+
+
+@click.group()
+def trace() -> None:
+    """Recordings in the format oneleader: what they may say."""
+
+
+@trace.command("schema")
+def print_schema() -> int:
+    """Print the JSON Schema of a line."""
+    say(json.dumps(schema(), indent=2))
+    return exit_status([HOLDS])
+
+
+@trace.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def lint(file: Path) -> int:
+    """Say what is wrong with the form of FILE's lines. Nothing is judged: that is `replay`."""
+    with opened(file) as lines:
+        faults = list(faults_of(lines))
+    for fault in faults[:MOST_SHOWN]:
+        say(f"{file}: {fault}")
+    if len(faults) > MOST_SHOWN:
+        say(f"{len(faults) - MOST_SHOWN:,} more")
+    return exit_status([VIOLATED if faults else HOLDS])

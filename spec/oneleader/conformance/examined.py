@@ -1,0 +1,106 @@
+"""What a driven implementation was found to do: causes, verdicts of the judges apart, what was not judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from oneleader.conformance.adapter import OPTIONAL, May
+from oneleader.conformance.observations import CLAUSES
+from oneleader.conformance.trial import EXCEPTION, FIGURE_3, MODEL, Event
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What is wrong, with the shortest run found that shows it."""
+
+    judge: str
+    name: str
+    words: str
+    events: tuple[Event, ...]
+    steps: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """What `known` takes."""
+        return f"{self.judge}: {self.name}"
+
+    def __str__(self) -> str:
+        lines = [f"{self.key}, after {len(self.steps)} steps"]
+        lines += [f"    {line}" for line in self.words.splitlines()]
+        return "\n".join([*lines, *(f"{number:4}  {step}" for number, step in enumerate(self.steps, 1))])
+
+
+@dataclass
+class Examined:
+    """What the walks gave. Absence of a violation is a sample, not a proof."""
+
+    seed: int
+    nodes: int
+    network: str = ""
+    walks: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    leaders: int = 0  # walks in which there was one
+    by_model: int = 0  # walks that the model judged
+    compared: Counter[str] = field(default_factory=Counter)  # of each clause of Figure 3
+    abilities: frozenset[str] = frozenset()
+    no_word: set[May] = field(default_factory=set)
+    causes: list[Cause] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)  # known causes, how often
+    liveness: dict[str, str] = field(default_factory=dict)  # what should come about: "" or what did not
+    differs: str = ""  # how the same steps did not do the same again
+
+    def _verdict_of(self, judge: str, enough: bool) -> Verdict:
+        if any(cause.judge == judge for cause in self.causes):
+            return VIOLATED
+        return HOLDS if enough and self.leaders and not self.differs else INCONCLUSIVE
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Each judge's, apart."""
+        found = {
+            FIGURE_3: self._verdict_of(FIGURE_3, self.walks > 0),
+            MODEL: self._verdict_of(MODEL, self.by_model > 0 and not self.no_word),
+        }
+        if any(cause.judge == EXCEPTION for cause in self.causes):
+            found[EXCEPTION] = VIOLATED
+        if self.liveness:
+            found["liveness"] = VIOLATED if any(self.liveness.values()) else HOLDS
+        return found
+
+    @property
+    def verdict(self) -> Verdict:
+        return gravest(self.verdicts.values())
+
+    @property
+    def not_judged(self) -> dict[str, str]:
+        """The clauses that had nothing to compare, and why."""
+        return {name: self._why_not(needs) for name, (_, needs) in CLAUSES.items() if not self.compared[name]}
+
+    def _why_not(self, needs: tuple[str, ...]) -> str:
+        lacks = [need for need in needs if need in OPTIONAL and need not in self.abilities]
+        if lacks:
+            return f"the adapter has no method {lacks[0]}"
+        return f"needs {' and '.join(needs)}, which was not seen" if needs else "it never came to it"
+
+    @property
+    def text(self) -> str:
+        """The whole result as people read it."""
+        lines = [f"{self.verdict}  (sampled: {self.walks:,} walks, {self.steps:,} steps, seed {self.seed})"]
+        lines += [f"  {judge:10} {verdict}" for judge, verdict in self.verdicts.items()]
+        lines += [
+            f"  judged     {name}: {self.compared[name]:,} times" for name in CLAUSES if self.compared[name]
+        ]
+        lines += [f"  not judged {name}: {why}" for name, why in self.not_judged.items()]
+        lines += [
+            f"  no word    {may.value}: declare {may} if it is meant" for may in sorted(self.no_word, key=str)
+        ]
+        lines += [f"  passed     {key}: {count} times, known" for key, count in self.passed_over.items()]
+        lines += [f"  liveness   {what}: {wrong or 'it does'}" for what, wrong in self.liveness.items()]
+        if self.walks and not self.leaders:
+            lines.append("no leader was ever seen, so nothing is known of what leaders do")
+        if self.differs:
+            lines.append(self.differs)
+        return "\n".join([*lines, *map(str, self.causes)])

@@ -1,0 +1,84 @@
+"""form: the own format without its judge: a JSON Schema of its lines, and what is wrong with a file's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from oneleader.errors import UsageError
+from oneleader.models import MODELS
+from oneleader.readers.replay.candidates import LineRefused
+from oneleader.readers.replay.formats.own import (
+    HEADER,
+    HEADER_FOR_PEOPLE,
+    STEP,
+    STEP_FOR_PEOPLE,
+    VERSION,
+    OwnFormat,
+)
+from oneleader.readers.replay.replay import records
+
+WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+OF_HEADER: dict[str, Any] = {
+    "format": {"const": "oneleader"},
+    "version": {"const": VERSION},
+    "model": {"type": "string", "examples": list(MODELS)},
+    "nodes": WORDS | {"uniqueItems": True, "minItems": 1},
+    "elements": {"type": "object", "additionalProperties": WORDS},
+    "quorums": {"anyOf": [{"const": "majority"}, {"type": "array", "items": WORDS, "minItems": 1}]},
+    "constants": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "array"}}},
+    "parameters": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+    "violates": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "object"}]},
+}
+ACTION = {
+    "type": "array",
+    "prefixItems": [{"type": "string"}, {"type": "object"}],
+    "minItems": 2,
+    "maxItems": 2,
+}
+OF_STEP: dict[str, Any] = {
+    "node": {"type": "string"},
+    "event": {"type": "string"},
+    "actions": {"type": "array", "items": ACTION},
+    "after": {"type": "object"},
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a line. What a model allows beyond it, `faults_of` says."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A line of a recording in the format oneleader, version {VERSION}",
+        "$comment": "The first line is a header, every other one a step.",
+        "anyOf": [
+            _object(OF_HEADER, HEADER, HEADER_FOR_PEOPLE, ["format", "version", "model"]),
+            _object(OF_STEP, STEP, STEP_FOR_PEOPLE, ["node", "event", "actions"]),
+        ],
+    }
+
+
+def _object(of: dict[str, Any], keys: Iterable[str], for_people: Iterable[str], required: list[str]) -> Any:
+    known = {key: of[key] for key in keys} | {key: {} for key in for_people}
+    return {"type": "object", "properties": known, "required": required, "additionalProperties": False}
+
+
+def faults_of(lines: Iterable[bytes | str]) -> Iterator[str]:
+    """What is wrong with each line, as far as it can be read without judging what was done."""
+    format: OwnFormat | None = None
+    number = 0
+    try:
+        for number, record in records(lines):
+            if format is None:
+                format = OwnFormat(record, None, 1)
+                format.begin()
+                continue
+            try:
+                format.read(record)
+            except UsageError as error:
+                yield f"line {number}: {error}"
+    except UsageError as error:  # of the header, or a line that is no JSON: nothing after it can be read
+        yield f"line {getattr(error, 'line', number)}: {error}"
+    except LineRefused as refused:
+        yield f"line {number}: {refused.text}"
+    if number == 0:
+        yield "there is no line"

@@ -1,0 +1,124 @@
+"""Each clause of Figure 3 is seen to fail by a small faulty Raft, and the correct one keeps them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from oneleader.conformance import observations as clauses
+from oneleader.conformance.conform import again, conform
+from oneleader.conformance.network import Network
+from oneleader.conformance.observations import CLAUSES
+from oneleader.conformance.trial import FIGURE_3
+from oneleader.verdict import HOLDS
+from tests.conformance.small_raft import Message, SmallAdapter, SmallRaft
+
+
+class HalfIsEnough(SmallRaft):
+    @property
+    def quorum(self) -> int:
+        return len(self.nodes) // 2
+
+
+class Rewrites(SmallRaft):
+    """A leader puts a proposal in the place of an entry that is not committed yet."""
+
+    def propose(self, value: str) -> None:
+        if self.role == "leader" and len(self.log) > self.commit:
+            self.log.pop()
+        super().propose(value)
+
+
+class ComparesNoTerm(SmallRaft):
+    def lacks(self, prev: int, prev_term: int) -> bool:
+        return prev > len(self.log)
+
+
+class VotesForAnyLog(SmallRaft):
+    def is_up_to_date(self, m: Message) -> bool:
+        return True
+
+
+class AppliesTheNewest(SmallRaft):
+    """The state machine is given the last entry of the log, whatever is due."""
+
+    def apply(self) -> None:
+        if self.applied < self.commit:
+            self.applied += 1
+            self.given.append((self.applied, self.log[-1][1]))
+
+
+class CountsOneLess(SmallRaft):
+    def advance(self) -> None:
+        if self.role == "leader" and len(self.log) > self.commit:
+            self.commit = len(self.log)
+            self.apply()
+
+
+class VotesTwice(SmallRaft):
+    def on_ask(self, m: Message) -> None:
+        self.disk["vote"] = None
+        super().on_ask(m)
+
+
+class CommitFalls(SmallRaft):
+    def on_entries(self, m: Message) -> None:
+        super().on_entries(m)
+        self.commit = min(self.commit, m["commit"])
+
+
+class ForgetsItsVote(SmallRaft):
+    def __init__(self, name: str, nodes: Sequence[str], disk: dict[str, Any]) -> None:
+        super().__init__(name, nodes, disk)
+        disk["vote"] = None
+
+
+class ReadsAtOnce(SmallRaft):
+    def read(self) -> None:
+        if self.role == "leader" and self.commit:
+            self.results.append(self.log[self.commit - 1][1])
+
+
+FAULTY = {
+    HalfIsEnough: clauses.ONE_LEADER,
+    Rewrites: clauses.APPEND_ONLY,
+    ComparesNoTerm: clauses.LOG_MATCHING,
+    VotesForAnyLog: clauses.COMPLETENESS,
+    AppliesTheNewest: clauses.STATE_MACHINE,
+    CountsOneLess: clauses.STORED,
+    VotesTwice: clauses.MONOTONE,
+    CommitFalls: clauses.MONOTONE,
+    ForgetsItsVote: clauses.DURABLE,
+    ReadsAtOnce: clauses.LINEARIZABLE,
+}
+
+
+def adapter(kind: type[SmallRaft], over: Network = SmallAdapter.network) -> type[SmallAdapter]:
+    class Made(SmallAdapter):
+        server = kind
+        network = over
+
+    return Made
+
+
+@pytest.mark.parametrize("network", [Network.tcp(), Network.udp()], ids=["tcp", "udp"])
+def test_the_correct_one_holds(network: Network) -> None:
+    found = conform(adapter(SmallRaft, network), walks=60, seed=1)
+    assert found.verdict is HOLDS, found.text
+    assert found.not_judged == {}
+
+
+def test_each_clause_is_seen_to_fail() -> None:
+    assert set(FAULTY.values()) == set(CLAUSES)
+
+
+@pytest.mark.parametrize(("kind", "clause"), FAULTY.items(), ids=lambda it: getattr(it, "__name__", it))
+def test_a_faulty_one_breaks_its_clause(kind: type[SmallRaft], clause: str) -> None:
+    found = conform(adapter(kind), walks=150, seed=1)
+    causes = {cause.name: cause for cause in found.causes if cause.judge == FIGURE_3}
+    assert clause in causes, found.text
+    cause = causes[clause]
+    assert len(cause.steps) <= 25, cause
+    assert [c.key for c in again(adapter(kind), cause.events).causes if c.judge == FIGURE_3] == [cause.key]
