@@ -33,6 +33,7 @@ SHORTER = {
     "cluster": "--seconds 2",
     "hunt": "--minutes 0.01",
 }
+HISTORY = '{"client": "a", "kind": "write", "key": "x", "value": 1, "called": 0, "returned": 1}\n'
 STATUS = {"oneleader explore election --fault vote-twice": 1}
 
 WATCH = """
@@ -68,6 +69,7 @@ class Installed:
     def _called(self, command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
         at = self.folder / "somewhere"
         at.mkdir(exist_ok=True)
+        (at / "history.jsonl").write_text(HISTORY)  # what an example reads
         return subprocess.run(command, cwd=at, env=env, capture_output=True, text=True, timeout=600)
 
     @property

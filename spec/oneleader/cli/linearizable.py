@@ -45,7 +45,7 @@ def linearizable(
     shrink_seconds: float,
     as_json: bool,
 ) -> int:
-    """Judge FILE..., histories of what clients called and saw: does some order explain them?"""
+    """Judge clients' histories: does some order explain what they saw?"""
     start = _start(initial)
     found = []
     for file in files:

@@ -46,7 +46,9 @@ Examples:
   oneleader graph election --nodes 2 --terms 1 --out election.dot
   oneleader handlers --only restart
   oneleader hunt --minutes 5
-  oneleader linearizable history.edn
+  oneleader linearizable history.jsonl
+  oneleader refine pre_vote --nodes 2 --terms 1
+  oneleader trace schema
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """

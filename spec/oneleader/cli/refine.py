@@ -39,7 +39,9 @@ def refine(
     folder: str,
     as_json: bool,
 ) -> int:
-    """Is each step of CONCRETE a step of ABSTRACT, or no change there? Models or .py files.
+    """Check that each step of CONCRETE is one of ABSTRACT, or none.
+
+    Each is a model or a .py file.
 
     ABSTRACT is the model that CONCRETE says it refines, unless given. Fields go by their names."""
     model = models.find(name)
