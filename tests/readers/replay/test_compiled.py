@@ -39,6 +39,10 @@ def elements(sort: Any) -> list[Any]:
     return [f"{sort.__name__.lower()}{i}" for i in range(3)]
 
 
+def domain(sort: Any, numbers: int) -> Iterable[Any]:
+    return range(numbers) if is_number(sort) else list(sort) if is_enum(sort) else elements(sort)
+
+
 def drawn(sort: Any, at: random.Random) -> Any:
     if isinstance(sort, OptionSort):
         return at.choice([NIL, drawn(sort.of, at)])
@@ -55,7 +59,7 @@ def runs_of(model: Model, at: random.Random) -> tuple[OpenRun, CompiledRun]:
     constants: dict[str, Any] = {}
     for f in model.fields.values():
         if f.kind == "constant":
-            indices = product(*(list(s) if is_enum(s) else elements(s) for s in f.index))
+            indices = product(*(domain(s, 4) for s in f.index))
             constants[f.name] = (
                 Members() if f.name == "member" else frozenset(i for i in indices if at.random() < 0.5)
             )
@@ -80,9 +84,7 @@ def tried(state: Candidate, name: str, args: tuple[Any, ...]) -> str:
 def cells(model: Model) -> Iterable[tuple[str, Any]]:
     for f in model.fields.values():
         if f.kind == "field":
-            domains = (
-                range(NUMBERS) if is_number(s) else list(s) if is_enum(s) else elements(s) for s in f.index
-            )
+            domains = (domain(s, NUMBERS) for s in f.index)
             yield from ((f.name, key[0] if len(key) == 1 else key) for key in product(*domains))
 
 
