@@ -51,6 +51,7 @@ Examples:
   oneleader graph election --nodes 2 --terms 1 --out election.dot
   oneleader handlers --only restart
   oneleader hunt --minutes 5
+  oneleader linearizable history.edn
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
@@ -606,12 +607,23 @@ def main() -> None:
     from oneleader.cli.campaign import campaign  # it takes its shared options from here
     from oneleader.cli.cluster import cluster
     from oneleader.cli.conform import conform
+    from oneleader.cli.linearizable import linearizable
     from oneleader.cli.picture import picture
     from oneleader.cli.reference import handlers, hunt
     from oneleader.cli.refine import refine
     from oneleader.cli.trace import trace
 
-    for command in (campaign, cluster, conform, handlers, hunt, picture, refine, trace):
+    for command in (
+        campaign,
+        cluster,
+        conform,
+        handlers,
+        hunt,
+        linearizable,
+        picture,
+        refine,
+        trace,
+    ):
         cli.add_command(command)
     sys.exit(guarded(cli))
 
