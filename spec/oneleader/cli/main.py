@@ -13,6 +13,7 @@ import click
 from oneleader.cli.campaign import campaign
 from oneleader.cli.check import check
 from oneleader.cli.cluster import cluster
+from oneleader.cli.conform import conform
 from oneleader.cli.explore import explore
 from oneleader.cli.faults import faults
 from oneleader.cli.graph import graph
@@ -41,6 +42,7 @@ Examples:
   oneleader tlc election --nodes 3 --terms 1
   oneleader walk election --nodes 5 --terms 6 --seed 1
   oneleader replay etcd-rawnode-3-nodes
+  oneleader conform --minutes 5 -- ./my-shim
   oneleader cluster --nodes 3
   oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
   oneleader graph election --nodes 2 --terms 1 --out election.dot
@@ -63,7 +65,7 @@ def cli() -> None:
 
 
 ABOUT_MODELS = (check, explore, graph, prove, refine, settings, tlc, walk)
-ABOUT_RUNS = (campaign, cluster, faults, handlers, hunt, linearizable, picture, replay, trace)
+ABOUT_RUNS = (campaign, cluster, conform, faults, handlers, hunt, linearizable, picture, replay, trace)
 for command in (*ABOUT_MODELS, *ABOUT_RUNS):
     cli.add_command(command)
 
