@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import click
 from rich.console import Console
 from rich.text import Text
 
-from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, USAGE, VIOLATED, Verdict
 
 out = Console(highlight=False, soft_wrap=True)
 MARKS = {HOLDS: "ok", VIOLATED: "FAIL", INCONCLUSIVE: "????", NOT_EXPRESSIBLE: "n/a"}
@@ -30,3 +31,9 @@ def judged(verdict: Verdict, *columns: str, widths: Sequence[int] = ()) -> None:
     """A line that begins with a verdict: `  ok    ElectionSafety   exhaustive`."""
     padded = [c.ljust(w) for c, w in zip(columns, (*widths, *[0] * len(columns)), strict=False)]
     out.print(Text.assemble("  ", mark(verdict), "  ", "  ".join(padded).rstrip()))
+
+
+def complain(sentence: str) -> int:
+    """One sentence on standard error, and status 2."""
+    click.echo(f"oneleader: {sentence}", err=True)
+    return USAGE

@@ -14,6 +14,7 @@ from oneleader.cli.campaign import campaign
 from oneleader.cli.check import check
 from oneleader.cli.cluster import cluster
 from oneleader.cli.conform import conform
+from oneleader.cli.console import complain
 from oneleader.cli.explore import explore
 from oneleader.cli.faults import faults
 from oneleader.cli.graph import graph
@@ -29,7 +30,7 @@ from oneleader.cli.tlc import tlc
 from oneleader.cli.trace import trace
 from oneleader.cli.walk import walk
 from oneleader.errors import Disagreement, SpecError, UsageError
-from oneleader.verdict import INCONCLUSIVE, INTERRUPTED, USAGE, exit_status
+from oneleader.verdict import INCONCLUSIVE, INTERRUPTED, exit_status
 
 EXAMPLES = """
 \b
@@ -94,9 +95,3 @@ def guarded(group: click.Group) -> int:
     except OSError as error:
         status = complain(f"cannot use {error.filename or 'a file'}: {error.strerror}")
     return int(status)
-
-
-def complain(sentence: str) -> int:
-    """One sentence on standard error, and status 2."""
-    click.echo(f"oneleader: {sentence}", err=True)
-    return USAGE
