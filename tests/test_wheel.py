@@ -31,7 +31,7 @@ COMMANDS = [line.strip() for line in EXAMPLES.splitlines() if line.strip().start
 SHORTER = {
     "check": "--only vote_count --only vote-twice --only replication",
     "faults": "--only vote-twice",
-    "cluster": "--seconds 2",
+    "cluster": "--seconds 10",
 }
 HISTORY = '{"client": "a", "kind": "write", "key": "x", "value": 1, "called": 0, "returned": 1}\n'
 STATUS = {"oneleader explore election --fault vote-twice": 1}
@@ -70,10 +70,12 @@ class Installed:
         at = self.folder / "somewhere"
         at.mkdir(exist_ok=True)
         (at / "history.jsonl").write_text(HISTORY)  # what examples read and run
-        (at / "my-shim").write_text(f"#!/bin/sh\nexec {self.folder / 'bin/python'} small_shim.py\n")
+        run_shim = f"cd shim && exec {self.folder / 'bin/python'} -m tests.conformance.small_shim"
+        (at / "my-shim").write_text(f"#!/bin/sh\n{run_shim}\n")
         (at / "my-shim").chmod(0o755)
+        (at / "shim/tests/conformance").mkdir(parents=True, exist_ok=True)
         for file in ("small_shim.py", "small_raft.py"):
-            shutil.copy(ROOT / "tests" / "conformance" / file, at)
+            shutil.copy(ROOT / "tests" / "conformance" / file, at / "shim/tests/conformance")
         return subprocess.run(command, cwd=at, env=env, capture_output=True, text=True, timeout=600)
 
     @property

@@ -50,7 +50,7 @@ Examples:
   oneleader handlers --only restart
   oneleader hunt --minutes 5
   oneleader linearizable history.jsonl
-  oneleader refine pre_vote --nodes 2 --terms 1
+  oneleader refine vote_count --nodes 3 --terms 1
   oneleader trace schema
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
