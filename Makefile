@@ -65,7 +65,7 @@ bench-peers: setup ## The explorer and the explicit-state checkers for Python on
 	$(BIN)/python -m workshop.benchmarks.bench_peers
 
 hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
-	for model in election pre_vote replication membership lease lease_read fencing; do \
+	for model in election pre_vote replication membership snapshots lease lease_read fencing; do \
 	    $(BIN)/oneleader prove $$model --no-hints; $(BIN)/oneleader prove $$model --update-hints; done
 
 second-prover: setup ## cvc5 beside Z3 on every model, and docs/results/provers.md anew: some 10 minutes

@@ -26,7 +26,7 @@ def test_the_page_prints_what_it_shows(capsys: pytest.CaptureFixture[str]) -> No
         else:
             assert capsys.readouterr().out == text
             shown += 1
-    assert shown == 3
+    assert shown == 4
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from oneleader.campaigns.fault_table import by_property_test
-from oneleader.conformance import history
+from oneleader.conformance.histories import judge
 from oneleader.faults.catalogue import FAULTS, variants
 from oneleader_raft.testbench.safety import Safety
 from oneleader_raft.testbench.simulator import Operation, Simulation
@@ -69,7 +69,7 @@ def histories() -> None:
 
     def run() -> int:
         nonlocal verdict
-        verdict = str(history.judge(busy_register(10_000)).verdict)
+        verdict = str(judge(busy_register(10_000)).verdict)
         return 10_000
 
     operations, seconds = timed(run)

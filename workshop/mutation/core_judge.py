@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from oneleader.conformance import history
+from oneleader.conformance import histories
 from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS
@@ -157,7 +157,7 @@ def simulations() -> Failed | None:
             return SAFETY, f"{_cause(unsafe)}, seed {seed}"
         except Exception as error:
             return CRASH, f"{type(error).__name__}, seed {seed}"
-        if history.judge(simulation.operations).verdict is not HOLDS:
+        if histories.judge(simulation.operations).verdict is not HOLDS:
             return SAFETY, f"linearizability, seed {seed}"
     return None
 

@@ -50,7 +50,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "views": ("tests/reference/test_raft_paper.py", f"{B}/test_simulator.py", f"{N}/test_trace.py"),
     "messages": ("tests/reference/test_messages.py",),
     "conformance/handlers": (f"{C}/handlers/test_paths.py", f"{C}/handlers/test_handlers.py"),
-    "conformance/history": (f"{C}/test_history.py",),
+    "conformance/histories": (f"{C}/histories/test_judging.py", f"{C}/histories/test_formats.py"),
     "conformance/reference": (f"{C}/reference/test_scenarios.py", f"{C}/reference/test_reference.py"),
     "conformance": (f"{C}/reference/test_reference.py", f"{C}/test_own_raft.py"),
     "replay/formats/etcd": (f"{R}/test_etcd.py", f"{R}/test_etcd_log.py", f"{R}/test_etcd_pre_vote.py"),

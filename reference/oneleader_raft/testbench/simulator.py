@@ -4,7 +4,7 @@ The same seed gives the same run on every machine. Time is true time in millisec
 advances `rate` units in each of them, where the core is told only that rates are between `slow` and `fast`:
 so two clocks drift apart as far as that allows and no further, unless the settings say so.
 
-What clients saw is kept as a history of operations, for `oneleader.conformance.history` to judge.
+What clients saw is kept as a history of operations, for `oneleader.conformance.histories` to judge.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
 from ..core import RAFT, Core
 from ..lease import Clocks
@@ -84,12 +84,14 @@ class Operation:
     write  of `value`
     cas    of `value` where the register held `expected`; `result` is True or False
 
+    Other objects have other kinds (`oneleader.conformance.histories.objects`).
+
     `called` and `returned` are in any unit that orders them. `returned` is inf for an operation whose
     outcome nobody knows.
     """
 
     client: str
-    kind: Literal["read", "write", "cas"]
+    kind: str
     key: str
     called: float
     returned: float = inf
@@ -98,11 +100,15 @@ class Operation:
     result: Hashable = None
 
     def __str__(self) -> str:
-        said = {
-            "read": f"read {self.key} -> {self.result}",
-            "write": f"write {self.key} := {self.value}",
-            "cas": f"cas {self.key} from {self.expected} to {self.value} -> {self.result}",
-        }[self.kind]
+        of = f" {self.key}" if self.key else ""
+        words = {
+            "read": f"read{of} -> {self.result}",
+            "write": f"write{of} := {self.value}",
+            "cas": f"cas{of} from {self.expected} to {self.value} -> {self.result}",
+        }
+        value = "" if self.value is None else f" {self.value}"
+        returned = "" if self.result is None else f" -> {self.result}"
+        said = words.get(self.kind, f"{self.kind}{of}{value}{returned}")
         end = "?" if self.returned == inf else f"{self.returned:g}"
         return f"{self.client:8} {self.called:g} .. {end}  {said}"
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from oneleader.conformance import history
+from oneleader.conformance import histories
 from oneleader.conformance.reference.program import Program, play, told
 from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
 from oneleader.conformance.reference.walks import NODES, Walk
@@ -149,7 +149,7 @@ def simulate_some(seen: HuntSeen, core: Core, seed: int) -> None:
         simulation.watchers.append(Safety(simulation.cluster).check)
         try:
             simulation.run(3000)
-            judged = history.judge(simulation.operations)
+            judged = histories.judge(simulation.operations)
             if judged.verdict is not HOLDS:
                 failing = "\n".join(f"# {operation}" for operation in judged.failing)
                 seen.broken["linearizability"] = f"Simulation({members}, seed={one}).run(3000)\n{failing}"

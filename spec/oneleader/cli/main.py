@@ -46,10 +46,12 @@ Examples:
   oneleader walk election --nodes 5 --terms 6 --seed 1
   oneleader replay etcd-rawnode-3-nodes
   oneleader cluster --nodes 3
+  oneleader conform --minutes 5 -- ./my-shim
   oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
   oneleader graph election --nodes 2 --terms 1 --out election.dot
   oneleader handlers --only restart
   oneleader hunt --minutes 5
+  oneleader linearizable history.edn
   oneleader faults run
   oneleader campaign walk election --runs 1000 --seed 1 --cluster
 """
@@ -604,12 +606,24 @@ def main() -> None:
     """Run the command line: every bad input is one sentence, never a traceback."""
     from oneleader.cli.campaign import campaign  # it takes its shared options from here
     from oneleader.cli.cluster import cluster
+    from oneleader.cli.conform import conform
+    from oneleader.cli.linearizable import linearizable
     from oneleader.cli.picture import picture
     from oneleader.cli.reference import handlers, hunt
     from oneleader.cli.refine import refine
     from oneleader.cli.trace import trace
 
-    for command in (campaign, cluster, handlers, hunt, picture, refine, trace):
+    for command in (
+        campaign,
+        cluster,
+        conform,
+        handlers,
+        hunt,
+        linearizable,
+        picture,
+        refine,
+        trace,
+    ):
         cli.add_command(command)
     sys.exit(guarded(cli))
 

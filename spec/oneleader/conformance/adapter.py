@@ -117,6 +117,7 @@ class Adapter(ABC):
 
     may: Collection[May] = ()  # what it means to do and the model has no word for
     network: Network = Network.udp()  # or Network.tcp(): what its messages travel over
+    abilities: frozenset[str] | None = None  # which of the optional methods work; None: those overridden
     crash_points: Sequence[str] = ()  # names of the points in a step at which `crash_next` can crash it
 
     @abstractmethod
@@ -184,7 +185,9 @@ OPTIONAL = ("heartbeat", "propose", "read", "compact", "transfer", "change_membe
 
 
 def can(adapter: Adapter) -> frozenset[str]:
-    """Which of the optional methods an adapter has."""
+    """Which of the optional methods an adapter has: those that it overrides, or names in `abilities`."""
+    if adapter.abilities is not None:
+        return adapter.abilities
     kind = type(adapter)
     return frozenset(name for name in OPTIONAL if getattr(kind, name) is not getattr(Adapter, name))
 

@@ -17,7 +17,9 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from oneleader.conformance.adapter import Observed, Report
-from oneleader.conformance.history import READ, WRITE, Operation, linearization
+from oneleader.conformance.histories import READ, WRITE, Operation
+from oneleader.conformance.histories.objects import REGISTER
+from oneleader.conformance.histories.search import search
 
 ONE_LEADER = "Election Safety"
 APPEND_ONLY = "Leader Append-Only"
@@ -257,7 +259,7 @@ class Clients:
             )
             self.reads.append(read)
             compared[LINEARIZABLE] += 1
-            if linearization([*self.effective_writes(), *self.reads]) is None:
+            if search([*self.effective_writes(), *self.reads], REGISTER.step, None).order is None:
                 yield Breach(LINEARIZABLE, f"a read at {node} returned {result!r}, which no order explains")
 
     def effective_writes(self) -> list[Operation]:

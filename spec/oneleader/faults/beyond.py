@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MEMBERSHIP = "changes of membership are not modelled, and the reference has none"
-SNAPSHOTS = "snapshots are not modelled, and the reference has none"
+MEMBERSHIP = (
+    "in `membership` a configuration is in effect from the append on, and the reference has one alone"
+)
+SNAPSHOTS = "in `snapshots` a snapshot says nothing of a server's term, and the reference has none"
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,6 @@ class Beyond:
 
 BEYOND = (
     Beyond("a snapshot sets the term to that of its last entry", "willemt PR#118", "monotonicity", SNAPSHOTS),
-    Beyond(
-        "prevLogIndex 0 is accepted blindly after compaction",
-        "willemt PR#118",
-        "State Machine Safety",
-        SNAPSHOTS,
-    ),
     Beyond("a configuration takes effect when it is applied", "etcd#12359", "availability", MEMBERSHIP),
     Beyond(
         "granting a pre-vote resets the election timer",

@@ -6,11 +6,11 @@ A reader that misses its fault fails the run: that is how we know that the check
 from __future__ import annotations
 
 from oneleader.errors import UsageError
-from oneleader.faults import election, leases, liveness, locks, logs, membership
+from oneleader.faults import election, leases, liveness, locks, logs, membership, snapshots
 from oneleader.faults.fault import FAULTS, Fault, Variant
 from oneleader_raft.core import Core
 
-MODULES = (election, logs, membership, leases, locks, liveness)  # each enters its own
+MODULES = (election, logs, membership, snapshots, leases, locks, liveness)  # each enters its own
 
 __all__ = ["FAULTS", "MODULES", "Fault", "find", "variant", "variants"]
 

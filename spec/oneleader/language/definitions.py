@@ -66,6 +66,10 @@ class Definition:
     def where(self) -> str:
         return f"{Path(self.file).name}:{self.line}"
 
+    def of(self, state: Any, *args: Any) -> Any:
+        """What the function says of a state; or, of an action, what it does to it."""
+        return self.function(state, *args)
+
 
 @dataclass(frozen=True)
 class Action(Definition):
@@ -77,9 +81,23 @@ class Action(Definition):
 
 @dataclass(frozen=True)
 class Property(Definition):
-    """A definition that a state satisfies or not."""
+    """A definition that a state satisfies or not. `reading`: fields that it reads under other names."""
 
     kind: str
+    reading: tuple[tuple[str, str], ...] = ()
+
+    def of(self, state: Any, *args: Any) -> Any:
+        return self.function(_Reading(state, dict(self.reading)) if self.reading else state, *args)
+
+
+class _Reading:
+    """A state of which some fields are read under other names."""
+
+    def __init__(self, state: Any, names: dict[str, str]) -> None:
+        self._state, self._names = state, names
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, self._names.get(name, name))
 
 
 def define(function: Callable[..., Any]) -> Definition:

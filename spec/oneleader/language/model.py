@@ -129,6 +129,7 @@ def model(
     refines: Model | None = None,
     usual: Mapping[str, int | tuple[str, ...]] | None = None,
     lemmas: str | None = None,
+    reading: Mapping[str, str] | None = None,
 ) -> Model:
     """The model that a module defines: `MODEL = model(__name__, State)` as its last line.
 
@@ -137,6 +138,8 @@ def model(
     `usual` sizes sorts and parameters, and says where constants are true, for a run that does not say
     otherwise; no proof looks at it. `lemmas` is the module that holds what only the proof needs; its
     theorems stand before this module's.
+    `reading` says of which fields of this model the inherited properties speak: `{"log": "whole_log"}`
+    has them read `whole_log` where they say `log`, as TLA+'s `INSTANCE M WITH log <- whole_log`.
     """
     found: dict[str, dict[str, Any]] = {
         "action": dict(extends.actions) if extends else {},
@@ -145,6 +148,9 @@ def model(
         "theorem": dict(extends.theorems) if extends else {},
         "witness": dict(extends.witnesses) if extends else {},
     }
+    for kind in ("invariant", "theorem", "witness") if reading else ():
+        read = tuple((reading or {}).items())
+        found[kind] = {name: replace(prop, reading=read) for name, prop in found[kind].items()}
     for name in without:
         if not any(definitions.pop(name, None) for definitions in found.values()):
             raise SpecError(f"{module}: without={name!r} names nothing that the extended model defines")

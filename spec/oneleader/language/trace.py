@@ -184,7 +184,7 @@ def _run(definition: Definition, kind: str, state: TracedState) -> tuple[tuple[E
     params = tuple(variable(name, sort) for name, sort in definition.params)
     try:
         with tracing() as refused, reading(Symbolic()):
-            said = definition.function(state, *params)
+            said = definition.of(state, *params)
     except Exception as error:
         raise _located(error, definition, kind) from None
     if refused:

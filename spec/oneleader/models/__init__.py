@@ -20,12 +20,13 @@ from oneleader.models import (
     membership_steps,
     pre_vote,
     replication,
+    snapshots,
     system,
     vote_count,
 )
 
 ELECTIONS = (election.MODEL, vote_count.MODEL, pre_vote.MODEL, replication.MODEL)
-MEMBERS = (membership.MODEL, membership_steps.MODEL)
+MEMBERS = (membership.MODEL, membership_steps.MODEL, snapshots.MODEL)
 SMALL = (environment.MODEL, lock.MODEL)
 MODELS = {
     model.name: model

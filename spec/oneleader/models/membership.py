@@ -35,6 +35,7 @@ others (4.2.3): here anybody may stand at any time, and the cure, pre-vote and p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from oneleader.language import (
@@ -233,6 +234,12 @@ def become_leader(s: State, n: Node, q: Quorum) -> None:
     s.require(is_a_quorum)
 
     election.become_leader(s, n, q)
+    announce_log(s, n)
+    remember_election(s, n, lambda i: s.log_term[n, i])
+
+
+def announce_log(s: State, n: Node) -> None:
+    """What the leader of this term may send from now on is the log that it has."""
     t, length = s.term[n], s.log_length[n]
     s.leader_log_length[t] = length
     s.leader_log_term.where(lambda old, u, i: ite(u == t, s.log_term[n, i], old))
@@ -241,7 +248,6 @@ def become_leader(s: State, n: Node, q: Quorum) -> None:
     s.leader_log_since.where(lambda old, u, i: ite(u == t, s.log_since[n, i], old))
     s.leader_commit[t] = s.commit_index[n]
     s.acknowledged[n, t] = length
-    remember_election(s, n)
 
 
 @action
@@ -384,7 +390,7 @@ def acknowledged_by(s: Logs, q: Quorum, t: Term, i: Index) -> bool:
 
 
 # -- History: what the proof remembers of an election and of a commit ------------------------------
-def remember_election(s: State, n: Node) -> None:
+def remember_election(s: State, n: Node, term_at: Callable[[Index], Any]) -> None:
     """The log with which it was won, what was known, and which entries of earlier leaders it lacks."""
     t, length = s.term[n], s.log_length[n]
     s.base_length[t] = length
@@ -392,7 +398,7 @@ def remember_election(s: State, n: Node) -> None:
     s.leader_known_up_to[t] = s.known_up_to[n]
 
     def is_first_to_lack(old: Any, u: Term, i: Index) -> bool:
-        lacks = either(length < i, s.log_term[n, i] != u)
+        lacks = either(length < i, term_at(i) != u)
         return both(u < t, lacks, either(old == 0, t < old))
 
     s.overtaker.where(lambda old, u, i: ite(is_first_to_lack(old, u, i), t, old))

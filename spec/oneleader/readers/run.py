@@ -270,7 +270,7 @@ class Run:
         for written in self._written:
             written.clear()
         with reading(self):
-            return bool(prop.function(self._state, *args))
+            return bool(prop.of(self._state, *args))
 
     def violated(
         self, state: State, properties: dict[str, Property]

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from oneleader.conformance import history
-from oneleader.conformance.history import Operation
+from oneleader.conformance import histories
+from oneleader.conformance.histories import Operation
 from oneleader.readers.replay.formats import node_folders as recorded
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft.node.client import Client, UnknownOutcomeError
@@ -134,7 +134,7 @@ class Following(threading.Thread):
 def test_nothing_acknowledged_is_lost_and_no_read_is_stale(run: Run) -> None:
     now = max(o.called for o in run.history) + 1000
     in_the_end = [Operation("end", "read", key, now, now, result=value) for key, value in run.last.items()]
-    judged = history.judge([*run.history, *in_the_end])
+    judged = histories.judge([*run.history, *in_the_end])
     assert judged.verdict is HOLDS, "\n".join(map(str, judged.failing))
     kinds = {(o.kind, o.client[0]) for o in run.history}
     assert kinds >= {("write", "w"), ("cas", "w"), ("read", "w"), ("read", "r")}
@@ -147,7 +147,7 @@ def test_a_lost_write_in_this_history_would_be_seen(run: Run) -> None:
     first = min(writes, key=lambda o: o.called)
     now = max(o.called for o in run.history) + 1000
     lost = Operation("end", "read", key, now, now, result=first.value)
-    assert history.judge([*run.history, lost]).verdict is VIOLATED
+    assert histories.judge([*run.history, lost]).verdict is VIOLATED
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -254,7 +254,7 @@ def test_a_stale_read_is_seen(faulty: Callable[..., LocalCluster], proxies: Any,
     some_writes(writing)
     time.sleep(0.3)
     between.heal()
-    assert history.judge(writing.stop()).verdict is VIOLATED
+    assert histories.judge(writing.stop()).verdict is VIOLATED
 
 
 def test_a_candidate_without_its_own_vote_is_seen(faulty: Callable[..., LocalCluster]) -> None:

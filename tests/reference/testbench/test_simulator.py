@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from oneleader.conformance import history
+from oneleader.conformance import histories
 from oneleader.models import MODELS
 from oneleader.readers.replay.replay import replay_lines
 from oneleader.verdict import HOLDS, VIOLATED
@@ -261,7 +261,7 @@ def test_every_run_is_safe_and_linearizable() -> None:
     operations = 0
     for seed in range(150):
         simulation = watched(seed)
-        judged = history.judge(simulation.operations)
+        judged = histories.judge(simulation.operations)
         assert judged.verdict is HOLDS, f"seed {seed}: {judged}"
         operations += sum(o.returned < float("inf") for o in simulation.history)
     assert operations > 1000
@@ -270,7 +270,7 @@ def test_every_run_is_safe_and_linearizable() -> None:
 def broken_by(seeds: Iterable[int], settings: SimulationSettings, core: Core = RAFT) -> str:
     for seed in seeds:
         try:
-            judged = history.judge(watched(seed, settings, core).operations)
+            judged = histories.judge(watched(seed, settings, core).operations)
         except (UnsafeError, TwoLeadersError) as unsafe:
             return str(unsafe).partition(":")[0]
         if judged.verdict is VIOLATED:

@@ -30,7 +30,7 @@ from hypothesis import seed as use_seed
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from oneleader.conformance import history
+from oneleader.conformance import histories
 from oneleader.conformance.scenes import CLIENTS, label_of, scene_of, servers_of, step_of
 from oneleader.models import MODELS
 from oneleader.readers.replay.candidates import LineRefused
@@ -380,7 +380,7 @@ class Scenario:
         has_read = any(o.kind == "read" and o.returned == self._steps for o in operations)
         open_writes = sum(o.kind == "write" and o.returned > self._steps for o in operations)
         if has_read and open_writes <= OPEN_WRITES:
-            judged = history.judge(operations)
+            judged = histories.judge(operations)
             if judged.verdict is VIOLATED:
                 raise Broken("linearizability", "; ".join(map(str, judged.failing)))
         if self._stale:

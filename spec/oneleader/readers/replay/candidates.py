@@ -361,7 +361,7 @@ class OpenRun:
         """Whether the property is true of the state for these values of its parameters."""
         self.now = state
         with reading(self):
-            return bool(prop.function(self._state, *args))
+            return bool(prop.of(self._state, *args))
 
 
 class Candidates:

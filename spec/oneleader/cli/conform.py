@@ -1,0 +1,117 @@
+"""`oneleader conform -- ./my-shim`: a Raft in any language, driven through a child process."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import click
+
+from oneleader.cli.console import say
+from oneleader.cli.main import complain, json_option, print_json
+from oneleader.conformance.conform import Driving, names
+from oneleader.conformance.examined import Cause, Examined
+from oneleader.conformance.network import NETWORKS
+from oneleader.conformance.shim import Shim, ShimError
+from oneleader.errors import UsageError
+from oneleader.verdict import exit_status
+
+FORMAT = "oneleader run 1"
+
+
+@click.command()
+@click.argument("command", nargs=-1, required=True)
+@click.option("--again", type=click.Path(path_type=Path), help="Play the run in this file, nothing else.")
+@click.option("--nodes", type=click.IntRange(2, 7), default=3, show_default=True, help="How many servers.")
+@click.option("--network", type=click.Choice(sorted(NETWORKS)), help="[default: what the shim says]")
+@click.option("--minutes", type=float, default=1.0, show_default=True, help="For how long to search.")
+@click.option("--walks", type=click.IntRange(1), help="Stop after so many walks instead.")
+@click.option("--seed", type=int, help="The same seed and walks give the same result.  [default: drawn]")
+@click.option("--known", multiple=True, metavar="CAUSE", help="Step past this finding (may be repeated).")
+@click.option("--liveness", is_flag=True, help="Also: after calm there is a leader, and proposals commit.")
+@click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Where findings go.")
+@json_option
+def conform(
+    command: tuple[str, ...],
+    again: Path | None,
+    nodes: int,
+    network: str | None,
+    minutes: float,
+    walks: int | None,
+    seed: int | None,
+    known: tuple[str, ...],
+    liveness: bool,
+    timeout: float,
+    out: Path,
+    as_json: bool,
+) -> int:
+    """Drive a Raft in any language: COMMAND starts a shim that speaks JSON lines (docs/any-language.md)."""
+    saved: dict[str, Any] = read_run(again) if again else {"nodes": nodes, "events": []}
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    failed = ""
+    with Shim(command, timeout, NETWORKS[network] if network else None) as shim:
+        search = Driving(shim.adapter, names(saved["nodes"]), seed, known, liveness)
+        try:
+            if again:
+                search.replay(tuple(map(tuple, saved["events"])))
+            else:
+                search.go(60 * minutes if walks is None else float("inf"), walks)
+        except ShimError as error:
+            failed = str(error)
+    files = [] if again else [save(cause, search.found.nodes, out) for cause in search.found.causes]
+    if as_json:
+        print_json(as_object(search.found, failed))
+    else:
+        show(search.found, files, command)
+    return complain(failed) if failed else exit_status(search.found.verdicts.values())
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    try:
+        run = json.loads(path.read_text("utf-8"))
+        is_ours = run["format"] == FORMAT and isinstance(run["nodes"], int)
+        is_ours = is_ours and all(isinstance(word, str) for event in run["events"] for word in event)
+    except (ValueError, KeyError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise UsageError(f"{path} is not a run that `oneleader conform` saved")
+    saved: dict[str, Any] = run
+    return saved
+
+
+def save(cause: Cause, nodes: int, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "-".join("".join(c if c.isalnum() else " " for c in cause.key).split()).lower()
+    path = folder / f"conform-{name}.json"
+    run = {"format": FORMAT, "cause": cause.key, "nodes": nodes, "events": cause.events, "steps": cause.steps}
+    path.write_text(json.dumps(run, indent=1) + "\n", "utf-8")
+    return path
+
+
+def show(found: Examined, files: list[Path], command: tuple[str, ...]) -> None:
+    say(found.text)
+    for path in files:
+        say(f"again  oneleader conform --again {path} -- {' '.join(command)}")
+
+
+def as_object(found: Examined, failed: str) -> dict[str, Any]:
+    return {
+        "verdict": str(found.verdict),
+        "verdicts": {judge: str(verdict) for judge, verdict in found.verdicts.items()},
+        "seed": found.seed,
+        "walks": found.walks,
+        "steps": found.steps,
+        "compared": dict(found.compared),
+        "not_judged": found.not_judged,
+        "no_word": sorted(may.value for may in found.no_word),
+        "passed_over": dict(found.passed_over),
+        "liveness": found.liveness,
+        "differs": found.differs,
+        "causes": [
+            {"key": c.key, "words": c.words, "events": c.events, "steps": c.steps} for c in found.causes
+        ],
+        "shim": failed,
+    }

@@ -1,0 +1,120 @@
+"""The command `linearizable`: histories of clients, judged."""
+
+from __future__ import annotations
+
+import json
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import click
+
+from oneleader.cli.console import judged, say
+from oneleader.conformance.histories import BadOperation, JudgedHistory, Operation, judge
+from oneleader.conformance.histories.formats import FORMATS, frozen, read, refuse
+from oneleader.conformance.histories.judging import SHRINK_SECONDS
+from oneleader.conformance.histories.objects import OBJECTS, guessed
+from oneleader.errors import UsageError
+from oneleader.verdict import INCONCLUSIVE, VIOLATED, exit_status
+
+MOST_SHOWN = 20  # operations of a failing part
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="[default: by the first line]")
+@click.option("--model", "name", type=click.Choice(list(OBJECTS)), help="[default: by the operations]")
+@click.option("--initial", metavar="JSON", help="What each key holds at first, e.g. 0.  [default: nothing]")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), help="Give up after this long: inconclusive.  [default: never]"
+)
+@click.option(
+    "--shrink-seconds",
+    type=click.FloatRange(min=0),
+    default=SHRINK_SECONDS,
+    show_default=True,
+    help="At most this long for a smallest failing part.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, in a list.")
+def linearizable(
+    files: tuple[Path, ...],
+    form: str | None,
+    name: str | None,
+    initial: str | None,
+    seconds: float | None,
+    shrink_seconds: float,
+    as_json: bool,
+) -> int:
+    """Judge FILE..., histories of what clients called and saw: does some order explain them?"""
+    start = _start(initial)
+    found = []
+    for file in files:
+        operations = read(file, form)
+        try:
+            model = OBJECTS[name] if name else guessed(operations)
+            _check_start(model.start, start)
+            limit = inf if seconds is None else seconds
+            result = judge(operations, model, start, seconds=limit, shrink_seconds=shrink_seconds)
+        except BadOperation as error:
+            refuse(file, error)
+        found.append((file, result))
+        if not as_json:
+            show(file, result)
+    if as_json:
+        click.echo(json.dumps([said(file, result) for file, result in found], default=str))
+    return exit_status(result.verdict for _, result in found)
+
+
+def _start(initial: str | None) -> Any:
+    try:
+        return None if initial is None else frozen(json.loads(initial))
+    except ValueError:
+        raise UsageError(f"--initial {initial} is no JSON value: give e.g. 0, null or '\"a\"'") from None
+
+
+def _check_start(start: Any, value: Any) -> None:
+    try:
+        start(value)
+    except TypeError as error:
+        raise UsageError(f"--initial does not fit: {error}") from None
+
+
+def show(file: Path, result: JudgedHistory) -> None:
+    """The verdict, and the part that shows it."""
+    keys = f", {result.keys} keys" if result.keys > 1 else ""
+    judged(result.verdict, str(file), f"{result.operations} operations{keys}", f"as a {result.model}")
+    if result.verdict is INCONCLUSIVE:
+        say("        the time given with --seconds ran out")
+    if result.verdict is not VIOLATED or result.stuck is None:
+        return
+    key = f" of key {result.key}" if result.key else ""
+    say(f"        no order explains the operations{key} up to this one:")
+    say(f"        {placed(result.stuck)}")
+    cut = "" if result.is_smallest else " (time for a smaller one ran out)"
+    say(f"        a part that fails{cut}:")
+    if len(result.failing) > MOST_SHOWN:
+        say(f"        {len(result.failing) - MOST_SHOWN} earlier operations, then")
+    for o in sorted(result.failing, key=lambda o: o.called)[-MOST_SHOWN:]:
+        say(f"        {placed(o)}")
+
+
+def placed(o: Operation) -> str:
+    """The operation, and its line."""
+    line = getattr(o, "line", 0)
+    return f"line {line:<5} {o}" if line else str(o)
+
+
+def said(file: Path, result: JudgedHistory) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "file": str(file),
+        "verdict": str(result.verdict),
+        "model": result.model,
+        "operations": result.operations,
+        "keys": result.keys,
+        "key": result.key,
+        "stuck": placed(result.stuck) if result.stuck else None,
+        "failing": [placed(o) for o in result.failing],
+        "smallest": result.is_smallest,
+        "seconds": round(result.seconds, 4),
+    }

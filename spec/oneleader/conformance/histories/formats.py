@@ -1,0 +1,238 @@
+"""Histories in files: in our own JSON lines, in EDN as Jepsen, Knossos and Porcupine write it, in logs.
+
+| format   | a line                                                                                  |
+|----------|-----------------------------------------------------------------------------------------|
+| jsonl    | `{"client": "a", "kind": "write", "key": "x", "value": 1, "called": 0, "returned": 1}`  |
+| jsonl    | `{"client": "a", "type": "invoke", "kind": "write", "value": 1}`, and so on             |
+| edn      | `{:process 0, :type :invoke, :f :write, :value 1}`, in a vector or one after another    |
+| etcd-log | `INFO  jepsen.util - 0  :invoke  :write  1`                                             |
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from math import inf
+from pathlib import Path
+from typing import Any, NoReturn
+
+from oneleader.conformance.histories import edn
+from oneleader.conformance.histories.objects import BadOperation
+from oneleader.conformance.histories.pairing import INVOKE, BadLine, LoggedOperation, Moment, paired
+from oneleader.errors import UsageError
+
+ETCD_LINE = re.compile(r"INFO\s+jepsen\.util - (\S+)\s+:(\w+)\s+:(\S+)\s*(.*)$")
+CALL_KEYS = {"client", "kind", "key", "called", "returned", "value", "expected", "result"}
+MOMENT_KEYS = {"client", "type", "kind", "key", "value", "time"}
+
+
+def read(path: Path, format: str | None = None) -> list[LoggedOperation]:
+    """The operations of a file. UsageError, with the line, where it is no history."""
+    text = text_of(path)
+    name = format or detected(path, text)
+    try:
+        operations = FORMATS[name](text)
+        check_clients(operations)
+    except (BadLine, edn.BadEdn) as error:
+        raise UsageError(f"{path}:{error.line}: {error}") from None
+    except BadOperation as error:
+        refuse(path, error)
+    if not operations:
+        raise UsageError(f"{path} has no operation of a client whose outcome matters: nothing can be judged")
+    return operations
+
+
+def refuse(path: Path, error: BadOperation) -> NoReturn:
+    """One sentence with the line of an operation that cannot be judged."""
+    line = getattr(error.operation, "line", 0)
+    raise UsageError(f"{path}:{line}: {error}") from None
+
+
+def text_of(path: Path) -> str:
+    """What stands in the file, unpacked where gzip packed it."""
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise UsageError(f"{path} is a broken or cut off gzip file: pack or copy it again") from None
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise UsageError(f"{path} is UTF-16: convert it to UTF-8, e.g. iconv -f UTF-16 -t UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}:{line}: this is no UTF-8 text") from None
+    if not text.strip():
+        raise UsageError(f"{path} is empty: it has no history to judge")
+    return text
+
+
+def detected(path: Path, text: str) -> str:
+    """The format, by the first line that says something."""
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith(";")), "")
+    if ETCD_LINE.match(first):
+        return "etcd-log"
+    if re.match(r'\{\s*"', first):
+        return "jsonl"
+    if re.match(r"[\[({]|#[a-z]", first):
+        return "edn"
+    raise UsageError(f"{path}: the format is not known from its first line, {first[:60]!r}: give --format")
+
+
+def check_clients(operations: list[LoggedOperation]) -> None:
+    """A client does one thing at a time; only what has no known end may overlap with its next call."""
+    by_client: dict[str, list[LoggedOperation]] = {}
+    for o in sorted(operations, key=lambda o: o.called):
+        by_client.setdefault(o.client, []).append(o)
+    for client, own in by_client.items():
+        for a, b in pairwise(o for o in own if o.returned != inf):
+            if b.called < a.returned:
+                raise BadLine(b.line, f"client {client} calls while its call of line {a.line} is under way")
+
+
+# -- our own --------------------------------------------------------------------------------------------
+def json_lines(text: str) -> list[LoggedOperation]:
+    """Operations, or calls and completions: a line each."""
+    rows = list(_rows(text))
+    if rows and "type" in rows[0][1]:
+        return paired(_moments(rows))
+    return [_call(line, row) for line, row in rows]
+
+
+def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    first: set[str] | None = None
+    lines = text.split("\n")
+    for line, said in enumerate(lines, 1):
+        if not said.strip():
+            continue
+        try:
+            row = json.loads(said, object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:
+            what = "the file is cut off here" if line == len(lines) else "this is no JSON"
+            raise BadLine(line, f"{what}: {error}") from None
+        if not isinstance(row, dict):
+            raise BadLine(line, 'each line is a JSON object, such as {"client": "a", ...}')
+        allowed = MOMENT_KEYS if "type" in row else CALL_KEYS
+        if first not in (None, allowed):
+            raise BadLine(line, "calls with `called` and lines with `type` are mixed in this file")
+        first = allowed
+        if strange := sorted(row.keys() - allowed):
+            raise BadLine(line, f"{strange[0]!r} is not known here: {', '.join(sorted(allowed))}")
+        for name in ("client", "kind", *(("type",) if "type" in row else ("called",))):
+            if name not in row:
+                raise BadLine(line, f"this line has no {name!r}")
+        yield line, row
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _moments(rows: list[tuple[int, dict[str, Any]]]) -> Iterator[Moment]:
+    before = -inf
+    for line, row in rows:
+        time = _time(line, "time", row.get("time", before))
+        if time < before:
+            raise BadLine(line, f"time goes back from {before:g} to {time:g}: sort the lines by time")
+        before = time
+        value = frozen(row.get("value"))
+        yield Moment(line, str(row["client"]), row["type"], str(row["kind"]), str(row.get("key", "")), value)
+
+
+def _call(line: int, row: dict[str, Any]) -> LoggedOperation:
+    called = _time(line, "called", row["called"])
+    ended = row.get("returned")
+    returned = inf if ended is None else _time(line, "returned", ended)
+    if returned < called:
+        raise BadLine(line, f"this returned at {returned:g}, before it was called at {called:g}")
+    value, expected, result = (frozen(row.get(name)) for name in ("value", "expected", "result"))
+    client, kind, key = str(row["client"]), str(row["kind"]), str(row.get("key", ""))
+    return LoggedOperation(client, kind, key, called, returned, value, expected, result, line)
+
+
+def _time(line: int, name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise BadLine(line, f"{name!r} is a number, not {value!r}")
+    return value
+
+
+def frozen(value: Any) -> Any:
+    """Lists as tuples. What is left of objects, nobody can compare."""
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+
+# -- by others --------------------------------------------------------------------------------------------
+def edn_lines(text: str) -> list[LoggedOperation]:
+    """What Jepsen and Knossos keep, and Porcupine's key-value logs."""
+    values = edn.read(text)
+    maps = [m for value in values for m in (value if isinstance(value, tuple) else (value,))]
+    moments = [_moment(m) for m in maps if not _is_nemesis(m)]
+    return paired(_by_key(moments))
+
+
+def _is_nemesis(m: Any) -> bool:
+    """The nemesis breaks things; it is no client, as its name instead of a number says."""
+    return isinstance(m, edn.EdnMap) and isinstance(m.get("process"), edn.Keyword)
+
+
+def _moment(m: Any) -> Moment:
+    if not isinstance(m, edn.EdnMap):
+        raise BadLine(1, f"a history is made of maps, {{:process 0, :type :invoke, ...}}, not of {m!r}")
+    for name in ("process", "type", "f"):
+        if m.get(name) is None:
+            raise BadLine(m.line, f"this operation has no :{name}")
+    key = m.get("key")
+    of = "" if key is None else str(key)
+    return Moment(m.line, str(m["process"]), str(m["type"]), str(m["f"]), of, m.get("value"))
+
+
+def _by_key(moments: list[Moment]) -> list[Moment]:
+    """Jepsen's independent keys: where reads are called with [key nil], each value is [key value]."""
+    reads = [m.value for m in moments if m.type == INVOKE and m.kind == "read"]
+    if not reads or not all(isinstance(v, tuple) and len(v) == 2 and v[1] is None for v in reads):
+        return moments
+    keyed = []
+    for m in moments:
+        if not isinstance(m.value, tuple) or len(m.value) != 2:
+            raise BadLine(m.line, f"values of this history are [key value], not {m.value!r}")
+        keyed.append(Moment(m.line, m.client, m.type, m.kind, str(m.value[0]), m.value[1]))
+    return keyed
+
+
+def etcd_log(text: str) -> list[LoggedOperation]:
+    """Jepsen's log of etcd, as Porcupine and its predecessor keep it."""
+    return paired(_etcd_moments(text), failed_cas_compared=True)
+
+
+def _etcd_moments(text: str) -> Iterator[Moment]:
+    for line, said in enumerate(text.splitlines(), 1):
+        if not said.strip():
+            continue
+        found = ETCD_LINE.match(said.strip())
+        if found is None:
+            raise BadLine(line, f"no line of an etcd log (or cut off): {said[:60]!r}")
+        client, type, kind, written = found.groups()
+        if client == "nemesis" or client.startswith(":"):
+            continue
+        values = edn.read(written) if written else [None]
+        if len(values) != 1:
+            raise BadLine(line, f"one value stands at the end of a line, not {written!r}")
+        value = values[0]
+        if value == "timed-out" and type == "fail" and kind == "cas":
+            type = "info"  # no comparison failed
+        yield Moment(line, client, type, kind, value=value)
+
+
+FORMATS: Mapping[str, Callable[[str], list[LoggedOperation]]] = {
+    "jsonl": json_lines,
+    "edn": edn_lines,
+    "etcd-log": etcd_log,
+}

@@ -1,0 +1,98 @@
+"""Histories in files: by others, with their publishers' verdicts; and files that are none."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from oneleader.cli.linearizable import linearizable
+from oneleader.conformance.histories import judge
+from oneleader.conformance.histories.formats import read
+from oneleader.conformance.histories.objects import guessed
+from oneleader.errors import UsageError
+
+SAMPLES = Path(__file__).with_name("samples")
+PUBLISHED = {
+    "etcd_000.log": "violated",
+    "etcd_002.log": "holds",
+    "etcd_003.log": "violated",
+    "etcd_005.log": "holds",
+    "etcd_007.log": "holds",
+    "c01-bad.txt": "violated",
+    "c01-ok.txt": "holds",
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_publishers_verdict(name: str) -> None:
+    operations = read(SAMPLES / name)
+    assert str(judge(operations, guessed(operations)).verdict) == PUBLISHED[name]
+
+
+CALL = '{"client": "a", "kind": "write", "key": "x", "value": 1, "called": 0, "returned": 1}'
+READ = '{"client": "b", "kind": "read", "key": "x", "result": 1, "called": 2, "returned": 3}'
+INVOKE = '{"client": "a", "type": "invoke", "kind": "write", "value": 1}'
+DONE = '{"client": "a", "type": "ok", "kind": "write", "value": 1}'
+EDN = "{:process 0, :type :invoke, :f :write, :value 1}"
+BAD: dict[str, tuple[str | bytes, str]] = {
+    "empty": ("", "is empty"),
+    "white": ("\n\n", "is empty"),
+    "utf-16": (CALL.encode("utf-16"), "is UTF-16"),
+    "latin-1": (CALL.encode() + b"\n\xe9", ":2: this is no UTF-8 text"),
+    "half a gzip": (gzip.compress(CALL.encode())[:-9], "cut off gzip"),
+    "cut off": (CALL + "\n" + READ[:30], ":2: the file is cut off here"),
+    "cut off EDN": ("[" + EDN + "\n" + EDN[:20], "cut off"),
+    "mixed": (CALL + "\n" + INVOKE, ":2: .* are mixed"),
+    "mixed formats": (CALL + "\n" + EDN, ":2: .*no JSON|:2: the file is cut off"),
+    "a strange key": (CALL.replace("returned", "retuned"), ":1: 'retuned' is not known here"),
+    "backwards": (CALL.replace('"returned": 1', '"returned": -1'), ":1: this returned at -1, before"),
+    "two at once": (CALL + "\n" + CALL, ":2: client a calls while its call of line 1"),
+    "two calls": (INVOKE + "\n" + INVOKE, ":2: client a calls while its call of line 1"),
+    "a completion too many": (f"{INVOKE}\n{DONE}\n{DONE}", ":3: a completion of client a, which has no call"),
+    "another value": (f"{INVOKE}\n{DONE.replace('1', '2')}", ":2: line 1 called write 1, this completes 2"),
+    "another kind": (f"{INVOKE}\n{DONE.replace('write', 'read')}", ":2: this completes a read"),
+    "unknown": ("hello", "the format is not known"),
+    "no map": ("[1 2]", "made of maps"),
+    "a type": (EDN.replace("invoke", "begin"), ":1: 'begin' is none of"),
+    "no f": ("{:process 0, :type :invoke}", ":1: this operation has no :f"),
+    "etcd": ("INFO  jepsen.util - 0\t:invoke\t:read\tnil\nINFO", ":2: no line of an etcd log"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_sentence(name: str, tmp_path: Path) -> None:
+    content, said = BAD[name]
+    file = tmp_path / "history"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UsageError, match=said):
+        read(file)
+
+
+@pytest.mark.parametrize(("said", "status"), [("1", 0), ("2", 1)])
+def test_the_command(said: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "history.jsonl.gz"
+    file.write_bytes(gzip.compress(f"{CALL}\n{READ.replace('1', said, 1)}".encode()))
+    args = [str(file), str(SAMPLES / "c01-ok.txt"), "--json"]
+    assert linearizable.main(args, standalone_mode=False) == status
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["verdict"] for row in rows] == ["holds" if status == 0 else "violated", "holds"]
+    assert [row["model"] for row in rows] == ["register", "key-value"]
+
+
+@pytest.mark.parametrize("strange", ['"kind": "txn"', '"kind": "write", "value": {"a": 1}'])
+def test_the_command_refuses_with_the_line(strange: str, tmp_path: Path) -> None:
+    file = tmp_path / "history.jsonl"
+    file.write_text(CALL + "\n" + '{"client": "b", ' + strange + ', "called": 5, "returned": 6}')
+    with pytest.raises(UsageError, match=r"history\.jsonl:2: "):
+        linearizable.main([str(file)], standalone_mode=False)
+
+
+def test_jepsens_independent_keys(tmp_path: Path) -> None:
+    file = tmp_path / "keys.edn"
+    rows = ["invoke :f :write :value [1 5]", "ok :f :write :value [1 5]", "invoke :f :read :value [2 nil]"]
+    rows.append("ok :f :read :value [2 nil]")
+    file.write_text("\n".join(f"{{:process 0 :type :{row}}}" for row in rows))
+    assert [(o.key, o.value, o.result) for o in read(file)] == [("1", 5, None), ("2", None, None)]

@@ -1,0 +1,75 @@
+"""A shim around the small Raft, as somebody would write it in any language. Argument: how it misbehaves."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from tests.conformance.small_raft import SmallAdapter, SmallRaft
+
+ARGUMENTS = {"timeout": (), "heartbeat": (), "crash": (), "restart": (), "read": (), "propose": ("value",)}
+
+
+class CountsOneLess(SmallRaft):
+    def advance(self) -> None:
+        if self.role == "leader" and len(self.log) > self.commit:
+            self.commit = len(self.log)
+            self.apply()
+
+
+def server(adapter: SmallAdapter, node: str) -> dict[str, Any]:
+    seen = adapter.observe(node)
+    shown = {"term": seen.term, "voted_for": seen.voted_for, "role": seen.role, "log": seen.log}
+    return shown | ({} if seen.commit is None else {"commit": seen.commit})
+
+
+def step(adapter: SmallAdapter, request: dict[str, Any]) -> dict[str, Any]:
+    node, do = request["node"], request["do"]
+    if do == "receive":
+        report = adapter.receive(node, request["message"], request["sender"])
+    else:
+        report = getattr(adapter, do)(node, *(request[name] for name in ARGUMENTS[do]))
+    sent = [{"to": s.to, "message": s.message} for s in report.sent]
+    given = {"applied": report.applied, "answered": report.answered, "read": report.read}
+    return {"server": server(adapter, node), "sent": sent, **given}
+
+
+def misbehave(how: str, answer: dict[str, Any]) -> None:
+    if how == "dies":
+        sys.exit("out of cheese")
+    if how == "hangs":
+        time.sleep(60)
+    if how == "prose":
+        print("starting the election")
+    if how == "order":
+        answer["id"] -= 1
+    if how == "unknown":
+        answer["colour"] = "red"
+    if how == "twice":
+        print(json.dumps(answer))
+
+
+def main(how: str) -> None:
+    class Made(SmallAdapter):
+        server = CountsOneLess if how == "CountsOneLess" else SmallRaft
+
+    adapter = Made([])
+    for number, line in enumerate(sys.stdin):
+        request = json.loads(line)
+        if request["do"] == "hello":
+            answer: dict[str, Any] = {"version": 1, "can": ["heartbeat", "propose", "read"]}
+        elif request["do"] == "start":
+            adapter = Made(request["nodes"])
+            answer = {"servers": {node: server(adapter, node) for node in request["nodes"]}}
+        else:
+            answer = step(adapter, request)
+        answer["id"] = request["id"]
+        if number == 700:
+            misbehave(how, answer)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "")

@@ -1,0 +1,89 @@
+"""A Raft in a child process: driven as one in Python is, and refused in one sentence where it misbehaves."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from oneleader.cli.conform import conform
+from oneleader.conformance.shim import SCHEMA, Shim, ShimError, misfit
+from tests.places import ROOT
+
+
+def run(*arguments: str, how: str = "") -> Result:
+    shim = [sys.executable, "-m", "tests.conformance.small_shim", how]
+    return CliRunner().invoke(conform, [*arguments, "--", *shim], standalone_mode=False)
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PYTHONPATH", "spec:reference:.")
+
+
+def test_the_correct_one_holds() -> None:
+    done = run("--walks", "10", "--seed", "1", "--liveness", "--json")
+    assert done.return_value == 0, done.output
+    assert json.loads(done.output)["verdicts"] == {"Figure 3": "holds", "model": "holds", "liveness": "holds"}
+
+
+def test_a_finding_is_saved_played_again_and_stepped_past(tmp_path: Path) -> None:
+    asked = ("--walks", "6", "--seed", "1", "--out", str(tmp_path))
+    done = run(*asked, how="CountsOneLess")
+    assert done.return_value == 1, done.output
+    (saved,) = tmp_path.iterdir()
+    again = run("--again", str(saved), how="CountsOneLess")
+    assert (again.return_value, json.loads(saved.read_text())["cause"] in again.output) == (1, True)
+    assert run("--again", str(saved)).return_value == 0  # the correct one survives the same run
+    known = run(*asked, "--known", json.loads(saved.read_text())["cause"], how="CountsOneLess")
+    assert (known.return_value, "known" in known.output) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("dies", r"ended when it was asked .* its last words: out of cheese"),
+        ("hangs", r"no answer within 2 seconds"),
+        ("prose", r"not JSON: starting the election"),
+        ("order", r"answered \d+ when it was asked \d+"),
+        ("unknown", r"unknown field 'colour'"),
+        ("twice", r"nobody asked for"),
+    ],
+)
+def test_a_shim_that_misbehaves_is_refused_in_a_sentence(
+    how: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = run("--walks", "10", "--seed", "1", "--timeout", "2", how=how)
+    assert done.return_value == 2
+    assert "sampled: 0 walks" not in done.output  # what was found so far is kept
+    assert re.search(said, done.output + done.stderr)
+
+
+def test_what_cannot_be_started() -> None:
+    with pytest.raises(ShimError, match="cannot start the shim"):
+        Shim(["/no/such/shim"])
+
+
+def test_a_file_that_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    assert "is not a run" in str(run("--again", str(tmp_path / "run.json")).exception)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        ({"id": 1}, ""),
+        ({}, "lacks 'id'"),
+        ({"id": True}, "'id' is not integer"),
+        ({"id": 1, "server": {"term": 1, "voted_for": None}}, "lacks 'role'"),
+        ({"id": 1, "sent": [{"to": 3, "message": {}}]}, "'to' is not string"),
+    ],
+)
+def test_answers_are_held_against_the_schema(answer: object, wrong: str) -> None:
+    found = misfit(answer, SCHEMA["$defs"]["step"], "the answer")
+    assert wrong in found if wrong else not found
