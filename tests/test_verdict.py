@@ -30,7 +30,7 @@ ALLOWED = {
     ("workshop/mutation/tla_judge.py", "refused"): "the same of a mutant of the TLA+ text",
     ("workshop/mutation/model_judge.py", "caught"): "how many mutants were caught: a heading",
     ("workshop/benchmarks/bench_peers.py", "holds"): "a key in the JSON of another checker",
-    ("spec/oneleader/cli/print_results.py", "violated"): "a key in the JSON of `tlc`: what is violated",
+    ("spec/oneleader/cli/tlc.py", "violated"): "a key in the JSON of `tlc`: what is violated",
 }
 
 

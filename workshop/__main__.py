@@ -7,7 +7,7 @@ import sys
 import click
 
 from oneleader.campaigns import fault_table
-from oneleader.cli import print_faults
+from oneleader.cli import faults as print_faults
 from oneleader.cli.console import say
 from oneleader.cli.main import guarded
 from oneleader.faults import catalogue

@@ -34,7 +34,8 @@ class Lane:
 class Spot:
     """How a lane is after a row: what it takes itself to be, its term, whether it holds a lease.
 
-    `life` is up, down or paused; `words` is the rest that matters: `voted for n2`, `token 3`.
+    `life` is up, down or paused; `words` is the rest that matters: `voted for n2`, `token 3`;
+    `busy` is the operation of a client that is under way.
     """
 
     role: str = ""
@@ -42,6 +43,7 @@ class Spot:
     lease: bool = False
     words: tuple[str, ...] = ()
     life: str = "up"
+    busy: str = ""
 
 
 @dataclass(frozen=True)

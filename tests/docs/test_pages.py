@@ -20,7 +20,7 @@ A_PATH = re.compile(r"(?:[\w.-]+/)+[\w.-]*\.(?:py|tla|cfg|md|json|toml|yml|c|lua
 A_FILE = re.compile(r"[\w-]+\.(?:py|tla|cfg|toml)")
 AN_ANCHOR = re.compile(r"[^\w\- ]")
 MADE_BY_READERS = re.compile(
-    r"^(?:runs/|out/|my_|n\d|.*FILE)|by_hand|\bhunt/|NAME\.|Name\.|^(?:MC)?Spec\.tla"
+    r"^(?:runs/|out/|my_|n\d|.*FILE)|by_hand|\bhunt/|NAME\.|MODEL_|Name\.|^(?:MC)?Spec\.tla"
 )
 OF_THE_READER = {
     "my_raft.py",

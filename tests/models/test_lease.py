@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import z3
 
-from oneleader.cli.print_results import save
+from oneleader.cli.counterexamples import save
 from oneleader.errors import UsageError
 from oneleader.language import LONG_AGO, action, ite
 from oneleader.language.configuration import Configuration, configure

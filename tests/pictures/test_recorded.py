@@ -14,7 +14,7 @@ import pytest
 
 from oneleader import models
 from oneleader.cli import main as cli
-from oneleader.cli.print_results import save
+from oneleader.cli.counterexamples import save
 from oneleader.conformance.adapter import ReferenceAdapter
 from oneleader.conformance.machine import EVENTS, NotConforming, conformance_machine
 from oneleader.faults.catalogue import FAULTS, variant

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from oneleader.cli.main import json_option, print_json
+from oneleader.cli.options import json_option, print_json
 from oneleader.errors import UsageError
 from oneleader.verdict import exit_status
 

@@ -14,7 +14,7 @@ from oneleader.campaigns import campaign as reader
 from oneleader.campaigns.dask_executor import over
 from oneleader.campaigns.journal import Journal
 from oneleader.cli import print_campaign as show
-from oneleader.cli.main import F, chosen, fault_option, json_option, model_argument, print_json
+from oneleader.cli.options import F, chosen, fault_option, json_option, model_argument, print_json
 from oneleader.cli.progress import ProgressLine
 from oneleader.errors import UsageError
 from oneleader.readers.explore.explore import ENGINES

@@ -155,10 +155,12 @@ def walking(model: Model, *, nodes: int, terms: int, runs: int) -> CheckRow:
     return CheckRow(model.name, "walk", what, verdict, result.strength, result.seconds, detail)
 
 
-def refining(model: Model, *, nodes: int, terms: int, runs: int = 0) -> CheckRow:
-    """Each step is one of the model that this one refines; in random runs, where states are too many."""
-    sizes = {"Node": nodes, "Term": terms, "Index": 2 if runs else 1, "Value": 1}
-    result = refine(model, configure(model, sizes), runs=runs, seed=SEED)
+def refining(
+    model: Model, *, nodes: int, terms: int, quorums: str = "majority", times: Mapping[str, int] | None = None
+) -> CheckRow:
+    """Each step is one of the model that this one refines."""
+    sizes = {"Node": nodes, "Term": terms, "Index": 1, "Value": 1, **(times or {})}
+    result = refine(model, configure(model, sizes, quorums))
     what = f"{result.abstract:,} steps are steps of {result.to.model.name}; {result.cut:,} cut"
     what += f"; never: {', '.join(result.never_matched)}" if result.never_matched else ""
     return CheckRow(model.name, "refine", what, result.verdict, result.strength, result.seconds, result.why)

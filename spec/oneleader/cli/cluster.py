@@ -17,9 +17,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from oneleader.cli import print_results as show
 from oneleader.cli.console import judged, out, say
+from oneleader.cli.options import print_json
 from oneleader.cli.progress import ProgressLine
+from oneleader.cli.replay import replayed_json
 from oneleader.errors import UsageError
 from oneleader.readers.replay.formats import node_folders as recorded
 from oneleader.verdict import HOLDS, exit_status
@@ -154,8 +155,6 @@ def _last_line(path: Path) -> str:
 # -- replay of a folder --------------------------------------------------------------------------
 def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool) -> int:
     """`oneleader replay FOLDER`: the verdict of each model, or of the one that is asked for."""
-    from oneleader.cli.main import print_json
-
     models = [model] if model else list(VIEWS)
     if follow:
         with ProgressLine(quiet=as_json) as progress:
@@ -163,7 +162,7 @@ def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool
     else:
         found = recorded.judge(folder, models)
     if as_json:
-        print_json([show.replayed_json(judging.result) for judging in found])
+        print_json([replayed_json(judging.result) for judging in found])
     else:
         seconds = [judging.result.seconds for judging in found]
         say(f"replay   {folder}   {max(seconds) if follow else sum(seconds):.2f} s")

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from oneleader.cli.console import say
-from oneleader.cli.main import complain, json_option, print_json
+from oneleader.cli.console import complain, say
+from oneleader.cli.options import json_option, print_json
 from oneleader.conformance.conform import Driving, names
 from oneleader.conformance.examined import Cause, Examined
 from oneleader.conformance.network import NETWORKS

@@ -35,6 +35,7 @@ MOST_SHOWN = 20  # operations of a failing part
     show_default=True,
     help="At most this long for a smallest failing part.",
 )
+@click.option("--html", type=click.Path(path_type=Path), help="Draw the first failing part on this page.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, in a list.")
 def linearizable(
     files: tuple[Path, ...],
@@ -43,9 +44,10 @@ def linearizable(
     initial: str | None,
     seconds: float | None,
     shrink_seconds: float,
+    html: Path | None,
     as_json: bool,
 ) -> int:
-    """Judge FILE..., histories of what clients called and saw: does some order explain them?"""
+    """Judge clients' histories: does some order explain what they saw?"""
     start = _start(initial)
     found = []
     for file in files:
@@ -62,7 +64,21 @@ def linearizable(
             show(file, result)
     if as_json:
         click.echo(json.dumps([said(file, result) for file, result in found], default=str))
+    if html:
+        draw(found, html)
     return exit_status(result.verdict for _, result in found)
+
+
+def draw(found: list[tuple[Path, JudgedHistory]], page: Path) -> None:
+    """The page of the first history that fails, if one does. What is said of it goes to standard error."""
+    from oneleader.pictures.clients import of_history
+    from oneleader.pictures.pages import write
+
+    for file, result in found:
+        if result.failing:
+            click.echo(f"see  {write(of_history(file, result), page)}", err=True)
+            return
+    click.echo("no picture: no history fails", err=True)
 
 
 def _start(initial: str | None) -> Any:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from oneleader.campaigns.campaign import Campaign, Job, Result, rebuilt, setting
-from oneleader.cli import print_results as show
-from oneleader.cli.console import judged, say
+from oneleader.cli.console import NAME, judged, say
+from oneleader.cli.counterexamples import save, violation
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader.words import plural, title
 
@@ -54,11 +54,11 @@ def _walked(merged: Result, job: Job, seed: int | None) -> None:
         f"{merged['steps']:,} steps"
     )
     strength = f"sampled, {merged['runs']:,} runs, {merged['steps']:,} states after their steps"
-    judged(Verdict(merged["verdict"]), "every property in every state", strength, widths=(show.NAME,))
+    judged(Verdict(merged["verdict"]), "every property in every state", strength, widths=(NAME,))
     _fired(merged)
     for name, reached in merged["witnesses"].items():
         reach = "reached" if reached else "not reached"
-        say(f"        witness {title(name):{show.NAME}} {reach}")
+        say(f"        witness {title(name):{NAME}} {reach}")
 
 
 def _swept(merged: Result, job: Job, seed: int | None) -> None:
@@ -83,9 +83,7 @@ def _conformed(merged: Result, job: Job, seed: int | None) -> None:
         f"{job['terms']} terms   seed {seed}   {merged['examples']:,} examples   {merged['steps']:,} steps"
     )
     strength = f"sampled, {merged['examples']:,} examples, {merged['steps']:,} steps"
-    judged(
-        Verdict(merged["verdict"]), "each step is one that the model allows", strength, widths=(show.NAME,)
-    )
+    judged(Verdict(merged["verdict"]), "each step is one that the model allows", strength, widths=(NAME,))
     _fired(merged)
     failures = sorted(merged["failures"], key=lambda failure: failure["verdict"] != VIOLATED.value)
     for failure in failures[:1]:
@@ -104,7 +102,7 @@ def violations(made: Campaign, folder: Path, *, silent: bool) -> None:
         model, run, found = rebuilt(made.jobs[0], said)
         is_one_of_many = made.jobs[0]["kind"] == "explore"
         place = "-".join(f"{sort.lower()}{size}" for sort, size in said["sizes"].items())
-        path = show.save(folder / place if is_one_of_many else folder, model, run, found, fault)
+        path = save(folder / place if is_one_of_many else folder, model, run, found, fault)
         if silent:
             continue
         if number:
@@ -112,4 +110,4 @@ def violations(made: Campaign, folder: Path, *, silent: bool) -> None:
             continue
         if said["run"]:
             judged(VIOLATED, f"run {said['run']:,}: {found.what}", f"{len(found.steps)} steps")
-        show.violation(run, found, path)
+        violation(run, found, path)

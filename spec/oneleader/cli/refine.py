@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from oneleader import models
-from oneleader.cli import print_results as show
 from oneleader.cli.console import judged, say
-from oneleader.cli.main import bounds, configuration, json_option, print_json
+from oneleader.cli.counterexamples import save, violation
+from oneleader.cli.options import bounds, configuration, json_option, print_json
 from oneleader.readers.explore.refine import Refined
 from oneleader.readers.explore.refine import refine as compare
 from oneleader.verdict import exit_status
@@ -39,20 +39,22 @@ def refine(
     folder: str,
     as_json: bool,
 ) -> int:
-    """Is each step of CONCRETE a step of ABSTRACT, or no change there? Models or .py files.
+    """Check that each step of CONCRETE is one of ABSTRACT, or none.
+
+    Each is a model or a .py file.
 
     ABSTRACT is the model that CONCRETE says it refines, unless given. Fields go by their names."""
     model = models.find(name)
     other = models.beside(model, abstract) if abstract else None
     at = configuration(model, None, (2, 1), nodes, terms, quorums, sizes, where)
     result = compare(model, at, other, runs=runs, length=length, seed=seed)
-    path = show.save(Path(folder), model, result.run, result.violation, None) if result.violation else None
+    path = save(Path(folder), model, result.run, result.violation, None) if result.violation else None
     if as_json:
         print_json(as_data(result))
     else:
         printed(result)
         if result.violation and path:
-            show.violation(result.run, result.violation, path)
+            violation(result.run, result.violation, path)
     return exit_status([result.verdict])
 
 

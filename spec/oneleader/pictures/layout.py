@@ -77,12 +77,13 @@ class Segment:
 
 @dataclass(frozen=True)
 class Bar:
-    """A lease, from the event that began it to the one that ended it."""
+    """A lease, or an operation under way, from the event that began it to the one that ended it."""
 
     x: float
     top: float
     bottom: float
     term: int | None
+    title: str = "lease"
 
 
 @dataclass(frozen=True)
@@ -230,15 +231,15 @@ class Layout:
 
     # -- lanes ---------------------------------------------------------------------------------------
     def _follow(self, picture: Picture, lane: Lane, placed: list[Placed]) -> None:
-        """The lane's line and its leases, from event to event."""
+        """The lane's line and its bars, from event to event."""
         x, bar = self.x[lane.name], None
         for i, here in enumerate(placed):
             spot = here.row.after[lane.name]
             below = placed[i + 1].y if i + 1 < len(placed) else here.top + here.height
             if spot.life != "down":
                 picture.segments.append(Segment(x, here.y, below, _style(spot), spot.term))
-            if spot.lease:
-                bar = Bar(x, bar.top if bar else here.y, below, spot.term)
+            if spot.lease or spot.busy:
+                bar = Bar(x, bar.top if bar else here.y, below, spot.term, spot.busy or "lease")
             elif bar:
                 picture.bars.append(bar)
                 bar = None
@@ -338,6 +339,7 @@ SIGNS = {
     "stands": "stands for election",
     "follows": "follows",
     "lease": "holds a lease",
+    "busy": "an operation under way",
     "arrives": "a message",
     "lost": "a message that nobody reads",
     "open": "still on its way at the end",
@@ -380,7 +382,7 @@ def _occurring(picture: Picture) -> set[str]:
     found |= {"crash"} if "restart" in found else set()
     found |= {"term"} if any(p.badge for p in pills) else set()
     found |= {"gone"} if any(p.kind == "gone" for p in pills) else set()
-    found |= {"lease"} if picture.bars else set()
+    found |= {"lease" if b.title == "lease" else "busy" for b in picture.bars}
     return found | ({"wrong"} if any(r.rings for r in picture.rows) else set())
 
 

@@ -24,7 +24,7 @@ from oneleader.language.definitions import Property
 from oneleader.language.expr import Expr
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
-from oneleader.language.sorts import base, is_number
+from oneleader.language.sorts import NIL, AnySort, EachSort, OptionSort, base, is_number
 from oneleader.language.trace import Update, trace_action, trace_property
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
@@ -83,7 +83,7 @@ def agreement(model: Model, configuration: Configuration) -> Agreement:
         repr(configuration),
     )
     if key not in _known:
-        _known[key] = _Comparison(model, configuration).made()
+        _known[key] = _SideBySide(model, configuration).made()
     return _known[key]
 
 
@@ -114,7 +114,7 @@ class _Differs(Exception):
     """The two readings differ; with the sentence."""
 
 
-class _Comparison:
+class _SideBySide:
     """Runs of one model under one configuration, all ghosts kept."""
 
     def __init__(self, model: Model, configuration: Configuration) -> None:
@@ -125,7 +125,7 @@ class _Comparison:
         self.taken: Counter[str] = Counter()
         self.states = self.tried = self.judged = self.runs = self.steps = 0
         self.properties = [*model.properties.values(), *model.witnesses.values()]
-        self.domains = [configuration.domain(f.of) for f, _ in self.run.cells.keys]
+        self.sorts = [f.of for f, _ in self.run.cells.keys]
 
     def made(self) -> Agreement:
         """Compare until enough is seen."""
@@ -161,9 +161,17 @@ class _Comparison:
 
     def _near(self, state: State) -> State:
         return tuple(
-            self.chance.choice(domain) if self.chance.random() < 0.3 else cell
-            for cell, domain in zip(state, self.domains, strict=True)
+            self._drawn(sort) if self.chance.random() < 0.3 else cell
+            for cell, sort in zip(state, self.sorts, strict=True)
         )
+
+    def _drawn(self, sort: AnySort) -> Any:
+        """A value of the sort. Domains may be too large to be listed."""
+        if isinstance(sort, OptionSort):
+            return NIL if self.chance.random() < 0.25 else self._drawn(sort.of)
+        if isinstance(sort, EachSort):
+            return tuple(self._drawn(sort.of) for _ in range(self.run.configuration.size(sort.index)))
+        return self.chance.choice(self.run.configuration.domain(sort))
 
     def _compare(self, state: State) -> list[tuple[Instance, State]]:
         """Compare one state; the steps that are possible in it."""
@@ -214,7 +222,7 @@ class _Comparison:
 
     def _judge(self, state: State, properties: list[Property]) -> None:
         for prop in properties:
-            args = tuple(self.chance.choice(self.run.configuration.domain(sort)) for _, sort in prop.params)
+            args = tuple(self._drawn(sort) for _, sort in prop.params)
             self.judged += 1
             try:
                 plain: Any = self.run.holds(prop, state, args)
@@ -274,7 +282,7 @@ class Traced:
         return tuple(after)
 
     def _is_beyond(self, field: Field, value: Any) -> bool:
-        return is_number(base(field.of)) and bool(value > self.at.domain(field.of)[-1])
+        return is_number(base(field.of)) and bool(value > self.at.bounds(field.of)[1])
 
     def _written(self, update: Update, env: Env) -> Iterator[tuple[tuple[Any, ...], Any]]:
         if update.rewriting is None:

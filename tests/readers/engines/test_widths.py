@@ -16,7 +16,7 @@ import pytest
 from hypothesis import event, given, reject
 from hypothesis import strategies as st
 
-from oneleader.errors import SpecError, UsageError
+from oneleader.errors import Disagreement, SpecError, UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.readers.engines import vector
 from oneleader.readers.engines.native import Native
@@ -338,7 +338,7 @@ def test_the_comparison_sees_a_width_that_is_too_small(build: Build, monkeypatch
     monkeypatch.setattr(vector, "WIDE", vector.NARROW)
     model = build(COUNTING.format(start=124, last=127, index=127)).MODEL
     at = Configuration({"Node": ("n1", "n2")}, {"Term": 127, "Index": 127})
-    with np.errstate(all="ignore"), pytest.raises((AssertionError, OverflowError)):
+    with np.errstate(all="ignore"), pytest.raises((AssertionError, OverflowError, Disagreement)):
         compared(model, at, symmetry=True, engines=("numpy",))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oneleader.cli.print_results import difference
+from oneleader.cli.tlc import difference
 from oneleader.errors import UsageError
 from oneleader.language.configuration import cluster, configure
 from oneleader.language.model import Model

@@ -81,7 +81,7 @@ ACTIONS = (
 )
 
 
-class Members:
+class RecordedVoters:
     """The constant `member`: here a quorum is the set of its members."""
 
     def __contains__(self, index: Any) -> bool:
@@ -116,7 +116,7 @@ class EtcdFormat:
                 f"a recording of etcd needs the model {self.speaks_of}: {model.name} has no {missing[0]}"
             )
         self.model = model
-        run = CompiledRun(model, {"member": Members()})
+        run = CompiledRun(model, {"member": RecordedVoters()})
         self.properties = Properties(run, without="member")  # quorums change: each step is judged by its own
         self.candidates = Candidates(run, limit, self.properties.check)
         self.configurations = Configurations()

@@ -99,7 +99,7 @@ class LogFormat(EtcdFormat):
         self.contents = Contents()
 
     def explanation(self, s: Candidate, line: EtcdLine) -> Elections:
-        return Logs(s, line, self.contents)
+        return RecordedLogs(s, line, self.contents)
 
 
 class Contents:
@@ -121,7 +121,7 @@ class Contents:
         return (m, log) in self.sent or self.has_forgotten
 
 
-class Logs(Elections):
+class RecordedLogs(Elections):
     """One line from one candidate state, by the actions of `replication`.
 
     Notes more: match[n, v], up to where v has told leader n, in the leader's term, that it stores its log;

@@ -1,4 +1,4 @@
-"""How the catalogue of faults is printed: its list, one fault's story, and the matrix."""
+"""The command `faults`, and what it prints."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from oneleader.cli.console import judged, say
-from oneleader.cli.print_results import save, violation
+from oneleader.cli.counterexamples import save, violation
+from oneleader.cli.options import json_option, print_json
+from oneleader.faults import catalogue
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
 from oneleader.readers.explore.explore import explore, ghosts_read
 from oneleader.verdict import HOLDS, VIOLATED
@@ -20,7 +24,54 @@ if TYPE_CHECKING:
 FAULT_WIDTHS = (10, 15, 9, 8)
 
 
-def faults(found: Sequence[Fault]) -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def faults(context: click.Context) -> None:
+    """List the faults, show one, or run every reader on each."""
+    if context.invoked_subcommand is None:
+        catalogue_listed(list(catalogue.FAULTS.values()))
+
+
+@faults.command("show")
+@click.argument("id")
+def faults_show(id: str) -> int:
+    """Tell the story of one fault, with its shortest counterexample."""
+    fault_told(catalogue.find(id))
+    return 0
+
+
+@faults.command("run")
+@click.option("--only", "ids", multiple=True, metavar="ID", help="Only this fault (may be repeated).")
+@click.option(
+    "--reader",
+    "readers",
+    multiple=True,
+    type=click.Choice(["explore", "prove", "tlc", "hypothesis", "simulate", "replay"]),
+    help="Only this reader (may be repeated).",
+)
+@json_option
+def faults_run(ids: tuple[str, ...], readers: tuple[str, ...], as_json: bool) -> int:
+    """Run every reader on every fault: a table."""
+    from oneleader.campaigns import fault_table
+
+    wanted = [catalogue.find(id) for id in ids] or list(catalogue.FAULTS.values())
+    rows = []
+    for fault in wanted:
+        found = []
+        for row in fault_table.judge(fault, readers or fault_table.READERS):
+            found.append(row)
+            if not as_json:
+                fault_row(fault, row, first=len(found) == 1)
+        rows += found
+    whole = not ids and not readers
+    if as_json:
+        print_json([r.as_json() for r in rows])
+    else:
+        fault_summary(rows, fault_table.blind(rows) if whole else [])
+    return fault_table.status(rows, whole=whole)
+
+
+def catalogue_listed(found: Sequence[Fault]) -> None:
     """The catalogue, a line each."""
     width = max(len(f.id) for f in found)
     for f in found:
@@ -28,7 +79,7 @@ def faults(found: Sequence[Fault]) -> None:
     say(f"\n{len(found)} faults.   Tell one: oneleader faults show ID.   Every reader: oneleader faults run.")
 
 
-def fault(found: Fault) -> None:
+def fault_told(found: Fault) -> None:
     """The story, where it happened, the lines that change, and the shortest counterexample."""
     say(f"{found.id}: {found.title}", style="bold")
     say(f"  {found.story}")

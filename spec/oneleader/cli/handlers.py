@@ -1,17 +1,15 @@
-"""The commands about the compact reference: `handlers` and `hunt`."""
+"""The command `handlers`: the reference's handlers, proved."""
 
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import click
 
-from oneleader.campaigns import hunt as hunting
 from oneleader.conformance.handlers.handlers import ALONE, HANDLERS, Scope, prove_handler
 from oneleader.errors import UsageError
-from oneleader.verdict import HOLDS, VIOLATED, exit_status
+from oneleader.verdict import exit_status
 
 
 @click.command()
@@ -52,24 +50,3 @@ def handlers(nodes: int, log: int, reads: int, only: tuple[str, ...], workers: i
             )
             verdicts.append(found.verdict)
     return exit_status(verdicts)
-
-
-@click.command()
-@click.option("--minutes", type=click.FloatRange(0.01), default=5.0, help="For how long.  [default: 5]")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
-@click.option(
-    "--out",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("runs/hunt"),
-    help="Where what is found is kept.  [default: runs/hunt]",
-)
-@click.option("--fault", help="Hunt a faulty core: an id from `oneleader faults`.")
-def hunt(minutes: float, workers: int | None, folder: Path, fault: str | None) -> int:
-    """Look for failures of the reference for a number of minutes.
-
-    Scenarios are drawn and runs simulated, over all cores.
-    """
-    found = hunting.hunt(minutes * 60, workers, folder, fault, say=print)
-    print(hunting.report(found))
-    return exit_status([VIOLATED if found.broken else HOLDS])

@@ -1,20 +1,53 @@
-"""What `oneleader settings` prints: a row for each setting of a model's switches."""
+"""The command `settings`: a row for each setting of a model's switches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import click
 from rich.text import Text
 
+from oneleader import models
 from oneleader.cli.console import STYLES, out, say
+from oneleader.cli.options import bounds, configuration, json_option, print_json
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.readers.explore.settings import Setting
-from oneleader.verdict import HOLDS
+from oneleader.verdict import HOLDS, exit_status
 from oneleader.words import title
 
 SWITCH = 11  # the width of a switch's column
+
+
+@click.command()
+@click.argument("name", metavar="MODEL", default="system")
+@bounds(3, 2)
+@json_option
+def settings(
+    name: str,
+    nodes: int | None,
+    terms: int | None,
+    quorums: str | None,
+    sizes: tuple[str, ...],
+    where: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Explore a bounded MODEL under each setting of its switches."""
+    from oneleader.readers.explore import settings as settings_reader
+
+    model = models.find(name)
+    at = configuration(model, None, (3, 2), nodes, terms, quorums, sizes, where)
+    found = []
+    if not as_json:
+        head(model, settings_reader.switches(model)[1], at)
+    for setting in settings_reader.settings(model, at):
+        found.append(setting)
+        if not as_json:
+            row(setting)
+    if as_json:
+        print_json([setting_json(setting) for setting in found])
+    return exit_status(found[0].verdicts)
 
 
 def head(model: Model, switches: Sequence[str], at: Configuration) -> None:
@@ -38,7 +71,7 @@ def row(told: Setting) -> None:
     out.print(line)
 
 
-def as_json(told: Setting) -> dict[str, Any]:
+def setting_json(told: Setting) -> dict[str, Any]:
     properties = told.run.model.properties
     return {
         "off": list(told.off),

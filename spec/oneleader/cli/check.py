@@ -1,0 +1,39 @@
+"""The command `check`: every reader on everything, in one table."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+
+import click
+
+from oneleader.cli.options import json_option, print_json
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Smaller bounds: a minute or two.")
+@click.option("--all", "every", is_flag=True, help="One line a row, not one a model and one a fault.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this model or fault (may be repeated).")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@json_option
+def check(quick: bool, every: bool, only: tuple[str, ...], workers: int | None, as_json: bool) -> int:
+    """Run every reader on every model, the reference and all faults."""
+    from oneleader.cli import checks, print_checks
+    from oneleader.cli.check_row import status
+
+    started, interrupted = time.perf_counter(), False
+    wanted = checks.chosen(quick=quick, only=only)
+    table = print_checks.Table(wanted, every=every, quiet=as_json)
+    try:
+        with closing(checks.done(wanted, workers=workers, tick=table.tick)) as doing:
+            for one, rows in doing:
+                table.add(one, rows)
+    except KeyboardInterrupt:
+        interrupted = True
+    if as_json:
+        print_json(print_checks.as_json(table.all_rows, interrupted=interrupted))
+    else:
+        table.unfinished()
+        seconds = time.perf_counter() - started
+        print_checks.summary(table.all_rows, interrupted=interrupted, quick=quick, seconds=seconds)
+    return status(table.all_rows, interrupted=interrupted)

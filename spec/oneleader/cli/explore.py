@@ -1,0 +1,165 @@
+"""The command `explore`, and what it prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from oneleader.cli.console import NAME, judged, say
+from oneleader.cli.counterexamples import save, violation
+from oneleader.cli.options import (
+    bounds,
+    chosen,
+    configuration,
+    fault_option,
+    json_option,
+    model_argument,
+    print_json,
+)
+from oneleader.cli.progress import ProgressLine
+from oneleader.errors import UsageError
+from oneleader.readers.agree import Agreement
+from oneleader.readers.explore import explore as explore_reader
+from oneleader.readers.explore.explore import Explored
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
+from oneleader.words import snake, title
+
+
+@click.command()
+@model_argument
+@bounds(3, 2)
+@fault_option
+@click.option("--property", "only", multiple=True, metavar="NAME", help="Check only this (may be repeated).")
+@click.option("--no-symmetry", is_flag=True, help="Tell states apart that differ in the names of nodes.")
+@click.option(
+    "--engine",
+    type=click.Choice(explore_reader.ENGINES),
+    default="numpy",
+    help="python is the slow oracle, native compiles C.  [default: numpy]",
+)
+@click.option("--max-states", type=click.IntRange(1), help="Stop, inconclusive, after this many states.")
+@click.option("--max-memory", type=click.IntRange(1), metavar="MIB", help="Stop, inconclusive, above this.")
+@click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save a search that ends early in this file; go on from there the next time. Needs --property.",
+)
+@click.option(
+    "--disk",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the states in files in this folder, not in memory; go on from there after an early end.",
+)
+@json_option
+def explore(
+    name: str,
+    nodes: int | None,
+    terms: int | None,
+    quorums: str | None,
+    sizes: tuple[str, ...],
+    where: tuple[str, ...],
+    fault: str | None,
+    only: tuple[str, ...],
+    no_symmetry: bool,
+    engine: str,
+    max_states: int | None,
+    max_memory: int | None,
+    folder: str,
+    checkpoint: Path | None,
+    disk: Path | None,
+    as_json: bool,
+) -> int:
+    """Visit every reachable state of a bounded MODEL.
+
+    A violation is printed as a shortest run to it, and saved.
+    """
+    model, found = chosen(name, fault)
+    at = configuration(model, found, (3, 2), nodes, terms, quorums, sizes, where)
+    if checkpoint and disk:
+        raise UsageError("--disk goes on by itself: give it without --checkpoint")
+    if checkpoint and len(only) != 1:
+        raise UsageError("--checkpoint keeps one search: name one property with --property")
+    wanted = [snake(p) for p in only] or ([found.broken.name] if found else None)
+    results = []
+    with ProgressLine(quiet=as_json) as progress:
+        for result in explore_reader.explore_all(
+            model,
+            at,
+            only=wanted,
+            symmetry=not no_symmetry,
+            engine=engine,
+            limits=explore_reader.Limits(max_states, max_memory),
+            progress=progress,
+            announce=lambda sentence: None if as_json else click.echo(f"memory   {sentence}", err=True),
+            checkpoint=checkpoint,
+            disk=disk,
+        ):
+            results.append(result)
+            if not as_json:
+                progress.clear()
+                explored(result)
+            if result.violation:
+                path = save(Path(folder), model, result.run, result.violation, fault)
+                if not as_json:
+                    violation(result.run, result.violation, path)
+            if result.why == "interrupted":
+                break
+    if as_json:
+        print_json([r.as_json() for r in results])
+    verdicts = [r.verdict for r in results] + [witness_verdict(r) for r in results]
+    return exit_status(verdicts, interrupted=any(r.why == "interrupted" for r in results))
+
+
+def explored(result: Explored) -> None:
+    """The header line, a line a property and a witness, and what was cut."""
+    orbits = f" (orbits of {result.symmetry})" if result.symmetry > 1 else ""
+    ghosts = ", ".join(f.name for f in result.run.cells.fields if f.kind == "ghost")
+    rate = (result.states - result.taken_up) / result.seconds if result.seconds else 0
+    depth = max(result.depth, len(result.violation.steps) if result.violation else 0)
+    say(
+        f"explore  {result.run.model.name}  {result.run.configuration.describe()}"
+        f"{'  with ' + ghosts if ghosts else ''}   {result.states:,} states{orbits}   "
+        f"{result.transitions:,} steps   depth {depth}   {rate:,.0f} states/s"
+    )
+    if result.symmetry_why:
+        say(f"        symmetry: {result.symmetry_why}")
+    agreed(result.agreement)
+    for name in result.properties:
+        broken = result.violation is not None and result.violation.what == name
+        verdict = VIOLATED if broken else HOLDS if result.verdict is HOLDS else INCONCLUSIVE
+        said = f"{len(result.violation.steps)} steps" if broken and result.violation else _said(result)
+        judged(verdict, title(name), said, widths=(NAME,))
+    for name, at in result.witnesses.items():
+        end = "within the bound" if result.verdict is HOLDS else "before the run ended"
+        reached = f"reached at depth {at}" if at is not None else f"not reached {end}"
+        judged(HOLDS if at is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,))
+    if result.violation and result.violation.what not in result.properties:
+        judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
+    if result.never_fired and result.verdict is HOLDS and not ghosts:
+        say(f"        never possible: {', '.join(result.never_fired)}")
+    if result.cut and result.verdict is HOLDS:
+        skipped = f"{result.cut:,} steps exceeded the bounds and were skipped"
+        say(f"        {skipped}; results hold within the bounds")
+    if result.untried and result.verdict is HOLDS:
+        say(f"        values above the bounds matter, and are not tried: {', '.join(result.untried)}")
+
+
+def agreed(agreement: Agreement | None) -> None:
+    """Whether traced and plain are the same: a difference in bold, for it makes everything else worthless."""
+    if agreement and agreement.difference:
+        judged(VIOLATED, str(agreement))
+    elif agreement:
+        say(f"        {agreement}")
+
+
+def _said(result: Explored) -> str:
+    if result.verdict is HOLDS:
+        return result.strength
+    return result.why or "not decided: the run ended at another violation"
+
+
+def witness_verdict(result: Explored) -> Verdict:
+    """A witness that a complete exploration did not reach leaves open whether anything holds for a reason."""
+    unreached = result.verdict is HOLDS and None in result.witnesses.values()
+    return INCONCLUSIVE if unreached else HOLDS
