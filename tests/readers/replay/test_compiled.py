@@ -19,6 +19,7 @@ from oneleader.models.election import Node
 from oneleader.models.replication import Index, State, Value
 from oneleader.readers.replay.candidates import PASSED_OVER, Candidate, LineRefused, OpenRun
 from oneleader.readers.replay.compiled import CompiledRun
+from oneleader.readers.replay.rows import MOST_LATEST, SetRow
 from oneleader.readers.replay.triggers import triggers_of
 
 NODES = ["n1", "n2", "n3"]
@@ -208,6 +209,23 @@ def test_an_append_costs_the_same_with_a_long_log() -> None:
         return counted.reads
 
     assert reads_of_an_append(10) == reads_of_an_append(2_000)
+
+
+def test_a_row_of_anything_is_copied_at_a_cost_that_its_length_has_no_part_in() -> None:
+    at, row, plain = random.Random(1), SetRow(0), {}
+    for i in range(2_000):
+        row.add(1)
+        plain = {key: value + 1 for key, value in plain.items()}
+        kept, before = row, dict(plain)
+        row = row.copy()
+        assert len(row.latest) <= MOST_LATEST
+        key = at.randrange(i + 1)
+        row.put(key, i)
+        plain[key] = i
+        assert all(row.get(k) == v for k, v in at.sample(sorted(plain.items()), min(9, len(plain))))
+        assert all(kept.get(k) == v for k, v in at.sample(sorted(before.items()), min(9, len(before))))
+    assert row.keys() == plain.keys()
+    assert row.get("none") == 2_000
 
 
 class Counted:

@@ -188,6 +188,12 @@ class OpenField:
 class OpenGhost(OpenField):
     """History, which no guard reads: it may be lost where it cannot be expressed."""
 
+    was_read = False  # after it was lost
+
+    def __getitem__(self, key: Any) -> Any:
+        self.was_read |= self.field.name in self.run.lost
+        return super().__getitem__(key)
+
     def where(self, new: Any) -> None:
         try:
             super().where(new)
@@ -214,7 +220,8 @@ class OpenState:
     def __init__(self, model: Model, views: dict[str, OpenView]) -> None:
         scalars = {n: v for n, v in views.items() if not model.fields[n].index}
         indexed = {n: v for n, v in views.items() if n not in scalars}
-        self.__dict__.update(indexed, _scalars=scalars, _guards=0, _dropped=frozenset())
+        history = [v for v in views.values() if isinstance(v, (OpenGhost, LeftOut))]
+        self.__dict__.update(indexed, _scalars=scalars, _guards=0, _dropped=frozenset(), _history=history)
 
     def __getattr__(self, name: str) -> Any:
         return self.__dict__["_scalars"][name][()]
@@ -223,6 +230,7 @@ class OpenState:
         self.__dict__["_scalars"][name][()] = value
 
     def require(self, *guards: Any) -> None:
+        self._forget_reads()
         before = self.__dict__["_guards"]  # more than 0 where an action takes over another one
         for position, guard in enumerate(guards, before):
             if guard is False and position not in self.__dict__["_dropped"]:
@@ -230,8 +238,15 @@ class OpenState:
         self.__dict__["_guards"] = before + len(guards)
 
     def claim(self, *facts: Any) -> None:
-        if not all(facts):
+        if not self._forget_reads() and not all(facts):
             raise ClaimFailed
+
+    def _forget_reads(self) -> bool:
+        """Whether history that is not kept was read since this was asked last: a claim then says nothing."""
+        found = [f for f in self.__dict__["_history"] if f.was_read]
+        for f in found:
+            f.was_read = False
+        return bool(found)
 
 
 class OpenRun:

@@ -188,7 +188,7 @@ class ActionText(ValueText):
             new = self.let(self.value(value))
             kept = [(k, self.let(f"{row}.get({k})")) for k in (self.let(self.value(e)) for e in but)]
             but_for = "".join(f".but({k}, {v})" for k, v in kept)
-            text = f"touch_keys({f.name!r}, {key}, {row}.known); own_{f.name}({key}).reset({new}){but_for}"
+            text = f"touch_keys({f.name!r}, {key}, {row}.keys()); own_{f.name}({key}).reset({new}){but_for}"
             self.writes.insert(0, condition + text)  # before single cells of the same row
             return True
         if self._is_sum(value, old, name) and not but:

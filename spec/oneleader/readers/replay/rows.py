@@ -8,11 +8,14 @@ A candidate writes only to rows that it owns; `copy` gives it one, at the cost o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 BITS = 9
 SIZE = 1 << BITS
 MASK = SIZE - 1
+MOST_LATEST = 128
+ABSENT = object()
 
 
 class NumberRow:
@@ -92,29 +95,41 @@ class NumberRow:
 
 
 class SetRow:
-    """What is at each key, `rest` at all others; `added` has been added to all of them since."""
+    """What is at each key, `rest` at all others; `added` has been added to all of them since.
 
-    __slots__ = ("added", "known", "rest")
+    What was written last is in `latest`, which copies copy; the others are in `older`, which they share.
+    """
+
+    __slots__ = ("added", "latest", "older", "rest")
 
     def __init__(self, initial: Any) -> None:
-        self.known: dict[Any, Any] = {}
+        self.older: dict[Any, Any] = {}  # never changed, only replaced
+        self.latest: dict[Any, Any] = {}
         self.rest, self.added = initial, 0
 
     def get(self, key: Any) -> Any:
-        value = self.known.get(key, self.rest)
+        value = self.latest.get(key, ABSENT)
+        if value is ABSENT:
+            value = self.older.get(key, self.rest)
         return value + self.added if self.added else value
 
     def put(self, key: Any, value: Any) -> None:
-        self.known[key] = value - self.added if self.added else value
+        self.latest[key] = value - self.added if self.added else value
+        if len(self.latest) > MOST_LATEST:
+            self.older, self.latest = self.older | self.latest, {}
 
     def copy(self) -> SetRow:
         new = SetRow(self.rest)
-        new.known, new.added = self.known.copy(), self.added
+        new.older, new.latest, new.added = self.older, self.latest.copy(), self.added
         return new
+
+    def keys(self) -> Iterable[Any]:
+        """Where something was written."""
+        return self.older.keys() | self.latest.keys()
 
     def reset(self, value: Any) -> SetRow:
         """This value everywhere."""
-        self.known, self.rest, self.added = {}, value, 0
+        self.older, self.latest, self.rest, self.added = {}, {}, value, 0
         return self
 
     def but(self, key: Any, value: Any) -> SetRow:
