@@ -123,7 +123,7 @@ def test_a_hunt_in_an_adapter_of_ones_own(tmp_path: Path, capsys: pytest.Capture
     status, out, _ = run(
         "conform", "mine.py:Mine", "--examples", "20", "--chunk", "10", "--seed", "1", capsys=capsys
     )
-    assert (status, "hunt     mine.py:Mine  3 nodes, 6 terms   seed 1" in out) == (0, True)
+    assert (status, "conform  mine.py:Mine  3 nodes, 6 terms   seed 1" in out) == (0, True)
     status, _, err = run("conform", "mine.py:Other", capsys=capsys)
     assert (status, "give reference, or FILE.py:CLASS" in err) == (2, True)
 

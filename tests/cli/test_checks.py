@@ -43,7 +43,7 @@ from oneleader.shipped import recordings
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader_raft import raft
 
-NO_BOUNDS = {"ghosts", "small", "breaks"}
+NO_BOUNDS = {"ghosts", "small", "breaks", "together"}
 NO_ROWS = {"environment", "lock"}  # each is explored by its tests, and by the study of trade-offs
 
 

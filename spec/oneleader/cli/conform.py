@@ -48,7 +48,10 @@ def conform(
     out: Path,
     as_json: bool,
 ) -> int:
-    """Drive a Raft in any language: COMMAND starts a shim that speaks JSON lines (docs/any-language.md)."""
+    """Drive a Raft in any language through a shim, and judge it.
+
+    COMMAND starts the shim, which speaks JSON lines: docs/any-language.md.
+    """
     saved: dict[str, Any] = read_run(again) if again else {"nodes": nodes, "events": []}
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     failed = ""

@@ -152,8 +152,12 @@ def find_jar() -> Path:
 
 # --------------------------------------------------------------------------------------------- running
 
-# Java is to start soon, for one worker on a small model, or to run fast in the long run.
-SOON, FAST = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"), ("-XX:+UseParallelGC",)
+# Java starts sooner for the small graphs of a comparison, and runs faster in the long run otherwise.
+SOON, ALONE, TOGETHER = (
+    ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    ("-XX:+UseSerialGC",),
+    ("-XX:+UseParallelGC",),
+)
 
 
 def run(
@@ -189,7 +193,7 @@ def run(
             (folder / f"{AROUND}.tla").write_text(around, encoding="utf-8")
         command = [
             str(java),
-            *(SOON if workers == 1 else FAST),
+            *(TOGETHER if workers > 1 else SOON if around else ALONE),
             f"-Djava.io.tmpdir={folder}",
             "-cp",
             str(jar),
