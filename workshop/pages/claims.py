@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -51,12 +51,13 @@ class Claimed:
     command: str = ""
     code: tuple[str, ...] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
+    is_in_readme: bool = True
 
     def with_figures(self, shown: PrintedFigures | None) -> Claimed:
         """The claim with the figures that were shown; where none were, it says so."""
         values = shown.figures if shown else dict.fromkeys(self.figures, "?")
         says, strength = self.says.format(**values), self.strength.format(**values)
-        return Claimed(self.id, says, self.by, strength, self.test, self.command, self.code, self.figures)
+        return replace(self, says=says, strength=strength)
 
 
 def claims() -> list[Claimed]:
@@ -156,9 +157,9 @@ def keep(shown: Mapping[str, PrintedFigures]) -> None:
 
 # -- pages ---------------------------------------------------------------------------------------
 def table() -> str:
-    """README's table: a row a claim."""
+    """README's table: a row for each of the main claims."""
     shown = evidence()
-    rows = [claim.with_figures(shown.get(claim.id)) for claim in claims()]
+    rows = [claim.with_figures(shown.get(claim.id)) for claim in claims() if claim.is_in_readme]
     lines = ["| claim | by | how strongly |", "|---|---|---|"]
     lines += [f"| [{c.says}](docs/results/claims.md#{c.id}) | {c.by} | {c.strength} |" for c in rows]
     return "\n".join([*lines, ""])

@@ -167,6 +167,7 @@ class Cluster:
         seed: int | None = None,
         clocks: Clocks = DEFAULT,
         *,
+        has_door: bool = True,
         traced: bool = True,
         stored: Mapping[NodeId, Durable] | None = None,
     ) -> None:
@@ -174,6 +175,7 @@ class Cluster:
         self.core = core
         self.seed = seed  # only named in the trace
         self.clocks = clocks
+        self.has_door = has_door  # whether messages that nobody can have sent are refused
         self.trace: list[TraceEntry] | None = [] if traced else None
         self.happened: Counter[str] = Counter()
         self._in_flight: dict[int, Packet] = {}
@@ -268,7 +270,7 @@ class Cluster:
     def handle(self, id: NodeId, event: Event, *, finish: bool = True) -> None:
         """ImpossibleMessageError for a message that no server can have sent: its sender is at fault."""
         server = self._idle(id)
-        if isinstance(event, Receive):
+        if self.has_door and isinstance(event, Receive):
             self._refuse_impossible(event.message, server.node)
         self._begin(server, event, self.core.step(server.node, event, server.clock), finish)
 

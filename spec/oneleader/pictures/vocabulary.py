@@ -499,6 +499,76 @@ ALERTS = Vocabulary(
 )
 
 
+def of_members(now: Now, n: str) -> Spot:
+    """A server whose log holds configurations: the one in effect is that of its last entry."""
+    spot = of_replication(now, n)
+    length = now("log_length", n) if n in now.all("Node") else 0
+    in_effect = (f"configuration {now('log_config', n, length)}",) if length else ()
+    return Spot(spot.role, spot.term, words=(*spot.words, *in_effect))
+
+
+MEMBERSHIP = Vocabulary(
+    REPLICATION.needs | {"log_config", "adjacent"},
+    NODES,
+    of_members,
+    dict(REPLICATION.acts)
+    | {
+        "change_config": Act("{n} appends configuration {c}, which takes effect at once"),
+        "retire": Act("{n} steps down: it is no member of what it has committed"),
+    },
+    dict(REPLICATION.messages),
+    places=REPLICATION.places,
+)
+
+
+def of_snapshots(now: Now, n: str) -> Spot:
+    """The same, of a server that has forgotten the beginning of its log."""
+    spot = of_members(now, n)
+    covered = now("snapshot_index", n) if n in now.all("Node") else 0
+    snapshot = (f"snapshot to {covered}",) if covered else ()
+    return Spot(spot.role, spot.term, words=(*snapshot, *spot.words))
+
+
+A_SNAPSHOT = ("heartbeat * t", "leader_snapshot t")
+SNAPSHOTS = Vocabulary(
+    MEMBERSHIP.needs | {"snapshot_index", "leader_snapshot"},
+    NODES,
+    of_snapshots,
+    dict(MEMBERSHIP.acts)
+    | {
+        "compact": Act("{n} takes a snapshot up to {k} and forgets what it covers"),
+        "keep_after_snapshot": Act("{n} has entry {k} already, and keeps what follows it", reads=A_SNAPSHOT),
+        "install_snapshot": Act("{n} takes over the snapshot up to {k}, its log is gone", reads=A_SNAPSHOT),
+    },
+    dict(MEMBERSHIP.messages) | {"leader_snapshot": MessageWords("InstallSnapshot", source=None)},
+    places=MEMBERSHIP.places,
+)
+
+
+def of_large_steps(now: Now, n: str) -> Spot:
+    if n not in now.all("Node"):
+        return Spot()
+    length, committed = now("log_length", n), now("commit_index", n)
+    log = " ".join(f"{now('log_term', n, i)}:{now('log_config', n, i)}" for i in range(1, length + 1))
+    words = ((f"log {log}",) if length else ()) + ((f"committed {committed}",) if committed else ())
+    return Spot("leader" if now("leads", n) else "follower", now("term", n), words=words)
+
+
+LARGE_STEPS = Vocabulary(
+    frozenset({"log_config", "adjacent", "leads"}),
+    NODES,
+    of_large_steps,
+    {
+        "elect": Act("{n} is elected in term {t} by {q}"),
+        "client_request": Act("{n} appends an entry"),
+        "change_config": MEMBERSHIP.acts["change_config"],
+        "replicate": Act("{n} takes over entries up to {last} of the leader of term {t}"),
+        "advance_commit": Act("{n} commits up to {i}: {q} has it"),
+    },
+    {},
+)
+
+
 def of_changes(now: Now, name: str) -> Spot:
     if name == "server":
         return Spot(words=(f"gauge {now('gauge')}", f"counter {now('counter')}"))
@@ -519,6 +589,16 @@ CHANGES = Vocabulary(
 )
 
 VOCABULARIES = (
-    *(LEASE_AND_STORAGE, LEASE_FROM_RECEIPT, LEASE, REPLICATION, PRE_VOTE, ELECTION),
+    *(
+        LEASE_AND_STORAGE,
+        LEASE_FROM_RECEIPT,
+        LEASE,
+        SNAPSHOTS,
+        MEMBERSHIP,
+        LARGE_STEPS,
+        REPLICATION,
+        PRE_VOTE,
+        ELECTION,
+    ),
     *(FENCING, LOCK, ENVIRONMENT, SYSTEM, BULLY, LOOP, REDIS_LOCK, ALERTS, CHANGES, INCIDENT),
 )
