@@ -119,7 +119,7 @@ pages: setup ## Write all pages of docs/results: trade-offs, faults, mutants, ar
 	$(BIN)/python -m workshop claims
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
-	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers
+	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py
 
 clean: ## Remove .venv and what was written
 	rm -rf .venv .venv-3.* runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

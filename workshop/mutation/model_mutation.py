@@ -31,6 +31,7 @@ from oneleader.language.definitions import Action
 from oneleader.language.expr import Expr, both, either, equal, ite, no
 from oneleader.language.model import Model
 from oneleader.language.sorts import is_time, name_of
+from oneleader.language.source import made_of_data
 from oneleader.language.trace import TracedAction, TracedState, Update, reads, trace_action, trace_property
 
 GUARD, COMPARISON, EFFECT = "guard", "comparison", "effect"
@@ -69,6 +70,7 @@ def replayed(traced: TracedAction) -> Callable[..., None]:
     names = [p.args[0] for p in traced.params]
     updates = in_order(traced.updates)
 
+    @made_of_data
     def function(s: Any, *args: Any) -> None:
         value = _same if isinstance(s, TracedState) else _Plain(s).value
         env = dict(zip(names, args, strict=True))

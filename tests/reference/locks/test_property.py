@@ -77,7 +77,7 @@ def test_a_wrong_store_is_caught(name: str, request: pytest.FixtureRequest, tmp_
 def test_an_edit_without_a_place_fails_alone() -> None:
     """Any change of a shipped text may take an edit's place away; the property test goes on all the same."""
     for wrong in (redis_with((WriteStep, "no such text", "")), sqlite_with((WriteStep, "no such text", ""))):
-        with pytest.raises(LookupError, match="the text of Write has no 'no such text' any more"):
+        with pytest.raises(LookupError, match="the text of WriteStep has no 'no such text' any more"):
             wrong.store()
 
 

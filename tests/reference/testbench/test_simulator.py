@@ -325,7 +325,7 @@ def test_without_faults_clients_are_served() -> None:
 
 
 PRINT_A_TRACE = """
-from oneleader_raft.simulator import Simulation
+from oneleader_raft.testbench.simulator import Simulation
 simulation = Simulation(["n5", "n3", "n1", "n2", "n4"], seed=7)
 simulation.run(5000)
 print("\\n".join(simulation.cluster.trace_lines()))

@@ -55,7 +55,7 @@ def test_each_function_that_decides_anything_has_a_mutant() -> None:
     every = {part for part, _, _, _ in functions()}
     mutated = {mutation_table.part(id) for id in MUTANTS}
     assert every - mutated == {
-        "core/raft/Action.__str__",
+        "core/raft/ActionTaken.__str__",
         "core/raft/action",
         "core/raft/majority_acknowledged",
         "core/raft/Node.durable",
