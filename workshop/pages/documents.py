@@ -173,7 +173,7 @@ def command(run: Run, name: str) -> str:
     if "Node" in sizes:
         sizes.pop("Count", None)
     options = [f"--size {sort}={n}" for sort, n in sizes.items()]
-    options += [f"--size {name}={','.join(chosen)}" for name, chosen in at.chosen.items() if chosen]
+    options += [f"--where {name}={','.join(chosen)}" for name, chosen in at.chosen.items() if chosen]
     quorums = ", ".join(q.strip("{}") for q in at.elements.get("Quorum", ()))
     if quorums:
         options.append(f"--quorums '{quorums}'")

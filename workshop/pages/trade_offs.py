@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from oneleader.cli.console import say
-from oneleader.verdict import INCONCLUSIVE, exit_status
+from oneleader.verdict import HOLDS, INCONCLUSIVE, exit_status
 
 
 @click.command("trade-offs")
@@ -46,5 +46,5 @@ def table() -> int:
     for approach in APPROACHES:
         found = [*cells(approach, documents.proved)]
         say(f"{approach.name:34}" + "".join(f"{documents.brief(cell):15}" for cell in found).rstrip())
-        verdicts += [INCONCLUSIVE for cell in found if cell.verdict is INCONCLUSIVE]
+        verdicts += [INCONCLUSIVE if cell.verdict is INCONCLUSIVE else HOLDS for cell in found]
     return exit_status(verdicts)
