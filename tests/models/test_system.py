@@ -151,10 +151,10 @@ def test_a_switch_that_does_not_exist() -> None:
         at(off=("clock",))
 
 
-def test_where_says_what_is_off_and_takes_one_index_only() -> None:
+def test_where_says_what_is_off_and_takes_a_value_for_each_index() -> None:
     assert at(off=("lease", "terms")).describe().endswith("off terms lease")
-    with pytest.raises(UsageError, match="no constant of one index"):
-        at().where(MODEL.fields["member"], ())
+    with pytest.raises(UsageError, match="takes 2 values"):
+        at().where(MODEL.fields["member"], ["n1"])
 
 
 # -- The twin ---------------------------------------------------------------------------------------

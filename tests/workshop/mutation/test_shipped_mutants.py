@@ -14,7 +14,7 @@ from workshop.mutation.model_judge import SURVIVED
 from workshop.mutation.shipped_mutation import SOURCES, ShippedMutant, files, shipped_mutants
 
 KNOWN = {  # survivors of old, each with the quickest test that catches it now
-    "node/server/Settings.clocks/-→+": ("node/test_server.py", "drift"),
+    "node/server/NodeSettings.clocks/-→+": ("node/test_server.py", "drift"),
     "node/server/a leader's election timer is not reset": ("node/test_server.py", "check_quorum"),
     "locks/cluster/an unknown outcome of the cluster's store is nothing done": (
         "locks/test_stores.py",
