@@ -54,8 +54,21 @@ def test_the_premise_is_what_the_lease_model_proves() -> None:
 def test_both_are_elections_with_something_added(of: Model, sizes: dict[str, int], states: int) -> None:
     found = refine(of, configure(of, sizes))
     assert of.refines is election.MODEL
-    assert (found.violation, found.states) == (None, states)  # every action is taken in the rows of check
+    assert (found.violation, found.states) == (None, states)
     assert found.abstract > states
+
+
+@pytest.mark.parametrize(
+    ("of", "sizes", "states"),
+    [
+        (replication.MODEL, {"Node": 2, "Term": 2, "Index": 1, "Value": 1}, 2_915),
+        (lease.MODEL, {"Node": 2, "Term": 2, "lease": 1, "promise": 1, "slow": 1, "fast": 1}, 39_463),
+    ],
+    ids=["replication", "lease"],
+)
+def test_and_hold_where_every_action_is_taken(of: Model, sizes: dict[str, int], states: int) -> None:
+    found = refine(of, configure(of, sizes, "n2, n1 n2"))
+    assert (found.verdict, found.states) == (HOLDS, states)
 
 
 # -- Nothing holds vacuously -----------------------------------------------------------------------
