@@ -23,7 +23,7 @@ QUICK = ("--cluster", "red", "--promise-ms", "300", "--heartbeat-ms", "60", "--n
 # A node that leads on whoever is silent: check-quorum, dissertation 6.2, is left out.
 STUBBORN = """
 import sys
-from oneleader.faults.patch import patched
+from oneleader.conformance.reference.patch import patched
 from oneleader_raft.node.__main__ import main
 from oneleader_raft.raft import ResetElectionTimer, Step
 

@@ -167,7 +167,6 @@ class Cluster:
         seed: int | None = None,
         clocks: Clocks = DEFAULT,
         *,
-        has_door: bool = True,
         traced: bool = True,
         stored: Mapping[NodeId, Durable] | None = None,
     ) -> None:
@@ -175,7 +174,9 @@ class Cluster:
         self.core = core
         self.seed = seed  # only named in the trace
         self.clocks = clocks
-        self.has_door = has_door  # whether messages that nobody can have sent are refused
+        self.has_door = (
+            core is RAFT
+        )  # a faulty core shows what comes of a message that no server can have sent
         self.trace: list[TraceEntry] | None = [] if traced else None
         self.happened: Counter[str] = Counter()
         self._in_flight: dict[int, Packet] = {}

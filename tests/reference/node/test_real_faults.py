@@ -218,7 +218,7 @@ def test_the_traces_respect_causality(run: Run) -> None:
 FAULTY = """
 import sys
 from oneleader.faults.catalogue import variant
-from oneleader.faults.patch import patched
+from oneleader.conformance.reference.patch import patched
 from oneleader_raft.node.__main__ import main
 from oneleader_raft.raft import Role, Step
 

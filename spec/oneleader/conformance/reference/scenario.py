@@ -99,8 +99,7 @@ class Scenario:
 
     def __init__(self, nodes: int = 3, core: Core = RAFT, models: tuple[str, ...] = tuple(VIEWS)) -> None:
         members = [f"n{i + 1}" for i in range(nodes)]
-        # The models are to see what a faulty core does, as they would where no door keeps it from others.
-        self.cluster = Cluster(members, core, clocks=CLOCKS, has_door=core is RAFT)
+        self.cluster = Cluster(members, core, clocks=CLOCKS)
         self.program: list[str] = []
         self.operations: dict[int, Operation] = {}
         self._floors: dict[int, int] = {}  # of each read: how much was committed anywhere when it began
