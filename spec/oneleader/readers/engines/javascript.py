@@ -30,10 +30,10 @@ LOOPS = {"all": "every", "any": "some", "count": "count"}
 LEAVES = ("const", "var", "parameter")
 
 
-class Scope:
+class FunctionBody:
     """The body of one function: its variables by name, and what has been given a name in it."""
 
-    def __init__(self, names: Mapping[str, str], outer: Scope | None = None) -> None:
+    def __init__(self, names: Mapping[str, str], outer: FunctionBody | None = None) -> None:
         self.names, self.outer = dict(names), outer
         self.defined: dict[int, str] = {}
         self.lines: list[str] = []
@@ -48,7 +48,7 @@ class Scope:
         """The name of an expression that this scope or one around it has defined."""
         return self.defined.get(serial) or (self.outer.known(serial) if self.outer else None)
 
-    def home(self, variables: Iterable[str]) -> Scope:
+    def home(self, variables: Iterable[str]) -> FunctionBody:
         """The outermost scope in which an expression with these variables can be computed."""
         return (
             self
@@ -77,12 +77,12 @@ class JavaScriptPrinter:
         head = f"({', '.join(('s', *named))}) =>"
         return f"{head} {{ {' '.join(scope.lines)} return {body}; }}" if scope.lines else f"{head} {body}"
 
-    def scope(self, params: Iterable[Expr]) -> tuple[Scope, list[str]]:
+    def scope(self, params: Iterable[Expr]) -> tuple[FunctionBody, list[str]]:
         """A scope with the parameters, and what they are called there."""
         names = {p.args[0]: f"a{i}" for i, p in enumerate(params)}
-        return Scope(names), list(names.values())
+        return FunctionBody(names), list(names.values())
 
-    def text(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def text(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         """An expression, within a scope to which its shared parts are added."""
         known = scope.known(expr.serial)
         if known:
@@ -95,50 +95,50 @@ class JavaScriptPrinter:
         home.defined[expr.serial] = name
         return name
 
-    def _text(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _text(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         made: str = getattr(self, f"_{expr.op}", self._joined)(expr, scope, uses)
         return made
 
-    def _joined(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _joined(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         return f"({f' {SIGNS[expr.op]} '.join(self.text(a, scope, uses) for a in expr.args)})"
 
-    def _const(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _const(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         return constant(expr.args[0])
 
-    def _var(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _var(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         return scope.variable(expr.args[0])
 
-    def _parameter(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _parameter(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         return str(self.at.parameters[expr.args[0]])
 
-    def _some(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _some(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         return self.text(expr.args[0], scope, uses)
 
-    def _eq(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _eq(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         x, y = (self.text(a, scope, uses) for a in expr.args)
         return f"({x} === {y})"
 
-    def _not(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _not(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         return f"(!{self.text(expr.args[0], scope, uses)})"
 
-    def _ite(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _ite(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         condition, x, y = (self.text(a, scope, uses) for a in expr.args)
         return f"({condition} ? {x} : {y})"
 
-    def _apply(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _apply(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         each, index = (self.text(a, scope, uses) for a in expr.args)
         return f"{each}[{index}]"
 
-    def _read(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _read(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         name, *index = expr.args
         field = self.run.model.fields[name]
         if field.kind != "constant" and name not in self.kept:
             return constant(self.at.first(field))
         return f"r_{name}({', '.join(('s', *(self.text(i, scope, uses) for i in index)))})"
 
-    def _all(self, expr: Expr, scope: Scope, uses: Counter[int]) -> str:
+    def _all(self, expr: Expr, scope: FunctionBody, uses: Counter[int]) -> str:
         variable, body = expr.args
-        inner = Scope({variable.args[0]: f"q{scope.depth()}"}, scope)
+        inner = FunctionBody({variable.args[0]: f"q{scope.depth()}"}, scope)
         text, name = self.text(body, inner, uses), inner.names[variable.args[0]]
         if inner.lines:
             text = f"{{ {' '.join(inner.lines)} return {text}; }}"
@@ -279,7 +279,7 @@ class JavaScript:
         lines = [line for update in updates for line in self._update(update, scope, uses)]
         return f"({', '.join(('s', 'step', *named))}) => {{ {' '.join((*scope.lines, *lines))} }}"
 
-    def _update(self, update: Update, scope: Scope, uses: Counter[int]) -> Iterator[str]:
+    def _update(self, update: Update, scope: FunctionBody, uses: Counter[int]) -> Iterator[str]:
         if update.rewriting is not None:
             yield self._rewriting(update, scope, uses)
             return
@@ -287,11 +287,11 @@ class JavaScript:
             index = [self.printer.text(i, scope, uses) for i in write.index]
             yield self._put(update.field, index, self.printer.text(write.value, scope, uses))
 
-    def _rewriting(self, update: Update, scope: Scope, uses: Counter[int]) -> str:
+    def _rewriting(self, update: Update, scope: FunctionBody, uses: Counter[int]) -> str:
         """A loop over every cell of the field."""
         assert update.rewriting is not None
         names = [f"k{i}" for i in range(len(update.variables))]
-        inner = Scope(dict(zip((v.args[0] for v in update.variables), names, strict=True)), scope)
+        inner = FunctionBody(dict(zip((v.args[0] for v in update.variables), names, strict=True)), scope)
         value = self.printer.text(update.rewriting, inner, uses)
         body = " ".join((*inner.lines, self._put(update.field, names, value)))
         for name, sort in reversed([*zip(names, update.field.index, strict=True)]):
