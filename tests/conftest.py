@@ -40,6 +40,7 @@ SLOW_TESTS = {
     "tests/faults/": "every reader judges faults",
     "tests/models/": "state counts of whole models are pinned and mutants proved",
     "tests/monitoring/": "clusters are simulated, or run for real",
+    "tests/peers/": "libraries in other languages are built and driven",
     "tests/pictures/test_page.py": "pages are opened in a browser",
     "tests/readers/engines/": "three engines are compared on drawn models, and C is compiled",
     "tests/readers/explore/": "whole models are explored",
