@@ -95,7 +95,7 @@ def new() -> None:
     "--folder", type=click.Path(path_type=Path, file_okay=False), default=".", help="Where.  [default: here]"
 )
 def model(name: str, folder: Path) -> int:
-    """Write NAME.py, a small model of a lock, and test_NAME.py, to be made your own."""
+    """Write NAME.py, a small model of a lock, and test_NAME.py."""
     if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
         raise UsageError(f"{name!r} is no name of a Python module: give one such as my_lock")
     if name in models.MODELS:
