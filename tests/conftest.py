@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -26,6 +27,9 @@ settings.register_profile(
 settings.register_profile(
     "deep", max_examples=3000, deadline=None, print_blob=True, suppress_health_check=SLOW
 )
+# A shell that starts the tests in the background has them, and every process they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.load_profile(os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
