@@ -122,4 +122,4 @@ deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFI
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py
 
 clean: ## Remove .venv and what was written
-	rm -rf .venv .venv-3.* runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.* runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

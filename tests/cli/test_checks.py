@@ -148,6 +148,7 @@ main.main()
 """
 
 
+@pytest.mark.slow("a child imports everything and starts its workers")
 def test_ctrl_c_shows_what_is_done() -> None:
     """With status 130, at once, and with the half-done line of the table."""
     command = [sys.executable, "-c", SCRIPT, "check", "--workers", "1"]
@@ -157,7 +158,7 @@ def test_ctrl_c_shows_what_is_done() -> None:
         first = child.stdout.readline()
         time.sleep(2)
         os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to every process
-        rest, errors = child.communicate(timeout=60)
+        rest, errors = child.communicate(timeout=240)
     assert first.split()[:2] == ["ok", "election"]
     assert "explore, 1 of 2 checks done" in rest
     assert "interrupted: the rest was not checked" in rest
