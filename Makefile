@@ -30,8 +30,8 @@ test: setup lint ## Lint, types, all tests, on every core
 versions: ## The fast tests under each Python from 3.11 that is found here, in .venv-VERSION
 	$(PYTHON) tests/versions.py
 
-red-team: setup ## Every attack known on what a reader says
-	$(BIN)/python -m pytest tests/red_team
+red-team: setup ## Every attack known on what a reader says, by the table in tests/red_team/README.md
+	$(BIN)/python -m pytest tests/red_team $$(grep -o 'tests/[^`]*' tests/red_team/README.md | grep -v '^tests/red_team')
 
 lint: setup ## ruff, mypy --strict, and the lint of the models
 	$(BIN)/ruff check .
