@@ -47,7 +47,7 @@ Body: TypeAlias = Callable[..., Any]
 OF_LOGS = ("log_length", "log_term", "log_value")  # which the coupling says itself
 
 
-class Cluster(AnySize, ABC):
+class AnyOrNamed(AnySize, ABC):
     """Numbers and times of any size. Rounds have numbers."""
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ class Cluster(AnySize, ABC):
         """The `number`th on a path, what is known of it, and what has to be proved for it to be one."""
 
 
-class Named(Cluster):
+class Named(AnyOrNamed):
     """A cluster of named servers, all of them members."""
 
     def __init__(self, names: tuple[NodeId, ...]) -> None:
@@ -262,7 +262,7 @@ class Named(Cluster):
         return self.elements(Quorum)[self.quorums.index(tuple(servers))], [], []
 
 
-class AnyCluster(Cluster):
+class AnyCluster(AnyOrNamed):
     """Any number of servers, of which two and more are members; or this one alone.
 
     me           the server whose handler runs, a member

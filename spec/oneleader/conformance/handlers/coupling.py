@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 import z3
 
-from oneleader.conformance.handlers.clusters import Cluster, Fact
+from oneleader.conformance.handlers.clusters import AnyOrNamed, Fact
 from oneleader.conformance.handlers.paths import CodePath, term_of
 from oneleader.conformance.handlers.symbolic import Servers
 from oneleader.language.expr import Symbolic, variable
@@ -57,7 +57,7 @@ class Coupling:
     obliged   and that each is one, to be proved
     """
 
-    def __init__(self, cluster: Cluster, model: str, path: CodePath) -> None:
+    def __init__(self, cluster: AnyOrNamed, model: str, path: CodePath) -> None:
         self.cluster, self.path = cluster, path
         self.name, self.model = model, MODELS[model]
         self.view: View = VIEWS[model]
@@ -222,7 +222,7 @@ class Coupling:
         return self.cluster.some_quorum(node, lambda q: meaning(self.cluster, said, state, {"n": n, "q": q}))
 
 
-def real(cluster: Cluster, x: Any) -> Any:
+def real(cluster: AnyOrNamed, x: Any) -> Any:
     return z3.ToReal(x.term) if hasattr(x, "term") else z3.RealVal(x, cluster.context)
 
 

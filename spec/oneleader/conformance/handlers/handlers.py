@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 
 import z3
 
-from oneleader.conformance.handlers.clusters import AnyCluster, Cluster, Fact, Named
+from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact, Named
 from oneleader.conformance.handlers.coupling import Coupling
 from oneleader.conformance.handlers.loops import any_size
 from oneleader.conformance.handlers.paths import CodePath, Infeasible, paths, term_of
@@ -221,7 +221,7 @@ def same_slice(u: Made, entries: Any, log: Any, first: Any, last: Any) -> Any:
     return same_entries(entries_of(u.path, entries), part)
 
 
-def reads_answered(c: Cluster, before: Node, event: Event | None) -> dict[Any, PendingRead]:
+def reads_answered(c: AnyOrNamed, before: Node, event: Event | None) -> dict[Any, PendingRead]:
     """What is to be true of each read that may be answered: its index and its round."""
     reads = {read.id: read for read in members_of(before.leadership.reads)}
     if isinstance(event, Read):
@@ -273,7 +273,7 @@ def prove_handler(
 
 def runs(
     handler: str, scope: Scope | Size, core: Core = RAFT, modules: tuple[ModuleType, ...] = ()
-) -> Iterator[tuple[CodePath, Ran, Cluster]]:
+) -> Iterator[tuple[CodePath, Ran, AnyOrNamed]]:
     """The handler, run along every path."""
     if isinstance(scope, Scope):
         named = Named(tuple(f"n{i + 1}" for i in range(scope.nodes)))
@@ -290,7 +290,7 @@ def runs(
         yield any_path, ran, cluster
 
 
-def prove_path(cluster: Cluster, path: CodePath, ran: Ran) -> tuple[Verdict, str, int]:
+def prove_path(cluster: AnyOrNamed, path: CodePath, ran: Ran) -> tuple[Verdict, str, int]:
     """The verdict of all models on a path, what fails, and how many goals were tried. What is raised has to
     be out of reach by one of the models; all other goals are proved in each."""
     found: list[tuple[Verdict, str]] = []
@@ -316,7 +316,7 @@ def prove_path(cluster: Cluster, path: CodePath, ran: Ran) -> tuple[Verdict, str
 class PathProof:
     """One path and one model: what is assumed, and what has to follow."""
 
-    def __init__(self, cluster: Cluster, model: str, path: CodePath, ran: Ran) -> None:
+    def __init__(self, cluster: AnyOrNamed, model: str, path: CodePath, ran: Ran) -> None:
         self.cluster, self.path, self.ran = cluster, path, ran
         self.coupling = Coupling(cluster, model, path)
         state = cluster.state(self.coupling.model.fields)

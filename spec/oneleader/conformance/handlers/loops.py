@@ -29,7 +29,7 @@ from oneleader.conformance.handlers.symbolic import (
     AnyPath,
     Peers,
     Servers,
-    Terms,
+    TermsOfLog,
     entries_of,
     in_place,
     known_functions,
@@ -42,8 +42,8 @@ def loops(path: AnyPath) -> dict[str, Callable[..., Any]]:
     """The contracts, by the names of their functions."""
     cluster = path.cluster
 
-    def terms(entries: tuple[Entry, ...]) -> Terms:
-        return Terms(entries_of(path, entries))
+    def terms(entries: tuple[Entry, ...]) -> TermsOfLog:
+        return TermsOfLog(entries_of(path, entries))
 
     def conflict(node: Node, m: AppendEntries) -> AppendReply:
         path.required.append(("conflict: something is before", path.integer(m.prev_log_index) >= 1))

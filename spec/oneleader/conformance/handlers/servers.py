@@ -15,7 +15,7 @@ from typing import Any
 
 import z3
 
-from oneleader.conformance.handlers.clusters import AnyCluster, Cluster, Fact, Named
+from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact, Named
 from oneleader.conformance.handlers.paths import CodePath, Infeasible, Name, Number
 from oneleader.conformance.handlers.symbolic import (
     AnyPath,
@@ -319,13 +319,13 @@ def any_clocks(path: CodePath) -> Clocks:
     return Clocks(promise, slow, fast)
 
 
-def of_round(c: Cluster, round: Round) -> Any:
+def of_round(c: AnyOrNamed, round: Round) -> Any:
     """Round 0 is no round, and was never sent."""
     number, sent_at = c.integer(round.number), c.integer(round.sent_at)
     return z3.And(number >= 0, (number == 0) == (sent_at == LONG_AGO), sent_at >= LONG_AGO)
 
 
-def well_formed(c: Cluster, node: Node, now: Any) -> Iterator[Fact]:
+def well_formed(c: AnyOrNamed, node: Node, now: Any) -> Iterator[Fact]:
     """What holds of a server by itself at any time."""
     n, t, last = c.node(node.id), c.integer(node.current_term), c.length(node.log)
     commit, promised, at = c.integer(node.commit_index), c.integer(node.promised_at), c.integer(now)
@@ -340,7 +340,7 @@ def well_formed(c: Cluster, node: Node, now: Any) -> Iterator[Fact]:
         yield from _well_formed_leader(c, node, at)
 
 
-def _well_formed_role(c: Cluster, node: Node, n: Any, now: Any) -> Iterator[Fact]:
+def _well_formed_role(c: AnyOrNamed, node: Node, n: Any, now: Any) -> Iterator[Fact]:
     """Who votes for it, and whom it follows."""
     leads, leader = node.role is Role.LEADER, node.leader_id
     votes, asked = c.is_empty(node.votes), c.is_empty(node.pre_votes)
@@ -361,7 +361,7 @@ def _well_formed_role(c: Cluster, node: Node, n: Any, now: Any) -> Iterator[Fact
     yield "term", c.integer(node.current_term) >= 1
 
 
-def _well_formed_leader(c: Cluster, node: Node, now: Any) -> Iterator[Fact]:
+def _well_formed_leader(c: AnyOrNamed, node: Node, now: Any) -> Iterator[Fact]:
     """What it knows of its followers, and what it has promised to readers."""
     leadership, last, t = node.leadership, c.length(node.log), c.integer(node.current_term)
     noop, since = c.integer(leadership.noop), c.integer(leadership.since)
@@ -382,7 +382,7 @@ def _well_formed_leader(c: Cluster, node: Node, now: Any) -> Iterator[Fact]:
         yield "reads", z3.And(number >= 1, number <= round + 1)
 
 
-def of_progress(c: Cluster, progress: Progress, last: Any) -> Iterator[Fact]:
+def of_progress(c: AnyOrNamed, progress: Progress, last: Any) -> Iterator[Fact]:
     """What is well-formed of a follower's progress, in a log that ends at `last`."""
     match, next_index = c.integer(progress.match_index), c.integer(progress.next_index)
     yield "match index", z3.And(match >= 0, match <= last)

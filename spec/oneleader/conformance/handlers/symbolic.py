@@ -211,7 +211,7 @@ def same_entries(a: Any, b: Any, values: bool = True) -> Any:
     return z3.And(a.length == b.length, z3.ForAll([i], z3.Implies(inside, z3.And(same))))
 
 
-class Terms(Whole):
+class TermsOfLog(Whole):
     """The terms of entries, in their order."""
 
     said = "the terms of a log"
@@ -220,7 +220,7 @@ class Terms(Whole):
         self.entries = entries
 
     def __eq__(self, other: object) -> Any:
-        if not isinstance(other, Terms):
+        if not isinstance(other, TermsOfLog):
             return self._refuse()
         return self.entries.path.decide_whole(same_entries(self.entries, other.entries, values=False))
 
