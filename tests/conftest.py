@@ -42,6 +42,7 @@ SLOW_TESTS = {
     "tests/faults/": "every reader judges faults",
     "tests/models/": "state counts of whole models are pinned and mutants proved",
     "tests/monitoring/": "clusters are simulated, or run for real",
+    "tests/peers/": "libraries in other languages are built and driven",
     "tests/pictures/test_page.py": "pages are opened in a browser",
     "tests/pictures/test_pictures.py::test_every_model_is_drawn": "each fault is explored and drawn",
     "tests/pictures/test_pictures.py::test_no_label_meets": "each fault is explored and drawn",
