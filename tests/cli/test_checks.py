@@ -34,7 +34,7 @@ from oneleader.cli.check_rows import (
     switched_off,
     walking,
 )
-from oneleader.conformance.handlers.handlers import HANDLERS, Scope
+from oneleader.conformance.handlers.handlers import ANY, HANDLERS
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because
@@ -231,7 +231,7 @@ def test_a_missed_fault_fails() -> None:
 def test_rows_of_the_reference_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes itself for the leader believes that it has a lease."""
     monkeypatch.setattr(raft, "holds_lease", lambda node, now: node.role is raft.Role.LEADER)
-    proved = handling("is_leader", Scope())
+    proved = handling("is_leader", ANY)
     drawn = drawing(nodes=3, examples=100)
     assert (proved.verdict, proved.detail) == (VIOLATED, "is_leader: lease: is_leader")
     assert (drawn.verdict, drawn.detail.partition(":")[0]) == (VIOLATED, "leases")

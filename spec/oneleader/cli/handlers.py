@@ -3,50 +3,82 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 
 import click
 
-from oneleader.conformance.handlers.handlers import ALONE, HANDLERS, Scope, prove_handler
+from oneleader.conformance.handlers.handlers import (
+    ALONE,
+    ANY,
+    ANY_ALONE,
+    HANDLERS,
+    Handled,
+    Size,
+    prove_handler,
+)
+from oneleader.conformance.handlers.servers import Scope
 from oneleader.errors import UsageError
-from oneleader.verdict import exit_status
+from oneleader.verdict import HOLDS, exit_status
 
 
 @click.command()
-@click.option("--nodes", type=click.IntRange(1, 5), default=2, help="Servers.  [default: 2]")
+@click.option("--nodes", type=click.IntRange(1, 5), help="Only so many servers, and within the bounds below.")
 @click.option(
     "--log",
     type=click.IntRange(0, 4),
-    default=1,
-    help="Entries of a log, at most; a leader has one, so 0 leaves leaders out.  [default: 1]",
+    help="With --nodes: entries of a log, at most; a leader has one, so 0 leaves leaders out.  [default: 1]",
 )
 @click.option(
-    "--reads", type=click.IntRange(0, 4), default=1, help="Pending reads of a leader, at most.  [default: 1]"
+    "--reads",
+    type=click.IntRange(0, 4),
+    help="With --nodes: pending reads of a leader, at most.  [default: 1]",
 )
 @click.option(
     "--only", multiple=True, type=click.Choice(HANDLERS), help="Only this handler (may be repeated)."
 )
 @click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
-def handlers(nodes: int, log: int, reads: int, only: tuple[str, ...], workers: int) -> int:
+def handlers(
+    nodes: int | None, log: int | None, reads: int | None, only: tuple[str, ...], workers: int
+) -> int:
     """Prove each handler of the reference along every path.
 
-    The proof is for all integers, and for the number of servers and entries given.
+    The proof is for any number of servers, and logs of any length. With --nodes it is for so many servers
+    and entries, which shows a failure in numbers.
     """
-    scope = Scope(nodes, log, reads)
-    possible = ALONE if nodes == 1 else HANDLERS  # alone, nobody sends it anything
-    wanted = [handler for handler in only or possible if handler in possible]
-    if not wanted:
-        raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
-    print(f"{scope} Four models.")
-    verdicts = []
+    work = _any_size(only) if nodes is None else _bounded(nodes, log, reads, only)
+    if nodes is None and (log is not None or reads is not None):
+        raise UsageError("--log and --reads are bounds of a cluster of --nodes servers: give --nodes as well")
+    verdicts, said = [], None
     with ProcessPoolExecutor(workers) as pool:
-        work = partial(prove_handler, scope=scope)
-        for found in pool.map(work, wanted):
-            said = f"  {found.failing}" if found.failing else ""
-            print(
-                f"{found.verdict.worded('proof'):13} {found.handler:18} {found.paths:>7,} paths "
-                f"{found.goals:>10,} goals {found.seconds:8.1f} s{said}",
-                flush=True,
-            )
+        for found in pool.map(prove_handler, *zip(*work, strict=True)):
+            if found.scope != said:
+                said = found.scope
+                print(f"{said} Four models.")
+            print(_line(found), flush=True)
             verdicts.append(found.verdict)
     return exit_status(verdicts)
+
+
+def _any_size(only: tuple[str, ...]) -> list[tuple[str, Size]]:
+    """Two servers and more, and then a server alone."""
+    return [(handler, size) for size in (ANY, ANY_ALONE) for handler in only or HANDLERS]
+
+
+def _bounded(
+    nodes: int, log: int | None, reads: int | None, only: tuple[str, ...]
+) -> list[tuple[str, Scope]]:
+    scope = Scope(nodes, 1 if log is None else log, 1 if reads is None else reads)
+    possible = ALONE if nodes == 1 else HANDLERS  # of named servers all are members: alone, nobody sends
+    wanted = [(handler, scope) for handler in only or possible if handler in possible]
+    if not wanted:
+        raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
+    return wanted
+
+
+def _line(found: Handled) -> str:
+    said = f"  {found.failing}" if found.failing else ""
+    if found.verdict is not HOLDS and isinstance(found.scope, Size):
+        said += f" (`oneleader handlers --nodes 2 --only '{found.handler}'` may show it in numbers)"
+    return (
+        f"{found.verdict.worded('proof'):13} {found.handler:18} {found.paths:>7,} paths "
+        f"{found.goals:>10,} goals {found.seconds:8.1f} s{said}"
+    )
