@@ -94,6 +94,14 @@ class Explorer:
         }
         return json.dumps(said, separators=(",", ":"), ensure_ascii=False)
 
+    def address(self, calls: Iterable[str], off: Iterable[str] = ()) -> str:
+        """The fragment of a link to the run that takes these steps, these switches `off`."""
+        named = {self.at.call(i.action, i.args): number for number, i in enumerate(self.run.instances)}
+        parts = {"run": ".".join(base36(named[call]) for call in calls)}
+        switched = [f"off.{one['at']}.1" for one in self._switches() if one["value"] in tuple(off)]
+        parts |= {"switches": "~".join(switched)} if switched else {}
+        return "#" + "&".join(f"{name}={value}" for name, value in (parts | {"of": self._digest()}).items())
+
     def _digest(self) -> str:
         """What a link is of: another model or other bounds have another one."""
         calls = [self.at.call(i.action, i.args) for i in self.run.instances]
@@ -178,6 +186,12 @@ class Explorer:
                         "at": int(member),
                         "doc": doc,
                     }
+
+
+def base36(number: int) -> str:
+    """As JavaScript's `toString(36)` writes it."""
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    return (base36(number // 36) if number >= 36 else "") + digits[number % 36]
 
 
 def faults_of(model: Model) -> Iterable[tuple[Fault, Model]]:
