@@ -10,9 +10,11 @@ from oneleader.conformance.adapter import May
 from oneleader.conformance.calm import A_LEADER, COMMITS, LEARNED
 from oneleader.conformance.conform import conform
 from oneleader.conformance.machine import check_conformance
-from oneleader.conformance.trial import FIGURE_3, MODEL
+from oneleader.conformance.trial import FIGURE_3
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from tests.conformance.small_raft import Message, SmallAdapter, SmallRaft
+
+MODEL = "election"
 
 
 class CheckQuorum(SmallRaft):

@@ -16,16 +16,17 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 
-from oneleader.conformance.adapter import can
-from oneleader.conformance.calm import LIVENESS, calm_down
+from oneleader.conformance.adapter import Adapter, can
 from oneleader.conformance.examined import Cause, Examined
-from oneleader.conformance.judge import Judge, rules
+from oneleader.conformance.judge import Judge, StepJudge, rules
+from oneleader.conformance.refinement import Refinement, grounds
 from oneleader.conformance.shrink import shortest
 from oneleader.conformance.trial import Broke, Event, MakeAdapter, Trial
-from oneleader.models import election
+from oneleader.models import election, replication
 
 EVENTS_A_WALK = 120
 MODEL_EVERY = 5
+MOST_SHRINKING = 60.0  # seconds for one finding
 TERMS = 6  # of the model; a walk that goes beyond is judged by Figure 3 alone from there
 
 # How often each event is drawn, before a walk's own mix.
@@ -94,6 +95,7 @@ class Driving:
     ) -> None:
         self.make_adapter, self.nodes, self.known, self.liveness = make_adapter, nodes, known, liveness
         self.found = Examined(seed, len(nodes))
+        self.turn = 0  # which model judges first: what one refuses the others do not see
         self.rules = rules(election.MODEL, len(nodes), TERMS)
 
     def go(self, seconds: float, walks: int | None) -> None:
@@ -115,11 +117,19 @@ class Driving:
 
     # Trials
 
+    def models(self, adapter: Adapter) -> dict[str, StepJudge]:
+        """Those that can be compared with what the adapter shows."""
+        found: dict[str, StepJudge] = {election.MODEL.name: Judge(self.rules, adapter.may)}
+        seen = [adapter.observe(node) for node in self.nodes]
+        if all(shown is not None and None not in (shown.log, shown.commit) for shown in seen):
+            found[replication.MODEL.name] = Refinement(grounds(replication.MODEL, self.nodes), adapter.may)
+        return found if self.turn % 2 else dict(reversed(found.items()))
+
     def trial(self, by_model: bool) -> Trial:
         adapter = self.make_adapter(self.nodes)
         self.found.network, self.found.abilities = adapter.network.name, can(adapter)
         try:
-            return Trial(adapter, self.nodes, Judge(self.rules, adapter.may) if by_model else None)
+            return Trial(adapter, self.nodes, self.models(adapter) if by_model else {}, self.known)
         except BaseException:
             adapter.close()
             raise
@@ -145,8 +155,9 @@ class Driving:
                 drive(trial)
             except Broke as why:
                 broke = why
-            if counted:
-                self.count(trial)
+            finally:
+                if counted:
+                    self.count(trial)
         return broke
 
     def count(self, trial: Trial) -> None:
@@ -154,9 +165,12 @@ class Driving:
         self.found.steps += len(trial.steps)
         self.found.leaders += bool(trial.figure_3.leaders)
         self.found.compared.update(trial.figure_3.compared)
-        if trial.model is not None:
-            self.found.by_model += 1
-            self.found.no_word |= trial.model.no_word
+        self.found.passed_over.update(trial.passed_over)
+        for name, model in trial.models.items():
+            self.found.by_model[name] += 1
+            self.found.no_word |= {(name, may) for may in model.no_word}
+        for what, wrong in trial.liveness.items():
+            self.found.liveness[what] = self.found.liveness.get(what) or wrong
 
     def difference(self) -> str:
         """The same steps twice: where they differ, if they do."""
@@ -166,6 +180,7 @@ class Driving:
         steps: list[str] = []
 
         def drive(trial: Trial) -> None:
+            trial.is_told = True
             try:
                 if played:
                     for event in played[0]:
@@ -193,13 +208,14 @@ class Driving:
         """One walk, and what is to be learned from it."""
         rng = random.Random(f"{self.found.seed} {number}")
         by_model = number % MODEL_EVERY == MODEL_EVERY - 1
+        self.turn += by_model
         events: list[Event] = []
 
         def drive(trial: Trial) -> None:
             try:
                 wander(trial, rng)
                 if self.liveness:
-                    self.note_liveness(calm_down(trial))
+                    trial.play(("calm",))
             finally:
                 events.extend(trial.events)
 
@@ -207,23 +223,20 @@ class Driving:
         self.note(tuple(events), by_model, broke)
 
     def note(self, events: tuple[Event, ...], by_model: bool, broke: Broke | None) -> None:
-        """A cause that is new is kept, with its shortest run."""
-        if broke is None:
+        """A cause that is new is kept, with its shortest run; as it was found if the search ends before."""
+        if broke is None or any(cause.key == broke.key for cause in self.found.causes):
             return
-        if broke.key in self.known:
-            self.found.passed_over[broke.key] += 1
-        elif all(cause.key != broke.key for cause in self.found.causes):
-            self.found.causes.append(self.cause(events, by_model, broke))
-
-    def note_liveness(self, failed: Mapping[str, str]) -> None:
-        for what in LIVENESS:
-            if what in failed:
-                self.found.liveness[what] = self.found.liveness.get(what) or failed[what]
+        self.found.causes.append(Cause(broke.judge, broke.cause, broke.words, events, ()))
+        self.found.causes[-1] = self.cause(events, by_model, broke)
 
     def cause(self, events: tuple[Event, ...], by_model: bool, broke: Broke) -> Cause:
         """The same breach by as few events as can be."""
 
+        until = time.perf_counter() + MOST_SHRINKING
+
         def fails(shorter: tuple[Event, ...]) -> bool:
+            if time.perf_counter() > until:
+                return False
             again = self.play(shorter, by_model)
             return again is not None and again.key == broke.key
 
