@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneleader.cli.console import NAME, judged, say
-from oneleader.cli.counterexamples import save, violation
+from oneleader.cli.counterexamples import save, save_test_option, violation, write_test
 from oneleader.cli.explore import agreed
 from oneleader.cli.options import (
     bounds,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=int, help="The seed; a fresh one is drawn and printed otherwise.")
 @click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
+@save_test_option
 @json_option
 def walk(
     name: str,
@@ -55,6 +56,7 @@ def walk(
     engine: str,
     seed: int | None,
     folder: str,
+    save_test: Path | None,
     as_json: bool,
 ) -> int:
     """Walk through MODEL at random and check every state."""
@@ -65,12 +67,14 @@ def walk(
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     result = walk_reader.walk(model, at, seed=seed, runs=runs, length=length, engine=engine)
     path = save(Path(folder), model, result.run, result.violation, fault) if result.violation else None
+    if result.violation and save_test:
+        write_test(save_test, result.run, result.violation, fault)
     if as_json:
         print_json(walked_json(result))
     else:
         walked(result)
         if result.violation and path:
-            violation(result.run, result.violation, path)
+            violation(result.run, result.violation, path, fault, save_test)
     return exit_status([result.verdict], interrupted=result.why == "interrupted")
 
 
