@@ -131,6 +131,7 @@ class Adapter(ABC):
     may: Collection[May] = ()  # what it means to do and the model has no word for
     network: Network = Network.udp()  # or Network.tcp(): what its messages travel over
     abilities: frozenset[str] | None = None  # which of the optional methods work; None: those overridden
+    rates: tuple[int, int] = (1, 1)  # the least and the greatest rate of a clock, for `elapse`
     crash_points: Sequence[str] = ()  # names of the points in a step at which `crash_next` can crash it
 
     @abstractmethod
@@ -182,6 +183,10 @@ class Adapter(ABC):
         """The server, leader or not, is asked for a cluster of these members."""
         raise NotImplementedError
 
+    def elapse(self, advance: Mapping[str, int]) -> None:
+        """So much time passes on each server's clock; no timer rings, and nothing is sent."""
+        raise NotImplementedError
+
     def crash_next(self, node: str, point: str) -> None:
         """The next step of this server is to crash at the point; it is down after it, in any case."""
         raise NotImplementedError(f"{type(self).__name__} has crash_points: override crash_next")
@@ -194,7 +199,7 @@ class Adapter(ABC):
         """The cluster is not needed any more."""
 
 
-OPTIONAL = ("heartbeat", "propose", "read", "compact", "transfer", "change_members")
+OPTIONAL = ("heartbeat", "propose", "read", "compact", "transfer", "change_members", "elapse")
 
 
 def can(adapter: Adapter) -> frozenset[str]:
@@ -267,6 +272,10 @@ class ReferenceAdapter(Adapter):
             return Observed(stored.current_term, stored.voted_for, None)
         now = self.cluster.node(node)
         return Observed(now.current_term, now.voted_for, now.role.value, now.votes)
+
+    def elapse(self, advance: Mapping[str, int]) -> None:
+        """So much time passes on each server's clock; no timer rings, and nothing is sent."""
+        raise NotImplementedError
 
     def crash_next(self, node: str, point: str) -> None:
         self.crash_point = point

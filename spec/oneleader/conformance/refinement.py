@@ -73,7 +73,7 @@ def grounds(model: Model, nodes: tuple[str, ...]) -> Grounds:
     return _built[key]
 
 
-class Refinement:
+class LogJudge:
     """Follows one run of an implementation in the model `replication`."""
 
     def __init__(self, known: Grounds, may: Collection[May] = ()) -> None:
@@ -170,7 +170,7 @@ class LogStep:
     """One step of a server, taken in `s`; LineRefused where the model does not allow it."""
 
     def __init__(
-        self, of: Refinement, s: Candidate, node: str, prompt: Prompt, report: Report, now: Observed
+        self, of: LogJudge, s: Candidate, node: str, prompt: Prompt, report: Report, now: Observed
     ) -> None:
         self.of, self.s, self.n, self.prompt, self.report, self.now = of, s, node, prompt, report, now
 
@@ -194,7 +194,7 @@ class LogStep:
 
     @property
     def leads(self) -> bool:
-        return self.s.get("role", self.n) == LEADER
+        return bool(self.s.get("role", self.n) == LEADER)
 
     # -- what it has been told -----------------------------------------------------------------------
     def hear(self) -> None:
@@ -212,7 +212,7 @@ class LogStep:
             self.of.stored[key] = max(index, self.of.stored.get(key, 0))
 
     def has_term(self, index: int, entry: tuple[int, Hashable] | None) -> bool:
-        return entry is not None and self.s.get("log_term", (self.n, index)) == entry[0]
+        return entry is not None and bool(self.s.get("log_term", (self.n, index)) == entry[0])
 
     # -- starting and stopping -----------------------------------------------------------------------
     def restart(self) -> None:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from typing import Any, Literal, TypeVar
@@ -62,7 +62,7 @@ class SentShown(msgspec.Struct, forbid_unknown_fields=True):
     message: Any
 
 
-class Hello(Line, kw_only=True):
+class HelloAnswer(Line, kw_only=True):
     """What the shim can."""
 
     version: int
@@ -70,15 +70,22 @@ class Hello(Line, kw_only=True):
     may: list[str] = []
     network: str = "udp"
     crash_points: list[str] = []
+    rates: tuple[int, int] = (1, 1)
 
 
-class Start(Line, kw_only=True):
+class StartAnswer(Line, kw_only=True):
     """All servers, at first."""
 
     servers: dict[str, ServerShown | None]
 
 
-class Step(Line, kw_only=True):
+class ElapseAnswer(Line, kw_only=True):
+    """Those of which something else is to be seen now."""
+
+    servers: dict[str, ServerShown | None] = {}
+
+
+class StepAnswer(Line, kw_only=True):
     """What a step did; `server` is left out where nothing is new to be seen."""
 
     server: ServerShown | msgspec.UnsetType | None = msgspec.UNSET
@@ -94,11 +101,14 @@ L = TypeVar("L", bound=Line)
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of an answer, as it stands in `shim.schema.json`."""
-    (_, *_), parts = msgspec.json.schema_components([Hello, Start, Step], ref_template="#/$defs/{name}")
+    kinds = (HelloAnswer, StartAnswer, ElapseAnswer, StepAnswer)
+    _, parts = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     title = f"What a shim answers to oneleader conform, one line for each request, version {VERSION}"
-    any_of = [{"$ref": f"#/$defs/{name}"} for name in ("Hello", "Start", "Step")]
+    any_of = [{"$ref": f"#/$defs/{name}"} for name in (kind.__name__ for kind in kinds)]
     draft = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": draft, "title": title, "$defs": parts, "anyOf": any_of}
+    whole = {"$schema": draft, "title": title, "$defs": parts, "anyOf": any_of}
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(whole))
+    return plain
 
 
 # --- The child process ------------------------------------------------------------------------------------
@@ -132,14 +142,16 @@ class Shim:
             raise
 
     def _greet(self, network: Network | None) -> None:
-        hello = self.ask("hello", Hello, version=VERSION)
+        hello = self.ask("hello", HelloAnswer, version=VERSION)
         if hello.version != VERSION:
             raise ShimError(f"the shim speaks version {hello.version} of the protocol, not {VERSION}")
         self.can = self._among("can", hello.can, OPTIONAL)
         self.may = [May(name) for name in self._among("may", hello.may, [m.value for m in May])]
         (name,) = self._among("network", [hello.network], NETWORKS)
         self.network = network or NETWORKS[name]
-        self.crash_points = tuple(hello.crash_points)
+        self.crash_points, self.rates = tuple(hello.crash_points), hello.rates
+        if not 0 < self.rates[0] <= self.rates[1]:
+            raise ShimError(f"the shim says {list(self.rates)} in 'rates': the least above 0, the greatest")
 
     def _among(self, field: str, given: Sequence[str], known: Any) -> list[str]:
         for name in given:
@@ -254,8 +266,8 @@ class ShimAdapter(Adapter):
     def __init__(self, shim: Shim, nodes: Sequence[str]) -> None:
         self.shim = shim
         self.may, self.network, self.crash_points = shim.may, shim.network, shim.crash_points
-        self.abilities = frozenset(shim.can)
-        answer = shim.ask("start", Start, nodes=list(nodes))
+        self.abilities, self.rates = frozenset(shim.can), shim.rates
+        answer = shim.ask("start", StartAnswer, nodes=list(nodes))
         if set(answer.servers) != set(nodes):
             raise ShimError(f"the shim started {' '.join(answer.servers)} when asked for {' '.join(nodes)}")
         self.servers = {node: observed(shown) for node, shown in answer.servers.items()}
@@ -291,6 +303,10 @@ class ShimAdapter(Adapter):
     def change_members(self, node: str, members: Sequence[str]) -> Report:
         return self._step("change_members", node, members=list(members))
 
+    def elapse(self, advance: Mapping[str, int]) -> None:
+        answer = self.shim.ask("elapse", ElapseAnswer, advance=dict(advance))
+        self.servers |= {node: observed(shown) for node, shown in answer.servers.items()}
+
     def crash_next(self, node: str, point: str) -> None:
         self._step("crash_next", node, point=point)
 
@@ -301,7 +317,7 @@ class ShimAdapter(Adapter):
         return msgspec.json.encode(message, order="sorted").decode()
 
     def _step(self, do: str, node: str, **more: Any) -> Report:
-        answer = self.shim.ask(do, Step, node=node, **more)
+        answer = self.shim.ask(do, StepAnswer, node=node, **more)
         if answer.error is not None:
             raise RaisedElsewhere(answer.error)
         if not isinstance(answer.server, msgspec.UnsetType):

@@ -12,6 +12,7 @@ that cannot happen is passed over.
 ("freeze", "n1", "n2")       what travels there waits; "resume"; "break": it is lost
 ("cut", "n1", "n2")          what is sent there is lost, until ("heal",)
 ("groups", "n1 n2", "n2 n3") only servers of one group hear each other: a partition, or a bridge
+("elapse", "n1=3", "n2=4")   so much time passes on each clock
 ("pause", "n1")              it does nothing, and what is sent to it waits; "wake"
 ("members", "n1", "n1 n2")   n1 is asked for a cluster of these
 ("calm",)                    the network heals, and what should come about has so many rounds to (`calm.py`)
@@ -27,7 +28,7 @@ from itertools import combinations
 
 from oneleader.conformance.adapter import ROLES, Adapter, Observed, Report, can, hand_over
 from oneleader.conformance.judge import BeyondTheBound, StepJudge, StepRefused
-from oneleader.conformance.network import Flight, Traffic
+from oneleader.conformance.network import Traffic, Underway
 from oneleader.conformance.observations import Observations
 from oneleader.conformance.prompt import Prompt
 from oneleader.errors import UsageError
@@ -125,6 +126,15 @@ class Trial:
     def on_members(self, event: Event, node: str, members: str) -> None:
         words = f"{node} is asked for a cluster of {members}"
         self._step(event, node, words, lambda: self.adapter.change_members(node, members.split()))
+
+    def on_elapse(self, event: Event, *clocks: str) -> None:
+        """Time passes, for servers that pause too."""
+        advance = {node: int(time) for node, _, time in (clock.partition("=") for clock in clocks)}
+        self._note(event, f"time passes: {' '.join(clocks)}")
+        self.adapter.elapse(advance)
+        self.seen |= {node: self._look(node) for node in self.nodes}
+        for breach in self.figure_3.leases(self.seen):
+            self._refuse(Broke(FIGURE_3, breach.cause, str(breach)))
 
     def on_pause(self, event: Event, node: str) -> None:
         if node in self.up:
@@ -238,7 +248,7 @@ class Trial:
             prompt = Prompt("receive", source, flight.said, self._is_answer(to, flight))
             self._step(event, to, words, lambda: hand_over(self.adapter, source, to, flight.message), prompt)
 
-    def _is_answer(self, candidate: str, flight: Flight) -> bool:
+    def _is_answer(self, candidate: str, flight: Underway) -> bool:
         """Whether its sender had heard of the candidacy: what it says may be an answer to it."""
         return flight.heard_of >= self.stood.get(candidate, 0)
 
