@@ -62,9 +62,10 @@ first index of `log` above 1 and a third kind of message from the leader. Neithe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import filterfalse
 from typing import TypeAlias
 
 from .lease import DEFAULT, LONG_AGO, NO_ROUND, Clocks, Round, lease_holds, promise_ran_out
@@ -129,7 +130,7 @@ class Leadership:
 
     since: int = LONG_AGO
     noop: int = 0
-    progress: Mapping[NodeId, Progress] = field(default_factory=dict)
+    progress: dict[NodeId, Progress] = field(default_factory=dict)
     round: Round = NO_ROUND
     reads: tuple[PendingRead, ...] = ()
     transfer_to: NodeId | None = NIL
@@ -412,7 +413,7 @@ def step(node: Node, event: Event, now: int) -> Step:
     nothing_to_remember = taken.node.durable == node.durable
     if nothing_to_remember:
         return taken
-    return replace(taken, effects=(Store(taken.node.durable), *taken.effects))
+    return replace(taken, effects=(Store(taken.node.durable),) + taken.effects)
 
 
 def is_leader(node: Node, now: int) -> bool:
@@ -494,7 +495,7 @@ def adopt_term(node: Node, message: Message, now: int) -> Step:
 
 def follow(node: Node) -> Step:
     """Neither stand nor lead. Reads that a leader has not answered it will not answer any more."""
-    refused = tuple(Refuse(read.id, NIL) for read in node.leadership.reads)
+    refused = tuple(map(refuse, node.leadership.reads))
     node = replace(
         node,
         role=Role.FOLLOWER,
@@ -506,6 +507,10 @@ def follow(node: Node) -> Step:
     return Step(node, (), refused)
 
 
+def refuse(read: PendingRead) -> Refuse:
+    return Refuse(read.id, NIL)
+
+
 def give_up(node: Node) -> Step:
     """Dissertation 6.2 and 9.6: stop to stand or to lead, within the term."""
     stands_or_leads = node.role is not Role.FOLLOWER
@@ -515,10 +520,24 @@ def give_up(node: Node) -> Step:
     return follow(node).then(lambda node: Step(node, (action("give_up", n=node.id),)))
 
 
+def is_majority(node: Node, servers: frozenset[NodeId]) -> bool:
+    return len(servers) * 2 > len(node.members)
+
+
+def reaching(leader: Node, own: int, of: Callable[[Progress], int], least: int) -> frozenset[NodeId]:
+    """Who has reached `least`, by the leader's `own` value and those of its followers."""
+    values = {leader.id: own} | {peer: of(progress) for peer, progress in leader.leadership.progress.items()}
+    return frozenset(server for server, value in values.items() if value >= least)
+
+
 def reached_by_majority(node: Node, own: int, of: Callable[[Progress], int]) -> int:
     """The greatest value that a majority has reached, of a leader's `own` and its followers'."""
-    reached = sorted([own, *map(of, node.leadership.progress.values())], reverse=True)
-    return reached[len(node.members) // 2]
+    values = [own, *map(of, node.leadership.progress.values())]
+    return max(value for value in values if is_majority(node, reaching(node, own, of, value)))
+
+
+def to_peers(node: Node, send: Callable[[NodeId], Send]) -> tuple[Send, ...]:
+    return tuple(map(send, node.peers))
 
 
 def majority_acknowledged(node: Node, now: int) -> int:
@@ -567,8 +586,8 @@ def start_pre_vote(node: Node) -> Step:
     node = replace(node, pre_votes=frozenset({node.id}))
 
     request = RequestPreVote(t, node.id, node.last_index, node.last_term)
-    requests = (Send(peer, request) for peer in node.peers)
-    return Step(node, (action("start_pre_vote", n=node.id),), (ResetElectionTimer(), *requests))
+    requests = to_peers(node, lambda peer: Send(peer, request))
+    return Step(node, (action("start_pre_vote", n=node.id),), (ResetElectionTimer(),) + requests)
 
 
 def on_request_pre_vote(node: Node, m: RequestPreVote, now: int) -> Step:
@@ -602,9 +621,7 @@ def on_pre_vote_reply(node: Node, m: PreVoteReply, now: int) -> Step:
 
 
 def count_pre_votes(node: Node, now: int) -> Step:
-    has_majority = len(node.pre_votes) * 2 > len(node.members)
-
-    if not has_majority:
+    if not is_majority(node, node.pre_votes):
         return Step(node)
     how = action("start_election", n=node.id, q=tuple(sorted(node.pre_votes)))
     return start_election(node, now, how)
@@ -624,8 +641,8 @@ def start_election(node: Node, now: int, how: ActionTaken, forced_by: NodeId | N
     )
 
     request = RequestVote(t, node.id, node.last_index, node.last_term, forced_by)
-    requests = (Send(peer, request) for peer in node.peers)
-    started = Step(node, (how,), (ResetElectionTimer(), *requests))
+    requests = to_peers(node, lambda peer: Send(peer, request))
+    started = Step(node, (how,), (ResetElectionTimer(),) + requests)
     return started.then(lambda node: count_votes(node, now))
 
 
@@ -688,9 +705,7 @@ def on_vote_reply(node: Node, m: VoteReply, now: int) -> Step:
 
 def count_votes(node: Node, now: int) -> Step:
     """Candidates 2: "If votes received from majority of servers: become leader"."""
-    has_majority = len(node.votes) * 2 > len(node.members)
-
-    if not has_majority:
+    if not is_majority(node, node.votes):
         return Step(node)
     return become_leader(node, now)
 
@@ -699,7 +714,7 @@ def become_leader(node: Node, now: int) -> Step:
     """Leaders 1, section 8: announce it, with a first entry of its own, which commits all before it."""
     quorum = tuple(sorted(node.votes))  # votes are counted one by one, so this is a smallest majority
     next_index = node.last_index + 1
-    progress = {peer: Progress(next_index) for peer in node.peers}
+    progress = dict.fromkeys(node.peers, Progress(next_index))
     leadership = Leadership(since=now, noop=next_index, progress=progress)
     node = replace(node, role=Role.LEADER, leader_id=node.id, leadership=leadership)
 
@@ -712,7 +727,7 @@ def become_leader(node: Node, now: int) -> Step:
 
 def append(node: Node, command: Hashable, now: int) -> Step:
     """Leaders 2: "append entry to local log", and send it."""
-    node = replace(node, log=(*node.log, Entry(node.current_term, command)))
+    node = replace(node, log=node.log + (Entry(node.current_term, command),))
     appended = Step(node, (action("client_request", n=node.id, value=str(command)),))
     return appended.then(lambda node: broadcast(node, now)).then(advance_commit)
 
@@ -723,7 +738,7 @@ def broadcast(node: Node, now: int) -> Step:
     node = replace(node, leadership=replace(node.leadership, round=round))
 
     sent = action("send_heartbeat", n=node.id, k=f"r{round.number}")
-    return Step(node, (sent,), tuple(append_entries_to(node, peer) for peer in node.peers))
+    return Step(node, (sent,), to_peers(node, lambda peer: append_entries_to(node, peer)))
 
 
 def append_entries_to(leader: Node, to: NodeId) -> Send:
@@ -780,12 +795,11 @@ def store_entries(node: Node, m: AppendEntries) -> Step:
         return Step(node, (), (Send(m.leader_id, conflict(node, m)),))
 
     known = node.log[prev:last]
-    terms_of_known = [entry.term for entry in known]
-    terms_of_new = [entry.term for entry in m.entries[: len(known)]]
-    something_conflicts = terms_of_known != terms_of_new  # receiver 3: "same index but different terms"
+    theirs = m.entries[: len(known)]
+    something_conflicts = terms(known) != terms(theirs)  # receiver 3: "same index but different terms"
     something_is_new = something_conflicts or len(known) < len(m.entries)
 
-    log = (*node.log[:prev], *m.entries) if something_is_new else node.log  # receiver 3 and 4
+    log = node.log[:prev] + m.entries if something_is_new else node.log  # receiver 3 and 4
     commit_index = max(node.commit_index, min(m.leader_commit, last))  # receiver 5
     node = replace(node, log=log, commit_index=commit_index)
 
@@ -793,6 +807,10 @@ def store_entries(node: Node, m: AppendEntries) -> Step:
     stored = action(how, n=node.id, t=m.term, prev=prev, last=last, commit=m.leader_commit)
     reply = AppendReply(m.term, node.id, True, m.round, last)
     return Step(node, (stored,), (Send(m.leader_id, reply),))
+
+
+def terms(entries: tuple[Entry, ...]) -> tuple[int, ...]:
+    return tuple(entry.term for entry in entries)
 
 
 def conflict(node: Node, m: AppendEntries) -> AppendReply:
@@ -836,23 +854,26 @@ def back_off(leader: Node, m: AppendReply) -> int:
 
 
 def with_progress(leader: Node, m: AppendReply, follower: Progress) -> Node:
-    progress = {**leader.leadership.progress, m.follower_id: follower}
+    progress = leader.leadership.progress | {m.follower_id: follower}
     return replace(leader, leadership=replace(leader.leadership, progress=progress))
 
 
 def advance_commit(node: Node) -> Step:
     """Leaders 4: "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
     log[N].term == currentTerm: set commitIndex = N"."""
-    i = reached_by_majority(node, node.last_index, lambda follower: follower.match_index)
+    i = reached_by_majority(node, node.last_index, stored)
     is_new = i > node.commit_index
     is_own = node.term_at(i) == node.current_term  # section 5.4.2 and Figure 8
 
     if not (is_new and is_own):
         return Step(node)
-    progress = node.leadership.progress
-    storing = [node.id, *(peer for peer in node.peers if progress[peer].match_index >= i)]
+    storing = reaching(node, node.last_index, stored, i)
     committed = action("advance_commit", n=node.id, i=i, q=tuple(sorted(storing)))
     return Step(replace(node, commit_index=i), (committed,))
+
+
+def stored(follower: Progress) -> int:
+    return follower.match_index
 
 
 def apply_committed(node: Node, applied: int) -> Step:
@@ -887,7 +908,7 @@ def on_read(node: Node, id: Hashable, now: int) -> Step:
         return Step(node, (), (Refuse(id, node.leader_id),))
     index = max(node.commit_index, node.leadership.noop)
     read = PendingRead(id, index, node.leadership.round.number + 1)
-    leadership = replace(node.leadership, reads=(*node.leadership.reads, read))
+    leadership = replace(node.leadership, reads=node.leadership.reads + (read,))
     node = replace(node, leadership=leadership)
     return Step(node) if holds_lease(node, now) else broadcast(node, now)
 
@@ -902,10 +923,16 @@ def answer_reads(node: Node, now: int) -> Step:
     confirmed = reached_by_majority(node, own, lambda follower: follower.acknowledged.number)
     lease = holds_lease(node, now)
 
-    ready = [r for r in reads if r.index <= node.commit_index and (lease or r.round <= confirmed)]
-    waiting = tuple(r for r in reads if r not in ready)
-    node = replace(node, leadership=replace(node.leadership, reads=waiting))
-    return Step(node, (), tuple(ReadReady(read.id) for read in ready))
+    def is_ready(read: PendingRead) -> bool:
+        return read.index <= node.commit_index and (lease or read.round <= confirmed)
+
+    ready, waiting = tuple(filter(is_ready, reads)), tuple(filterfalse(is_ready, reads))
+    after = replace(node, leadership=replace(node.leadership, reads=waiting))
+    return Step(after, (), tuple(map(answer, ready)))
+
+
+def answer(read: PendingRead) -> ReadReady:
+    return ReadReady(read.id)
 
 
 def on_transfer(node: Node, target: NodeId) -> Step:
