@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oneleader.cli.console import NAME, judged, say
+from oneleader.cli.console import NAME, judged, not_tried, say
 from oneleader.cli.counterexamples import save, save_test_option, violation, write_test
 from oneleader.cli.options import (
     bounds,
@@ -173,8 +173,8 @@ def explored(result: Explored) -> None:
     if result.cut and result.verdict is HOLDS:
         skipped = f"{result.cut:,} steps exceeded the bounds and were skipped"
         say(f"        {skipped}; results hold within the bounds")
-    if result.untried and result.verdict is HOLDS:
-        say(f"        values above the bounds matter, and are not tried: {', '.join(result.untried)}")
+    if result.verdict is HOLDS:
+        not_tried(result.untried)
 
 
 def agreed(agreement: Agreement | None) -> None:
