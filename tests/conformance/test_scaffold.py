@@ -31,7 +31,7 @@ def test_it_runs_as_it_is(language: str, tmp_path: Path, monkeypatch: pytest.Mon
     judged = CliRunner().invoke(conform, [*asked, "--json", "--", *made.run], standalone_mode=False)
     assert judged.return_value == 3, judged.output
     found = json.loads(judged.output)
-    assert (found["steps"] > 50, found["verdict"]) == (True, "inconclusive")  # nobody is ever elected
+    assert (found["steps"] > 20, found["verdict"]) == (True, "inconclusive")  # nobody is ever elected
     lively = CliRunner().invoke(
         conform, [*asked, "--liveness", "--json", "--", *made.run], standalone_mode=False
     )
