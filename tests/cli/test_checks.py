@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -48,19 +47,18 @@ NO_BOUNDS = {"ghosts", "small", "breaks", "together"}
 NO_ROWS = {"environment", "lock"}  # each is explored by its tests, and by the study of trade-offs
 
 
-@pytest.mark.slow("every check of --quick is run, on all cores: a minute or two")
+@pytest.mark.slow("every check of --quick but the faults is run, on all cores: a minute or two")
 def test_everything_holds() -> None:
+    """Of the models, the reference and the recordings; tests/faults asks every reader about every fault."""
     try:
         tlc.find_java(), tlc.find_jar()
     except MissingTool as missing:
         pytest.skip(str(missing))
-    checks = check.chosen(quick=True)
+    checks = [one for one in check.chosen(quick=True) if not one.model.startswith("fault ")]
     with closing(check.done(checks)) as doing:
         rows = check.in_order(checks, dict(doing))
     assert status(rows, interrupted=False) == 0
-    found = Counter(row.verdict for row in rows)
-    assert found.keys() == {HOLDS, NOT_EXPRESSIBLE}, [r for r in rows if r.verdict is not HOLDS]
-    assert {row.model.partition(" ")[0] for row in rows if row.verdict is not HOLDS} == {"fault"}
+    assert {row.verdict for row in rows} == {HOLDS}, [r for r in rows if r.verdict is not HOLDS]
     assert all(row.strength for row in rows)
 
 

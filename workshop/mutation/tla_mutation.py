@@ -36,7 +36,8 @@ from oneleader.readers.tlc.twin import module_of
 from oneleader.shipped import tla_folder
 
 TWINS = (
-    "election", "vote_count", "pre_vote", "replication", "lease", "fencing", "system", "flawed/bully",
+    "election", "vote_count", "pre_vote", "replication", "membership", "snapshots", "lease", "fencing",
+    "system", "flawed/bully",
 )  # fmt: skip
 ROOTS = ("Init", "Next", "Majority", "TermIsBounded", "IndexIsBounded")
 LONGEST = 44  # characters of source in an id
@@ -73,9 +74,13 @@ class TlaMutant:
 
     @property
     def goes_with_others(self) -> bool:
-        """Whether it can be judged in a run with others: TLC does not stop at it, as far as one can see."""
+        """Whether it can be judged in a run with others: TLC does not stop at it, as far as one can see.
+
+        What a majority is shows where TLC prints the quorums, in a run of its own.
+        """
         what = self.id.partition(": ")[2]
-        return not self.file.startswith("MC") and not (self.definition == "Init" and what[0] in "-{<")
+        stops = self.definition == "Init" and what[0] in "-{<"
+        return not (self.file.startswith("MC") or self.definition == "Majority" or stops)
 
 
 _TOKEN = re.compile(

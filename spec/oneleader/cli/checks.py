@@ -178,6 +178,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     of("membership", counted, 1),
     of("membership", proving, 30, strength=LOGS),
+    of("membership", twinning, 20),
     of("membership_steps", exploring, 5, QUICK, quorums=ONE_FEWER, sizes=TO_THREE, small=True),
     of("membership_steps", exploring, 30, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
     of("membership_steps", exploring, 10, sizes=TO_FOUR, quorums=JOINT, small=True),
@@ -186,6 +187,7 @@ CHECKS: tuple[Check, ...] = (
         for when, sizes in ((QUICK, ONE_ENTRY), (FULL, TWO_ENTRIES))
     ),
     of("snapshots", proving, 45, strength=LOGS),
+    of("snapshots", twinning, 20),
     of("lease", exploring, 5, nodes=2, terms=2, quorums=N2_DECIDES),
     of("lease", exploring, 15, FULL, nodes=3, terms=2, ghosts=False, sizes=EXACT),
     of("lease", exploring, 5, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes={"Round": 2, **EXACT}),

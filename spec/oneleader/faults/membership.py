@@ -26,7 +26,7 @@ FOUR = "n1 n2 n3 n4"
     explore=("election_safety", 7),
     prove=("change_config", "configuration_is_close_to_the_one_before"),
     fails_at=ONE | {"Index": 2},
-    tlc=NOT_WRITTEN,
+    tlc="MCMembership_bug_several_at_once.cfg",
 )
 def several_at_once(m: Model) -> Model:
     """R1 dropped: two servers leave in one step. Who has the new configuration elects a leader alone, and the
@@ -45,7 +45,7 @@ def several_at_once(m: Model) -> Model:
     explore=("election_safety", 8),
     prove=("change_config", "one_change_beyond_the_commit"),
     fails_at=ONE | {"Node": 2, "Quorum": 2, "Index": 3, "Config": 2},
-    tlc=NOT_WRITTEN,
+    tlc="MCMembership_bug_change_upon_change.cfg",
 )
 def change_upon_change(m: Model) -> Model:
     """R2 dropped: a leader removes one server and then another, and nobody has confirmed either. Together

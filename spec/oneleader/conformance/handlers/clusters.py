@@ -278,6 +278,7 @@ class AnyCluster(AnyOrNamed):
         super().__init__()
         self.alone = alone
         self.path: Any = None  # the one that is looked at
+        self.advance: Any = None  # how far clocks have gone since the state that is spoken of
         self.nodes, self.option = self.sort(NodeSort), self.sort(OptionSort(NodeSort))
         self.quorums = self.sort(Quorum)
         self.one_of = z3.Function("one of", self.quorums, self.nodes)  # every majority has one
@@ -288,6 +289,10 @@ class AnyCluster(AnyOrNamed):
         self.members = z3.Const("members", self.sets)
         self.total = z3.Int("how many members", self.context)
         self.member = z3.Function("member", self.nodes, self.sort(Quorum), z3.BoolSort(self.context))
+
+    def clock(self, server: Any) -> Any:
+        before = super().clock(server)
+        return before if self.advance is None else before + self.advance(server)
 
     def is_member(self, server: Any) -> Any:
         return z3.Select(self.members, server)

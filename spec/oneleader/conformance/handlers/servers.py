@@ -25,6 +25,7 @@ from oneleader.conformance.handlers.symbolic import (
     Peers,
     ServerName,
     Servers,
+    entries_of,
     members_of,
     no_servers,
 )
@@ -216,6 +217,12 @@ class Anything:
         number = self.path.number(f"how many {name}").term
         return Servers(self.path, z3.Const(name, self.cluster.sets), number)
 
+    def members(self) -> Any:
+        return Servers(self.path, self.cluster.members, self.cluster.total)
+
+    def no_log(self) -> Any:
+        return entries_of(self.path, ())
+
     def name(self, term: Any) -> Any:
         return ServerName(self.path, term)
 
@@ -235,10 +242,9 @@ class Anything:
         path, cluster = self.path, self.cluster
         me, nobody = self.name(cluster.me), no_servers(path)
         role = path.choose([Role.FOLLOWER, Role.CANDIDATE, Role.LEADER])
-        members: Any = Servers(path, cluster.members, cluster.total)
         node = Node(
             me,
-            members,
+            self.members(),
             self.clocks(),
             current_term=path.number("current term"),
             voted_for=self.name(z3.Const("voted for", cluster.option)) if role is Role.FOLLOWER else me,
