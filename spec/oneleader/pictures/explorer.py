@@ -30,7 +30,7 @@ from oneleader.pictures.telling import plain, plainly
 from oneleader.readers.engines.javascript import RUNTIME, JavaScript
 from oneleader.readers.explore.explore import Limits, explore, ghosts_read
 from oneleader.readers.replay.formats.written import header_of
-from oneleader.readers.retrace import FOLLOWED, configuration_text
+from oneleader.readers.retrace import FOLLOWED, configuration_text, imports_of
 from oneleader.readers.run import Run
 from oneleader.words import title
 
@@ -89,6 +89,7 @@ class Explorer:
             "runs": [asdict(run) for run in self.runs],
             "recording": header_of(self.model, self.at),
             "configuration": configuration_text(self.at),
+            "imports": imports_of(self.at),
             "test": FOLLOWED,
             "found": models.name_of(self.model),
         }

@@ -324,7 +324,7 @@
       const values = PAGE.switches.filter(({ constant, at: place }) => constant === name && chosen.switches.get(`${name}.${place}`)).map(({ value }) => `"${value}"`);
       return `AT = AT.where(MODEL.fields["${name}"], [${values.join(", ")}])`;
     });
-    const imports = ["from oneleader.language.configuration import Configuration", "from oneleader.models import find"];
+    const imports = [...PAGE.imports, "from oneleader.models import find"];
     if (chosen.faults.size) imports.unshift("from oneleader.faults.catalogue import FAULTS");
     const isFalse = path.slice(0, at + 1).some((node) => engine.broken(node.state, wrong));
     return filled(PAGE.test, {
