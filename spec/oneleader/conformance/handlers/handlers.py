@@ -23,7 +23,7 @@ from typing import Any
 
 import z3
 
-from oneleader.conformance.handlers.coupling import Coupling, Fact, Named
+from oneleader.conformance.handlers.coupling import KNOWN, Coupling, Fact, Named
 from oneleader.conformance.handlers.paths import CodePath, Infeasible, Name, Number, paths, term_of
 from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
@@ -32,6 +32,7 @@ from oneleader.readers.prove.algebra import SymbolicState
 from oneleader.readers.prove.smt import answer
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader.words import plural
+from oneleader_raft.configuration import initial
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import LONG_AGO, Clocks, Round
 from oneleader_raft.raft import (
@@ -65,7 +66,6 @@ from oneleader_raft.raft import (
     Transfer,
     VoteReply,
 )
-from oneleader_raft.views import VIEWS
 
 RLIMIT = 20_000_000
 
@@ -150,7 +150,7 @@ class Unknown:
             raise Infeasible  # alone, it wins at once
         node = Node(
             me,
-            self.world.nodes,
+            initial(self.world.nodes),  # and no change is pending: see `Scope`
             clocks,
             current_term=path.number("current term"),
             voted_for=self.vote() if role is Role.FOLLOWER else me,
@@ -403,7 +403,7 @@ def prove_handler(handler: str, scope: Scope, core: Core = RAFT) -> Handled:
         count += 1
         if ran.does_nothing:
             continue
-        for model in VIEWS:
+        for model in KNOWN:
             proof = PathProof(world, model, path, ran)
             if proof.is_over:
                 continue
@@ -411,7 +411,7 @@ def prove_handler(handler: str, scope: Scope, core: Core = RAFT) -> Handled:
             verdict, failing = proof.attempt()
             if verdict is HOLDS and ran.raised:
                 break  # out of reach by this model: that is enough
-            if verdict is not HOLDS and not (ran.raised and model != [*VIEWS][-1]):
+            if verdict is not HOLDS and not (ran.raised and model != [*KNOWN][-1]):
                 return handled(verdict, f"{model}: {failing}")
     return handled(HOLDS) if count else handled(INCONCLUSIVE, "no path at all")
 
