@@ -30,8 +30,8 @@ test: setup lint ## Lint, types, all tests, on every core
 versions: ## The fast tests under each Python from 3.11 that is found here, in .venv-VERSION
 	$(PYTHON) tests/versions.py
 
-red-team: setup ## Every attack known on what a reader says
-	$(BIN)/python -m pytest tests/red_team
+red-team: setup ## Every attack known on what a reader says, by the table in tests/red_team/README.md
+	$(BIN)/python -m pytest tests/red_team $$(grep -o 'tests/[^`]*' tests/red_team/README.md | grep -v '^tests/red_team')
 
 lint: setup ## ruff, mypy --strict, and the lint of the models
 	$(BIN)/ruff check .
@@ -93,7 +93,7 @@ crosshair: setup ## A second opinion on the core, by CrossHair: some 2 minutes
 faults: setup ## Every reader on every fault, and docs/results/faults.md anew: some 3 minutes
 	$(BIN)/python -m workshop faults --write
 
-mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/results/mutants.md
+mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/results/mutants*
 	$(BIN)/python -m workshop mutants --write --workers 2
 
 hunt-rates: setup ## How soon drawn scenarios find each fault, and docs/results/hunt.md: some minutes
@@ -122,4 +122,4 @@ deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFI
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py
 
 clean: ## Remove .venv and what was written
-	rm -rf .venv .venv-3.* runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.* runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -26,17 +27,25 @@ settings.register_profile(
 settings.register_profile(
     "deep", max_examples=3000, deadline=None, print_blob=True, suppress_health_check=SLOW
 )
+# A shell that starts the tests in the background has them, and every process they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.load_profile(os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
 # What `make fast` leaves out, by the beginning of its path; other slow tests have the marker themselves.
 SLOW_TESTS = {
     "tests/campaigns/test_campaign.py": "it starts Dask clusters and loses workers",
+    "tests/cli/test_campaign.py": "Dask clusters are started, and long walks",
     "tests/conformance/": "scenarios are drawn and handlers proved",
+    "tests/docs/test_claims.py::test_a_figure": "the claims' own commands are run again",
     "tests/faults/": "every reader judges faults",
     "tests/models/": "state counts of whole models are pinned and mutants proved",
     "tests/monitoring/": "clusters are simulated, or run for real",
+    "tests/peers/": "libraries in other languages are built and driven",
     "tests/pictures/test_page.py": "pages are opened in a browser",
+    "tests/pictures/test_pictures.py::test_every_model_is_drawn": "each fault is explored and drawn",
+    "tests/pictures/test_pictures.py::test_no_label_meets": "each fault is explored and drawn",
     "tests/readers/engines/": "three engines are compared on drawn models, and C is compiled",
     "tests/readers/explore/": "whole models are explored",
     "tests/readers/prove/": "obligations are proved, and refuted at finite sizes",
@@ -44,6 +53,7 @@ SLOW_TESTS = {
     "tests/readers/tlc/": "TLC is started again and again",
     "tests/red_team/": "every known attack is tried on the readers",
     "tests/reference/locks/": "servers of real stores are started",
+    "tests/reference/test_messages.py::test_and_in_drawn": "scenarios are drawn",
     "tests/reference/node/": "clusters run in real time",
     "tests/reference/testbench/": "many whole runs are simulated",
     "tests/workshop/": "mutants are judged and studies made",

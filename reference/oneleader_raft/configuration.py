@@ -7,7 +7,7 @@ majority of both sets is asked (4.3). Proved for any number of servers in the mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -37,10 +37,6 @@ class Configuration:
 
     def is_quorum(self, servers: Collection[NodeId]) -> bool:
         return all(sum(member in servers for member in part) * 2 > len(part) for part in self.sets)
-
-    def reached(self, value: Callable[[NodeId], int]) -> int:
-        """The greatest value that a quorum has reached."""
-        return min(sorted(map(value, part), reverse=True)[len(part) // 2] for part in self.sets)
 
     def towards(self, members: tuple[NodeId, ...]) -> Configuration:
         """R1: the next one on the way to these members. One server more or less is one step; else it is the

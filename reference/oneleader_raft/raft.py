@@ -65,9 +65,10 @@ The beginning of a log may be gone: a snapshot stands for it (section 7). What i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import filterfalse
 from typing import TypeAlias
 
 from .configuration import Configuration, History, InEffect, initial
@@ -154,7 +155,7 @@ class Leadership:
 
     since: int = LONG_AGO
     noop: int = 0
-    progress: Mapping[NodeId, Progress] = field(default_factory=dict)
+    progress: dict[NodeId, Progress] = field(default_factory=dict)
     round: Round = NO_ROUND
     reads: tuple[PendingRead, ...] = ()
     transfer_to: NodeId | None = NIL
@@ -516,7 +517,7 @@ def step(node: Node, event: Event, now: int) -> Step:
     nothing_to_remember = taken.node.durable == node.durable
     if nothing_to_remember:
         return taken
-    return replace(taken, effects=(Store(taken.node.durable), *taken.effects))
+    return replace(taken, effects=(Store(taken.node.durable),) + taken.effects)
 
 
 def is_leader(node: Node, now: int) -> bool:
@@ -605,7 +606,7 @@ def adopt_term(node: Node, message: Message, now: int) -> Step:
 def follow(node: Node) -> Step:
     """Neither stand nor lead. Reads that a leader has not answered it will not answer any more, nor begin a
     change of members."""
-    refused = tuple(Refuse(read.id, NIL) for read in node.leadership.reads)
+    refused = tuple(map(refuse, node.leadership.reads))
     if node.leadership.wanted is not NIL:
         refused += (Refuse(ChangeMembers(node.leadership.wanted), NIL, f"{node.id} leads no more"),)
     node = replace(
@@ -619,6 +620,10 @@ def follow(node: Node) -> Step:
     return Step(node, (), refused)
 
 
+def refuse(read: PendingRead) -> Refuse:
+    return Refuse(read.id, NIL)
+
+
 def give_up(node: Node) -> Step:
     """Dissertation 6.2 and 9.6: stop to stand or to lead, within the term."""
     stands_or_leads = node.role is not Role.FOLLOWER
@@ -628,11 +633,30 @@ def give_up(node: Node) -> Step:
     return follow(node).then(lambda node: Step(node, (action("give_up", n=node.id),)))
 
 
+def is_majority(node: Node, servers: frozenset[NodeId]) -> bool:
+    """Of the configuration in effect; of both its sets while it is joint (dissertation 4.3)."""
+    return node.configuration.is_quorum(servers)
+
+
+def of_members(node: Node, votes: frozenset[NodeId]) -> frozenset[NodeId]:
+    """The votes that count: not its own, where it is no member (dissertation 4.2.2)."""
+    return votes if node.id in node.members else votes - {node.id}
+
+
+def reaching(leader: Node, own: int, of: Callable[[Progress], int], least: int) -> frozenset[NodeId]:
+    """The members that have reached `least`, by the leader's `own` value and those of its followers."""
+    values = {leader.id: own} | {peer: of(progress) for peer, progress in leader.leadership.progress.items()}
+    return frozenset(server for server in leader.members if values[server] >= least)
+
+
 def reached_by_majority(node: Node, own: int, of: Callable[[Progress], int]) -> int:
-    """The greatest value that a majority has reached, of a leader's `own` and its followers'; of those that
-    are members, the leader too (dissertation 4.2.2)."""
-    progress = node.leadership.progress
-    return node.configuration.reached(lambda id: own if id == node.id else of(progress[id]))
+    """The greatest value that a majority has reached, of a leader's `own` and its followers'."""
+    values = [own, *map(of, node.leadership.progress.values())]
+    return max(value for value in values if is_majority(node, reaching(node, own, of, value)))
+
+
+def to_peers(node: Node, send: Callable[[NodeId], Send]) -> tuple[Send, ...]:
+    return tuple(map(send, node.peers))
 
 
 def majority_acknowledged(node: Node, now: int) -> int:
@@ -682,8 +706,8 @@ def start_pre_vote(node: Node) -> Step:
     node = replace(node, pre_votes=frozenset({node.id}))
 
     request = RequestPreVote(t, node.id, node.last_index, node.last_term)
-    requests = (Send(peer, request) for peer in node.peers)
-    return Step(node, (action("start_pre_vote", n=node.id),), (ResetElectionTimer(), *requests))
+    requests = to_peers(node, lambda peer: Send(peer, request))
+    return Step(node, (action("start_pre_vote", n=node.id),), (ResetElectionTimer(),) + requests)
 
 
 def on_request_pre_vote(node: Node, m: RequestPreVote, now: int) -> Step:
@@ -717,11 +741,9 @@ def on_pre_vote_reply(node: Node, m: PreVoteReply, now: int) -> Step:
 
 
 def count_pre_votes(node: Node, now: int) -> Step:
-    has_majority = node.configuration.is_quorum(node.pre_votes)
-
-    if not has_majority:
+    if not is_majority(node, node.pre_votes):
         return Step(node)
-    how = action("start_election", n=node.id, q=tuple(id for id in node.members if id in node.pre_votes))
+    how = action("start_election", n=node.id, q=tuple(sorted(of_members(node, node.pre_votes))))
     return start_election(node, now, how)
 
 
@@ -739,8 +761,8 @@ def start_election(node: Node, now: int, how: ActionTaken, forced_by: NodeId | N
     )
 
     request = RequestVote(t, node.id, node.last_index, node.last_term, forced_by)
-    requests = (Send(peer, request) for peer in node.peers)
-    started = Step(node, (how,), (ResetElectionTimer(), *requests))
+    requests = to_peers(node, lambda peer: Send(peer, request))
+    started = Step(node, (how,), (ResetElectionTimer(),) + requests)
     return started.then(lambda node: count_votes(node, now))
 
 
@@ -803,18 +825,16 @@ def on_vote_reply(node: Node, m: VoteReply, now: int) -> Step:
 
 def count_votes(node: Node, now: int) -> Step:
     """Candidates 2: "If votes received from majority of servers: become leader"."""
-    has_majority = node.configuration.is_quorum(node.votes)
-
-    if not has_majority:
+    if not is_majority(node, node.votes):
         return Step(node)
     return become_leader(node, now)
 
 
 def become_leader(node: Node, now: int) -> Step:
     """Leaders 1, section 8: announce it, with a first entry of its own, which commits all before it."""
-    quorum = tuple(id for id in node.members if id in node.votes)
+    quorum = tuple(sorted(of_members(node, node.votes)))
     next_index = node.last_index + 1
-    progress = {peer: Progress(next_index) for peer in node.peers}
+    progress = dict.fromkeys(node.peers, Progress(next_index))
     leadership = Leadership(since=now, noop=next_index, progress=progress)
     node = replace(node, role=Role.LEADER, leader_id=node.id, leadership=leadership)
 
@@ -835,15 +855,18 @@ def append(node: Node, command: Hashable, now: int) -> Step:
 def with_entries(node: Node, kept: int, entries: tuple[Entry, ...]) -> Node:
     """The log up to an index, and these after it. Dissertation 4.1: "a server always uses the latest
     configuration in its log"; it falls back to the one before where the entry that brought it goes."""
-    log = (*node.log[: kept - node.snapshot.index], *entries)
+    log = node.log[: kept - node.snapshot.index] + entries
     first, *later = node.history
     before = (in_effect for in_effect in later if in_effect.since <= kept)
-    brought = (
-        InEffect(kept + i, entry.command)
-        for i, entry in enumerate(entries, 1)
-        if isinstance(entry.command, Configuration)
+    return replace(node, log=log, history=(first, *before, *brought(kept, entries)))
+
+
+def brought(kept: int, entries: tuple[Entry, ...]) -> History:
+    """The configurations that entries after an index bring."""
+    changes = (
+        (i, e.command) for i, e in enumerate(entries, kept + 1) if isinstance(e.command, Configuration)
     )
-    return replace(node, log=log, history=(first, *before, *brought))
+    return tuple(InEffect(i, configuration) for i, configuration in changes)
 
 
 def broadcast(node: Node, now: int) -> Step:
@@ -853,7 +876,8 @@ def broadcast(node: Node, now: int) -> Step:
     node = replace(node, leadership=replace(node.leadership, round=round))
 
     sent = action("send_heartbeat", n=node.id, k=f"r{round.number}")
-    return Step(node, (sent,), tuple(append_entries_to(node, peer) for peer in node.leadership.progress))
+    joining = tuple(append_entries_to(node, id) for id in to_join(node))
+    return Step(node, (sent,), to_peers(node, lambda peer: append_entries_to(node, peer)) + joining)
 
 
 def append_entries_to(leader: Node, to: NodeId) -> Send:
@@ -913,9 +937,8 @@ def store_entries(node: Node, m: AppendEntries) -> Step:
     kept = node.snapshot.index if is_in_snapshot else prev
     new = m.entries[kept - prev :]
     known = node.after(kept)[: len(new)]
-    terms_of_known = [entry.term for entry in known]
-    terms_of_new = [entry.term for entry in new[: len(known)]]
-    something_conflicts = terms_of_known != terms_of_new  # receiver 3: "same index but different terms"
+    theirs = new[: len(known)]
+    something_conflicts = terms(known) != terms(theirs)  # receiver 3: "same index but different terms"
     something_is_new = something_conflicts or len(known) < len(new)
 
     node = with_entries(node, kept, new) if something_is_new else node  # receiver 3 and 4
@@ -925,6 +948,10 @@ def store_entries(node: Node, m: AppendEntries) -> Step:
     stored = action(how, n=node.id, t=m.term, prev=prev, last=last, commit=m.leader_commit)
     reply = AppendReply(m.term, node.id, True, m.round, last)
     return Step(node, (stored,), (Send(m.leader_id, reply),))
+
+
+def terms(entries: tuple[Entry, ...]) -> tuple[int, ...]:
+    return tuple(entry.term for entry in entries)
 
 
 def conflict(node: Node, m: AppendEntries) -> AppendReply:
@@ -972,23 +999,26 @@ def back_off(leader: Node, m: AppendReply) -> int:
 
 
 def with_progress(leader: Node, m: AppendReply, follower: Progress) -> Node:
-    progress = {**leader.leadership.progress, m.follower_id: follower}
+    progress = leader.leadership.progress | {m.follower_id: follower}
     return replace(leader, leadership=replace(leader.leadership, progress=progress))
 
 
 def advance_commit(node: Node) -> Step:
     """Leaders 4: "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
     log[N].term == currentTerm: set commitIndex = N"."""
-    i = reached_by_majority(node, node.last_index, lambda follower: follower.match_index)
+    i = reached_by_majority(node, node.last_index, stored)
     is_new = i > node.commit_index
     is_own = node.term_at(i) == node.current_term  # section 5.4.2 and Figure 8
 
     if not (is_new and is_own):
         return Step(node)
-    progress = node.leadership.progress
-    storing = [id for id in node.members if id == node.id or progress[id].match_index >= i]
-    committed = action("advance_commit", n=node.id, i=i, q=tuple(storing))
+    storing = reaching(node, node.last_index, stored, i)
+    committed = action("advance_commit", n=node.id, i=i, q=tuple(sorted(storing)))
     return Step(replace(node, commit_index=i), (committed,))
+
+
+def stored(follower: Progress) -> int:
+    return follower.match_index
 
 
 def apply_committed(node: Node, applied: int) -> Step:
@@ -1015,11 +1045,11 @@ def on_compact(node: Node, index: int, state: object) -> Step:
 
     if not is_new:
         return Step(
-            node, (), (refuse(node, Compact(index, state), f"the log begins after {node.snapshot.index}"),)
+            node, (), (decline(node, Compact(index, state), f"the log begins after {node.snapshot.index}"),)
         )
     if not is_committed:
         why = f"no more than {node.commit_index} entries are committed"
-        return Step(node, (), (refuse(node, Compact(index, state), why),))
+        return Step(node, (), (decline(node, Compact(index, state), why),))
     *_, in_effect = (in_effect for in_effect in node.history if in_effect.since <= index)
     snapshot = Snapshot(index, node.term_at(index), in_effect, state)
     return Step(with_snapshot(node, snapshot, node.after(index)), (action("compact", n=node.id, k=index),))
@@ -1071,10 +1101,10 @@ def on_change_members(node: Node, members: tuple[NodeId, ...], now: int) -> Step
     why = why_unchangeable(node, members, now)
 
     if why:
-        return Step(node, (), (refuse(node, ChangeMembers(members), why),))
-    joining = {id: Progress(node.last_index + 1) for id in members if id not in node.members}
-    progress = {**node.leadership.progress, **joining}
-    node = replace(node, leadership=replace(node.leadership, wanted=members, progress=progress))
+        return Step(node, (), (decline(node, ChangeMembers(members), why),))
+    node = replace(node, leadership=replace(node.leadership, wanted=members))
+    progress = node.leadership.progress | dict.fromkeys(to_join(node), Progress(node.last_index + 1))
+    node = replace(node, leadership=replace(node.leadership, progress=progress))
     return Step(node, (), (ResetElectionTimer(),)).then(lambda node: broadcast(node, now))
 
 
@@ -1099,12 +1129,17 @@ def why_unchangeable(node: Node, members: tuple[NodeId, ...], now: int) -> str:
     return ""
 
 
+def to_join(node: Node) -> tuple[NodeId, ...]:
+    """Dissertation 4.2.1: servers that are sent entries, and count nowhere."""
+    return tuple(id for id in node.leadership.wanted or () if id not in node.members and id != node.id)
+
+
 def is_silent(node: Node, follower: Progress, now: int) -> bool:
     """It has answered nothing that was sent within an election timeout."""
     return promise_ran_out(node.clocks, max(node.leadership.since, follower.acknowledged.sent_at), now)
 
 
-def refuse(node: Node, what: Hashable, why: str) -> Refuse:
+def decline(node: Node, what: Hashable, why: str) -> Refuse:
     return Refuse(what, node.leader_id if node.role is not Role.LEADER else NIL, why)
 
 
@@ -1113,13 +1148,14 @@ def go_on_with_change(node: Node, now: int) -> Step:
     configuration = next_configuration(node)
     if configuration is NIL:
         return Step(node)
-    progress, stored = node.leadership.progress, node.commit_index
-    joining = [id for id in configuration.voters if id not in node.members]
+    joining, progress = to_join(node), node.leadership.progress
 
     stays = node.leadership.transfer_to is NIL  # dissertation 3.10
     last_is_committed = node.since <= node.commit_index  # dissertation 4.1, R2
     own_is_committed = node.term_at(node.commit_index) == node.current_term  # raft-dev, July 2015, R3
-    new_members_caught_up = all(progress[id].match_index >= stored for id in joining)  # dissertation 4.2.1
+    new_members_caught_up = all(
+        progress[id].match_index >= node.commit_index for id in joining
+    )  # dissertation 4.2.1
 
     if not (stays and last_is_committed and own_is_committed and new_members_caught_up):
         return Step(node)
@@ -1148,7 +1184,7 @@ def change_configuration(node: Node, configuration: Configuration, now: int) -> 
 def give_up_on_change(node: Node, now: int) -> Step:
     """Dissertation 4.2.1: the change is given up where a server that is to join does not answer."""
     wanted, progress = node.leadership.wanted, node.leadership.progress
-    joining = [id for id in wanted or () if id not in node.members and id != node.id]
+    joining = to_join(node)
     silent = [id for id in joining if is_silent(node, progress[id], now)]
 
     if not silent:
@@ -1156,7 +1192,7 @@ def give_up_on_change(node: Node, now: int) -> Step:
     others = {id: follower for id, follower in progress.items() if id not in joining}
     node = replace(node, leadership=replace(node.leadership, progress=others, wanted=NIL))
     why = f"nothing was heard of {' '.join(silent)}"
-    return Step(node, (), (refuse(node, ChangeMembers(wanted or ()), why),))
+    return Step(node, (), (decline(node, ChangeMembers(wanted or ()), why),))
 
 
 def retire(node: Node) -> Step:
@@ -1180,6 +1216,8 @@ def on_propose(node: Node, command: Hashable, now: int) -> Step:
 
     if not (leads and stays):
         return Step(node, (), (Refuse(command, node.leader_id if not leads else NIL),))
+    if isinstance(command, Configuration):
+        return Step(node, (), (decline(node, command, "only a change of members brings a configuration"),))
     return append(node, command, now)
 
 
@@ -1193,7 +1231,7 @@ def on_read(node: Node, id: Hashable, now: int) -> Step:
         return Step(node, (), (Refuse(id, node.leader_id),))
     index = max(node.commit_index, node.leadership.noop)
     read = PendingRead(id, index, node.leadership.round.number + 1)
-    leadership = replace(node.leadership, reads=(*node.leadership.reads, read))
+    leadership = replace(node.leadership, reads=node.leadership.reads + (read,))
     node = replace(node, leadership=leadership)
     return Step(node) if holds_lease(node, now) else broadcast(node, now)
 
@@ -1208,10 +1246,16 @@ def answer_reads(node: Node, now: int) -> Step:
     confirmed = reached_by_majority(node, own, lambda follower: follower.acknowledged.number)
     lease = holds_lease(node, now)
 
-    ready = [r for r in reads if r.index <= node.commit_index and (lease or r.round <= confirmed)]
-    waiting = tuple(r for r in reads if r not in ready)
-    node = replace(node, leadership=replace(node.leadership, reads=waiting))
-    return Step(node, (), tuple(ReadReady(read.id) for read in ready))
+    def is_ready(read: PendingRead) -> bool:
+        return read.index <= node.commit_index and (lease or read.round <= confirmed)
+
+    ready, waiting = tuple(filter(is_ready, reads)), tuple(filterfalse(is_ready, reads))
+    after = replace(node, leadership=replace(node.leadership, reads=waiting))
+    return Step(after, (), tuple(map(answer, ready)))
+
+
+def answer(read: PendingRead) -> ReadReady:
+    return ReadReady(read.id)
 
 
 def on_transfer(node: Node, target: NodeId) -> Step:

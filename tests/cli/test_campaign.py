@@ -194,7 +194,7 @@ def begun(journal: Path) -> subprocess.Popen[str]:
         start_new_session=True,
         env=os.environ | settings,
     )
-    deadline = time.perf_counter() + 60
+    deadline = time.perf_counter() + 240  # Dask starts slowly on a busy machine
     while not journal.exists() or journal.read_text().count("\n") < 4:
         assert time.perf_counter() < deadline
         assert child.poll() is None
@@ -231,7 +231,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(
     journal = tmp_path / "journal.ndjson"
     child = begun(journal)
     os.killpg(child.pid, signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=240)
     assert child.returncode == 130
     (done,) = re.findall(r"\?\?\?\?  ([\d,]+) of 5,000 jobs are done: interrupted", out)
     assert f"{int(done) * 20:,} runs" in out
@@ -250,7 +250,7 @@ def test_an_end_without_warning_leaves_no_process(tmp_path: Path) -> None:
     child = begun(tmp_path / "journal.ndjson")
     assert len(members(child.pid)) > 1
     child.kill()
-    child.communicate(timeout=60)
+    child.communicate(timeout=240)
     assert gone(child.pid)
 
 

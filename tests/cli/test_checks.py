@@ -37,6 +37,7 @@ from oneleader.cli.check_rows import (
 from oneleader.conformance.handlers.handlers import HANDLERS, Scope
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import FAULTS
+from oneleader.faults.fault import Because
 from oneleader.models import election
 from oneleader.readers.tlc import tlc
 from oneleader.shipped import recordings
@@ -78,6 +79,21 @@ def test_nothing_is_left_out(quick: bool) -> None:
         assert len(handlers) == len(HANDLERS)
     judged = [one.rows for one in checks if one.reader == "replay" and one.model in models.MODELS]
     assert {rows.args[2]["recording"] for rows in judged if isinstance(rows, partial)} == {*recordings()}
+
+
+@pytest.mark.parametrize("id", FAULTS)
+def test_quick_asks_some_reader_that_can_tell(id: str) -> None:
+    fault = FAULTS[id]
+    of_readers = {
+        "explore": fault.explore,
+        "prove": fault.prove,
+        "tlc": fault.tlc,
+        "hypothesis": fault.variant,
+        "simulate": fault.unlive,
+        "replay": fault.refused,
+    }
+    assert of_readers.keys() == set(READERS)
+    assert any(not isinstance(of_readers[reader], Because) for reader in check.quick_readers(fault))
 
 
 def test_every_check_can_be_sent_to_another_process() -> None:
@@ -132,6 +148,7 @@ main.main()
 """
 
 
+@pytest.mark.slow("a child imports everything and starts its workers")
 def test_ctrl_c_shows_what_is_done() -> None:
     """With status 130, at once, and with the half-done line of the table."""
     command = [sys.executable, "-c", SCRIPT, "check", "--workers", "1"]
@@ -141,7 +158,7 @@ def test_ctrl_c_shows_what_is_done() -> None:
         first = child.stdout.readline()
         time.sleep(2)
         os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to every process
-        rest, errors = child.communicate(timeout=60)
+        rest, errors = child.communicate(timeout=240)
     assert first.split()[:2] == ["ok", "election"]
     assert "explore, 1 of 2 checks done" in rest
     assert "interrupted: the rest was not checked" in rest

@@ -24,6 +24,7 @@ def test_a_hunt_finds_a_fault_and_keeps_it(tmp_path: Path, capsys: pytest.Captur
     assert [file.suffix for file in tmp_path.glob("election*.svg")] == [".svg"]
 
 
+@pytest.mark.slow("it hunts for half a minute")
 def test_a_hunt_tells_what_it_has_seen(tmp_path: Path) -> None:
     """Of the correct core: actions, guards both ways, faults that met; and nothing is broken."""
     seen = hunt(0.5, 1, tmp_path, None, say=lambda _: None)

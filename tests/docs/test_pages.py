@@ -110,7 +110,8 @@ def test_what_is_missing_is_noticed(tmp_path: Path) -> None:
 
 def test_the_index_has_every_page() -> None:
     linked = set(re.findall(r"\]\(([^)#]+\.md)\)", (DOCS / "index.md").read_text()))
-    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")} - {"index.md"}
+    pages = {str(page.relative_to(DOCS)) for pattern in ("*.md", "*/*.md") for page in DOCS.glob(pattern)}
+    pages -= {"index.md"}  # deeper pages are parts of one: every mutant of a model, a counterexample
     assert pages - linked == set()
 
 

@@ -107,11 +107,6 @@ class TestQuorums:
     def test_from_a_joint_configuration_it_goes_to_the_new_members_whatever_is_wanted(self) -> None:
         assert members("n4", old=THREE).towards(("n1",)) == members("n4")
 
-    def test_what_a_majority_has_reached_is_the_less_of_both_while_joint(self) -> None:
-        values = {"n1": 9, "n2": 8, "n3": 1, "n4": 3, "n5": 2}
-        assert members(*THREE).reached(values.__getitem__) == 8
-        assert members("n3", "n4", "n5", old=THREE).reached(values.__getitem__) == 2
-
 
 def meet(one: Configuration, other: Configuration, servers: tuple[str, ...] | list[str]) -> bool:
     """Whether any two quorums share a server."""
@@ -314,6 +309,11 @@ class TestRefused:
         assert taken.node.leadership.wanted is NIL
         assert taken.node.leadership.progress.keys() == {"n2", "n3"}
         assert stored(taken.node, 1, "n4").node == taken.node
+
+    def test_a_client_cannot_bring_a_configuration(self) -> None:
+        node = leader()
+        taken = step(node, Propose(members("n1")), NOW)
+        assert (taken.node, refusal(taken)) == (node, "only a change of members brings a configuration")
 
     def test_given_up_with_the_leadership(self) -> None:
         node = change(leader(), "n1", "n2", "n3", "n4").node

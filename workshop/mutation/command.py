@@ -11,7 +11,7 @@ from oneleader.cli.options import json_option, print_json
 from oneleader.errors import UsageError
 from oneleader.verdict import exit_status
 
-PAGE = Path("docs/results/mutants.md")
+PAGES = Path("docs/results")
 KEPT = Path("runs/mutants.jsonl")
 
 
@@ -20,8 +20,8 @@ KEPT = Path("runs/mutants.jsonl")
 @click.option("--sample", is_flag=True, help="Some of them, the same each time: about a minute.")
 @click.option("--list", "listing", is_flag=True, help="Only list them, with what is known of each.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes.  [default: 1]")
-@click.option("--write", is_flag=True, help=f"Write {PAGE} anew, from all models and the core.")
-@click.option("--fresh", is_flag=True, help="Judge anew what was judged before of the same source.")
+@click.option("--write", is_flag=True, help=f"Write the pages in {PAGES}, from all models and the core.")
+@click.option("--fresh", is_flag=True, help="Judge again what was judged before of the same source.")
 @json_option
 def mutants(
     names: tuple[str, ...],
@@ -36,7 +36,7 @@ def mutants(
 
     A mutant has one guard dropped, one comparison turned or one effect removed. What survives has to stand
     in workshop/mutation/equivalent.toml with the reason. What was judged of the same source is taken from
-    docs/results/mutants.md and runs/mutants.jsonl, but for --fresh.
+    docs/results/mutants/ and runs/mutants.jsonl, unless --fresh.
     """
     from workshop.mutation import print_mutants as show
     from workshop.mutation import table
@@ -50,7 +50,7 @@ def mutants(
         return 0
     if fresh:
         KEPT.unlink(missing_ok=True)
-    kept = table.Kept(KEPT, () if fresh or sample else show.read(PAGE))
+    kept = table.Kept(KEPT, () if fresh or sample else show.read(PAGES))
     found: dict[str, list[Any]] = {name: [] for name in chosen}
     for name in chosen:
         wanted = table.sample(name) if sample else table.ids(name)
@@ -62,7 +62,7 @@ def mutants(
             show.summary(name, found[name])
     everything = [judged for judgements in found.values() for judged in judgements]
     if write:
-        PAGE.write_text(show.page(found), encoding="utf-8")
+        show.write(found, PAGES)
     if as_json:
         print_json([table.as_json(judged) for judged in everything])
     return exit_status([*map(table.verdict, everything)])

@@ -1,4 +1,7 @@
-"""Printing mutants: for the terminal, and docs/results/mutants.md, which is also where results are kept."""
+"""Printing mutants: for the terminal, and for docs/results, which is also where judgements are kept.
+
+`mutants.md` has the scores; a page for each model, and one for the core, lists every mutant.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ INTRODUCTION = """\
 Each guard of each action of the models dropped in turn, each comparison turned, each effect removed; and
 each function of the reference's core with a condition dropped, a comparison turned, a field not set, a number
 moved, an effect removed. Every such mutant is caught by something, or stands below as equivalent, with the
-reason. `python -m workshop mutants` prints this, `make mutants` writes it anew; CI judges a sample, and fails
+reason. `python -m workshop mutants` prints this and `make mutants` writes it; CI judges a sample, and fails
 where this page is not that of the models and the core as they are.
 
 A mutant is judged by the cheapest reader that tells it from its original; whether others would also catch it
@@ -87,6 +90,14 @@ same. *crash*, *time*: a run ends with an error, or does not end. *trace*: nothi
 are others than they were, which a golden test sees: behaviour changed, and no rule was seen broken."""
 
 
+def write(found: Mapping[str, list[JudgedMutant]], folder: Path) -> None:
+    """The page of scores, and beside it a folder with a page for each model and the core."""
+    (folder / "mutants").mkdir(exist_ok=True)
+    (folder / "mutants.md").write_text(page(found), encoding="utf-8")
+    for name in NAMES:
+        (folder / "mutants" / f"{name}.md").write_text(_every(name, found[name]), encoding="utf-8")
+
+
 def page(found: Mapping[str, list[JudgedMutant]]) -> str:
     """docs/results/mutants.md, of everything that was judged."""
     models = [name for name in NAMES if name != CORE]
@@ -102,9 +113,11 @@ def page(found: Mapping[str, list[JudgedMutant]]) -> str:
     lines += [f"| {_code(j.id)} | {_why(j)} |" for j in everything if became(j) in (BY_TEST, EQUIVALENT)]
     lines += ["", "## Where the models are explored, and how far each witness is", ""]
     lines += distances(models)
-    lines += ["", "## Every mutant"]
-    for name in NAMES:
-        lines += ["", *_details(name, found[name])]
+    lines += ["", "## Every mutant", ""]
+    lines += [
+        f"- [{name}](mutants/{name}.md): {score(name, found[name]).removeprefix(f'{name}: ')}"
+        for name in NAMES
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -144,17 +157,14 @@ def distances(models: list[str]) -> Iterator[str]:
             yield f"| {name} | {bounds.of(MODELS[name]).describe()} | {', '.join([*broken, *far])} |"
 
 
-def _details(name: str, found: list[JudgedMutant]) -> Iterator[str]:
-    yield f"<details><summary>{score(name, found)}</summary>"
-    yield ""
-    yield "| mutant | by | what |"
-    yield "|---|---|---|"
-    for judged in found:
-        yield f"| {_code(judged.id)} | {judged.by} | {_cell(judged.what)} |"
-    yield ""
+def _every(name: str, found: list[JudgedMutant]) -> str:
+    """A page of all mutants of a model or the core, and the digests of what they were judged of."""
+    rows = [f"| {_code(judged.id)} | {judged.by} | {_cell(judged.what)} |" for judged in found]
     parts = dict.fromkeys(part(judged.id) for judged in found)
-    yield f"Of {', '.join(f'{of} {digest(of)}' for of in parts)}."
-    yield "</details>"
+    digests = ", ".join(f"{of} {digest(of)}" for of in parts)
+    title = f"# Every mutant of {name}"
+    lines = [title, "", f"[What the words mean](../mutants.md). {score(name, found)}.", ""]
+    return "\n".join([*lines, "| mutant | by | what |", "|---|---|---|", *rows, "", f"Of {digests}.", ""])
 
 
 def _code(id: str) -> str:
@@ -169,11 +179,9 @@ ROW = re.compile(r"^\| `(.+?)` \| ([a-z]+) \| (.*) \|$", re.MULTILINE)
 OF = re.compile(r"^Of (.+)\.$", re.MULTILINE)
 
 
-def read(path: Path) -> list[tuple[str, JudgedMutant]]:
-    """What a page says became of each mutant, and the digest of what it was judged of."""
-    if not path.exists():
-        return []
-    text = path.read_text("utf-8")
+def read(folder: Path) -> list[tuple[str, JudgedMutant]]:
+    """What the pages say became of each mutant, and the digest of what it was judged of."""
+    text = "".join(page.read_text("utf-8") for page in sorted((folder / "mutants").glob("*.md")))
     of = dict(entry.rsplit(" ", 1) for entries in OF.findall(text) for entry in entries.split(", "))
     rows = ((_plain(id), by, _plain(what)) for id, by, what in ROW.findall(text))
     return [(of.get(part(id), ""), JudgedMutant(id, "", by, what)) for id, by, what in rows]

@@ -108,10 +108,11 @@ def judge(
     unknown = [mutant for mutant in mutants if store.known(mutant, bounds) is None]
     many = [mutant for mutant in unknown if mutant.goes_with_others]
     batches = [many[i : i + TOGETHER] for i in range(0, len(many), TOGETHER)]
+    alone = [mutant for mutant in unknown if not mutant.goes_with_others]
     with ThreadPoolExecutor(workers) as pool:
-        for alone in pool.map(lambda batch: _judge_together(batch, bounds, store), batches):
-            unknown = [mutant for mutant in unknown if mutant in alone or mutant not in many]
-        list(pool.map(lambda mutant: store.add(mutant, bounds, noticed(mutant, bounds)), unknown))
+        for refused in pool.map(lambda batch: _judge_together(batch, bounds, store), batches):
+            alone += refused
+        list(pool.map(lambda mutant: store.add(mutant, bounds, noticed(mutant, bounds)), alone))
     found = [store.known(mutant, bounds) for mutant in mutants]
     return [said for said in found if said is not None]
 

@@ -68,8 +68,10 @@ class Safety:
         self.committed.append((entry, term))
         index = len(self.committed)
         self.machines.append(apply(self.machines[-1], index, entry.command)[0])
-        is_change = isinstance(entry.command, Configuration)
-        self.in_effect.append(InEffect(index, entry.command) if is_change else self.in_effect[-1])
+        brought = entry.command
+        self.in_effect.append(
+            InEffect(index, brought) if isinstance(brought, Configuration) else self.in_effect[-1]
+        )
 
     def snapshots_are_of_what_is_committed(self, node: Node) -> None:
         """Section 7: what a snapshot says is as of its index."""

@@ -239,8 +239,7 @@ def by_simulation(fault: Fault, *, runs: int = RUNS) -> FaultRow:
 
 def by_replay(fault: Fault) -> FaultRow:
     """A recording of the faulty core is refused for the expected reason, one of the correct core is not."""
-    variant = fault.variant
-    refused = variant if isinstance(variant, Because) else variant.refused
+    variant, refused = fault.variant, fault.refused
     if isinstance(variant, Because) or isinstance(refused, Because):
         return not_expressible(fault, "replay", Because(refused))
     started, of = time.perf_counter(), stage(variant)

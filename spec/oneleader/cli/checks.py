@@ -96,7 +96,7 @@ def _found(rows: Rows, name: str, bounds: dict[str, Any]) -> CheckRow | Iterable
 
 def quick_readers(fault: Fault) -> Iterable[str]:
     """The readers that --quick asks about a fault: all of them where the quick ones cannot express it."""
-    cannot = all(isinstance(of_it, Because) for of_it in (fault.explore, fault.unlive, fault.variant))
+    cannot = all(isinstance(said, Because) for said in (fault.explore, fault.unlive, fault.refused))
     return READERS if cannot else QUICK_READERS
 
 

@@ -37,3 +37,9 @@ def complain(sentence: str) -> int:
     """One sentence on standard error, and status 2."""
     click.echo(f"oneleader: {sentence}", err=True)
     return USAGE
+
+
+def not_tried(places: Sequence[str]) -> None:
+    """Where a value above the bounds may matter, which no bounded reader tries."""
+    if places:
+        say(f"        values above the bounds matter, and are not tried: {', '.join(places)}")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Any, TypeVar
+
+import click
 
 from oneleader.cli.console import say
 from oneleader.errors import UsageError
@@ -12,12 +16,28 @@ from oneleader.language.model import Model
 from oneleader.pictures.plain import show_trace
 from oneleader.readers.explore.explore import Violation
 from oneleader.readers.replay.formats.written import recording
+from oneleader.readers.retrace import as_test
 from oneleader.readers.run import Run
 from oneleader.words import title
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def violation(run: Run, found: Violation, path: Path) -> None:
-    """The counterexample step by step, what changed marked, and the command that replays it."""
+
+def save_test_option(command: F) -> F:
+    return click.option(
+        "--save-test",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write the first violation to this file, as a test for pytest that fails with it.",
+    )(command)
+
+
+def violation(
+    run: Run, found: Violation, path: Path, fault: str | None = None, test: Path | None = None
+) -> None:
+    """The counterexample step by step, what changed marked, the command that replays it, and a test.
+
+    Where the test is written to the file `test`, it is not printed.
+    """
     say()
     for line in show_trace(run.cells, run.configuration, run.initial, _with_instances(run, found)):
         say(line)
@@ -25,6 +45,12 @@ def violation(run: Run, found: Violation, path: Path) -> None:
     say(_sentence(run, found), style="bold")
     say(f"again  oneleader replay {path}")
     say(f"see    {path.with_suffix('.html')}")
+    if test:
+        say(f"test   pytest {test}")
+    else:
+        say("test   keep this run as a test (--save-test FILE writes it):")
+        say()
+        say(indent(as_test(run, found, fault).rstrip(), "    "))
     say()
 
 
@@ -45,6 +71,12 @@ def save(folder: Path, model: Model, run: Run, found: Violation, fault: str | No
         ) from None
     pages.write(of_run(run, found, f"oneleader replay {path}"), path.with_suffix(".html"))
     return path
+
+
+def write_test(path: Path, run: Run, found: Violation, fault: str | None) -> None:
+    """Write a counterexample as a test."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(as_test(run, found, fault), encoding="utf-8")
 
 
 def _with_instances(run: Run, found: Violation) -> list[Any]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from oneleader.cli.console import NAME, judged, say
-from oneleader.cli.counterexamples import save, violation
+from oneleader.cli.console import NAME, judged, not_tried, say
+from oneleader.cli.counterexamples import save, save_test_option, violation, write_test
 from oneleader.cli.options import (
     bounds,
     chosen,
@@ -19,11 +19,15 @@ from oneleader.cli.options import (
 )
 from oneleader.cli.progress import ProgressLine
 from oneleader.errors import UsageError
+from oneleader.language.configuration import Configuration
+from oneleader.language.model import Model
 from oneleader.readers.agree import Agreement
 from oneleader.readers.explore import explore as explore_reader
 from oneleader.readers.explore.explore import Explored
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 from oneleader.words import snake, title
+
+MOST_STATES = 50_000  # in which each run of a page is sought
 
 
 @click.command()
@@ -51,6 +55,13 @@ from oneleader.words import snake, title
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the states in files in this folder, not in memory; go on from there after an early end.",
 )
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page that takes MODEL's steps in a browser, and explore no further than its runs need.",
+)
+@save_test_option
 @json_option
 def explore(
     name: str,
@@ -68,6 +79,8 @@ def explore(
     folder: str,
     checkpoint: Path | None,
     disk: Path | None,
+    page: Path | None,
+    save_test: Path | None,
     as_json: bool,
 ) -> int:
     """Visit every reachable state of a bounded MODEL.
@@ -76,6 +89,8 @@ def explore(
     """
     model, found = chosen(name, fault)
     at = configuration(model, found, (3, 2), nodes, terms, quorums, sizes, where)
+    if page:
+        return write_page(model, at, page, fault)
     if checkpoint and disk:
         raise UsageError("--disk goes on by itself: give it without --checkpoint")
     if checkpoint and len(only) != 1:
@@ -101,14 +116,31 @@ def explore(
                 explored(result)
             if result.violation:
                 path = save(Path(folder), model, result.run, result.violation, fault)
+                is_first = not any(r.violation for r in results[:-1])
+                test = save_test if is_first else None
+                if test:
+                    write_test(test, result.run, result.violation, fault)
                 if not as_json:
-                    violation(result.run, result.violation, path)
+                    violation(result.run, result.violation, path, fault, test)
             if result.why == "interrupted":
                 break
     if as_json:
         print_json([r.as_json() for r in results])
     verdicts = [r.verdict for r in results] + [witness_verdict(r) for r in results]
     return exit_status(verdicts, interrupted=any(r.why == "interrupted" for r in results))
+
+
+def write_page(model: Model, at: Configuration, page: Path, fault: str | None) -> int:
+    """The explorer's page of a model, with shortest runs to what can be seen within some thousand states."""
+    from oneleader.pictures.explorer import Explorer, runs_of
+
+    if fault:
+        raise UsageError("--html has every fault of the model as a switch: give it without --fault")
+    made = Explorer(model, at, runs_of(model, at, MOST_STATES)).page()
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(made, encoding="utf-8")
+    say(f"see  {page}")
+    return 0
 
 
 def explored(result: Explored) -> None:
@@ -141,8 +173,8 @@ def explored(result: Explored) -> None:
     if result.cut and result.verdict is HOLDS:
         skipped = f"{result.cut:,} steps exceeded the bounds and were skipped"
         say(f"        {skipped}; results hold within the bounds")
-    if result.untried and result.verdict is HOLDS:
-        say(f"        values above the bounds matter, and are not tried: {', '.join(result.untried)}")
+    if result.verdict is HOLDS:
+        not_tried(result.untried)
 
 
 def agreed(agreement: Agreement | None) -> None:

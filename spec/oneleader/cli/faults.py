@@ -96,7 +96,7 @@ def fault_told(found: Fault) -> None:
     result = explore(model, found.configuration, properties=[broken], ghosts=ghosts_read(model, broken))
     if result.violation:
         path = save(Path("runs"), model, result.run, result.violation, found.id)
-        violation(result.run, result.violation, path)
+        violation(result.run, result.violation, path, found.id)
 
 
 def in_the_reference(found: Fault) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oneleader.cli.console import say
+from oneleader.cli.console import not_tried, say
 from oneleader.cli.options import (
     bounds,
     chosen,
@@ -40,16 +40,19 @@ def graph(
 
     DOT for Graphviz, or a NumPy archive that `oneleader tlc --graph` compares.
     """
+    from oneleader.readers.beyond import untried
     from oneleader.readers.explore.graph import Graph
 
     model, found = chosen(name, fault)
     at = configuration(model, found, (2, 1), nodes, terms, quorums, sizes, where)
     made = Graph.of(Run(model, at))
     made.write(file)
-    told = {"file": str(file), "states": len(made.states), "steps": len(made.steps)}
+    left = untried(model, at, ())
+    told = {"file": str(file), "states": len(made.states), "steps": len(made.steps), "untried": left}
     if as_json:
         print_json(told)
     else:
         said = f"{at.describe()}   {told['states']:,} states   {told['steps']:,} steps"
         say(f"graph    {model.name}  {said}   written to {file}")
+        not_tried(left)
     return 0

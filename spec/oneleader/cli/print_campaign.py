@@ -110,4 +110,4 @@ def violations(made: Campaign, folder: Path, *, silent: bool) -> None:
             continue
         if said["run"]:
             judged(VIOLATED, f"run {said['run']:,}: {found.what}", f"{len(found.steps)} steps")
-        violation(run, found, path)
+        violation(run, found, path, fault)

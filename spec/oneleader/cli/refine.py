@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from oneleader import models
-from oneleader.cli.console import judged, say
-from oneleader.cli.counterexamples import save, violation
+from oneleader.cli.console import judged, not_tried, say
+from oneleader.cli.counterexamples import save, save_test_option, violation, write_test
 from oneleader.cli.options import bounds, configuration, json_option, print_json
 from oneleader.readers.explore.refine import Refined
 from oneleader.readers.explore.refine import refine as compare
@@ -24,6 +24,7 @@ from oneleader.verdict import exit_status
 @click.option("--length", type=click.IntRange(1), default=200, help="Steps a run.  [default: 200]")
 @click.option("--seed", type=int, default=1, help="The seed of the runs.  [default: 1]")
 @click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
+@save_test_option
 @json_option
 def refine(
     name: str,
@@ -37,6 +38,7 @@ def refine(
     length: int,
     seed: int,
     folder: str,
+    save_test: Path | None,
     as_json: bool,
 ) -> int:
     """Check that each step of CONCRETE is one of ABSTRACT, or none.
@@ -49,12 +51,14 @@ def refine(
     at = configuration(model, None, (2, 1), nodes, terms, quorums, sizes, where)
     result = compare(model, at, other, runs=runs, length=length, seed=seed)
     path = save(Path(folder), model, result.run, result.violation, None) if result.violation else None
+    if result.violation and save_test:
+        write_test(save_test, result.run, result.violation, None)
     if as_json:
         print_json(as_data(result))
     else:
         printed(result)
         if result.violation and path:
-            violation(result.run, result.violation, path)
+            violation(result.run, result.violation, path, None, save_test)
     return exit_status([result.verdict])
 
 
@@ -77,6 +81,7 @@ def printed(result: Refined) -> None:
         say(f"        never taken in {result.run.model.name}: {', '.join(result.never_taken)}")
     if result.never_matched:
         say(f"        never a step of {result.to.model.name}: {', '.join(result.never_matched)}")
+    not_tried(result.untried)
     judged(result.verdict, "each step is allowed", result.why or result.strength)
 
 
@@ -96,6 +101,7 @@ def as_data(result: Refined) -> dict[str, Any]:
         "left_out": result.left_out,
         "never_taken": result.never_taken,
         "never_matched": result.never_matched,
+        "untried": result.untried,
         "agreement": [str(agreed) for agreed in result.agreements],
         "violation": result.violation and result.violation.calls(result.run),
     }

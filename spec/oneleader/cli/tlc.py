@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneleader import models
-from oneleader.cli.console import judged, say
+from oneleader.cli.console import judged, not_tried, say
 from oneleader.cli.options import bounds, configuration, json_option, model_argument, print_json
 from oneleader.pictures.plain import show_state
 from oneleader.shipped import tla_folder
@@ -134,6 +134,7 @@ def graphs_compared(result: Compared) -> None:
             say(f"        {line}")
     else:
         judged(result.verdict, f"the same {result.states:,} states and {result.edges:,} labelled transitions")
+    not_tried(result.untried)
 
 
 def difference(result: Compared) -> list[str]:
@@ -187,4 +188,5 @@ def compared_json(result: Compared) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "difference": result.difference,
         "not_seen": result.coverage.missing,
+        "untried": result.untried,
     }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneleader.cli.console import NAME, judged, say
-from oneleader.cli.counterexamples import save, violation
+from oneleader.cli.console import NAME, judged, not_tried, say
+from oneleader.cli.counterexamples import save, save_test_option, violation, write_test
 from oneleader.cli.explore import agreed
 from oneleader.cli.options import (
     bounds,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=int, help="The seed; a fresh one is drawn and printed otherwise.")
 @click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
+@save_test_option
 @json_option
 def walk(
     name: str,
@@ -55,6 +56,7 @@ def walk(
     engine: str,
     seed: int | None,
     folder: str,
+    save_test: Path | None,
     as_json: bool,
 ) -> int:
     """Walk through MODEL at random and check every state."""
@@ -65,12 +67,14 @@ def walk(
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     result = walk_reader.walk(model, at, seed=seed, runs=runs, length=length, engine=engine)
     path = save(Path(folder), model, result.run, result.violation, fault) if result.violation else None
+    if result.violation and save_test:
+        write_test(save_test, result.run, result.violation, fault)
     if as_json:
         print_json(walked_json(result))
     else:
         walked(result)
         if result.violation and path:
-            violation(result.run, result.violation, path)
+            violation(result.run, result.violation, path, fault, save_test)
     return exit_status([result.verdict], interrupted=result.why == "interrupted")
 
 
@@ -83,6 +87,7 @@ def walked(result: Walked) -> None:
     )
     agreed(result.agreement)
     judged(result.verdict, "every property in every state", result.why or result.strength, widths=(NAME,))
+    not_tried(result.untried)
     for name in result.run.model.actions:
         times = result.fired[name]
         say(f"        {name:26} {f'{times:,} times' if times else 'never'}")
@@ -103,6 +108,7 @@ def walked_json(result: Walked) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "fired": {name: result.fired[name] for name in result.run.model.actions},
         "never_fired": result.never_fired,
+        "untried": result.untried,
         "witnesses": result.witnesses,
         "violation": result.violation
         and {"what": result.violation.what, "steps": result.violation.calls(result.run)},

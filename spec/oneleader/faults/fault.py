@@ -165,6 +165,11 @@ class Fault:
         return self.faulty
 
     @property
+    def refused(self) -> str | Because:
+        """What `replay` says of a recording with this fault."""
+        return self.variant if isinstance(self.variant, Because) else self.variant.refused
+
+    @property
     def broken(self) -> Property:
         """The property that explore breaks; where a claim is, any one: claims are judged with it."""
         every = self.model.properties

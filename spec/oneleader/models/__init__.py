@@ -49,6 +49,14 @@ def find(name: str) -> Model:
     return MODELS[name]
 
 
+def name_of(model: Model) -> str:
+    """What `find` is given to get this model, or the one that it is a faulty variant of."""
+    flawed_name = f"flawed/{model.name}"
+    if flawed_name in FLAWED or model.name in MODELS:
+        return flawed_name if flawed_name in FLAWED else model.name
+    return str(getattr(sys.modules.get(model.name), "__file__", None) or model.name)
+
+
 def beside(model: Model, name: str) -> Model:
     """Another model, in a file or by its name, to be compared with `model`: their sorts have to be the same.
 

@@ -12,7 +12,7 @@ from oneleader.conformance.reference.walks import Walk, walks_until_broken
 from oneleader_raft.core import RAFT
 from workshop.studies.hunt_rates import ONCE_MISSED
 
-MOST = 120  # walks; from seed 0
+MOST = 60  # walks, from seed 0; `make hunt-rates` measures how many it takes
 
 
 def test_the_reference_holds() -> None:
@@ -20,10 +20,7 @@ def test_the_reference_holds() -> None:
     assert (number, broken) == (60, None)
 
 
-FOUND = ("log comparison", "a read that shares an older round")  # `make hunt-rates` measures all of them
-
-
-@pytest.mark.parametrize("fault", FOUND)
+@pytest.mark.parametrize("fault", ONCE_MISSED)
 def test_what_was_once_missed_is_found(fault: str) -> None:
     number, broken = walks_until_broken(ONCE_MISSED[fault], 0, MOST)
     assert broken, f"none of {number} walks"
@@ -36,13 +33,19 @@ def test_a_walk_is_a_program_that_does_the_same_again() -> None:
     assert Walk(3).scenario.program == walk.scenario.program != Walk(4).scenario.program
 
 
+EVERYTHING = {
+    *("become_leader", "advance_commit", "replace_entries", "step_down", "give_up", "restart"),
+    *("transfer_leadership", "start_forced_election", "learn_term", "tell_term"),
+}
+
+
 def test_walks_do_everything() -> None:
+    """Within a few batches, most of it in the first."""
     seen = hunt.HuntSeen()
-    hunt.walk_some(seen, RAFT, 0, Path())
-    assert seen.actions.keys() >= {
-        *("become_leader", "advance_commit", "replace_entries", "step_down", "give_up", "restart"),
-        *("transfer_leadership", "start_forced_election", "learn_term", "tell_term"),
-    }
+    for batch in range(3):
+        if not seen.actions.keys() >= EVERYTHING:
+            hunt.walk_some(seen, RAFT, batch, Path())
+    assert EVERYTHING - seen.actions.keys() == set()
 
 
 def test_what_a_hunt_finds_by_walking_is_short(tmp_path: Path) -> None:

@@ -224,6 +224,40 @@ def test_printed_python_agrees_on_random_models(build: Build, text: str) -> None
     event("more states than compared" if left else "every reachable state")
 
 
+WORDS = {"cut": None, "clash": "wrong"}
+
+
+@given(text=models())
+def test_javascript_agrees_on_random_models(build: Build, graph_of: Callable[..., Any], text: str) -> None:
+    try:
+        model = build(text).MODEL
+    except SpecError:
+        reject()
+    run = Run(model, BOUNDS)
+    found = graph_of(run, MOST_STATES)
+    told: dict[int, dict[int, Any]] = {i: {} for i in range(len(found["states"]))}
+    for i, position, after in found["steps"]:
+        told[i][position] = tuple(found["states"][after])
+    for i, position, why in found["odd"]:
+        told[i][position] = WORDS[why]
+    for i, state in enumerate(plain(run, found["states"])[:MOST_STATES]):
+        expected = {p: outcome(run, state, p) for p in range(len(run.instances))}
+        for position, after in expected.items():
+            if after == "wrong":  # of a step that is cut as well, the engine says that
+                assert told[i].pop(position) in ("wrong", None)
+            elif after != "disabled":
+                assert told[i].pop(position) == after
+        assert not told[i]
+        holds = run.violated(state, model.invariants) is None
+        assert found["told"][i] == [holds, run.witnessed(state, model.witnesses["witness_0"])]
+
+
+def plain(run: Run, states: list[list[int]]) -> list[State]:
+    """The states as the plain interpreter writes them: truth as bools."""
+    truth = [f.of is bool for f, _ in run.cells.keys]
+    return [tuple(bool(x) if t else x for x, t in zip(state, truth, strict=True)) for state in states]
+
+
 @settings(max_examples=settings.default.max_examples // 2 if settings.default else 20)  # each is compiled
 @given(text=models(), symmetry=st.booleans())
 def test_all_engines_explore_random_models_alike(build: Build, text: str, symmetry: bool) -> None:

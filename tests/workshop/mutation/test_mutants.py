@@ -29,7 +29,7 @@ from workshop.mutation.model_judge import EXPLORED, SAME, SURVIVED, JudgedMutant
 from workshop.mutation.model_mutation import as_action, digest, mutants, said, turnings
 
 PAGE = RESULTS / "mutants.md"
-READ = {judged.id: judged for _, judged in print_mutants.read(PAGE)}
+READ = {judged.id: judged for _, judged in print_mutants.read(RESULTS)}
 
 
 # -- from data back to an action ----------------------------------------------------------------------
@@ -158,9 +158,9 @@ def test_the_sample_is_judged_as_the_page_says() -> None:
 
 
 def test_the_page_is_of_the_models_as_they_are() -> None:
-    """If it is not: `make mutants`, which judges anew what has changed."""
-    page = print_mutants.read(PAGE)
-    assert [judged.id for _, judged in page] == [id for name in table.NAMES for id in table.ids(name)]
+    """If it is not: `make mutants`, which judges again what has changed."""
+    page = print_mutants.read(RESULTS)
+    assert [judged.id for _, judged in page] == [id for name in sorted(table.NAMES) for id in table.ids(name)]
     stale = {table.part(j.id) for of, j in page if of != table.digest(table.part(j.id))}
     assert not stale, f"judged of other versions: {', '.join(sorted(stale))}"
 

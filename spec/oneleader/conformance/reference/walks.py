@@ -27,6 +27,7 @@ WEIGHTS = {
     "late": 2,
     "again": 3,
     "elect": 7,
+    "echo": 2,
     "timeout": 1,
     "stand": 1,
     "overtake": 2,
@@ -193,6 +194,18 @@ class Walk:
         if not self.is_frozen(one, other):
             for _ in range(self._random.choice((2, 2, 3))):
                 self.scenario.trip(one, other)
+
+    def echo(self) -> None:
+        """An election in which what one voter answers arrives twice."""
+        one = self.anybody()
+        voters = [id for id in (self.another(one), self.another(one)) if not self.is_frozen(one, id)]
+        self.scenario.timeout(one)
+        for voter in voters:
+            self.scenario.trip(one, voter)
+        for voter in voters[:1]:
+            self.scenario.deliver(one, voter)
+            self.scenario.deliver(voter, one, again=True)
+            self.scenario.deliver(voter, one)
 
     def timeout(self) -> None:
         self.scenario.timeout(self.anybody())

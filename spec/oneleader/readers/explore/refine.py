@@ -23,6 +23,7 @@ from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model, same_name
 from oneleader.readers.agree import Agreement, agreement
+from oneleader.readers.beyond import untried
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explore import Violation, concrete
 from oneleader.readers.run import Run, State
@@ -59,6 +60,11 @@ class Refined:
     def left_out(self) -> list[str]:
         """The fields of the concrete model that the abstract one does not have."""
         return [f.name for f in self.run.cells.fields if f.name not in self.to.model.fields]
+
+    @property
+    def untried(self) -> list[str]:
+        """Where a number above the bound may matter to a step."""
+        return untried(self.run.model, self.run.configuration, ())
 
     @property
     def verdict(self) -> Verdict:

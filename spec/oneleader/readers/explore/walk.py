@@ -26,6 +26,7 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
 from oneleader.readers.agree import Agreement, agreement
+from oneleader.readers.beyond import untried
 from oneleader.readers.engines.native import Native
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explore import Violation
@@ -237,6 +238,7 @@ class Walked:
     witnesses: dict[str, bool] = field(default_factory=dict)
     violation: Violation | None = None
     agreement: Agreement | None = None  # with the plain interpreter, sought first
+    untried: list[str] = field(default_factory=list)  # where a number above the bound may matter
 
     @property
     def never_fired(self) -> list[str]:
@@ -265,6 +267,7 @@ def walk(
     run = _kept(model, configuration)
     result = Walked(run, seed, witnesses=dict.fromkeys(model.witnesses, False))
     result.agreement = agreement(model, configuration)
+    result.untried = untried(model, configuration, model.properties.values())
     if result.agreement.difference:
         result.verdict, result.why = VIOLATED, str(result.agreement)
         return result

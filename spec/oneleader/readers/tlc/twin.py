@@ -29,6 +29,7 @@ from oneleader.language.configuration import Configuration, majorities
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, OptionSort, base, is_enum, is_number, is_set, is_time
+from oneleader.readers.beyond import untried
 from oneleader.readers.explore.graph import Graph
 from oneleader.readers.run import Run, State
 from oneleader.readers.tlc import tlc
@@ -83,6 +84,11 @@ class Compared:
     @property
     def edges(self) -> int:
         return len(self.ours.edges)
+
+    @property
+    def untried(self) -> list[str]:
+        """Where a number above the bound, which neither graph has, may matter to a step."""
+        return untried(self.run.model, self.run.configuration, ())
 
     @property
     def verdict(self) -> Verdict:

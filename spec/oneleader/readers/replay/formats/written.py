@@ -15,16 +15,7 @@ from oneleader.readers.run import Run, State
 def recording(model: Model, run: Run, found: Violation, fault: str | None) -> list[dict[str, Any]]:
     """The counterexample in our own trace format (`readers/replay/formats/own.py`)."""
     at = run.configuration
-    header: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model.name}
-    header["elements"] = {sort: list(names) for sort, names in at.elements.items() if sort != "Quorum"}
-    if "Quorum" in at.elements:
-        header["quorums"] = [_listed(q) for q in at.elements["Quorum"]]
-    if at.greatest:
-        header["numbers"] = dict(at.greatest)
-    if at.parameters:
-        header["parameters"] = dict(at.parameters)
-    if at.chosen:
-        header["constants"] = {name: _true_at(at, model.fields[name]) for name in at.chosen}
+    header = {"format": "oneleader", "version": 1, "model": model.name, **header_of(model, at)}
     if found.what in run.model.properties:
         params = run.model.properties[found.what].params
         false = zip(params, found.args, strict=True)
@@ -45,6 +36,22 @@ def recording(model: Model, run: Run, found: Violation, fault: str | None) -> li
         lines.append(step | {"after": _after(run, None if is_last else before, after)})
         before = after
     return lines
+
+
+def header_of(model: Model, at: Configuration) -> dict[str, Any]:
+    """What the header says of the configuration."""
+    header: dict[str, Any] = {
+        "elements": {sort: list(names) for sort, names in at.elements.items() if sort != "Quorum"}
+    }
+    if "Quorum" in at.elements:
+        header["quorums"] = [_listed(q) for q in at.elements["Quorum"]]
+    if at.greatest:
+        header["numbers"] = dict(at.greatest)
+    if at.parameters:
+        header["parameters"] = dict(at.parameters)
+    if at.chosen:
+        header["constants"] = {name: _true_at(at, model.fields[name]) for name in at.chosen}
+    return header
 
 
 def _true_at(at: Configuration, constant: Field) -> list[list[Any]]:

@@ -1,0 +1,132 @@
+// A shim around go.etcd.io/raft/v3, with pre-vote, check-quorum, snapshots and linearizable reads.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/encoding/protojson"
+	"peers/lines"
+)
+
+var roles = map[raft.StateType]string{0: "follower", 1: "candidate", 2: "leader", 3: "follower"} // 3: pre-candidate
+
+type server struct {
+	*raft.RawNode // nil when down
+	names         lines.Names
+	id            uint64
+	disk          *raft.MemoryStorage
+	register      lines.Register
+	reads         []raft.ReadState // that wait until so much is applied
+	asked         int              // how many reads were
+}
+
+func main() {
+	raft.SetLogger(&raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)})
+	lines.Serve(map[string]any{"can": []string{"heartbeat", "propose", "read", "compact", "transfer"},
+		"may": []string{"step down within a term", "ask again"}}, start)
+}
+
+func start(names lines.Names, node string) lines.Server {
+	s := &server{names: names, id: names.Id(node), disk: raft.NewMemoryStorage()}
+	s.disk.ApplySnapshot(&pb.Snapshot{Metadata: &pb.SnapshotMetadata{ConfState: &pb.ConfState{Voters: names.Ids()}}})
+	s.boot()
+	return s
+}
+
+func (s *server) boot() {
+	snapshot, _ := s.disk.Snapshot()
+	s.install(snapshot)
+	s.reads = nil
+	s.RawNode, _ = raft.NewRawNode(&raft.Config{ID: s.id, Storage: s.disk, ElectionTick: 10, HeartbeatTick: 1,
+		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true, CheckQuorum: true, DisableProposalForwarding: true})
+}
+
+func (s *server) install(snapshot *pb.Snapshot) {
+	s.register = lines.Register{Applied: snapshot.GetMetadata().GetIndex(), Waiting: map[string]bool{}}
+	json.Unmarshal(snapshot.GetData(), &s.register.Value)
+}
+
+func (s *server) Step(r lines.Request, answer *lines.Answer) {
+	switch r.Do {
+	case "timeout": // as late as it can be; the library draws from 10 ticks to 19
+		for range 18 {
+			s.TickQuiesced()
+		}
+		s.Tick()
+	case "heartbeat":
+		if s.BasicStatus().RaftState == raft.StateLeader {
+			s.Tick()
+		}
+	case "receive":
+		m := &pb.Message{}
+		protojson.Unmarshal(r.Message, m)
+		s.RawNode.Step(m)
+	case "propose":
+		s.register.Waiting[r.Value] = s.Propose([]byte(r.Value)) == nil
+	case "read":
+		s.asked++
+		s.ReadIndex(fmt.Appendf(nil, "%s %d", r.Node, s.asked))
+	case "compact":
+		value, _ := json.Marshal(s.register.Value)
+		s.disk.CreateSnapshot(s.register.Applied, nil, value)
+		s.disk.Compact(s.register.Applied)
+	case "transfer":
+		s.TransferLeader(s.names.Id(r.To))
+	case "crash":
+		s.RawNode = nil
+	case "restart":
+		s.boot()
+	}
+	for s.RawNode != nil && s.HasReady() {
+		s.handle(s.Ready(), answer)
+	}
+	for ; len(s.reads) > 0 && s.reads[0].Index <= s.register.Applied; s.reads = s.reads[1:] {
+		answer.Read = append(answer.Read, s.register.Value)
+	}
+}
+
+// handle does what is ready, in the order that the library asks for.
+func (s *server) handle(ready raft.Ready, answer *lines.Answer) {
+	if !raft.IsEmptySnap(ready.Snapshot) {
+		s.disk.ApplySnapshot(ready.Snapshot)
+		s.install(ready.Snapshot)
+	}
+	if !raft.IsEmptyHardState(ready.HardState) {
+		s.disk.SetHardState(ready.HardState)
+	}
+	s.disk.Append(ready.Entries)
+	for _, m := range ready.Messages {
+		text, _ := protojson.Marshal(m)
+		answer.Send(s.names.Name(m.GetTo()), json.RawMessage(text))
+		if m.GetType() == pb.MsgSnap {
+			s.ReportSnapshot(m.GetTo(), raft.SnapshotFinish)
+		}
+	}
+	for _, e := range ready.CommittedEntries {
+		s.register.Apply(e.GetIndex(), string(e.Data), answer)
+	}
+	s.reads = append(s.reads, ready.ReadStates...)
+	s.Advance(ready)
+}
+
+func (s *server) Show() map[string]any {
+	hard, _, _ := s.disk.InitialState()
+	role := any(nil)
+	if s.RawNode != nil {
+		hard, role = s.BasicStatus().HardState, roles[s.BasicStatus().RaftState]
+	}
+	first, _ := s.disk.FirstIndex()
+	last, _ := s.disk.LastIndex()
+	log := [][2]any{}
+	for i := first; i <= last; i++ {
+		e, _ := s.disk.Entries(i, i+1, 0)
+		log = append(log, [2]any{e[0].GetTerm(), string(e[0].Data)})
+	}
+	return map[string]any{"term": hard.GetTerm(), "voted_for": s.names.Name(hard.GetVote()), "role": role,
+		"log": log, "first": first, "commit": hard.GetCommit()}
+}

@@ -1,0 +1,53 @@
+"""Real libraries, unmodified, through the public door: a healthy one holds, and nothing is judged in vain."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from oneleader.conformance.adapter import Adapter
+from oneleader.conformance.conform import conform
+from oneleader.conformance.trial import FIGURE_3, MODEL, MakeAdapter
+from oneleader.errors import MissingTool
+from oneleader.verdict import HOLDS, INCONCLUSIVE
+from workshop.peers.peer import PEERS, Peer
+
+
+@contextmanager
+def cluster(name: str) -> Iterator[MakeAdapter]:
+    """A peer's; where its toolchain is missing the test skips and says what to install, and fails in CI."""
+    try:
+        PEERS[name].make()
+    except MissingTool as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    with PEERS[name].cluster() as make:
+        yield make
+
+
+@pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
+def test_an_adapter_is_short(peer: Peer) -> None:
+    assert peer.lines < 100
+
+
+def test_etcd_holds() -> None:
+    with cluster("etcd") as make:
+        found = conform(make, walks=40, seed=1)
+    assert found.verdicts == {FIGURE_3: HOLDS, MODEL: HOLDS}, found.text
+    assert found.not_judged == {}
+
+
+def test_what_etcd_does_and_the_model_has_no_word_for_has_to_be_declared() -> None:
+    def undeclared(nodes: tuple[str, ...]) -> Adapter:
+        adapter = make(nodes)
+        adapter.may = ()
+        return adapter
+
+    with cluster("etcd") as make:
+        found = conform(undeclared, walks=40, seed=1)
+    assert (found.verdicts[FIGURE_3], found.verdicts[MODEL]) == (HOLDS, INCONCLUSIVE), found.text
+    assert found.no_word

@@ -1,0 +1,162 @@
+"""Attacks by values above the bounds: a run that never tries them says so, whichever reader made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+
+from oneleader.cli.main import cli
+from oneleader.cli.refine import as_data, printed
+from oneleader.cli.tlc import graphs_compared
+from oneleader.language.configuration import configure
+from oneleader.models import fencing
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.refine import refine as compare
+from oneleader.readers.tlc.twin import Compared, Ours
+from oneleader.verdict import HOLDS
+
+Build = Callable[[str], ModuleType]
+CASES = Path(__file__).parent / "cases"
+SAID = "values above the bounds matter, and are not tried: "
+
+# Row 12: `exhaustive to 2 terms`, and nothing said, for a parameter that may be 3.
+BOUNDED = str(CASES / "c3_bounded_param.py")
+
+
+def said(*arguments: str) -> tuple[str, int]:
+    result = CliRunner().invoke(cli, [*arguments], standalone_mode=False, catch_exceptions=False)
+    return result.output, result.return_value
+
+
+def bounded() -> str:
+    """The text of the case, after its sorts."""
+    text = Path(BOUNDED).read_text("utf-8")
+    return text[text.index("class State") :]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("explore", "--engine", "python"),
+        ("explore", "--engine", "numpy"),
+        ("walk", "--seed", "1"),
+        ("graph",),
+    ],
+    ids=" ".join,
+)
+def test_a_parameter_above_the_bound_is_named(command: tuple[str, ...], tmp_path: Path) -> None:
+    name, *rest = command
+    out = ["--out", str(tmp_path / ("x.dot" if name == "graph" else ""))]
+    text, status = said(name, BOUNDED, *rest, "--size", "Term=2", *out)
+    assert f"{SAID}jump(t)" in text
+    assert status == 0
+    as_json, _ = said(name, BOUNDED, *rest, "--size", "Term=2", *out, "--json")
+    found = json.loads(as_json)
+    assert "jump(t)" in (found[0] if isinstance(found, list) else found)["untried"]
+
+
+def test_refine_names_it_too(build: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model beside itself: each step that was tried is allowed, and not each was tried."""
+    model = build(bounded()).MODEL
+    found = compare(model, configure(model, {"Term": 2}), model)
+    printed(found)
+    assert f"{SAID}jump(t)" in capsys.readouterr().out
+    assert (found.verdict, as_data(found)["untried"]) == (HOLDS, ["jump(t)"])
+
+
+def test_it_is_counted_among_what_was_cut(build: Build) -> None:
+    """And within the bound that reaches 5, the property is false."""
+    model = build(bounded()).MODEL
+    found = explore(model, configure(model, {"Term": 2}))
+    assert (found.verdict, found.cut > 0) == (HOLDS, True)
+    assert explore(model, configure(model, {"Term": 5})).violation
+
+
+# Siblings: each is false only because of a number above the bound, and at 2 terms nothing is broken.
+STATE = '''
+class State(Fields):
+    term = field(of=Term)
+    at = field(Term, of=bool)
+    seen = field(Node, Term, of=bool)
+    rang = field(of=bool)
+
+@action
+def step(s: State{param}) -> None:
+    """1."""
+    {effect}
+
+@action
+def rest(s: State) -> None:
+    """2."""
+    rang = s.rang
+    s.rang = rang
+
+@invariant
+def fact(s: State{of}) -> bool:
+    """1."""
+    return {fact}
+
+MODEL = model(__name__, State)
+'''
+QUIET = "no(s.rang)"
+RING = "s.require(is_so)\n    s.rang = True"
+PLACES = {
+    "a parameter": ("t: Term", f"is_so = t > 2\n    {RING}", "", QUIET, "step(t)"),
+    "a sum of one": ("t: Term", f"is_so = t + 1 > 3\n    {RING}", "", QUIET, "step(t)"),
+    "one of two": ("n: Node, t: Term", f"is_so = both(t != 2, t > 1)\n    {RING}", "", QUIET, "step(t)"),
+    "some number": (
+        "",
+        f"is_so = Term.any(lambda t: t > 2)\n    {RING}",
+        "",
+        QUIET,
+        "step: guard is_so, Term.any",
+    ),
+    "not all numbers": (
+        *("", f"is_so = no(Term.all(lambda t: t <= 2))\n    {RING}", "", QUIET),
+        "step: guard is_so, Term.all",
+    ),
+    "within another quantifier": (
+        *("", f"is_so = Node.any(lambda n: Term.any(lambda t: t > 2))\n    {RING}", "", QUIET),
+        "step: guard is_so, Term.any",
+    ),
+    "a value that is written": (
+        *("", "s.rang = Term.any(lambda t: t > 2)", "", QUIET),
+        "step: the effect on rang, Term.any",
+    ),
+    "all of a relation": ("", "s.at.where(lambda old, t: True)", "t: Term", "implies(s.at[t], t <= 2)", None),
+    "a parameter of a property": ("", "s.rang = True", "t: Term", "t <= 2", "fact(t)"),
+    "a quantifier of a property": (
+        *("", "s.rang = True", "", "Term.all(lambda t: t <= 2)"),
+        "fact: Term.all",
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_place_where_a_number_may_stand_is_named(build: Build, place: str) -> None:
+    param, effect, of, fact, named = PLACES[place]
+    text = STATE.format(param=param and f", {param}", effect=effect, of=of and f", {of}", fact=fact)
+    model = build(text).MODEL
+    small = explore(model, configure(model, {"Node": 1, "Term": 2}))
+    assert small.verdict is HOLDS
+    assert (named in small.untried) if named else small.untried, small.untried
+    assert explore(model, configure(model, {"Node": 1, "Term": 3})).violation
+
+
+def test_a_twin_says_so_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither graph has the values that the other lacks: equal graphs say nothing of them."""
+    at = configure(fencing.MODEL, {"Resource": 1, "Client": 1, "Token": 1})
+    graphs_compared(Compared(Ours.of(fencing.MODEL, at), 0.0, 0.0))
+    assert f"{SAID}acquire(t)" in capsys.readouterr().out
+
+
+def test_where_no_number_can_matter_nothing_is_said() -> None:
+    """The check would be worth nothing if it named everything."""
+    text, _ = said("explore", "election", "--nodes", "2", "--terms", "1")
+    assert SAID not in text
+    assert "steps exceeded the bounds" in text

@@ -1,0 +1,1 @@
+"""Real Raft libraries, unmodified, each behind an adapter of tests/peers: built, driven, reported on."""
