@@ -96,7 +96,7 @@ def test_and_where_members_change(seed: int) -> None:
 
 def test_and_in_drawn_scenarios() -> None:
     sending = Sending()
-    draw(ChangingMachine, sending.core, joining=1, examples=60)
+    draw(ChangingMachine, sending.core, joining=1, examples=30)
     assert all_possible(sending, (*MEMBERS, "n4")) == {*KINDS}
 
 
