@@ -61,5 +61,5 @@ class InEffect:
 History: TypeAlias = tuple[InEffect, ...]
 
 
-def initial(members: Collection[NodeId]) -> History:
-    return (InEffect(0, Configuration(tuple(sorted(set(members))))),)
+def initial(members: tuple[NodeId, ...]) -> History:
+    return (InEffect(0, Configuration(members)),)

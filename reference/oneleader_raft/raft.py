@@ -497,7 +497,8 @@ def restart(
     """Section 5.2: "When servers start up, they begin as followers"; the first time with `Durable()`.
     `members` are those that the cluster began with, on all servers and for ever."""
     snapshot = durable.snapshot
-    history = (snapshot.in_effect,) if snapshot.index > 0 else initial(members)
+    everybody = tuple(sorted(set(members)))
+    history = (snapshot.in_effect,) if snapshot.index > 0 else initial(everybody)
     node = Node(id, history, clocks, durable.current_term, durable.voted_for, snapshot=snapshot)
     node = replace(
         with_entries(node, snapshot.index, durable.log), commit_index=snapshot.index, promised_at=now

@@ -48,12 +48,13 @@ def refusal(build: Build, text: str) -> tuple[str, int]:
     """What the error says, without the file, and how far its line is from the marked one."""
     with pytest.raises(SpecError) as raised:
         build(STATE + text + END)
-    found = re.fullmatch(r"(model_\d+)\.py:(\d+): (.*)", str(raised.value))
-    assert found, f"no file and line in: {raised.value}"
+    found = re.fullmatch(r"/.*/(model_\d+)\.py:(\d+):(\d+): (.*)", str(raised.value))
+    assert found, f"no file, line and column in: {raised.value}"
     lines = Path(str(sys.modules[found[1]].__file__)).read_text().splitlines()
     marked = [i for i, line in enumerate(lines, 1) if line.endswith(HERE)]
     assert len(marked) == 1
-    return found[3], int(found[2]) - marked[0]
+    assert lines[int(found[2]) - 1][int(found[3]) - 1 :][:1].strip(), "the column is that of no text"
+    return found[4], int(found[2]) - marked[0]
 
 
 BRANCH = "Python branches on a state value here"

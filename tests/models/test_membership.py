@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
 
 import pytest
 
 from oneleader.errors import MissingTool, UsageError
 from oneleader.language.configuration import Configuration, configure
+from oneleader.language.members import Members
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL
 from oneleader.models import membership, membership_steps
@@ -18,7 +21,11 @@ from oneleader.readers.explore.explore import Explored, explore
 from oneleader.readers.explore.walk import walk
 from oneleader.readers.prove.prove import load_hints, prove
 from oneleader.readers.run import Run, State
+from oneleader.readers.tlc import tlc
+from oneleader.readers.tlc.bounds import bounds_of
+from oneleader.readers.tlc.twin import compare
 from oneleader.verdict import HOLDS, VIOLATED
+from tests.places import TLA
 
 STEPS = membership_steps.MODEL
 TWO = "n1 n2, n1"
@@ -178,6 +185,51 @@ def test_the_axiom_is_judged_of_a_configuration() -> None:
 def test_a_list_of_configurations_that_is_none(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         bounds(MODEL, 3, 1, 1, text)
+
+
+# -- The twin --------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(("number", "states", "edges"), [(0, 219, 1_327), (1, 611, 4_064)])
+def test_the_twin_has_the_same_graph(number: int, states: int, edges: int) -> None:
+    """Out of a joint configuration; then single-server change, and into a joint one."""
+    found = compare(MODEL, bounds_of(MODEL)[number].of(MODEL), workers=1)
+    assert (found.verdict, found.states, found.edges, found.difference) == (HOLDS, states, edges, "")
+
+
+@pytest.mark.usefixtures("tools")
+def test_what_is_adjacent_and_what_a_quorum_is(tmp_path: Path) -> None:
+    """Of all configurations of three servers, joint ones included, the module says what Python says."""
+    config = tmp_path / "run.cfg"
+    bounds = (TLA / "MCMembership.cfg").read_text().partition("INVARIANTS")[0]
+    config.write_text(bounds.replace("Node = {n1, n2}", "Node = {n1, n2, n3}") + "INVARIANT Nothing\n")
+    around = r"""
+---- MODULE Around ----
+EXTENDS MCMembership
+Sets == SUBSET Node \ {{}}
+Every == {{s, r} : s, r \in Sets}
+ASSUME PrintT(<<"adjacent", {p \in Every \X Every : Adjacent(p[1], p[2])}>>)
+ASSUME PrintT(<<"quorums", {p \in (SUBSET Node) \X Every : IsQuorum(p[1], p[2])}>>)
+Nothing == \A n \in Node : term[n] > 0
+====
+"""
+    found = tlc.run(TLA / "MCMembership.tla", config, workers=1, around=around)
+    printed = {value[0]: value[1] for value in found.printed if isinstance(value, tuple)}
+    names = ("n1", "n2", "n3")
+    sets = [frozenset(s) for k in (1, 2, 3) for s in combinations(range(3), k)]
+    every = {frozenset((s, r)): Members(tuple({s: None, r: None})) for s in sets for r in sets}
+
+    def named(c: frozenset[frozenset[int]]) -> frozenset[frozenset[str]]:
+        return frozenset(frozenset(names[n] for n in s) for s in c)
+
+    adjacent = {(named(c), named(d)) for c in every for d in every if every[c].may_become(every[d])}
+    assert printed["adjacent"] == adjacent
+    quorums = {
+        (frozenset(names[n] for n in q), named(c))
+        for c in every
+        for q in (frozenset(), *sets)
+        if any(q >= least for least in every[c].quorums)
+    }
+    assert printed["quorums"] == quorums
 
 
 # -- Proofs ----------------------------------------------------------------------------------------

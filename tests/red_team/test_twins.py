@@ -20,7 +20,10 @@ from oneleader.readers.tlc.twin import compare, compare_all
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 from tests.places import TLA
 
-TWINS = ("election", "vote_count", "pre_vote", "replication", "lease", "fencing", "system", "flawed/bully")
+TWINS = (
+    "election", "vote_count", "pre_vote", "replication", "membership", "snapshots", "lease", "fencing",
+    "system", "flawed/bully",
+)  # fmt: skip
 SAME_TERM = r"  /\ votedFor' = [votedFor EXCEPT ![n] = Nil]"
 
 EDITS = {
@@ -47,6 +50,14 @@ EDITS = {
     "a majority that no graph depends on": (
         *("vote_count", "VoteCount.tla", r"Cardinality(q) = Cardinality(Node) \div 2 + 1"),
         r"Cardinality(q) = Cardinality(Node)",
+    ),
+    "a configuration is left to any other": (
+        *("membership", "Membership.tla", "  /\\ IsAdjacent(n, c)\n"),
+        "",
+    ),
+    "a snapshot takes the configuration before its own": (
+        *("snapshots", "Snapshots.tla", "From(SubSeq(leaderLog[t], 1, k), k)"),
+        "From([SubSeq(leaderLog[t], 1, k) EXCEPT ![k].config = InitialConfig], k)",
     ),
     "a promise is not renewed": (
         *("lease", "Lease.tla", r"sincePromise' = [sincePromise EXCEPT ![voter] = 0]"),

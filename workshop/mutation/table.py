@@ -93,7 +93,7 @@ def sample(name: str) -> list[str]:
 
 
 def part(id: str) -> str:
-    """What is judged anew when it changes: the whole model, or `core/raft/step`, a function."""
+    """What is judged again when it changes: the whole model, or `core/raft/step`, a function."""
     return "/".join(id.split("/")[: 3 if id.startswith(f"{CORE}/") else 1])
 
 

@@ -36,7 +36,8 @@ from oneleader.readers.tlc.twin import module_of
 from oneleader.shipped import tla_folder
 
 TWINS = (
-    "election", "vote_count", "pre_vote", "replication", "lease", "fencing", "system", "flawed/bully",
+    "election", "vote_count", "pre_vote", "replication", "membership", "snapshots", "lease", "fencing",
+    "system", "flawed/bully",
 )  # fmt: skip
 ROOTS = ("Init", "Next", "Majority", "TermIsBounded", "IndexIsBounded")
 LONGEST = 44  # characters of source in an id

@@ -63,6 +63,13 @@ def replications() -> Iterator[Bounds]:
     yield servers(3, 1, sizes={"Index": 1, "Value": 1})
 
 
+def memberships() -> Iterator[Bounds]:
+    small = {"Index": 2, "Value": 1}
+    for configurations in (N2_DECIDES, "n1 n2, n1", "n1 + n2, n2, n1, n1 n2", "n2, n1 n2, n2 + n1"):
+        yield servers(2, 1, configurations, small)
+    yield servers(2, 2, N2_DECIDES, {"Index": 1, "Value": 1})
+
+
 def leases() -> Iterator[Bounds]:
     for times in (EXACT, DRIFT, LONG):
         yield servers(1, 2, sizes=times)
@@ -95,6 +102,8 @@ CANDIDATES = {
     "vote_count": counts,
     "pre_vote": pre_votes,
     "replication": replications,
+    "membership": memberships,
+    "snapshots": memberships,
     "lease": leases,
     "fencing": tokens,
     "system": systems,

@@ -116,7 +116,7 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
             raise NodeUsageError(f"--peers names {name!r} twice" if name else "--peers is NAME=HOST:PORT,...")
         peers[name] = address(where)
     if options.id not in peers:
-        raise NodeUsageError(f"--id {options.id} is none of --peers: {', '.join(peers)}")
+        raise NodeUsageError(f"--id {options.id} is not one of --peers: {', '.join(peers)}")
     if not 0 < options.heartbeat_ms < options.promise_ms:
         raise NodeUsageError("--heartbeat-ms is positive, and less than --promise-ms")
     if not 0 <= options.drift < 1000:

@@ -4,7 +4,7 @@ Leases and promises compare readings of one clock (`lease`), so it must neither 
 while other servers' clocks run. CLOCK_BOOTTIME counts through a suspend; where there is none, CLOCK_MONOTONIC
 stands in, and a machine that suspends breaks the lease. So does a virtual machine that is copied, migrated or
 set back to a snapshot: then the clock of a node that believes in its lease may have stood still. Both are
-assumptions of whoever deploys it.
+assumptions of the operator.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def _one_of(kinds: tuple[Any, ...], value: Any) -> Any:
     ((name, parts),) = value.items()
     kind = KINDS.get(name)
     if kind is None or kind not in kinds:
-        raise MalformedError(f"{str(name)[:40]!r} is none of {', '.join(k.__name__ for k in kinds)}")
+        raise MalformedError(f"{str(name)[:40]!r} is not one of {', '.join(k.__name__ for k in kinds)}")
     readers = _readers(kind)
     if not isinstance(parts, list) or len(parts) != len(readers):
         raise MalformedError(f"{name} has {len(readers)} fields")

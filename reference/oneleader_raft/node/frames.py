@@ -60,7 +60,7 @@ def seal(key: bytes, number: int, kind: int, body: bytes) -> bytes:
 
 
 async def unseal(reader: ByteReader, key: bytes, number: int, most: int = MOST_BYTES) -> tuple[int, bytes]:
-    """The next frame: its kind and body. FrameError where it is none, IncompleteReadError where it ends."""
+    """The next frame: its kind and body. FrameError if it is malformed, IncompleteReadError where it ends."""
     head = await reader.readexactly(HEADER.size)
     magic, version, kind, length = HEADER.unpack(head)
     if magic != MAGIC:

@@ -187,7 +187,7 @@ class Links:
 
 
 def read(body: bytes, peer: NodeId, own: Identity) -> tuple[Source, Message]:
-    """The message in a frame of `peer`; FrameError where it is none, or none that `peer` can have sent."""
+    """The message in a frame of `peer`; FrameError if it is malformed, or `peer` cannot have sent it."""
     try:
         said: Any = json.loads(body)
         if not isinstance(said, dict) or said.keys() != {"step", "message"} or type(said["step"]) is not int:

@@ -100,7 +100,7 @@ DOCUMENT: dict[str, Any] = {
                 "responses": _answers(GRANT, "Somebody holds it.", code="201"),
             },
             "put": {
-                "summary": "Renew a lock: its time begins anew.",
+                "summary": "Renew a lock: its time starts again.",
                 "parameters": ONCE,
                 "requestBody": _body(_object({"token": TOKEN})),
                 "responses": _answers(OK, "It is not held under this token."),

@@ -153,7 +153,7 @@ class NodeStore:
 
 
 def _look_at_header(path: Path) -> None:
-    """What SQLite would take for a database that it may recover or begin anew is refused before."""
+    """What SQLite would take for a database that it may recover or recreate is refused before."""
     with path.open("rb") as file:
         head = file.read(100)
     if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):

@@ -21,6 +21,7 @@ from oneleader.cli.graph import graph
 from oneleader.cli.handlers import handlers
 from oneleader.cli.hunt import hunt
 from oneleader.cli.linearizable import linearizable
+from oneleader.cli.new import new
 from oneleader.cli.picture import picture
 from oneleader.cli.prove import prove
 from oneleader.cli.refine import refine
@@ -38,6 +39,8 @@ Examples:
   oneleader check --quick
   oneleader explore election --nodes 3 --terms 2
   oneleader explore election --fault vote-twice
+  oneleader explore election --html election.html
+  oneleader new model my_lock
   oneleader settings system
   oneleader prove election
   oneleader tlc election --nodes 3 --terms 1
@@ -65,7 +68,7 @@ def cli() -> None:
     """At most one leader, and proof of it: one model of Raft elections and everything that reads it."""
 
 
-ABOUT_MODELS = (check, explore, graph, prove, refine, settings, tlc, walk)
+ABOUT_MODELS = (check, explore, graph, new, prove, refine, settings, tlc, walk)
 ABOUT_RUNS = (campaign, cluster, conform, faults, handlers, hunt, linearizable, picture, replay, trace)
 for command in (*ABOUT_MODELS, *ABOUT_RUNS):
     cli.add_command(command)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--graph",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Our graph, as `oneleader graph` wrote it, instead of exploring anew.",
+    help="Our graph, as `oneleader graph` wrote it, instead of exploring again.",
 )
 @json_option
 def tlc(

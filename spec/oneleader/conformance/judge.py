@@ -131,7 +131,7 @@ class Rules:
         return self.configuration.value(sort, given)
 
     def _quorum(self, members: frozenset[int]) -> int:
-        """The quorum among these nodes; where they are none, one that its votes come close to."""
+        """The quorum among these nodes; where they are no quorum, one that its votes come close to."""
         return max(range(len(self.quorums)), key=lambda q: len(self.quorums[q] & members))
 
     # Observations

@@ -10,7 +10,7 @@
         tlc="MCElection_bug_vote_twice.cfg",
     )
     def vote_twice(m: Model) -> Model:
-        \"\"\"A voter grants whoever asks.\"\"\"
+        \"\"\"A voter grants every request.\"\"\"
         return m.without_guard("grant_vote", "vote_is_free")
 
 

@@ -13,7 +13,7 @@ from oneleader.faults.fault import NOT_WRITTEN, Because, core_fault, fault
 from oneleader.language.model import Model
 from oneleader.models import membership, membership_steps
 from oneleader_raft import raft
-from oneleader_raft.configuration import Configuration
+from oneleader_raft.configuration import Configuration, History
 from oneleader_raft.core import Core
 from oneleader_raft.raft import Entry, Node, NodeId, Role, Step
 
@@ -36,7 +36,7 @@ LED = "campaign n1 n2; trip n1 n2"  # with an entry of its own committed
     explore=("election_safety", 7),
     prove=("change_config", "configuration_is_close_to_the_one_before"),
     fails_at=ONE | {"Index": 2},
-    tlc=NOT_WRITTEN,
+    tlc="MCMembership_bug_several_at_once.cfg",
 )
 def several_at_once(m: Model) -> Model:
     """R1 dropped: two servers leave in one step. Who has the new configuration elects a leader alone, and the
@@ -69,7 +69,7 @@ def _() -> Core:
     explore=("election_safety", 8),
     prove=("change_config", "one_change_beyond_the_commit"),
     fails_at=ONE | {"Node": 2, "Quorum": 2, "Index": 3, "Config": 2},
-    tlc=NOT_WRITTEN,
+    tlc="MCMembership_bug_change_upon_change.cfg",
 )
 def change_upon_change(m: Model) -> Model:
     """R2 dropped: a leader removes one server and then another, and nobody has confirmed either. Together
@@ -306,7 +306,7 @@ def in_effect_when_applied() -> Core:
     forbids it to stand with one that is committed and not applied: one leader is elected by the old members
     and another one by the new ones."""
 
-    def brought(kept: int, entries: tuple[Entry, ...]) -> raft.History:
+    def brought(kept: int, entries: tuple[Entry, ...]) -> History:
         return ()
 
     def apply_committed(node: Node, applied: int) -> Step:

@@ -18,6 +18,7 @@ from oneleader.errors import UsageError
 from oneleader.language import members
 from oneleader.language.definitions import Definition
 from oneleader.language.fields import Field
+from oneleader.language.members import Members
 from oneleader.language.model import Model
 from oneleader.language.sorts import (
     NIL,
@@ -49,6 +50,7 @@ class Configuration:
     parameters parameter -> its value
     longest    time sort -> the greatest of its parameters, stored for every time above it
     chosen     constant -> the names at which `where` made it true
+    members    what each number of Config stands for, where members change
     """
 
     elements: Mapping[str, tuple[str, ...]]
@@ -57,6 +59,7 @@ class Configuration:
     parameters: Mapping[str, int] = field(default_factory=dict)
     longest: Mapping[str, int] = field(default_factory=dict)
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    members: tuple[Members, ...] = ()
 
     def domain(self, sort: AnySort) -> Sequence[Any]:
         """Every value of a sort, in order."""
@@ -258,8 +261,10 @@ def configure(
         else:
             elements[name] = tuple(f"{name[0].lower()}{i + 1}" for i in range(sizes[name]))
     system: Iterable[frozenset[int]] = ()
+    configurations: Sequence[Members] = ()
     if "quorum_of" in model.fields:
-        changing = _changing(elements["Node"], greatest["Config"] + 1, quorums)
+        configurations = _configurations(elements["Node"], greatest["Config"] + 1, quorums)
+        changing = members.system(configurations)
         system = changing.quorums
         constants |= {"quorum_of": changing.quorum_of, "adjacent": changing.adjacent}
     elif _has_quorums(model):
@@ -269,7 +274,8 @@ def configure(
             "{" + " ".join(elements["Node"][n] for n in sorted(q)) + "}" for q in system
         )
         constants["member"] = frozenset((n, i) for i, q in enumerate(system) for n in q)
-    at = Configuration(elements, greatest, constants, *_times(model, sizes))
+    times = _times(model, sizes)
+    at = Configuration(elements, greatest, constants, *times, members=tuple(configurations))
     for name, said in {**texts, **(where or {})}.items():
         at = at.where(_constant(model, name), said)
     return at
@@ -306,11 +312,8 @@ def _times(model: Model, sizes: Mapping[str, int]) -> tuple[dict[str, int], dict
     return values, longest
 
 
-def _changing(nodes: tuple[str, ...], configurations: int, text: str) -> members.System:
-    nested = text == "majority"
-    return members.system(
-        members.nested(len(nodes), configurations) if nested else members.listed(nodes, text)
-    )
+def _configurations(nodes: tuple[str, ...], number: int, text: str) -> list[Members]:
+    return members.nested(len(nodes), number) if text == "majority" else members.listed(nodes, text)
 
 
 def _system(nodes: tuple[str, ...], quorums: str) -> list[frozenset[int]]:

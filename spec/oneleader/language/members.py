@@ -3,8 +3,8 @@
     n1 n2 n3, n1 n2, n1            three configurations, the first one initial: majorities are quorums
     n1 n2 n3, n1 n2 n3 + n1, n1    joint consensus: a majority of both sets, on the way from one to the other
 
-From a set to one with one server more or less, in both directions; to a joint configuration from its first
-set, and from it to its second.
+From a set to one with one server more or less; from a set to a joint configuration that has it, and from
+that to either of its sets.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ class Members:
         return sorted(every, key=lambda q: (len(q), sorted(q)))
 
     def may_become(self, other: Members) -> bool:
-        """R1 (dissertation 4.1 and 4.3): one server more or less, or one end of a joint configuration."""
+        """R1 (dissertation 4.1 and 4.3): one server more or less; into a joint one, and out of it.
+
+        Out of it to either set: the dissertation goes forward alone, and going back is as safe.
+        """
         if len(self.sets) == len(other.sets) == 1:
             return len(self.sets[0] ^ other.sets[0]) == 1
-        if len(self.sets) == 2 and len(other.sets) == 1:
-            return self.sets[1] == other.sets[0]
-        return len(self.sets) == 1 and self.sets[0] == other.sets[0]
+        return len(self.sets) != len(other.sets) and not {*self.sets}.isdisjoint(other.sets)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Model:
         """This model with one action replaced by a marked function of the same name."""
         defined = define(function)
         if not isinstance(defined, Action) or defined.name not in self.actions:
-            raise SpecError(f"{defined.where}: {defined.name} replaces no action of {self.name}")
+            raise SpecError(f"{defined.place}: {defined.name} replaces no action of {self.name}")
         return self._with(defined)
 
     def without_axiom(self, name: str) -> Model:

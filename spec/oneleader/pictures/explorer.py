@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from oneleader import models
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Fault, FaultyModel
 from oneleader.language.configuration import Configuration
@@ -29,7 +30,7 @@ from oneleader.pictures.telling import plain, plainly
 from oneleader.readers.engines.javascript import RUNTIME, JavaScript
 from oneleader.readers.explore.explore import Limits, explore, ghosts_read
 from oneleader.readers.replay.formats.written import header_of
-from oneleader.readers.retrace import configuration_text
+from oneleader.readers.retrace import FOLLOWED, configuration_text
 from oneleader.readers.run import Run
 from oneleader.words import title
 
@@ -88,6 +89,8 @@ class Explorer:
             "runs": [asdict(run) for run in self.runs],
             "recording": header_of(self.model, self.at),
             "configuration": configuration_text(self.at),
+            "test": FOLLOWED,
+            "found": models.name_of(self.model),
         }
         return json.dumps(said, separators=(",", ":"), ensure_ascii=False)
 

@@ -7,7 +7,7 @@ property; a step that the model refuses ends the run, and then nothing is broken
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from textwrap import indent
 from typing import Any
 
@@ -78,7 +78,7 @@ def _after(run: Run, state: State, instance: Instance) -> State:
 
 
 # -- the run as a test -------------------------------------------------------------------------------------
-FOLLOWED = '''"""{title} is violated, after {count}."""
+FOLLOWED = '''"""{told}"""
 
 {imports}
 from oneleader.readers.retrace import retrace
@@ -95,7 +95,7 @@ def test_{what}() -> None:
     false = retrace(MODEL, AT, STEPS).broken("{what}")
     assert false is None, false
 '''
-COMPARED = '''"""{title}: a step of {name} is none of the model that it refines."""
+COMPARED = '''"""{told}"""
 
 {imports}
 from oneleader.readers.explore.refine import refine
@@ -118,12 +118,8 @@ def as_test(run: Run, found: Violation, fault: str | None = None) -> str:
         calls.append(run.configuration.call(instance.action, instance.args))
     prop, name = run.model.properties.get(found.what), models.name_of(run.model)
     return (COMPARED if found.what == "refinement" else FOLLOWED).format(
-        title=title(found.what),
-        name=name,
-        count=plural(len(calls), "steps"),
-        imports="from oneleader.faults.catalogue import find"
-        if fault
-        else "from oneleader.models import find",
+        told=f"{title(found.what)} is violated, after {plural(len(calls), 'steps')}.",
+        imports="\n".join(sorted([CONFIGURATION, FIND_FAULT if fault else FIND])),
         model=f'find("{fault}").model' if fault else f'find("{name}")',
         at=configuration_text(run.configuration),
         steps="\n".join(calls),
@@ -153,7 +149,7 @@ def configuration_text(at: Configuration) -> str:
 def _arguments(at: Configuration) -> Iterator[str]:
     for part in fields(at):
         value = getattr(at, part.name)
-        if value:
+        if value or part.default_factory is MISSING:
             yield f"{part.name}={_plain(value)},\n"
 
 

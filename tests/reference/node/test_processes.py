@@ -41,7 +41,7 @@ def test_bad_arguments_are_one_sentence_each(tmp_path: Path) -> None:
     (tmp_path / "pem").write_text("no certificate")
     pem = str(tmp_path / "pem")
     cases = [
-        ({"id": "n9"}, "--id n9 is none of --peers: n1, n2"),
+        ({"id": "n9"}, "--id n9 is not one of --peers: n1, n2"),
         ({"peers": "n1"}, "'' is not of the form HOST:PORT"),
         ({"peers": f"{PEERS},n1={HOST}:3"}, "--peers names 'n1' twice"),
         ({"api": "8000"}, "'8000' is not of the form HOST:PORT"),

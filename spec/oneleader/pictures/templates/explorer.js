@@ -313,11 +313,15 @@
       const values = PAGE.switches.filter(({ constant, at: place }) => constant === name && chosen.switches.get(`${name}.${place}`)).map(({ value }) => `"${value}"`);
       return `AT = AT.where(MODEL.fields["${name}"], [${values.join(", ")}])`;
     });
-    return [`"""A run of ${PAGE.name}, ${PAGE.size}, clicked through in the explorer."""`, "",
-      ...(chosen.faults.size ? ["from oneleader.faults.catalogue import FAULTS"] : []),
-      "from oneleader.language.configuration import Configuration", "from oneleader.models import find", "from oneleader.readers.retrace import retrace", "",
-      `MODEL = find("${PAGE.name}")`, ...changes, `AT = ${PAGE.configuration}`, ...where, 'STEPS = """', ...path.slice(1, at + 1).map((node) => callOfInstance(node.instance)), '"""', "", "",
-      `def test_${wrong.name}() -> None:`, `    """${doc.replaceAll("\\", "\\\\").replaceAll('"', "'")}"""`, `    assert retrace(MODEL, AT, STEPS).broken("${wrong.name}") is None`, ""].join("\n");
+    const imports = ["from oneleader.language.configuration import Configuration", "from oneleader.models import find"];
+    if (chosen.faults.size) imports.unshift("from oneleader.faults.catalogue import FAULTS");
+    const isFalse = path.slice(0, at + 1).some((node) => engine.broken(node.state, wrong));
+    return filled(PAGE.test, {
+      told: isFalse ? `${titled(wrong.name)} is violated, after ${at} steps.` : `${at} steps of ${PAGE.name}, ${PAGE.size}.`,
+      imports: imports.join("\n"), model: [`find("${PAGE.found}")`, ...changes].join("\n"), at: [PAGE.configuration, ...where].join("\n"),
+      steps: path.slice(1, at + 1).map((node) => callOfInstance(node.instance)).join("\n"),
+      what: wrong.name, says: doc.replaceAll("\\", "\\\\").replaceAll('"', "'"),
+    });
   }
   function picture() {
     const svg = $("diagram").cloneNode(true);

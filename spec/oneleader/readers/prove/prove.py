@@ -345,7 +345,7 @@ def load_hints(model: Model) -> Hints:
 
 
 def update_hints(model: Model, path: Path | None = None, *, rlimit: int = RLIMIT) -> Path:
-    """Prove everything anew and write down which hypotheses each proof needed. The file written."""
+    """Prove everything again and write down which hypotheses each proof needed. The file written."""
     found = {o.key: _core(o, rlimit) for o in obligations(model)}
     inherited = load_hints(model.extends) if model.extends else {}
     lines = ",\n".join(

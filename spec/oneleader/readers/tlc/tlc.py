@@ -313,7 +313,7 @@ def _claim(problem: _Message) -> str:
 
 def _step(text: str) -> TlcStep:
     header, _, state = text.partition("\n")
-    action = re.match(r"\d+: <(\w+)(?: line| predicate)?", header)
+    action = re.match(r"\d+: <(?:\w+!)*(\w+)(?: line| predicate)?", header)
     if action is None:
         raise UsageError(f"This line of TLC's error trace is not understood: {header}")
     return TlcStep("Init" if action[1] == "Initial" else action[1], parse_state(state))

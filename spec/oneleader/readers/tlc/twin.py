@@ -5,6 +5,7 @@ TLA+ is applied to the indices one by one, a set holds the (remaining) indices a
 true; NIL is Nil and the members of an enumeration are strings. Where there is no variable logTerm, the
 field `log_term` is the component `term` of the sequences of records in the variable log, counted from
 1, and `log_length` is how long they are; beyond the end of one there is the field's first value.
+A configuration of changing members is a number in Python, and the set of its sets of servers in TLA+.
 Labelled edges are compared as sets,
 since TLC shows the name of an action and not its arguments.
 
@@ -183,7 +184,10 @@ def config_text(module: Path, model: Model, configuration: Configuration) -> str
     sizes = {f"Max{sort}": str(number) for sort, number in greatest.items()}
     sizes |= {name.capitalize(): str(value) for name, value in configuration.parameters.items()}
     for sort, names in configuration.elements.items():
-        sizes[sort] = "{" + ", ".join(_subsets(model, configuration, sort) or names) + "}"
+        sizes[sort] = _set(_subsets(model, configuration, sort) or names)
+    if configuration.members:
+        shown = [_set(map(_set, sets)) for sets in _member_sets(configuration)]
+        sizes |= {"Config": _set(shown), "InitialConfig": shown[0]}
     own = {"Quorum": "<- Majority"} if _quorums(configuration) == _majorities(configuration) else {}
     for f in model.fields.values():
         if f.kind == "constant" and is_enum(f.index[0]):
@@ -222,8 +226,19 @@ def _subsets(model: Model, configuration: Configuration, sort: str) -> list[str]
                 [name for m, name in enumerate(names) if (m, e) in true_at]
                 for e in configuration.domain(f.index[1])
             )
-            return ["{" + ", ".join(m) + "}" for m in members]
+            return [_set(m) for m in members]
     return []
+
+
+def _member_sets(configuration: Configuration) -> list[frozenset[frozenset[str]]]:
+    """What each number of Config stands for: a set of servers, or two while they are joint."""
+    names = configuration.elements["Node"]
+    return [frozenset(frozenset(names[n] for n in s) for s in c.sets) for c in configuration.members]
+
+
+def _set(elements: Iterable[str]) -> str:
+    """A set, as TLA+ writes it."""
+    return "{" + ", ".join(sorted(elements)) + "}"
 
 
 def edges_of(graph: Graph) -> tuple[dict[State, int], set[Edge]]:
@@ -286,6 +301,8 @@ class StateReader:
         if told == "Nil" and isinstance(f.of, OptionSort):
             return NIL
         of = base(f.of)
+        if isinstance(told, frozenset) and is_number(of):
+            return _member_sets(self.configuration).index(told)
         if isinstance(told, frozenset):  # an element that is, in TLA+, a set of others: see _subsets
             names = self.configuration.elements[of.__name__]
             return next(i for i, shown in enumerate(names) if set(shown.strip("{}").split()) == told)

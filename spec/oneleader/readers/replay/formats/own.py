@@ -93,7 +93,7 @@ class Quorums:
             self.listed = [frozenset(q) for q in listed]
             unknown = sorted(frozenset().union(*self.listed) - set(nodes))
             if unknown:
-                raise UsageError(f"`quorums` names {unknown[0]}, which is none of the `nodes`")
+                raise UsageError(f"`quorums` names {unknown[0]}, which is not one of the `nodes`")
 
     def __contains__(self, index: Any) -> bool:
         voter, quorum = index
@@ -288,7 +288,7 @@ class OwnFormat:
         return state
 
     def _act(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> None:
-        """The step; where what it calls a quorum is none, with the nodes that it lacks."""
+        """The step; where what it calls a quorum is not one, with the nodes that it lacks."""
         if self.quorums is None:
             return state.act(action.name, *args)
         enough = tuple(
@@ -334,7 +334,7 @@ class OwnFormat:
         return frozenset(k[-1] for k in keys if state.get(field.name, k if len(k) > 1 else k[0]))
 
     def _value(self, sort: AnySort, written: Any) -> Any:
-        """A value of the sort; UsageError if `written` is none."""
+        """A value of the sort; UsageError if `written` is not one."""
         if isinstance(sort, OptionSort):
             return NIL if written is None else self._value(sort.of, written)
         if self.quorums and sort is self.quorum_sort:
