@@ -496,12 +496,18 @@ def restart(
 ) -> Step:
     """Section 5.2: "When servers start up, they begin as followers"; the first time with `Durable()`.
     `members` are those that the cluster began with, on all servers and for ever."""
-    snapshot = durable.snapshot
-    everybody = tuple(sorted(set(members)))
-    history = (snapshot.in_effect,) if snapshot.index > 0 else initial(everybody)
-    node = Node(id, history, clocks, durable.current_term, durable.voted_for, snapshot=snapshot)
-    node = replace(
-        with_entries(node, snapshot.index, durable.log), commit_index=snapshot.index, promised_at=now
+    snapshot, everybody = durable.snapshot, tuple(sorted(set(members)))
+    first = (snapshot.in_effect,) if snapshot.index > 0 else initial(everybody)
+    node = Node(
+        id,
+        first + brought(snapshot.index, durable.log),
+        clocks,
+        durable.current_term,
+        durable.voted_for,
+        durable.log,
+        snapshot,
+        commit_index=snapshot.index,
+        promised_at=now,
     )
     restarted = Step(node, (action("restart", n=id),), (ResetElectionTimer(),))
     return restarted.then(lambda node: apply_committed(node, 0))
@@ -1058,8 +1064,8 @@ def on_compact(node: Node, index: int, state: object) -> Step:
 
 def with_snapshot(node: Node, snapshot: Snapshot, log: tuple[Entry, ...]) -> Node:
     """The snapshot, and the log after it."""
-    node = replace(node, snapshot=snapshot, log=(), history=(snapshot.in_effect,))
-    return with_entries(node, snapshot.index, log)
+    history = (snapshot.in_effect,) + brought(snapshot.index, log)
+    return replace(node, snapshot=snapshot, log=log, history=history)
 
 
 def on_install_snapshot(node: Node, m: InstallSnapshot, now: int) -> Step:
