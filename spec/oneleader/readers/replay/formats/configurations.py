@@ -75,4 +75,4 @@ class Adjacent:
 
     def __contains__(self, index: Any) -> bool:
         one, other = index
-        return max(index) < len(self.known) and self.known[one].may_become(self.known[other])
+        return bool(max(index) < len(self.known) and self.known[one].may_become(self.known[other]))
