@@ -24,7 +24,7 @@ FENCED = {"Resource": 1, "Client": 2, "Token": 3}
 
 
 @dataclass(frozen=True)
-class Bounds:
+class PageBounds:
     """The bounds of one page."""
 
     sizes: Mapping[str, int]
@@ -35,22 +35,25 @@ class Bounds:
         return configure(models.find(name), self.sizes, self.quorums, self.where)
 
 
-USUAL = Bounds({"Node": 3, "Term": 2})
-LEASES = Bounds({"Node": 2, "Term": 2, "Resource": 1, **EXACT}, N2_DECIDES)
-PAGES: Mapping[str, Bounds] = {
-    **dict.fromkeys(("replication", "lease_read"), Bounds(LOGS)),
-    "membership": Bounds({"Node": 3, "Term": 2, "Index": 2, "Value": 1}, "n1 n2 n3, n1 n2"),
-    "membership_steps": Bounds({"Node": 3, "Term": 2, "Index": 2}, "n1 n2 n3, n1 n2"),
-    "snapshots": Bounds({"Node": 2, "Term": 2, "Index": 2, "Value": 1}, "n1 n2, n1"),
+USUAL = PageBounds({"Node": 3, "Term": 2})
+LEASES = PageBounds({"Node": 2, "Term": 2, "Resource": 1, **EXACT}, N2_DECIDES)
+PAGES: Mapping[str, PageBounds] = {
+    **dict.fromkeys(("replication", "lease_read"), PageBounds(LOGS)),
+    "membership": PageBounds({"Node": 3, "Term": 2, "Index": 2, "Value": 1}, "n1 n2 n3, n1 n2"),
+    "membership_steps": PageBounds({"Node": 3, "Term": 2, "Index": 2}, "n1 n2 n3, n1 n2"),
+    "snapshots": PageBounds({"Node": 2, "Term": 2, "Index": 2, "Value": 1}, "n1 n2, n1"),
     **dict.fromkeys(("lease", *(n for n in models.FLAWED if "lease" in n or "is_leader" in n)), LEASES),
-    **{name: Bounds(FENCED) for name in ("fencing", "lock", *(n for n in models.FLAWED if "fencing" in n))},
+    **{
+        name: PageBounds(FENCED)
+        for name in ("fencing", "lock", *(n for n in models.FLAWED if "fencing" in n))
+    },
     "flawed/lease_without_fencing": LEASES,
-    "flawed/fencing_tokens_as_strings": Bounds({**FENCED, "Token": 11}),
-    "flawed/redis_lock": Bounds({"Client": 2, "Token": 10}),
-    "flawed/alert_term_changes": Bounds({"Value": 36, "Election": 5}),
-    "flawed/bully": Bounds({"Node": 2}),
-    "flawed/incident": Bounds(incident.SIZES),
-    "environment": Bounds(incident.SIZES, where={"away": incident.AWAY, "given": ("heals", "clocks")}),
+    "flawed/fencing_tokens_as_strings": PageBounds({**FENCED, "Token": 11}),
+    "flawed/redis_lock": PageBounds({"Client": 2, "Token": 10}),
+    "flawed/alert_term_changes": PageBounds({"Value": 36, "Election": 5}),
+    "flawed/bully": PageBounds({"Node": 2}),
+    "flawed/incident": PageBounds(incident.SIZES),
+    "environment": PageBounds(incident.SIZES, where={"away": incident.AWAY, "given": ("heals", "clocks")}),
 }
 
 

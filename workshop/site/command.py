@@ -69,7 +69,7 @@ def build(out: Path, *, runs: bool) -> None:
     subprocess.run(command, check=True)
 
 
-class Links(HTMLParser):
+class PageLinks(HTMLParser):
     """The targets of a page's links, what it loads, and its anchors."""
 
     def __init__(self, text: str) -> None:
@@ -92,7 +92,7 @@ class Links(HTMLParser):
 
 def broken_links(out: Path) -> Iterator[str]:
     """Each link to a page or an anchor that is not there, and each thing that is loaded from elsewhere."""
-    pages = {path: Links(path.read_text("utf-8")) for path in sorted(out.rglob("*.html"))}
+    pages = {path: PageLinks(path.read_text("utf-8")) for path in sorted(out.rglob("*.html"))}
     for path, page in pages.items():
         name = path.relative_to(out)
         for target in (*page.links, *page.loads):

@@ -62,10 +62,10 @@ API = {
 def stage(folder: Path) -> None:
     """Write everything that Sphinx reads to an empty folder."""
     shutil.rmtree(folder, ignore_errors=True)
-    Stage(folder).write()
+    Staging(folder).write()
 
 
-class Stage:
+class Staging:
     """One staging: the source files that pages link to are collected on the way."""
 
     def __init__(self, folder: Path) -> None:

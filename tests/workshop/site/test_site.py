@@ -18,7 +18,7 @@ from workshop.pages import explorers
 from workshop.site import command
 from workshop.site.command import broken_links
 from workshop.site.look import opened
-from workshop.site.stage import API, LINK, Stage, stage
+from workshop.site.stage import API, LINK, Staging, stage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -115,7 +115,7 @@ def built(staged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.mkdir()
     front = (staged / "index.md").read_text("utf-8").partition("```{toctree}")[0]
     (source / "index.md").write_text(f"{front}\n```{{toctree}}\nlock\napi\ntable\n```\n")
-    model = Stage(source)._model_page("lock", models.find("lock"))
+    model = Staging(source)._model_page("lock", models.find("lock"))
     (source / "lock.md").write_text(model.replace("../" * 4 + "spec", str(ROOT / "spec")))
     (source / "api.md").write_text((staged / "api" / "oneleader.readers.retrace.md").read_text("utf-8"))
     (source / "table.md").write_text(TABLE)
