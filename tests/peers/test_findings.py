@@ -13,13 +13,14 @@ from tests.peers.test_peers import made
 from workshop.peers.peer import SOURCES, PythonPeer
 
 SHOWN = {
-    "pysyncobj_forgets": (
-        "PySyncObj",
-        r"in term 1 it answers n2: response_vote",
-        "in term 1 it answers n3: response_vote",
-    ),
-    "raftos_votes_twice": ("raftos", "in term 1 it voted for n1:9000", "in term 1 it voted for n2:9000"),
+    "pysyncobj_forgets": ("PySyncObj", *(f"in term 1 it answers {n}: response_vote" for n in ("n2", "n3"))),
+    "pysyncobj_loses_entries": ("PySyncObj", "its last entry is 4", "after a restart it is 3"),
+    "raftos_votes_twice": ("raftos", *(f"in term 1 it voted for {n}:9000" for n in ("n1", "n2"))),
     "raftos_cannot_read_its_log": ("raftos", "after a restart: ExtraData"),
+    "raftos_drops_entries": (
+        "raftos",
+        "it has 2 entries, and 2 committed\nit has 1 entries, and 2 committed",
+    ),
 }
 SCRIPTS = sorted((SOURCES / "findings").glob("*.py"))
 

@@ -159,10 +159,13 @@ HASHICORP = ShimPeer(
     "1.8.0",
     "Go",
     "go/hashicorp/shim_test.go",
-    """It has threads, timers and calls of its own. Each server is held in a bubble of Go's `testing/synctest`,
+    """It has threads, timers and calls of its own. Each server lives in a bubble of Go's `testing/synctest`,
 in which time is virtual; on one processor its goroutines take their turns the same way twice. Its transport,
-which turns calls into messages, makes the adapter longer than the others. Its `InmemStore` shows 2^64-1
-entries once an empty log was compacted, which the adapter passes by.""",
+which turns calls into messages, makes the adapter longer than the others.
+
+With `TrailingLogs` 0, as here, a follower does not know the entry at which its log was cut: it is sent the
+same snapshot for ever (liveness). Its `InmemStore` shows 2^64-1 entries once an empty log was compacted,
+which the adapter passes by.""",
     tools=[("go", "Go 1.26 or newer")],
     folder="go",
     build=["go", "test", "-c", "-o", "{built}/hashicorp", "./hashicorp"],

@@ -1,7 +1,6 @@
 """raftos 0.2.6: an AppendEntries that comes late, or twice, takes entries from a log that holds all of them.
 
-Figure 2 deletes an entry only if it conflicts with a new one. Here whatever follows is deleted as soon as the
-log goes on after the new entry; it may be committed, and it has been acknowledged.
+Figure 2 deletes an entry only if it conflicts with a new one. Here whatever follows the new one is deleted.
 """
 
 import asyncio
@@ -25,10 +24,10 @@ class Server:
 
 
 def append(index, commit):
-    entry = {"term": 1, "command": {"x": index}}
-    sent = {"type": "append_entries", "term": 1, "leader_id": "n2:9000", "request_id": 1, "entries": [entry]}
-    before = {"prev_log_index": index - 1, "prev_log_term": min(index - 1, 1), "commit_index": commit}
-    state.request_handler({**sent, **before, "sender": ("n2", 9000)})
+    entry, before = {"term": 1, "command": {"x": index}}, index - 1
+    sent = {"type": "append_entries", "term": 1, "leader_id": "n2:9000", "sender": ("n2", 9000)}
+    sent |= {"request_id": 1, "prev_log_index": before, "prev_log_term": min(before, 1)}
+    state.request_handler({**sent, "entries": [entry], "commit_index": commit})
     print("it has", len(state.log), "entries, and", state.log.commit_index, "committed")
 
 
@@ -38,4 +37,4 @@ with tempfile.TemporaryDirectory() as folder:
     raftos.configure({"log_path": folder, "heartbeat_interval": 1e9, "serializer": JSONSerializer})
     state = State(Server(loop))
     state.start()
-    _ = append(1, 0), append(2, 2), append(1, 0)  # the third is the first once more
+    _ = append(1, 0), append(2, 2), append(1, 0)

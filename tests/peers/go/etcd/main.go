@@ -12,7 +12,7 @@ import (
 	"peers/lines"
 )
 
-var roles = map[raft.StateType]string{0: "follower", 1: "candidate", 2: "leader", 3: "follower"} // 3: pre-candidate
+var roles = map[raft.StateType]string{0: "follower", 1: "candidate", 2: "leader", 3: "pre-candidate"}
 
 type server struct {
 	*raft.RawNode // nil when down
@@ -26,7 +26,8 @@ type server struct {
 func main() {
 	raft.SetLogger(&raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)})
 	lines.Serve(map[string]any{"can": []string{"heartbeat", "propose", "read", "compact", "transfer"},
-		"may": []string{"step down within a term", "ask again"}}, start)
+		"may": []string{"step down within a term", "ask again", "give up an election",
+			"the commit index survives a restart"}}, start)
 }
 
 func start(names lines.Names, node string) lines.Server {

@@ -70,7 +70,7 @@ var servers = map[string]*server{}
 func TestShim(test *testing.T) {
 	t = test
 	can := []string{"heartbeat", "propose", "read", "compact", "transfer"}
-	lines.Serve(map[string]any{"can": can, "may": []string{"step down within a term", "ask again"}}, start)
+	lines.Serve(map[string]any{"can": can, "may": []string{"step down within a term", "ask again", "give up an election"}}, start)
 }
 
 func start(names lines.Names, node string) lines.Server {
@@ -332,7 +332,7 @@ func (s *server) Show() map[string]any {
 		shown["commit"] = max(s.raft.CommitIndex(), 1) - 1
 		shown["role"] = map[raft.RaftState]string{raft.Follower: "follower", raft.Candidate: "candidate", raft.Leader: "leader"}[s.raft.State()]
 		if shown["role"] == "candidate" && !s.stands {
-			shown["role"] = "follower"
+			shown["role"] = "pre-candidate"
 		}
 	}
 	return shown
