@@ -16,6 +16,7 @@ from workshop.mutation.shipped_command import shipped
 from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import architecture, claims, faults
 from workshop.pages.explorers import explorers
+from workshop.pages.peers import peers
 from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
 from workshop.site.command import site
@@ -75,6 +76,7 @@ workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
 workshop.add_command(explorers)
 workshop.add_command(site)
+workshop.add_command(peers)
 
 if __name__ == "__main__":
     sys.exit(guarded(workshop))
