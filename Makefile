@@ -121,7 +121,7 @@ pages: setup ## Write all pages of docs/results, and in build/explore a page to 
 	$(BIN)/python -m workshop explorers
 	$(BIN)/python -m workshop claims
 
-site: setup ## The whole site in build/site: pages, models to step through, API; every link checked, every page opened
+site: setup ## The site in build/site: pages, models to step through, API; links checked, pages opened: minutes
 	$(BIN)/python -m workshop site
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)

@@ -47,11 +47,7 @@ def run_page(page: str, file: Path) -> list[str]:
 def test_each_block_prints_what_stands_below_it(
     name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-<<<<<<< HEAD
-    monkeypatch.chdir(tmp_path)  # errors name files as they stand from there
-=======
     monkeypatch.chdir(tmp_path)  # a place in a file is told from where the reader is
->>>>>>> main
     file = DOCS / f"{name}.md"
     page = file.read_text()
     outputs = run_page(page, tmp_path / f"{module}.py")
