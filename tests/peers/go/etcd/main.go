@@ -28,7 +28,8 @@ type server struct {
 func main() {
 	raft.SetLogger(&raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)})
 	lines.Serve(map[string]any{"can": []string{"heartbeat", "propose", "read", "compact", "transfer"},
-		"may": []string{"step down within a term", "ask again"}}, start)
+		"may": []string{"step down within a term", "ask again", "give up an election",
+			"the commit index survives a restart"}}, start)
 }
 
 func start(names lines.Names, node string) lines.Server {
