@@ -70,9 +70,11 @@ class Driving:
         seed: int,
         known: Collection[str],
         liveness: bool,
+        shortens: bool = True,
     ) -> None:
         self.make_adapter, self.nodes, self.known, self.liveness = make_adapter, nodes, known, liveness
         self.found = Examined(seed, len(nodes))
+        self.shortens = shortens  # what is found
         self.turn = 0  # which model judges first: what one refuses the others do not see
         self.rules = rules(election.MODEL, len(nodes), TERMS)
 
@@ -205,7 +207,8 @@ class Driving:
         if broke is None or any(cause.key == broke.key for cause in self.found.causes):
             return
         self.found.causes.append(Cause(broke.judge, broke.cause, broke.words, events, ()))
-        self.found.causes[-1] = self.cause(events, by_model, broke)
+        if self.shortens:
+            self.found.causes[-1] = self.cause(events, by_model, broke)
 
     def cause(self, events: tuple[Event, ...], by_model: bool, broke: Broke) -> Cause:
         """The same breach by as few events as can be."""
