@@ -23,6 +23,8 @@ MOST_MESSAGES = 2000  # of one round
 def calm_down(trial: Trial) -> dict[str, str]:
     """Each thing that should come about: what is wrong with it, or "". What cannot be seen is not in it."""
     trial.play(("heal",))
+    for node in sorted(trial.dying):
+        trial.play(("crash", node))  # now, and not in the middle of the calm
     for node in trial.nodes:
         trial.play(("restart", node))
     found = {A_LEADER: elects(trial)}

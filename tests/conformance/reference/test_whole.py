@@ -1,4 +1,4 @@
-"""The correct reference with all that it can show, all that it does declared: every judge has work and holds."""
+"""The correct reference, with all that it can show and does declared: every judge has work, and holds."""
 
 from __future__ import annotations
 
