@@ -284,8 +284,7 @@ class ReferenceAdapter(Adapter):
         return Observed(now.current_term, now.voted_for, now.role.value, now.votes)
 
     def elapse(self, advance: Mapping[str, int]) -> None:
-        """So much time passes on each server's clock; no timer rings, and nothing is sent."""
-        raise NotImplementedError
+        self.cluster.elapse(advance)
 
     def crash_next(self, node: str, point: str) -> None:
         self.dying[node] = point

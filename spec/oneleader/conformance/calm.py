@@ -35,7 +35,7 @@ def calm_down(trial: Trial) -> dict[str, str]:
         found[MEMBERS] = readmits(trial)
     if leader(trial) and "propose" in trial.abilities:
         found |= commits(trial)
-    if leader(trial) and "transfer" in trial.abilities and not found.get(LEARNED):
+    if len(trial.nodes) > 1 and leader(trial) and "transfer" in trial.abilities and not found.get(LEARNED):
         found[TRANSFERS] = transfers(trial)
         elects(trial)
     if leader(trial) and len(trial.nodes) > 2:

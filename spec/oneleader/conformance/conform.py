@@ -184,10 +184,10 @@ class Driving:
 
     # Walks
 
-    def walk(self, number: int) -> None:
+    def walk(self, number: int, by_model: bool | None = None) -> None:
         """One walk, and what is to be learned from it."""
         rng = random.Random(f"{self.found.seed} {number}")
-        by_model = number % MODEL_EVERY == MODEL_EVERY - 1
+        by_model = number % MODEL_EVERY == MODEL_EVERY - 1 if by_model is None else by_model
         self.turn += by_model
         events: list[Event] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,9 +37,6 @@ class WholeReference(ReferenceAdapter):
     def transfer(self, node: str, to: str) -> Report:
         self.cluster.transfer(node, to, finish=False)
         return self._carry_out(node, 0)
-
-    def elapse(self, advance: Mapping[str, int]) -> None:
-        self.cluster.elapse(advance)
 
     def restart(self, node: str) -> Report:
         self.applied[node] = 0
