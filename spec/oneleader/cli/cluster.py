@@ -26,7 +26,7 @@ from oneleader.errors import UsageError
 from oneleader.readers.replay.formats import node_folders as recorded
 from oneleader.verdict import HOLDS, exit_status
 from oneleader_raft.node.local import LocalCluster
-from oneleader_raft.views import VIEWS
+from oneleader_raft.views import FIXED_MEMBERS
 
 POLL_SECONDS = 0.25
 STYLES = {"leader": "bold green", "candidate": "yellow", "follower": "", "down": "red", "silent": "red"}
@@ -167,7 +167,7 @@ def _last_line(path: Path) -> str:
 # -- replay of a folder --------------------------------------------------------------------------
 def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool) -> int:
     """`oneleader replay FOLDER`: the verdict of each model, or of the one that is asked for."""
-    models = [model] if model else list(VIEWS)
+    models = [model] if model else list(FIXED_MEMBERS)
     if follow:
         with ProgressLine(quiet=as_json) as progress:
             found = recorded.follow(folder, models, lambda at: progress.tell(_at(at)))

@@ -23,9 +23,9 @@ from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft.node.client import Client, UnknownOutcomeError
 from oneleader_raft.node.local import MODULE, LocalCluster
 from oneleader_raft.node.recording import merged, opened
-from oneleader_raft.views import VIEWS
+from oneleader_raft.views import FIXED_MEMBERS
 
-MODELS = list(VIEWS)
+MODELS = list(FIXED_MEMBERS)
 SECRET = "what the members of this cluster know"
 
 
