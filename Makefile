@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -107,18 +107,25 @@ tla-mutants: setup ## Compare every mutant of the TLA+ text with its model, and 
 tla-bounds: setup ## Search for the bounds at which twins are compared with their models, and write bounds.toml
 	$(BIN)/python -m workshop tla-bounds --workers 2
 
+peers: setup ## Real Raft libraries through the public door, and docs/results/peers.md: some minutes
+	$(BIN)/python -m workshop peers --write
+
 claims: setup ## Run the commands behind the claims where their code changed; README's table and its evidence
 	$(BIN)/python -m workshop claims
 
-pages: setup ## Write all pages of docs/results: trade-offs, faults, mutants, architecture, claims
+pages: setup ## Write all pages of docs/results, and in build/explore a page to step through each model
 	$(BIN)/python -m workshop trade-offs --write
 	$(BIN)/python -m workshop faults --write
 	$(BIN)/python -m workshop mutants --write --workers 2
 	$(BIN)/python -m workshop architecture
+	$(BIN)/python -m workshop explorers
 	$(BIN)/python -m workshop claims
+
+site: setup ## The site in build/site: pages, models to step through, API; links checked, pages opened: minutes
+	$(BIN)/python -m workshop site
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py
 
 clean: ## Remove .venv and what was written
-	rm -rf .venv .venv-3.* runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.* build runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
-from math import inf
-from time import process_time
 
 from oneleader.conformance.adapter import Report
 from oneleader.conformance.histories import READ, WRITE, Operation
-from oneleader.conformance.histories.objects import REGISTER
-from oneleader.conformance.histories.search import OutOfTime, search
-
-MOST_SEARCHING = 0.5  # seconds of the processor for one read
+from oneleader.conformance.register import is_explained
 
 
 class Clients:
@@ -49,21 +44,7 @@ class Clients:
                 "a client", READ, "the register", called=called, returned=self.now, result=result
             )
             self.reads.append(read)
-            is_explained = self.has_order()
-            if not is_explained:
+            fits = is_explained(self.writes, self.reads)
+            if not fits:
                 self.reads.pop()  # what comes later is judged without it
-            yield result, is_explained
-
-    def has_order(self) -> bool:
-        """Whether some order explains what was read; taken to be so where the search takes too long."""
-        until = process_time() + MOST_SEARCHING
-        try:
-            found = search([*self.effective_writes(), *self.reads], REGISTER.step, None, until)
-        except OutOfTime:
-            return True
-        return found.order is not None
-
-    def effective_writes(self) -> list[Operation]:
-        """One that has not returned and that nobody read may never have taken effect: it is left out."""
-        read = {read.result for read in self.reads}
-        return [w for w in self.writes.values() if w.returned != inf or w.value in read]
+            yield result, fits
