@@ -13,7 +13,6 @@ from types import CodeType
 from typing import Any, NoReturn
 
 from oneleader.errors import Inexpressible, SpecError
-from oneleader.language.definitions import Action
 from oneleader.language.model import Model
 from oneleader.language.sorts import LONG_AGO, NIL, is_enum, is_number, is_set
 from oneleader.language.trace import trace_action
@@ -64,7 +63,7 @@ class CompiledCandidate(Candidate):
             super().put(name, index, value)
 
     def act(self, name: str, *args: Any) -> None:
-        self._run.take(self, self._run.model.actions[name], args)
+        self._run.take(self, name, args)
         self.steps.append(name)
 
     def touches(self) -> Iterable[Cell]:
@@ -133,12 +132,13 @@ class CompiledRun(OpenRun):
     def is_initial(self, cell: Cell, value: Any) -> bool:
         return cell[0] not in self.kinds and super().is_initial(cell, value)
 
-    def take(self, state: CompiledCandidate, action: Action, args: tuple[Any, ...]) -> None:
+    def take(self, state: CompiledCandidate, name: str, args: tuple[Any, ...]) -> None:
         """The step, in place; LineRefused where a guard forbids it."""
         self.now = state
-        found = (self.takes_in_place if self.in_place else self.takes)[action.name](*args)
+        found = (self.takes_in_place if self.in_place else self.takes)[name](*args)
         if found is None:
             return
+        action = self.model.actions[name]
         call = call_of(action, args)
         if found == -1:
             raise LineRefused(f"{call}: what it claims of this state does not hold", call)

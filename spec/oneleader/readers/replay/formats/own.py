@@ -142,9 +142,11 @@ class OwnFormat:
         self.properties = Properties(self.run, is_proved=is_proved(self.model))
         self.judges_states = judges_states
         self.candidates = Candidates(self.run, limit, *([self.properties.check] if judges_states else []))
+        self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
         self.violates = header.get("violates")
         self.coverage = ReplayCoverage(ignored=header.keys() & set(HEADER_FOR_PEOPLE))
+        self.known_keys: frozenset[str] = LOOKED_AT
         self.left_aside: dict[str, str] = {}
         self.not_modelled: Counter[str] = Counter()
         self.events = 0
@@ -199,7 +201,9 @@ class OwnFormat:
         compared = self.coverage.compared
         for field, _, _ in after:
             compared[field.name] += 1
-        self.coverage.ignored |= record.keys() - LOOKED_AT
+        if not record.keys() <= self.known_keys:
+            self.coverage.ignored |= record.keys() - LOOKED_AT
+            self.known_keys = LOOKED_AT | self.coverage.ignored
 
     # -- the header ---------------------------------------------------------------------------------
     def _elements(self, header: dict[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -276,7 +280,9 @@ class OwnFormat:
         for action, args in steps:
             self._act(state, action, args)
         for field, index, recorded in after:
-            modelled = self._modelled(state, field, index, recorded)
+            is_set_of = isinstance(recorded, frozenset) and len(index) < len(field.index)
+            key = index[0] if len(index) == 1 else index
+            modelled = self._true_at(state, field, index) if is_set_of else state.get(field.name, key)
             if recorded != modelled:
                 where = ", ".join(map(show, index))
                 raise LineRefused(
@@ -287,7 +293,7 @@ class OwnFormat:
 
     def _act(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> None:
         """The step; where what it calls a quorum is not one, with the nodes that it lacks."""
-        if self.quorums is None:
+        if self.quorums is None or self.quorum_sort not in self.sorts_of[action.name]:
             return state.act(action.name, *args)
         enough = tuple(
             self.quorums.completed(value) if sort is self.quorum_sort else value
@@ -313,9 +319,8 @@ class OwnFormat:
             found += self.values.observed(field, written)
         return found
 
-    def _modelled(self, state: Candidate, field: Field, index: tuple[Any, ...], recorded: Any) -> Any:
-        if not isinstance(recorded, frozenset) or len(index) == len(field.index):
-            return state.get(field.name, index[0] if len(index) == 1 else index)
+    def _true_at(self, state: Candidate, field: Field, index: tuple[Any, ...]) -> frozenset[Any]:
+        """The last indices at which a relation is true."""
         keys = [(*index, last) for last in self.run.domain(field.index[-1])]
         return frozenset(k[-1] for k in keys if state.get(field.name, k if len(k) > 1 else k[0]))
 
