@@ -21,7 +21,6 @@ from oneleader.conformance.reference.locks import LockMachine, LockScenario
 from oneleader.conformance.reference.patch import LOCKS, LockRules
 from oneleader.conformance.reference.program import Program
 from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
-from oneleader.conformance.shrink import shortest
 from oneleader.errors import MissingTool
 from oneleader.faults.fault import Because, Fault, Variant
 from oneleader.language.model import Model
@@ -30,6 +29,7 @@ from oneleader.readers.prove.induction import Counterexample, Search, checked, s
 from oneleader.readers.prove.obligations import obligations
 from oneleader.readers.prove.prove import rows
 from oneleader.readers.replay.replay import Replayed, replay_lines
+from oneleader.readers.shortest import shortest
 from oneleader.readers.tlc import tlc
 from oneleader.shipped import tla_folder
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, decided, exit_status

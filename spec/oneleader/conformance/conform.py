@@ -20,9 +20,9 @@ from oneleader.conformance.adapter import can
 from oneleader.conformance.calm import LIVENESS, calm_down
 from oneleader.conformance.examined import Cause, Examined
 from oneleader.conformance.judge import Judge, rules
-from oneleader.conformance.shrink import shortest
 from oneleader.conformance.trial import Broke, Event, MakeAdapter, Trial
 from oneleader.models import election
+from oneleader.readers.shortest import shortest
 
 EVENTS_A_WALK = 120
 MODEL_EVERY = 5

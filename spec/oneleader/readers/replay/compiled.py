@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from types import CodeType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from oneleader.errors import Inexpressible, SpecError
 from oneleader.language.model import Model
 from oneleader.language.sorts import LONG_AGO, NIL, is_enum, is_number, is_set
-from oneleader.language.trace import trace_action
+from oneleader.language.trace import ghosts_needed, trace_action
 from oneleader.readers.replay import access
 from oneleader.readers.replay.access import prefix_of
 from oneleader.readers.replay.candidates import (
@@ -93,6 +93,45 @@ class CompiledCandidate(Candidate):
         return row
 
 
+class Program(NamedTuple):
+    """The text of all actions of a model; which fields are rows, and which history it does not keep."""
+
+    text: str
+    code: CodeType
+    kinds: dict[str, str]
+    slow: dict[str, list[str]]
+    lost: frozenset[str]
+
+
+def program_of(model: Model, history: bool) -> Program:
+    """The program of a model; written once, however many parts of a recording are judged by it."""
+    key = (tuple(model.actions.values()), tuple(model.fields.values()), history)
+    if key not in PROGRAMS:
+        PROGRAMS[key] = written(model, history)
+    return PROGRAMS[key]
+
+
+def written(model: Model, history: bool) -> Program:
+    """The program; written again without a ghost field that is found to be costly."""
+    traced = {name: trace_action(model, action) for name, action in model.actions.items()}
+    kinds = row_kinds(model, traced)
+    ghosts = {f.name for f in model.fields.values() if f.kind == "ghost"}
+    lost: set[str] = set() if history else ghosts
+    while True:
+        texts = {name: ActionText(model, kinds, lost, of) for name, of in traced.items()}
+        try:
+            text = "\n".join(of.function() for of in texts.values())
+        except Costly as ghost:
+            lost |= {g for g in ghosts if str(ghost) in ghosts_needed(model, frozenset({g}))}
+            continue
+        slow = {name: of.slow for name, of in texts.items() if of.slow}
+        code = compile(text, f"<{model.name}>", "exec")
+        return Program(text, code, kinds, slow, frozenset(lost))
+
+
+PROGRAMS: dict[Any, Program] = {}
+
+
 class CompiledRun(OpenRun):
     """A model without bounds. `slow` names what costs as much as there are numbers; `text` is the program."""
 
@@ -108,8 +147,9 @@ class CompiledRun(OpenRun):
     ) -> None:
         self.kinds: dict[str, str] = {}
         super().__init__(model, constants, parameters, history=history)
-        traced = {name: trace_action(model, action) for name, action in model.actions.items()}
-        self.kinds.update(row_kinds(model, traced))
+        program = program_of(model, history)
+        self.kinds.update(program.kinds)
+        self.lost |= program.lost
         self.empty: dict[str, Row] = {
             name: (NumberRow if kind == "number" else SetRow)(model.fields[name].init)
             for name, kind in self.kinds.items()
@@ -119,12 +159,13 @@ class CompiledRun(OpenRun):
                 self.elements.setdefault(sort, {})
             elif is_number(sort):
                 self.greatest.setdefault(sort, 0)
-        self.text, self.slow = self._written(traced)
-        code = compile(self.text, f"<{model.name}>", "exec")
+        self.text, self.slow = program.text, program.slow
         fixed = self._names(constants, parameters or {})
         changing = [f for f in model.fields.values() if not f.fixed]
         self.names, in_place = fixed | access.layered(self, changing), fixed | access.in_place(self, changing)
-        self.takes, self.takes_in_place = (self._taking(code, names) for names in (self.names, in_place))
+        self.takes, self.takes_in_place = (
+            self._taking(program.code, names) for names in (self.names, in_place)
+        )
 
     def candidate(self, changes: dict[Cell, Any]) -> CompiledCandidate:
         return CompiledCandidate(self, changes)
@@ -156,21 +197,6 @@ class CompiledRun(OpenRun):
     def _taking(self, code: CodeType, names: dict[str, Any]) -> dict[str, Callable[..., int | None]]:
         exec(code, names)
         return {name: names[name] for name in self.model.actions}
-
-    # -- the program ------------------------------------------------------------------------------------
-    def _written(self, traced: Mapping[str, Any]) -> tuple[str, dict[str, list[str]]]:
-        """The text of all actions. Anew without a ghost field that is found to be costly."""
-        while True:
-            slow: dict[str, list[str]] = {}
-            parts = []
-            try:
-                for name, of in traced.items():
-                    written = ActionText(self.model, self.kinds, self.lost, of)
-                    parts.append(written.function())
-                    slow[name] = written.slow
-                return "\n".join(parts), {name: found for name, found in slow.items() if found}
-            except Costly as ghost:
-                self.lose(str(ghost))
 
     def _names(
         self, constants: Mapping[str, Container[Any]], parameters: Mapping[str, int]
