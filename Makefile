@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -106,6 +106,9 @@ tla-mutants: setup ## Compare every mutant of the TLA+ text with its model, and 
 
 tla-bounds: setup ## Search for the bounds at which twins are compared with their models, and write bounds.toml
 	$(BIN)/python -m workshop tla-bounds --workers 2
+
+peers: setup ## Real Raft libraries through the public door, and docs/results/peers.md: some minutes
+	$(BIN)/python -m workshop peers --write
 
 claims: setup ## Run the commands behind the claims where their code changed; README's table and its evidence
 	$(BIN)/python -m workshop claims

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import indent
 from types import ModuleType
@@ -14,6 +15,9 @@ import pytest
 from oneleader.errors import SpecError
 from oneleader.language import NIL, both, either, implies, ite, no
 from oneleader.language.configuration import Configuration
+from oneleader.language.expr import variable
+from oneleader.language.sealed import tracing
+from oneleader.models.environment import Node
 from oneleader.readers.run import Cut, Disabled, Run
 
 Build = Callable[[str], ModuleType]
@@ -409,3 +413,14 @@ def test_mutations_that_name_nothing(build: Build) -> None:
         module.MODEL.with_action(
             build(action("s.clock = t").replace("def step(s: State", "def other(s")).other
         )
+
+
+def test_a_trace_seals_symbols_in_its_own_thread_alone() -> None:
+    """`replay --follow` traces each model in a thread of its own."""
+    symbol = variable("n", Node)
+    with tracing() as refusals, ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(hash, symbol).result() == elsewhere.submit(hash, symbol).result()
+        assert refusals == []
+        with pytest.raises(SpecError, match="up in a dict or a set"):
+            hash(symbol)
+        assert len(refusals) == 1

@@ -25,7 +25,6 @@ from oneleader.errors import MissingTool
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "tests/peers"
 BUILT = ROOT / ".peers"
-INSTALLED = BUILT / "python"  # apart from what oneleader itself needs
 A_COMMENT = re.compile(r"^\s*(//|#|\*|/\*|\"\"\")")
 
 
@@ -36,7 +35,7 @@ class Peer:
     version: str
     language: str
     adapter: str  # its file, below tests/peers
-    setting: str = ""  # in what setting it is driven, if it has several
+    remark: str = ""
 
     @property
     def lines(self) -> int:
@@ -90,23 +89,31 @@ class PythonPeer(Peer):
         lacks = [name for name in self.packages if not self._is_installed(name)]
         if lacks:
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
-            run(self.name, [*pip, "--target", str(INSTALLED), *lacks], SOURCES / "python")
+            run(self.name, [*pip, "--target", str(self.installed), *lacks], SOURCES / "python")
+
+    @property
+    def installed(self) -> Path:
+        """Apart from what oneleader itself needs, and from other versions."""
+        return BUILT / f"{self.library}-{self.version}"
 
     def _is_installed(self, requirement: str) -> bool:
-        return any(INSTALLED.glob(f"{requirement.replace('-', '_').replace('==', '-')}.dist-info"))
+        return any(self.installed.glob(f"{requirement.replace('-', '_').replace('==', '-')}.dist-info"))
 
     @contextmanager
     def cluster(self) -> Iterator[MakeAdapter]:
-        paths = [str(INSTALLED), str(SOURCES / "python")]
+        """Its modules are forgotten afterwards, so that another version can be imported."""
+        paths, before = [str(self.installed), str(SOURCES / "python")], set(sys.modules)
         sys.path[:0] = paths
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                module = importlib.import_module(Path(self.adapter).stem)
+                yield getattr(importlib.import_module(Path(self.adapter).stem), self.kind)
         finally:
             for path in paths:
                 sys.path.remove(path)
-        yield getattr(module, self.kind)
+            for name in set(sys.modules) - before:
+                if str(getattr(sys.modules[name], "__file__", "")).startswith(tuple(paths)):
+                    del sys.modules[name]
 
 
 def run(name: str, command: Sequence[str], folder: Path) -> None:
@@ -120,16 +127,25 @@ def run(name: str, command: Sequence[str], folder: Path) -> None:
         raise MissingTool(f"{name} cannot be built by `{' '.join(command)}`:\n{last}")
 
 
+IN_MEMORY = """As it comes: all is kept in memory, so a server that restarts is a new one with an old name
+(`tests/peers/findings/pysyncobj_forgets.py`)."""
+OLD = """An old version, with a journal on disk: is a fault found that was mended since? It is: a restart
+forgets term and vote (its pull request 202)."""
+RAFTOS = """Its serializer is JSON here: with its own it cannot read its log again
+(`tests/peers/findings/raftos_cannot_read_its_log.py`). A vote is forgotten within its term, by the timer of
+a candidate and by a restart: `tests/peers/findings/raftos_votes_twice.py`."""
+
 # --- Which there are --------------------------------------------------------------------------------------
 
 
-def go(name: str, library: str, version: str) -> ShimPeer:
+def go(name: str, library: str, version: str, remark: str = "") -> ShimPeer:
     return ShimPeer(
         name,
         library,
         version,
         "Go",
         f"go/{name}/main.go",
+        remark,
         tools=[("go", "Go 1.26 or newer")],
         folder="go",
         build=["go", "build", "-o", f"{{built}}/{name}", f"./{name}"],
@@ -137,23 +153,45 @@ def go(name: str, library: str, version: str) -> ShimPeer:
     )
 
 
-def python(name: str, version: str, kind: str, *more: str, setting: str = "") -> PythonPeer:
+HASHICORP = ShimPeer(
+    "hashicorp",
+    "github.com/hashicorp/raft",
+    "1.8.0",
+    "Go",
+    "go/hashicorp/shim_test.go",
+    """It has threads, timers and calls of its own. Each server lives in a bubble of Go's `testing/synctest`,
+in which time is virtual; on one processor its goroutines take their turns the same way twice. Its transport,
+which turns calls into messages, makes the adapter longer than the others.
+
+With `TrailingLogs` 0, as here, a follower does not know the entry at which its log was cut: it is sent the
+same snapshot for ever (liveness). Its `InmemStore` shows 2^64-1 entries once an empty log was compacted,
+which the adapter passes by.""",
+    tools=[("go", "Go 1.26 or newer")],
+    folder="go",
+    build=["go", "test", "-c", "-o", "{built}/hashicorp", "./hashicorp"],
+    command=["env", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1", "{built}/hashicorp", "-test.run=TestShim"],
+)
+
+
+def python(name: str, library: str, version: str, kind: str, *more: str, remark: str = "") -> PythonPeer:
     return PythonPeer(
-        f"{name}, {setting}" if setting else name,
         name,
+        library,
         version,
         "Python",
-        f"python/{name.lower()}_adapter.py",
-        setting,
+        f"python/{library.lower()}_adapter.py",
+        remark,
         kind=kind,
-        packages=[f"{name.lower()}=={version}", *more],
+        packages=[f"{library.lower()}=={version}", *more],
     )
 
 
 ALL = (
     go("etcd", "go.etcd.io/raft/v3", "3.7.0"),
-    python("PySyncObj", "0.3.17", "PySyncObjAdapter", setting="with a journal"),
-    python("PySyncObj", "0.3.17", "WithoutAJournal", setting="as it comes"),
-    python("raftos", "0.2.6", "RaftosAdapter", "msgpack-python==0.4.8"),
+    HASHICORP,
+    python("PySyncObj", "PySyncObj", "0.3.17", "PySyncObjAdapter", remark="With a journal on disk."),
+    python("PySyncObj without a journal", "PySyncObj", "0.3.17", "WithoutAJournal", remark=IN_MEMORY),
+    python("PySyncObj 0.3.12", "PySyncObj", "0.3.12", "PySyncObjAdapter", remark=OLD),
+    python("raftos", "raftos", "0.2.6", "RaftosAdapter", "msgpack-python==0.4.8", remark=RAFTOS),
 )
 PEERS = {peer.name: peer for peer in ALL}

@@ -128,6 +128,9 @@ DOCUMENT: dict[str, Any] = {
         "/v1/leader": _plain("Who leads, as far as this node knows.", **{"503": {"description": "Unknown."}}),
         "/v1/status": _plain("This node: role, term, lease, log, peers."),
         "/health": _plain("This node answers."),
+        "/ready": _plain(
+            "This node serves clients, or knows which node does.", **{"503": {"description": "Not now."}}
+        ),
         "/metrics": _plain("Metrics in the text format of Prometheus."),
         "/openapi.json": _plain("This document."),
     },

@@ -26,6 +26,7 @@ from oneleader.cli.picture import picture
 from oneleader.cli.prove import prove
 from oneleader.cli.refine import refine
 from oneleader.cli.replay import replay
+from oneleader.cli.scaffold import scaffold
 from oneleader.cli.settings import settings
 from oneleader.cli.tlc import tlc
 from oneleader.cli.trace import trace
@@ -47,6 +48,7 @@ Examples:
   oneleader walk election --nodes 5 --terms 6 --seed 1
   oneleader replay etcd-rawnode-3-nodes
   oneleader conform --minutes 5 -- ./my-shim
+  oneleader scaffold go my-shim
   oneleader cluster --nodes 3
   oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
   oneleader graph election --nodes 2 --terms 1 --out election.dot
@@ -69,7 +71,19 @@ def cli() -> None:
 
 
 ABOUT_MODELS = (check, explore, graph, new, prove, refine, settings, tlc, walk)
-ABOUT_RUNS = (campaign, cluster, conform, faults, handlers, hunt, linearizable, picture, replay, trace)
+ABOUT_RUNS = (
+    campaign,
+    cluster,
+    conform,
+    faults,
+    handlers,
+    hunt,
+    linearizable,
+    picture,
+    replay,
+    scaffold,
+    trace,
+)
 for command in (*ABOUT_MODELS, *ABOUT_RUNS):
     cli.add_command(command)
 

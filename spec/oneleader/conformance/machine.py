@@ -35,6 +35,7 @@ from oneleader.conformance.judge import (
     refused,
     rules,
 )
+from oneleader.conformance.prompt import Prompt
 from oneleader.conformance.scenes import Scene, SceneStep, scene_of_adapter, servers_seen, short
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
@@ -59,6 +60,7 @@ WEIGHTS = {
     "lose": 1,
 }
 TIMERS = ("timer", "election timeout", "crash in a timer")
+VERBS = dict.fromkeys(("message delivered", "message duplicated"), "receive")
 EVENTS = [event for event, weight in WEIGHTS.items() for _ in range(weight)]
 DISTURBANCES = ["crash", "crash in a delivery", "crash in a timer", "duplicate", "election timeout", "lose"]
 NEAR = st.integers(0, 8)  # a node, by number
@@ -253,8 +255,8 @@ class ConformanceMachine(RuleBasedStateMachine):
             report = self._act(act, node)
             self._seen = self._observe()
             self.scene.look(servers_seen(self._seen))
-            calls = self.judge.follow(node, event == "restart", report, self._seen)
-            self.setup.coverage.no_word |= getattr(self.judge, "no_word", set())
+            calls = self.judge.follow(node, Prompt(VERBS.get(event, event)), report, self._seen)
+            self.setup.coverage.no_word |= self.judge.no_word
             self.setup.coverage.leaders += any(
                 o is not None and o.role == "leader" for o in self._seen.values()
             )

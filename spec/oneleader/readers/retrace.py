@@ -6,7 +6,7 @@ property; a step that the model refuses ends the run, and then nothing is broken
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from textwrap import indent
 from typing import Any
@@ -15,6 +15,7 @@ from oneleader import models
 from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Definition, Guard
+from oneleader.language.members import Members
 from oneleader.language.model import Model
 from oneleader.readers.explore.explore import Violation
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
@@ -119,7 +120,7 @@ def as_test(run: Run, found: Violation, fault: str | None = None) -> str:
     prop, name = run.model.properties.get(found.what), models.name_of(run.model)
     return (COMPARED if found.what == "refinement" else FOLLOWED).format(
         told=f"{title(found.what)} is violated, after {plural(len(calls), 'steps')}.",
-        imports="\n".join(sorted([CONFIGURATION, FIND_FAULT if fault else FIND])),
+        imports=_imports(run, FIND_FAULT if fault else FIND),
         model=f'find("{fault}").model' if fault else f'find("{name}")',
         at=configuration_text(run.configuration),
         steps="\n".join(calls),
@@ -128,6 +129,12 @@ def as_test(run: Run, found: Violation, fault: str | None = None) -> str:
     )
 
 
+def _imports(run: Run, find: str) -> str:
+    members = [MEMBERS] if run.configuration.members else []
+    return "\n".join(sorted([CONFIGURATION, *members, find]))
+
+
+MEMBERS = "from oneleader.language.members import Members"
 CONFIGURATION = "from oneleader.language.configuration import Configuration"
 FIND, FIND_FAULT = "from oneleader.models import find", "from oneleader.faults.catalogue import find"
 SAYS = {
@@ -149,14 +156,21 @@ def configuration_text(at: Configuration) -> str:
 def _arguments(at: Configuration) -> Iterator[str]:
     for part in fields(at):
         value = getattr(at, part.name)
-        if value or part.default_factory is MISSING:
+        if value or (part.default_factory is MISSING and part.default is MISSING):
             yield f"{part.name}={_plain(value)},\n"
 
 
 def _plain(value: Any) -> str:
-    """A table as a literal, the elements of a set in order: the same text in every run."""
+    """A table, or the configurations of members, the elements of a set in order: always the same text."""
+    if not isinstance(value, Mapping):
+        return _configurations(value)
     entries = (f'"{key}": {_literal(at)}' for key, at in value.items())
     return f"{{{', '.join(entries)}}}"
+
+
+def _configurations(value: Iterable[Members]) -> str:
+    sets = ("".join(f"frozenset({sorted(of)}), " for of in members.sets) for members in value)
+    return "(" + "".join(f"Members(({each.rstrip()})), " for each in sets).rstrip() + ")"
 
 
 def _literal(value: Any) -> str:

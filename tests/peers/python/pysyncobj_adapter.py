@@ -53,7 +53,7 @@ class Wire(Transport):
 
 class PySyncObjAdapter(Adapter):
     network = Network.tcp()
-    may = (May.STEP_DOWN,)
+    may = (May.STEP_DOWN, May.COMMIT_SURVIVES)
     has_journal = True
 
     def __init__(self, nodes: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The shortest part of a refused recording: the same line is refused for the same reason, and no line is idle."""
+"""The shortest part of a refused recording: the same line is refused for the same reason; no line is idle."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ def refused() -> list[str]:
 def test_no_line_is_idle() -> None:
     found = refused()
     result = replay_lines(found)
-    assert result.refusal and result.refusal.guard
+    assert result.refusal
+    assert result.refusal.guard
     part = shorten(found[: result.refusal.line], result)
     again = part.result.refusal
-    assert again and (again.text, again.line) == (result.refusal.text, len(part.lines))
-    assert part.is_shortest and part.lines[-1] == found[result.refusal.line - 1]
+    assert again
+    assert (again.text, again.line) == (result.refusal.text, len(part.lines))
+    assert part.is_shortest
+    assert part.lines[-1] == found[result.refusal.line - 1]
     assert len(part.lines) < 8 < part.of == result.refusal.line
     for i in range(1, len(part.lines) - 1):
         left = replay_lines([*part.lines[:i], *part.lines[i + 1 :]]).refusal
@@ -45,7 +48,8 @@ def test_without_time_the_whole_is_what_is_left() -> None:
     result = replay_lines(found)
     assert result.refusal
     part = shorten(found[: result.refusal.line], result, seconds=0)
-    assert len(part.lines) == part.of == result.refusal.line and not part.is_shortest
+    assert len(part.lines) == part.of == result.refusal.line
+    assert not part.is_shortest
 
 
 def test_a_recording_of_etcd() -> None:
@@ -54,7 +58,8 @@ def test_a_recording_of_etcd() -> None:
     leads = event("BecomeLeader", "1", 1, "1", "Leader")
     found = [json.dumps({"event": e}) + "\n" for e in (*nodes, *stands, leads)]
     result = replay_lines(found)
-    assert result.refusal and result.refusal.line == 6
+    assert result.refusal
+    assert result.refusal.line == 6
     part = shorten(found, result)
     assert [json.loads(line)["event"]["nid"] for line in part.lines] == ["1", "1", "1"]
 
@@ -77,7 +82,9 @@ def test_the_command_leaves_a_picture_and_a_test_that_fails(tmp_path: Path) -> N
             text=True,
             check=False,
         )
-    assert done.returncode == 1 and "1 failed" in done.stdout and "grant_vote" in done.stdout
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout
+    assert "grant_vote" in done.stdout
 
 
 def test_a_test_names_the_model_that_judged() -> None:

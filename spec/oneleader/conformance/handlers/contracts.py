@@ -21,6 +21,7 @@ import z3
 from oneleader.conformance.handlers.paths import CodePath, paths, term_of
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader_raft import raft
+from oneleader_raft.configuration import initial
 from oneleader_raft.lease import NO_ROUND
 from oneleader_raft.raft import (
     AppendEntries,
@@ -41,6 +42,8 @@ MOST = {  # servers, or entries of a log
     "back_off": 6,
     "reaching": 6,
     "reached_by_majority": 5,
+    "is_majority": 6,
+    "brought": 4,
 }
 
 Found: TypeAlias = tuple[Any, ...]
@@ -96,7 +99,7 @@ def _leader(path: CodePath, servers: int, entries: int = 0) -> Node:
     number: Callable[[str], Any] = path.number
     log = tuple(Entry(path.number(f"term {i}", 1), f"command {i}") for i in range(1, entries + 1))
     progress = {peer: Progress(number(f"next of {peer}"), number(f"match of {peer}")) for peer in peers}
-    return Node(me, members, log=log, role=Role.LEADER, leadership=Leadership(progress=progress))
+    return Node(me, initial(members), log=log, role=Role.LEADER, leadership=Leadership(progress=progress))
 
 
 def _values(node: Node, own: Any) -> dict[NodeId, Any]:
@@ -147,6 +150,19 @@ def _reaching(path: CodePath, size: int) -> Iterator[Any]:
     yield _is(path, found <= set(node.members))
 
 
+def _majority(path: CodePath, size: int) -> Iterator[Any]:
+    """Of any set of members."""
+    node = _leader(path, size)
+    for k in range(size + 1):
+        for some in combinations(node.members, k):
+            yield _is(path, raft.is_majority(node, frozenset(some)) == (k * 2 > size))
+
+
+def _brought(path: CodePath, size: int) -> Iterator[Any]:
+    """Of entries with commands that are no configurations."""
+    yield _is(path, raft.brought(3, _entries(path, "new", size)) == ())
+
+
 def _reached(path: CodePath, size: int) -> Iterator[Any]:
     node, own = _leader(path, size), path.number("own")
     result = term_of(raft.reached_by_majority(node, own, lambda follower: follower.match_index))
@@ -160,7 +176,7 @@ def _is(path: CodePath, known: bool) -> Any:
     return z3.BoolVal(bool(known), path.context)
 
 
-OF_SERVERS = ("Node.peers", "reaching", "reached_by_majority")
+OF_SERVERS = ("Node.peers", "reaching", "reached_by_majority", "is_majority")
 CONTRACTS: dict[str, Callable[[CodePath, int], Iterator[Any]]] = {
     "Node.peers": _peers,
     "terms": _terms,
@@ -168,4 +184,6 @@ CONTRACTS: dict[str, Callable[[CodePath, int], Iterator[Any]]] = {
     "back_off": _back_off,
     "reaching": _reaching,
     "reached_by_majority": _reached,
+    "is_majority": _majority,
+    "brought": _brought,
 }

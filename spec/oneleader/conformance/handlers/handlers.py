@@ -68,7 +68,7 @@ from oneleader_raft.raft import (
     Transfer,
     VoteReply,
 )
-from oneleader_raft.views import VIEWS
+from oneleader_raft.views import FIXED_MEMBERS
 
 RLIMIT = 20_000_000
 
@@ -295,7 +295,7 @@ def prove_path(cluster: AnyOrNamed, path: CodePath, ran: Ran) -> tuple[Verdict, 
     be out of reach by one of the models; all other goals are proved in each."""
     found: list[tuple[Verdict, str]] = []
     goals = 0
-    for model in VIEWS:
+    for model in FIXED_MEMBERS:
         proof = PathProof(cluster, model, path, ran)
         if proof.is_over:
             continue

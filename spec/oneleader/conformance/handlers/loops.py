@@ -11,6 +11,8 @@ have one, and a handler that is proved for any size runs their contracts in thei
 | `back_off`            | some index from 0 on; its caller keeps it within what the follower may lack  |
 | `reaching`            | exactly the members, the leader among them, whose value is as great          |
 | `reached_by_majority` | the value of some member, which every member of some majority has reached    |
+| `is_majority`         | of a set of members: they are more than half of all                          |
+| `brought`             | nothing: no entry brings a configuration, as no change is pending            |
 
 `contracts` checks that the functions themselves meet them.
 """
@@ -35,6 +37,7 @@ from oneleader.conformance.handlers.symbolic import (
     known_functions,
 )
 from oneleader_raft import raft
+from oneleader_raft.configuration import History
 from oneleader_raft.raft import AppendEntries, AppendReply, Entry, Node, Progress
 
 
@@ -80,12 +83,20 @@ def loops(path: AnyPath) -> dict[str, Callable[..., Any]]:
         path.of_follower(some)
         return result  # type: ignore[no-any-return]
 
+    def is_majority(node: Node, servers: Any) -> Any:
+        return servers.size() * 2 > Number(path, cluster.total)
+
+    def brought(kept: int, entries: tuple[Entry, ...]) -> History:
+        return ()
+
     return {
         "terms": terms,
         "conflict": conflict,
         "back_off": back_off,
         "reaching": reaching,
         "reached_by_majority": reached_by_majority,
+        "is_majority": is_majority,
+        "brought": brought,
     }
 
 
@@ -105,6 +116,5 @@ def any_size(path: AnyPath, modules: tuple[ModuleType, ...] = ()) -> Iterator[No
         raft.Node.peers = peers  # type: ignore[method-assign]
 
 
-CORRECT = {
-    name: getattr(raft, name) for name in ("terms", "conflict", "back_off", "reaching", "reached_by_majority")
-}
+NAMES = ("terms", "conflict", "back_off", "reaching", "reached_by_majority", "is_majority", "brought")
+CORRECT = {name: getattr(raft, name) for name in NAMES}

@@ -33,6 +33,7 @@ from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.replication import Value
 from oneleader.words import plural
+from oneleader_raft.configuration import initial
 from oneleader_raft.lease import LONG_AGO, Clocks, Round
 from oneleader_raft.raft import (
     NIL,
@@ -59,7 +60,7 @@ from oneleader_raft.raft import (
 class Scope:
     """Of what there are only so many where a handler is proved; of everything else, any number.
 
-    nodes  servers, and all of them members from beginning to end
+    nodes  servers, and all of them members from beginning to end; no change is pending, and no log compacted
     log    entries of a log; the entries of a message end there as well
     reads  reads that a leader has not answered yet
     """
@@ -149,7 +150,7 @@ class Unknown:
             raise Infeasible  # alone, it wins at once
         node = Node(
             me,
-            self.cluster.names,
+            initial(self.cluster.names),
             clocks,
             current_term=path.number("current term"),
             voted_for=self.vote() if role is Role.FOLLOWER else me,
@@ -244,7 +245,7 @@ class Anything:
         role = path.choose([Role.FOLLOWER, Role.CANDIDATE, Role.LEADER])
         node = Node(
             me,
-            self.members(),
+            initial(self.members()),
             self.clocks(),
             current_term=path.number("current term"),
             voted_for=self.name(z3.Const("voted for", cluster.option)) if role is Role.FOLLOWER else me,

@@ -16,12 +16,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import z3
 
 from oneleader.conformance.handlers.clusters import AnyCluster, Fact
-from oneleader.conformance.handlers.coupling import Coupling
+from oneleader.conformance.handlers.coupling import LICENCES, Coupling
 from oneleader.conformance.handlers.handlers import RLIMIT
 from oneleader.conformance.handlers.paths import Number, paths, term_of
 from oneleader.conformance.handlers.servers import Anything
@@ -34,12 +34,13 @@ from oneleader.models import MODELS
 from oneleader.readers.prove.algebra import SymbolicState, after, meaning
 from oneleader.readers.prove.smt import answer
 from oneleader.verdict import HOLDS, INCONCLUSIVE, Verdict, gravest
+from oneleader_raft.configuration import initial
 from oneleader_raft.lease import LONG_AGO
-from oneleader_raft.raft import Message, Node
-from oneleader_raft.views import VIEWS
+from oneleader_raft.raft import Node
+from oneleader_raft.views import FIXED_MEMBERS
 
 SERVER = "a server"
-KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Message)}
+KINDS: dict[str, type] = {kind.__name__: kind for kind in LICENCES}
 SUBJECTS = (SERVER, *KINDS)
 FIRST = "first state"
 TIME = "elapse"  # the one action that no server takes
@@ -144,7 +145,7 @@ def _problems(model: str, action: str, subject: str, left_out: str) -> Iterator[
 def _first(u: Anything) -> Node:
     """A server before it is started for the first time: it has promised nothing."""
     me: Any = u.name(u.cluster.me)
-    return Node(me, u.members(), u.clocks(), log=u.no_log(), promised_at=LONG_AGO)
+    return Node(me, initial(u.members()), u.clocks(), log=u.no_log(), promised_at=LONG_AGO)
 
 
 def _at_first(coupling: Coupling, node: Node, now: Any) -> Problem:
@@ -231,4 +232,4 @@ def _proved(coupling: Coupling, state: SymbolicState) -> dict[str, Any]:
 
 def everything() -> Iterator[tuple[str, str]]:
     """Each model, with its first state and each of its actions."""
-    return ((model, action) for model in VIEWS for action in actions(model))
+    return ((model, action) for model in FIXED_MEMBERS for action in actions(model))

@@ -13,6 +13,7 @@ the model. A key that stands neither here nor in the tables is refused: it would
 | `nodes`       | the elements of the sort Node; no others may appear                             |
 | `elements`    | the same for other set sorts, by name; one not named grows as elements appear   |
 | `quorums`     | "majority", or a list of lists of nodes; a quorum is written as a list of nodes |
+| `configuration` | where members change: the initial one; `configurations` says how it is written     |
 | `constants`   | for other constants, by name: the list of the indices at which it is true       |
 | `parameters`  | the lengths of time and the rates, by name: natural numbers                     |
 | `violates`    | what is false after the last line: ["a property", {"parameter": value, ...}],   |
@@ -59,11 +60,15 @@ from oneleader.readers.replay.candidates import (
 )
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage, check_keys
+from oneleader.readers.replay.formats.configurations import Configurations
 from oneleader.readers.replay.formats.values import Observed, Reader, ValueReaders, are_words
 from oneleader.readers.replay.properties import Properties, broken, check_axioms, is_proved
 
 VERSION = 1
-HEADER = ("format", "version", "model", "nodes", "elements", "quorums", "constants", "parameters", "violates")
+HEADER = (
+    *("format", "version", "model", "nodes", "elements", "quorums", "configuration"),
+    *("constants", "parameters", "violates"),
+)
 HEADER_FOR_PEOPLE = ("seed", "numbers", "fault", "note")
 STEP = ("node", "event", "actions", "after")
 STEP_FOR_PEOPLE = ("step", "note")
@@ -131,6 +136,8 @@ class OwnFormat:
         member = self.model.fields["member"].index if self.quorums else ()
         self.quorum_sort: AnySort = member[1] if member else None
         self.values = ValueReaders(self.closed, member)
+        if isinstance(self.quorums, Configurations):
+            self.values.read_by(self.sorts["Config"], self._configuration)
         constants, parameters = self._constants(header), self._parameters(header)
         self.run = run(self.model, constants, parameters, history=judges_states)
         for sort, names in self.closed.items():
@@ -224,16 +231,21 @@ class OwnFormat:
         """Where each constant is true."""
         given = _object(header, "constants")
         constants: dict[str, Container[Any]] = {name: self._constant(name, at) for name, at in given.items()}
+        if isinstance(self.quorums, Configurations):
+            constants |= {"quorum_of": self.quorums.quorum_of, "adjacent": self.quorums.adjacent}
         return constants | ({"member": self.quorums} if self.quorums else {})
 
-    def _quorums(self, header: dict[str, Any]) -> Quorums | None:
+    def _quorums(self, header: dict[str, Any]) -> Quorums | Configurations | None:
         """The quorums, unless `constants` says who is a member of which."""
         member = self.model.fields.get("member")
         if member and member.kind == "constant" and "member" not in _object(header, "constants"):
             of, _ = member.index
             if of.__name__ not in self.closed:
                 raise UsageError(f"{self.model.name} has quorums: the header has to name the `nodes`")
-            return Quorums(self.closed[of.__name__], header.get("quorums", "majority"))
+            nodes = self.closed[of.__name__]
+            if "configuration" in header:
+                return Configurations(nodes, header["configuration"])
+            return Quorums(nodes, header.get("quorums", "majority"))
         if header.get("quorums", "majority") != "majority":
             raise UsageError("nothing reads `quorums` here: `constants` or the model says who is a member")
         return None
@@ -323,6 +335,13 @@ class OwnFormat:
         """The last indices at which a relation is true."""
         keys = [(*index, last) for last in self.run.domain(field.index[-1])]
         return frozenset(k[-1] for k in keys if state.get(field.name, k if len(k) > 1 else k[0]))
+
+    def _configuration(self, written: Any) -> int:
+        """The number of a configuration, which is known from now on, with a quorum of it."""
+        assert isinstance(self.quorums, Configurations)
+        number = self.quorums.number(written)
+        self.run.see(self.quorum_sort, [*self.quorums.smallest()][number])
+        return number
 
 
 def load(name: Any) -> Model:

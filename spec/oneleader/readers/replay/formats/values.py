@@ -45,6 +45,10 @@ class ValueReaders:
             self._readers[sort] = self._made(sort)
         return self._readers[sort]
 
+    def read_by(self, sort: AnySort, read: Reader) -> None:
+        """Values of this sort are read by another reader."""
+        self._readers[sort] = read
+
     def observed(self, field: Field, written: Any) -> list[Observed]:
         """Each cell, or set of cells, that `written` speaks of."""
         if field.name not in self._of_fields:
