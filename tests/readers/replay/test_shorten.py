@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from oneleader.cli.replay import replay as command
-from oneleader.readers.replay.replay import replay_lines
+from oneleader.readers.replay.replay import replay, replay_lines
 from oneleader.readers.replay.shorten import as_test, shorten
 from tests.readers.replay.test_etcd import event
 from workshop.benchmarks.bench_replay import lines
@@ -64,24 +65,18 @@ def test_a_recording_of_etcd() -> None:
     assert [json.loads(line)["event"]["nid"] for line in part.lines] == ["1", "1", "1"]
 
 
-def test_the_command_leaves_a_picture_and_a_test_that_fails(tmp_path: Path) -> None:
-    path = tmp_path / "run.jsonl"
-    path.write_text("".join(refused()))
-    runner = CliRunner()
-    with runner.isolated_filesystem(tmp_path):
-        said = runner.invoke(command, [str(path), "--shrink"], standalone_mode=False)
-        assert said.return_value == 1, said.output
-        assert "the shortest part that is refused for this" in said.output
-        page, test = Path("runs/run-shortest.html"), Path("runs/test_run_shortest.py")
-        assert "<svg" in page.read_text()
-        assert replay_lines(Path("runs/run-shortest.jsonl").read_text().splitlines(keepends=True)).refusal
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test.name],
-            cwd="runs",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+def test_the_command_leaves_a_picture_and_a_test_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run.jsonl").write_text("".join(refused()))
+    said = CliRunner().invoke(command, ["run.jsonl", "--shrink"], standalone_mode=False)
+    assert said.return_value == 1, said.output
+    assert "the shortest part that is refused for this" in said.output
+    assert "<svg" in Path("runs/run-shortest.html").read_text()
+    assert replay(Path("runs/run-shortest.jsonl")).refusal
+    test = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "runs/test_run_shortest.py"]
+    done = subprocess.run(test, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "1 failed" in done.stdout
     assert "grant_vote" in done.stdout
