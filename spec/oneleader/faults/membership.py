@@ -15,7 +15,7 @@ from oneleader.models import membership, membership_steps
 from oneleader_raft import raft
 from oneleader_raft.configuration import Configuration, History
 from oneleader_raft.core import Core
-from oneleader_raft.raft import Entry, Node, NodeId, Role, Step
+from oneleader_raft.raft import Entry, Node, NodeId, Step
 
 ES = "Election Safety"
 ONE = {"Node": 1, "Quorum": 1, "Value": 1, "Term": 1, "Index": 1, "Config": 1}
@@ -52,8 +52,7 @@ def several_at_once(m: Model) -> Model:
 )
 def _() -> Core:
     def next_configuration(node: Node) -> Configuration | None:
-        wanted = node.leadership.wanted
-        return Configuration(wanted) if node.role is Role.LEADER and wanted else None
+        return Configuration(node.leadership.wanted) if node.leadership.wanted else None
 
     return patched(next_configuration)
 
@@ -220,8 +219,7 @@ def joint_left_early() -> Core:
     replaced: these elect another leader alone."""
 
     def go_on_with_change(node: Node, now: int) -> Step:
-        leads = node.role is Role.LEADER
-        if leads and node.configuration.is_joint:
+        if node.configuration.is_joint:
             return raft.change_configuration(node, Configuration(node.configuration.members), now)
         return correct(node, now)
 
