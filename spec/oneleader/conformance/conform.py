@@ -20,10 +20,10 @@ from oneleader.conformance.adapter import Adapter, can
 from oneleader.conformance.examined import Cause, Examined
 from oneleader.conformance.judge import Judge, StepJudge, rules
 from oneleader.conformance.refinement import LogJudge, grounds
-from oneleader.conformance.shrink import shortest
 from oneleader.conformance.trial import Broke, Event, MakeAdapter, Trial
 from oneleader.conformance.wander import wander
 from oneleader.models import election, replication
+from oneleader.readers.shortest import shortest
 
 MODEL_EVERY = 2
 MOST_SHRINKING = 60.0  # seconds for one finding
@@ -70,9 +70,11 @@ class Driving:
         seed: int,
         known: Collection[str],
         liveness: bool,
+        shortens: bool = True,
     ) -> None:
         self.make_adapter, self.nodes, self.known, self.liveness = make_adapter, nodes, known, liveness
         self.found = Examined(seed, len(nodes))
+        self.shortens = shortens  # what is found
         self.turn = 0  # which model judges first: what one refuses the others do not see
         self.rules = rules(election.MODEL, len(nodes), TERMS)
 
@@ -146,6 +148,7 @@ class Driving:
         self.found.passed_over.update(trial.passed_over)
         for name, model in trial.models.items():
             self.found.by_model[name] += 1
+            self.found.in_part[name] += name in trial.stopped
             self.found.no_word |= {(name, may) for may in model.no_word}
         for what, wrong in trial.liveness.items():
             self.found.liveness[what] = self.found.liveness.get(what) or wrong
@@ -182,10 +185,10 @@ class Driving:
 
     # Walks
 
-    def walk(self, number: int) -> None:
+    def walk(self, number: int, by_model: bool | None = None) -> None:
         """One walk, and what is to be learned from it."""
         rng = random.Random(f"{self.found.seed} {number}")
-        by_model = number % MODEL_EVERY == MODEL_EVERY - 1
+        by_model = number % MODEL_EVERY == MODEL_EVERY - 1 if by_model is None else by_model
         self.turn += by_model
         events: list[Event] = []
 
@@ -205,7 +208,8 @@ class Driving:
         if broke is None or any(cause.key == broke.key for cause in self.found.causes):
             return
         self.found.causes.append(Cause(broke.judge, broke.cause, broke.words, events, ()))
-        self.found.causes[-1] = self.cause(events, by_model, broke)
+        if self.shortens:
+            self.found.causes[-1] = self.cause(events, by_model, broke)
 
     def cause(self, events: tuple[Event, ...], by_model: bool, broke: Broke) -> Cause:
         """The same breach by as few events as can be."""
