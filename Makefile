@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages peers deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -57,6 +57,12 @@ bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kil
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
 	$(BIN)/python -m workshop.benchmarks.bench_node
 
+bench-conform: setup ## Judged steps a second, in process and over a child process, and how soon each fault is found
+	$(BIN)/python -m workshop.benchmarks.bench_conform
+
+million: setup ## A million judged steps of the correct reference, in which nothing may be found: some minutes
+	$(BIN)/python -m workshop.benchmarks.bench_conform million
+
 bench-locks: setup ## Fenced writes a second on each store, beside its plain ones
 	$(BIN)/python -m workshop.benchmarks.bench_locks
 
@@ -74,6 +80,10 @@ second-prover: setup ## cvc5 beside Z3 on every model, and docs/results/provers.
 MINUTES ?= 10
 hunt: setup ## Draw scenarios and simulate the reference over all cores for MINUTES (10), keeping what it finds
 	$(BIN)/oneleader hunt --minutes $(MINUTES)
+
+progress: setup ## Prove what the models come to, for any number of servers: a leader, a lease, a transfer
+	for name in a_leader_is_elected an_election_is_started a_lease_is_taken a_transfer_comes_about; do \
+		$(BIN)/oneleader prove progress/$$name || exit 1; done
 
 handlers: setup ## Prove the handlers of the reference for any number of servers, and again within small bounds
 	$(BIN)/oneleader handlers
@@ -113,15 +123,19 @@ peers: setup ## Real Raft libraries through the public door, and docs/results/pe
 claims: setup ## Run the commands behind the claims where their code changed; README's table and its evidence
 	$(BIN)/python -m workshop claims
 
-pages: setup ## Write all pages of docs/results: trade-offs, faults, mutants, architecture, claims
+pages: setup ## Write all pages of docs/results, and in build/explore a page to step through each model
 	$(BIN)/python -m workshop trade-offs --write
 	$(BIN)/python -m workshop faults --write
 	$(BIN)/python -m workshop mutants --write --workers 2
 	$(BIN)/python -m workshop architecture
+	$(BIN)/python -m workshop explorers
 	$(BIN)/python -m workshop claims
+
+site: setup ## The site in build/site: pages, models to step through, API; links checked, pages opened: minutes
+	$(BIN)/python -m workshop site
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py
 
 clean: ## Remove .venv and what was written
-	rm -rf .venv .venv-3.* runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.* build runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

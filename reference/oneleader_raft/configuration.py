@@ -36,7 +36,7 @@ class Configuration:
         return tuple(sorted({*self.old, *self.members})) if self.old else self.members
 
     def is_quorum(self, servers: Collection[NodeId]) -> bool:
-        return all(sum(member in servers for member in part) * 2 > len(part) for part in self.sets)
+        return all(len({*part}.intersection(servers)) * 2 > len(part) for part in self.sets)
 
     def towards(self, members: tuple[NodeId, ...]) -> Configuration:
         """R1: the next one on the way to these members. One server more or less is one step; else it is the

@@ -517,7 +517,8 @@ def step(node: Node, event: Event, now: int) -> Step:
     """What `event` does to `node` at the time `now` on its clock."""
     taken = lose_touch(node, now)
     taken = taken.then(lambda node: on_event(node, event, now))
-    taken = taken.then(lambda node: go_on_with_change(node, now)).then(retire)
+    if taken.node.role is Role.LEADER:
+        taken = taken.then(lambda node: go_on_with_change(node, now)).then(retire)
     taken = taken.then(lambda after: apply_committed(after, node.commit_index))
     taken = taken.then(lambda node: answer_reads(node, now))
 
@@ -1051,12 +1052,9 @@ def on_compact(node: Node, index: int, state: object) -> Step:
     is_committed = index <= node.commit_index
 
     if not is_new:
-        return Step(
-            node, (), (decline(node, Compact(index, state), f"the log begins after {node.snapshot.index}"),)
-        )
+        return decline(node, Compact(index, state), f"the log begins after {node.snapshot.index}")
     if not is_committed:
-        why = f"no more than {node.commit_index} entries are committed"
-        return Step(node, (), (decline(node, Compact(index, state), why),))
+        return decline(node, Compact(index, state), f"no more than {node.commit_index} entries are committed")
     *_, in_effect = (in_effect for in_effect in node.history if in_effect.since <= index)
     snapshot = Snapshot(index, node.term_at(index), in_effect, state)
     return Step(with_snapshot(node, snapshot, node.after(index)), (action("compact", n=node.id, k=index),))
@@ -1108,7 +1106,7 @@ def on_change_members(node: Node, members: tuple[NodeId, ...], now: int) -> Step
     why = why_unchangeable(node, members, now)
 
     if why:
-        return Step(node, (), (decline(node, ChangeMembers(members), why),))
+        return decline(node, ChangeMembers(members), why)
     node = replace(node, leadership=replace(node.leadership, wanted=members))
     progress = node.leadership.progress | dict.fromkeys(to_join(node), Progress(node.last_index + 1))
     node = replace(node, leadership=replace(node.leadership, progress=progress))
@@ -1146,8 +1144,9 @@ def is_silent(node: Node, follower: Progress, now: int) -> bool:
     return promise_ran_out(node.clocks, max(node.leadership.since, follower.acknowledged.sent_at), now)
 
 
-def decline(node: Node, what: Hashable, why: str) -> Refuse:
-    return Refuse(what, node.leader_id if node.role is not Role.LEADER else NIL, why)
+def decline(node: Node, what: Hashable, why: str) -> Step:
+    leads = node.role is Role.LEADER
+    return Step(node, (), (Refuse(what, NIL if leads else node.leader_id, why),))
 
 
 def go_on_with_change(node: Node, now: int) -> Step:
@@ -1172,10 +1171,10 @@ def go_on_with_change(node: Node, now: int) -> Step:
 def next_configuration(node: Node) -> Configuration | None:
     """R1: on the way to the members that are wanted; from a joint configuration to its new members, whoever
     brought it."""
-    leads, wanted = node.role is Role.LEADER, node.leadership.wanted
-    if leads and node.configuration.is_joint:
-        return node.configuration.towards(node.configuration.members)
-    return node.configuration.towards(wanted) if leads and wanted is not NIL else NIL
+    configuration, wanted = node.configuration, node.leadership.wanted
+    if configuration.is_joint:
+        return configuration.towards(configuration.members)
+    return configuration.towards(wanted) if wanted is not NIL else NIL
 
 
 def change_configuration(node: Node, configuration: Configuration, now: int) -> Step:
@@ -1198,17 +1197,15 @@ def give_up_on_change(node: Node, now: int) -> Step:
         return Step(node)
     others = {id: follower for id, follower in progress.items() if id not in joining}
     node = replace(node, leadership=replace(node.leadership, progress=others, wanted=NIL))
-    why = f"nothing was heard of {' '.join(silent)}"
-    return Step(node, (), (decline(node, ChangeMembers(wanted or ()), why),))
+    return decline(node, ChangeMembers(wanted or ()), f"nothing was heard of {' '.join(silent)}")
 
 
 def retire(node: Node) -> Step:
     """Dissertation 4.2.2: a leader steps down once the configuration without it is committed."""
-    leads = node.role is Role.LEADER
     is_no_member = node.id not in node.members
     removal_is_committed = node.since <= node.commit_index
 
-    if not (leads and is_no_member and removal_is_committed):
+    if not (is_no_member and removal_is_committed):
         return Step(node)
     return follow(node).then(lambda node: Step(node, (action("retire", n=node.id),)))
 
@@ -1224,7 +1221,7 @@ def on_propose(node: Node, command: Hashable, now: int) -> Step:
     if not (leads and stays):
         return Step(node, (), (Refuse(command, node.leader_id if not leads else NIL),))
     if isinstance(command, Configuration):
-        return Step(node, (), (decline(node, command, "only a change of members brings a configuration"),))
+        return decline(node, command, "only a change of members brings a configuration")
     return append(node, command, now)
 
 

@@ -13,8 +13,9 @@ from oneleader.errors import UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.catalogue import find as fault
 from oneleader.language.configuration import Configuration, configure
+from oneleader.language.members import Members
 from oneleader.readers.explore.explore import explore, ghosts_read
-from oneleader.readers.retrace import as_test, configuration_text, retrace
+from oneleader.readers.retrace import as_test, configuration_text, imports_of, retrace
 
 IDS = ["no-quorum", "no-comparison", "vote-twice"]
 
@@ -81,7 +82,8 @@ def test_a_deadlock_is_told() -> None:
 def test_a_configuration_is_made_again(name: str) -> None:
     model = models.find(name)
     at = configure(model, {"Node": 2, "Term": 2, "Index": 2, "Value": 1})
-    assert eval(configuration_text(at), {"Configuration": Configuration}) == at
+    assert eval(configuration_text(at), {"Configuration": Configuration, "Members": Members}) == at
+    assert len(imports_of(at)) == 1 + (name == "membership")
 
 
 def test_the_test_of_a_model_in_a_file_names_the_file() -> None:

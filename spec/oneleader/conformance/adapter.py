@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from oneleader.conformance.network import Network
@@ -188,7 +189,10 @@ class Adapter(ABC):
         raise NotImplementedError
 
     def crash_next(self, node: str, point: str) -> None:
-        """The next step of this server is to crash at the point; it is down after it, in any case."""
+        """The next step of this server is to crash at the point; it is down after it, in any case.
+
+        A crash between steps that comes before makes this void.
+        """
         raise NotImplementedError(f"{type(self).__name__} has crash_points: override crash_next")
 
     def describe(self, message: Any) -> str:
@@ -213,9 +217,14 @@ def can(adapter: Adapter) -> frozenset[str]:
 def hand_over(adapter: Adapter, sender: str, to: str, message: Any) -> Report:
     """A message arrives; its sender is named to an adapter that asks for it."""
     receive: Any = adapter.receive
-    asks = "sender" in inspect.signature(receive).parameters
-    report: Report = receive(to, message, sender=sender) if asks else receive(to, message)
+    report: Report = receive(to, message, sender=sender) if asks_who(type(adapter)) else receive(to, message)
     return report
+
+
+@cache
+def asks_who(kind: type[Adapter]) -> bool:
+    """Whether its `receive` takes the sender."""
+    return "sender" in inspect.signature(kind.receive).parameters
 
 
 # Where a step of the reference may crash: after which operation. A step without it crashes at its end.
@@ -235,7 +244,7 @@ class ReferenceAdapter(Adapter):
 
     def __init__(self, nodes: Sequence[str], core: Core = RAFT) -> None:
         self.cluster = Cluster(nodes, core)
-        self.crash_point = ""
+        self.dying: dict[str, str] = {}  # at which point the next step of a server crashes
 
     def timeout(self, node: str) -> Report:
         """So much time has passed, for everybody, that no promise binds."""
@@ -258,6 +267,7 @@ class ReferenceAdapter(Adapter):
 
     def crash(self, node: str) -> Report:
         begun = len(self.trace)
+        self.dying.pop(node, None)
         self.cluster.crash(node)
         return self._report(begun, [])
 
@@ -274,11 +284,10 @@ class ReferenceAdapter(Adapter):
         return Observed(now.current_term, now.voted_for, now.role.value, now.votes)
 
     def elapse(self, advance: Mapping[str, int]) -> None:
-        """So much time passes on each server's clock; no timer rings, and nothing is sent."""
-        raise NotImplementedError
+        self.cluster.elapse(advance)
 
     def crash_next(self, node: str, point: str) -> None:
-        self.crash_point = point
+        self.dying[node] = point
 
     def describe(self, message: Packet) -> str:
         return str(message.message)
@@ -289,16 +298,20 @@ class ReferenceAdapter(Adapter):
 
     def _carry_out(self, node: str, begun: int) -> Report:
         """Run the step of a server to its end, or to the point where it is to crash."""
-        point, self.crash_point = self.crash_point, ""
+        point = self.dying.pop(node, "")
         sent: list[Sent] = []
         last: Any = None
         while self.cluster.is_busy(node) and not (point and isinstance(last, CRASH_AFTER[point])):
             last = self.cluster.advance(node)
+            self.done(node, last)
             if isinstance(last, Packet):
                 sent.append(Sent(last.to, last))
         if point:
             self.cluster.crash(node, lose_unsynced=point != "unsynced write kept")
         return self._report(begun, sent)
+
+    def done(self, node: str, operation: Any) -> None:
+        """An operation was carried out."""
 
     def _report(self, begun: int, sent: list[Sent]) -> Report:
         lines = self.trace[begun:]

@@ -23,17 +23,20 @@ MOST_MESSAGES = 2000  # of one round
 def calm_down(trial: Trial) -> dict[str, str]:
     """Each thing that should come about: what is wrong with it, or "". What cannot be seen is not in it."""
     trial.play(("heal",))
+    for node in sorted(trial.dying):
+        trial.play(("crash", node))  # now, and not in the middle of the calm
     for node in trial.nodes:
         trial.play(("restart", node))
     found = {A_LEADER: elects(trial)}
-    if not found[A_LEADER] and "copy" in trial.adapter.network.faults:
+    copies = "copy" in trial.adapter.network.faults and len(trial.nodes) > 1
+    if not found[A_LEADER] and copies:
         found[RETRIED] = elects(trial, again=True)
         found[A_LEADER] = elects(trial)
     if not found[A_LEADER] and "change_members" in trial.abilities:
         found[MEMBERS] = readmits(trial)
     if leader(trial) and "propose" in trial.abilities:
         found |= commits(trial)
-    if leader(trial) and "transfer" in trial.abilities and not found.get(LEARNED):
+    if len(trial.nodes) > 1 and leader(trial) and "transfer" in trial.abilities and not found.get(LEARNED):
         found[TRANSFERS] = transfers(trial)
         elects(trial)
     if leader(trial) and len(trial.nodes) > 2:

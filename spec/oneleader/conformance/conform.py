@@ -70,9 +70,11 @@ class Driving:
         seed: int,
         known: Collection[str],
         liveness: bool,
+        shortens: bool = True,
     ) -> None:
         self.make_adapter, self.nodes, self.known, self.liveness = make_adapter, nodes, known, liveness
         self.found = Examined(seed, len(nodes))
+        self.shortens = shortens  # what is found
         self.turn = 0  # which model judges first: what one refuses the others do not see
         self.rules = rules(election.MODEL, len(nodes), TERMS)
 
@@ -182,10 +184,10 @@ class Driving:
 
     # Walks
 
-    def walk(self, number: int) -> None:
+    def walk(self, number: int, by_model: bool | None = None) -> None:
         """One walk, and what is to be learned from it."""
         rng = random.Random(f"{self.found.seed} {number}")
-        by_model = number % MODEL_EVERY == MODEL_EVERY - 1
+        by_model = number % MODEL_EVERY == MODEL_EVERY - 1 if by_model is None else by_model
         self.turn += by_model
         events: list[Event] = []
 
@@ -205,7 +207,8 @@ class Driving:
         if broke is None or any(cause.key == broke.key for cause in self.found.causes):
             return
         self.found.causes.append(Cause(broke.judge, broke.cause, broke.words, events, ()))
-        self.found.causes[-1] = self.cause(events, by_model, broke)
+        if self.shortens:
+            self.found.causes[-1] = self.cause(events, by_model, broke)
 
     def cause(self, events: tuple[Event, ...], by_model: bool, broke: Broke) -> Cause:
         """The same breach by as few events as can be."""

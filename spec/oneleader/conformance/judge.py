@@ -199,6 +199,7 @@ class Judge:
         self.rules, self.may = known, may
         self.state = known.run.initial
         self.no_word: set[May] = set()  # steps that were taken, not declared, and not judged
+        self.compared: dict[str, Observed] = {}  # what each server showed when it agreed with the model last
         self.promised: dict[str, Observed] = {}  # what each server showed when a message left it last
 
     def begin(self, seen: Seen) -> None:
@@ -210,6 +211,7 @@ class Judge:
             if report.sent and now is not None:
                 self.promised[node] = now
         else:
+            self.compared.clear()  # what is reported may be said of anybody
             calls = [self._take(self.rules.instance(taken), str(taken)) for taken in report.actions]
         self._compare(seen, f"after {', '.join(calls)}" if calls else "and no action was taken")
         self._judge_properties()
@@ -233,8 +235,11 @@ class Judge:
 
     def _compare(self, seen: Seen, when: str) -> None:
         for name, observed in seen.items():
-            if observed is not None and not self._agrees(self.state, self.rules.number[name], observed):
+            if observed is None or observed is self.compared.get(name):
+                continue  # no step of another server changes what this one shows
+            if not self._agrees(self.state, self.rules.number[name], observed):
                 raise self._differs(name, observed, when)
+            self.compared[name] = observed
 
     def _agrees(self, state: State, node: int, observed: Observed) -> bool:
         return all(state[cell] == value for _, cell, value in self.rules.cells_of(node, observed))

@@ -225,12 +225,20 @@ class LogStep:
             self.s.put("commit_index", self.n, commit)
 
     def crashed(self) -> None:
-        """What it has stored; whether it may have lost what is missing, Figure 3 says."""
-        vote = NIL if self.now.voted_for is None else self.now.voted_for
-        is_all = (self.now.term, vote) == (self.s.get("term", self.n), self.s.get("voted_for", self.n))
-        length = self.now.first - 1 + len(self.now.log or ())
-        if not is_all or (self.now.log is not None and length < self.get("log_length")):
+        """What it did before that has reached its disk. Whether it may have lost the rest, Figure 3 says."""
+        now, length = self.now, self.get("log_length")
+        if now.term >= self.get("term"):
+            self.terms()
+        vote = NIL if now.voted_for is None else now.voted_for
+        is_all = (now.term, vote) == (self.s.get("term", self.n), self.s.get("voted_for", self.n))
+        last = now.first - 1 + len(now.log or ())
+        if not is_all or (now.log is not None and last < length):
             raise Inexpressible("a crash lost what was not synced")
+        if now.log is not None and last > length:
+            if self.s.get("role", self.n) == CANDIDATE and self.entry(last)[0] == now.term:
+                self.win()  # it led, and wrote, before it crashed
+            self.entries()
+            self.same_log()
 
     # -- elections -------------------------------------------------------------------------------------
     def terms(self) -> None:
@@ -362,17 +370,22 @@ class LogStep:
         self.agree("term", now.term)
         self.agree("voted_for", vote)
         self.agree("role", ROLES[now.role or ""])
-        if now.log is not None:
-            self.agree("log_length", now.first - 1 + len(now.log))
-            start = shared(self.of.last.get(self.n), now)
-            for index, (term, value) in enumerate(now.log[start:], now.first + start):
-                entry = (term, said(value))
-                ours = tuple(self.s.get(f"log_{part}", (self.n, index)) for part in ("term", "value"))
-                if entry != ours:
-                    shown = f"{value!r} of term {term}, and {ours[1]} of term {ours[0]} in the model"
-                    raise LineRefused(f"log: entry {index} of {self.n} is {shown}")
+        self.same_log()
         if now.commit is not None:
             self.agree("commit_index", now.commit)
+
+    def same_log(self) -> None:
+        now = self.now
+        if now.log is None:
+            return
+        self.agree("log_length", now.first - 1 + len(now.log))
+        start = shared(self.of.last.get(self.n), now)
+        for index, (term, value) in enumerate(now.log[start:], now.first + start):
+            entry = (term, said(value))
+            ours = tuple(self.s.get(f"log_{part}", (self.n, index)) for part in ("term", "value"))
+            if entry != ours:
+                shown = f"{value!r} of term {term}, and {ours[1]} of term {ours[0]} in the model"
+                raise LineRefused(f"log: entry {index} of {self.n} is {shown}")
 
     def agree(self, field: str, seen: object) -> None:
         ours = self.s.get(field, self.n)

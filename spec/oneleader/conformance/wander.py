@@ -94,7 +94,7 @@ def draw(verb: str, trial: Trial, rng: random.Random, proposed: int, keeps_major
     if verb == "elapse":
         return (verb, *elapsing(trial, rng))
     if verb in ("freeze", "resume", "break", "cut"):
-        return (verb, *rng.sample(nodes, 2))
+        return (verb, *rng.sample(nodes, 2)) if len(nodes) > 1 else None
     if verb in ("deliver", "burst", "overtake", "copy", "lose"):
         if not (busy := trial.traffic.busy):
             return None
@@ -116,7 +116,8 @@ def draw_step(verb: str, trial: Trial, rng: random.Random, proposed: int) -> Eve
     if verb == "propose":
         return (verb, node, f"v{proposed + 1}")
     if verb == "transfer":
-        return (verb, node, rng.choice([other for other in trial.nodes if other != node]))
+        others = [other for other in trial.nodes if other != node]
+        return (verb, node, rng.choice(others)) if others else None
     if verb == "members":
         return (verb, node, other_members(trial, node, rng))
     if verb == "crash_next":

@@ -15,7 +15,7 @@ from oneleader.models import membership, membership_steps
 from oneleader_raft import raft
 from oneleader_raft.configuration import Configuration, History
 from oneleader_raft.core import Core
-from oneleader_raft.raft import Entry, Node, NodeId, Role, Step
+from oneleader_raft.raft import Entry, Node, NodeId, Step
 
 ES = "Election Safety"
 ONE = {"Node": 1, "Quorum": 1, "Value": 1, "Term": 1, "Index": 1, "Config": 1}
@@ -48,12 +48,11 @@ def several_at_once(m: Model) -> Model:
     replay=f"{LED}; swap n1 n2 n4; sync n1 n4; trip n1 n4",
     refused="membership: change_config, is_adjacent",
     joining=1,
-    begin=LED,
+    begin=f"{LED}; swap n1 n2 n4; sync n1 n4",
 )
 def _() -> Core:
     def next_configuration(node: Node) -> Configuration | None:
-        wanted = node.leadership.wanted
-        return Configuration(wanted) if node.role is Role.LEADER and wanted else None
+        return Configuration(node.leadership.wanted) if node.leadership.wanted else None
 
     return patched(next_configuration)
 
@@ -89,12 +88,16 @@ def _() -> Core:
     def go_on_with_change(node: Node, now: int) -> Step:
         configuration = raft.next_configuration(node)
         own_is_committed = node.term_at(node.commit_index) == node.current_term
-        if configuration is None or not own_is_committed:
+        if configuration is None or not (own_is_committed and caught_up(node)):
             return Step(node)
         return raft.change_configuration(node, configuration, now)
 
     correct = raft.why_unchangeable
     return patched(why_unchangeable, go_on_with_change)
+
+
+def caught_up(node: Node) -> bool:
+    return all(node.leadership.progress[id].match_index >= node.commit_index for id in raft.to_join(node))
 
 
 def with_all_committed(node: Node) -> Node:
@@ -113,10 +116,7 @@ def changing_before_a_commit() -> Core:
         configuration = raft.next_configuration(node)
         if configuration is None or node.since > node.commit_index:
             return Step(node)
-        progress, joining = node.leadership.progress, raft.to_join(node)
-        if any(progress[id].match_index < node.commit_index for id in joining):
-            return Step(node)
-        return raft.change_configuration(node, configuration, now)
+        return raft.change_configuration(node, configuration, now) if caught_up(node) else Step(node)
 
     return patched(go_on_with_change)
 
@@ -220,8 +220,7 @@ def joint_left_early() -> Core:
     replaced: these elect another leader alone."""
 
     def go_on_with_change(node: Node, now: int) -> Step:
-        leads = node.role is Role.LEADER
-        if leads and node.configuration.is_joint:
+        if node.configuration.is_joint:
             return raft.change_configuration(node, Configuration(node.configuration.members), now)
         return correct(node, now)
 
@@ -238,7 +237,7 @@ def joint_left_early() -> Core:
     refused="membership: advance_commit, is_a_quorum",
     nodes=2,
     joining=1,
-    begin=LED,
+    begin=f"{LED}; swap n1 n2 n3; sync n1 n3; trip n1 n3",
 )
 def joint_counts_together() -> Core:
     """In a joint configuration a majority of the servers of both sets together is enough: it need not be one

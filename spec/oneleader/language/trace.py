@@ -307,6 +307,9 @@ def check(model: Model) -> None:
         moving = sorted(n for n in reads(trace_property(model, ax).body) if not model.fields[n].fixed)
         if moving:
             raise SpecError(f"{ax.place}: axiom {ax.name} reads {moving[0]}, which is no constant")
+    for found in model.progress.values():
+        for predicate in (found.function, *found.predicates):
+            source.check(predicate)
     definitions = (model.actions, model.properties, model.witnesses, model.axioms)
     for definition in (d for some in definitions for d in some.values()):
         source.check(definition.function)

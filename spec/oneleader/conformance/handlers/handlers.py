@@ -81,8 +81,9 @@ class Size:
 
     def __str__(self) -> str:
         return (
-            f"{self.short}, any number of pending reads, senders that are members or not. The members stay; "
-            "terms, indices, rounds, times and rates are any integers, and commands any values."
+            f"{self.short}, any number of pending reads, senders that are members or not. The members stay: "
+            "no change of them is in the log, and no log is compacted. Terms, indices, rounds, times and "
+            "rates are any integers, and commands any values."
         )
 
     @property

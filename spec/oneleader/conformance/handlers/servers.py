@@ -353,7 +353,8 @@ def _well_formed_role(c: AnyOrNamed, node: Node, n: Any, now: Any) -> Iterator[F
     votes, asked = c.is_empty(node.votes), c.is_empty(node.pre_votes)
     yield from c.well_formed_sets(node)
     if not leads:
-        yield "leads nobody", c.truth(node.leadership is NOBODY_LED)
+        is_default = isinstance(c, Named) and node.leadership == NOBODY_LED
+        yield "leads nobody", c.truth(node.leadership is NOBODY_LED or is_default)
     if node.role is Role.FOLLOWER:
         promise = c.integer(node.promised_at) + c.integer(node.clocks.promise)
         minority = c.no(c.is_majority(node.pre_votes))
