@@ -28,7 +28,6 @@ from oneleader.conformance.reference.scenario import (
     ScenarioMachine,
     draw,
 )
-from oneleader.conformance.shrink import shortest
 from oneleader.errors import MissingTool
 from oneleader.faults.fault import Because, Fault, Variant
 from oneleader.language.model import Model
@@ -37,6 +36,7 @@ from oneleader.readers.prove.induction import Counterexample, Search, checked, s
 from oneleader.readers.prove.obligations import obligations
 from oneleader.readers.prove.prove import rows
 from oneleader.readers.replay.replay import Replayed, replay_lines
+from oneleader.readers.shortest import shortest
 from oneleader.readers.tlc import tlc
 from oneleader.shipped import tla_folder
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, decided, exit_status

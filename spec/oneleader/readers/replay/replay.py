@@ -277,10 +277,13 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+DECODE = json.JSONDecoder(object_pairs_hook=_distinct).decode
+
+
 def _record(number: int, line: bytes | str) -> dict[str, Any]:
     try:
         text = line if isinstance(line, str) else line.decode()
-        record = json.loads(text, object_pairs_hook=_distinct)
+        record = DECODE(text)
     except _Twice as twice:
         raise _Malformed(number, f"the key `{twice}` stands twice in one object") from None
     except UnicodeDecodeError:
