@@ -148,6 +148,7 @@ class Driving:
         self.found.passed_over.update(trial.passed_over)
         for name, model in trial.models.items():
             self.found.by_model[name] += 1
+            self.found.in_part[name] += name in trial.stopped
             self.found.no_word |= {(name, may) for may in model.no_word}
         for what, wrong in trial.liveness.items():
             self.found.liveness[what] = self.found.liveness.get(what) or wrong
