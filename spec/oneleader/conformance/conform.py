@@ -20,10 +20,10 @@ from oneleader.conformance.adapter import Adapter, can
 from oneleader.conformance.examined import Cause, Examined
 from oneleader.conformance.judge import Judge, StepJudge, rules
 from oneleader.conformance.refinement import LogJudge, grounds
-from oneleader.conformance.shrink import shortest
 from oneleader.conformance.trial import Broke, Event, MakeAdapter, Trial
 from oneleader.conformance.wander import wander
 from oneleader.models import election, replication
+from oneleader.readers.shortest import shortest
 
 MODEL_EVERY = 2
 MOST_SHRINKING = 60.0  # seconds for one finding
