@@ -235,6 +235,7 @@ def joint_left_early() -> Core:
     why=GIVEN,
     replay=f"{LED}; swap n1 n2 n3; sync n1 n3; trip n1 n3; trip n1 n3",
     refused="membership: advance_commit, is_a_quorum",
+    cause=("membership: ", "snapshots: "),
     nodes=2,
     joining=1,
     begin=f"{LED}; swap n1 n2 n3; sync n1 n3; trip n1 n3",
@@ -256,6 +257,7 @@ def joint_counts_together() -> Core:
     why=GIVEN,
     replay=f"{LED}; remove n1 n1; trip n1 n2",
     refused="membership: advance_commit, is_a_quorum",
+    cause=("membership: ", "snapshots: "),
     begin=LED,
 )
 def removed_leader_counts_itself() -> Core:
