@@ -215,18 +215,17 @@ class OwnFormat:
 
     def _constants(self, header: dict[str, Any]) -> dict[str, Container[Any]]:
         """Where each constant is true; `member` says who is in a quorum, and that a quorum itself says."""
-        given = _object(header, "constants")
-        constants = {name: self._constant(name, at) for name, at in given.items()}
+        given, members = _object(header, "constants"), dict[str, Container[Any]]()
         member = self.model.fields.get("member")
-        if member and member.kind == "constant" and "member" not in constants:
+        if member and member.kind == "constant" and "member" not in given:
             of, self.quorum_sort = member.index
             if of.__name__ not in self.closed:
                 raise UsageError(f"{self.model.name} has quorums: the header has to name the `nodes`")
             self.quorums = Quorums(self.closed[of.__name__], header.get("quorums", "majority"))
-            constants["member"] = self.quorums
+            members["member"] = self.quorums
         elif header.get("quorums", "majority") != "majority":
             raise UsageError("nothing reads `quorums` here: `constants` or the model says who is a member")
-        return constants
+        return {**{name: self._constant(name, at) for name, at in given.items()}, **members}
 
     def _parameters(self, header: dict[str, Any]) -> dict[str, int]:
         given = _object(header, "parameters")
