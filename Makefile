@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-peers figure-16 hints second-prover hunt handlers monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -57,6 +57,12 @@ bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kil
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
 	$(BIN)/python -m workshop.benchmarks.bench_node
 
+bench-conform: setup ## Judged steps a second, in process and over a child process, and how soon each fault is found
+	$(BIN)/python -m workshop.benchmarks.bench_conform
+
+million: setup ## A million judged steps of the correct reference, in which nothing may be found: some minutes
+	$(BIN)/python -m workshop.benchmarks.bench_conform million
+
 bench-locks: setup ## Fenced writes a second on each store, beside its plain ones
 	$(BIN)/python -m workshop.benchmarks.bench_locks
 
@@ -64,7 +70,7 @@ bench-peers: setup ## The explorer and the explicit-state checkers for Python on
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m workshop.benchmarks.bench_peers
 
-hints: setup ## Find out anew which hypotheses each proof needs, and prove without any
+hints: setup ## Find out which hypotheses each proof needs, and prove without any
 	for model in election pre_vote replication membership snapshots lease lease_read fencing; do \
 	    $(BIN)/oneleader prove $$model --no-hints; $(BIN)/oneleader prove $$model --update-hints; done
 
@@ -75,13 +81,16 @@ MINUTES ?= 10
 hunt: setup ## Draw scenarios and simulate the reference over all cores for MINUTES (10), keeping what it finds
 	$(BIN)/oneleader hunt --minutes $(MINUTES)
 
-handlers: setup ## Prove the handlers of the reference for 1 to 3 servers: 2 with 2 entries take minutes, 3 take long
-	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 2
-	$(BIN)/oneleader handlers --nodes 1 --log 2
-	$(BIN)/oneleader handlers --nodes 2 --log 2
-	$(BIN)/oneleader handlers --nodes 3 --log 1
+progress: setup ## Prove what the models come to, for any number of servers: a leader, a lease, a transfer
+	for name in a_leader_is_elected an_election_is_started a_lease_is_taken a_transfer_comes_about; do \
+		$(BIN)/oneleader prove progress/$$name || exit 1; done
 
-monitoring: setup ## Check the alert rules with promtool and write the dashboard anew
+handlers: setup ## Prove the handlers of the reference for any number of servers, and again within small bounds
+	$(BIN)/oneleader handlers
+	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 2
+	$(BIN)/oneleader handlers --nodes 3 --log 0
+
+monitoring: setup ## Check the alert rules with promtool and write the dashboard
 	promtool test rules monitoring/alerts.test.yml monitoring/write-up.alerts.test.yml
 	$(BIN)/python monitoring/dashboard.py
 
@@ -90,7 +99,7 @@ crosshair: setup ## A second opinion on the core, by CrossHair: some 2 minutes
 	$(BIN)/crosshair check --per_condition_timeout 15 workshop/crosshair/contracts.py
 	$(BIN)/crosshair check --per_condition_timeout 15 workshop/crosshair/faulty.py; test $$? -eq 1
 
-faults: setup ## Every reader on every fault, and docs/results/faults.md anew: some 3 minutes
+faults: setup ## Every reader on every fault, and docs/results/faults.md: some 3 minutes
 	$(BIN)/python -m workshop faults --write
 
 mutants: setup ## Judge every mutant of what has changed in models and core, and write docs/results/mutants*
@@ -108,18 +117,25 @@ tla-mutants: setup ## Compare every mutant of the TLA+ text with its model, and 
 tla-bounds: setup ## Search for the bounds at which twins are compared with their models, and write bounds.toml
 	$(BIN)/python -m workshop tla-bounds --workers 2
 
+peers: setup ## Real Raft libraries through the public door, and docs/results/peers.md: some minutes
+	$(BIN)/python -m workshop peers --write
+
 claims: setup ## Run the commands behind the claims where their code changed; README's table and its evidence
 	$(BIN)/python -m workshop claims
 
-pages: setup ## Write all pages of docs/results: trade-offs, faults, mutants, architecture, claims
+pages: setup ## Write all pages of docs/results, and in build/explore a page to step through each model
 	$(BIN)/python -m workshop trade-offs --write
 	$(BIN)/python -m workshop faults --write
 	$(BIN)/python -m workshop mutants --write --workers 2
 	$(BIN)/python -m workshop architecture
+	$(BIN)/python -m workshop explorers
 	$(BIN)/python -m workshop claims
+
+site: setup ## The site in build/site: pages, models to step through, API; links checked, pages opened: minutes
+	$(BIN)/python -m workshop site
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
 	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py
 
 clean: ## Remove .venv and what was written
-	rm -rf .venv .venv-3.* runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.* build runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

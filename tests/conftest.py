@@ -6,16 +6,21 @@ ONELEADER_PROFILE is dev, ci or deep: ci where CI is set, else dev.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from oneleader.errors import MissingTool
+from oneleader.readers.engines.javascript import RUNTIME
 from oneleader.readers.tlc import tlc
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]  # drawing a model is slow by its nature
@@ -69,6 +74,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("slow"):
             if len(mark.args) != 1 or len(str(mark.args[0]).split()) < 3:
                 raise pytest.UsageError(f"{item.nodeid} is marked slow: say why, slow('it explores ...')")
+
+
+# One program after the other, a line of JSON each; the answer is what it evaluates to, or its error.
+LOOP = """
+require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  let said;
+  try { said = { value: (0, eval)(JSON.parse(line)) }; }
+  catch (error) { said = { error: String(error.stack) }; }
+  process.stdout.write(JSON.stringify(said) + "\\n");
+});
+"""
+Evaluate = Callable[[str], Any]
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Evaluate]:
+    """Evaluates JavaScript. Where Node.js is missing a test is skipped, but not in CI."""
+    found = shutil.which("node")
+    if found is None:
+        says = "no Node.js: apt install nodejs"
+        pytest.fail(says) if os.environ.get("CI") else pytest.skip(says)
+    process = subprocess.Popen([found, "-e", LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin
+    assert process.stdout
+    stdin, stdout = process.stdin, process.stdout
+
+    def evaluate(text: str) -> Any:
+        stdin.write(json.dumps(text) + "\n")
+        stdin.flush()
+        said = json.loads(stdout.readline())
+        assert "error" not in said, said
+        return said.get("value")
+
+    evaluate(f"{RUNTIME.read_text()}; Object.assign(globalThis, {{ each, count, every, some, engineOf }}); 0")
+    yield evaluate
+    process.stdin.close()
+    process.wait(10)
 
 
 HEADER = '''

@@ -53,7 +53,7 @@ AnyVotes(n, q) == TRUE
 \* receiver 1 and section 5.2.
 AnyTerm(n, t) == TRUE
 
-\* vote_twice: grants whoever asks, against RequestVote receiver 2.
+\* vote_twice: grants every request, against RequestVote receiver 2.
 VoteIsAlwaysFree(voter, c) == TRUE
 
 \* vote_not_durable: votedFor does not survive, against State, persistent.

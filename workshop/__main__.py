@@ -15,8 +15,11 @@ from workshop.mutation.command import mutants
 from workshop.mutation.shipped_command import shipped
 from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import architecture, claims, faults
+from workshop.pages.explorers import explorers
+from workshop.pages.peers import peers
 from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
+from workshop.site.command import site
 from workshop.studies.hunt_rates import hunt_rates
 
 
@@ -71,6 +74,9 @@ workshop.add_command(tla_mutants)
 workshop.add_command(tla_bounds)
 workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
+workshop.add_command(explorers)
+workshop.add_command(site)
+workshop.add_command(peers)
 
 if __name__ == "__main__":
     sys.exit(guarded(workshop))

@@ -18,11 +18,13 @@ from functools import cache
 from itertools import chain, pairwise
 from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
+from .configuration import Configuration
 from .lease import LONG_AGO, NO_ROUND, Round
 from .raft import (
     NIL,
     AppendEntries,
     AppendReply,
+    InstallSnapshot,
     Message,
     Node,
     NodeId,
@@ -106,8 +108,27 @@ def _append_entries(m: AppendEntries) -> Iterator[Rule]:
     yield bool(m.entries) or m.prev_log_term == m.term, "a leader's log ends with an entry of its own"
     yield m.leader_commit <= last, "a leader commits no more than it has"
     yield last < MOST, "a log is not so long"
-    yield from _round(m.round)
-    yield m.round != NO_ROUND, "a leader sends in rounds"
+    for entry in m.entries:
+        if isinstance(entry.command, Configuration):
+            yield from _configuration(entry.command)
+    yield from _leaders_round(m.round)
+
+
+def _install_snapshot(m: InstallSnapshot) -> Iterator[Rule]:
+    index, term, in_effect = m.snapshot.index, m.snapshot.term, m.snapshot.in_effect
+    yield 1 <= index < MOST, "it stands for an entry at least"
+    yield 1 <= term <= m.term, "its last entry is of the leader's term or of one before"
+    yield in_effect.since <= index, "its configuration is that as of its index"
+    yield from _configuration(in_effect.configuration)
+    yield from _leaders_round(m.round)
+
+
+def _configuration(c: Configuration) -> Iterator[Rule]:
+    yield from _types(c, "configuration: ")
+    yield bool(c.members), "somebody has to be a member"
+    for part in c.sets:
+        yield list(part) == sorted(set(part)), "members are in order, and no one twice"
+    yield c.old != c.members, "a joint configuration leads to other members"
 
 
 def _append_reply(m: AppendReply) -> Iterator[Rule]:
@@ -132,6 +153,7 @@ RULES: dict[type, Callable[[Any], Iterator[Rule]]] = {
     VoteReply: _nothing,
     AppendEntries: _append_entries,
     AppendReply: _append_reply,
+    InstallSnapshot: _install_snapshot,
     TimeoutNow: _nothing,
 }
 
@@ -145,6 +167,11 @@ def _position(name: str, index: int, term: int) -> Iterator[Rule]:
 
 def _round(round: Round) -> Iterator[Rule]:
     yield (round.number == 0) == (round.sent_at == LONG_AGO), "round 0 is no round, and was never sent"
+
+
+def _leaders_round(round: Round) -> Iterator[Rule]:
+    yield from _round(round)
+    yield round != NO_ROUND, "a leader sends in rounds"
 
 
 # --- By what the receiver knows ---------------------------------------------------------------------------
@@ -176,21 +203,38 @@ def _answer_to_leader(m: AppendReply, node: Node) -> Iterator[Rule]:
 def _entries_known(m: AppendEntries, node: Node) -> Iterator[Rule]:
     """Figure 3: one leader in a term; two logs with the same entry are the same before it; what is committed
     stays."""
-    is_of_this_term, prev = m.term == node.current_term, m.prev_log_index
-    yield not is_of_this_term or node.leader_id in (NIL, m.leader_id, node.id), f"{node.leader_id} leads it"
+    yield from _leader_known(m, node)
     if m.term < node.current_term:
         return
-    if prev <= node.commit_index:
+    prev, kept = m.prev_log_index, max(m.prev_log_index, node.snapshot.index)
+    if node.snapshot.index <= prev <= node.commit_index:
         yield node.term_at(prev) == m.prev_log_term, f"another entry is committed at {prev}"
-    for i, (own, new) in enumerate(zip(node.log[prev:], m.entries, strict=False), prev + 1):
+    for i, (own, new) in enumerate(zip(node.after(kept), m.entries[kept - prev :], strict=False), kept + 1):
         yield own == new or own.term != new.term, f"two entries of term {new.term} at {i}"
         yield own == new or i > node.commit_index, f"another entry is committed at {i}"
 
 
-def _order_known(m: TimeoutNow, node: Node) -> Iterator[Rule]:
-    yield m.term <= node.current_term, f"{node.id} has nothing of the leader of term {m.term}"
+def _snapshot_known(m: InstallSnapshot, node: Node) -> Iterator[Rule]:
+    """The same of what a snapshot stands for, all of it committed."""
+    yield from _leader_known(m, node)
+    if m.term < node.current_term:
+        return
+    k, knows_it = m.snapshot.index, node.snapshot.index <= m.snapshot.index <= node.last_index
+    same_entry = knows_it and node.term_at(k) == m.snapshot.term
+    yield not knows_it or same_entry or k > node.commit_index, f"another entry is committed at {k}"
+    if same_entry:
+        *_, in_effect = (known for known in node.history if known.since <= k)
+        yield in_effect == m.snapshot.in_effect, f"another configuration is in effect at {k}"
+
+
+def _leader_known(m: AppendEntries | InstallSnapshot | TimeoutNow, node: Node) -> Iterator[Rule]:
     is_of_this_term = m.term == node.current_term
     yield not is_of_this_term or node.leader_id in (NIL, m.leader_id, node.id), f"{node.leader_id} leads it"
+
+
+def _order_known(m: TimeoutNow, node: Node) -> Iterator[Rule]:
+    yield m.term <= node.current_term, f"{node.id} has nothing of the leader of term {m.term}"
+    yield from _leader_known(m, node)
 
 
 KNOWN: dict[type, Callable[[Any, Node], Iterator[Rule]]] = {
@@ -198,6 +242,7 @@ KNOWN: dict[type, Callable[[Any, Node], Iterator[Rule]]] = {
     VoteReply: _answer(0),
     AppendEntries: _entries_known,
     AppendReply: _answer(0),
+    InstallSnapshot: _snapshot_known,
     TimeoutNow: _order_known,
 }
 
@@ -218,6 +263,8 @@ def _hints(kind: type) -> tuple[tuple[str, Any], ...]:
 
 
 def _typed(value: Any, hint: Any, name: str) -> Iterator[Rule]:
+    if hint is object:
+        return  # the driver's
     if hint is Hashable:
         yield _has_hash(value), f"{name} cannot be hashed"
     elif get_origin(hint) is tuple:

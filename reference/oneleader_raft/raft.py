@@ -24,7 +24,7 @@ Rules
 Theory of operation
 ===================
 
-A node is a plain value: it can be printed, compared and stored. It changes its role in nine ways only:
+A node is a plain value: it can be printed, compared and stored. It changes its role in ten ways only:
 
     role        on                                 becomes     clause             the models' actions
     ----------  ---------------------------------  ----------  -----------------  ---------------------
@@ -37,12 +37,13 @@ A node is a plain value: it can be printed, compared and stored. It changes its 
     candidate   AppendEntries of its own term      follower    Candidates 3       step_down
     leader      ElectionTimeout, no majority heard follower    dissertation 6.2   give_up
                 or a transfer that failed
+    leader      the commit of its own removal      follower    dissertation 4.2.2 retire
     any         any message of a higher term       follower    All Servers 2      update_term, learn_term
 
 and by a crash, from which it comes back as a follower (`restart`).
 
-Each step reports which actions of the models `pre_vote`, `replication` and `lease` it took, in order; a
-reader takes those that its model has. They are to be reported when the step becomes true (rule 3). A granted
+Each step reports which actions of the models it took, in order; a reader takes those that its model has (see
+`views`). They are to be reported when the step becomes true (rule 3). A granted
 vote is two actions, since a crash may fall between them: `grant_vote` belongs to the step, `reply_vote` to
 the `Send` that carries the answer, to be reported when it leaves.
 
@@ -53,11 +54,13 @@ none. Who has restarted does not know what it promised, and waits as long.
 The election timer always runs: a driver sets it anew, to a random time no shorter than the promise, whenever
 `ResetElectionTimer` says so. The heartbeat timer may ring at any time; only a leader answers.
 
-Not here
-========
+The members change by entries of the log that bring a `Configuration`, in effect from the append on,
+committed or not (dissertation 4.1). Wherever a majority is asked for, it is that of the configuration in
+effect, of both sets while that is joint. Servers that are to join are sent entries first, and count nowhere
+(4.2.1).
 
-Membership changes (section 6) would come in as an entry that changes `members`, snapshots (section 7) as a
-first index of `log` above 1 and a third kind of message from the leader. Neither is modelled yet.
+The beginning of a log may be gone: a snapshot stands for it (section 7). What it holds is the driver's to say
+(`Compact`) and to take (`Restore`). To whom a leader cannot send entries any more it sends the snapshot.
 """
 
 from __future__ import annotations
@@ -68,9 +71,10 @@ from enum import Enum
 from itertools import filterfalse
 from typing import TypeAlias
 
+from .configuration import Configuration, History, InEffect, initial
+from .configuration import NodeId as NodeId
 from .lease import DEFAULT, LONG_AGO, NO_ROUND, Clocks, Round, lease_holds, promise_ran_out
 
-NodeId: TypeAlias = str
 NIL = None  # Figure 2: votedFor is "null if none"
 NOOP = "no-op"  # section 8: what a leader commits first
 
@@ -86,19 +90,38 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """Figure 2, State: "each entry contains command for state machine, and term"."""
+    """Figure 2, State: "each entry contains command for state machine, and term"; or a `Configuration`."""
 
     term: int
     command: Hashable
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """Section 7: what stands for the log up to `index`, all of it committed.
+
+    index, term  of the last entry that it stands for
+    in_effect    the configuration as of that entry, no later one
+    state        the state machine's, after that entry; the driver's, and nothing to the core
+    """
+
+    index: int
+    term: int
+    in_effect: InEffect
+    state: object = NIL
+
+
+NO_SNAPSHOT = Snapshot(0, 0, InEffect(0, Configuration(())))
+
+
+@dataclass(frozen=True)
 class Durable:
-    """Figure 2, State: "Persistent state on all servers"."""
+    """Figure 2, State: "Persistent state on all servers". The log is what follows the snapshot."""
 
     current_term: int = 0
     voted_for: NodeId | None = NIL
     log: tuple[Entry, ...] = ()
+    snapshot: Snapshot = NO_SNAPSHOT
 
 
 @dataclass(frozen=True)
@@ -125,7 +148,9 @@ class Leadership:
 
     since        when it began, on the own clock
     noop         the index of the first entry of its own
+    progress     of all that it sends to: the other members, and those that are to join
     transfer_to  whom it has asked to take over, to the end of this leadership
+    wanted       the members that a change leads to, while those that are to join catch up
     """
 
     since: int = LONG_AGO
@@ -134,6 +159,7 @@ class Leadership:
     round: Round = NO_ROUND
     reads: tuple[PendingRead, ...] = ()
     transfer_to: NodeId | None = NIL
+    wanted: tuple[NodeId, ...] | None = NIL
 
 
 NOBODY_LED = Leadership()
@@ -143,6 +169,8 @@ NOBODY_LED = Leadership()
 class Node:
     """Figure 2, State.
 
+    history      the configurations in its log, oldest first; before them that of its snapshot, or the initial
+    log          what follows the snapshot
     leader_id    whom it takes for the leader of its term: heard within a promise; a leader itself
     promised_at  on its own clock: when it last acknowledged a leader, or started
     pre_votes    the members that would vote for it in the next term; while it asks, it is one of them
@@ -150,11 +178,12 @@ class Node:
     """
 
     id: NodeId
-    members: tuple[NodeId, ...]
+    history: History
     clocks: Clocks = DEFAULT
     current_term: int = 0
     voted_for: NodeId | None = NIL
     log: tuple[Entry, ...] = ()
+    snapshot: Snapshot = NO_SNAPSHOT
     role: Role = Role.FOLLOWER
     commit_index: int = 0
     leader_id: NodeId | None = NIL
@@ -165,7 +194,22 @@ class Node:
 
     @property
     def durable(self) -> Durable:
-        return Durable(self.current_term, self.voted_for, self.log)
+        return Durable(self.current_term, self.voted_for, self.log, self.snapshot)
+
+    @property
+    def configuration(self) -> Configuration:
+        """Dissertation 4.1: "the latest configuration in its log", committed or not."""
+        return self.history[-1].configuration
+
+    @property
+    def since(self) -> int:
+        """The index of the entry that brought the configuration in effect."""
+        return self.history[-1].since
+
+    @property
+    def members(self) -> tuple[NodeId, ...]:
+        """Everybody with a vote."""
+        return self.configuration.voters
 
     @property
     def peers(self) -> tuple[NodeId, ...]:
@@ -173,15 +217,23 @@ class Node:
 
     @property
     def last_index(self) -> int:
-        return len(self.log)
+        return self.snapshot.index + len(self.log)
 
     @property
     def last_term(self) -> int:
         return self.term_at(self.last_index)
 
     def term_at(self, index: int) -> int:
-        """The term of the entry at an index of the log; 0 at index 0, before the first entry."""
-        return self.log[index - 1].term if index > 0 else 0
+        """The term of the entry at an index, from that of the snapshot on; 0 at index 0, before the first."""
+        return (
+            self.log[index - self.snapshot.index - 1].term
+            if index > self.snapshot.index
+            else self.snapshot.term
+        )
+
+    def after(self, index: int) -> tuple[Entry, ...]:
+        """The entries after an index, which is that of the snapshot or a later one."""
+        return self.log[index - self.snapshot.index :]
 
 
 # --- What nodes say to each other -------------------------------------------------------------------------
@@ -252,6 +304,16 @@ class AppendReply:
 
 
 @dataclass(frozen=True)
+class InstallSnapshot:
+    """Section 7, whole: to whom the leader has no entries to send any more. AppendReply answers it."""
+
+    term: int
+    leader_id: NodeId
+    snapshot: Snapshot
+    round: Round
+
+
+@dataclass(frozen=True)
 class TimeoutNow:
     """Dissertation 3.10: stand for election at once."""
 
@@ -260,7 +322,14 @@ class TimeoutNow:
 
 
 Message: TypeAlias = (
-    RequestPreVote | PreVoteReply | RequestVote | VoteReply | AppendEntries | AppendReply | TimeoutNow
+    RequestPreVote
+    | PreVoteReply
+    | RequestVote
+    | VoteReply
+    | AppendEntries
+    | AppendReply
+    | InstallSnapshot
+    | TimeoutNow
 )
 
 
@@ -303,12 +372,31 @@ class Transfer:
     target: NodeId
 
 
-Event: TypeAlias = ElectionTimeout | HeartbeatTimeout | Receive | Propose | Read | Transfer
+@dataclass(frozen=True)
+class ChangeMembers:
+    """These are to be the members. Servers that are to join begin as those that were there did: with the same
+    initial members, of which they are none, and an empty disk."""
+
+    members: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True)
+class Compact:
+    """The state machine's state after the entry at `index`, which has been applied: a snapshot may stand for
+    the log up to there."""
+
+    index: int
+    state: object
+
+
+Event: TypeAlias = (
+    ElectionTimeout | HeartbeatTimeout | Receive | Propose | Read | Transfer | ChangeMembers | Compact
+)
 
 
 # --- What comes of it -------------------------------------------------------------------------------------
 
-Argument: TypeAlias = int | NodeId | tuple[NodeId, ...]
+Argument: TypeAlias = int | NodeId | tuple[NodeId, ...] | tuple[tuple[NodeId, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -356,6 +444,13 @@ class Apply:
 
 
 @dataclass(frozen=True)
+class Restore:
+    """Section 7, InstallSnapshot 8: the state machine's state is that of the snapshot from now on."""
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
 class ReadReady:
     """The read may be answered from the state machine as it is now, all that was applied included."""
 
@@ -364,13 +459,15 @@ class ReadReady:
 
 @dataclass(frozen=True)
 class Refuse:
-    """The command was not taken on, or the read will not be answered; `leader_id` may, if it is known."""
+    """The command was not taken on, or the read will not be answered; `leader_id` may, if it is known. Why a
+    change of members or a snapshot is refused is said in words."""
 
     what: Hashable
     leader_id: NodeId | None
+    why: str = ""
 
 
-Effect: TypeAlias = Store | Send | ResetElectionTimer | Apply | ReadReady | Refuse
+Effect: TypeAlias = Store | Send | ResetElectionTimer | Apply | Restore | ReadReady | Refuse
 
 
 @dataclass(frozen=True)
@@ -397,16 +494,31 @@ class TwoLeadersError(Exception):
 def restart(
     id: NodeId, members: tuple[NodeId, ...], durable: Durable, now: int, clocks: Clocks = DEFAULT
 ) -> Step:
-    """Section 5.2: "When servers start up, they begin as followers"; the first time with `Durable()`."""
-    everybody = tuple(sorted(set(members)))
-    node = Node(id, everybody, clocks, durable.current_term, durable.voted_for, durable.log, promised_at=now)
-    return Step(node, (action("restart", n=id),), (ResetElectionTimer(),))
+    """Section 5.2: "When servers start up, they begin as followers"; the first time with `Durable()`.
+    `members` are those that the cluster began with, on all servers and for ever."""
+    snapshot, everybody = durable.snapshot, tuple(sorted(set(members)))
+    first = (snapshot.in_effect,) if snapshot.index > 0 else initial(everybody)
+    node = Node(
+        id,
+        first + brought(snapshot.index, durable.log),
+        clocks,
+        durable.current_term,
+        durable.voted_for,
+        durable.log,
+        snapshot,
+        commit_index=snapshot.index,
+        promised_at=now,
+    )
+    restarted = Step(node, (action("restart", n=id),), (ResetElectionTimer(),))
+    return restarted.then(lambda node: apply_committed(node, 0))
 
 
 def step(node: Node, event: Event, now: int) -> Step:
     """What `event` does to `node` at the time `now` on its clock."""
     taken = lose_touch(node, now)
     taken = taken.then(lambda node: on_event(node, event, now))
+    if taken.node.role is Role.LEADER:
+        taken = taken.then(lambda node: go_on_with_change(node, now)).then(retire)
     taken = taken.then(lambda after: apply_committed(after, node.commit_index))
     taken = taken.then(lambda node: answer_reads(node, now))
 
@@ -436,6 +548,10 @@ def on_event(node: Node, event: Event, now: int) -> Step:
             return on_read(node, id, now)
         case Transfer(target):
             return on_transfer(node, target)
+        case ChangeMembers(members):
+            return on_change_members(node, tuple(sorted(set(members))), now)
+        case Compact(index, state):
+            return on_compact(node, index, state)
 
 
 def on_message(node: Node, message: Message, now: int) -> Step:
@@ -452,6 +568,8 @@ def on_message(node: Node, message: Message, now: int) -> Step:
             return on_append_entries(node, message, now)
         case AppendReply():
             return on_append_reply(node, message)
+        case InstallSnapshot():
+            return on_install_snapshot(node, message, now)
         case TimeoutNow():
             return on_timeout_now(node, message, now)
 
@@ -494,8 +612,11 @@ def adopt_term(node: Node, message: Message, now: int) -> Step:
 
 
 def follow(node: Node) -> Step:
-    """Neither stand nor lead. Reads that a leader has not answered it will not answer any more."""
+    """Neither stand nor lead. Reads that a leader has not answered it will not answer any more, nor begin a
+    change of members."""
     refused = tuple(map(refuse, node.leadership.reads))
+    if node.leadership.wanted is not NIL:
+        refused += (Refuse(ChangeMembers(node.leadership.wanted), NIL, f"{node.id} leads no more"),)
     node = replace(
         node,
         role=Role.FOLLOWER,
@@ -521,13 +642,19 @@ def give_up(node: Node) -> Step:
 
 
 def is_majority(node: Node, servers: frozenset[NodeId]) -> bool:
-    return len(servers) * 2 > len(node.members)
+    """Of the configuration in effect; of both its sets while it is joint (dissertation 4.3)."""
+    return node.configuration.is_quorum(servers)
+
+
+def of_members(node: Node, votes: frozenset[NodeId]) -> frozenset[NodeId]:
+    """The votes that count: not its own, where it is no member (dissertation 4.2.2)."""
+    return votes if node.id in node.members else votes - {node.id}
 
 
 def reaching(leader: Node, own: int, of: Callable[[Progress], int], least: int) -> frozenset[NodeId]:
-    """Who has reached `least`, by the leader's `own` value and those of its followers."""
+    """The members that have reached `least`, by the leader's `own` value and those of its followers."""
     values = {leader.id: own} | {peer: of(progress) for peer, progress in leader.leadership.progress.items()}
-    return frozenset(server for server, value in values.items() if value >= least)
+    return frozenset(server for server in leader.members if values[server] >= least)
 
 
 def reached_by_majority(node: Node, own: int, of: Callable[[Progress], int]) -> int:
@@ -558,10 +685,11 @@ def on_election_timeout(node: Node, now: int) -> Step:
     """Followers 2, Candidates 4; for a leader, dissertation 6.2."""
     leads = node.role is Role.LEADER
     is_bound = hears_leader(node, now)
+    is_needed = node.id in node.members or node.since > node.commit_index  # dissertation 4.2.2
 
     if leads:
-        return check_quorum(node, now)
-    if is_bound:
+        return check_quorum(node, now).then(lambda node: give_up_on_change(node, now))
+    if is_bound or not is_needed:
         return Step(node, (), (ResetElectionTimer(),))
     return give_up(node).then(start_pre_vote).then(lambda node: count_pre_votes(node, now))
 
@@ -623,7 +751,7 @@ def on_pre_vote_reply(node: Node, m: PreVoteReply, now: int) -> Step:
 def count_pre_votes(node: Node, now: int) -> Step:
     if not is_majority(node, node.pre_votes):
         return Step(node)
-    how = action("start_election", n=node.id, q=tuple(sorted(node.pre_votes)))
+    how = action("start_election", n=node.id, q=tuple(sorted(of_members(node, node.pre_votes))))
     return start_election(node, now, how)
 
 
@@ -712,7 +840,7 @@ def count_votes(node: Node, now: int) -> Step:
 
 def become_leader(node: Node, now: int) -> Step:
     """Leaders 1, section 8: announce it, with a first entry of its own, which commits all before it."""
-    quorum = tuple(sorted(node.votes))  # votes are counted one by one, so this is a smallest majority
+    quorum = tuple(sorted(of_members(node, node.votes)))
     next_index = node.last_index + 1
     progress = dict.fromkeys(node.peers, Progress(next_index))
     leadership = Leadership(since=now, noop=next_index, progress=progress)
@@ -727,31 +855,48 @@ def become_leader(node: Node, now: int) -> Step:
 
 def append(node: Node, command: Hashable, now: int) -> Step:
     """Leaders 2: "append entry to local log", and send it."""
-    node = replace(node, log=node.log + (Entry(node.current_term, command),))
-    appended = Step(node, (action("client_request", n=node.id, value=str(command)),))
-    return appended.then(lambda node: broadcast(node, now)).then(advance_commit)
+    appended = action("client_request", n=node.id, value=str(command))
+    node = with_entries(node, node.last_index, (Entry(node.current_term, command),))
+    return Step(node, (appended,)).then(lambda node: broadcast(node, now)).then(advance_commit)
+
+
+def with_entries(node: Node, kept: int, entries: tuple[Entry, ...]) -> Node:
+    """The log up to an index, and these after it. Dissertation 4.1: "a server always uses the latest
+    configuration in its log"; it falls back to the one before where the entry that brought it goes."""
+    log = node.log[: kept - node.snapshot.index] + entries
+    first, *later = node.history
+    before = (in_effect for in_effect in later if in_effect.since <= kept)
+    return replace(node, log=log, history=(first, *before, *brought(kept, entries)))
+
+
+def brought(kept: int, entries: tuple[Entry, ...]) -> History:
+    """The configurations that entries after an index bring."""
+    changes = (
+        (i, e.command) for i, e in enumerate(entries, kept + 1) if isinstance(e.command, Configuration)
+    )
+    return tuple(InEffect(i, configuration) for i, configuration in changes)
 
 
 def broadcast(node: Node, now: int) -> Step:
-    """Leaders 1 and 3: to each follower what it is not known to have; nothing new is a heartbeat."""
+    """Leaders 1 and 3: to each follower what it is not known to have; nothing new is a heartbeat. Those
+    that are to join are followers too (dissertation 4.2.1)."""
     round = Round(node.leadership.round.number + 1, now)
     node = replace(node, leadership=replace(node.leadership, round=round))
 
     sent = action("send_heartbeat", n=node.id, k=f"r{round.number}")
-    return Step(node, (sent,), to_peers(node, lambda peer: append_entries_to(node, peer)))
+    joining = tuple(append_entries_to(node, id) for id in to_join(node))
+    return Step(node, (sent,), to_peers(node, lambda peer: append_entries_to(node, peer)) + joining)
 
 
 def append_entries_to(leader: Node, to: NodeId) -> Send:
     prev = leader.leadership.progress[to].next_index - 1
-    entries = leader.log[prev:]
+    entries_are_gone = prev < leader.snapshot.index  # section 7
+    term, round = leader.current_term, leader.leadership.round
+
+    if entries_are_gone:
+        return Send(to, InstallSnapshot(term, leader.id, leader.snapshot, round))
     message = AppendEntries(
-        leader.current_term,
-        leader.id,
-        prev,
-        leader.term_at(prev),
-        entries,
-        leader.commit_index,
-        leader.leadership.round,
+        term, leader.id, prev, leader.term_at(prev), leader.after(prev), leader.commit_index, round
     )
     return Send(to, message)
 
@@ -775,7 +920,7 @@ def on_append_entries(node: Node, m: AppendEntries, now: int) -> Step:
     return acknowledge(node, m, now).then(lambda node: store_entries(node, m))
 
 
-def acknowledge(node: Node, m: AppendEntries, now: int) -> Step:
+def acknowledge(node: Node, m: AppendEntries | InstallSnapshot, now: int) -> Step:
     """Candidates 3 and dissertation 6.4.1: follow the leader, and promise not to help another for a while."""
     was_candidate = node.role is Role.CANDIDATE
 
@@ -789,19 +934,23 @@ def acknowledge(node: Node, m: AppendEntries, now: int) -> Step:
 def store_entries(node: Node, m: AppendEntries) -> Step:
     """AppendEntries RPC, receiver 2 to 5."""
     prev, last = m.prev_log_index, m.prev_log_index + len(m.entries)
-    prefix_matches = prev <= node.last_index and node.term_at(prev) == m.prev_log_term  # receiver 2
+    is_in_snapshot = prev < node.snapshot.index  # section 7: what it stands for is committed
+    prefix_matches = is_in_snapshot or (
+        prev <= node.last_index and node.term_at(prev) == m.prev_log_term  # receiver 2
+    )
 
     if not prefix_matches:
         return Step(node, (), (Send(m.leader_id, conflict(node, m)),))
 
-    known = node.log[prev:last]
-    theirs = m.entries[: len(known)]
+    kept = node.snapshot.index if is_in_snapshot else prev
+    new = m.entries[kept - prev :]
+    known = node.after(kept)[: len(new)]
+    theirs = new[: len(known)]
     something_conflicts = terms(known) != terms(theirs)  # receiver 3: "same index but different terms"
-    something_is_new = something_conflicts or len(known) < len(m.entries)
+    something_is_new = something_conflicts or len(known) < len(new)
 
-    log = node.log[:prev] + m.entries if something_is_new else node.log  # receiver 3 and 4
-    commit_index = max(node.commit_index, min(m.leader_commit, last))  # receiver 5
-    node = replace(node, log=log, commit_index=commit_index)
+    node = with_entries(node, kept, new) if something_is_new else node  # receiver 3 and 4
+    node = replace(node, commit_index=max(node.commit_index, min(m.leader_commit, last)))  # receiver 5
 
     how = "replace_entries" if something_conflicts else "append_entries"
     stored = action(how, n=node.id, t=m.term, prev=prev, last=last, commit=m.leader_commit)
@@ -820,7 +969,7 @@ def conflict(node: Node, m: AppendEntries) -> AppendReply:
     if log_is_short:
         return AppendReply(m.term, node.id, False, m.round, node.last_index + 1)
     term = node.term_at(m.prev_log_index)
-    first = next(i for i in range(1, node.last_index + 1) if node.term_at(i) == term)
+    first = next(i for i in range(node.snapshot.index + 1, node.last_index + 1) if node.term_at(i) == term)
     return AppendReply(m.term, node.id, False, m.round, first, term)
 
 
@@ -849,7 +998,11 @@ def on_append_reply(node: Node, m: AppendReply) -> Step:
 
 def back_off(leader: Node, m: AppendReply) -> int:
     """Section 5.3: go back by a term of conflicts at a time, to the end of that term where it has it."""
-    own = [i for i in range(1, leader.last_index + 1) if leader.term_at(i) == m.conflict_term]
+    own = [
+        i
+        for i in range(leader.snapshot.index + 1, leader.last_index + 1)
+        if leader.term_at(i) == m.conflict_term
+    ]
     return own[-1] + 1 if own else m.index
 
 
@@ -878,11 +1031,183 @@ def stored(follower: Progress) -> int:
 
 def apply_committed(node: Node, applied: int) -> Step:
     """All Servers 1: "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied]"."""
+    is_in_snapshot = applied < node.snapshot.index  # section 7, InstallSnapshot 8
     something_is_committed = node.commit_index > applied
 
+    if is_in_snapshot:
+        restored = Step(node, (), (Restore(node.snapshot),))
+        return restored.then(lambda node: apply_committed(node, node.snapshot.index))
     if not something_is_committed:
         return Step(node)
-    return Step(node, (), (Apply(applied + 1, node.log[applied : node.commit_index]),))
+    return Step(node, (), (Apply(applied + 1, node.after(applied)[: node.commit_index - applied]),))
+
+
+# --- Snapshots --------------------------------------------------------------------------------------------
+
+
+def on_compact(node: Node, index: int, state: object) -> Step:
+    """Section 7: a snapshot takes the place of the log up to an entry that was applied; the configuration is
+    that as of this entry."""
+    is_new = index > node.snapshot.index
+    is_committed = index <= node.commit_index
+
+    if not is_new:
+        return decline(node, Compact(index, state), f"the log begins after {node.snapshot.index}")
+    if not is_committed:
+        return decline(node, Compact(index, state), f"no more than {node.commit_index} entries are committed")
+    *_, in_effect = (in_effect for in_effect in node.history if in_effect.since <= index)
+    snapshot = Snapshot(index, node.term_at(index), in_effect, state)
+    return Step(with_snapshot(node, snapshot, node.after(index)), (action("compact", n=node.id, k=index),))
+
+
+def with_snapshot(node: Node, snapshot: Snapshot, log: tuple[Entry, ...]) -> Node:
+    """The snapshot, and the log after it."""
+    history = (snapshot.in_effect,) + brought(snapshot.index, log)
+    return replace(node, snapshot=snapshot, log=log, history=history)
+
+
+def on_install_snapshot(node: Node, m: InstallSnapshot, now: int) -> Step:
+    """InstallSnapshot RPC, receiver: as AppendEntries, it is from a leader."""
+    term_is_current = m.term >= node.current_term  # receiver 1
+    leads_itself = node.role is Role.LEADER
+
+    if not term_is_current:
+        refusal = AppendReply(node.current_term, node.id, False, NO_ROUND, 0)
+        return tell_term(node, m.leader_id, m.term, refusal)
+    if leads_itself:
+        raise TwoLeadersError(f"term {m.term} has two: {node.id} leads, and so does {m.leader_id}")
+    return acknowledge(node, m, now).then(lambda node: store_snapshot(node, m))
+
+
+def store_snapshot(node: Node, m: InstallSnapshot) -> Step:
+    """InstallSnapshot RPC, receiver 6 to 8; to what is committed already it adds nothing."""
+    k = m.snapshot.index
+    is_news = k > node.commit_index
+    has_its_entry = k <= node.last_index and node.term_at(k) == m.snapshot.term  # receiver 6
+
+    reply = AppendReply(m.term, node.id, True, m.round, k)
+    if not is_news:
+        how = action("append_entries", n=node.id, t=m.term, prev=k, last=k, commit=k)
+    elif has_its_entry:
+        how = action("keep_after_snapshot", n=node.id, t=m.term, k=k)
+        node = replace(node, commit_index=k)
+    else:
+        how = action("install_snapshot", n=node.id, t=m.term, k=k)
+        node = replace(with_snapshot(node, m.snapshot, ()), commit_index=k)  # receiver 7 and 8
+    return Step(node, (how,), (Send(m.leader_id, reply),))
+
+
+# --- Changes of members -----------------------------------------------------------------------------------
+
+
+def on_change_members(node: Node, members: tuple[NodeId, ...], now: int) -> Step:
+    """Dissertation 4.2.1: those that are to join are sent entries from now on, and have an election timeout
+    to answer; the change itself follows."""
+    why = why_unchangeable(node, members, now)
+
+    if why:
+        return decline(node, ChangeMembers(members), why)
+    node = replace(node, leadership=replace(node.leadership, wanted=members))
+    progress = node.leadership.progress | dict.fromkeys(to_join(node), Progress(node.last_index + 1))
+    node = replace(node, leadership=replace(node.leadership, progress=progress))
+    return Step(node, (), (ResetElectionTimer(),)).then(lambda node: broadcast(node, now))
+
+
+def why_unchangeable(node: Node, members: tuple[NodeId, ...], now: int) -> str:
+    """What forbids a change to these members, in words; "" if nothing does."""
+    is_under_way = node.leadership.wanted is not NIL or node.since > node.commit_index  # R2
+    known = node.leadership.progress.items()
+    silent = [id for id, follower in known if id in members and is_silent(node, follower, now)]
+
+    if node.role is not Role.LEADER:
+        return "the leader changes the members, and nobody else"
+    if node.leadership.transfer_to is not NIL:
+        return f"{node.id} hands over to {node.leadership.transfer_to}"
+    if is_under_way or node.configuration.is_joint:
+        return "another change of members is under way"
+    if not members:
+        return "somebody has to be a member"
+    if members == node.members:
+        return "these are the members already"
+    if len(silent) * 2 >= len(members):
+        return f"of {' '.join(members)} no majority would be up: nothing was heard of {' '.join(silent)}"
+    return ""
+
+
+def to_join(node: Node) -> tuple[NodeId, ...]:
+    """Dissertation 4.2.1: servers that are sent entries, and count nowhere."""
+    return tuple(id for id in node.leadership.wanted or () if id not in node.members and id != node.id)
+
+
+def is_silent(node: Node, follower: Progress, now: int) -> bool:
+    """It has answered nothing that was sent within an election timeout."""
+    return promise_ran_out(node.clocks, max(node.leadership.since, follower.acknowledged.sent_at), now)
+
+
+def decline(node: Node, what: Hashable, why: str) -> Step:
+    leads = node.role is Role.LEADER
+    return Step(node, (), (Refuse(what, NIL if leads else node.leader_id, why),))
+
+
+def go_on_with_change(node: Node, now: int) -> Step:
+    """Dissertation 4.1 and 4.3: append the next configuration, as soon as it may be."""
+    configuration = next_configuration(node)
+    if configuration is NIL:
+        return Step(node)
+    joining, progress = to_join(node), node.leadership.progress
+
+    stays = node.leadership.transfer_to is NIL  # dissertation 3.10
+    last_is_committed = node.since <= node.commit_index  # dissertation 4.1, R2
+    own_is_committed = node.term_at(node.commit_index) == node.current_term  # raft-dev, July 2015, R3
+    new_members_caught_up = all(
+        progress[id].match_index >= node.commit_index for id in joining
+    )  # dissertation 4.2.1
+
+    if not (stays and last_is_committed and own_is_committed and new_members_caught_up):
+        return Step(node)
+    return change_configuration(node, configuration, now)
+
+
+def next_configuration(node: Node) -> Configuration | None:
+    """R1: on the way to the members that are wanted; from a joint configuration to its new members, whoever
+    brought it."""
+    configuration, wanted = node.configuration, node.leadership.wanted
+    if configuration.is_joint:
+        return configuration.towards(configuration.members)
+    return configuration.towards(wanted) if wanted is not NIL else NIL
+
+
+def change_configuration(node: Node, configuration: Configuration, now: int) -> Step:
+    """Dissertation 4.1: append it; it is in effect at once. Nothing is sent to who is no member any more."""
+    brought = action("change_config", n=node.id, c=configuration.sets)
+    node = with_entries(node, node.last_index, (Entry(node.current_term, configuration),))
+    known = node.leadership.progress
+    progress = {id: known.get(id, Progress(node.last_index)) for id in node.peers}
+    node = replace(node, leadership=replace(node.leadership, progress=progress, wanted=NIL))
+    return Step(node, (brought,)).then(lambda node: broadcast(node, now)).then(advance_commit)
+
+
+def give_up_on_change(node: Node, now: int) -> Step:
+    """Dissertation 4.2.1: the change is given up where a server that is to join does not answer."""
+    wanted, progress = node.leadership.wanted, node.leadership.progress
+    joining = to_join(node)
+    silent = [id for id in joining if is_silent(node, progress[id], now)]
+
+    if not silent:
+        return Step(node)
+    others = {id: follower for id, follower in progress.items() if id not in joining}
+    node = replace(node, leadership=replace(node.leadership, progress=others, wanted=NIL))
+    return decline(node, ChangeMembers(wanted or ()), f"nothing was heard of {' '.join(silent)}")
+
+
+def retire(node: Node) -> Step:
+    """Dissertation 4.2.2: a leader steps down once the configuration without it is committed."""
+    is_no_member = node.id not in node.members
+    removal_is_committed = node.since <= node.commit_index
+
+    if not (is_no_member and removal_is_committed):
+        return Step(node)
+    return follow(node).then(lambda node: Step(node, (action("retire", n=node.id),)))
 
 
 # --- What clients and operators ask for -------------------------------------------------------------------
@@ -895,6 +1220,8 @@ def on_propose(node: Node, command: Hashable, now: int) -> Step:
 
     if not (leads and stays):
         return Step(node, (), (Refuse(command, node.leader_id if not leads else NIL),))
+    if isinstance(command, Configuration):
+        return decline(node, command, "only a change of members brings a configuration")
     return append(node, command, now)
 
 

@@ -43,7 +43,7 @@ class Acquire:
 
 @dataclass(frozen=True)
 class Renew:
-    """The ttl begins anew. Its result is whether this was the token under which the lock was held."""
+    """The ttl starts again. Its result is whether this was the token under which the lock was held."""
 
     lock: str
     token: int

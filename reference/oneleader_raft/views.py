@@ -2,17 +2,20 @@
 
 The core reports more than any one model knows. `pre_vote` has no log, `replication` no promises, `election`
 neither; each is shown what it has. In `election` to give up is a `restart`: both lose role and votes alone.
-Where a model cannot say something that changes what it has, its view ends.
+Where a model cannot say something that changes what it has, its view ends: of those but `membership` and
+`snapshots` where a configuration is changed or a log compacted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations, zip_longest
 from typing import Any
 
+from .configuration import Configuration, InEffect
 from .lease import Clocks
-from .raft import ActionTaken, Node, NodeId, Role
+from .raft import ActionTaken, Entry, Node, NodeId, Role
 
 Clock = Mapping[NodeId, int]
 
@@ -22,20 +25,27 @@ class View:
     """What one model sees.
 
     actions  name in a report -> name in the model, its parameters
+    has_configurations: whether members may change
     ends     the actions from which on the model can say nothing more
     """
 
     actions: Mapping[str, tuple[str, tuple[str, ...]]]
     state: Callable[[Node, int], dict[str, Any]]
     has_clocks: bool = False
+    has_configurations: bool = False
     ends: frozenset[str] = field(default_factory=frozenset)
 
-    def header(self, clocks: Clocks) -> dict[str, Any]:
-        """What the header of a recording has to say for this model."""
-        if not self.has_clocks:
-            return {}
+    def header(
+        self, clocks: Clocks, members: Collection[NodeId], nodes: Collection[NodeId]
+    ) -> dict[str, Any]:
+        """What the header of a recording has to say for this model, where these were the initial members."""
         values = {name: getattr(clocks, name) for name in ("lease", "promise", "slow", "fast")}
-        return {"parameters": values}
+        said: dict[str, Any] = {"parameters": values} if self.has_clocks else {}
+        if self.has_configurations:
+            return said | {"configuration": [sorted(members)]}
+        majorities = combinations(sorted(members), len(members) // 2 + 1)
+        is_everybody = len(members) == len(nodes)
+        return said | {"quorums": "majority" if is_everybody else [*map(list, majorities)]}
 
     def taken(self, actions: Iterable[ActionTaken]) -> list[tuple[str, dict[str, Any]]]:
         """The actions that the model has, by its names and with its parameters."""
@@ -74,8 +84,37 @@ def of_pre_votes(node: Node, now: int) -> dict[str, Any]:
 def of_logs(node: Node, now: int) -> dict[str, Any]:
     state = of_elections(node, now)
     state |= {"log_length": node.last_index, "commit_index": node.commit_index}
-    state["log_term"] = {str(i): entry.term for i, entry in enumerate(node.log, 1)}
-    state["log_value"] = {str(i): str(entry.command) for i, entry in enumerate(node.log, 1)}
+    state["log_term"] = {str(i): entry.term for i, entry in _entries(node)}
+    state["log_value"] = {str(i): str(entry.command) for i, entry in _entries(node)}
+    return state
+
+
+def _entries(node: Node) -> Iterable[tuple[int, Entry]]:
+    return enumerate(node.log, node.snapshot.index + 1)
+
+
+def of_members(node: Node, now: int) -> dict[str, Any]:
+    state = of_logs(node, now)
+    is_change = {str(i): isinstance(entry.command, Configuration) for i, entry in _entries(node)}
+    state["log_value"] = {i: None if is_change[i] else value for i, value in state["log_value"].items()}
+    state |= {"log_config": {}, "log_since": {}}
+    for i, in_effect in _in_effect(node):
+        state["log_config"][str(i)] = [list(part) for part in in_effect.configuration.sets]
+        state["log_since"][str(i)] = in_effect.since
+    return state
+
+
+def _in_effect(node: Node) -> Iterable[tuple[int, InEffect]]:
+    """The configuration as of each index, from that of the snapshot on."""
+    for this, following in zip_longest(node.history, node.history[1:]):
+        end = following.since if following else node.last_index + 1
+        yield from ((i, this) for i in range(max(this.since, node.snapshot.index), end))
+
+
+def of_snapshots(node: Node, now: int) -> dict[str, Any]:
+    state = of_members(node, now)
+    state["snapshot_index"] = node.snapshot.index
+    state["log_term"][str(node.snapshot.index)] = node.snapshot.term
     return state
 
 
@@ -98,9 +137,20 @@ _ELECTIONS = _same(
     restart="n",
 ) | {"learn_term": ("update_term", ("n", "t"))}
 _FORCED = {"start_forced_election": ("start_election", ("n",))}
+_LOGS = _same(
+    give_up="n",
+    client_request="n value",
+    append_entries="n t prev last commit",
+    replace_entries="n t prev last commit",
+    advance_commit="n i q",
+)
+_MEMBERS = _ELECTIONS | _FORCED | _LOGS | _same(change_config="n c", retire="n")
+_SNAPSHOTS = _same(compact="n k", keep_after_snapshot="n t k", install_snapshot="n t k")
+_CHANGES = frozenset({"change_config"})
+_COMPACTIONS = frozenset({"compact"})
 
 VIEWS: dict[str, View] = {
-    "election": View(_ELECTIONS | _FORCED | {"give_up": ("restart", ("n",))}, of_elections),
+    "election": View(_ELECTIONS | _FORCED | {"give_up": ("restart", ("n",))}, of_elections, ends=_CHANGES),
     "pre_vote": View(
         _ELECTIONS
         | _same(
@@ -116,20 +166,9 @@ VIEWS: dict[str, View] = {
             learn_term="n t",
         ),
         of_pre_votes,
-        ends=frozenset({"start_forced_election"}),  # nobody hands over
+        ends=_CHANGES | {"start_forced_election"},  # nobody hands over
     ),
-    "replication": View(
-        _ELECTIONS
-        | _FORCED
-        | _same(
-            give_up="n",
-            client_request="n value",
-            append_entries="n t prev last commit",
-            replace_entries="n t prev last commit",
-            advance_commit="n i q",
-        ),
-        of_logs,
-    ),
+    "replication": View(_ELECTIONS | _FORCED | _LOGS, of_logs, ends=_CHANGES | _COMPACTIONS),
     "lease": View(
         _ELECTIONS
         | _same(
@@ -141,5 +180,9 @@ VIEWS: dict[str, View] = {
         ),
         of_leases,
         has_clocks=True,
+        ends=_CHANGES,
     ),
+    "membership": View(_MEMBERS, of_members, has_configurations=True, ends=_COMPACTIONS),
+    "snapshots": View(_MEMBERS | _SNAPSHOTS, of_snapshots, has_configurations=True),
 }
+FIXED_MEMBERS = tuple(name for name, view in VIEWS.items() if not view.has_configurations)

@@ -7,8 +7,10 @@ pictures draw them (`picture_svg`, `picture_html`, `picture_text`); neither know
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
+from typing import ClassVar
 
 from oneleader.errors import UsageError
 
@@ -98,6 +100,11 @@ class Story:
     wrong_lanes: frozenset[str] = frozenset()
     again: str = ""
     left_out: tuple[int, int] = field(default=(0, 0))
+    drawn: ClassVar[Callable[[Story], str]] = lambda story: f"<p>{escape(story.title)}</p>"
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: as a picture, by `pictures`, in which it was made."""
+        return type(self).drawn(self)
 
     def window(self, first: int, last: int) -> Story:
         """Only the rows of these numbers, and what reaches into them. UsageError if there are none."""

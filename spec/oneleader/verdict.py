@@ -24,7 +24,15 @@ from typing import Literal
 USAGE, INTERRUPTED = 2, 130
 
 
-class Verdict(Enum):
+class ShownInNotebooks:
+    """How a notebook shows a verdict. (An Enum refuses the name in its own body.)"""
+
+    def _repr_html_(self) -> str:
+        verdict = Verdict(getattr(self, "value", None))
+        return f'<strong style="color: {COLOURS[verdict]}">{verdict}</strong>'
+
+
+class Verdict(ShownInNotebooks, Enum):
     """What a reader says. No string equals a verdict, so that mypy finds every comparison with one."""
 
     HOLDS = "holds"
@@ -42,6 +50,9 @@ class Verdict(Enum):
 
 HOLDS, VIOLATED = Verdict.HOLDS, Verdict.VIOLATED
 INCONCLUSIVE, NOT_EXPRESSIBLE = Verdict.INCONCLUSIVE, Verdict.NOT_EXPRESSIBLE
+
+# Readable on white and on black.
+COLOURS = {HOLDS: "#0a8f5b", VIOLATED: "#d9364f", INCONCLUSIVE: "#a8790a", NOT_EXPRESSIBLE: "#7c8796"}
 
 # A proof is of an obligation; a recording is judged; a fault is there to be found.
 Kind = Literal["property", "proof", "recording", "fault"]

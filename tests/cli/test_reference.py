@@ -43,7 +43,12 @@ def test_a_hunt_for_no_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> N
 def test_handlers(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run("handlers", "--only", "restart", "--workers", "1", capsys=capsys)
     assert status == 0
-    assert "2 servers, logs of up to 1 entry, up to 1 pending read" in out
-    assert "proved        restart" in out
+    assert "any number of servers from 2 on, logs and messages of any length" in out
+    assert "a server alone, logs and messages of any length" in out
+    assert out.count("proved        restart") == 2
+    status, out, _ = run("handlers", "--nodes", "2", "--only", "restart", "--workers", "1", capsys=capsys)
+    assert (status, "2 servers, logs of up to 1 entry, up to 1 pending read" in out) == (0, True)
+    status, _, err = run("handlers", "--log", "2", capsys=capsys)
+    assert (status, "give --nodes as well" in err) == (2, True)
     status, _, err = run("handlers", "--nodes", "1", "--only", "VoteReply", capsys=capsys)
     assert (status, "a server alone receives no message" in err) == (2, True)

@@ -182,6 +182,13 @@ class SmallRaft:
     def others(self) -> list[str]:
         return [node for node in self.nodes if node != self.name]
 
+    def known_match(self) -> dict[str, int]:
+        return dict(self.match)
+
+    @property
+    def members(self) -> frozenset[str]:
+        return frozenset(self.nodes)
+
     @property
     def quorum(self) -> int:
         return len(self.nodes) // 2 + 1
@@ -241,7 +248,12 @@ class SmallAdapter(Adapter):
     def observe(self, node: str) -> Observed:
         disk, server = self.disks[node], self.up.get(node)
         role, commit = (server.role, server.commit) if server else (None, None)
-        return Observed(disk["term"], disk["vote"], role, log=tuple(disk["log"]), commit=commit)
+        match = server.known_match() if server and server.role == "leader" else None
+        members = server.members if server else None
+        log = tuple(disk["log"])
+        return Observed(
+            disk["term"], disk["vote"], role, log=log, commit=commit, members=members, match=match
+        )
 
     def describe(self, message: Message) -> str:
         return f"{message['kind']} of term {message['term']}"

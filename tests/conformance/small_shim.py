@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any
 
 from tests.conformance.small_raft import SmallAdapter, SmallRaft
 
+LIES = {
+    "lies about its role": {"role": "boss"},
+    "lies that it is down": {"role": None},
+    "lies about its vote": {"voted_for": "n9"},
+    "lies about its term": {"term": -1},
+}
 ARGUMENTS = {"timeout": (), "heartbeat": (), "crash": (), "restart": (), "read": (), "propose": ("value",)}
 
 
@@ -49,6 +56,25 @@ def misbehave(how: str, answer: dict[str, Any]) -> None:
         answer["colour"] = "red"
     if how == "twice":
         print(json.dumps(answer))
+    if how == "deaf":
+        os.close(0)
+        time.sleep(60)
+    if how == "endless":
+        while True:
+            print("x" * 65536, end="")
+    if how == "drips":
+        for _ in range(600):
+            print(" ", end="", flush=True)
+            time.sleep(0.1)
+    if how == "deep":
+        print("[" * 100_000)
+    if how == "binary":
+        sys.stdout.buffer.write(b"\xff\xfe\n")
+        sys.stdout.flush()
+    if how in LIES:
+        answer["server"] = answer.get("server", {}) | LIES[how]
+    if how == "stranger":
+        answer["sent"] = [{"to": "n9", "message": 1}]
 
 
 def main(how: str) -> None:
@@ -66,7 +92,7 @@ def main(how: str) -> None:
         else:
             answer = step(adapter, request)
         answer["id"] = request["id"]
-        if number == 700:
+        if number == 450:
             misbehave(how, answer)
         print(json.dumps(answer), flush=True)
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from oneleader.models import MODELS
+from oneleader.readers.prove.obligations import obligations
 from workshop.pages import claims
 
 ALL = claims.claims()
@@ -18,13 +20,23 @@ def test_each_claim_has_evidence_that_is_not_older_than_its_code(claim: claims.C
     assert [*claims.faults(claim, claims.evidence().get(claim.id))] == []
 
 
-CHEAP = ("one-leader-a-term", "fencing", "pre-vote")
+CHEAP = ("one-leader-a-term", "one-leader-a-term-explored", "fencing", "pre-vote", "etcd-elections")
+PROVED = [claim for claim in ALL if claim.command.startswith("oneleader prove ")]
 
 
 @pytest.mark.parametrize("id", CHEAP)
 def test_a_figure_is_what_the_command_prints(id: str) -> None:
     claim = ALL[IDS.index(id)]
     assert claims.show(claim).figures == claims.evidence()[id].figures
+
+
+@pytest.mark.parametrize("claim", PROVED, ids=[claim.id for claim in PROVED])
+def test_as_many_obligations_are_quoted_as_there_are(claim: claims.Claimed) -> None:
+    """All of them: not those of one property, whose line comes first."""
+    name, shown = claim.command.split()[-1], claims.evidence()[claim.id]
+    if [*claims.faults(claim, shown)]:
+        pytest.skip("its evidence is older than its code, as a test above says: run `make claims`")
+    assert shown.figures == {"obligations": str(len(list(obligations(MODELS[name]))))}
 
 
 def test_the_pages_are_those_of_the_claims() -> None:
@@ -50,6 +62,8 @@ def test_a_figure_that_is_not_printed_and_a_command_that_fails_are_errors() -> N
     claim = ALL[0]
     with pytest.raises(claims.UsageError, match="prints nothing like"):
         claims.show(replace(claim, figures={"states": "no such line (x)"}))
+    with pytest.raises(claims.UsageError, match=r"prints several like .*: 7, 8, 9"):
+        claims.show(replace(claim, figures={"obligations": r"(\d+) of \1 proved"}))
     with pytest.raises(claims.UsageError, match="ended with status 2"):
         claims.show(replace(claim, command="oneleader prove no_such_model"))
 

@@ -44,7 +44,10 @@ def run_page(page: str, file: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "module"), [("tutorial", "lock"), ("reference", "by_hand")])
-def test_each_block_prints_what_stands_below_it(name: str, module: str, tmp_path: Path) -> None:
+def test_each_block_prints_what_stands_below_it(
+    name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a place in a file is told from where the reader is
     file = DOCS / f"{name}.md"
     page = file.read_text()
     outputs = run_page(page, tmp_path / f"{module}.py")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import indent
 from types import ModuleType
@@ -14,6 +15,9 @@ import pytest
 from oneleader.errors import SpecError
 from oneleader.language import NIL, both, either, implies, ite, no
 from oneleader.language.configuration import Configuration
+from oneleader.language.expr import variable
+from oneleader.language.sealed import tracing
+from oneleader.models.environment import Node
 from oneleader.readers.run import Cut, Disabled, Run
 
 Build = Callable[[str], ModuleType]
@@ -48,12 +52,13 @@ def refusal(build: Build, text: str) -> tuple[str, int]:
     """What the error says, without the file, and how far its line is from the marked one."""
     with pytest.raises(SpecError) as raised:
         build(STATE + text + END)
-    found = re.fullmatch(r"(model_\d+)\.py:(\d+): (.*)", str(raised.value))
-    assert found, f"no file and line in: {raised.value}"
+    found = re.fullmatch(r"/.*/(model_\d+)\.py:(\d+):(\d+): (.*)", str(raised.value))
+    assert found, f"no file, line and column in: {raised.value}"
     lines = Path(str(sys.modules[found[1]].__file__)).read_text().splitlines()
     marked = [i for i, line in enumerate(lines, 1) if line.endswith(HERE)]
     assert len(marked) == 1
-    return found[3], int(found[2]) - marked[0]
+    assert lines[int(found[2]) - 1][int(found[3]) - 1 :][:1].strip(), "the column is that of no text"
+    return found[4], int(found[2]) - marked[0]
 
 
 BRANCH = "Python branches on a state value here"
@@ -408,3 +413,14 @@ def test_mutations_that_name_nothing(build: Build) -> None:
         module.MODEL.with_action(
             build(action("s.clock = t").replace("def step(s: State", "def other(s")).other
         )
+
+
+def test_a_trace_seals_symbols_in_its_own_thread_alone() -> None:
+    """`replay --follow` traces each model in a thread of its own."""
+    symbol = variable("n", Node)
+    with tracing() as refusals, ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(hash, symbol).result() == elsewhere.submit(hash, symbol).result()
+        assert refusals == []
+        with pytest.raises(SpecError, match="up in a dict or a set"):
+            hash(symbol)
+        assert len(refusals) == 1

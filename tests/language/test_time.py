@@ -68,7 +68,7 @@ def refusal(build: Build, text: str) -> str:
     """What the error says; the line that it names is the marked one, if there is one."""
     with pytest.raises(SpecError) as raised:
         build(text + END)
-    found = re.fullmatch(r"(?:(model_\d+)\.py:(\d+): )?(.*)", str(raised.value))
+    found = re.fullmatch(r"(?:/.*/(model_\d+)\.py:(\d+):\d+: )?(.*)", str(raised.value))
     assert found
     if HERE in text:
         lines = Path(str(sys.modules[found[1]].__file__)).read_text().splitlines()

@@ -129,7 +129,7 @@ def of_fault(id: str) -> Story:
 
 
 @cache
-def walked(name: str, steps: int = 30, seed: int = 5) -> Story:
+def walked(name: str, steps: int = 30, seed: int = 5) -> tuple[Run, Violation]:
     """A run of any model, each step drawn from those that are possible."""
     model = models.find(name)
     sizes = {"Node": 3, "Term": 3, "Client": 2, "Token": 3, "Resource": 2, "Index": 2, "Value": 2}
@@ -141,7 +141,7 @@ def walked(name: str, steps: int = 30, seed: int = 5) -> Story:
             break
         taken.append(rng.choice(possible))
         state = taken[-1][1]
-    return of_run(run, Violation("deadlock", (), taken))
+    return run, Violation("deadlock", (), taken)
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +151,7 @@ def tell() -> Callable[[str], Story]:
     def told(name: str) -> Story:
         if name in models.FLAWED:
             return of_run(*found(name), "oneleader replay runs/x.jsonl")
-        return of_fault(name) if name in catalogue.FAULTS else walked(name)
+        return of_fault(name) if name in catalogue.FAULTS else of_run(*walked(name))
 
     return told
 
@@ -160,6 +160,12 @@ def tell() -> Callable[[str], Story]:
 def violation() -> Callable[[str], tuple[Run, Violation]]:
     """A flawed model's counterexample."""
     return found
+
+
+@pytest.fixture(scope="session")
+def drawn_run() -> Callable[[str], tuple[Run, Violation]]:
+    """A drawn run of a model."""
+    return lambda name: walked(name, steps=15)
 
 
 @pytest.fixture(scope="module")

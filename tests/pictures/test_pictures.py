@@ -17,7 +17,7 @@ from oneleader.faults.fault import Because
 from oneleader.pictures.html import html
 from oneleader.pictures.layout import NARROW, WIDE, Measures, Picture, laid_out
 from oneleader.pictures.lettering import text_width, wrapped
-from oneleader.pictures.palette import DARK, LIGHT, Palette, contrast
+from oneleader.pictures.palette import DARK, LIGHT, Palette
 from oneleader.pictures.svg import svg
 from oneleader.pictures.telling import fitting
 from oneleader.pictures.text import text
@@ -223,6 +223,18 @@ def test_what_is_told_is_escaped() -> None:
     ElementTree.fromstring(svg(story))
     assert "<y>" not in html(story)
     assert "<n&1>" not in html(story)
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG's ratio of two colours, from 1 to 21."""
+    lighter, darker = sorted((_luminance(a), _luminance(b)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 # -- Colours -----------------------------------------------------------------------------------------------

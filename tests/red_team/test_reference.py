@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from oneleader.conformance.handlers.handlers import Scope, prove_handler
+from oneleader.conformance.handlers.handlers import prove_handler
+from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.reference.patch import patched
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft

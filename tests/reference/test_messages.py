@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields, replace
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneleader.conformance.reference.scenario import ScenarioMachine, draw
+from oneleader.conformance.reference.scenario import ChangingMachine, draw
 from oneleader_raft import raft
+from oneleader_raft.configuration import Configuration, InEffect
 from oneleader_raft.core import RAFT
 from oneleader_raft.lease import LONG_AGO, NO_ROUND, Round
 from oneleader_raft.messages import (
@@ -28,6 +30,7 @@ from oneleader_raft.raft import (
     Durable,
     Entry,
     Event,
+    InstallSnapshot,
     Message,
     Node,
     PreVoteReply,
@@ -36,15 +39,17 @@ from oneleader_raft.raft import (
     RequestVote,
     Role,
     Send,
+    Snapshot,
     Step,
     TimeoutNow,
     VoteReply,
 )
 from oneleader_raft.testbench.cluster import Cluster
-from oneleader_raft.testbench.simulator import Simulation
+from oneleader_raft.testbench.simulator import CHANGING, Simulation
 
 MEMBERS = ("n1", "n2", "n3")
 ROUND = Round(3, 40)
+JOINT = Configuration(("n1", "n4"), old=("n1", "n2"))
 LOG = (Entry(1, "no-op"), Entry(1, "a"), Entry(3, "no-op"))
 
 
@@ -68,21 +73,31 @@ class Sending:
         return taken
 
 
+def all_possible(sending: Sending, servers: Collection[str]) -> set[type]:
+    for message, to in sending.sent:
+        assert why_impossible(message, sender(message), to, servers) == ""
+    return {type(message) for message, _ in sending.sent}
+
+
 @pytest.mark.parametrize(("servers", "seed"), [(2, 1), (3, 2), (3, 3), (4, 4), (5, 5)])
 def test_all_that_the_core_sends_is_possible(servers: int, seed: int) -> None:
     sending, members = Sending(), tuple(f"n{i + 1}" for i in range(servers))
     Simulation(members, seed, core=sending.core, traced=False).run(10_000)
-    for message, to in sending.sent:
-        assert why_impossible(message, sender(message), to, members) == ""
-    assert {type(message) for message, _ in sending.sent} >= {*KINDS} - {TimeoutNow}
+    assert all_possible(sending, members) >= {*KINDS} - {TimeoutNow, InstallSnapshot}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_and_where_members_change(seed: int) -> None:
+    sending = Sending()
+    simulation = Simulation(MEMBERS, seed, CHANGING, sending.core, traced=False)
+    simulation.run(10_000)
+    assert all_possible(sending, simulation.cluster.members) >= {*KINDS} - {TimeoutNow}
 
 
 def test_and_in_drawn_scenarios() -> None:
     sending = Sending()
-    draw(ScenarioMachine, sending.core, examples=60)
-    for message, to in sending.sent:
-        assert why_impossible(message, sender(message), to, MEMBERS) == ""
-    assert {type(message) for message, _ in sending.sent} == {*KINDS}
+    draw(ChangingMachine, sending.core, joining=1, examples=30)
+    assert all_possible(sending, (*MEMBERS, "n4")) == {*KINDS}
 
 
 # --- By the message alone ---------------------------------------------------------------------------------
@@ -103,9 +118,25 @@ POSSIBLE: dict[str, Message] = {
     "short log": AppendReply(3, "n2", False, ROUND, 1),
     "newer term": AppendReply(3, "n2", False, NO_ROUND, 0),
     "stand": TimeoutNow(3, "n2"),
+    "a change": AppendEntries(3, "n2", 1, 1, (Entry(3, Configuration(("n1", "n2"))),), 1, ROUND),
+    "a joint change": AppendEntries(3, "n2", 1, 1, (Entry(3, JOINT),), 1, ROUND),
+    "snapshot": InstallSnapshot(3, "n2", Snapshot(2, 1, InEffect(0, Configuration(MEMBERS)), "x"), ROUND),
+    "snapshot while joint": InstallSnapshot(3, "n2", Snapshot(2, 3, InEffect(2, JOINT), "x"), ROUND),
 }
+P, J = (POSSIBLE[name] for name in ("snapshot", "a joint change"))
 E, H, S, C = (POSSIBLE[name] for name in ("entries", "heartbeat", "success", "conflict"))
 V, F, N = (POSSIBLE[name] for name in ("vote", "forced vote", "newer term"))
+
+
+def with_snapshot(**different: Any) -> Message:
+    assert isinstance(P, InstallSnapshot)
+    return replace(P, snapshot=replace(P.snapshot, **different))
+
+
+def changes(to: Configuration) -> Message:
+    return replace(J, entries=(Entry(3, to),))  # type: ignore[call-arg]
+
+
 IMPOSSIBLE: dict[str, Any] = {
     "index 0 with a term": replace(E, prev_log_index=0, prev_log_term=3),
     "an index without a term": replace(E, prev_log_term=0),
@@ -148,6 +179,21 @@ IMPOSSIBLE: dict[str, Any] = {
     "a word for a truth": replace(S, success="yes"),
     "a number for a truth": replace(S, success=1),
     "a number for a leader": replace(F, forced_by=3),
+    "a snapshot of nothing": with_snapshot(index=0),
+    "a snapshot without a term": with_snapshot(term=0),
+    "a snapshot of a later term": with_snapshot(term=4),
+    "a snapshot with a later configuration": with_snapshot(in_effect=InEffect(3, Configuration(MEMBERS))),
+    "a snapshot of a cluster of nobody": with_snapshot(in_effect=InEffect(1, Configuration(()))),
+    "a snapshot without a configuration": with_snapshot(in_effect=None),
+    "a snapshot outside a round": replace(P, round=NO_ROUND),
+    "no snapshot": replace(P, snapshot=None),
+    "a change to nobody": changes(Configuration(())),
+    "a change to one twice": changes(Configuration(("n1", "n1"))),
+    "members in disorder": changes(Configuration(("n2", "n1"))),
+    "joint with the same": changes(Configuration(("n1", "n2"), old=("n1", "n2"))),
+    "members in a list": changes(Configuration(["n1", "n2"])),  # type: ignore[arg-type]
+    "members that are numbers": changes(Configuration((1, 2))),  # type: ignore[arg-type]
+    "members that are one number": changes(Configuration(1)),  # type: ignore[arg-type]
 }
 
 
@@ -196,8 +242,14 @@ def receiver(**changes: Any) -> Node:
 
 
 def leading() -> Node:
+    """n1, the leader of term 3, with three entries."""
     leadership = raft.Leadership(0, 3, {n: raft.Progress(4) for n in ("n2", "n3")}, ROUND)
     return receiver(role=Role.LEADER, leader_id="n1", log=LOG, voted_for="n1", leadership=leadership)
+
+
+def compacted() -> Node:
+    """The same server, whose first entry is in a snapshot."""
+    return raft.step(receiver(), raft.Compact(1, "x"), now=0).node
 
 
 CONTRADICTED: dict[str, tuple[Node, Message]] = {
@@ -217,6 +269,12 @@ CONTRADICTED: dict[str, tuple[Node, Message]] = {
         replace(E, term=4, entries=(Entry(2, "x"), Entry(4, "y"))),
     ),
     "one entry of a term, twice": (receiver(), replace(E, entries=(Entry(1, "b"), LOG[2]))),
+    "another snapshot is committed": (receiver(), with_snapshot(index=1, term=3)),
+    "another configuration was in effect": (
+        receiver(),
+        with_snapshot(in_effect=InEffect(1, Configuration(MEMBERS))),
+    ),
+    "a snapshot of another leader": (receiver(), replace(P, leader_id="n3")),
     "a term that is out of reach": (receiver(), RequestVote(4 + TERMS_MISSED, "n2", 2, 1)),
     "and told": (receiver(), VoteReply(4 + TERMS_MISSED, "n2", False)),
 }
@@ -236,7 +294,7 @@ def test_what_may_be_true_is_not_contradicted(node: Node, name: str) -> None:
     asked = isinstance(message, PreVoteReply) or message.term <= node.current_term
     is_told = isinstance(message, RequestVote | RequestPreVote) or name in ("vote reply", "newer term")
     if (asked or is_told) and not (
-        isinstance(message, AppendEntries | TimeoutNow) and node.role is Role.LEADER
+        isinstance(message, AppendEntries | InstallSnapshot | TimeoutNow) and node.role is Role.LEADER
     ):
         assert why_contradicted(message, node) == ""
 
@@ -251,10 +309,14 @@ def test_the_cluster_refuses_to_deliver_it(message: Message) -> None:
 
 
 NUMBERS = st.integers(-2, 6)
-ANY_ENTRIES = st.lists(st.builds(Entry, NUMBERS, st.sampled_from("ab")), max_size=3).map(tuple)
+COMMANDS = st.sampled_from(["a", "b", Configuration(("n1", "n2")), JOINT])
+ANY_ENTRIES = st.lists(st.builds(Entry, NUMBERS, COMMANDS), max_size=3).map(tuple)
 ANY_ROUND = st.just(NO_ROUND) | st.builds(Round, NUMBERS, NUMBERS)
 ANYBODY = st.sampled_from(["n1", "n2", "n3"])
+ANY_CONFIGURATION = st.sampled_from([Configuration(MEMBERS), Configuration(("n1",)), JOINT])
+ANY_SNAPSHOT = st.builds(Snapshot, NUMBERS, NUMBERS, st.builds(InEffect, NUMBERS, ANY_CONFIGURATION))
 ANYTHING = st.one_of(
+    st.builds(InstallSnapshot, NUMBERS, ANYBODY, ANY_SNAPSHOT, ANY_ROUND),
     st.builds(AppendEntries, NUMBERS, ANYBODY, NUMBERS, NUMBERS, ANY_ENTRIES, NUMBERS, ANY_ROUND),
     st.builds(AppendReply, NUMBERS, ANYBODY, st.booleans(), ANY_ROUND, NUMBERS, NUMBERS),
     st.builds(RequestVote, NUMBERS, ANYBODY, NUMBERS, NUMBERS, st.none() | ANYBODY),
@@ -265,7 +327,10 @@ ANYTHING = st.one_of(
 )
 
 
-@given(message=ANYTHING, node=st.sampled_from([receiver(), leading(), receiver(log=(), commit_index=0)]))
+@given(
+    message=ANYTHING,
+    node=st.sampled_from([receiver(), leading(), receiver(log=(), commit_index=0), compacted()]),
+)
 def test_what_is_let_through_the_core_understands(message: Message, node: Node) -> None:
     """No error but that of two leaders, no entry that is committed goes, and the log stays well-formed."""
     if why(message, source=sender(message)) or why_contradicted(message, node):
@@ -277,6 +342,14 @@ def test_what_is_let_through_the_core_understands(message: Message, node: Node) 
     terms = [entry.term for entry in after.log]
     assert terms == sorted(terms)
     assert all(1 <= term <= after.current_term for term in terms)
-    assert after.log[: node.commit_index] == node.log[: node.commit_index]
+    assert after.snapshot.index <= after.commit_index <= after.last_index
+    assert after.commit_index >= node.commit_index
+    assert after.snapshot.term <= (terms or [after.current_term])[0]
+    since = [in_effect.since for in_effect in after.history]
+    assert since == sorted(set(since))
+    assert since[-1] <= after.last_index
+    kept = after.snapshot.index - node.snapshot.index
+    committed = node.after(node.snapshot.index)[: node.commit_index - node.snapshot.index]
+    assert after.log[: max(0, len(committed) - kept)] == committed[kept:]
     assert after.commit_index <= after.last_index
     assert all(p.match_index <= after.last_index for p in after.leadership.progress.values())

@@ -12,7 +12,7 @@ import pytest
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.raft import Node, Role, Step
-from oneleader_raft.testbench.simulator import Simulation
+from oneleader_raft.testbench.simulator import CHANGING, FAULTY, Simulation
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven")
 ROLES = {"follower", "candidate", "leader"}
@@ -54,8 +54,9 @@ def table() -> tuple[str, list[Row]]:
 
 def changes(core: Core = RAFT) -> Iterator[tuple[str, set[str], str]]:
     """What changed a role in simulated runs, and each way to start asking for votes."""
-    for servers, seed in ((1, 1), (2, 2), (3, 3), (3, 4), (5, 5)):
-        simulation = Simulation([f"n{i + 1}" for i in range(servers)], seed, core=core)
+    runs = [(1, 1, FAULTY), (2, 2, FAULTY), (3, 3, FAULTY), (3, 4, FAULTY), (5, 5, FAULTY), (2, 2, CHANGING)]
+    for servers, seed, settings in runs:
+        simulation = Simulation([f"n{i + 1}" for i in range(servers)], seed, settings, core)
         simulation.run(12_000)
         roles = dict.fromkeys(simulation.cluster.members, Role.FOLLOWER)
         for entry in simulation.cluster.trace or ():

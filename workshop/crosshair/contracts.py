@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from oneleader_raft.configuration import initial
 from oneleader_raft.fencing import Storage
 from oneleader_raft.lease import Clocks, Round, lease_holds, promise_ran_out
 from oneleader_raft.raft import (
@@ -28,7 +29,7 @@ MEMBERS = ("n1", "n2", "n3")
 
 def voter(term: int, voted_for: str | None, log: list[int], promised_at: int) -> Node:
     entries = tuple(Entry(t, "x") for t in log)
-    return Node("n1", MEMBERS, Clocks(150), term, voted_for, entries, promised_at=promised_at)
+    return Node("n1", initial(MEMBERS), Clocks(150), term, voted_for, entries, promised_at=promised_at)
 
 
 def one_vote_a_term(

@@ -50,7 +50,7 @@ def mutants(
         return 0
     if fresh:
         KEPT.unlink(missing_ok=True)
-    kept = table.Kept(KEPT, () if fresh or sample else show.read(PAGES))
+    kept = table.KeptJudgements(KEPT, () if fresh or sample else show.read(PAGES))
     found: dict[str, list[Any]] = {name: [] for name in chosen}
     for name in chosen:
         wanted = table.sample(name) if sample else table.ids(name)

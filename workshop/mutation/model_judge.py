@@ -142,7 +142,7 @@ def judge_id(id: str) -> JudgedMutant:
 
 
 def digest(name: str) -> str:
-    """A fingerprint of a model and of where it is explored: with another one, all is to be judged anew."""
+    """A fingerprint of a model and of where it is explored: if it changes, all is judged again."""
     told = mutation.digest(MODELS[name]), EXPLORED[name], TWINNED.get(name), MOST_STATES, RLIMIT
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 

@@ -93,7 +93,7 @@ def sample(name: str) -> list[str]:
 
 
 def part(id: str) -> str:
-    """What is judged anew when it changes: the whole model, or `core/raft/step`, a function."""
+    """What is judged again when it changes: the whole model, or `core/raft/step`, a function."""
     return "/".join(id.split("/")[: 3 if id.startswith(f"{CORE}/") else 1])
 
 
@@ -104,7 +104,7 @@ def digest(part: str) -> str:
 
 
 # -- judging many -------------------------------------------------------------------------------------
-class Kept:
+class KeptJudgements:
     """What was judged before, in a file: a run that was cut off goes on where it was.
 
     What was judged of another version of its model or function is forgotten, and what survived without a
@@ -130,7 +130,7 @@ class Kept:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def judge_all(name: str, wanted: list[str], kept: Kept, workers: int = 1) -> Iterator[JudgedMutant]:
+def judge_all(name: str, wanted: list[str], kept: KeptJudgements, workers: int = 1) -> Iterator[JudgedMutant]:
     """Each of these mutants of a model or of the core, in order; what is kept is not judged again."""
     judge = core_judge.judge_id if name == CORE else mutation_judge.judge_id
     left = [id for id in wanted if id not in kept.found]

@@ -28,7 +28,7 @@ from oneleader.models import find
 from oneleader.readers.tlc.bounds import Bounds
 from oneleader.readers.tlc.twin import Ours, compare
 from workshop.mutation.tla_batch import differences
-from workshop.mutation.tla_mutation import TlaMutant, folder_of
+from workshop.mutation.tla_mutation import TlaMutant, folder_of, tokens_of
 
 GRAPH, QUORUMS, REFUSED, TIME, NOBODY = "graph", "quorums", "refused", "time", ""
 TOGETHER = 12  # mutants in one run of TLC
@@ -98,7 +98,9 @@ class NoticedBefore:
 
 
 def _key(mutant: TlaMutant, bounds: Bounds) -> tuple[str, str, str]:
-    return mutant.id, shown(mutant.model, bounds), hashlib.sha256(mutant.text.encode()).hexdigest()[:16]
+    """What is judged: the text without its comments."""
+    said = "\n".join(token.text for token in tokens_of(mutant.text))
+    return mutant.id, shown(mutant.model, bounds), hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def judge(

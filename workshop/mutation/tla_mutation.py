@@ -74,9 +74,13 @@ class TlaMutant:
 
     @property
     def goes_with_others(self) -> bool:
-        """Whether it can be judged in a run with others: TLC does not stop at it, as far as one can see."""
+        """Whether it can be judged in a run with others: TLC does not stop at it, as far as one can see.
+
+        What a majority is shows where TLC prints the quorums, in a run of its own.
+        """
         what = self.id.partition(": ")[2]
-        return not self.file.startswith("MC") and not (self.definition == "Init" and what[0] in "-{<")
+        stops = self.definition == "Init" and what[0] in "-{<"
+        return not (self.file.startswith("MC") or self.definition == "Majority" or stops)
 
 
 _TOKEN = re.compile(

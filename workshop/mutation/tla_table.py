@@ -87,30 +87,43 @@ turned, an EXCEPT removed, an assignment that changes nothing, a number moved, a
 Init begun elsewhere. `oneleader tlc` compares it with the model at the bounds that ship, cheapest first,
 until one of them notices. Made by `make tla-mutants`; `workshop/mutation/tla_mutation.py` says what is
 mutated, and `tla_judge.py` what the words mean. Claims are not mutated: the configurations of `tla/` are
-there for these.
+there for these. The score is what is noticed, of all that were judged and are not equivalent; a mutant whose
+text changes has to be judged again, which takes minutes a model.
 """
 
 
 def page(found: dict[str, list[tuple[TlaMutant, Noticed | None]]]) -> str:
     lines = [
         INTRODUCTION,
-        "| model | mutants | noticed | equivalent | others | fingerprint |",
-        "|---|---|---|---|---|---|",
+        "| model | mutants | judged | noticed | equivalent | others | score | fingerprint |",
+        "|---|--:|--:|---|--:|---|--:|---|",
     ]
-    lines += [_row(model, entries) for model, entries in found.items()]
+    lines += [_row(model, entries, f"`{digest(model)}`") for model, entries in found.items()]
+    lines.append(_row("all", [entry for entries in found.values() for entry in entries], ""))
     for model, entries in found.items():
         lines += ["", f"## {model}", "", "| mutant | noticed by | where | what |", "|---|---|---|---|"]
         lines += [_entry(mutant, said) for mutant, said in entries]
     return "\n".join([*lines, ""])
 
 
-def _row(model: str, entries: list[tuple[TlaMutant, Noticed | None]]) -> str:
+def _row(model: str, entries: list[tuple[TlaMutant, Noticed | None]], fingerprint: str) -> str:
     counted = Counter(became(mutant.id, said) for mutant, said in entries)
     rare = ", ".join(f"{counted[name]} {name}" for name in VERDICTS if counted[name]) or "none"
+    judged = counted.total() - counted[OPEN]
     noticed = counted.total() - sum(counted[name] for name in (EQUIVALENT, *VERDICTS))
     by = ", ".join(f"{name} {n}" for name, n in counted.most_common() if name not in (EQUIVALENT, *VERDICTS))
-    cells = [model, counted.total(), f"{noticed}: {by}", counted[EQUIVALENT], rare, f"`{digest(model)}`"]
-    return f"| {' | '.join(map(str, cells))} |"
+    asked = judged - counted[EQUIVALENT]
+    score = f"{100 * noticed / asked:.0f} %" if asked else ""
+    cells = [
+        model,
+        counted.total(),
+        judged,
+        f"{noticed}: {by}" if by else "0",
+        counted[EQUIVALENT],
+        rare,
+        score,
+    ]
+    return f"| {' | '.join(map(str, [*cells, fingerprint]))} |"
 
 
 def _entry(mutant: TlaMutant, said: Noticed | None) -> str:

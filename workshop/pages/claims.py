@@ -90,8 +90,15 @@ def evidence() -> dict[str, PrintedFigures]:
     return {id: PrintedFigures(**shown) for id, shown in json.loads(KEPT.read_text(encoding="utf-8")).items()}
 
 
+def digest(claim: Claimed) -> str:
+    """Names what was run, what was read off it, and the code that it speaks of."""
+    return sha256(
+        repr((claim.command, sorted(claim.figures.items()), _code(claim.code))).encode()
+    ).hexdigest()[:16]
+
+
 @cache
-def digest(paths: tuple[str, ...]) -> str:
+def _code(paths: tuple[str, ...]) -> str:
     """Names the text of these files and of the code in these folders."""
     told = sha256()
     for path in paths:
@@ -100,7 +107,7 @@ def digest(paths: tuple[str, ...]) -> str:
         files = sorted(f for f in at.rglob("*") if f.suffix in kinds) if at.is_dir() else [at]
         for file in files:
             told.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
-    return told.hexdigest()[:16]
+    return told.hexdigest()
 
 
 # -- what is wrong -------------------------------------------------------------------------------
@@ -115,7 +122,7 @@ def faults(claim: Claimed, shown: PrintedFigures | None) -> Iterator[str]:
         yield f"{claim.id}: say which code its command speaks of"
     if shown is None:
         yield f"{claim.id}: its command was never run; run `make claims`"
-    elif shown.code != digest(claim.code):
+    elif shown.code != digest(claim):
         yield f"{claim.id}: its evidence of {shown.date} is older than the code; run `make claims`"
     elif set(shown.figures) != set(claim.figures):
         yield f"{claim.id}: its figures are not those that were shown; run `make claims`"
@@ -139,14 +146,17 @@ def show(claim: Claimed) -> PrintedFigures:
     if done.returncode:
         raise UsageError(f"{claim.id}: `{claim.command}` ended with status {done.returncode}: {done.stdout}")
     figures = {name: _figure(claim, pattern, done.stdout) for name, pattern in claim.figures.items()}
-    return PrintedFigures(datetime.now(UTC).date().isoformat(), digest(claim.code), figures)
+    return PrintedFigures(datetime.now(UTC).date().isoformat(), digest(claim), figures)
 
 
 def _figure(claim: Claimed, pattern: str, printed: str) -> str:
-    found = re.search(pattern, printed)
+    """The one value that the pattern reads off; a pattern that reads several says nothing of the whole."""
+    found = sorted({match[1] for match in re.finditer(pattern, printed)})
     if not found:
         raise UsageError(f"{claim.id}: `{claim.command}` prints nothing like {pattern}")
-    return found[1]
+    if len(found) > 1:
+        raise UsageError(f"{claim.id}: `{claim.command}` prints several like {pattern}: {', '.join(found)}")
+    return found[0]
 
 
 def keep(shown: Mapping[str, PrintedFigures]) -> None:

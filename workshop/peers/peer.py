@@ -6,9 +6,13 @@ protocol, or, in Python, a subclass of `Adapter`. What is built is kept in .peer
 
 from __future__ import annotations
 
+import importlib
+import os
 import re
 import shutil
 import subprocess
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,22 +25,17 @@ from oneleader.errors import MissingTool
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "tests/peers"
 BUILT = ROOT / ".peers"
-A_COMMENT = re.compile(r"^\s*(//|#|--|\*|/\*)")
+A_COMMENT = re.compile(r"^\s*(//|#|\*|/\*|\"\"\")")
 
 
 @dataclass(frozen=True)
 class Peer:
-    """`build` are commands, run in `folder`; `{built}` in a command is the folder for what is built."""
-
     name: str
     library: str
     version: str
     language: str
     adapter: str  # its file, below tests/peers
-    tools: dict[str, str]  # each program that it needs: what to install on Debian
-    folder: str
-    build: Sequence[Sequence[str]]
-    command: Sequence[str]
+    remark: str = ""
 
     @property
     def lines(self) -> int:
@@ -44,36 +43,155 @@ class Peer:
         text = (SOURCES / self.adapter).read_text("utf-8")
         return sum(bool(re.search(r"\w", line)) and not A_COMMENT.match(line) for line in text.splitlines())
 
+    def make(self) -> None:
+        """Build or install it; MissingTool says what to install first."""
+        raise NotImplementedError
+
     @contextmanager
     def cluster(self) -> Iterator[MakeAdapter]:
-        """The peer, built, as what `conform` takes."""
-        self.make()
-        with Shim(self.filled(self.command)) as shim:
-            yield shim.adapter
+        """What `conform` takes, once it is made."""
+        raise NotImplementedError
+        yield
+
+
+@dataclass(frozen=True)
+class ShimPeer(Peer):
+    """`build` is run in `folder`, below tests/peers; `{built}` is the folder for what is built."""
+
+    tools: Sequence[tuple[str, str]] = ()  # programs, and what to install for each
+    folder: str = ""
+    build: Sequence[str] = ()
+    command: Sequence[str] = ()
 
     def make(self) -> None:
-        for tool, package in self.tools.items():
+        for tool, package in self.tools:
             if shutil.which(tool) is None:
                 raise MissingTool(f"{self.name} is built with {tool}: install {package}")
-        BUILT.mkdir(exist_ok=True)
-        for command in self.build:
-            done = subprocess.run(
-                self.filled(command), cwd=SOURCES / self.folder, capture_output=True, text=True
-            )
-            if done.returncode:
-                last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-10:])
-                raise MissingTool(f"{self.name} cannot be built: {' '.join(command)}\n{last}")
+        run(self.name, self.filled(self.build), SOURCES / self.folder)
+
+    @contextmanager
+    def cluster(self) -> Iterator[MakeAdapter]:
+        with Shim(self.filled(self.command)) as shim:
+            yield shim.adapter
 
     def filled(self, command: Sequence[str]) -> list[str]:
         return [word.replace("{built}", str(BUILT)) for word in command]
 
 
-def go(name: str, library: str, version: str, package: str) -> Peer:
-    build = ["go", "build", "-o", f"{{built}}/{package}", f"./{package}"]
-    adapter = f"go/{package}/main.go"
-    return Peer(
-        name, library, version, "Go", adapter, {"go": "golang-go"}, "go", [build], [f"{{built}}/{package}"]
+@dataclass(frozen=True)
+class PythonPeer(Peer):
+    """In this process: a class of the module beside the others in tests/peers/python."""
+
+    kind: str = ""
+    packages: Sequence[str] = ()
+
+    def make(self) -> None:
+        lacks = [name for name in self.packages if not self._is_installed(name)]
+        if lacks:
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
+            run(self.name, [*pip, "--target", str(self.installed), *lacks], SOURCES / "python")
+
+    @property
+    def installed(self) -> Path:
+        """Apart from what oneleader itself needs, and from other versions."""
+        return BUILT / f"{self.library}-{self.version}"
+
+    def _is_installed(self, requirement: str) -> bool:
+        return any(self.installed.glob(f"{requirement.replace('-', '_').replace('==', '-')}.dist-info"))
+
+    @contextmanager
+    def cluster(self) -> Iterator[MakeAdapter]:
+        """Its modules are forgotten afterwards, so that another version can be imported."""
+        paths, before = [str(self.installed), str(SOURCES / "python")], set(sys.modules)
+        sys.path[:0] = paths
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield getattr(importlib.import_module(Path(self.adapter).stem), self.kind)
+        finally:
+            for path in paths:
+                sys.path.remove(path)
+            for name in set(sys.modules) - before:
+                if str(getattr(sys.modules[name], "__file__", "")).startswith(tuple(paths)):
+                    del sys.modules[name]
+
+
+def run(name: str, command: Sequence[str], folder: Path) -> None:
+    """A step of building; packages of old times want an old setuptools."""
+    BUILT.mkdir(exist_ok=True)
+    old = str(SOURCES / "python/constraints.txt")
+    environment = os.environ | {"PIP_CONSTRAINT": old, "PIP_BUILD_CONSTRAINT": old}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-10:])
+        raise MissingTool(f"{name} cannot be built by `{' '.join(command)}`:\n{last}")
+
+
+IN_MEMORY = """As it comes: all is kept in memory, so a server that restarts is a new one with an old name
+(`tests/peers/findings/pysyncobj_forgets.py`)."""
+OLD = """An old version, with a journal on disk: is a fault found that was mended since? It is: a restart
+forgets term and vote (its pull request 202)."""
+RAFTOS = """Its serializer is JSON here: with its own it cannot read its log again
+(`tests/peers/findings/raftos_cannot_read_its_log.py`). A vote is forgotten within its term, by the timer of
+a candidate and by a restart: `tests/peers/findings/raftos_votes_twice.py`."""
+
+# --- Which there are --------------------------------------------------------------------------------------
+
+
+def go(name: str, library: str, version: str, remark: str = "") -> ShimPeer:
+    return ShimPeer(
+        name,
+        library,
+        version,
+        "Go",
+        f"go/{name}/main.go",
+        remark,
+        tools=[("go", "Go 1.26 or newer")],
+        folder="go",
+        build=["go", "build", "-o", f"{{built}}/{name}", f"./{name}"],
+        command=[f"{{built}}/{name}"],
     )
 
 
-PEERS = {peer.name: peer for peer in (go("etcd", "go.etcd.io/raft/v3", "3.7.0", "etcd"),)}
+HASHICORP = ShimPeer(
+    "hashicorp",
+    "github.com/hashicorp/raft",
+    "1.8.0",
+    "Go",
+    "go/hashicorp/shim_test.go",
+    """It has threads, timers and calls of its own. Each server lives in a bubble of Go's `testing/synctest`,
+in which time is virtual; on one processor its goroutines take their turns the same way twice. Its transport,
+which turns calls into messages, makes the adapter longer than the others.
+
+With `TrailingLogs` 0, as here, a follower does not know the entry at which its log was cut: it is sent the
+same snapshot for ever (liveness). Its `InmemStore` shows 2^64-1 entries once an empty log was compacted,
+which the adapter passes by.""",
+    tools=[("go", "Go 1.26 or newer")],
+    folder="go",
+    build=["go", "test", "-c", "-o", "{built}/hashicorp", "./hashicorp"],
+    command=["env", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1", "{built}/hashicorp", "-test.run=TestShim"],
+)
+
+
+def python(name: str, library: str, version: str, kind: str, *more: str, remark: str = "") -> PythonPeer:
+    return PythonPeer(
+        name,
+        library,
+        version,
+        "Python",
+        f"python/{library.lower()}_adapter.py",
+        remark,
+        kind=kind,
+        packages=[f"{library.lower()}=={version}", *more],
+    )
+
+
+ALL = (
+    go("etcd", "go.etcd.io/raft/v3", "3.7.0"),
+    HASHICORP,
+    python("PySyncObj", "PySyncObj", "0.3.17", "PySyncObjAdapter", remark="With a journal on disk."),
+    python("PySyncObj without a journal", "PySyncObj", "0.3.17", "WithoutAJournal", remark=IN_MEMORY),
+    python("PySyncObj 0.3.12", "PySyncObj", "0.3.12", "PySyncObjAdapter", remark=OLD),
+    python("raftos", "raftos", "0.2.6", "RaftosAdapter", "msgpack-python==0.4.8", remark=RAFTOS),
+)
+PEERS = {peer.name: peer for peer in ALL}

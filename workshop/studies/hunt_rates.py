@@ -138,7 +138,7 @@ def subjects() -> Iterator[tuple[str, Core]]:
 
 
 @click.command("hunt-rates")
-@click.option("--write", is_flag=True, help=f"Write {PAGE} anew.")
+@click.option("--write", is_flag=True, help=f"Write {PAGE}.")
 def hunt_rates(write: bool) -> int:
     """How many drawn walks find each fault of the core: the median over seeds."""
     found = []

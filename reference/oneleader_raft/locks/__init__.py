@@ -61,7 +61,7 @@ __all__ = [
 
 T = TypeVar("T")
 TTL = 10.0  # seconds
-UNNAMED = "-"  # the nonce of whoever names none
+UNNAMED = "-"  # the nonce of a caller that gives none
 RATES = (990, 1010)  # the least and the greatest rate of a clock, as the node assumes them
 
 
@@ -69,7 +69,7 @@ class Base:
     """What both are made with. `rates`: the least and the greatest rate of a clock, in whole numbers."""
 
     def __init__(self, rates: tuple[int, int], clock: Callable[[], float]) -> None:
-        Clocks(1, *rates)  # ValueError if they are none
+        Clocks(1, *rates)  # ValueError if they are not rates
         self._do = Operations(rates, clock)
 
     def left(self, grant: Grant) -> float:

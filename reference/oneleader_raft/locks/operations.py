@@ -84,7 +84,7 @@ LockOperation: TypeAlias = Generator[LockStep | Pause, Any, T]  # it is sent the
 
 
 class Operations:
-    """What to ask of a store, and what its answers mean. No waiting and no I/O: whoever drives does that."""
+    """What to ask of a store, and what its answers mean. No waiting and no I/O: the driver does that."""
 
     def __init__(self, rates: tuple[int, int], clock: Callable[[], float]) -> None:
         self.rates, self.clock = rates, clock
@@ -139,6 +139,6 @@ class Operations:
 
 
 def milliseconds(seconds: float) -> int:
-    if not 0.001 <= seconds <= 24 * 60 * 60:  # so that nan is none, too
+    if not 0.001 <= seconds <= 24 * 60 * 60:  # so that nan is refused, too
         raise ValueError(f"a ttl is given in seconds, from 0.001 to a day; this is {seconds!r}")
     return int(seconds * 1000)

@@ -61,7 +61,7 @@ class Warnings:
 
 
 class PostgresStore:
-    """One connection, used by one thread at a time, and made anew after it was lost.
+    """One connection, used by one thread at a time, and reopened after it was lost.
 
     `conninfo` is libpq's; with several hosts and `target_session_attrs=read-write` it finds the primary.
     """

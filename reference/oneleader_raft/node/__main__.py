@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ipaddress
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import ssl
@@ -20,9 +22,12 @@ from aiohttp import web
 
 from ..core import RAFT, Core
 from .api import Api, url
+from .door import Door
 from .errors import DamagedError
 from .links import Address, Tls
 from .server import NodeSettings, Server
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,7 +48,9 @@ def main(arguments: Sequence[str] | None = None, core: Core = RAFT) -> int:
         log_to_stderr(options.id, options.log_level)
         settings = settings_of(options)
         listener, clients = listen(options.listen or settings.peers[settings.id]), listen(options.api)
-        server = Server(settings, url(*clients.getsockname()[:2]), core)
+        server = Server(settings, advertised(options, clients), core)
+    except KeyboardInterrupt:
+        return 0
     except (NodeUsageError, DamagedError) as error:
         print(f"oneleader node: {error}", file=sys.stderr)
         return 2
@@ -57,23 +64,35 @@ async def serve(
     server: Server, listener: socket.socket, clients: socket.socket, *, watches_stdin: bool = False
 ) -> int:
     """Run until SIGTERM or SIGINT, the end of standard input where it is watched, or until the node has to
-    stop."""
+    stop. A second signal stops it at once."""
     node = asyncio.create_task(server.run(listener))
     loop = asyncio.get_running_loop()
+    ending: list[asyncio.Task[None]] = []
+
+    def end() -> None:
+        if ending:
+            node.cancel()
+            return
+        ending.append(asyncio.create_task(server.hand_over()))
+        ending[0].add_done_callback(lambda _: node.cancel())
+
     for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, node.cancel)
+        loop.add_signal_handler(sign, end)
     if watches_stdin:
         stdin = sys.stdin.fileno()
 
         def read() -> None:
             if not os.read(stdin, 4096):
                 loop.remove_reader(stdin)
-                node.cancel()
+                end()
 
         loop.add_reader(stdin, read)
-    runner = web.AppRunner(Api(server).app, access_log=None, shutdown_timeout=1)
+    api = Api(server)
+    runner = web.AppRunner(api.app, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    await web.SockSite(runner, clients).start()
+    assert runner.server
+    api.door = Door(runner.server)
+    site = await loop.create_server(api.door, sock=clients)
     try:
         await node
     except asyncio.CancelledError:
@@ -82,6 +101,7 @@ async def serve(
         logging.getLogger(__name__).critical("failed", extra={"why": f"{type(error).__name__}: {error}"})
         return 1
     finally:
+        site.close()
         await runner.cleanup()
     return 0
 
@@ -92,9 +112,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--peers", required=True, help="all members: n1=HOST:PORT,n2=HOST:PORT,...")
     parser.add_argument("--listen", type=address, help="where peers reach this node, if not as --peers says")
     parser.add_argument("--api", type=address, required=True, help="HOST:PORT for clients")
+    parser.add_argument("--advertise-api", type=address, help="where others send clients, if not to --api")
     parser.add_argument("--data", type=Path, required=True, help="the folder of its state and trace")
     parser.add_argument("--cluster", default="oneleader", help="the cluster's name")
     parser.add_argument("--secret-file", type=Path, help="what the members know and strangers do not")
+    parser.add_argument(
+        "--no-secret", action="store_true", help="run without one on a network that is trusted"
+    )
     for name in ("--tls-cert", "--tls-key", "--tls-ca"):
         parser.add_argument(name, type=Path, help="TLS between members: all three, PEM")
     parser.add_argument("--promise-ms", type=int, default=300, help="least election timeout")
@@ -112,11 +136,21 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
     peers = {}
     for part in options.peers.split(","):
         name, _, where = part.partition("=")
-        if not name or name in peers:
-            raise NodeUsageError(f"--peers names {name!r} twice" if name else "--peers is NAME=HOST:PORT,...")
+        if name in peers:
+            raise NodeUsageError(f"--peers names {name!r} twice")
+        if not NAME.fullmatch(name):
+            raise NodeUsageError(
+                f"--peers names {name!r}: a name has up to 64 letters, digits, '.', '_' and '-'"
+            )
         peers[name] = address(where)
     if options.id not in peers:
-        raise NodeUsageError(f"--id {options.id} is none of --peers: {', '.join(peers)}")
+        raise NodeUsageError(f"--id {options.id} is not one of --peers: {', '.join(peers)}")
+    host, _ = options.listen or peers[options.id]
+    if not (options.secret_file or options.no_secret or is_loopback(host)):
+        raise NodeUsageError(
+            f"{host} can be reached from other machines, and without a secret any of them may join: "
+            "give --secret-file, or --no-secret if the network is trusted"
+        )
     if not 0 < options.heartbeat_ms < options.promise_ms:
         raise NodeUsageError("--heartbeat-ms is positive, and less than --promise-ms")
     if not 0 <= options.drift < 1000:
@@ -140,6 +174,23 @@ def address(text: str) -> Address:
     if not (colon and host and port.isdecimal() and int(port) < 65536):
         raise NodeUsageError(f"{text!r} is not of the form HOST:PORT")
     return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def advertised(options: argparse.Namespace, clients: socket.socket) -> str:
+    """Where the other nodes send clients of this one."""
+    if options.advertise_api:
+        return url(*options.advertise_api)
+    host, port = clients.getsockname()[:2]
+    if ipaddress.ip_address(host).is_unspecified:
+        raise NodeUsageError(f"clients cannot be sent to {host}: give --advertise-api HOST:PORT")
+    return url(host, port)
 
 
 def secret(path: Path | None) -> bytes:

@@ -6,8 +6,9 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ from ..state_machine import (
     Result,
     StateMachine,
 )
+from .door import BODY_SECONDS, Door
 from .openapi import DOCUMENT
 from .server import OWN_NAME, BusyError, NotLeaderError, OutcomeUnknownError, Server, StaleRequestError
 
@@ -40,9 +42,14 @@ class BadInputError(Exception):
     """What was asked for makes no sense: one sentence."""
 
 
+class ForeignSiteError(Exception):
+    """A browser sent it for a page of another site."""
+
+
 class Api:
     def __init__(self, server: Server) -> None:
         self._server = server
+        self.door: Door | None = None
         self.app = web.Application(middlewares=[self._errors], client_max_size=MOST_BYTES)
         self.app.add_routes(
             [
@@ -56,6 +63,7 @@ class Api:
                 web.get("/v1/leader", self.leader),
                 web.get("/v1/status", self.status),
                 web.get("/health", self.health),
+                web.get("/ready", self.ready),
                 web.get("/metrics", self.metrics),
                 web.get("/openapi.json", self.openapi),
             ]
@@ -128,6 +136,10 @@ class Api:
     async def health(self, request: web.Request) -> web.Response:
         return web.json_response({"ok": True})
 
+    async def ready(self, request: web.Request) -> web.Response:
+        why = self._server.not_ready
+        return _error(503, why) if why else web.json_response({"ok": True})
+
     async def metrics(self, request: web.Request) -> web.Response:
         server = self._server
         server.metrics.observe(server.node, server.clock.now(), server.connected)
@@ -142,7 +154,11 @@ class Api:
     @web.middleware
     async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            return await handler(request)
+            _from_its_own_site(request)
+            with self.door.answering(request.transport) if self.door else nullcontext():
+                return await handler(request)
+        except ForeignSiteError as error:
+            return _error(403, str(error))
         except (BadInputError, StaleRequestError) as error:
             return _error(400, str(error))
         except NotLeaderError as error:
@@ -153,14 +169,18 @@ class Api:
             why = str(error) or "the deadline has passed"
             return _error(504, f"it may or may not have been done: {why}")
         except web.HTTPException as error:
-            return _error(error.status, error.reason)
+            answer = _error(error.status, error.reason)
+            if "Allow" in error.headers:
+                answer.headers["Allow"] = error.headers["Allow"]
+            return answer
 
     def _elsewhere(self, request: web.Request, error: NotLeaderError) -> web.Response:
         api = self._server.links.apis.get(error.leader) if error.leader else None
         if not api:
             return _error(503, "no leader is known to this node")
         response = _error(307, f"{error.leader} leads")
-        response.headers["Location"] = api + request.raw_path
+        target = urlsplit(request.raw_path)  # a client may name a host in it
+        response.headers["Location"] = api + target.path + (f"?{target.query}" if target.query else "")
         return response
 
     async def _read(self, request: web.Request) -> StateMachine:
@@ -191,7 +211,10 @@ class Api:
 
 async def _body(request: web.Request, required: set[str], *optional: str) -> dict[str, Any]:
     try:
-        body: Any = json.loads(await request.read())
+        async with asyncio.timeout(BODY_SECONDS):
+            body: Any = json.loads(await request.read())
+    except TimeoutError:
+        raise BadInputError(f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
     except (ValueError, RecursionError):
         raise BadInputError("the body is not valid JSON") from None
     if not isinstance(body, dict):
@@ -204,8 +227,20 @@ async def _body(request: web.Request, required: set[str], *optional: str) -> dic
     return body
 
 
+def _from_its_own_site(request: web.Request) -> None:
+    """A browser says which page's request it is; a form of a foreign page must not take a lock."""
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise ForeignSiteError(f"a page of {origin[:100]} asks, and this is {request.host[:100]}")
+
+
 def _name(request: web.Request, part: str) -> str:
-    return _word(request.match_info[part], f"the {part}")
+    """Decoded once, and by us: aiohttp takes `%FF` and `%25FF` for one name."""
+    segment = urlsplit(request.raw_path).path.split("/")[3]
+    try:
+        return _word(unquote_to_bytes(segment).decode(), f"the {part}")
+    except UnicodeDecodeError:
+        raise BadInputError(f"the {part} is not UTF-8") from None
 
 
 def _word(value: Any, what: str) -> str:

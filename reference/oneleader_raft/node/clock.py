@@ -4,7 +4,7 @@ Leases and promises compare readings of one clock (`lease`), so it must neither 
 while other servers' clocks run. CLOCK_BOOTTIME counts through a suspend; where there is none, CLOCK_MONOTONIC
 stands in, and a machine that suspends breaks the lease. So does a virtual machine that is copied, migrated or
 set back to a snapshot: then the clock of a node that believes in its lease may have stood still. Both are
-assumptions of whoever deploys it.
+assumptions of the operator. A clock that is seen to go back cannot carry a lease: the node stops.
 """
 
 from __future__ import annotations
@@ -19,13 +19,21 @@ def read() -> int:
     return time.clock_gettime_ns(CLOCK) // 1000
 
 
+class ClockWentBackError(Exception):
+    """Neither a lease nor a promise that was counted on this clock means anything."""
+
+
 class Clock:
-    """A clock that never goes back, whatever `source` does."""
+    """A clock that never goes back."""
 
     def __init__(self, source: Callable[[], int] = read) -> None:
         self._source = source
         self._latest = source()
 
     def now(self) -> int:
-        self._latest = max(self._latest, self._source())
-        return self._latest
+        """ClockWentBackError if the source has, now or before."""
+        reading = self._source()
+        if reading < self._latest:
+            raise ClockWentBackError(f"the clock went back by {self._latest - reading} microseconds")
+        self._latest = reading
+        return reading

@@ -15,12 +15,14 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from .. import raft
+from ..configuration import Configuration, InEffect
 from ..lease import LONG_AGO, Round
-from ..raft import Message
+from ..raft import Message, Snapshot
 from ..state_machine import Command, Request
 
 MESSAGES = get_args(Message)
-KINDS = {kind.__name__: kind for kind in (*MESSAGES, raft.Entry, Round, Request, *get_args(Command))}
+PARTS = (raft.Entry, Round, Snapshot, InEffect, Configuration)
+KINDS = {kind.__name__: kind for kind in (*MESSAGES, *PARTS, Request, *get_args(Command))}
 MAY_BE_NEGATIVE = {"sent_at", "value", "expected"}  # clocks, and what clients store
 LONGEST_INTEGER = 64  # bits, with the sign
 
@@ -62,7 +64,7 @@ def _readers(kind: type) -> tuple[Callable[[Any], Any], ...]:
 
 
 def _reader(hint: Any, name: str) -> Callable[[Any], Any]:
-    if hint is Hashable:
+    if hint is Hashable or hint is object:
         return lambda value: _command(value, name)
     if get_origin(hint) is tuple:
         part = _reader(get_args(hint)[0], name)
@@ -87,7 +89,7 @@ def _one_of(kinds: tuple[Any, ...], value: Any) -> Any:
     ((name, parts),) = value.items()
     kind = KINDS.get(name)
     if kind is None or kind not in kinds:
-        raise MalformedError(f"{str(name)[:40]!r} is none of {', '.join(k.__name__ for k in kinds)}")
+        raise MalformedError(f"{str(name)[:40]!r} is not one of {', '.join(k.__name__ for k in kinds)}")
     readers = _readers(kind)
     if not isinstance(parts, list) or len(parts) != len(readers):
         raise MalformedError(f"{name} has {len(readers)} fields")
@@ -95,9 +97,9 @@ def _one_of(kinds: tuple[Any, ...], value: Any) -> Any:
 
 
 def _command(value: Any, name: str) -> Any:
-    """A request, or what is plain: a string, a whole number, true, false, null."""
+    """A request, a configuration, or what is plain: a string, a whole number, true, false, null."""
     if isinstance(value, dict):
-        return _one_of((Request,), value)
+        return _one_of((Request, Configuration), value)
     if value is None or isinstance(value, str | bool):
         return value
     return _integer(value, name)

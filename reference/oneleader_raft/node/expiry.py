@@ -1,7 +1,7 @@
 """Which locks have run out: the leader's measure, by its own clock.
 
 A ttl begins when the leader applies the entry that granted or renewed the lock, which is after the client
-asked for it; a new leader lets it begin anew. So a lock lasts its ttl at the least, and longer where leaders
+asked for it; a new leader restarts it. So a lock lasts its ttl at the least, and longer where leaders
 change. Fencing makes up for the holder whose clock disagrees.
 """
 

@@ -8,16 +8,16 @@ before it. So it is the checksum, and a frame that is changed, left out, repeate
 connection does not pass. The key is the connection's own, made in the handshake from the cluster's secret
 and a nonce of each side:
 
-    dialer    HELLO    cluster, its id, whom it takes this for, its API address, its clocks, its nonce
-    acceptor  WELCOME  the same of its own
+    dialer    HELLO    cluster, members, its id, whom it takes this for, store, API address, clocks, a nonce
+    acceptor  WELCOME  the same of its own; or REFUSED, and a sentence that says why
     dialer    PROOF    the first frame under the connection's key
-    acceptor  PROOF    so
+    acceptor  PROOF    the same
 
-Who does not know the secret cannot make any of these. Without a secret the tag is but a checksum, and whoever
-reaches the port may join: then the network has to be trusted. TLS, where it is wanted, lies below.
+A node that does not know the secret cannot make any of these. Without a secret the tag is only a checksum,
+and any node that reaches the port may join: then the network has to be trusted. TLS, where used, lies below.
 
-Clocks are compared because a lease rests on the others' promises: who promises less than is counted on is
-no member.
+Clocks are compared because a lease rests on the others' promises; members, because two lists have two
+majorities that need not meet; stores, because one that was wiped has forgotten its vote.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ import hmac
 import json
 import secrets
 import struct
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..lease import Clocks
 
-MAGIC, VERSION = b"1L", 1
-HELLO, WELCOME, PROOF, MESSAGE, PING = range(5)
+MAGIC, VERSION = b"1L", 2
+HELLO, WELCOME, PROOF, MESSAGE, PING, REFUSED = range(6)
 HEADER = struct.Struct("!2sBBI")
 TAG = 16
 MOST_BYTES = 8 << 20  # of a body
@@ -60,7 +61,7 @@ def seal(key: bytes, number: int, kind: int, body: bytes) -> bytes:
 
 
 async def unseal(reader: ByteReader, key: bytes, number: int, most: int = MOST_BYTES) -> tuple[int, bytes]:
-    """The next frame: its kind and body. FrameError where it is none, IncompleteReadError where it ends."""
+    """The next frame: its kind and body. FrameError if it is malformed, IncompleteReadError where it ends."""
     head = await reader.readexactly(HEADER.size)
     magic, version, kind, length = HEADER.unpack(head)
     if magic != MAGIC:
@@ -80,6 +81,9 @@ def _tag(key: bytes, number: int, data: bytes) -> bytes:
 
 
 # -- A connection --------------------------------------------------------------------------------------
+
+
+Recognise = Callable[[str, str], Awaitable[None]]  # a peer and its store; FrameError if it is another store
 
 
 @dataclass
@@ -112,26 +116,36 @@ class Identity:
     members: frozenset[str]
     clocks: Clocks
     secret: bytes = b""
+    store: str = ""  # drawn when the node's store was first made
 
 
-async def dial(reader: ByteReader, writer: ByteWriter, own: Identity, peer: str) -> Channel:
-    """The dialer's side of the handshake. FrameError where the other one is not `peer`."""
+async def dial(
+    reader: ByteReader, writer: ByteWriter, own: Identity, peer: str, recognise: Recognise
+) -> Channel:
+    """The dialer's side of the handshake. FrameError if the other one is not `peer`, or refuses this node."""
     ours = _introduction(own, peer)
     writer.write(seal(own.secret, 0, HELLO, ours))
     theirs = await _expect(reader, own.secret, 0, WELCOME)
     channel = _channel(own, theirs, ours + theirs, dials=True)
     if channel.peer != peer:
         raise FrameError(f"{channel.peer} answers where {peer} was expected")
+    await recognise(peer, _fields(theirs)["store"])
     writer.write(channel.seal(PROOF, b""))
     await _proof(reader, channel)
     return channel
 
 
-async def accept(reader: ByteReader, writer: ByteWriter, own: Identity) -> Channel:
-    """The acceptor's side. FrameError where the other one is no member."""
+async def accept(reader: ByteReader, writer: ByteWriter, own: Identity, recognise: Recognise) -> Channel:
+    """The acceptor's side. FrameError if the other one is no member; it is told why."""
     theirs = await _expect(reader, own.secret, 0, HELLO)
-    ours = _introduction(own, _fields(theirs)["id"])
-    channel = _channel(own, theirs, theirs + ours, dials=False)
+    try:
+        said = _fields(theirs)
+        ours = _introduction(own, said["id"])
+        channel = _channel(own, theirs, theirs + ours, dials=False)
+        await recognise(channel.peer, said["store"])
+    except FrameError as refusal:
+        writer.write(seal(own.secret, 0, REFUSED, str(refusal).encode()))
+        raise
     writer.write(seal(own.secret, 0, WELCOME, ours))
     await _proof(reader, channel)
     writer.write(channel.seal(PROOF, b""))
@@ -139,8 +153,13 @@ async def accept(reader: ByteReader, writer: ByteWriter, own: Identity) -> Chann
 
 
 def _introduction(own: Identity, to: str) -> bytes:
-    said = {"cluster": own.cluster, "id": own.id, "to": to, "api": own.api, "clocks": str(own.clocks)}
-    return json.dumps(said | {"nonce": secrets.token_hex(16)}).encode()
+    said = {"cluster": own.cluster, "members": _list(own.members), "id": own.id, "to": to, "api": own.api}
+    said |= {"store": own.store, "clocks": str(own.clocks), "nonce": secrets.token_hex(16)}
+    return json.dumps(said).encode()
+
+
+def _list(members: frozenset[str]) -> str:
+    return " ".join(sorted(members))
 
 
 def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Channel:
@@ -149,6 +168,11 @@ def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Chann
         raise FrameError(f"a node of the cluster {said['cluster']!r}, and this one is of {own.cluster!r}")
     if said["id"] not in own.members or said["id"] == own.id:
         raise FrameError(f"{said['id']!r} is no other member of this cluster")
+    if said["members"] != _list(own.members):
+        raise FrameError(
+            f"{said['id']} has the members {said['members']}, and {own.id} has {_list(own.members)}: "
+            "give all nodes the same --peers"
+        )
     if said["to"] != own.id:
         raise FrameError(f"{said['id']} wants to speak to {said['to']!r}, and this is {own.id}")
     if said["clocks"] != str(own.clocks):
@@ -164,7 +188,7 @@ def _fields(body: bytes) -> dict[str, str]:
         said: Any = json.loads(body)
     except ValueError:
         raise FrameError("an introduction that is not valid JSON") from None
-    wanted = {"cluster", "id", "to", "api", "clocks", "nonce"}
+    wanted = {"cluster", "members", "id", "to", "store", "api", "clocks", "nonce"}
     if (
         not isinstance(said, dict)
         or said.keys() != wanted
@@ -176,6 +200,8 @@ def _fields(body: bytes) -> dict[str, str]:
 
 async def _expect(reader: ByteReader, key: bytes, number: int, wanted: int) -> bytes:
     kind, body = await unseal(reader, key, number, MOST_BYTES_BEFORE_PROOF)
+    if kind == REFUSED:
+        raise FrameError(f"refused by the other node: {body.decode(errors='replace')}")
     if kind != wanted:
         raise FrameError(f"a frame of kind {kind}, where the handshake has kind {wanted}")
     return body

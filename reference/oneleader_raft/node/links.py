@@ -18,7 +18,7 @@ from typing import Any
 from ..messages import why_impossible
 from ..raft import AppendEntries, Entry, Message, NodeId
 from . import codec, frames
-from .frames import Channel, FrameError, Identity
+from .frames import Channel, FrameError, Identity, Recognise
 from .trace import Source
 
 log = logging.getLogger(__name__)
@@ -28,14 +28,15 @@ OnMessage = Callable[[Source, Message], Awaitable[None]]
 MOST_BUFFERED = 1 << 20  # bytes not yet sent, above which messages are dropped
 MOST_ENTRY_BYTES = 1 << 17  # of entries in one message; what is left follows with the next one
 MOST_STRANGERS = 32  # connections in the handshake
+COMPLAINT_SECONDS = 60.0  # between two equal lines of the log
+MOST_COMPLAINTS = 1024  # that are remembered
 RETRY_SECONDS = 0.05, 1.0  # the first pause before dialling again, and the longest
 ENDS = (OSError, EOFError, FrameError, asyncio.TimeoutError)  # of a connection; the first is ssl's as well
 
 
 @dataclass(frozen=True)
 class Tls:
-    """Both sides show a certificate that the cluster's authority signed. Host names are not compared: who a
-    peer is, its handshake proves."""
+    """Both sides show a certificate that the cluster's authority signed, and that names the node's id."""
 
     serving: ssl.SSLContext
     dialling: ssl.SSLContext
@@ -68,9 +69,12 @@ class Links:
         addresses: Mapping[NodeId, Address],
         on_message: OnMessage,
         now: Callable[[], int],
+        recognise: Recognise,
         tls: Tls | None = None,
     ) -> None:
         self._own, self._on_message, self._now, self._tls = own, on_message, now, tls
+        self._recognise = recognise
+        self._complained: dict[tuple[str, str], float] = {}
         self._addresses = {peer: address for peer, address in addresses.items() if peer != own.id}
         self.heard: dict[NodeId, int] = {}
         self.apis: dict[NodeId, str] = {}
@@ -122,6 +126,8 @@ class Links:
             try:
                 await self._dial(peer, address)
                 pause = RETRY_SECONDS[0]
+            except FrameError as error:
+                self._complain("not joined", peer, str(error))
             except ENDS as error:
                 log.debug("dial", extra={"peer": peer, "why": str(error)})
             await asyncio.sleep(pause)
@@ -135,7 +141,8 @@ class Links:
         try:
             _notice_silence(writer)
             async with asyncio.timeout(frames.HANDSHAKE_SECONDS):
-                channel = await frames.dial(reader, writer, self._own, peer)
+                channel = await frames.dial(reader, writer, self._own, peer, self._recognise)
+            _check_certificate(writer, peer)
             self.apis[peer] = channel.api
             self._lines[peer] = DialledLine(writer, channel)
             log.info("connected", extra={"peer": peer})
@@ -151,11 +158,22 @@ class Links:
         try:
             await self._serve(reader, writer)
         except FrameError as error:
-            log.warning("refused", extra={"address": writer.get_extra_info("peername"), "why": str(error)})
+            host, *_ = writer.get_extra_info("peername") or ("",)
+            self._complain("refused", host, str(error))
         except (*ENDS, asyncio.CancelledError):
             pass
         finally:
             writer.close()
+
+    def _complain(self, event: str, of: str, why: str) -> None:
+        """Warn, but of the same thing once in a while: the other side tries again and again."""
+        now = asyncio.get_running_loop().time()
+        if now - self._complained.get((of, why), -COMPLAINT_SECONDS) < COMPLAINT_SECONDS:
+            return
+        if len(self._complained) >= MOST_COMPLAINTS:
+            self._complained.clear()
+        self._complained[of, why] = now
+        log.warning(event, extra={"address": of, "why": why})
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._strangers >= MOST_STRANGERS:
@@ -163,10 +181,11 @@ class Links:
         self._strangers += 1
         try:
             async with asyncio.timeout(frames.HANDSHAKE_SECONDS):
-                channel = await frames.accept(reader, writer, self._own)
+                channel = await frames.accept(reader, writer, self._own, self._recognise)
         finally:
             self._strangers -= 1
         _notice_silence(writer)
+        _check_certificate(writer, channel.peer)
         self.apis[channel.peer] = channel.api
         former = self._incoming.get(channel.peer)
         if former:
@@ -187,7 +206,7 @@ class Links:
 
 
 def read(body: bytes, peer: NodeId, own: Identity) -> tuple[Source, Message]:
-    """The message in a frame of `peer`; FrameError where it is none, or none that `peer` can have sent."""
+    """The message in a frame of `peer`; FrameError if it is malformed, or `peer` cannot have sent it."""
     try:
         said: Any = json.loads(body)
         if not isinstance(said, dict) or said.keys() != {"step", "message"} or type(said["step"]) is not int:
@@ -218,6 +237,17 @@ def fitting(message: Message) -> Message:
 def _size(entry: Entry) -> int:
     """An estimate of its bytes in a frame: strings may take six bytes a character."""
     return 100 + len(str(entry.command))
+
+
+def _check_certificate(writer: asyncio.StreamWriter, peer: NodeId) -> None:
+    """Under TLS: that of another node of the same cluster is not this peer's."""
+    certificate = writer.get_extra_info("peercert")
+    if certificate is None:
+        return
+    names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    names += [value for part in certificate["subject"] for kind, value in part if kind == "commonName"]
+    if peer not in names:
+        raise FrameError(f"{peer} shows a certificate of {', '.join(names) or 'nobody'}")
 
 
 def _notice_silence(writer: asyncio.StreamWriter) -> None:

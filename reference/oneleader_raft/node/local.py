@@ -108,7 +108,7 @@ class LocalCluster:
         except (OSError, ValueError):
             return None
 
-    def leader(self, seconds: float = 20.0) -> NodeId:
+    def leader(self, seconds: float = 60.0) -> NodeId:
         """Who leads, by its lease, waiting for one. TimeoutError with what the nodes have logged."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

@@ -9,7 +9,7 @@ left to the configuration of the scrape, a scrape without it would take two heal
 leaders. (A scrape that sets `cluster` itself needs `honor_labels: true`; then `up` has it as well.)
 
 The names of the incident's write-up that are legal are there too, as aliases. Two are not, for
-`promtool check metrics` and for whoever reads them: `raft_peers_total` ends like a counter and is none (here
+`promtool check metrics` and for human readers: `raft_peers_total` ends like a counter and is not one (here
 `oneleader_members`); `raft_term_changes` is a counter and does not (`oneleader_elections_started_total`).
 """
 

@@ -100,7 +100,7 @@ DOCUMENT: dict[str, Any] = {
                 "responses": _answers(GRANT, "Somebody holds it.", code="201"),
             },
             "put": {
-                "summary": "Renew a lock: its time begins anew.",
+                "summary": "Renew a lock: its time starts again.",
                 "parameters": ONCE,
                 "requestBody": _body(_object({"token": TOKEN})),
                 "responses": _answers(OK, "It is not held under this token."),
@@ -128,6 +128,9 @@ DOCUMENT: dict[str, Any] = {
         "/v1/leader": _plain("Who leads, as far as this node knows.", **{"503": {"description": "Unknown."}}),
         "/v1/status": _plain("This node: role, term, lease, log, peers."),
         "/health": _plain("This node answers."),
+        "/ready": _plain(
+            "This node serves clients, or knows which node does.", **{"503": {"description": "Not now."}}
+        ),
         "/metrics": _plain("Metrics in the text format of Prometheus."),
         "/openapi.json": _plain("This document."),
     },

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..configuration import initial
 from ..lease import Clocks
 from ..raft import ActionTaken, Node, NodeId, Role
 from ..views import VIEWS, View
@@ -170,8 +171,8 @@ def recording(
     files = list(files)
     header = files[0].header
     members, clocks, view = header["members"], Clocks(**header["clocks"]), VIEWS[model]
-    top = {"format": "oneleader", "version": 1, "model": model, "nodes": members, "quorums": "majority"}
-    yield json.dumps(top | view.header(clocks)) + "\n"
+    top = {"format": "oneleader", "version": 1, "model": model, "nodes": members}
+    yield json.dumps(top | view.header(clocks, members, members)) + "\n"
     time: int | None = None
     newest = 0
     latest: dict[NodeId, list[Any]] = {}  # what each node did last
@@ -223,7 +224,7 @@ def _node(id: NodeId, after: dict[str, Any], members: tuple[NodeId, ...], clocks
     """The node after a line, without its log."""
     return Node(
         id,
-        members,
+        initial(members),
         clocks,
         current_term=after["term"],
         voted_for=after["voted_for"],

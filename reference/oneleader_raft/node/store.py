@@ -1,6 +1,7 @@
 """What a node must remember, in an SQLite database: synced when `save` returns, refused where it is damaged.
 
-    meta    one row: the format's version, whose state this is
+    meta    one row: whose state this is, and the store's identity, drawn when it was first made
+    peers   a row for each peer that was met, and the identity of its store
     state   one row: term, vote, length of the log, the trace's lines of the last save; a checksum
     log     a row for each entry: index, term, command; a checksum
 
@@ -15,6 +16,7 @@ old, such as a backup, or one that lost the end of its WAL, which looks like a c
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,10 +28,12 @@ from . import codec
 from .errors import DamagedError
 from .trace import common_prefix
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x6F6E656C  # "onel"
 TABLES = """
-    CREATE TABLE meta (id TEXT NOT NULL, members TEXT NOT NULL, checksum INTEGER NOT NULL);
+    CREATE TABLE meta (id TEXT NOT NULL, members TEXT NOT NULL, identity TEXT NOT NULL,
+                       checksum INTEGER NOT NULL);
+    CREATE TABLE peers (id TEXT PRIMARY KEY, identity TEXT NOT NULL);
     CREATE TABLE state (term INTEGER NOT NULL, vote TEXT, length INTEGER NOT NULL, trace TEXT NOT NULL,
                         checksum INTEGER NOT NULL);
     CREATE TABLE log (number INTEGER PRIMARY KEY, term INTEGER NOT NULL, command TEXT NOT NULL,
@@ -47,6 +51,7 @@ class NodeStore:
     def __init__(self, path: Path, id: NodeId, members: Iterable[NodeId]) -> None:
         """DamagedError, in one sentence, where the file is not this node's state, whole."""
         self.path, self._members = path, " ".join(sorted(members))
+        self.identity = ""
         self.durable, self.trace = Durable(), ""  # what was stored last
         is_new = not path.exists() or path.stat().st_size == 0
         try:
@@ -80,6 +85,13 @@ class NodeStore:
         )
         self._db.execute("COMMIT")
         self.durable, self.trace = durable, trace
+
+    def is_known(self, peer: NodeId, identity: str) -> bool:
+        """Whether this is the store that the peer had when it was first met, now or before."""
+        known = self._db.execute("SELECT identity FROM peers WHERE id = ?", (peer,)).fetchone()
+        if known is None:
+            self._db.execute("INSERT INTO peers VALUES (?, ?)", (peer, identity))
+        return known is None or bool(known[0] == identity)
 
     def close(self) -> None:
         self._db.close()
@@ -115,15 +127,16 @@ class NodeStore:
         self._db.execute("BEGIN EXCLUSIVE")
         for statement in TABLES.split(";")[:-1]:
             self._db.execute(statement)
-        owner, state = (id, self._members), (0, None, 0, "")
-        self._db.execute("INSERT INTO meta VALUES (?, ?, ?)", (*owner, _checksum(*owner)))
+        self.identity = secrets.token_hex(16)
+        owner, state = (id, self._members, self.identity), (0, None, 0, "")
+        self._db.execute("INSERT INTO meta VALUES (?, ?, ?, ?)", (*owner, _checksum(*owner)))
         self._db.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*state, _checksum(*state)))
         self._db.execute(f"PRAGMA application_id = {APPLICATION}")
         self._db.execute(f"PRAGMA user_version = {VERSION}")
         self._db.execute("COMMIT")
 
     def _check_owner(self, id: NodeId) -> None:
-        of, members = self._row("meta")
+        of, members, self.identity = self._row("meta")
         if of != id:
             raise DamagedError(f"it is the state of {of}, and this is {id}")
         if members != self._members:
@@ -153,7 +166,7 @@ class NodeStore:
 
 
 def _look_at_header(path: Path) -> None:
-    """What SQLite would take for a database that it may recover or begin anew is refused before."""
+    """What SQLite would take for a database that it may recover or recreate is refused before."""
     with path.open("rb") as file:
         head = file.read(100)
     if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):

@@ -27,6 +27,8 @@ from ..messages import ImpossibleMessageError, sender, why_contradicted, why_imp
 from ..raft import (
     ActionTaken,
     Apply,
+    ChangeMembers,
+    Compact,
     Durable,
     ElectionTimeout,
     Event,
@@ -40,6 +42,7 @@ from ..raft import (
     Receive,
     Refuse,
     ResetElectionTimer,
+    Restore,
     Send,
     Step,
     Store,
@@ -95,8 +98,10 @@ class Applied:
     results: tuple[tuple[Request, Result], ...]
 
 
-PendingOperation: TypeAlias = PendingWrite | Sync | Send | ResetElectionTimer | Apply | ReadReady | Refuse
-Done: TypeAlias = PendingWrite | Sync | Packet | ResetElectionTimer | Applied | ReadReady | Refuse
+PendingOperation: TypeAlias = (
+    PendingWrite | Sync | Send | ResetElectionTimer | Apply | Restore | ReadReady | Refuse
+)
+Done: TypeAlias = PendingWrite | Sync | Packet | ResetElectionTimer | Applied | Restore | ReadReady | Refuse
 
 
 @dataclass
@@ -148,6 +153,8 @@ def describe(event: Event) -> str:
             return "heartbeat timeout"
         case Receive(message):
             return f"receive {message}"
+        case Compact(index, _):
+            return f"compact to {index}"
         case _:
             return str(event)
 
@@ -158,7 +165,8 @@ def describe(event: Event) -> str:
 class Cluster:
     """Servers and a network. `happened` counts what was done to them; `trace` is None where none is kept.
     `stored` is what a server finds on its disk at its start; a model begins with nothing, so such a cluster
-    has no trace to be judged."""
+    has no trace to be judged. `initial` are the members that the cluster begins with, where they are not all:
+    the others may join."""
 
     def __init__(
         self,
@@ -169,8 +177,10 @@ class Cluster:
         *,
         traced: bool = True,
         stored: Mapping[NodeId, Durable] | None = None,
+        initial: Iterable[NodeId] | None = None,
     ) -> None:
         self.members = tuple(sorted(set(members)))
+        self.initial = self.members if initial is None else tuple(sorted(set(initial)))
         self.core = core
         self.seed = seed  # only named in the trace
         self.clocks = clocks
@@ -184,7 +194,7 @@ class Cluster:
         self._sent = 0
         self._newest_delivered: Counter[tuple[NodeId, NodeId]] = Counter()
         disks = {id: Disk((stored or {}).get(id, Durable())) for id in self.members}
-        starts = {id: core.restart(id, self.members, disks[id].synced, 0, clocks) for id in self.members}
+        starts = {id: core.restart(id, self.initial, disks[id].synced, 0, clocks) for id in self.members}
         self._servers = {id: SimulatedServer(start.node, disks[id]) for id, start in starts.items()}
         for id, start in starts.items():
             self._record(self._servers[id], "start", start.actions)
@@ -255,6 +265,14 @@ class Cluster:
     def transfer(self, id: NodeId, target: NodeId, *, finish: bool = True) -> None:
         self.handle(id, Transfer(target), finish=finish)
 
+    def change_members(self, id: NodeId, members: Iterable[NodeId], *, finish: bool = True) -> None:
+        self.handle(id, ChangeMembers(tuple(members)), finish=finish)
+
+    def compact(self, id: NodeId, *, finish: bool = True) -> None:
+        """A snapshot of all that the server has applied."""
+        server = self._idle(id)
+        self.handle(id, Compact(server.node.commit_index, server.machine), finish=finish)
+
     def deliver(self, packet: Packet, *, finish: bool = True) -> bool:
         """Hand the packet to its receiver. False if it is lost: the link is cut, or the receiver down."""
         if self.is_cut(packet.source, packet.to):
@@ -296,6 +314,9 @@ class Cluster:
                 return self._put_in_flight(id, to, message)
             case Apply(first, entries):
                 return self._apply(server, first, entries)
+            case Restore(snapshot):
+                assert isinstance(snapshot.state, StateMachine)
+                server.machine = snapshot.state
         return operation
 
     def finish(self, id: NodeId) -> list[Done]:
@@ -345,7 +366,7 @@ class Cluster:
 
         server.is_up, server.machine = True, StateMachine()
         self.happened["restart"] += 1
-        step = self.core.restart(id, self.members, server.disk.written, server.clock, self.clocks)
+        step = self.core.restart(id, self.initial, server.disk.written, server.clock, self.clocks)
         self._begin(server, "restart", step, finish)
 
     # The trace
@@ -353,8 +374,8 @@ class Cluster:
     def trace_lines(self, model: str = "election") -> Iterator[str]:
         """The trace in the words of a model, as JSON lines, the header first."""
         header = {"format": "oneleader", "version": 1, "model": model, "nodes": list(self.members)}
-        header |= VIEWS[model].header(self.clocks)
-        yield json.dumps(header | {"quorums": "majority", "seed": self.seed})
+        header |= VIEWS[model].header(self.clocks, self.initial, self.members)
+        yield json.dumps(header | {"seed": self.seed})
         clocks = dict.fromkeys(self.members, 0)
         for entry in self.trace or ():
             if VIEWS[model].ends.intersection(action.name for action in entry.actions):

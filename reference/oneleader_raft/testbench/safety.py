@@ -1,4 +1,4 @@
-"""What must hold of a cluster at any moment, said once more in plain Python: Figure 3, and leases.
+"""What must hold of a cluster at any moment, said once more in plain Python: Figure 3, leases, snapshots.
 
 The models say the same for any cluster, and a trace is compared with them elsewhere. This needs no model,
 and judges a faulty core by what goes wrong and not by the step that broke a rule.
@@ -6,7 +6,9 @@ and judges a faulty core by what goes wrong and not by the step that broke a rul
 
 from __future__ import annotations
 
-from ..raft import Entry, Node, NodeId, Role
+from ..configuration import Configuration, InEffect, initial
+from ..raft import Entry, Node, NodeId, Role, Snapshot
+from ..state_machine import StateMachine, apply
 from .cluster import Cluster
 
 
@@ -21,12 +23,16 @@ class Safety:
         self.cluster = cluster
         self.leaders: dict[int, NodeId] = {}  # of each term
         self.committed: list[tuple[Entry, int]] = []  # with the term of the leader that did
+        self._judged: dict[NodeId, Snapshot] = {}
+        self.machines = [StateMachine()]  # after so many entries
+        self.in_effect: list[InEffect] = [*initial(cluster.initial)]  # the same of the configuration
 
     def check(self, id: NodeId) -> None:
         """UnsafeError if the step that this server just took broke something."""
         node = self.cluster.node(id)
         self.election_safety(node)
         self.state_machine_safety(node)
+        self.snapshots_are_of_what_is_committed(node)
         self.leader_completeness(node)
         self.leases_are_disjoint()
 
@@ -41,25 +47,57 @@ class Safety:
 
     def state_machine_safety(self, node: Node) -> None:
         """Figure 3: no two servers apply different entries at the same index."""
-        committed = node.log[: node.commit_index]
-        known = min(len(committed), len(self.committed))
-        if len(committed) < node.commit_index:
+        first = node.snapshot.index
+        if not first <= node.commit_index <= node.last_index:
             raise UnsafeError(f"State Machine Safety: {node.id} has committed more than it has")
-        for i in range(known):
-            theirs, _ = self.committed[i]
-            if committed[i] is not theirs and committed[i] != theirs:
+        if first > len(self.committed):
+            raise UnsafeError(f"State Machine Safety: {node.id} has a snapshot of what nobody has committed")
+        committed = node.log[: node.commit_index - first]
+        for i, (own, (theirs, _)) in enumerate(
+            zip(committed, self.committed[first:], strict=False), first + 1
+        ):
+            if own is not theirs and own != theirs:
                 raise UnsafeError(
-                    f"State Machine Safety: at index {i + 1} {node.id} has committed {committed[i]}, "
+                    f"State Machine Safety: at index {i} {node.id} has committed {own}, "
                     f"somebody else {theirs}"
                 )
-        self.committed += ((entry, node.current_term) for entry in committed[known:])  # leaders come first
+        for entry in committed[len(self.committed) - first :]:
+            self._commit(entry, node.current_term)  # leaders come first
+
+    def _commit(self, entry: Entry, term: int) -> None:
+        self.committed.append((entry, term))
+        index = len(self.committed)
+        self.machines.append(apply(self.machines[-1], index, entry.command)[0])
+        brought = entry.command
+        self.in_effect.append(
+            InEffect(index, brought) if isinstance(brought, Configuration) else self.in_effect[-1]
+        )
+
+    def snapshots_are_of_what_is_committed(self, node: Node) -> None:
+        """Section 7: what a snapshot says is as of its index."""
+        snapshot, k = node.snapshot, node.snapshot.index
+        if k == 0 or self._judged.get(node.id) is snapshot:
+            return
+        self._judged[node.id] = snapshot
+        entry, _ = self.committed[k - 1]
+        parts = {
+            "term": (snapshot.term, entry.term),
+            "configuration": (snapshot.in_effect, self.in_effect[k]),
+            "state": (snapshot.state, self.machines[k]),
+        }
+        for name, (said, true) in parts.items():
+            if said != true:
+                raise UnsafeError(
+                    f"snapshots: that of {node.id} has the {name} {said} at {k}, and it was {true}"
+                )
 
     def leader_completeness(self, node: Node) -> None:
         """Figure 3: what was committed in a term, the leaders of later terms have. The term in which it was
         committed, not that of the entry: an old entry may be committed after the leader of a term between."""
         if node.role is not Role.LEADER:
             return
-        earlier = [entry for entry, term in self.committed if term < node.current_term]
+        first = node.snapshot.index
+        earlier = [entry for entry, term in self.committed if term < node.current_term][first:]
         if list(node.log[: len(earlier)]) != earlier:
             raise UnsafeError(
                 f"Leader Completeness: {node.id} leads term {node.current_term} without {earlier}"

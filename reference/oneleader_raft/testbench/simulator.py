@@ -49,6 +49,10 @@ class SimulationSettings:
     transfer: float = 0.05
     new_rates: float = 0.2
 
+    joining: int = 0  # servers that are up and no members at first
+    change: float = 0  # of members, by whoever leads
+    compaction: float = 0  # at a server
+
     one_way: float = 0.5  # of a partition
     lose_unsynced: float = 0.5  # of a crash between a write and its sync
     downtime: Range = (50, 500)
@@ -70,8 +74,10 @@ class SimulationSettings:
 
 
 FAULTY = SimulationSettings()
+CHANGING = replace(FAULTY, joining=2, change=0.2, compaction=0.3)
 CHANCES = ("late", "loss", "duplication", "crash_in_step", "crash_at_disk")
-NO_FAULTS: dict[str, Any] = dict.fromkeys((*CHANCES, "crash", "pause", "partition", "transfer"), 0)
+DISTURBANCES = ("crash", "pause", "partition", "transfer", "change", "compaction")
+NO_FAULTS: dict[str, Any] = dict.fromkeys((*CHANCES, *DISTURBANCES), 0)
 CALM = SimulationSettings(**NO_FAULTS)
 DRIFTING = replace(CALM, partition=0.3, rates=(50, 200))  # far outside of what the core is told
 
@@ -151,7 +157,11 @@ class Simulation:
         traced: bool = True,
         stored: Mapping[NodeId, Durable] | None = None,
     ) -> None:
-        self.cluster = Cluster(members, core, seed, settings.clocks, traced=traced, stored=stored)
+        initial = sorted(set(members))
+        joining = [f"n{len(initial) + i + 1}" for i in range(settings.joining)]
+        self.cluster = Cluster(
+            [*initial, *joining], core, seed, settings.clocks, traced=traced, stored=stored, initial=initial
+        )
         self.settings = settings
         self.now = 0
         self.events = 0
@@ -403,6 +413,10 @@ class Simulation:
             self._transfer(self._anybody())
         if self._chance(self.settings.new_rates):
             self._rates[self._anybody()] = self._between(self.settings.rates)
+        if self.settings.change and self._chance(self.settings.change):
+            self._at_leaders(self._change_members)
+        if self.settings.compaction and self._chance(self.settings.compaction):
+            self._compact(self._anybody())
 
     def _one_of(self, some: list[NodeId]) -> NodeId:
         return some[self._between((0, len(some) - 1))]
@@ -424,13 +438,34 @@ class Simulation:
         self.cluster.happened["pause"] += 1
 
     def _transfer(self, target: NodeId) -> None:
-        """Whoever leads, or believes so, is to hand over."""
-        for id, node in self.cluster.nodes.items():
-            leads = self.cluster.is_up(id) and node.role is Role.LEADER
-            if leads and id != target and self._paused_until[id] <= self.now:
+        def hand_over(id: NodeId) -> None:
+            if id != target:
                 self.cluster.happened["transfer asked for"] += 1
                 self.cluster.transfer(id, target, finish=False)
+
+        self._at_leaders(hand_over)
+
+    def _at_leaders(self, ask: Callable[[NodeId], None]) -> None:
+        """Whoever leads, or believes so, is asked."""
+        for id, node in self.cluster.nodes.items():
+            leads = self.cluster.is_up(id) and node.role is Role.LEADER
+            if leads and self._paused_until[id] <= self.now:
+                ask(id)
                 self._carry_out(id)
+
+    def _change_members(self, leader: NodeId) -> None:
+        """One server more or less, mostly; or any others."""
+        members = set(self.cluster.node(leader).members)
+        members ^= {self._anybody()}
+        if self._chance(0.3):
+            members = {id for id in self.cluster.members if self._chance(0.6)}
+        self.cluster.happened["change of members asked for"] += 1
+        self.cluster.change_members(leader, members, finish=False)
+
+    def _compact(self, id: NodeId) -> None:
+        if self.cluster.is_up(id) and self._paused_until[id] <= self.now:
+            self.cluster.compact(id, finish=False)
+            self._carry_out(id)
 
     def _partition(self) -> None:
         """Cut the servers in two, one way or both; or but for one that both sides reach; or one link."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any, cast
 
@@ -20,7 +20,14 @@ from oneleader.conformance.reference import program, recovery
 from oneleader.conformance.reference.locks import LockMachine, LockScenario
 from oneleader.conformance.reference.patch import LOCKS, LockRules
 from oneleader.conformance.reference.program import Program
-from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
+from oneleader.conformance.reference.scenario import (
+    CHANGING,
+    Broken,
+    ChangingMachine,
+    Scenario,
+    ScenarioMachine,
+    draw,
+)
 from oneleader.conformance.shrink import shortest
 from oneleader.errors import MissingTool
 from oneleader.faults.fault import Because, Fault, Variant
@@ -141,7 +148,7 @@ def by_tlc(fault: Fault) -> FaultRow:
 class Stage:
     """Where scenarios are played: of a cluster, or of a lock."""
 
-    scenario: Callable[[Any, int, bool], Any]  # by core, number of servers, and whether it is judged
+    scenario: Callable[[Any, Variant, bool], Any]  # by core, for a fault, and whether it is judged
     record: Callable[[Any, str], Iterable[str]]  # of a scenario, in the words of a model
     machine: type[Any]
     correct: Core | LockRules
@@ -149,14 +156,14 @@ class Stage:
 
 
 RAFTS = Stage(
-    lambda core, nodes, judged: Scenario(nodes, core, tuple(VIEWS) if judged else ()),
+    lambda core, at, judged: Scenario(at.nodes, core, tuple(VIEWS) if judged else (), at.joining),
     lambda scenario, model: scenario.cluster.trace_lines(model),
     ScenarioMachine,
     RAFT,
     VIEWS,
 )
 FENCED = Stage(
-    lambda locks, nodes, judged: LockScenario(locks, judged=judged),
+    lambda locks, at, judged: LockScenario(locks, judged=judged),
     lambda scenario, model: scenario.trace_lines(model),
     LockMachine,
     LOCKS,
@@ -164,15 +171,21 @@ FENCED = Stage(
 )
 
 
+CHANGING_RAFTS = replace(RAFTS, machine=ChangingMachine)
+
+
 def stage(variant: Variant) -> Stage:
-    return FENCED if isinstance(variant.core, LockRules) else RAFTS
+    if isinstance(variant.core, LockRules):
+        return FENCED
+    changes = {line.split()[0] for line in program.lines(variant.program)} & {*CHANGING}
+    return CHANGING_RAFTS if changes else RAFTS
 
 
 def played(variant: Variant, lines: Program, *, correct: bool = False) -> Broken | None:
     """What is broken by the faulty core, or by the correct one, in this scenario."""
     of = stage(variant)
     core = of.correct if correct else variant.core
-    return program.play(of.scenario(core, variant.nodes, True), lines)
+    return program.play(of.scenario(core, variant, True), lines)
 
 
 def by_property_test(fault: Fault, *, seed: int = 1, batches: int = BATCHES) -> FaultRow:
@@ -198,7 +211,8 @@ def by_property_test(fault: Fault, *, seed: int = 1, batches: int = BATCHES) -> 
 def drawn_with(variant: Variant, seed: int) -> tuple[Broken, Any] | None:
     """What is broken first with this seed. Few examples: Hypothesis begins each time with short ones."""
     machine, core = beginning(variant), cast(Core, variant.core)
-    failed = draw(machine, core, nodes=variant.nodes, examples=EXAMPLES, seed=seed).failed
+    nodes, joining = variant.nodes, variant.joining
+    failed = draw(machine, core, nodes=nodes, joining=joining, examples=EXAMPLES, seed=seed).failed
     return failed[0] if failed else None
 
 
@@ -257,7 +271,7 @@ def by_replay(fault: Fault) -> FaultRow:
 def replayed(variant: Variant, core: Core | LockRules, model: str) -> Replayed:
     """Record the smallest scenario, unjudged, and judge the recording."""
     of = stage(variant)
-    scenario = of.scenario(core, variant.nodes, False)
+    scenario = of.scenario(core, variant, False)
     program.play(scenario, program.lines(variant.program))
     return replay_lines(of.record(scenario, model))
 

@@ -2,7 +2,8 @@
 
 Each process draws with seeds of its own. What fails is shrunk, written into the folder as a program and as a
 picture, and kept in Hypothesis' database there, so that the next hunt begins with it. What was seen is
-counted: which actions were taken, which guards let pass and which refused, which faults met in one run.
+counted: which actions were taken, which guards let pass and which refused, which faults met in one run. In
+every other batch members change and logs are compacted.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from typing import Any
 
 from oneleader.conformance import histories
 from oneleader.conformance.reference.program import Program, play, told
-from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
-from oneleader.conformance.reference.walks import NODES, Walk
+from oneleader.conformance.reference.scenario import Broken, ChangingMachine, Scenario, ScenarioMachine, draw
+from oneleader.conformance.reference.walks import JOINING, NODES, Walk
 from oneleader.conformance.shrink import shortest
 from oneleader.faults.catalogue import variant
 from oneleader.pictures import pages
@@ -35,7 +36,7 @@ from oneleader_raft.core import RAFT, Core
 from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import TwoLeadersError
 from oneleader_raft.testbench.safety import Safety, UnsafeError
-from oneleader_raft.testbench.simulator import Simulation
+from oneleader_raft.testbench.simulator import CHANGING, FAULTY, Simulation, SimulationSettings
 
 MEMBERS = (3, 5, 2, 3, 4)  # of the clusters, in turn
 EXAMPLES, WALKS, RUNS = 100, 40, 5  # drawn, walked, and simulated, between two looks at the clock
@@ -87,10 +88,11 @@ def guards_watched(seen: HuntSeen) -> Iterator[None]:
         sys.setprofile(None)
 
 
-def draw_some(seen: HuntSeen, core: Core, seed: int, folder: Path) -> None:
+def draw_some(seen: HuntSeen, core: Core, seed: int, folder: Path, *, changing: bool = False) -> None:
     """A batch of drawn scenarios; of what fails, the shortest."""
+    base = ChangingMachine if changing else ScenarioMachine
 
-    class Machine(ScenarioMachine):
+    class Machine(base):  # type: ignore[misc, valid-type]
         def teardown(self) -> None:
             cluster = self.scenario.cluster
             seen.actions.update(action.name for entry in cluster.trace or () for action in entry.actions)
@@ -99,16 +101,27 @@ def draw_some(seen: HuntSeen, core: Core, seed: int, folder: Path) -> None:
             seen.examples += 1
 
     nodes = MEMBERS[seed % len(MEMBERS)]
-    found = draw(Machine, core, nodes=nodes, examples=EXAMPLES, seed=seed, shrink=True, database=folder)
+    joining = int(changing)
+    found = draw(
+        Machine,
+        core,
+        nodes=nodes,
+        joining=joining,
+        examples=EXAMPLES,
+        seed=seed,
+        shrink=True,
+        database=folder,
+    )
     seen.steps += len(found.steps)
     if found.failed:
         keep(seen, *found.failed[-1], folder)
 
 
-def walk_some(seen: HuntSeen, core: Core, seed: int, folder: Path) -> None:
+def walk_some(seen: HuntSeen, core: Core, seed: int, folder: Path, *, changing: bool = False) -> None:
     """A batch of walks; the first that fails is made as short as it can be."""
     for one in range(WALKS * seed, WALKS * (seed + 1)):
-        walk = Walk(one, core, NODES[one % len(NODES)])
+        joining = JOINING[one % len(NODES)] if changing else 0
+        walk = Walk(one, core, NODES[one % len(NODES)], joining=joining)
         cluster, program = walk.scenario.cluster, walk.scenario.program
         seen.actions.update(action.name for entry in cluster.trace or () for action in entry.actions)
         seen.examples, seen.steps = seen.examples + 1, seen.steps + len(program)
@@ -120,13 +133,15 @@ def walk_some(seen: HuntSeen, core: Core, seed: int, folder: Path) -> None:
 def shortened(walk: Walk, core: Core) -> tuple[Broken, Scenario]:
     """The walk without all that it does not need to break the same."""
     assert walk.broken
-    nodes, cause = len(walk.scenario.cluster.members), walk.broken.cause
+    cluster, cause = walk.scenario.cluster, walk.broken.cause
+    nodes = len(cluster.initial)
+    joining = len(cluster.members) - nodes
 
     def breaks(program: Program) -> bool:
-        broken = play(Scenario(nodes, core), program)
+        broken = play(Scenario(nodes, core, joining=joining), program)
         return broken is not None and broken.cause == cause
 
-    scenario = Scenario(nodes, core)
+    scenario = Scenario(nodes, core, joining=joining)
     broken = play(scenario, shortest(told(walk.scenario.program), breaks))
     return broken or walk.broken, scenario
 
@@ -141,21 +156,24 @@ def keep(seen: HuntSeen, broken: Broken, scenario: Scenario, folder: Path) -> No
     pages.write(story, folder / f"{name}.html")
 
 
-def simulate_some(seen: HuntSeen, core: Core, seed: int) -> None:
-    """A few simulated runs, for Figure 3, leases and linearizability."""
+def simulate_some(seen: HuntSeen, core: Core, seed: int, settings: SimulationSettings = FAULTY) -> None:
+    """A few simulated runs, for Figure 3, leases, snapshots and linearizability."""
+    how = ", settings=CHANGING" if settings is CHANGING else ""
     for one in range(RUNS * seed, RUNS * (seed + 1)):
         members = [f"n{i + 1}" for i in range(MEMBERS[one % len(MEMBERS)])]
-        simulation = Simulation(members, one, core=core, traced=False)
+        simulation = Simulation(members, one, settings, core, traced=False)
         simulation.watchers.append(Safety(simulation.cluster).check)
         try:
             simulation.run(3000)
             judged = histories.judge(simulation.operations)
             if judged.verdict is not HOLDS:
                 failing = "\n".join(f"# {operation}" for operation in judged.failing)
-                seen.broken["linearizability"] = f"Simulation({members}, seed={one}).run(3000)\n{failing}"
+                seen.broken["linearizability"] = (
+                    f"Simulation({members}, seed={one}{how}).run(3000)\n{failing}"
+                )
         except (UnsafeError, TwoLeadersError, ImpossibleMessageError) as unsafe:
             seen.broken[str(unsafe).partition(":")[0]] = (
-                f"Simulation({members}, seed={one}).run(3000)\n# {unsafe}"
+                f"Simulation({members}, seed={one}{how}).run(3000)\n# {unsafe}"
             )
         seen.events += simulation.events
         seen.together(simulation.cluster.happened)
@@ -167,13 +185,14 @@ def hunt_alone(first: int, step: int, seconds: float, folder: Path, core_name: s
     seen, end = HuntSeen(), time.monotonic() + seconds
     for batch in itertools.count():
         seed = first + step * batch
-        if batch % GUARDS_EVERY == 0:
+        changing = batch % 2 == 1
+        if batch % GUARDS_EVERY in (0, 1):
             with guards_watched(seen):
-                draw_some(seen, core, seed, folder)
+                draw_some(seen, core, seed, folder, changing=changing)
         else:
-            draw_some(seen, core, seed, folder)
-        walk_some(seen, core, seed, folder)
-        simulate_some(seen, core, seed)
+            draw_some(seen, core, seed, folder, changing=changing)
+        walk_some(seen, core, seed, folder, changing=changing)
+        simulate_some(seen, core, seed, CHANGING if changing else FAULTY)
         if seen.broken or time.monotonic() > end:
             return seen
     raise AssertionError
@@ -206,7 +225,7 @@ def report(seen: HuntSeen) -> str:
     lines = [f"{seen.examples:,} scenarios, {seen.steps:,} steps; {seen.events:,} events simulated"]
     lines += ["", "actions taken"]
     lines += [f"  {times:>10,}  {name}" for name, times in seen.actions.most_common()]
-    lines += ["", "guards of the core: let pass, refused (of every eighth batch)"]
+    lines += ["", "guards of the core: let pass, refused (of two in eight batches)"]
     for where, name in sorted({(where, name) for where, name, _ in seen.guards}):
         held, refused = seen.guards[where, name, True], seen.guards[where, name, False]
         note = "" if held and refused else "   one way only"

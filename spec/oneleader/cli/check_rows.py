@@ -13,7 +13,7 @@ from oneleader import shipped
 from oneleader.campaigns import fault_table
 from oneleader.cli.check_row import CheckRow
 from oneleader.conformance.adapter import ReferenceAdapter
-from oneleader.conformance.handlers.handlers import Scope, prove_handler
+from oneleader.conformance.handlers.handlers import Size, prove_handler
 from oneleader.conformance.machine import check_conformance
 from oneleader.conformance.reference.scenario import ScenarioMachine, draw
 from oneleader.errors import MissingTool, UsageError
@@ -228,7 +228,7 @@ def drawing(*, nodes: int, examples: int) -> CheckRow:
     return CheckRow("reference", "hypothesis", what, verdict, strength, time.perf_counter() - started, detail)
 
 
-def handling(handler: str, scope: Scope) -> CheckRow:
+def handling(handler: str, scope: Size) -> CheckRow:
     """A handler of the reference, along every path, for all integers."""
     found = prove_handler(handler, scope)
     strength = f"proved, {scope.short}, all integers"

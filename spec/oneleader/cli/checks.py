@@ -33,7 +33,8 @@ from oneleader.cli.check_rows import (
     twinning,
     walking,
 )
-from oneleader.conformance.handlers.handlers import HANDLERS, Scope
+from oneleader.conformance.handlers.handlers import ANY as ANY_CLUSTER
+from oneleader.conformance.handlers.handlers import HANDLERS
 from oneleader.errors import UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault
@@ -124,8 +125,13 @@ STALE = "no_stale_write"
 ETCD, RAWNODE = "etcd-raft-example", "etcd-rawnode-3-nodes"
 PRE_VOTES = "etcd-rawnode-5-nodes-prevote-checkquorum"
 
-SOON = {"restart", "is_leader", "VoteReply", "propose", "read", "transfer"}  # handlers proved in seconds
-SECONDS_OF_HANDLER = {"AppendEntries": 40.0}
+SOON = {"restart", "is_leader", "TimeoutNow", "election timeout", "transfer"}  # handlers proved in seconds
+SECONDS_OF_HANDLER = {
+    "AppendReply": 230.0,
+    "AppendEntries": 70.0,
+    "RequestVote": 70.0,
+    "RequestPreVote": 20.0,
+}
 SECONDS_OF_FAULT = {"explore": 0.5, "prove": 1.0, "tlc": 2.5, "hypothesis": 2.0, "simulate": 2.0}
 SLOW_FAULTS: dict[tuple[str, str], float] = {}
 QUICK_READERS = ("explore", "simulate", "replay")  # of the faults
@@ -246,7 +252,7 @@ CHECKS: tuple[Check, ...] = (
             SECONDS_OF_HANDLER.get(handler, 5),
             ALWAYS if handler in SOON else FULL,
             handler=handler,
-            scope=Scope(nodes=2),
+            scope=ANY_CLUSTER,
         )
         for handler in HANDLERS
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import tempfile
 import time
@@ -25,7 +26,7 @@ from oneleader.errors import UsageError
 from oneleader.readers.replay.formats import node_folders as recorded
 from oneleader.verdict import HOLDS, exit_status
 from oneleader_raft.node.local import LocalCluster
-from oneleader_raft.views import VIEWS
+from oneleader_raft.views import FIXED_MEMBERS
 
 POLL_SECONDS = 0.25
 STYLES = {"leader": "bold green", "candidate": "yellow", "follower": "", "down": "red", "silent": "red"}
@@ -55,7 +56,8 @@ def cluster(
         raise UsageError("a node needs more packages: pip install 'oneleader[node]'")
     options = ("--promise-ms", str(promise_ms), "--heartbeat-ms", str(heartbeat_ms))
     with tempfile.TemporaryDirectory(prefix="oneleader-") as temporary:
-        local = LocalCluster(folder or Path(temporary), nodes, options)
+        data = folder or Path(temporary)
+        local = LocalCluster(data, nodes, (*options, "--secret-file", str(_secret(data))))
         for line in _welcome(local, is_kept=folder is not None):
             say(line)
         try:
@@ -71,6 +73,16 @@ def cluster(
             say(f"{id} failed: {_last_line(local.folder / f'{id}.log')}", style="red")
     say(f"stopped; judge what it did: oneleader replay {folder}" if folder else "stopped")
     return 1 if failed else 0
+
+
+def _secret(folder: Path) -> Path:
+    """What the nodes know and strangers on this machine do not: drawn once for a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "secret"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path
 
 
 def _welcome(local: LocalCluster, *, is_kept: bool) -> Iterator[str]:
@@ -155,7 +167,7 @@ def _last_line(path: Path) -> str:
 # -- replay of a folder --------------------------------------------------------------------------
 def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool) -> int:
     """`oneleader replay FOLDER`: the verdict of each model, or of the one that is asked for."""
-    models = [model] if model else list(VIEWS)
+    models = [model] if model else list(FIXED_MEMBERS)
     if follow:
         with ProgressLine(quiet=as_json) as progress:
             found = recorded.follow(folder, models, lambda at: progress.tell(_at(at)))

@@ -14,7 +14,7 @@ from oneleader.cli.options import json_option, print_json
 from oneleader.conformance.conform import Driving, names
 from oneleader.conformance.examined import Cause, Examined
 from oneleader.conformance.network import NETWORKS
-from oneleader.conformance.shim import Shim, ShimError
+from oneleader.conformance.shim import Shim
 from oneleader.errors import UsageError
 from oneleader.verdict import exit_status
 
@@ -54,7 +54,7 @@ def conform(
     """
     saved: dict[str, Any] = read_run(again) if again else {"nodes": nodes, "events": []}
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-    failed = ""
+    failed, interrupted = "", False
     with Shim(command, timeout, NETWORKS[network] if network else None) as shim:
         search = Driving(shim.adapter, names(saved["nodes"]), seed, known, liveness)
         try:
@@ -62,14 +62,18 @@ def conform(
                 search.replay(tuple(map(tuple, saved["events"])))
             else:
                 search.go(60 * minutes if walks is None else float("inf"), walks)
-        except ShimError as error:
+        except UsageError as error:
             failed = str(error)
+        except KeyboardInterrupt:
+            interrupted = True
     files = [] if again else [save(cause, search.found.nodes, out) for cause in search.found.causes]
     if as_json:
         print_json(as_object(search.found, failed))
     else:
         show(search.found, files, command)
-    return complain(failed) if failed else exit_status(search.found.verdicts.values())
+    if failed:
+        return complain(failed)
+    return exit_status(search.found.verdicts.values(), interrupted=interrupted)
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def as_object(found: Examined, failed: str) -> dict[str, Any]:
         "steps": found.steps,
         "compared": dict(found.compared),
         "not_judged": found.not_judged,
-        "no_word": sorted(may.value for may in found.no_word),
+        "no_word": sorted([model, may.value] for model, may in found.no_word),
         "passed_over": dict(found.passed_over),
         "liveness": found.liveness,
         "differs": found.differs,

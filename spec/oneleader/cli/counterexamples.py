@@ -90,7 +90,7 @@ def _sentence(run: Run, found: Violation) -> str:
     if found.what == "claim":
         return "a claim inside an action is false here"
     if found.what == "refinement":
-        return "violated  the last step is none that the refined model allows"
+        return "violated  the refined model does not allow the last step"
     prop = run.model.properties[found.what]
     said = prop.doc.splitlines()[0]
     return f"violated  {title(prop.name)}: {said}\n          not so for {_binding(run, found)}"

@@ -127,6 +127,10 @@ def explore(
     if as_json:
         print_json([r.as_json() for r in results])
     verdicts = [r.verdict for r in results] + [witness_verdict(r) for r in results]
+    if not any(r.properties or r.witnesses or r.violation for r in results):
+        verdicts.append(INCONCLUSIVE)
+        if not as_json:
+            judged(INCONCLUSIVE, "the model has no property: there is nothing to judge")
     return exit_status(verdicts, interrupted=any(r.why == "interrupted" for r in results))
 
 

@@ -1,52 +1,140 @@
-"""The command `handlers`: the reference's handlers, proved."""
+"""The command `handlers`: the reference's handlers, and what their proof rests on, proved."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from typing import Any
 
 import click
 
-from oneleader.conformance.handlers.handlers import ALONE, HANDLERS, Scope, prove_handler
+from oneleader.conformance.handlers.contracts import CONTRACTS, check_contract
+from oneleader.conformance.handlers.handlers import (
+    ALONE,
+    ANY,
+    ANY_ALONE,
+    HANDLERS,
+    Handled,
+    Size,
+    prove_handler,
+)
+from oneleader.conformance.handlers.servers import Scope
+from oneleader.conformance.handlers.stable import everything, prove_stable
 from oneleader.errors import UsageError
-from oneleader.verdict import exit_status
+from oneleader.verdict import HOLDS, Verdict, exit_status
 
 
 @click.command()
-@click.option("--nodes", type=click.IntRange(1, 5), default=2, help="Servers.  [default: 2]")
+@click.option("--nodes", type=click.IntRange(1, 5), help="Only so many servers, and within the bounds below.")
 @click.option(
     "--log",
     type=click.IntRange(0, 4),
-    default=1,
-    help="Entries of a log, at most; a leader has one, so 0 leaves leaders out.  [default: 1]",
+    help="With --nodes: entries of a log, at most; a leader has one, so 0 leaves leaders out.  [default: 1]",
 )
 @click.option(
-    "--reads", type=click.IntRange(0, 4), default=1, help="Pending reads of a leader, at most.  [default: 1]"
+    "--reads",
+    type=click.IntRange(0, 4),
+    help="With --nodes: pending reads of a leader, at most.  [default: 1]",
 )
 @click.option(
     "--only", multiple=True, type=click.Choice(HANDLERS), help="Only this handler (may be repeated)."
 )
+@click.option(
+    "--rest",
+    is_flag=True,
+    help="Only what the handlers' proof rests on: the contracts of the core's loops, and that what it "
+    "assumes of a server holds at first and is kept by the steps of others.",
+)
 @click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
-def handlers(nodes: int, log: int, reads: int, only: tuple[str, ...], workers: int) -> int:
+def handlers(
+    nodes: int | None,
+    log: int | None,
+    reads: int | None,
+    only: tuple[str, ...],
+    rest: bool,
+    workers: int,
+) -> int:
     """Prove each handler of the reference along every path.
 
-    The proof is for all integers, and for the number of servers and entries given.
+    The proof is for any number of servers, and logs of any length, together with what it rests on (--rest).
+    With --nodes it is for so many servers and entries, which shows a failure in numbers.
     """
-    scope = Scope(nodes, log, reads)
-    possible = ALONE if nodes == 1 else HANDLERS  # alone, nobody sends it anything
-    wanted = [handler for handler in only or possible if handler in possible]
+    if nodes is None and (log is not None or reads is not None):
+        raise UsageError("--log and --reads are bounds of a cluster of --nodes servers: give --nodes as well")
+    if rest and (only or nodes):
+        raise UsageError("--rest is of no single handler and has no bounds: give it without --only, --nodes")
+    verdicts: list[Verdict] = []
+    with ProcessPoolExecutor(workers) as pool:
+        if rest or (nodes is None and not only):
+            verdicts += _contracts(pool)
+            verdicts += _kept(pool)
+        if not rest:
+            verdicts += _handlers(
+                pool, _any_size(only) if nodes is None else _bounded(nodes, log, reads, only)
+            )
+    return exit_status(verdicts)
+
+
+def _contracts(pool: ProcessPoolExecutor) -> Iterator[Verdict]:
+    print(
+        "The core's loops meet the contracts by which they are taken below, up to so many servers or entries."
+    )
+    for met in pool.map(check_contract, CONTRACTS):
+        said = f"  {met.failing}" if met.failing else ""
+        print(
+            f"{met.verdict.worded('proof'):13} {met.function:20} up to {met.most} {met.paths:>5,} paths "
+            f"{met.seconds:8.1f} s{said}",
+            flush=True,
+        )
+        yield met.verdict
+
+
+def _kept(pool: ProcessPoolExecutor) -> Iterator[Verdict]:
+    print(
+        "What is assumed of a server and of a message holds at first, and is kept by each step of another "
+        "server. Any number of servers, logs of any length."
+    )
+    for kept in pool.map(prove_stable, *zip(*everything(), strict=True)):
+        said = f"  {kept.failing}" if kept.failing else ""
+        print(
+            f"{kept.verdict.worded('proof'):13} {kept.model:12} {kept.action:22} {kept.goals:>5,} goals "
+            f"{kept.seconds:8.1f} s{said}",
+            flush=True,
+        )
+        yield kept.verdict
+
+
+def _handlers(pool: ProcessPoolExecutor, work: list[tuple[str, Any]]) -> Iterator[Verdict]:
+    said = None
+    for found in pool.map(prove_handler, *zip(*work, strict=True)):
+        if found.scope != said:
+            said = found.scope
+            print(f"{said} Four models.")
+        print(_line(found), flush=True)
+        yield found.verdict
+
+
+def _any_size(only: tuple[str, ...]) -> list[tuple[str, Size]]:
+    """Two servers and more, and then a server alone."""
+    return [(handler, size) for size in (ANY, ANY_ALONE) for handler in only or HANDLERS]
+
+
+def _bounded(
+    nodes: int, log: int | None, reads: int | None, only: tuple[str, ...]
+) -> list[tuple[str, Scope]]:
+    scope = Scope(nodes, 1 if log is None else log, 1 if reads is None else reads)
+    possible = ALONE if nodes == 1 else HANDLERS  # of named servers all are members: alone, nobody sends
+    wanted = [(handler, scope) for handler in only or possible if handler in possible]
     if not wanted:
         raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
-    print(f"{scope} Four models.")
-    verdicts = []
-    with ProcessPoolExecutor(workers) as pool:
-        work = partial(prove_handler, scope=scope)
-        for found in pool.map(work, wanted):
-            said = f"  {found.failing}" if found.failing else ""
-            print(
-                f"{found.verdict.worded('proof'):13} {found.handler:18} {found.paths:>7,} paths "
-                f"{found.goals:>10,} goals {found.seconds:8.1f} s{said}",
-                flush=True,
-            )
-            verdicts.append(found.verdict)
-    return exit_status(verdicts)
+    return wanted
+
+
+def _line(found: Handled) -> str:
+    said = f"  {found.failing}" if found.failing else ""
+    if found.verdict is not HOLDS and isinstance(found.scope, Size):
+        said += f" (`oneleader handlers --nodes 2 --only '{found.handler}'` may show it in numbers)"
+    return (
+        f"{found.verdict.worded('proof'):13} {found.handler:18} {found.paths:>7,} paths "
+        f"{found.goals:>10,} goals {found.seconds:8.1f} s{said}"
+    )

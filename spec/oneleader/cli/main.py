@@ -21,10 +21,12 @@ from oneleader.cli.graph import graph
 from oneleader.cli.handlers import handlers
 from oneleader.cli.hunt import hunt
 from oneleader.cli.linearizable import linearizable
+from oneleader.cli.new import new
 from oneleader.cli.picture import picture
 from oneleader.cli.prove import prove
 from oneleader.cli.refine import refine
 from oneleader.cli.replay import replay
+from oneleader.cli.scaffold import scaffold
 from oneleader.cli.settings import settings
 from oneleader.cli.tlc import tlc
 from oneleader.cli.trace import trace
@@ -38,12 +40,15 @@ Examples:
   oneleader check --quick
   oneleader explore election --nodes 3 --terms 2
   oneleader explore election --fault vote-twice
+  oneleader explore election --html election.html
+  oneleader new model my_lock
   oneleader settings system
   oneleader prove election
   oneleader tlc election --nodes 3 --terms 1
   oneleader walk election --nodes 5 --terms 6 --seed 1
   oneleader replay etcd-rawnode-3-nodes
   oneleader conform --minutes 5 -- ./my-shim
+  oneleader scaffold go my-shim
   oneleader cluster --nodes 3
   oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
   oneleader graph election --nodes 2 --terms 1 --out election.dot
@@ -65,8 +70,20 @@ def cli() -> None:
     """At most one leader, and proof of it: one model of Raft elections and everything that reads it."""
 
 
-ABOUT_MODELS = (check, explore, graph, prove, refine, settings, tlc, walk)
-ABOUT_RUNS = (campaign, cluster, conform, faults, handlers, hunt, linearizable, picture, replay, trace)
+ABOUT_MODELS = (check, explore, graph, new, prove, refine, settings, tlc, walk)
+ABOUT_RUNS = (
+    campaign,
+    cluster,
+    conform,
+    faults,
+    handlers,
+    hunt,
+    linearizable,
+    picture,
+    replay,
+    scaffold,
+    trace,
+)
 for command in (*ABOUT_MODELS, *ABOUT_RUNS):
     cli.add_command(command)
 

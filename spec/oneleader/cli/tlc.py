@@ -13,7 +13,7 @@ from oneleader.cli.console import judged, not_tried, say
 from oneleader.cli.options import bounds, configuration, json_option, model_argument, print_json
 from oneleader.pictures.plain import show_state
 from oneleader.shipped import tla_folder
-from oneleader.verdict import HOLDS, VIOLATED, exit_status
+from oneleader.verdict import VIOLATED, exit_status
 
 if TYPE_CHECKING:
     from oneleader.readers.tlc.coverage import ModelCoverage
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--graph",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Our graph, as `oneleader graph` wrote it, instead of exploring anew.",
+    help="Our graph, as `oneleader graph` wrote it, instead of exploring again.",
 )
 @json_option
 def tlc(
@@ -87,8 +87,9 @@ def tlc_result(module: str, config: str, result: Result) -> None:
         f"tlc      {module} with {config}   {result.distinct:,} states   {result.generated:,} generated   "
         f"depth {result.depth}   {result.seconds:.1f} s"
     )
-    if result.verdict is HOLDS:
-        judged(HOLDS, "no error found within the bounds of the .cfg")
+    if result.violated is None:
+        found = "no error found within the bounds of the .cfg" if result.claims else "the .cfg claims nothing"
+        judged(result.verdict, found, f"checked: {', '.join(result.claims) or 'no invariant, no property'}")
         return
     judged(VIOLATED, result.violated or "", f"{len(result.trace) - 1} steps")
     before: dict[Any, Any] = {}
@@ -113,7 +114,9 @@ def tla(value: Any) -> str:
 
 def tlc_json(result: Result) -> dict[str, Any]:
     return {
+        "verdict": result.verdict.value,
         "violated": result.violated,
+        "claims": result.claims,
         "distinct": result.distinct,
         "generated": result.generated,
         "depth": result.depth,

@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from oneleader.conformance.network import Network
@@ -78,13 +79,15 @@ class Report:
 class Observed:
     """What can be seen of a server, in the words of Figure 2. None in `voted_for` is: has not voted.
 
-    `role` is "follower", "candidate" or "leader", and None for a server that is down. `votes`, the servers
-    whose votes a candidate holds, is None where it cannot be seen; so is all that follows.
+    `role` is one of `ROLES`, and None for a server that is down. `votes`, the servers whose votes a candidate
+    holds, is None where it cannot be seen; so is all that follows.
 
     log      its entries, each as (term, value); the first of them has the index `first`
     first    greater than 1 after a compaction: what came before is in the snapshot
     commit   Figure 2's commitIndex
     members  the names of the servers that are in the cluster, as this one takes it
+    match    Figure 2's matchIndex of a leader: up to where it knows each server's log to agree with its own
+    lease    whether the server would now answer a read from its own state alone (dissertation 6.4.1)
     """
 
     term: int
@@ -95,17 +98,28 @@ class Observed:
     first: int = 1
     commit: int | None = None
     members: frozenset[str] | None = None
+    match: Mapping[str, int] | None = None
+    lease: bool | None = None
+
+
+FOLLOWER, PRE_CANDIDATE, CANDIDATE, LEADER = "follower", "pre-candidate", "candidate", "leader"
+ROLES = (FOLLOWER, PRE_CANDIDATE, CANDIDATE, LEADER)
 
 
 class May(Enum):
-    """Steps that correct implementations take and the model `election` has no word for.
+    """Steps that correct implementations take and a model has no word for.
 
     The adapter declares in `may` those that it means to take. One that is taken and not declared makes the
     judgement by the model inconclusive, by this name; it is never a violation.
     """
 
     STEP_DOWN = "step down within a term"  # a leader that hears no quorum (dissertation 6.2)
-    ASK_AGAIN = "ask again"  # a candidate that asks for pre-votes, as a follower of its term (9.6)
+    ASK_AGAIN = "ask again"  # a candidate whose timer rings asks for pre-votes, as a follower (9.6)
+    GIVE_UP = "give up an election"  # a candidate that an answer tells that it cannot win
+    COMMIT_SURVIVES = "the commit index survives a restart"  # it is stored: Figure 2 has it volatile
+    DROP_CONFLICTS = "drop conflicting entries early"  # when a check fails, before the new ones arrive
+    CHANGE_MEMBERS = "the members change"  # a model with logs follows a run up to there
+    APPLY_MEMBERS = "members change when applied"  # not when appended (section 6)
 
 
 class Adapter(ABC):
@@ -118,6 +132,7 @@ class Adapter(ABC):
     may: Collection[May] = ()  # what it means to do and the model has no word for
     network: Network = Network.udp()  # or Network.tcp(): what its messages travel over
     abilities: frozenset[str] | None = None  # which of the optional methods work; None: those overridden
+    rates: tuple[int, int] = (1, 1)  # the least and the greatest rate of a clock, for `elapse`
     crash_points: Sequence[str] = ()  # names of the points in a step at which `crash_next` can crash it
 
     @abstractmethod
@@ -169,8 +184,15 @@ class Adapter(ABC):
         """The server, leader or not, is asked for a cluster of these members."""
         raise NotImplementedError
 
+    def elapse(self, advance: Mapping[str, int]) -> None:
+        """So much time passes on each server's clock; no timer rings, and nothing is sent."""
+        raise NotImplementedError
+
     def crash_next(self, node: str, point: str) -> None:
-        """The next step of this server is to crash at the point; it is down after it, in any case."""
+        """The next step of this server is to crash at the point; it is down after it, in any case.
+
+        A crash between steps that comes before makes this void.
+        """
         raise NotImplementedError(f"{type(self).__name__} has crash_points: override crash_next")
 
     def describe(self, message: Any) -> str:
@@ -181,7 +203,7 @@ class Adapter(ABC):
         """The cluster is not needed any more."""
 
 
-OPTIONAL = ("heartbeat", "propose", "read", "compact", "transfer", "change_members")
+OPTIONAL = ("heartbeat", "propose", "read", "compact", "transfer", "change_members", "elapse")
 
 
 def can(adapter: Adapter) -> frozenset[str]:
@@ -195,9 +217,14 @@ def can(adapter: Adapter) -> frozenset[str]:
 def hand_over(adapter: Adapter, sender: str, to: str, message: Any) -> Report:
     """A message arrives; its sender is named to an adapter that asks for it."""
     receive: Any = adapter.receive
-    asks = "sender" in inspect.signature(receive).parameters
-    report: Report = receive(to, message, sender=sender) if asks else receive(to, message)
+    report: Report = receive(to, message, sender=sender) if asks_who(type(adapter)) else receive(to, message)
     return report
+
+
+@cache
+def asks_who(kind: type[Adapter]) -> bool:
+    """Whether its `receive` takes the sender."""
+    return "sender" in inspect.signature(kind.receive).parameters
 
 
 # Where a step of the reference may crash: after which operation. A step without it crashes at its end.
@@ -217,7 +244,7 @@ class ReferenceAdapter(Adapter):
 
     def __init__(self, nodes: Sequence[str], core: Core = RAFT) -> None:
         self.cluster = Cluster(nodes, core)
-        self.crash_point = ""
+        self.dying: dict[str, str] = {}  # at which point the next step of a server crashes
 
     def timeout(self, node: str) -> Report:
         """So much time has passed, for everybody, that no promise binds."""
@@ -240,6 +267,7 @@ class ReferenceAdapter(Adapter):
 
     def crash(self, node: str) -> Report:
         begun = len(self.trace)
+        self.dying.pop(node, None)
         self.cluster.crash(node)
         return self._report(begun, [])
 
@@ -255,8 +283,11 @@ class ReferenceAdapter(Adapter):
         now = self.cluster.node(node)
         return Observed(now.current_term, now.voted_for, now.role.value, now.votes)
 
+    def elapse(self, advance: Mapping[str, int]) -> None:
+        self.cluster.elapse(advance)
+
     def crash_next(self, node: str, point: str) -> None:
-        self.crash_point = point
+        self.dying[node] = point
 
     def describe(self, message: Packet) -> str:
         return str(message.message)
@@ -267,16 +298,20 @@ class ReferenceAdapter(Adapter):
 
     def _carry_out(self, node: str, begun: int) -> Report:
         """Run the step of a server to its end, or to the point where it is to crash."""
-        point, self.crash_point = self.crash_point, ""
+        point = self.dying.pop(node, "")
         sent: list[Sent] = []
         last: Any = None
         while self.cluster.is_busy(node) and not (point and isinstance(last, CRASH_AFTER[point])):
             last = self.cluster.advance(node)
+            self.done(node, last)
             if isinstance(last, Packet):
                 sent.append(Sent(last.to, last))
         if point:
             self.cluster.crash(node, lose_unsynced=point != "unsynced write kept")
         return self._report(begun, sent)
+
+    def done(self, node: str, operation: Any) -> None:
+        """An operation was carried out."""
 
     def _report(self, begun: int, sent: list[Sent]) -> Report:
         lines = self.trace[begun:]

@@ -6,51 +6,28 @@ Each walk draws from the seed what happens in it and how often, and goes on unti
 Plain walks reach the faults of logs within seconds where drawn scenarios that are shrunk as they go do not.
 What is found is a cause with its shortest run; those in `known` are passed over, and a finding does not end
 the search. Two judges look on and are reported apart: Figure 3 on observations, in every walk, and
-the model `election`, which is slower, in one walk of `MODEL_EVERY`.
+the models, which are slower, in one walk of `MODEL_EVERY`.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 
-from oneleader.conformance.adapter import can
-from oneleader.conformance.calm import LIVENESS, calm_down
+from oneleader.conformance.adapter import Adapter, can
 from oneleader.conformance.examined import Cause, Examined
-from oneleader.conformance.judge import Judge, rules
+from oneleader.conformance.judge import Judge, StepJudge, rules
+from oneleader.conformance.refinement import LogJudge, grounds
 from oneleader.conformance.shrink import shortest
 from oneleader.conformance.trial import Broke, Event, MakeAdapter, Trial
-from oneleader.models import election
+from oneleader.conformance.wander import wander
+from oneleader.models import election, replication
 
-EVENTS_A_WALK = 120
-MODEL_EVERY = 5
+MODEL_EVERY = 2
+MOST_SHRINKING = 60.0  # seconds for one finding
 TERMS = 6  # of the model; a walk that goes beyond is judged by Figure 3 alone from there
-
-# How often each event is drawn, before a walk's own mix.
-WEIGHTS: Mapping[str, float] = {
-    "deliver": 24,
-    "burst": 6,
-    "timeout": 3,
-    "heartbeat": 6,
-    "propose": 5,
-    "read": 4,
-    "compact": 1,
-    "transfer": 0.5,
-    "crash": 0.7,
-    "crash_next": 0.7,
-    "restart": 3,
-    "overtake": 6,
-    "copy": 3,
-    "lose": 2,
-    "freeze": 1,
-    "resume": 2,
-    "break": 1,
-    "cut": 0.7,
-    "heal": 1,
-}
-ALWAYS = ("deliver", "timeout", "heartbeat", "propose", "restart")  # in every mix
 
 
 def conform(
@@ -70,9 +47,11 @@ def conform(
     return search.found
 
 
-def again(make_adapter: MakeAdapter, events: Sequence[Event], *, nodes: int = 3) -> Examined:
-    """Play a run that was found before, judged by both judges."""
-    search = Driving(make_adapter, names(nodes), 0, (), False)
+def again(
+    make_adapter: MakeAdapter, events: Sequence[Event], *, nodes: int = 3, known: Collection[str] = ()
+) -> Examined:
+    """Play a run that was found before: judged by Figure 3 alone, and by the models too."""
+    search = Driving(make_adapter, names(nodes), 0, known, False)
     search.replay(tuple(events))
     return search.found
 
@@ -91,9 +70,12 @@ class Driving:
         seed: int,
         known: Collection[str],
         liveness: bool,
+        shortens: bool = True,
     ) -> None:
         self.make_adapter, self.nodes, self.known, self.liveness = make_adapter, nodes, known, liveness
         self.found = Examined(seed, len(nodes))
+        self.shortens = shortens  # what is found
+        self.turn = 0  # which model judges first: what one refuses the others do not see
         self.rules = rules(election.MODEL, len(nodes), TERMS)
 
     def go(self, seconds: float, walks: int | None) -> None:
@@ -115,11 +97,19 @@ class Driving:
 
     # Trials
 
+    def models(self, adapter: Adapter) -> dict[str, StepJudge]:
+        """Those that can be compared with what the adapter shows."""
+        found: dict[str, StepJudge] = {election.MODEL.name: Judge(self.rules, adapter.may)}
+        seen = [adapter.observe(node) for node in self.nodes]
+        if all(shown is not None and None not in (shown.log, shown.commit) for shown in seen):
+            found[replication.MODEL.name] = LogJudge(grounds(replication.MODEL, self.nodes), adapter.may)
+        return found if self.turn % 2 else dict(reversed(found.items()))
+
     def trial(self, by_model: bool) -> Trial:
         adapter = self.make_adapter(self.nodes)
         self.found.network, self.found.abilities = adapter.network.name, can(adapter)
         try:
-            return Trial(adapter, self.nodes, Judge(self.rules, adapter.may) if by_model else None)
+            return Trial(adapter, self.nodes, self.models(adapter) if by_model else {}, self.known)
         except BaseException:
             adapter.close()
             raise
@@ -145,8 +135,9 @@ class Driving:
                 drive(trial)
             except Broke as why:
                 broke = why
-            if counted:
-                self.count(trial)
+            finally:
+                if counted:
+                    self.count(trial)
         return broke
 
     def count(self, trial: Trial) -> None:
@@ -154,9 +145,12 @@ class Driving:
         self.found.steps += len(trial.steps)
         self.found.leaders += bool(trial.figure_3.leaders)
         self.found.compared.update(trial.figure_3.compared)
-        if trial.model is not None:
-            self.found.by_model += 1
-            self.found.no_word |= trial.model.no_word
+        self.found.passed_over.update(trial.passed_over)
+        for name, model in trial.models.items():
+            self.found.by_model[name] += 1
+            self.found.no_word |= {(name, may) for may in model.no_word}
+        for what, wrong in trial.liveness.items():
+            self.found.liveness[what] = self.found.liveness.get(what) or wrong
 
     def difference(self) -> str:
         """The same steps twice: where they differ, if they do."""
@@ -166,6 +160,7 @@ class Driving:
         steps: list[str] = []
 
         def drive(trial: Trial) -> None:
+            trial.is_told = True
             try:
                 if played:
                     for event in played[0]:
@@ -189,17 +184,18 @@ class Driving:
 
     # Walks
 
-    def walk(self, number: int) -> None:
+    def walk(self, number: int, by_model: bool | None = None) -> None:
         """One walk, and what is to be learned from it."""
         rng = random.Random(f"{self.found.seed} {number}")
-        by_model = number % MODEL_EVERY == MODEL_EVERY - 1
+        by_model = number % MODEL_EVERY == MODEL_EVERY - 1 if by_model is None else by_model
+        self.turn += by_model
         events: list[Event] = []
 
         def drive(trial: Trial) -> None:
             try:
                 wander(trial, rng)
                 if self.liveness:
-                    self.note_liveness(calm_down(trial))
+                    trial.play(("calm",))
             finally:
                 events.extend(trial.events)
 
@@ -207,23 +203,21 @@ class Driving:
         self.note(tuple(events), by_model, broke)
 
     def note(self, events: tuple[Event, ...], by_model: bool, broke: Broke | None) -> None:
-        """A cause that is new is kept, with its shortest run."""
-        if broke is None:
+        """A cause that is new is kept, with its shortest run; as it was found if the search ends before."""
+        if broke is None or any(cause.key == broke.key for cause in self.found.causes):
             return
-        if broke.key in self.known:
-            self.found.passed_over[broke.key] += 1
-        elif all(cause.key != broke.key for cause in self.found.causes):
-            self.found.causes.append(self.cause(events, by_model, broke))
-
-    def note_liveness(self, failed: Mapping[str, str]) -> None:
-        for what in LIVENESS:
-            if what in failed:
-                self.found.liveness[what] = self.found.liveness.get(what) or failed[what]
+        self.found.causes.append(Cause(broke.judge, broke.cause, broke.words, events, ()))
+        if self.shortens:
+            self.found.causes[-1] = self.cause(events, by_model, broke)
 
     def cause(self, events: tuple[Event, ...], by_model: bool, broke: Broke) -> Cause:
         """The same breach by as few events as can be."""
 
+        until = time.perf_counter() + MOST_SHRINKING
+
         def fails(shorter: tuple[Event, ...]) -> bool:
+            if time.perf_counter() > until:
+                return False
             again = self.play(shorter, by_model)
             return again is not None and again.key == broke.key
 
@@ -239,66 +233,3 @@ class Driving:
 
         last = self.run(by_model, drive) or broke
         return Cause(broke.judge, broke.cause, last.words, least, tuple(steps))
-
-
-# --- One walk ---------------------------------------------------------------------------------------------
-
-
-def wander(trial: Trial, rng: random.Random) -> None:
-    """A walk, in a mix of its own."""
-    weights = mix(trial, rng)
-    proposed = 0
-    for _ in range(EVENTS_A_WALK):
-        (verb,) = rng.choices(list(weights), list(weights.values()))
-        event = draw(verb, trial, rng, proposed)
-        if event is not None:
-            proposed += verb == "propose"
-            trial.play(event)
-
-
-def mix(trial: Trial, rng: random.Random) -> dict[str, float]:
-    """What happens in a walk, and how often: a storm of one kind hides the faults of another."""
-    possible = [
-        verb
-        for verb in WEIGHTS
-        if verb in trial.adapter.network.faults
-        or verb in trial.abilities
-        or verb in ("deliver", "burst", "timeout", "crash", "restart", "heal")
-        or (verb == "resume" and "freeze" in trial.adapter.network.faults)
-        or (verb == "crash_next" and trial.adapter.crash_points)
-    ]
-    chosen = [verb for verb in possible if verb in ALWAYS or rng.random() < 0.6]
-    return {verb: WEIGHTS[verb] * rng.choice((0.5, 1, 2)) for verb in chosen}
-
-
-def draw(verb: str, trial: Trial, rng: random.Random, proposed: int) -> Event | None:
-    """An event of this kind that can happen now; None where none can."""
-    nodes = trial.nodes
-    if verb == "restart":
-        return (verb, rng.choice(sorted(trial.down))) if trial.down else None
-    if verb == "heal":
-        return (verb,)
-    if verb in ("freeze", "resume", "break", "cut"):
-        return (verb, *rng.sample(nodes, 2))
-    if verb in ("deliver", "burst", "overtake", "copy", "lose"):
-        if not trial.traffic.busy:
-            return None
-        link = rng.choice(trial.traffic.busy)
-        counted = verb in ("overtake", "copy", "lose")
-        return (verb, *link, str(rng.randrange(trial.traffic.waiting(link)))) if counted else (verb, *link)
-    return draw_step(verb, trial, rng, proposed)
-
-
-def draw_step(verb: str, trial: Trial, rng: random.Random, proposed: int) -> Event | None:
-    """A step of a server. Clients and heartbeats mostly turn to one that takes itself to be a leader."""
-    if not trial.up:
-        return None
-    at_leaders = verb in ("heartbeat", "propose", "read", "transfer") and rng.random() < 0.9
-    node = rng.choice((at_leaders and trial.leaders) or trial.up)
-    if verb == "propose":
-        return (verb, node, f"v{proposed + 1}")
-    if verb == "transfer":
-        return (verb, node, rng.choice([other for other in trial.nodes if other != node]))
-    if verb == "crash_next":
-        return (verb, node, rng.choice(list(trial.adapter.crash_points)))
-    return (verb, node)

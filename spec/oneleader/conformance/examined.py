@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from oneleader.conformance.adapter import OPTIONAL, May
 from oneleader.conformance.observations import CLAUSES
-from oneleader.conformance.trial import EXCEPTION, FIGURE_3, MODEL, Event
+from oneleader.conformance.trial import EXCEPTION, FIGURE_3, LIVENESS, Event
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest
+
+MOST_SHOWN = 40  # steps of one run
+NO_MODEL = "election"  # named where no walk has come to a model yet
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,11 @@ class Cause:
         return f"{self.judge}: {self.name}"
 
     def __str__(self) -> str:
-        lines = [f"{self.key}, after {len(self.steps)} steps"]
+        lines = [f"{self.key}, after {len(self.events)} events"]
         lines += [f"    {line}" for line in self.words.splitlines()]
-        return "\n".join([*lines, *(f"{number:4}  {step}" for number, step in enumerate(self.steps, 1))])
+        lines += [f"{number:4}  {step}" for number, step in enumerate(self.steps[:MOST_SHOWN], 1)]
+        more = len(self.steps) - MOST_SHOWN
+        return "\n".join([*lines, *([f"      ... and {more} steps more"] if more > 0 else [])])
 
 
 @dataclass
@@ -43,10 +48,10 @@ class Examined:
     steps: int = 0
     seconds: float = 0.0
     leaders: int = 0  # walks in which there was one
-    by_model: int = 0  # walks that the model judged
+    by_model: Counter[str] = field(default_factory=Counter)  # walks that each model judged
     compared: Counter[str] = field(default_factory=Counter)  # of each clause of Figure 3
     abilities: frozenset[str] = frozenset()
-    no_word: set[May] = field(default_factory=set)
+    no_word: set[tuple[str, May]] = field(default_factory=set)  # a model, and what it has no word for
     causes: list[Cause] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)  # known causes, how often
     liveness: dict[str, str] = field(default_factory=dict)  # what should come about: "" or what did not
@@ -60,14 +65,14 @@ class Examined:
     @property
     def verdicts(self) -> dict[str, Verdict]:
         """Each judge's, apart."""
-        found = {
-            FIGURE_3: self._verdict_of(FIGURE_3, self.walks > 0),
-            MODEL: self._verdict_of(MODEL, self.by_model > 0 and not self.no_word),
-        }
+        found = {FIGURE_3: self._verdict_of(FIGURE_3, self.walks > 0)}
+        for name in self.by_model or {NO_MODEL: 0}:
+            is_silent = all(model != name for model, _ in self.no_word)
+            found[name] = self._verdict_of(name, self.by_model[name] > 0 and is_silent)
         if any(cause.judge == EXCEPTION for cause in self.causes):
             found[EXCEPTION] = VIOLATED
         if self.liveness:
-            found["liveness"] = VIOLATED if any(self.liveness.values()) else HOLDS
+            found[LIVENESS] = self._verdict_of(LIVENESS, True)
         return found
 
     @property
@@ -95,9 +100,10 @@ class Examined:
         ]
         lines += [f"  not judged {name}: {why}" for name, why in self.not_judged.items()]
         lines += [
-            f"  no word    {may.value}: declare {may} if it is meant" for may in sorted(self.no_word, key=str)
+            f"  no word    {model} has none for: {may.value}; declare {may} if it is meant"
+            for model, may in sorted(self.no_word, key=str)
         ]
-        lines += [f"  passed     {key}: {count} times, known" for key, count in self.passed_over.items()]
+        lines += [f"  passed     {key}: in {count} walks, known" for key, count in self.passed_over.items()]
         lines += [f"  liveness   {what}: {wrong or 'it does'}" for what, wrong in self.liveness.items()]
         if self.walks and not self.leaders:
             lines.append("no leader was ever seen, so nothing is known of what leaders do")

@@ -12,7 +12,9 @@ a vote that may have been sent is taken as sent, and what was sent only ever ena
 
 Correct implementations take steps that the model has no word for (`May`): a leader or candidate becomes a
 follower within its term. To the model that is a server that restarts without having crashed, so it is
-followed as `restart`, and its name is kept in `no_word`, unless the adapter declares that it may be.
+followed as `restart`, and its name is kept in `no_word`, unless the adapter declares that it may be. A
+candidate does so when a timer rings, or when an answer tells it that it has lost; a message of a server that
+had not heard of its candidacy is no reason, unless that server leads.
 
 `LeadersOnly` is the weaker judge: it knows no model, and refuses two leaders in one term.
 """
@@ -24,7 +26,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from oneleader.conformance.adapter import May, Observed, Report, Taken
+from oneleader.conformance.adapter import PRE_CANDIDATE, May, Observed, Report, Taken
+from oneleader.conformance.prompt import Prompt
 from oneleader.errors import Disagreement, UsageError
 from oneleader.language.configuration import cluster
 from oneleader.language.definitions import Action, Guard
@@ -72,10 +75,14 @@ class BeyondTheBound(Exception):
 class StepJudge(Protocol):
     """What the machine asks of a judge."""
 
+    @property
+    def no_word(self) -> set[May]:
+        """Steps that were taken, not declared, and not judged."""
+
     def begin(self, seen: Seen) -> None:
         """Judge the cluster before its first step."""
 
-    def follow(self, node: str, restarts: bool, report: Report, seen: Seen) -> list[str]:
+    def follow(self, node: str, prompt: Prompt, report: Report, seen: Seen) -> list[str]:
         """Judge a step of `node`: the actions that it took, as calls. Refused, or BeyondTheBound."""
 
 
@@ -131,7 +138,7 @@ class Rules:
         return self.configuration.value(sort, given)
 
     def _quorum(self, members: frozenset[int]) -> int:
-        """The quorum among these nodes; where they are none, one that its votes come close to."""
+        """The quorum among these nodes; where they are no quorum, one that its votes come close to."""
         return max(range(len(self.quorums)), key=lambda q: len(self.quorums[q] & members))
 
     # Observations
@@ -156,6 +163,8 @@ class Rules:
 
 
 def role_of(name: str) -> Role:
+    """A pre-candidate is a follower that asks."""
+    name = "follower" if name == PRE_CANDIDATE else name
     if name.upper() not in Role.__members__:
         raise UsageError(f"the adapter observes the role {name!r}: it is follower, candidate, leader or None")
     return Role[name.upper()]
@@ -190,14 +199,19 @@ class Judge:
         self.rules, self.may = known, may
         self.state = known.run.initial
         self.no_word: set[May] = set()  # steps that were taken, not declared, and not judged
+        self.compared: dict[str, Observed] = {}  # what each server showed when it agreed with the model last
+        self.promised: dict[str, Observed] = {}  # what each server showed when a message left it last
 
     def begin(self, seen: Seen) -> None:
         self._compare(seen, "at first")
 
-    def follow(self, node: str, restarts: bool, report: Report, seen: Seen) -> list[str]:
+    def follow(self, node: str, prompt: Prompt, report: Report, seen: Seen) -> list[str]:
         if report.actions is None:
-            calls = self._infer(node, restarts, report, seen.get(node))
+            calls = self._infer(node, prompt, report, now := seen.get(node))
+            if report.sent and now is not None:
+                self.promised[node] = now
         else:
+            self.compared.clear()  # what is reported may be said of anybody
             calls = [self._take(self.rules.instance(taken), str(taken)) for taken in report.actions]
         self._compare(seen, f"after {', '.join(calls)}" if calls else "and no action was taken")
         self._judge_properties()
@@ -221,8 +235,11 @@ class Judge:
 
     def _compare(self, seen: Seen, when: str) -> None:
         for name, observed in seen.items():
-            if observed is not None and not self._agrees(self.state, self.rules.number[name], observed):
+            if observed is None or observed is self.compared.get(name):
+                continue  # no step of another server changes what this one shows
+            if not self._agrees(self.state, self.rules.number[name], observed):
                 raise self._differs(name, observed, when)
+            self.compared[name] = observed
 
     def _agrees(self, state: State, node: int, observed: Observed) -> bool:
         return all(state[cell] == value for _, cell, value in self.rules.cells_of(node, observed))
@@ -253,16 +270,16 @@ class Judge:
 
     # Without reported actions
 
-    def _infer(self, name: str, restarts: bool, report: Report, observed: Observed | None) -> list[str]:
+    def _infer(self, name: str, prompt: Prompt, report: Report, observed: Observed | None) -> list[str]:
         """Take the shortest sequence of the node's actions that leads to what is observed of it."""
         before = self.state
-        search = StepSearch(self.rules, self.rules.number[name], restarts, observed)
+        search = StepSearch(self.rules, self.rules.number[name], prompt.restarts, observed)
         path = search.go(before)
-        if path is None and not restarts:
-            path = self._without_a_word(name, observed)
+        if path is None and not prompt.restarts:
+            path = self._without_a_word(name, prompt, observed)
         if path is None:
             assert observed is not None, "anything leads to nothing observed"
-            if search.cut and observed.term > self.rules.terms:
+            if self._may_be_lost(name, observed) or (search.cut and observed.term > self.rules.terms):
                 raise BeyondTheBound
             raise StepRefused(lambda: search.explain(before))
         calls = [self._take(instance) for instance in path]
@@ -271,10 +288,16 @@ class Judge:
             calls += self._take_vote_as_sent(name, vote)
         return calls
 
-    def _without_a_word(self, name: str, observed: Observed | None) -> Path | None:
+    def _may_be_lost(self, name: str, observed: Observed) -> bool:
+        """A crash lost what no message has told of: what else the server did meanwhile is not known."""
+        told = self.promised.get(name)
+        keeps = told is None or observed.term > told.term or observed.voted_for == told.voted_for
+        return observed.role is None and keeps and (told is None or observed.term >= told.term)
+
+    def _without_a_word(self, name: str, prompt: Prompt, observed: Observed | None) -> Path | None:
         """The steps to what is observed if the server gave its role up first, within its term."""
         was = self.rules.shows(self.state, self.rules.number[name])
-        gives_up = {"leader": May.STEP_DOWN, "candidate": May.ASK_AGAIN}.get(was.role or "")
+        gives_up = giving_up(was.role, prompt)
         if gives_up is None or observed is None:
             return None
         path = StepSearch(self.rules, self.rules.number[name], True, observed).go(self.state)
@@ -292,6 +315,20 @@ class Judge:
             return []
         reply = Taken("reply_vote", {"voter": voter, "candidate": candidate, "t": term})
         return [self._take(self.rules.instance(reply))]
+
+
+def giving_up(role: str | None, prompt: Prompt) -> May | None:
+    """What it is called when a server of this role becomes a follower of its term; None where it may not.
+
+    A candidate that hears from a server which had not heard of its candidacy has been refused by nobody.
+    """
+    if role == "leader":
+        return May.STEP_DOWN
+    if role != "candidate":
+        return None
+    if prompt.what != "receive":
+        return May.ASK_AGAIN
+    return May.GIVE_UP if prompt.is_answer else None
 
 
 Path = tuple[Instance, ...]
@@ -357,8 +394,25 @@ class StepSearch:
                 calls = [*(f"{self.rules.call(i)}, allowed" for i in path), self.rules.call(instance)]
                 words += [f"the nearest: {'; '.join(calls)}", f"which the model forbids: {guard}"]
                 return StepRefusal(f"{instance.action.name}: {guard}", tuple(words))
-        fields = [field for field, cell, value in self.wanted if before[cell] != value]
-        return StepRefusal(f"observation: {', '.join(dict.fromkeys(fields))}", tuple(words))
+        return self._nearest(before, words)
+
+    def _nearest(self, before: State, words: list[str]) -> StepRefusal:
+        """An action that explains what has changed, and what else it would have changed."""
+        changed = self._differences(before)
+        for position, after in self.rules.successors(before):
+            instance = self.rules.run.instances[position]
+            if position not in self.rules.of_node[self.node] or after is None:
+                continue
+            apart = self._differences(after)
+            if not changed & apart and instance.action.name != "restart":
+                fields = ", ".join(sorted(apart))
+                shows = in_words(replace(self.rules.shows(after, self.node), votes=None))
+                words += [f"the nearest: {self.rules.call(instance)}", f"after which it would show  {shows}"]
+                return StepRefusal(f"{instance.action.name}: without its {fields}", tuple(words))
+        return StepRefusal(f"observation: {', '.join(sorted(changed))}", tuple(words))
+
+    def _differences(self, state: State) -> set[str]:
+        return {field for field, cell, value in self.wanted if state[cell] != value}
 
     def _with_one_guard_broken(self, state: State, restarted: bool) -> Iterator[tuple[Instance, Guard]]:
         for position in sorted(self.rules.of_node[self.node]):
@@ -382,6 +436,7 @@ class LeadersOnly:
 
     def __init__(self) -> None:
         self.leaders: dict[int, str] = {}
+        self.no_word: set[May] = set()
 
     def begin(self, seen: Seen) -> None:
         for name, observed in seen.items():
@@ -394,6 +449,6 @@ class LeadersOnly:
                         "Figure 3, Election Safety: at most one leader can be elected in a given term",
                     )
 
-    def follow(self, node: str, restarts: bool, report: Report, seen: Seen) -> list[str]:
+    def follow(self, node: str, prompt: Prompt, report: Report, seen: Seen) -> list[str]:
         self.begin(seen)
         return []

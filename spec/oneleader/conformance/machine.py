@@ -25,6 +25,7 @@ from hypothesis.errors import Flaky, Unsatisfiable
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from oneleader.conformance.adapter import Adapter, May, Observed, Report, hand_over
+from oneleader.conformance.conform import Driving, names
 from oneleader.conformance.judge import (
     BeyondTheBound,
     Judge,
@@ -35,6 +36,7 @@ from oneleader.conformance.judge import (
     refused,
     rules,
 )
+from oneleader.conformance.prompt import Prompt
 from oneleader.conformance.scenes import Scene, SceneStep, scene_of_adapter, servers_seen, short
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
@@ -44,6 +46,7 @@ from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 MakeAdapter = Callable[[Sequence[str]], Adapter]
 
+CALMS = 2  # walks after which something has to come about
 TERMS = 6  # elections are started up to this term
 MOST_IN_FLIGHT = 40  # the oldest messages beyond are lost
 WEIGHTS = {
@@ -59,6 +62,7 @@ WEIGHTS = {
     "lose": 1,
 }
 TIMERS = ("timer", "election timeout", "crash in a timer")
+VERBS = dict.fromkeys(("message delivered", "message duplicated"), "receive")
 EVENTS = [event for event, weight in WEIGHTS.items() for _ in range(weight)]
 DISTURBANCES = ["crash", "crash in a delivery", "crash in a timer", "duplicate", "election timeout", "lose"]
 NEAR = st.integers(0, 8)  # a node, by number
@@ -253,8 +257,8 @@ class ConformanceMachine(RuleBasedStateMachine):
             report = self._act(act, node)
             self._seen = self._observe()
             self.scene.look(servers_seen(self._seen))
-            calls = self.judge.follow(node, event == "restart", report, self._seen)
-            self.setup.coverage.no_word |= getattr(self.judge, "no_word", set())
+            calls = self.judge.follow(node, Prompt(VERBS.get(event, event)), report, self._seen)
+            self.setup.coverage.no_word |= self.judge.no_word
             self.setup.coverage.leaders += any(
                 o is not None and o.role == "leader" for o in self._seen.values()
             )
@@ -376,7 +380,7 @@ def check_conformance(
     started = time.perf_counter()
     verdict, found = _run(use_seed(seed)(machine), examples, steps)
     coverage = machine.setup.coverage
-    if verdict is HOLDS and (why := _untold(coverage)):
+    if verdict is HOLDS and (why := _untold(coverage) or _stuck(make_adapter, nodes, seed)):
         verdict, found = INCONCLUSIVE, {"cause": why}
     return Conformed(
         verdict=verdict,
@@ -402,6 +406,15 @@ def _untold(coverage: Coverage) -> str:
     if coverage.steps and not coverage.leaders:
         return "no leader was ever seen, so nothing is known of what leaders do"
     return ""
+
+
+def _stuck(make_adapter: MakeAdapter, nodes: int, seed: int) -> str:
+    """What does not come about after calm; "" if all does. `conform` with liveness tells more of it."""
+    search = Driving(make_adapter, names(nodes), seed, (), True, shortens=False)
+    for number in range(CALMS):
+        search.walk(number, by_model=False)
+    wrong = [f"{what}: {why}" for what, why in search.found.liveness.items() if why]
+    return f"after calm, not so: {wrong[0]}: conform(..., liveness=True) shows it" if wrong else ""
 
 
 def _run(machine: type[ConformanceMachine], examples: int, steps: int) -> tuple[Verdict, dict[str, Any]]:

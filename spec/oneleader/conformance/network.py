@@ -39,17 +39,29 @@ class Network:
 NETWORKS = {network.name: network for network in (Network.tcp(), Network.udp())}
 
 
+@dataclass(frozen=True)
+class Underway:
+    """A message on its way, and what is known of its sender when it left."""
+
+    message: Any
+    said: Any = None  # what the sender showed then
+    sent_at: int = 0  # the number of the step
+    heard_of: int = -1  # when the newest message left its receiver that its sender had received by then
+
+
 class Traffic:
     """The messages on their way in one run."""
 
     def __init__(self) -> None:
-        self.links: dict[LinkName, list[Any]] = defaultdict(list)
+        self.links: dict[LinkName, list[Underway]] = defaultdict(list)
         self.frozen: set[LinkName] = set()  # what is on it waits
         self.cut: set[LinkName] = set()  # what is sent on it is lost
+        self.heard: dict[LinkName, int] = {}  # when the newest message left that has arrived
 
-    def send(self, link: LinkName, message: Any) -> None:
+    def send(self, link: LinkName, message: Any, said: Any = None, now: int = 0) -> None:
         if link not in self.cut:
-            self.links[link].append(message)
+            heard_of = self.heard.get((link[1], link[0]), -1)
+            self.links[link].append(Underway(message, said, now, heard_of))
             del self.links[link][:-MOST_ON_A_LINK]
 
     @property
@@ -60,11 +72,14 @@ class Traffic:
     def waiting(self, link: LinkName) -> int:
         return 0 if link in self.frozen else len(self.links[link])
 
-    def take(self, link: LinkName, position: int = 0, *, keep: bool = False) -> Any:
-        message = self.links[link][position]
+    def take(self, link: LinkName, position: int = 0, *, keep: bool = False) -> Underway:
+        flight = self.links[link][position]
         if not keep:
             del self.links[link][position]
-        return message
+        return flight
+
+    def arrived(self, link: LinkName, flight: Underway) -> None:
+        self.heard[link] = max(flight.sent_at, self.heard.get(link, -1))
 
     def drop(self, link: LinkName) -> None:
         self.links[link].clear()

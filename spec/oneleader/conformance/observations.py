@@ -12,14 +12,12 @@ one entry for an index, that suffices for Log Matching: the entries before agree
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import inf
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from oneleader.conformance.adapter import Observed, Report
-from oneleader.conformance.histories import READ, WRITE, Operation
-from oneleader.conformance.histories.objects import REGISTER
-from oneleader.conformance.histories.search import search
+from oneleader.conformance.adapter import May, Observed, Report
+from oneleader.conformance.clients import Clients
+from oneleader.conformance.prompt import Prompt
 
 ONE_LEADER = "Election Safety"
 APPEND_ONLY = "Leader Append-Only"
@@ -30,6 +28,9 @@ STORED = "a quorum stores what is committed"
 MONOTONE = "terms and commit indices grow"
 DURABLE = "promises survive a restart"
 LINEARIZABLE = "clients see one register"
+MATCH = "what a leader knows to be stored is stored"
+MEMBERS = "the members follow from the log"
+LEASE = "nobody leads beside a lease"
 
 # Each clause, where it stands, and what an adapter must have or show for it to be judged.
 CLAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -40,8 +41,11 @@ CLAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     STATE_MACHINE: ("Figure 3: no two servers apply different entries for one index", ("log", "commit")),
     STORED: ("section 5.3: an entry is committed once a majority stores it", ("log", "commit")),
     MONOTONE: ("Figure 2: terms only grow, a vote stays given, commitIndex only grows", ()),
-    DURABLE: ("Figure 2: currentTerm and votedFor are stored before a server responds", ()),
+    DURABLE: ("Figure 2, persistent state: updated on stable storage before a server responds", ()),
     LINEARIZABLE: ("section 8: each operation takes effect at once, between call and return", ("read",)),
+    MATCH: ("Figure 2, matchIndex: the highest entry known to be replicated on a server", ("log", "match")),
+    MEMBERS: ("section 6: a server uses the latest configuration in its log", ("log", "members")),
+    LEASE: ("dissertation 6.4.1: while a lease lasts nobody else is elected", ("lease",)),
 }
 
 Seen = Mapping[str, Observed | None]
@@ -62,47 +66,73 @@ class Breach:
 class Observations:
     """What was seen in one run, and whether it may be."""
 
-    def __init__(self, nodes: Sequence[str]) -> None:
-        self.nodes = frozenset(nodes)
+    def __init__(self, nodes: Sequence[str], may: Collection[May] = ()) -> None:
+        self.nodes, self.may = frozenset(nodes), may
         self.last: dict[str, Observed] = {}  # what each server showed last
+        self.with_log: dict[str, Observed] = {}  # what it showed when it last showed its log
         self.promised: dict[str, Observed] = {}  # what it showed when a message left it last
+        self.stored_of: dict[str, dict[int, LogEntry]] = {}  # the entries that it took in and answered for
         self.leaders: dict[int, str] = {}
         self.entries: dict[tuple[int, int], tuple[int | None, Hashable]] = {}  # (index, term): the rest
         self.committed: dict[int, LogEntry] = {}
         self.committed_in: dict[int, int] = {}  # by what term it was committed, at the latest
         self.applied: dict[int, Hashable] = {}
+        self.applied_by: dict[str, int] = {}  # each server's last one
+        self.members: dict[tuple[int, ...], tuple[str, frozenset[str]]] = {}  # at a log: who showed which
         self.compared: Counter[str] = Counter()
         self.clients = Clients()
 
     def begin(self, seen: Seen) -> Breach | None:
         """The cluster before its first step."""
-        found = [breach for node in seen for breach in self.look(node, False, Report(), seen)]
+        found = [breach for node in seen for breach in self.look(node, Prompt("start"), Report(), seen)]
         return found[0] if found else None
 
-    def follow(self, node: str, restarts: bool, report: Report, seen: Seen) -> Breach | None:
-        """The first clause that a step of `node` breaks."""
-        return next(self.look(node, restarts, report, seen), None)
-
-    def look(self, node: str, restarts: bool, report: Report, seen: Seen) -> Iterator[Breach]:
+    def look(self, node: str, prompt: Prompt, report: Report, seen: Seen) -> Iterator[Breach]:
+        """The clauses that a step of `node` breaks."""
         now, before = seen[node], self.last.get(node)
+        yield from self.state_machines(node, prompt, report)
         if now is not None:
-            if before is not None:
-                yield from self.grown(node, restarts, before, now)
-            yield from self.one_leader(node, now)
+            yield from self.server(node, prompt, report, before, seen)
+        for result, is_explained in self.clients.answers(node, report):
+            self.compared[LINEARIZABLE] += 1
+            if not is_explained:
+                yield Breach(LINEARIZABLE, f"a read at {node} returned {result!r}, which no order explains")
+
+    def server(
+        self, node: str, prompt: Prompt, report: Report, before: Observed | None, seen: Seen
+    ) -> Iterator[Breach]:
+        """All that is judged of what one server shows now."""
+        now = seen[node]
+        assert now is not None
+        is_other_log = before is None or (before.log, before.first) != (now.log, now.first)
+        if before is not None:
+            yield from self.grown(node, prompt, before, now)
+            if is_other_log:
+                yield from self.changed(node, prompt, before, now)
+        yield from self.one_leader(node, now)
+        if is_other_log:
             yield from self.log_matching(node, before, now)
-            self.last[node] = now
-            yield from self.newly_committed(node, now)
-            yield from self.leader_completeness()
+        self.last[node] = now
+        if now.log is not None:
+            self.with_log[node] = now
+        new: list[int] = []
+        if is_other_log or before is None or before.commit != now.commit:
+            yield from self.newly_committed(node, now, new)
+        is_other_term = before is None or (before.role, before.term) != (now.role, now.term)
+        yield from self.leader_completeness(new, node if is_other_term or is_other_log else "")
+        if is_other_log:
             yield from self.still_stored(before, now)
-            if report.sent:
-                self.promised[node] = now
-        yield from self.state_machines(node, report)
-        yield from self.clients.answers(node, report, self.compared)
+        yield from self.matches(node, before, now)
+        yield from self.same_members(node, now)
+        yield from self.leases(seen)
+        if report.sent:
+            self.promised[node] = now
+            self.take_in(node, prompt, report, before, now)
 
     # One server
 
-    def grown(self, node: str, restarts: bool, before: Observed, now: Observed) -> Iterator[Breach]:
-        crossed = restarts or before.role is None or now.role is None  # a crash, or what came after it
+    def grown(self, node: str, prompt: Prompt, before: Observed, now: Observed) -> Iterator[Breach]:
+        crossed = has_crossed(prompt, before, now)
         was = self.promised.get(node) if crossed else before
         clause = DURABLE if crossed else MONOTONE
         if was is not None:
@@ -112,19 +142,39 @@ class Observations:
             elif now.term == was.term and was.voted_for not in (None, now.voted_for):
                 vote = f"is for {now.voted_for}" if now.voted_for else "is forgotten"
                 yield Breach(clause, f"the vote of {node} in term {now.term}, for {was.voted_for}, {vote}")
-        if (
-            not crossed
-            and before.commit is not None
-            and now.commit is not None
-            and now.commit < before.commit
-        ):
+        if crossed or before.commit is None or now.commit is None:
+            return
+        if now.commit < before.commit:
             yield Breach(MONOTONE, f"the commit index of {node} fell from {before.commit} to {now.commit}")
+
+    def changed(self, node: str, prompt: Prompt, before: Observed, now: Observed) -> Iterator[Breach]:
+        """Its log is another one now."""
+        crossed = has_crossed(prompt, before, now)
+        before = self.with_log.get(node, before) if crossed else before
+        if before.log is None or now.log is None:
+            return
         leads = before.role == now.role == "leader" and before.term == now.term
-        if leads and before.log is not None and now.log is not None:
+        if leads:
             self.compared[APPEND_ONLY] += 1
             lost = next((i for i, e in placed(before) if i >= now.first and at(now, i) != e), None)
             if lost is not None:
                 yield Breach(APPEND_ONLY, f"{node}, leader of term {now.term}, changed its entry {lost}")
+        mine = self.stored_of.get(node, {})
+        if crossed:
+            self.compared[DURABLE] += 1
+            lost = next((i for i, e in placed(before) if mine.get(i) == e and not may_have(now, i, e)), None)
+            if lost is not None:
+                yield Breach(DURABLE, f"{node} had confirmed entry {lost} to its leader, and it is gone")
+
+    def take_in(
+        self, node: str, prompt: Prompt, report: Report, before: Observed | None, now: Observed
+    ) -> None:
+        """New entries that came in a message, and were answered for in the same step."""
+        answers = prompt.sender and any(sent.to == prompt.sender for sent in report.sent)
+        if answers and now.role == "follower" and before is not None and None not in (before.log, now.log):
+            new = {i: e for i, e in placed(now) if at(before, i) != e}
+            if new:
+                self.stored_of.setdefault(node, {}).update(new)
 
     def one_leader(self, node: str, now: Observed) -> Iterator[Breach]:
         if now.role == "leader":
@@ -136,10 +186,11 @@ class Observations:
     # Logs
 
     def log_matching(self, node: str, before: Observed | None, now: Observed) -> Iterator[Breach]:
-        if now.log is None or (before is not None and (before.log, before.first) == (now.log, now.first)):
+        if now.log is None:
             return
-        previous: int | None = 0 if now.first == 1 else None
-        for index, (term, value) in placed(now):
+        start = shared(before, now)  # what stood there before was judged before
+        previous = now.log[start - 1][0] if start else 0 if now.first == 1 else None
+        for index, (term, value) in enumerate(now.log[start:], now.first + start):
             known = self.entries.setdefault((index, term), (previous, value))
             self.compared[LOG_MATCHING] += 1
             is_other_value = known[1] != value
@@ -149,16 +200,14 @@ class Observations:
                 yield Breach(LOG_MATCHING, f"entry {index} of term {term} in the log of {node} {what}")
             previous = term
 
-    def newly_committed(self, node: str, now: Observed) -> Iterator[Breach]:
+    def newly_committed(self, node: str, now: Observed, new: list[int]) -> Iterator[Breach]:
+        """`new` is filled with what nobody had committed before."""
         if now.commit is None or now.log is None:
             return
         end = now.first + len(now.log) - 1
         if now.commit > end:
             yield Breach(STORED, f"{node} takes {now.commit} entries as committed and has {end}")
-        for index in range(now.first, now.commit + 1):
-            entry = at(now, index)
-            if entry is None:
-                continue
+        for index, entry in enumerate(now.log[: max(0, now.commit + 1 - now.first)], now.first):
             self.compared[STATE_MACHINE] += 1
             if self.committed.setdefault(index, entry) != entry:
                 other = self.committed[index]
@@ -166,6 +215,7 @@ class Observations:
                 yield Breach(STATE_MACHINE, words)
             if index not in self.committed_in:
                 self.committed_in[index] = now.term
+                new.append(index)
                 yield from self.stored(index, entry, now.members or self.nodes)
 
     def stored(self, index: int, entry: LogEntry, members: frozenset[str]) -> Iterator[Breach]:
@@ -178,7 +228,7 @@ class Observations:
 
     def may_store(self, node: str, index: int, entry: LogEntry) -> bool:
         seen = self.last.get(node)
-        return seen is None or seen.log is None or index < seen.first or at(seen, index) == entry
+        return seen is None or may_have(seen, index, entry)
 
     def still_stored(self, before: Observed | None, now: Observed) -> Iterator[Breach]:
         """What a server dropped from its log is still stored by a quorum, if it was committed."""
@@ -189,25 +239,87 @@ class Observations:
             if dropped and self.committed.get(index) == entry:
                 yield from self.stored(index, entry, self.nodes)
 
-    def leader_completeness(self) -> Iterator[Breach]:
-        for node, seen in self.last.items():
+    def leader_completeness(self, new: Sequence[int], node: str) -> Iterator[Breach]:
+        """What is newly committed is in all leaders' logs, and all of it in the log of this server."""
+        for leader, seen in self.last.items():
             if seen.role != "leader" or seen.log is None:
                 continue
-            for index, entry in self.committed.items():
+            for index in self.committed if leader == node else new:
+                entry = self.committed[index]
                 if self.committed_in[index] > seen.term:
                     continue
                 self.compared[COMPLETENESS] += 1
-                if not self.may_store(node, index, entry):
-                    words = f"{node}, leader of term {seen.term}, lacks {shown(entry)}, committed at {index}"
-                    yield Breach(COMPLETENESS, words)
+                if not may_have(seen, index, entry):
+                    who = f"{leader}, leader of term {seen.term},"
+                    yield Breach(COMPLETENESS, f"{who} lacks {shown(entry)}, committed at {index}")
 
-    def state_machines(self, node: str, report: Report) -> Iterator[Breach]:
+    def state_machines(self, node: str, prompt: Prompt, report: Report) -> Iterator[Breach]:
+        if prompt.restarts:
+            self.applied_by.pop(node, None)
         for index, value in report.applied:
+            self.applied_by[node] = index
             self.compared[STATE_MACHINE] += 1
             known = self.applied.setdefault(index, value)
             if known != value:
                 words = f"{node} applied {value!r} at index {index}, where {known!r} was applied before"
                 yield Breach(STATE_MACHINE, words)
+
+    # What a leader knows
+
+    def matches(self, node: str, before: Observed | None, now: Observed) -> Iterator[Breach]:
+        """Of servers that are in its term still: in a later one another leader may have replaced it."""
+        if now.match is None or now.role != "leader" or (before is not None and before.match == now.match):
+            return
+        for other, index in now.match.items():
+            entry, seen = at(now, index), self.last.get(other)
+            if other == node or entry is None or seen is None or seen.term != now.term:
+                continue
+            self.compared[MATCH] += 1
+            if not may_have(seen, index, entry):
+                words = f"{node} takes it that {other} has its log up to {index}, and it lacks {shown(entry)}"
+                yield Breach(MATCH, words)
+
+    def same_members(self, node: str, now: Observed) -> Iterator[Breach]:
+        """Servers with one log, of which they have committed and applied the same, take the same members."""
+        if now.members is None or not now.log or now.role is None or May.APPLY_MEMBERS in self.may:
+            return
+        last = now.first + len(now.log) - 1
+        key = (last, now.log[-1][0], -1 if now.commit is None else now.commit, self.applied_by.get(node, -1))
+        other, members = self.members.setdefault(key, (node, now.members))
+        self.compared[MEMBERS] += 1
+        if members != now.members:
+            theirs, mine = " ".join(sorted(members)), " ".join(sorted(now.members))
+            yield Breach(MEMBERS, f"with the same log {other} took the members to be {theirs}, {node} {mine}")
+
+    def leases(self, seen: Seen) -> Iterator[Breach]:
+        up = {node: shown for node, shown in seen.items() if shown is not None and shown.role is not None}
+        for holder, mine in up.items():
+            self.compared[LEASE] += mine.lease is not None
+            for other, theirs in up.items() if mine.lease else ():
+                is_later = theirs.role == "leader" and theirs.term > mine.term
+                if other != holder and (theirs.lease or is_later):
+                    what = "holds one too" if theirs.lease else f"leads term {theirs.term}"
+                    yield Breach(LEASE, f"{holder} holds a lease in term {mine.term}, and {other} {what}")
+
+
+def has_crossed(prompt: Prompt, before: Observed, now: Observed) -> bool:
+    """Whether a crash, or what came after it, lies between the two."""
+    return prompt.restarts or before.role is None or now.role is None
+
+
+def shared(before: Observed | None, now: Observed) -> int:
+    """How many entries from the first on both show alike."""
+    if before is None or before.log is None or now.log is None or before.first != now.first:
+        return 0
+    if now.log[: len(before.log)] == before.log:
+        return len(before.log)
+    pairs = enumerate(zip(before.log, now.log, strict=False))
+    return next((i for i, (one, two) in pairs if one != two), min(len(before.log), len(now.log)))
+
+
+def may_have(seen: Observed, index: int, entry: LogEntry) -> bool:
+    """Whether a server has the entry, for all that is seen of its log."""
+    return seen.log is None or index < seen.first or at(seen, index) == entry
 
 
 def placed(seen: Observed) -> Iterator[tuple[int, LogEntry]]:
@@ -223,46 +335,3 @@ def at(seen: Observed, index: int) -> LogEntry | None:
 
 def shown(entry: LogEntry) -> str:
     return f"{entry[1]!r} of term {entry[0]}"
-
-
-class Clients:
-    """What clients asked and were answered: the register is the value proposed last."""
-
-    def __init__(self) -> None:
-        self.now = 0
-        self.writes: dict[Hashable, Operation] = {}
-        self.reads: list[Operation] = []
-        self.asked: dict[str, list[int]] = {}  # when the reads that wait at a server were called
-
-    def propose(self, value: Hashable) -> None:
-        self.now += 1
-        self.writes[value] = Operation("a client", WRITE, "the register", called=self.now, value=value)
-
-    def ask(self, node: str) -> None:
-        self.now += 1
-        self.asked.setdefault(node, []).append(self.now)
-
-    def forget(self, node: str) -> None:
-        """A server crashed: its reads will not be answered."""
-        self.asked.pop(node, None)
-
-    def answers(self, node: str, report: Report, compared: Counter[str]) -> Iterator[Breach]:
-        self.now += 1
-        for value in report.answered:
-            if value in self.writes:
-                self.writes[value] = replace(self.writes[value], returned=self.now)
-        for result in report.read:
-            waiting = self.asked.get(node)
-            called = waiting.pop(0) if waiting else self.now
-            read = Operation(
-                "a client", READ, "the register", called=called, returned=self.now, result=result
-            )
-            self.reads.append(read)
-            compared[LINEARIZABLE] += 1
-            if search([*self.effective_writes(), *self.reads], REGISTER.step, None).order is None:
-                yield Breach(LINEARIZABLE, f"a read at {node} returned {result!r}, which no order explains")
-
-    def effective_writes(self) -> list[Operation]:
-        """One that has not returned and that nobody read may never have taken effect: it is left out."""
-        read = {read.result for read in self.reads}
-        return [w for w in self.writes.values() if w.returned != inf or w.value in read]

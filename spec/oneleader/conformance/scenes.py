@@ -155,6 +155,11 @@ VERBS = {
     "read": "a new client reads, at {0}",
     "retry": "a client repeats its write, at {0}",
     "transfer": "{0} is to hand over to {1}",
+    "add": "{0} is to make {1} a member",
+    "remove": "{0} is to remove {1}",
+    "swap": "{0} is to put {2} in the place of {1}",
+    "compact": "{0} makes a snapshot",
+    "leave_behind": "{0} commits a write with {1}, makes a snapshot, and sends to {2}",
 }
 AT_THE_OTHER = ("deliver", "trip")  # they happen at the receiver
 AT_NOBODY = ("lose", "elapse")

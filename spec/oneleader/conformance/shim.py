@@ -6,39 +6,116 @@ may hold stands in `shim.schema.json`. A shim that does not keep to it ends the 
 
 from __future__ import annotations
 
-import json
 import os
 import select
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from oneleader.conformance.adapter import OPTIONAL, Adapter, May, Observed, Report, Sent
 from oneleader.conformance.network import NETWORKS, Network
+from oneleader.conformance.trial import RaisedElsewhere
 from oneleader.errors import UsageError
 
 VERSION = 1
-SCHEMA: Mapping[str, Any] = json.loads(files(__package__).joinpath("shim.schema.json").read_text("utf-8"))
+SCHEMA = files(__package__).joinpath("shim.schema.json")
 STARTING = 60.0  # seconds to answer the first request at least: runtimes take a while to load
 MOST_SHOWN = 200  # characters of a line that is complained of
-TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "integer": int,
-    "null": type(None),
-}
+LONGEST_LINE = 1 << 24  # bytes
+
+
+# --- What the lines hold ----------------------------------------------------------------------------------
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Every answer repeats the number of its request."""
+
+    id: int
+
+
+class ServerShown(msgspec.Struct, forbid_unknown_fields=True):
+    """What can be seen of a server."""
+
+    term: int
+    voted_for: str | None
+    role: Literal["follower", "pre-candidate", "candidate", "leader"] | None
+    votes: list[str] | None = None
+    log: list[tuple[int, Any]] | None = None
+    first: int = 1
+    commit: int | None = None
+    members: list[str] | None = None
+    match: dict[str, int] | None = None
+    lease: bool | None = None
+
+
+class SentShown(msgspec.Struct, forbid_unknown_fields=True):
+    """A message that left."""
+
+    to: str
+    message: Any
+
+
+class HelloAnswer(Line, kw_only=True):
+    """What the shim can."""
+
+    version: int
+    can: list[str] = []
+    may: list[str] = []
+    network: str = "udp"
+    crash_points: list[str] = []
+    rates: tuple[int, int] = (1, 1)
+
+
+class StartAnswer(Line, kw_only=True):
+    """All servers, at first."""
+
+    servers: dict[str, ServerShown | None]
+
+
+class ElapseAnswer(Line, kw_only=True):
+    """Those of which something else is to be seen now."""
+
+    servers: dict[str, ServerShown | None] = {}
+
+
+class StepAnswer(Line, kw_only=True):
+    """What a step did; `server` is left out where nothing is new to be seen."""
+
+    server: ServerShown | msgspec.UnsetType | None = msgspec.UNSET
+    sent: list[SentShown] = []
+    applied: list[tuple[int, Any]] = []
+    answered: list[Any] = []
+    read: list[Any] = []
+    error: str | None = None
+
+
+L = TypeVar("L", bound=Line)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of an answer, as it stands in `shim.schema.json`."""
+    kinds = (HelloAnswer, StartAnswer, ElapseAnswer, StepAnswer)
+    _, parts = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    title = f"What a shim answers to oneleader conform, one line for each request, version {VERSION}"
+    any_of = [{"$ref": f"#/$defs/{name}"} for name in (kind.__name__ for kind in kinds)]
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    whole = {"$schema": draft, "title": title, "$defs": parts, "anyOf": any_of}
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(whole))
+    return plain
+
+
+# --- The child process ------------------------------------------------------------------------------------
 
 
 class ShimError(UsageError):
     """The child process does not keep to the protocol."""
-
-
-class RaisedInShim(Exception):
-    """The shim answered with an `error`: its implementation raised."""
 
 
 class Shim:
@@ -47,13 +124,17 @@ class Shim:
     def __init__(self, command: Sequence[str], timeout: float = 10.0, network: Network | None = None) -> None:
         self.command, self.timeout = command, timeout
         self.number = 0
-        self.waiting = b""  # read, and not yet taken as an answer
+        self.waiting = bytearray()  # read, and not yet taken as an answer
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         pipe = subprocess.PIPE
         try:
-            self.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self.errors)
+            self.child = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=self.errors, bufsize=0, start_new_session=True
+            )
         except OSError as error:
             raise ShimError(f"cannot start the shim {command[0]}: {error.strerror}") from None
+        assert self.child.stdin is not None
+        os.set_blocking(self.child.stdin.fileno(), False)
         try:
             self._greet(network)
         except BaseException:
@@ -61,15 +142,16 @@ class Shim:
             raise
 
     def _greet(self, network: Network | None) -> None:
-        hello = self.ask("hello", "hello", version=VERSION)
-        if hello["version"] != VERSION:
-            raise ShimError(f"the shim speaks version {hello['version']} of the protocol, not {VERSION}")
-        self.can = self._among("can", hello.get("can", []), OPTIONAL)
-        may = self._among("may", hello.get("may", []), [m.value for m in May])
-        self.may = [May(name) for name in may]
-        (name,) = self._among("network", [hello.get("network", "udp")], NETWORKS)
+        hello = self.ask("hello", HelloAnswer, version=VERSION)
+        if hello.version != VERSION:
+            raise ShimError(f"the shim speaks version {hello.version} of the protocol, not {VERSION}")
+        self.can = self._among("can", hello.can, OPTIONAL)
+        self.may = [May(name) for name in self._among("may", hello.may, [m.value for m in May])]
+        (name,) = self._among("network", [hello.network], NETWORKS)
         self.network = network or NETWORKS[name]
-        self.crash_points = tuple(hello.get("crash_points", []))
+        self.crash_points, self.rates = tuple(hello.crash_points), hello.rates
+        if not 0 < self.rates[0] <= self.rates[1]:
+            raise ShimError(f"the shim says {list(self.rates)} in 'rates': the least above 0, the greatest")
 
     def _among(self, field: str, given: Sequence[str], known: Any) -> list[str]:
         for name in given:
@@ -84,8 +166,15 @@ class Shim:
         self.close()
 
     def close(self) -> None:
+        """End the child, and what it has started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.child.pid, signal.SIGKILL)
         self.child.kill()
-        self.child.communicate()
+        for pipe in (self.child.stdin, self.child.stdout):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+        self.child.wait()
         self.errors.close()
 
     def adapter(self, nodes: Sequence[str]) -> Adapter:
@@ -93,47 +182,58 @@ class Shim:
 
     # One request and its answer
 
-    def ask(self, do: str, kind: str, **more: Any) -> dict[str, Any]:
-        """The answer to a request; `kind` says what the schema calls it."""
+    def ask(self, do: str, kind: type[L], **more: Any) -> L:
+        """The answer to a request."""
         if self.waiting:
-            raise self._wrong(f"wrote a line that nobody asked for: {shortened(self.waiting)}")
+            raise self._wrong(f"wrote a line that nobody asked for: {shortened(bytes(self.waiting))}")
         self.number += 1
-        request = json.dumps({"id": self.number, "do": do, **more}, separators=(",", ":"))
-        assert self.child.stdin is not None
-        try:
-            self.child.stdin.write(request.encode() + b"\n")
-            self.child.stdin.flush()
-        except OSError:
-            raise self._wrong(f"ended before it was asked {shortened(request.encode())}") from None
-        return self._answer(self._line(request), kind)
+        request = msgspec.json.encode({"id": self.number, "do": do, **more})
+        limit = self.timeout if self.number > 1 else max(self.timeout, STARTING)
+        until = time.monotonic() + limit
+        late = f"gave no answer within {limit:g} seconds to {shortened(request)}"
+        self._write(request + b"\n", until, late)
+        return self._answer(self._line(request, until, late), kind)
 
-    def _line(self, request: str) -> bytes:
+    def _write(self, request: bytes, until: float, late: str) -> None:
+        assert self.child.stdin is not None
+        writing, asked = self.child.stdin.fileno(), shortened(request)
+        while request:
+            if not select.select([], [writing], [], max(0.0, until - time.monotonic()))[1]:
+                raise self._wrong(late)
+            try:
+                request = request[os.write(writing, request) :]
+            except OSError:
+                raise self._wrong(f"ended before it was asked {asked}") from None
+
+    def _line(self, request: bytes, until: float, late: str) -> bytes:
         assert self.child.stdout is not None
         reading = self.child.stdout.fileno()
-        while b"\n" not in self.waiting:
-            limit = self.timeout if self.number > 1 else max(self.timeout, STARTING)
-            if not select.select([reading], [], [], limit)[0]:
-                asked = shortened(request.encode())
-                raise self._wrong(f"gave no answer within {limit:g} seconds to {asked}")
+        start = 0
+        while (end := self.waiting.find(b"\n", start)) < 0:
+            start = len(self.waiting)
+            if start > LONGEST_LINE:
+                raise self._wrong(f"wrote a line without an end: {shortened(bytes(self.waiting[:1000]))}")
+            if not select.select([reading], [], [], max(0.0, until - time.monotonic()))[0]:
+                raise self._wrong(late)
             data = os.read(reading, 1 << 16)
             if not data:
-                raise self._wrong(f"ended when it was asked {shortened(request.encode())}")
+                said = f"; it wrote {shortened(bytes(self.waiting))}" if self.waiting else ""
+                raise self._wrong(f"ended when it was asked {shortened(request)}{said}")
             self.waiting += data
-        line, _, self.waiting = self.waiting.partition(b"\n")
+        line = bytes(self.waiting[:end])
+        del self.waiting[: end + 1]
         return line
 
-    def _answer(self, line: bytes, kind: str) -> dict[str, Any]:
+    def _answer(self, line: bytes, kind: type[L]) -> L:
         try:
-            answer = json.loads(line)
-        except ValueError:
+            answer = msgspec.json.decode(line, type=kind)
+        except msgspec.ValidationError as error:
+            raise self._wrong(f"wrote {shortened(line)}, which is no answer: {plainly(error)}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._wrong(f"wrote a line that is not JSON: {shortened(line)}") from None
-        wrong = misfit(answer, SCHEMA["$defs"][kind], "the answer")
-        if wrong:
-            raise self._wrong(f"wrote {shortened(line)}, where {wrong}")
-        if answer["id"] != self.number:
-            raise self._wrong(f"answered {answer['id']} when it was asked {self.number}: {shortened(line)}")
-        found: dict[str, Any] = answer
-        return found
+        if answer.id != self.number:
+            raise self._wrong(f"answered {answer.id} when it was asked {self.number}: {shortened(line)}")
+        return answer
 
     def _wrong(self, what: str) -> ShimError:
         """One sentence, with the last words of the child."""
@@ -141,7 +241,7 @@ class Shim:
             self.child.wait(0.2)
         self.errors.seek(0)
         last = self.errors.read().decode(errors="replace").strip().splitlines()[-1:]
-        said = f"; its last words: {last[0]}" if last else ""
+        said = f"; its last words: {shortened(last[0].encode())}" if last else ""
         return ShimError(f"the shim {what}{said}")
 
 
@@ -150,34 +250,14 @@ def shortened(line: bytes) -> str:
     return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + " ..."
 
 
-def misfit(value: Any, schema: Mapping[str, Any], where: str) -> str:
-    """How a value does not fit a schema, of the words that `shim.schema.json` uses; "" if it fits."""
-    if "$ref" in schema:
-        return misfit(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], where)
-    wanted = schema.get("type", [])
-    names = [wanted] if isinstance(wanted, str) else wanted
-    if names and (isinstance(value, bool) or not isinstance(value, tuple(TYPES[n] for n in names))):
-        return f"{where} is not {' or '.join(names)}"
-    if isinstance(value, dict):
-        return misfit_object(value, schema, where)
-    if isinstance(value, list) and "items" in schema:
-        found = (misfit(item, schema["items"], f"{where}[{i}]") for i, item in enumerate(value))
-        return next(filter(None, found), "")
-    return ""
-
-
-def misfit_object(value: Mapping[str, Any], schema: Mapping[str, Any], where: str) -> str:
-    lacks = [name for name in schema.get("required", ()) if name not in value]
-    if lacks:
-        return f"{where} lacks {lacks[0]!r}"
-    known, others = schema.get("properties", {}), schema.get("additionalProperties", {})
-    for name, inner in value.items():
-        if name not in known and others is False:
-            return f"{where} has an unknown field {name!r}: choose from {', '.join(known)}"
-        wrong = misfit(inner, known.get(name, others), f"{name!r}")
-        if wrong:
-            return wrong
-    return ""
+def plainly(error: msgspec.ValidationError) -> str:
+    """`Expected `int`, got `str` - at `$.server.term`` in the words of the protocol's page."""
+    what, _, where = str(error).partition(" - at ")
+    at = where.strip("`").removeprefix("$").lstrip(".")
+    what = what.replace("Object missing required field", "it lacks").replace("`", "'")
+    what = what.replace("Object contains unknown field", "it has an unknown field")
+    what = what[0].lower() + what[1:]
+    return f"in {at!r}, {what}" if at else what
 
 
 class ShimAdapter(Adapter):
@@ -186,13 +266,11 @@ class ShimAdapter(Adapter):
     def __init__(self, shim: Shim, nodes: Sequence[str]) -> None:
         self.shim = shim
         self.may, self.network, self.crash_points = shim.may, shim.network, shim.crash_points
-        self.abilities = frozenset(shim.can)
-        answer = shim.ask("start", "start", nodes=list(nodes))
-        if set(answer["servers"]) != set(nodes):
-            raise ShimError(
-                f"the shim started {' '.join(answer['servers'])} when asked for {' '.join(nodes)}"
-            )
-        self.servers = {node: observed(shown) for node, shown in answer["servers"].items()}
+        self.abilities, self.rates = frozenset(shim.can), shim.rates
+        answer = shim.ask("start", StartAnswer, nodes=list(nodes))
+        if set(answer.servers) != set(nodes):
+            raise ShimError(f"the shim started {' '.join(answer.servers)} when asked for {' '.join(nodes)}")
+        self.servers = {node: observed(shown) for node, shown in answer.servers.items()}
 
     def timeout(self, node: str) -> Report:
         return self._step("timeout", node)
@@ -204,6 +282,7 @@ class ShimAdapter(Adapter):
         return self._step("receive", node, sender=sender, message=message)
 
     def crash(self, node: str) -> Report:
+        self.servers[node] = None  # unless it says what is stored
         return self._step("crash", node)
 
     def restart(self, node: str) -> Report:
@@ -224,6 +303,10 @@ class ShimAdapter(Adapter):
     def change_members(self, node: str, members: Sequence[str]) -> Report:
         return self._step("change_members", node, members=list(members))
 
+    def elapse(self, advance: Mapping[str, int]) -> None:
+        answer = self.shim.ask("elapse", ElapseAnswer, advance=dict(advance))
+        self.servers |= {node: observed(shown) for node, shown in answer.servers.items()}
+
     def crash_next(self, node: str, point: str) -> None:
         self._step("crash_next", node, point=point)
 
@@ -231,41 +314,39 @@ class ShimAdapter(Adapter):
         return self.servers[node]
 
     def describe(self, message: Any) -> str:
-        return json.dumps(message, sort_keys=True)
+        return msgspec.json.encode(message, order="sorted").decode()
 
     def _step(self, do: str, node: str, **more: Any) -> Report:
-        answer = self.shim.ask(do, "step", node=node, **more)
-        if "error" in answer:
-            raise RaisedInShim(answer["error"])
-        if "server" in answer:
-            self.servers[node] = observed(answer["server"])
+        answer = self.shim.ask(do, StepAnswer, node=node, **more)
+        if answer.error is not None:
+            raise RaisedElsewhere(answer.error)
+        if not isinstance(answer.server, msgspec.UnsetType):
+            self.servers[node] = observed(answer.server)
         return Report(
-            [Sent(sent["to"], sent["message"]) for sent in answer.get("sent", [])],
-            applied=[(index, plain(value)) for index, value in map(pair, answer.get("applied", []))],
-            answered=[plain(value) for value in answer.get("answered", [])],
-            read=[plain(value) for value in answer.get("read", [])],
+            [Sent(sent.to, sent.message) for sent in answer.sent],
+            applied=[(index, plain(value)) for index, value in answer.applied],
+            answered=[plain(value) for value in answer.answered],
+            read=[plain(value) for value in answer.read],
         )
 
 
-def observed(shown: Mapping[str, Any] | None) -> Observed | None:
+def observed(shown: ServerShown | None) -> Observed | None:
     if shown is None:
         return None
-    given = dict(shown)
-    if "log" in given:
-        given["log"] = tuple((term, plain(value)) for term, value in map(pair, given["log"]))
-    for name in ("votes", "members"):
-        if name in given:
-            given[name] = frozenset(given[name])
-    return Observed(**given)
-
-
-def pair(given: Sequence[Any]) -> tuple[int, Any]:
-    """[term, value] or [index, value]."""
-    if len(given) != 2 or not isinstance(given[0], int):
-        raise ShimError(f"the shim wrote {json.dumps(given)} where a number and a value belong")
-    return given[0], given[1]
+    return Observed(
+        shown.term,
+        shown.voted_for,
+        shown.role,
+        None if shown.votes is None else frozenset(shown.votes),
+        None if shown.log is None else tuple((term, plain(value)) for term, value in shown.log),
+        shown.first,
+        shown.commit,
+        None if shown.members is None else frozenset(shown.members),
+        shown.match,
+        shown.lease,
+    )
 
 
 def plain(value: Any) -> Hashable:
     """A value that can be compared and hashed."""
-    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
+    return msgspec.json.encode(value, order="sorted").decode() if isinstance(value, (dict, list)) else value

@@ -11,24 +11,32 @@ that cannot happen is passed over.
 ("overtake", "n1", "n2", k)  the one after k others does; "copy": and stays on its way; "lose": never will
 ("freeze", "n1", "n2")       what travels there waits; "resume"; "break": it is lost
 ("cut", "n1", "n2")          what is sent there is lost, until ("heal",)
+("groups", "n1 n2", "n2 n3") only servers of one group hear each other: a partition, or a bridge
+("elapse", "n1=3", "n2=4")   so much time passes on each clock
+("pause", "n1")              it does nothing, and what is sent to it waits; "wake"
+("members", "n1", "n1 n2")   n1 is asked for a cluster of these
+("calm",)                    the network heals, and what should come about has so many rounds to (`calm.py`)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import re
+import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 
-from oneleader.conformance.adapter import Adapter, Observed, Report, can, hand_over
-from oneleader.conformance.judge import BeyondTheBound, Judge, StepRefused
-from oneleader.conformance.network import Traffic
+from oneleader.conformance.adapter import ROLES, Adapter, Observed, Report, can, hand_over
+from oneleader.conformance.judge import BeyondTheBound, StepJudge, StepRefused
+from oneleader.conformance.network import Traffic, Underway
 from oneleader.conformance.observations import Observations
+from oneleader.conformance.prompt import Prompt
 from oneleader.errors import UsageError
 
 MakeAdapter = Callable[[Sequence[str]], Adapter]
 Event = tuple[str, ...]
 
-FIGURE_3, MODEL, EXCEPTION = "Figure 3", "model", "exception"  # who found it
+FIGURE_3, EXCEPTION, LIVENESS = "Figure 3", "exception", "liveness"  # who found it; or a model, by its name
 
 
 class Broke(Exception):
@@ -44,30 +52,41 @@ class Broke(Exception):
         return f"{self.judge}: {self.cause}"
 
 
+class RaisedElsewhere(Exception):
+    """An implementation in another process says that it raised."""
+
+
 @dataclass
 class Trial:
     """The cluster, its network, its judges, and what happened so far."""
 
     adapter: Adapter
     nodes: tuple[str, ...]
-    model: Judge | None = None  # None: judged by Figure 3 alone
+    models: dict[str, StepJudge] = field(default_factory=dict)  # beside Figure 3
+    known: Collection[str] = ()  # causes that are passed over
     events: list[Event] = field(default_factory=list)  # those that happened
     steps: list[str] = field(default_factory=list)  # the same in words
     heard: list[str] = field(default_factory=list)  # what each step gave, to compare runs
     down: set[str] = field(default_factory=set)
     dying: set[str] = field(default_factory=set)  # crash in their next step
-    went_beyond: bool = False  # the greatest term of the model
+    paused: set[str] = field(default_factory=set)
+    stopped: set[str] = field(default_factory=set)  # models that could not follow to the end
+    passed_over: set[str] = field(default_factory=set)  # known causes that were met
+    stood: dict[str, int] = field(default_factory=dict)  # in which step each candidate stood
+    liveness: dict[str, str] = field(default_factory=dict)  # what should have come about: "" or what did not
+    is_told: bool = False  # whether steps are described for the comparison of two runs
 
     def __post_init__(self) -> None:
         self.abilities = can(self.adapter)
         self.traffic = Traffic()
-        self.figure_3 = Observations(self.nodes)
-        self.seen: dict[str, Observed | None] = {n: self.adapter.observe(n) for n in self.nodes}
+        self.figure_3 = Observations(self.nodes, self.adapter.may)
+        self.seen: dict[str, Observed | None] = {n: self._look(n) for n in self.nodes}
         self._judge_beginning()
 
     @property
     def up(self) -> list[str]:
-        return [node for node in self.nodes if node not in self.down]
+        """The servers that can take a step."""
+        return [node for node in self.nodes if node not in self.down and node not in self.paused]
 
     @property
     def leaders(self) -> list[str]:
@@ -81,6 +100,18 @@ class Trial:
             raise UsageError(f"{verb!r} is no event of a run")
         act(event, *rest)
 
+    def on_calm(self, event: Event) -> None:
+        """What should come about, and does not, is a finding too."""
+        from oneleader.conformance.calm import calm_down
+
+        self.events.append(event)
+        before = len(self.events)
+        self.liveness = calm_down(self)
+        del self.events[before:]
+        for what, wrong in self.liveness.items():
+            if wrong:
+                self._refuse(Broke(LIVENESS, what, f"after calm, not so: {what}: {wrong}"))
+
     # Timers, crashes, clients
 
     def on_timeout(self, event: Event, node: str) -> None:
@@ -91,6 +122,29 @@ class Trial:
 
     def on_compact(self, event: Event, node: str) -> None:
         self._step(event, node, f"{node} compacts its log", lambda: self.adapter.compact(node))
+
+    def on_members(self, event: Event, node: str, members: str) -> None:
+        words = f"{node} is asked for a cluster of {members}"
+        self._step(event, node, words, lambda: self.adapter.change_members(node, members.split()))
+
+    def on_elapse(self, event: Event, *clocks: str) -> None:
+        """Time passes, for servers that pause too."""
+        advance = {node: int(time) for node, _, time in (clock.partition("=") for clock in clocks)}
+        self._note(event, f"time passes: {' '.join(clocks)}")
+        self.adapter.elapse(advance)
+        self.seen |= {node: self._look(node) for node in self.nodes}
+        for breach in self.figure_3.leases(self.seen):
+            self._refuse(Broke(FIGURE_3, breach.cause, str(breach)))
+
+    def on_pause(self, event: Event, node: str) -> None:
+        if node in self.up:
+            self.paused.add(node)
+            self._note(event, f"{node} pauses")
+
+    def on_wake(self, event: Event, node: str) -> None:
+        if node in self.paused:
+            self.paused.discard(node)
+            self._note(event, f"{node} goes on")
 
     def on_transfer(self, event: Event, node: str, to: str) -> None:
         words = f"{node} is to hand over to {to}"
@@ -126,7 +180,7 @@ class Trial:
     def on_restart(self, event: Event, node: str) -> None:
         if node in self.down:
             self.down.remove(node)
-            self._step(event, node, f"{node} restarts", lambda: self.adapter.restart(node), restarts=True)
+            self._step(event, node, f"{node} restarts", lambda: self.adapter.restart(node))
 
     # The network
 
@@ -145,7 +199,7 @@ class Trial:
 
     def on_lose(self, event: Event, source: str, to: str, position: str) -> None:
         if int(position) < self.traffic.waiting((source, to)):
-            message = self.traffic.take((source, to), int(position))
+            message = self.traffic.take((source, to), int(position)).message
             self._note(event, f"lost: {self.adapter.describe(message)} from {source} to {to}")
 
     def on_freeze(self, event: Event, source: str, to: str) -> None:
@@ -168,21 +222,35 @@ class Trial:
             self.traffic.cut.add((source, to))
             self._note(event, f"what {source} sends to {to} is lost from now on")
 
+    def on_groups(self, event: Event, *groups: str) -> None:
+        together = {pair for group in groups for pair in combinations(sorted(group.split()), 2)}
+        apart = {pair for pair in combinations(sorted(self.nodes), 2) if pair not in together}
+        self.traffic.cut = {link for one, other in apart for link in ((one, other), (other, one))}
+        self._note(event, f"only these hear each other: {', '.join(groups)}")
+
     def on_heal(self, event: Event) -> None:
-        if self.traffic.cut or self.traffic.frozen:
+        if self.traffic.cut or self.traffic.frozen or self.paused:
             self.traffic.heal()
+            self.paused.clear()
             self._note(event, "the network heals")
 
     def _arrive(self, event: Event, source: str, to: str, position: str, *, keep: bool) -> None:
-        if int(position) >= self.traffic.waiting((source, to)):
+        link = (source, to)
+        if to in self.paused or int(position) >= self.traffic.waiting(link):
             return
-        message = self.traffic.take((source, to), int(position), keep=keep)
-        words = f"{to} receives {self.adapter.describe(message)} from {source}"
+        flight = self.traffic.take(link, int(position), keep=keep)
+        words = f"{to} receives {self.adapter.describe(flight.message)} from {source}"
         words += " (and a copy of it stays on its way)" if keep else ""
         if to in self.down:
             self._note(event, f"lost, for {to} is down: {words}")
         else:
-            self._step(event, to, words, lambda: hand_over(self.adapter, source, to, message))
+            self.traffic.arrived(link, flight)
+            prompt = Prompt("receive", source, flight.said, self._is_answer(to, flight))
+            self._step(event, to, words, lambda: hand_over(self.adapter, source, to, flight.message), prompt)
+
+    def _is_answer(self, candidate: str, flight: Underway) -> bool:
+        """Whether its sender had heard of the candidacy: what it says may be an answer to it."""
+        return flight.heard_of >= self.stood.get(candidate, 0)
 
     # Steps and their judges
 
@@ -192,32 +260,57 @@ class Trial:
         self.heard.append("")
 
     def _step(
-        self, event: Event, node: str, words: str, act: Callable[[], Report], restarts: bool = False
+        self, event: Event, node: str, words: str, act: Callable[[], Report], prompt: Prompt | None = None
     ) -> None:
         if node not in self.up:
             return
-        if node in self.dying and not restarts:
-            words += ", and crashes in the middle"
-        self._note(event, words)
-        try:
-            report = act()
-            if node in self.dying and not restarts:
-                self._fall(node)
-            self.seen[node] = self.adapter.observe(node)
-        except UsageError:
-            raise
-        except Exception as error:
-            name = type(error).__name__
-            raise Broke(EXCEPTION, name, f"the implementation raised {name}: {error}") from error
-        self.heard[-1] = self._heard(report, self.seen[node])
-        self._judge(node, restarts, report)
+        prompt = prompt or Prompt(event[0])
+        dies = node in self.dying and not prompt.restarts
+        self._note(event, f"{words}, and crashes in the middle" if dies else words)
+        report = self._taken(node, act, dies)
+        if self.is_told:
+            self.heard[-1] = self._heard(report, self.seen[node])
+        self._judge(node, prompt, report)
+        now = len(self.steps)
         for sent in report.sent:
             if sent.to not in self.nodes:
                 raise UsageError(f"{node} sent a message to {sent.to!r}, which is no node of this cluster")
-            self.traffic.send((node, sent.to), sent.message)
+            self.traffic.send((node, sent.to), sent.message, self.seen[node], now)
+
+    def _taken(self, node: str, act: Callable[[], Report], dies: bool) -> Report:
+        """What a step gave, and what is seen after it; nothing where it raised and that is known."""
+        before = self.seen[node]
+        report = Report()
+        try:
+            report = act()
+            if dies:
+                self._fall(node)
+            self.seen[node] = self._look(node)
+        except UsageError:
+            raise
+        except Exception as error:
+            self._refuse(raised(error))
+            if dies:
+                self._fall(node)
+            self.seen[node] = self._look(node)
+        self._check_sight(node)
+        now = self.seen[node]
+        if now is not None and now.lease is not None:  # a matter of time, which passes for all of them
+            self.seen |= {other: self._look(other) for other in self.nodes if other != node}
+        was = (before.role, before.term) if before else None
+        if now is not None and now.role == "candidate" and was != (now.role, now.term):
+            self.stood[node] = len(self.steps)
+        return report
+
+    def _look(self, node: str) -> Observed | None:
+        """What is seen of a server; its log as it is now, whatever becomes of the list."""
+        seen = self.adapter.observe(node)
+        is_list = seen is not None and seen.log is not None and not isinstance(seen.log, tuple)
+        return replace(seen, log=tuple(seen.log or ())) if seen is not None and is_list else seen
 
     def _fall(self, node: str) -> None:
         self.down.add(node)
+        self.paused.discard(node)
         self.dying.discard(node)
         self.figure_3.clients.forget(node)
 
@@ -225,30 +318,76 @@ class Trial:
         sent = [f"{self.adapter.describe(s.message)} to {s.to}" for s in report.sent]
         return f"sent {', '.join(sent) or 'nothing'}; shows {seen}"
 
-    def _judge_beginning(self) -> None:
-        for node, seen in self.seen.items():
-            if seen is None:
+    def _check_sight(self, node: str) -> None:
+        """What an adapter shows can be what a server is."""
+        seen = self.seen[node]
+        if seen is None:
+            if node not in self.down:
                 raise UsageError(f"the adapter observes nothing of {node}, which is up: it must")
+            return
+        wrong = senseless(seen, self.nodes, node in self.down)
+        if wrong:
+            raise UsageError(f"the adapter shows of {node} what cannot be: {wrong}")
+
+    def _judge_beginning(self) -> None:
+        for node in self.nodes:
+            self._check_sight(node)
         breach = self.figure_3.begin(self.seen)
         if breach is not None:
-            raise Broke(FIGURE_3, breach.cause, str(breach))
-        self._ask_the_model(lambda model: model.begin(self.seen))
+            self._refuse(Broke(FIGURE_3, breach.cause, str(breach)))
+        for name, model in self.models.items():
+            self._ask(name, lambda model=model: model.begin(self.seen))  # type: ignore[misc]
 
-    def _judge(self, node: str, restarts: bool, report: Report) -> None:
-        if node in self.up and self.seen[node] is None:
-            raise UsageError(f"the adapter observes nothing of {node}, which is up: it must")
-        # The model first, where it looks on: in all other walks Figure 3 judges alone.
-        self._ask_the_model(lambda model: model.follow(node, restarts, report, self.seen))
-        breach = self.figure_3.follow(node, restarts, report, self.seen)
-        if breach is not None:
-            raise Broke(FIGURE_3, breach.cause, str(breach))
+    def _judge(self, node: str, prompt: Prompt, report: Report) -> None:
+        # The models first, where they look on: in all other walks Figure 3 judges alone.
+        for name, model in self.models.items():
+            if name not in self.stopped:
+                self._ask(name, lambda model=model: model.follow(node, prompt, report, self.seen))  # type: ignore[misc]
+        for breach in self.figure_3.look(node, prompt, report, self.seen):
+            self._refuse(Broke(FIGURE_3, breach.cause, str(breach)))
 
-    def _ask_the_model(self, question: Callable[[Judge], Any]) -> None:
-        if self.model is None or self.went_beyond:
-            return
+    def _ask(self, name: str, question: Callable[[], object]) -> None:
         try:
-            question(self.model)
+            question()
         except BeyondTheBound:
-            self.went_beyond = True
+            self.stopped.add(name)
         except StepRefused as why:
-            raise Broke(MODEL, why.refusal.cause, str(why)) from None
+            self.stopped.add(name)
+            self._refuse(Broke(name, why.refusal.cause, str(why)))
+
+    def _refuse(self, broke: Broke) -> None:
+        """It is over, unless this is known."""
+        if broke.key not in self.known:
+            raise broke
+        self.passed_over.add(broke.key)
+
+
+def raised(error: Exception) -> Broke:
+    """An exception of the implementation: the same bug is told by its kind and by the function it is in."""
+    if isinstance(error, RaisedElsewhere):
+        return Broke(EXCEPTION, without_numbers(str(error)), f"the implementation raised: {error}")
+    name, frames = type(error).__name__, traceback.extract_tb(error.__traceback__)
+    cause = f"{name} in {frames[-1].name}" if frames else name
+    broke = Broke(EXCEPTION, cause, f"the implementation raised {name}: {error}")
+    broke.__cause__ = error
+    return broke
+
+
+def without_numbers(text: str) -> str:
+    """The first line, in which another run has other numbers."""
+    return re.sub(r"\d+", "N", (text.splitlines() or ["an error without words"])[0])
+
+
+def senseless(seen: Observed, nodes: Sequence[str], is_down: bool) -> str:
+    """Why this cannot be what is seen of a server; "" if it can."""
+    if seen.role is not None and seen.role not in ROLES:
+        return f"the role {seen.role!r}: it is {', '.join(ROLES)} or None"
+    if (seen.role is None) != is_down:
+        return "no role, and it is up" if seen.role is None else f"the role {seen.role}, and it is down"
+    if seen.voted_for is not None and seen.voted_for not in nodes:
+        return f"a vote for {seen.voted_for!r}, which is no node of this cluster"
+    numbers: Mapping[str, int | None] = {"term": seen.term, "commit index": seen.commit}
+    below = next((name for name, value in numbers.items() if value is not None and value < 0), "")
+    if below or seen.first < 1:
+        return f"a {below} below 0" if below else f"a log that begins with the index {seen.first}"
+    return ""

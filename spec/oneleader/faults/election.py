@@ -273,7 +273,7 @@ def _() -> Core:
     tlc="MCElection_bug_vote_twice.cfg",
 )
 def vote_twice(m: Model) -> Model:
-    """A voter grants whoever asks."""
+    """A voter grants every request."""
     return m.without_guard("grant_vote", "vote_is_free")
 
 
@@ -415,7 +415,7 @@ def _() -> Core:
     tlc="MCElection_bug_term_not_durable.cfg",
 )
 def term_not_durable(m: Model) -> Model:
-    """After a restart a server begins in term 0: it votes anew in each term in which it has voted."""
+    """After a restart a server begins in term 0: it votes again in each term in which it has voted."""
 
     @action
     def restart(s: State, n: Node) -> None:
@@ -517,7 +517,7 @@ def _() -> Core:
 @fault(
     "an election without asking first",
     sources="Howard and Abraham, 2020: no pre-vote",
-    breaks="availability: whoever lost touch deposes the leader on its return",
+    breaks="availability: a server that lost touch deposes the leader on its return",
     base=pre_vote.MODEL,
     sizes={"Node": 2, "Term": 1},
     explore=("no_term_without_pre_votes", 1),

@@ -10,7 +10,7 @@
         tlc="MCElection_bug_vote_twice.cfg",
     )
     def vote_twice(m: Model) -> Model:
-        \"\"\"A voter grants whoever asks.\"\"\"
+        \"\"\"A voter grants every request.\"\"\"
         return m.without_guard("grant_vote", "vote_is_free")
 
 
@@ -96,6 +96,7 @@ class FaultyModel:
 class Variant:
     """A faulty core, or faulty locks, and with how many servers it does harm.
 
+    joining  further servers, no members at first
     begin    what happens before the first step that is drawn
     cause    how what a drawn scenario breaks begins; several where one of them comes first by chance
     program  the smallest scenario
@@ -109,6 +110,7 @@ class Variant:
     cause: tuple[str, ...]
     program: str
     refused: str | Because
+    joining: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class Fault:
         refused: str | Because,
         cause: str | tuple[str, ...] | None = None,
         nodes: int = 3,
+        joining: int = 0,
         begin: str = "",
     ) -> Callable[[Callable[[], C]], Callable[[], C]]:
         """Enter the same fault as a variant of the reference. `cause` is `refused` where not given."""
@@ -201,7 +204,7 @@ class Fault:
 
         def enter(make: Callable[[], C]) -> Callable[[], C]:
             self.story = self.story or _doc(make)
-            self.variant = Variant(make(), make, nodes, begin, causes, replay, refused)
+            self.variant = Variant(make(), make, nodes, begin, causes, replay, refused, joining)
             return make
 
         return enter
@@ -246,6 +249,7 @@ def core_fault(
     refused: str | Because,
     cause: str | tuple[str, ...] | None = None,
     nodes: int = 3,
+    joining: int = 0,
     begin: str = "",
     tlc: str | Because | None = None,
 ) -> Callable[[Callable[[], Core]], Callable[[], Core]]:
@@ -254,7 +258,10 @@ def core_fault(
     def enter(make: Callable[[], Core]) -> Callable[[], Core]:
         made = Fault(_id(make), title, _doc(make), sources, breaks, why, why, why, tlc or why)
         FAULTS.setdefault(made.id, made)
-        return made.core(replay=replay, refused=refused, cause=cause, nodes=nodes, begin=begin)(make)
+        how = made.core(
+            replay=replay, refused=refused, cause=cause, nodes=nodes, joining=joining, begin=begin
+        )
+        return how(make)
 
     return enter
 

@@ -213,7 +213,7 @@ def check_then_act(m: Model) -> Model:
     tlc="MCFencing_bug_same_token.cfg",
 )
 def same_token(m: Model) -> Model:
-    """The issuer grants the lock anew under the number that it had: nothing tells the two holders apart."""
+    """The issuer grants the lock again under its old number: nothing distinguishes the two holders."""
     return m.without_guard("acquire", "token_is_newer")
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from oneleader.faults.fault import NOT_WRITTEN, fault
+from dataclasses import replace
+
+from oneleader.conformance.reference.patch import patched
+from oneleader.faults.fault import NOT_WRITTEN, Because, core_fault, fault
 from oneleader.language import action, both, either, ite, no
 from oneleader.language.model import Model
 from oneleader.models import membership, snapshots
 from oneleader.models.election import FOLLOWER, Node, Term
 from oneleader.models.replication import Index
 from oneleader.models.snapshots import State
+from oneleader_raft import raft
+from oneleader_raft.core import Core
+from oneleader_raft.raft import InstallSnapshot, Send, Snapshot, Step
 
+LED = "campaign n1 n2; trip n1 n2"  # with an entry of its own committed
+REPLACED = "campaign n1 n2; propose n1; propose n1; propose n1; campaign n2 n3; sync n2 n3; trip n2 n3"
+NOT_IN_MODEL = Because("not written as a change of the model")
 TWO = "n1 n2, n1"
 SMALL = {"Node": 2, "Term": 2, "Index": 2, "Value": 1}
 ONE = {"Node": 1, "Quorum": 1, "Value": 1, "Term": 1, "Index": 1, "Config": 1}
@@ -39,6 +48,19 @@ def snapshot_of_anything(m: Model) -> Model:
         s.snapshot_index[n] = k
 
     return m.with_action(compact)
+
+
+@snapshot_of_anything.core(
+    replay="campaign n1 n2; compact n1", refused="snapshots: compact, entry_is_committed"
+)
+def _() -> Core:
+    def on_compact(node: raft.Node, index: int, state: object) -> Step:
+        everything = replace(node, commit_index=node.last_index)
+        taken = correct(everything, node.last_index, state)
+        return replace(taken, node=replace(taken.node, commit_index=node.commit_index))
+
+    correct = raft.on_compact
+    return patched(on_compact)
 
 
 @fault(
@@ -80,6 +102,19 @@ def snapshot_of_the_latest_configuration(m: Model) -> Model:
     return m.with_action(install_snapshot)
 
 
+@snapshot_of_the_latest_configuration.core(
+    replay=f"{LED}; remove n1 n3; compact n1", refused="snapshots: state", cause=("snapshots",), begin=LED
+)
+def _() -> Core:
+    def with_snapshot(node: raft.Node, snapshot: Snapshot, log: tuple[raft.Entry, ...]) -> raft.Node:
+        latest = node.history[-1]
+        as_of_now = replace(snapshot, in_effect=replace(latest, since=min(latest.since, snapshot.index)))
+        return correct(node, as_of_now if log else snapshot, log)
+
+    correct = raft.with_snapshot
+    return patched(with_snapshot)
+
+
 @fault(
     "a leader sends entries that it has discarded",
     sources="willemt/raft PR#118: prevLogIndex 0 is accepted blindly after compaction",
@@ -109,3 +144,117 @@ def sends_what_is_gone(m: Model) -> Model:
         snapshots.store(s, n, t, prev, last, commit, longer)
 
     return m.with_action(append_entries)
+
+
+@sends_what_is_gone.core(
+    replay=f"{LED}; compact n1; propose n1; trip n1 n3; trip n1 n3",
+    refused="snapshots: state",
+    cause=("snapshots: ", "State Machine Safety"),
+    begin=LED,
+)
+def _() -> Core:
+    """To whom it has no entries any more it sends those that it has as if they were the first."""
+
+    def append_entries_to(leader: raft.Node, to: raft.NodeId) -> Send:
+        send = correct(leader, to)
+        if not isinstance(send.message, InstallSnapshot):
+            return send
+        m = send.message
+        entries = raft.AppendEntries(m.term, leader.id, 0, 0, leader.log, leader.commit_index, m.round)
+        return Send(to, entries)
+
+    correct = raft.append_entries_to
+    return patched(append_entries_to)
+
+
+# --- In the reference alone -------------------------------------------------------------------------------
+
+
+@core_fault(
+    "the conflicting suffix stays after a snapshot",
+    sources="openraft#559, #561",
+    breaks="Log Matching",
+    why=NOT_IN_MODEL,
+    replay=f"{REPLACED}; leave_behind n2 n3 n1",
+    refused="snapshots: state",
+    cause=("snapshots: ", "State Machine Safety"),
+    begin=REPLACED,
+)
+def suffix_stays() -> Core:
+    """A follower whose log has another entry at the snapshot's index takes the snapshot and keeps what
+    follows: entries of a leader that was replaced."""
+
+    def store_snapshot(node: raft.Node, m: InstallSnapshot) -> Step:
+        taken, k = correct(node, m), m.snapshot.index
+        is_installed = taken.node.snapshot is m.snapshot
+        if not is_installed or k >= node.last_index:
+            return taken
+        return replace(taken, node=raft.with_entries(taken.node, k, node.after(k)))
+
+    correct = raft.store_snapshot
+    return patched(store_snapshot)
+
+
+@core_fault(
+    "a snapshot sets the term",
+    sources="willemt/raft PR#118",
+    breaks="monotonicity of terms, and so Election Safety",
+    why=NOT_IN_MODEL,
+    replay=f"{LED}; sync n1 n2; compact n2; campaign n2 n3; trip n2 n3; trip n2 n3",
+    refused="election: state",
+    begin=f"{LED}; sync n1 n2; compact n2; campaign n2 n3",
+)
+def snapshot_sets_the_term() -> Core:
+    """A server that takes a snapshot goes on in the term of its last entry, which may be an older one: it
+    votes again where it has voted."""
+
+    def store_snapshot(node: raft.Node, m: InstallSnapshot) -> Step:
+        taken = correct(node, m)
+        return replace(taken, node=replace(taken.node, current_term=m.snapshot.term))
+
+    correct = raft.store_snapshot
+    return patched(store_snapshot)
+
+
+@core_fault(
+    "a snapshot that is not restored",
+    sources="the reason for section 7, InstallSnapshot 8",
+    breaks="State Machine Safety",
+    why=Because("no model has a state machine: what is committed is what is applied"),
+    replay=f"{LED}; leave_behind n1 n2 n3; campaign n3 n2; trip n3 n2; read n3",
+    refused=Because("a recording has no state machine"),
+    cause=("linearizability", "snapshots"),
+    begin=f"{LED}; leave_behind n1 n2 n3; trip n1 n3",
+)
+def state_not_restored() -> Core:
+    """A server that takes a snapshot leaves its state machine as it was."""
+
+    def apply_committed(node: raft.Node, applied: int) -> Step:
+        taken = correct(node, applied)
+        effects = tuple(e for e in taken.effects if not isinstance(e, raft.Restore))
+        return replace(taken, effects=effects)
+
+    correct = raft.apply_committed
+    return patched(apply_committed)
+
+
+@core_fault(
+    "an old snapshot takes back what is committed",
+    sources="the reason for discarding what is older than the log, section 7",
+    breaks="State Machine Safety",
+    why=NOT_IN_MODEL,
+    replay=f"{LED}; compact n1; heartbeat n1; deliver n1 n3 0 again; deliver n1 n3",
+    refused="snapshots: install_snapshot, is_news",
+    begin=f"{LED}; compact n1; heartbeat n1; deliver n1 n3 0 again",
+)
+def takes_an_old_snapshot() -> Core:
+    """A snapshot that comes late takes the place of a log that has gone on since."""
+
+    def store_snapshot(node: raft.Node, m: InstallSnapshot) -> Step:
+        k = m.snapshot.index
+        how = raft.action("install_snapshot", n=node.id, t=m.term, k=k)
+        node = replace(raft.with_snapshot(node, m.snapshot, ()), commit_index=k)
+        reply = raft.AppendReply(m.term, node.id, True, m.round, k)
+        return Step(node, (how,), (Send(m.leader_id, reply),))
+
+    return patched(store_snapshot)

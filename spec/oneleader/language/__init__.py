@@ -4,6 +4,7 @@ from oneleader.language.definitions import action, axiom, invariant, theorem, wi
 from oneleader.language.expr import both, either, implies, ite, no
 from oneleader.language.fields import Fields, constant, field, ghost, parameter
 from oneleader.language.model import Model, model
+from oneleader.language.progress import leads_to, never, step
 from oneleader.language.sorts import LONG_AGO, NIL, Each, NumberSort, Option, SetSort, TimeSort
 
 __all__ = [
@@ -26,9 +27,12 @@ __all__ = [
     "implies",
     "invariant",
     "ite",
+    "leads_to",
     "model",
+    "never",
     "no",
     "parameter",
+    "step",
     "theorem",
     "witness",
 ]

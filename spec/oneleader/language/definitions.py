@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from oneleader.errors import SpecError
+from oneleader.language.place import place
 from oneleader.language.sorts import AnySort, resolve
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -66,6 +67,11 @@ class Definition:
     def where(self) -> str:
         return f"{Path(self.file).name}:{self.line}"
 
+    @property
+    def place(self) -> str:
+        """Where it stands, for an error of the model."""
+        return place(self.file, self.line)
+
     def of(self, state: Any, *args: Any) -> Any:
         """What the function says of a state; or, of an action, what it does to it."""
         return self.function(state, *args)
@@ -103,7 +109,7 @@ class _Reading:
 def define(function: Callable[..., Any]) -> Definition:
     """Read a marked function: SpecError where a parameter has no sort or a guard no name."""
     code = function.__code__
-    name, where = function.__name__, f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+    name, where = function.__name__, place(code.co_filename, code.co_firstlineno)
     kind = function.__oneleader__  # type: ignore[attr-defined]
     hints = typing.get_type_hints(function)
     params = []
@@ -138,7 +144,11 @@ def _guards(function: Callable[..., Any], who: str) -> tuple[Guard, ...]:
     except OSError:
         raise SpecError(f"{who}: guards are read from source: write the model in a file") from None
     source = textwrap.dedent("".join(lines))
-    file = Path(function.__code__.co_filename).name
+    indented = len(lines[0]) - len(lines[0].lstrip())
+
+    def at(node: ast.expr) -> str:
+        return place(function.__code__.co_filename, first + node.lineno - 1, indented + node.col_offset + 1)
+
     comments = {
         token.start[0]: token.string.lstrip("# ").strip()
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
@@ -157,19 +167,16 @@ def _guards(function: Callable[..., Any], who: str) -> tuple[Guard, ...]:
     )
     own = [n for n in calls if isinstance(n.func, ast.Attribute) and n.func.attr == "require"]
     if len(own) > 1:
-        raise SpecError(
-            f"{file}:{first + own[1].lineno - 1}: {who}: one require per action, before its effects"
-        )
+        raise SpecError(f"{at(own[1])}: {who}: one require per action, before its effects")
     guards: list[Guard] = []
     for call in calls:
         taken_over = _marked(function, call.func)
         if taken_over:
             guards += _guards(taken_over, f"action {taken_over.__name__}")
         for argument in call.args if call in own else []:
-            line = first + argument.lineno - 1
             if not isinstance(argument, ast.Name) or argument.id not in assigned:
                 raise SpecError(
-                    f"{file}:{line}: {who}: give each guard a name: require takes local variables only"
+                    f"{at(argument)}: {who}: give each guard a name: require takes local variables only"
                 )
             start, end = assigned[argument.id]
             clause = next((comments[n] for n in range(start, end + 1) if n in comments), "")

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, product
+from typing import Any
 
 from oneleader.errors import UsageError
 
-Servers = frozenset[int]
+Servers = frozenset[Any]  # by number, or by name
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ both are read from the source, so what a person reads is what a refusal prints.
 | theorem    | in every state where the invariants hold                | for all        |
 | axiom      | of the constants of every configuration                 | for all        |
 | witness    | in some reachable state: nothing may hold vacuously     | for some       |
+| leads_to   | at last, once the environment is calm (`progress`)      | for all        |
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing import Any
 from oneleader.errors import SpecError
 from oneleader.language.definitions import Action, Property, define
 from oneleader.language.fields import Field, Fields
+from oneleader.language.progress import LeadsTo, define_progress
 from oneleader.language.sorts import AnySort, EachSort, base
 from oneleader.language.trace import check
 
@@ -51,6 +53,7 @@ class Model:
     extends: Model | None = None
     refines: Model | None = None
     usual: Mapping[str, int | tuple[str, ...]] = field(default_factory=dict)
+    progress: dict[str, LeadsTo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_sorts()
@@ -93,7 +96,7 @@ class Model:
         """This model with one action replaced by a marked function of the same name."""
         defined = define(function)
         if not isinstance(defined, Action) or defined.name not in self.actions:
-            raise SpecError(f"{defined.where}: {defined.name} replaces no action of {self.name}")
+            raise SpecError(f"{defined.place}: {defined.name} replaces no action of {self.name}")
         return self._with(defined)
 
     def without_axiom(self, name: str) -> Model:
@@ -147,6 +150,7 @@ def model(
         "invariant": dict(extends.invariants) if extends else {},
         "theorem": dict(extends.theorems) if extends else {},
         "witness": dict(extends.witnesses) if extends else {},
+        "leads_to": {},
     }
     for kind in ("invariant", "theorem", "witness") if reading else ():
         read = tuple((reading or {}).items())
@@ -155,7 +159,9 @@ def model(
         if not any(definitions.pop(name, None) for definitions in found.values()):
             raise SpecError(f"{module}: without={name!r} names nothing that the extended model defines")
     for function in (*_lemmas(lemmas), *_marked(module)):
-        found[function.__oneleader__][function.__name__] = define(function)
+        is_progress = function.__oneleader__ == "leads_to"
+        made = define_progress(function) if is_progress else define(function)
+        found[function.__oneleader__][function.__name__] = made
     return Model(
         name=module.rpartition(".")[2],
         doc=inspect.getdoc(sys.modules[module]) or "",
@@ -168,6 +174,7 @@ def model(
         extends=extends,
         refines=refines,
         usual={**(extends.usual if extends else {}), **(usual or {})},
+        progress=found["leads_to"],
     )
 
 

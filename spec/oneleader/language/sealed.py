@@ -10,34 +10,43 @@ Out of a trace a symbol is data for readers: it may be hashed, printed and copie
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from oneleader.errors import SpecError
 
-_traces: list[list[str]] = []  # the refusals of each trace that is going on
+
+class _Traces(threading.local):
+    """The refusals of each trace that is going on, in this thread: another one may read symbols meanwhile."""
+
+    def __init__(self) -> None:
+        self.refusals: list[list[str]] = []
+
+
+_traces = _Traces()
 
 
 @contextmanager
 def tracing() -> Iterator[list[str]]:
     """Within this block symbols are sealed; what is refused is added to the list given."""
-    _traces.append([])
+    _traces.refusals.append([])
     try:
-        yield _traces[-1]
+        yield _traces.refusals[-1]
     finally:
-        _traces.pop()
+        _traces.refusals.pop()
 
 
 def sealed() -> bool:
-    """Whether a model is traced just now."""
-    return bool(_traces)
+    """Whether this thread traces a model just now."""
+    return bool(_traces.refusals)
 
 
 def refuse(sentence: str) -> NoReturn:
     """SpecError with this sentence, which the trace remembers even where the error is caught."""
-    if _traces:
-        _traces[-1].append(sentence)
+    if _traces.refusals:
+        _traces.refusals[-1].append(sentence)
     raise SpecError(sentence)
 
 

@@ -97,7 +97,7 @@ class NumberSort(Sort):
 
 
 class TimeSort(Sort):
-    """How much time has passed, or has to: by the clock of whoever owns the stopwatch, in any unit.
+    """How much time has passed, or has to: by the clock of the stopwatch's owner, in any unit.
 
     A stopwatch is set to 0 when something happens, is advanced by the one action that lets time pass,
     and answers one question: has at least so much time passed? (`>=` or `<` a parameter.) So a run may
@@ -125,7 +125,7 @@ class Option(Generic[T]):
 
 
 class Each(Generic[I, T]):
-    """`Each[Node, Elapsed]`: one value for each Node, chosen anew in each step."""
+    """`Each[Node, Elapsed]`: one value for each Node, chosen afresh in each step."""
 
     if typing.TYPE_CHECKING:
 

@@ -31,6 +31,7 @@ from weakref import WeakSet
 from oneleader.errors import SpecError
 from oneleader.language import expr
 from oneleader.language.fields import Fields
+from oneleader.language.place import place
 from oneleader.language.sorts import LongAgo, Nil, Sort, is_enum
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,7 +82,8 @@ class _Refused(Exception):
 
     def __init__(self, node: ast.AST, text: str) -> None:
         super().__init__(text)
-        self.line, self.text = getattr(node, "lineno", 0), text
+        self.line, self.column = getattr(node, "lineno", 0), getattr(node, "col_offset", 0) + 1
+        self.text = text
 
 
 _made_of_data: WeakSet[Callable[..., Any]] = WeakSet()
@@ -109,15 +111,14 @@ def _checked(function: FunctionType) -> tuple[FunctionType, ...]:
     """The functions that this one refers to; SpecError where it breaks a rule."""
     code, mark = function.__code__, getattr(function, "__oneleader__", "")
     said = f"{mark or 'function'} {function.__name__}"
-    file = Path(code.co_filename).name
     called: list[FunctionType] = []
     try:
         for node in _found(function):
             judge = _Judge(function, called)
             judge.function(node, {}, first_is_state=bool(mark))
     except _Refused as refused:
-        line = refused.line or code.co_firstlineno
-        raise SpecError(f"{file}:{line}: {said}: {refused.text}") from None
+        at = place(code.co_filename, refused.line or code.co_firstlineno, refused.column)
+        raise SpecError(f"{at}: {said}: {refused.text}") from None
     return tuple(called)
 
 

@@ -19,6 +19,7 @@ from oneleader.language import source, times
 from oneleader.language.definitions import Action, Definition, Guard, Property
 from oneleader.language.expr import Expr, Symbolic, is_expr, lift, variable
 from oneleader.language.fields import Field
+from oneleader.language.place import place
 from oneleader.language.sealed import Sealed, refuse, tracing
 from oneleader.language.sorts import EachSort, is_time, reading
 
@@ -173,11 +174,12 @@ class TracedState(Sealed):
 
 
 def _located(error: Exception, definition: Definition, kind: str) -> SpecError:
-    """The error, with the line of the definition's file in which it arose."""
+    """The error, with the place in the definition's file at which it arose."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == definition.file]
-    line = frames[-1].lineno if frames else definition.line
+    line = frames[-1].lineno or definition.line if frames else definition.line
+    column = 1 + (frames[-1].colno or 0) if frames else 1
     text = str(error) if isinstance(error, SpecError) else f"{type(error).__name__}: {error}"
-    return SpecError(f"{definition.where.split(':')[0]}:{line}: {kind} {definition.name}: {text}")
+    return SpecError(f"{place(definition.file, line, column)}: {kind} {definition.name}: {text}")
 
 
 def _run(definition: Definition, kind: str, state: TracedState) -> tuple[tuple[Expr, ...], Any]:
@@ -189,7 +191,7 @@ def _run(definition: Definition, kind: str, state: TracedState) -> tuple[tuple[E
         raise _located(error, definition, kind) from None
     if refused:
         raise SpecError(
-            f"{definition.where}: {kind} {definition.name}: an error is caught here: {refused[0]}"
+            f"{definition.place}: {kind} {definition.name}: an error is caught here: {refused[0]}"
         )
     return params, said
 
@@ -200,7 +202,7 @@ def _trace_action(action: Action, fields: tuple[Field, ...]) -> TracedAction:
     params, _ = _run(action, "action", state)
     if len(action.guards) != len(state._guards):
         raise SpecError(
-            f"{action.where}: action {action.name}: {len(state._guards)} guards were required and "
+            f"{action.place}: action {action.name}: {len(state._guards)} guards were required and "
             f"{len(action.guards)} are named in its source: require stands once, in the action itself"
         )
     guards = zip(action.guards, state._guards, strict=True)
@@ -211,7 +213,7 @@ def _trace_action(action: Action, fields: tuple[Field, ...]) -> TracedAction:
     kept = tuple((guard, expr) for guard, expr in guards if guard.name not in action.dropped)
     traced = TracedAction(action, params, kept, tuple(state._claims), updates)
     _check_ghosts(traced, {f.name for f in fields if f.kind == "ghost"})
-    who = f"{action.where}: action {action.name}"
+    who = f"{action.place}: action {action.name}"
     for name, expr in traced.parts():
         times.check_compared(f"{who}: {name}", expr)
     return traced
@@ -219,7 +221,7 @@ def _trace_action(action: Action, fields: tuple[Field, ...]) -> TracedAction:
 
 def _check_ghosts(traced: TracedAction, ghosts: set[str]) -> None:
     """Ghost fields are read by no guard, and by no effect but on ghost fields."""
-    who = f"{traced.action.where}: action {traced.action.name}"
+    who = f"{traced.action.place}: action {traced.action.name}"
     for guard, expr in traced.guards:
         for name in sorted(reads(expr) & ghosts):
             raise SpecError(f"{who}: guard {guard.name} reads the ghost field {name}")
@@ -262,8 +264,8 @@ def trace_property(model: Model, prop: Property) -> TracedProperty:
     state = TracedState(model.fields)
     params, body = _run(prop, prop.kind, state)
     if state._written() or state._guards or state._claims:
-        raise SpecError(f"{prop.where}: {prop.kind} {prop.name}: a property only reads")
-    who = f"{prop.where}: {prop.kind} {prop.name}"
+        raise SpecError(f"{prop.place}: {prop.kind} {prop.name}: a property only reads")
+    who = f"{prop.place}: {prop.kind} {prop.name}"
     try:
         traced = TracedProperty(prop, params, lift(body, bool))
     except SpecError:
@@ -304,7 +306,10 @@ def check(model: Model) -> None:
     for ax in model.axioms.values():
         moving = sorted(n for n in reads(trace_property(model, ax).body) if not model.fields[n].fixed)
         if moving:
-            raise SpecError(f"{ax.where}: axiom {ax.name} reads {moving[0]}, which is no constant")
+            raise SpecError(f"{ax.place}: axiom {ax.name} reads {moving[0]}, which is no constant")
+    for found in model.progress.values():
+        for predicate in (found.function, *found.predicates):
+            source.check(predicate)
     definitions = (model.actions, model.properties, model.witnesses, model.axioms)
     for definition in (d for some in definitions for d in some.values()):
         source.check(definition.function)

@@ -21,6 +21,7 @@ from oneleader.models import (
     membership_on_apply,
     membership_steps,
     pre_vote,
+    progress,
     replication,
     snapshots,
     system,
@@ -41,6 +42,7 @@ MODELS = {
     for model in (*ELECTIONS, *MEMBERS, lease.MODEL, lease_read.MODEL, fencing.MODEL, system.MODEL, *SMALL)
 }
 FLAWED = tuple(f"flawed/{module.name}" for module in pkgutil.iter_modules(flawed.__path__))
+PROGRESS = tuple(f"progress/{module.name}" for module in pkgutil.iter_modules(progress.__path__))
 
 
 def find(name: str) -> Model:
@@ -51,14 +53,20 @@ def find(name: str) -> Model:
     if f"flawed/{bare}" in FLAWED:
         found: Model = importlib.import_module(f"{flawed.__name__}.{bare}").MODEL
         return found
+    if f"progress/{name.removeprefix('progress/')}" in PROGRESS:
+        module = importlib.import_module(f"{progress.__name__}.{name.removeprefix('progress/')}")
+        live: Model = module.MODEL
+        return live
     if name not in MODELS:
-        names = ", ".join((*MODELS, *FLAWED))
+        names = ", ".join((*MODELS, *FLAWED, *PROGRESS))
         raise UsageError(f"there is no model {name!r}: choose from {names}, or give a .py file")
     return MODELS[name]
 
 
 def name_of(model: Model) -> str:
     """What `find` is given to get this model, or the one that it is a faulty variant of."""
+    if f"progress/{model.name}" in PROGRESS:
+        return f"progress/{model.name}"
     flawed_name = f"flawed/{model.name}"
     if flawed_name in FLAWED or model.name in MODELS:
         return flawed_name if flawed_name in FLAWED else model.name

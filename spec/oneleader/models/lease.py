@@ -132,7 +132,7 @@ def acknowledge(s: State, voter: Node, leader: Node, t: Term, k: Round) -> None:
 @action
 def give_up(s: State, n: Node) -> None:
     """Dissertation 6.2: a leader that has not heard from a quorum lately steps down. Which replies have
-    arrived is not modelled, so it may at any moment; and whoever stands may, for it may have lost."""
+    arrived is not modelled, so it may at any moment; and a candidate may, for it may have lost."""
     stands_or_leads = s.role[n] != FOLLOWER  # Figure 2, Rules for Servers
     s.require(stands_or_leads)
 

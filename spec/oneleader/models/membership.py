@@ -259,7 +259,7 @@ def restart(s: State, n: Node) -> None:
 
 @action
 def give_up(s: State, n: Node) -> None:
-    """Dissertation 6.2: a leader that no quorum answers steps down; and whoever stands may have lost."""
+    """Dissertation 6.2: a leader that no quorum answers steps down; and a candidate may have lost."""
     stands_or_leads = s.role[n] != FOLLOWER  # Figure 2, Rules for Servers
     s.require(stands_or_leads)
 
@@ -492,7 +492,7 @@ def a_change_was_replaced(s: State, n: Node, t: Term, i: Index) -> bool:
 
 @witness
 def a_leader_was_elected_by_a_new_configuration(s: State, n: Node) -> bool:
-    """A leader was elected by a quorum that is none of the initial configuration."""
+    """A leader was elected by a quorum that is not one of the initial configuration."""
     t = s.term[n]
     not_initial = Quorum.any(lambda q: both(s.elected_by[t] == q, no(s.quorum_of[q, 0])))
     return both(s.role[n] == LEADER, not_initial)

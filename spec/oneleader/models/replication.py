@@ -134,7 +134,7 @@ def restart(s: State, n: Node) -> None:
 
 @action
 def give_up(s: State, n: Node) -> None:
-    """Dissertation 6.2: a leader that no quorum answers steps down; and whoever stands may have lost. Who has
+    """Dissertation 6.2: a leader that no quorum answers steps down; and a candidate may have lost. Who has
     been heard is not modelled, so it may at any moment."""
     stands_or_leads = s.role[n] != FOLLOWER  # Figure 2, Rules for Servers
     s.require(stands_or_leads)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from oneleader import models
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Fault, FaultyModel
 from oneleader.language.configuration import Configuration
@@ -29,7 +30,7 @@ from oneleader.pictures.telling import plain, plainly
 from oneleader.readers.engines.javascript import RUNTIME, JavaScript
 from oneleader.readers.explore.explore import Limits, explore, ghosts_read
 from oneleader.readers.replay.formats.written import header_of
-from oneleader.readers.retrace import configuration_text
+from oneleader.readers.retrace import FOLLOWED, configuration_text, imports_of
 from oneleader.readers.run import Run
 from oneleader.words import title
 
@@ -88,8 +89,19 @@ class Explorer:
             "runs": [asdict(run) for run in self.runs],
             "recording": header_of(self.model, self.at),
             "configuration": configuration_text(self.at),
+            "imports": imports_of(self.at),
+            "test": FOLLOWED,
+            "found": models.name_of(self.model),
         }
         return json.dumps(said, separators=(",", ":"), ensure_ascii=False)
+
+    def address(self, calls: Iterable[str], off: Iterable[str] = ()) -> str:
+        """The fragment of a link to the run that takes these steps, these switches `off`."""
+        named = {self.at.call(i.action, i.args): number for number, i in enumerate(self.run.instances)}
+        parts = {"run": ".".join(base36(named[call]) for call in calls)}
+        switched = [f"off.{one['at']}.1" for one in self._switches() if one["value"] in tuple(off)]
+        parts |= {"switches": "~".join(switched)} if switched else {}
+        return "#" + "&".join(f"{name}={value}" for name, value in (parts | {"of": self._digest()}).items())
 
     def _digest(self) -> str:
         """What a link is of: another model or other bounds have another one."""
@@ -175,6 +187,12 @@ class Explorer:
                         "at": int(member),
                         "doc": doc,
                     }
+
+
+def base36(number: int) -> str:
+    """As JavaScript's `toString(36)` writes it."""
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    return (base36(number // 36) if number >= 36 else "") + digits[number % 36]
 
 
 def faults_of(model: Model) -> Iterable[tuple[Fault, Model]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import fsum
+
 WIDE_LETTERS, NARROW_LETTERS = "mwMWQO@%", "iljtfrI.,:;'|!() []"
 
 
 def text_width(text: str, size: float) -> float:
     """An upper estimate for any common sans-serif font: DejaVu Sans is about the widest."""
-    units = sum(0.97 if c in WIDE_LETTERS else 0.42 if c in NARROW_LETTERS else 0.645 for c in text)
+    widths = (0.97 if c in WIDE_LETTERS else 0.42 if c in NARROW_LETTERS else 0.645 for c in text)
+    units = fsum(widths)  # the same in every Python, which `sum` is not since 3.12
     return units * size
 
 

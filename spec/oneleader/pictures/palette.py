@@ -60,15 +60,3 @@ DARK = Palette(
     on_term="#10141a",
     terms=("#9ba6b6", "#5cb3ef", "#f49a5b", "#ea8fc6", "#dcc04b", "#aaa4f7", "#45c9a0"),
 )
-
-
-def contrast(a: str, b: str) -> float:
-    """WCAG's ratio of two colours, from 1 to 21."""
-    lighter, darker = sorted((_luminance(a), _luminance(b)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

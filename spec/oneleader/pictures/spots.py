@@ -84,8 +84,6 @@ class SpotTable:
         return self.nodes.setdefault(tuple(made), len(self.nodes))
 
     def as_json(self) -> dict[str, Any]:
-        spots = [
-            {"role": s.role, "term": s.term, "lease": s.lease, "words": s.words, "life": s.life}
-            for s in self.spots
-        ]
+        """The tables; a spot as [role, term, lease, words, life]."""
+        spots = [[s.role, s.term, s.lease, s.words, s.life] for s in self.spots]
         return {"spots": spots, "nodes": list(self.nodes), "roots": self.roots}

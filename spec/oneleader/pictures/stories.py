@@ -123,7 +123,7 @@ def violated(model: Model, at: Configuration, what: str, args: tuple[Any, ...]) 
     if what == "claim":
         return "A claim inside an action is false here", ""
     if what == "refinement":
-        return "The last step is none that the refined model allows", ""
+        return "The refined model does not allow the last step", ""
     prop = model.properties[what]
     return f"{prop.title} is violated{says(prop)}", _binding(at, prop, args)
 

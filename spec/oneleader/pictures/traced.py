@@ -62,7 +62,7 @@ def _model(config: Path, trace: Iterable[tlc.TlcStep]) -> tuple[Model, Configura
     known = {**models.MODELS, **{n.removeprefix("flawed/"): None for n in models.FLAWED}}
     base = next((n for n in sorted(known, key=len, reverse=True) if snake.startswith(n)), None)
     if base is None:
-        raise UsageError(f"{config.name} belongs to no model: there is none called {snake}")
+        raise UsageError(f"{config.name} belongs to no model: none is called {snake}")
     listed = (f.faulty for f in catalogue.FAULTS.values() if f.tlc == config.name)
     faulty = next((m for m in listed if isinstance(m, FaultyModel) and m.base.name == base), None)
     model = faulty.model if faulty else models.find(base)

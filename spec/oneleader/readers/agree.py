@@ -144,7 +144,7 @@ class _SideBySide:
         return self.states < MOST_STATES and self.tried < MOST_TRIED
 
     def _walk(self) -> None:
-        """One run; beside each of its states one with some cells drawn anew."""
+        """One run; beside each of its states one with some cells redrawn."""
         state = self.run.initial
         for _ in range(LENGTH):
             if not self._goes_on():

@@ -6,8 +6,8 @@ property; a step that the model refuses ends the run, and then nothing is broken
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
 from textwrap import indent
 from typing import Any
 
@@ -15,6 +15,7 @@ from oneleader import models
 from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Definition, Guard
+from oneleader.language.members import Members
 from oneleader.language.model import Model
 from oneleader.readers.explore.explore import Violation
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
@@ -78,7 +79,7 @@ def _after(run: Run, state: State, instance: Instance) -> State:
 
 
 # -- the run as a test -------------------------------------------------------------------------------------
-FOLLOWED = '''"""{title} is violated, after {count}."""
+FOLLOWED = '''"""{told}"""
 
 {imports}
 from oneleader.readers.retrace import retrace
@@ -95,7 +96,7 @@ def test_{what}() -> None:
     false = retrace(MODEL, AT, STEPS).broken("{what}")
     assert false is None, false
 '''
-COMPARED = '''"""{title}: a step of {name} is none of the model that it refines."""
+COMPARED = '''"""{told}"""
 
 {imports}
 from oneleader.readers.explore.refine import refine
@@ -118,12 +119,8 @@ def as_test(run: Run, found: Violation, fault: str | None = None) -> str:
         calls.append(run.configuration.call(instance.action, instance.args))
     prop, name = run.model.properties.get(found.what), models.name_of(run.model)
     return (COMPARED if found.what == "refinement" else FOLLOWED).format(
-        title=title(found.what),
-        name=name,
-        count=plural(len(calls), "steps"),
-        imports="from oneleader.faults.catalogue import find"
-        if fault
-        else "from oneleader.models import find",
+        told=f"{title(found.what)} is violated, after {plural(len(calls), 'steps')}.",
+        imports="\n".join(sorted([*imports_of(run.configuration), FIND_FAULT if fault else FIND])),
         model=f'find("{fault}").model' if fault else f'find("{name}")',
         at=configuration_text(run.configuration),
         steps="\n".join(calls),
@@ -133,12 +130,18 @@ def as_test(run: Run, found: Violation, fault: str | None = None) -> str:
 
 
 CONFIGURATION = "from oneleader.language.configuration import Configuration"
+MEMBERS = "from oneleader.language.members import Members"
 FIND, FIND_FAULT = "from oneleader.models import find", "from oneleader.faults.catalogue import find"
 SAYS = {
     "deadlock": "In every state some step is possible.",
     "claim": "What an action claims is true where its guards hold.",
     "refinement": "Each step is one of the refined model, or changes nothing there.",
 }
+
+
+def imports_of(at: Configuration) -> list[str]:
+    """What the text of the configuration needs."""
+    return [CONFIGURATION, *([MEMBERS] if at.members else [])]
 
 
 def _first_line(prop: Definition) -> str:
@@ -153,8 +156,8 @@ def configuration_text(at: Configuration) -> str:
 def _arguments(at: Configuration) -> Iterator[str]:
     for part in fields(at):
         value = getattr(at, part.name)
-        if value:
-            yield f"{part.name}={_plain(value)},\n"
+        if value or part.default is part.default_factory is MISSING:
+            yield f"{part.name}={_plain(value) if isinstance(value, Mapping) else _literal(value)},\n"
 
 
 def _plain(value: Any) -> str:
@@ -164,7 +167,11 @@ def _plain(value: Any) -> str:
 
 
 def _literal(value: Any) -> str:
+    if isinstance(value, Members):
+        return f"Members({_literal(value.sets)})"
+    if isinstance(value, tuple) and value and not isinstance(value[0], str | int):
+        return f"({', '.join(map(_literal, value))},)"
     if isinstance(value, frozenset):
-        inner = ", ".join(repr(tuple(map(int, key))) for key in sorted(value))
-        return f"frozenset({{{inner}}})" if value else "frozenset()"
+        keys = (tuple(map(int, key)) if isinstance(key, tuple) else int(key) for key in sorted(value))
+        return f"frozenset({{{', '.join(map(repr, keys))}}})" if value else "frozenset()"
     return repr(value).replace("'", '"')

@@ -227,7 +227,7 @@ class Run:
             with reading(self):
                 action.function(self._state, *args)
         except SpecError as error:
-            raise SpecError(f"{action.where}: {self.configuration.call(action, args)}: {error}") from None
+            raise SpecError(f"{action.place}: {self.configuration.call(action, args)}: {error}") from None
         except Cut:
             if self._state._failed:
                 raise ClaimFailed from None

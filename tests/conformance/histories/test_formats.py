@@ -56,7 +56,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "another kind": (f"{INVOKE}\n{DONE.replace('write', 'read')}", ":2: this completes a read"),
     "unknown": ("hello", "the format is not known"),
     "no map": ("[1 2]", "made of maps"),
-    "a type": (EDN.replace("invoke", "begin"), ":1: 'begin' is none of"),
+    "a type": (EDN.replace("invoke", "begin"), ":1: 'begin' is not one of"),
     "no f": ("{:process 0, :type :invoke}", ":1: this operation has no :f"),
     "etcd": ("INFO  jepsen.util - 0\t:invoke\t:read\tnil\nINFO", ":2: no line of an etcd log"),
 }

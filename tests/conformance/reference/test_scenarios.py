@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from oneleader.conformance.reference.scenario import Broken, Scenario, ScenarioMachine, draw
+from oneleader.conformance.reference.scenario import Broken, ChangingMachine, Scenario, ScenarioMachine, draw
 from oneleader.faults.catalogue import variant
 from oneleader.pictures.svg import svg
 from oneleader_raft.core import RAFT, Core
@@ -28,6 +28,72 @@ def test_the_reference_holds(nodes: int) -> None:
     found = drawn(RAFT, nodes=nodes, examples=EXAMPLES[PROFILE])
     assert not found.failed, f"{found.failed[-1][0]}\n{found.failed[-1][1]}"
     assert len(found.steps) > 10 * EXAMPLES[PROFILE]
+
+
+@pytest.mark.parametrize(("nodes", "joining"), [(2, 1), (3, 1)])
+def test_the_reference_holds_where_members_change(nodes: int, joining: int) -> None:
+    """`membership` and `snapshots` judge as soon as there is a change, or a log is compacted."""
+    examples = EXAMPLES[PROFILE] // 2
+    found = draw(ChangingMachine, RAFT, nodes=nodes, joining=joining, examples=examples)
+    assert not found.failed, f"{found.failed[-1][0]}\n{found.failed[-1][1]}"
+    assert len(found.steps) > 10 * examples
+
+
+def test_members_change_by_hand() -> None:
+    """n4 joins in the place of n2, by way of a joint configuration; n3 takes it all from a snapshot."""
+    s = Scenario(3, joining=1)
+    for line in ("campaign n1 n2", "trip n1 n2", "swap n1 n2 n4", "sync n1 n4", "trip n1 n4"):
+        verb, *words = line.split()
+        getattr(s, verb)(*words)
+    assert s.cluster.node("n1").configuration.is_joint
+    s.trip("n1", "n2")
+    s.trip("n1", "n4")
+    s.sync("n1", "n4")
+    assert s.cluster.node("n1").members == ("n1", "n3", "n4")
+    assert not s.cluster.node("n1").configuration.is_joint
+    s.trip("n1", "n4")
+    s.leave_behind("n1", "n4", "n3")
+    assert s.cluster.node("n3").snapshot.index == s.cluster.node("n1").snapshot.index > 0
+    ended = {model.model for model in s._models if model.is_over}
+    assert ended == set(VIEWS) - {"snapshots"}
+    assert str(s).startswith("s = Scenario(3, joining=1)\n")
+
+
+@pytest.mark.parametrize("id", ["added-and-added", ""])
+def test_two_leaders_add_a_server_each(id: str) -> None:
+    """Ongaro's first shape of July 2015, judged by Figure 3 alone. n1 adds n5 and n2 adds n6, each before it
+    has committed an entry of its own; n2 commits with n3 and n6, and n1 is elected by n4 and n5."""
+    s = Scenario(4, variant(id) if id else RAFT, models=(), joining=2)
+
+    def elect(candidate: str, *voters: str) -> None:
+        s.timeout(candidate)
+        for _ in range(2):
+            for voter in voters:
+                s.trip(candidate, voter)
+
+    def add(leader: str, server: str) -> tuple[str, ...]:
+        s.add(leader, server)
+        s.sync(leader, server)
+        s.trip(leader, server)
+        return s.cluster.node(leader).members
+
+    elect("n1", "n2", "n3")
+    of_one = add("n1", "n5")
+    elect("n2", "n3", "n4")
+    of_other = add("n2", "n6")
+    s.trip("n2", "n6")
+    s.sync("n2", "n3")
+    s.trip("n2", "n3")
+    elect("n1", "n4", "n5")  # it hears of term 2
+    if not id:  # with R3 neither change begins
+        assert of_one == of_other == ("n1", "n2", "n3", "n4")
+        elect("n1", "n4", "n5")
+        assert s.cluster.node("n1").role is not Role.LEADER
+        return
+    assert (of_one[-1], of_other[-1]) == ("n5", "n6")
+    assert s.cluster.node("n2").commit_index == 2
+    with pytest.raises(Broken, match="Leader Completeness"):
+        elect("n1", "n4", "n5")
 
 
 def test_a_failure_shrinks_to_a_program_that_fails_again() -> None:

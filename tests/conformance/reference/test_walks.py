@@ -26,6 +26,21 @@ def test_what_was_once_missed_is_found(fault: str) -> None:
     assert broken, f"none of {number} walks"
 
 
+def test_the_reference_holds_where_members_change() -> None:
+    number, broken = walks_until_broken(RAFT, 0, 16, changing=True)
+    assert (number, broken) == (16, None)
+
+
+def test_walks_change_members_and_compact_logs() -> None:
+    seen = {
+        action.name
+        for seed in range(6)
+        for entry in Walk(seed, joining=2).scenario.cluster.trace or ()
+        for action in entry.actions
+    }
+    assert seen >= {"change_config", "retire", "compact", "install_snapshot"}
+
+
 def test_a_walk_is_a_program_that_does_the_same_again() -> None:
     walk, again = Walk(3), Scenario(3)
     exec("\n".join(walk.scenario.program), {"s": again})

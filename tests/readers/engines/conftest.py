@@ -1,28 +1,15 @@
-"""Node.js, which runs what the JavaScript engine prints."""
+"""State graphs by the JavaScript engine."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from oneleader.readers.engines.javascript import RUNTIME, JavaScript
+from oneleader.readers.engines.javascript import JavaScript
 from oneleader.readers.run import Run
 
-# One program after the other, a line of JSON each; the answer is what it evaluates to, or its error.
-LOOP = """
-require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
-  let said;
-  try { said = { value: (0, eval)(JSON.parse(line)) }; }
-  catch (error) { said = { error: String(error.stack) }; }
-  process.stdout.write(JSON.stringify(said) + "\\n");
-});
-"""
 GRAPH = """
 (() => {
   const engine = engineOf(%s), numbers = new Map([[engine.initial.join(), 0]]);
@@ -42,31 +29,6 @@ GRAPH = """
 })()
 """
 Evaluate = Callable[[str], Any]
-
-
-@pytest.fixture(scope="session")
-def node() -> Iterator[Evaluate]:
-    """Evaluates JavaScript. Where Node.js is missing a test is skipped, but not in CI."""
-    found = shutil.which("node")
-    if found is None:
-        says = "no Node.js: apt install nodejs"
-        pytest.fail(says) if os.environ.get("CI") else pytest.skip(says)
-    process = subprocess.Popen([found, "-e", LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin
-    assert process.stdout
-    stdin, stdout = process.stdin, process.stdout
-
-    def evaluate(text: str) -> Any:
-        stdin.write(json.dumps(text) + "\n")
-        stdin.flush()
-        said = json.loads(stdout.readline())
-        assert "error" not in said, said
-        return said.get("value")
-
-    evaluate(f"{RUNTIME.read_text()}; Object.assign(globalThis, {{ each, count, every, some, engineOf }}); 0")
-    yield evaluate
-    process.stdin.close()
-    process.wait(10)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 from oneleader import models
 from oneleader.language.configuration import configure
+from oneleader.readers.engines.javascript import JavaScript
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.graph import Graph
 from oneleader.readers.run import Cut, Run, State
@@ -78,6 +79,25 @@ def test_its_graph_is_that_of_explore(graph_of: GraphOf, name: str, second: bool
         assert told == [*(broken(state) is None for broken in holds), *(is_so(state) for is_so in reached)]
     for i, position, why in found["odd"][:50]:
         assert (why, outcome(run, states[i], position)) == ("cut", "cut")
+
+
+@pytest.mark.parametrize(
+    ("printed", "instead"),
+    [
+        ("grant_vote", None),  # as it is: the check finds nothing
+        ("(a2 === r_term(s, a0))", "true"),  # a guard
+        (" < 2)", " < 1)"),  # a bound
+        ("step.put(2 + a0", "0 && step.put(2 + a0"),  # an effect
+    ],
+)
+def test_a_fault_of_the_printer_is_noticed(
+    graph_of: GraphOf, monkeypatch: pytest.MonkeyPatch, printed: str, instead: str | None
+) -> None:
+    run, text = bounds("election", second=False), JavaScript.text
+    if instead is not None:
+        assert printed in JavaScript(run).text()
+        monkeypatch.setattr(JavaScript, "text", lambda self: text(self).replace(printed, instead))
+    assert same(run, graph_of(run)) is (instead is None)
 
 
 def outcome(run: Run, state: State, position: int) -> str:

@@ -281,7 +281,7 @@ def test_a_member_that_has_done_nothing_counts():
         ({"elements": {"Term": ["1"]}}, "election has no set sort Term"),
         ({"elements": []}, "`elements` is not an object"),
         ({"quorums": "most"}, '`quorums` is neither "majority" nor a list'),
-        ({"quorums": [["n9"]]}, "`quorums` names n9, which is none of the `nodes`"),
+        ({"quorums": [["n9"]]}, "`quorums` names n9, which is not one of the `nodes`"),
         ({"constants": {"leader": []}}, "election has no constant leader"),
         ({"constants": {"member": [["n1"]]}}, "the constant member is not a list of its indices, 2 each"),
     ],

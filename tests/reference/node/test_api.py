@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from oneleader_raft.node.api import Api
 from oneleader_raft.node.client import Answer as Reply
@@ -26,6 +27,8 @@ from oneleader_raft.node.client import (
     UnknownOutcomeError,
     get,
 )
+from oneleader_raft.node.clock import ClockWentBackError
+from oneleader_raft.node.door import Door
 from oneleader_raft.node.links import Address
 from oneleader_raft.node.local import HOST, free_ports
 from oneleader_raft.node.openapi import DOCUMENT
@@ -177,10 +180,105 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path: Path) -> None:
         async with http.put("/v1/keys/k", data=b"x" * (1 << 19)) as said:
             assert said.status == 413
         assert (await answer(http, "GET", "/v1/nothing"))[0] == 404
-        assert (await answer(http, "PATCH", "/v1/keys/k"))[0] == 405
+        async with http.patch("/v1/keys/k") as said:
+            assert (said.status, said.headers["Allow"]) == (405, "GET,HEAD,PUT")
         assert server.node.last_index == last, "nothing was proposed"
 
     with_node(tmp_path, test)
+
+
+def test_a_name_is_decoded_once(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        for path, key in (("%2525", "%25"), ("a%2Fb", "a/b"), ("%25FF", "%FF"), ("%E2%82%AC", "€")):
+            async with http.get(URL(f"/v1/keys/{path}", encoded=True)) as said:
+                assert (await said.json())["key"] == key
+        async with http.get(URL("/v1/keys/%FF", encoded=True)) as said:
+            assert (said.status, await said.json()) == (400, {"error": "the key is not UTF-8"})
+
+    with_node(tmp_path, test)
+
+
+def test_a_form_of_a_foreign_page_takes_no_lock(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        status, said = await answer(
+            http, "POST", "/v1/locks/l", {"ttl_ms": 1000}, Origin="http://evil.example"
+        )
+        assert (status, "a page of http://evil.example asks" in said["error"]) == (403, True)
+        own = f"http://{HOST}:{http.port}"
+        assert (await answer(http, "POST", "/v1/locks/l", {"ttl_ms": 1000}, Origin=own))[0] == 201
+
+    with_node(tmp_path, test)
+
+
+def test_readiness_is_not_liveness(tmp_path: Path) -> None:
+    async def leads(http: Http, server: Server) -> None:
+        assert await answer(http, "GET", "/ready") == (200, {"ok": True})
+        await server.hand_over()
+        assert await answer(http, "GET", "/ready") == (503, {"error": "this node is stopping"})
+        assert (await answer(http, "GET", "/health"))[0] == 200
+        status, said = await answer(http, "PUT", "/v1/keys/k", {"value": 1})
+        assert (status, said) == (503, {"error": "this node is stopping"})
+
+    async def alone(http: Http, server: Server) -> None:
+        assert await answer(http, "GET", "/ready") == (503, {"error": "no leader is known to this node"})
+
+    with_node(tmp_path, leads)
+    with_node(tmp_path / "away", alone, {"n2": (HOST, free_ports(1)[0])})
+
+
+def test_a_clock_that_goes_back_stops_the_node(tmp_path: Path) -> None:
+    async def main() -> None:
+        listener = socket.create_server((HOST, 0))
+        peers = {"n1": listener.getsockname()[:2]}
+        server = Server(NodeSettings("n1", peers, tmp_path, promise_ms=50, heartbeat_ms=10))
+        node = asyncio.create_task(server.run(listener))
+        while server.lease_left == 0:
+            await asyncio.sleep(0.01)
+        now = server.clock.now()
+        server.clock._source = lambda: now - 1_000_000
+        with pytest.raises(ClockWentBackError, match="went back by"):
+            await asyncio.wait_for(node, 10)
+
+    asyncio.run(main())
+
+
+def test_connections_without_a_request_do_not_stay(tmp_path: Path) -> None:
+    """Nor are there more than so many at once; one with a request may take its time."""
+
+    async def main() -> None:
+        async def slow(request: web.Request) -> web.Response:
+            with door.answering(request.transport):
+                await asyncio.sleep(0.6)
+                return web.Response(text="done")
+
+        app = web.Application()
+        app.router.add_get("/", slow)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        assert runner.server
+        door = Door(runner.server, most=3, seconds=0.3)
+        listening = await asyncio.get_running_loop().create_server(door, HOST, 0)
+        where = listening.sockets[0].getsockname()
+
+        asking = [await asyncio.open_connection(*where) for _ in range(3)]
+        asking[0][1].write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        asking[1][1].write(b"GET / HTTP/1.1\r\nHost: ")  # and never more
+        too_many, _ = await asyncio.open_connection(*where)
+        assert await ended(too_many) == b""
+        assert [await ended(asking[1][0]), await ended(asking[2][0])] == [b"", b""]
+        assert len(door.open) == 1
+        assert b"done" in await ended(asking[0][0])
+        assert not door.open  # kept alive, and ended when nothing more was asked
+        listening.close()
+        await runner.cleanup()
+
+    async def ended(reader: asyncio.StreamReader) -> bytes:
+        try:
+            return await asyncio.wait_for(reader.read(), 10)
+        except ConnectionError:
+            return b""
+
+    asyncio.run(main())
 
 
 def test_a_node_that_hears_no_leader_says_so(tmp_path: Path) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from oneleader_raft.fencing import Holding
 from oneleader_raft.node import clock
-from oneleader_raft.node.clock import Clock
+from oneleader_raft.node.clock import Clock, ClockWentBackError
 from oneleader_raft.node.expiry import Expiry
 from oneleader_raft.state_machine import Expire
 
 
-def test_it_never_goes_back() -> None:
-    readings = iter([5, 7, 6, 3, 8])
+def test_one_that_goes_back_is_refused() -> None:
+    readings = iter([5, 7, 7, 6, 3, 8])
     c = Clock(lambda: next(readings))
-    assert [c.now() for _ in range(4)] == [7, 7, 7, 8]
+    assert [c.now(), c.now()] == [7, 7]
+    for by in (1, 4):
+        with pytest.raises(ClockWentBackError, match=f"went back by {by} microseconds"):
+            c.now()
+    assert c.now() == 8
 
 
 def test_it_counts_microseconds_through_a_suspend() -> None:

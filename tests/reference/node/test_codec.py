@@ -10,11 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneleader_raft.configuration import Configuration
 from oneleader_raft.lease import DEFAULT, NO_ROUND, Round
 from oneleader_raft.node import codec, links
 from oneleader_raft.node.codec import MalformedError
 from oneleader_raft.node.frames import FrameError, Identity
-from oneleader_raft.raft import AppendEntries, AppendReply, Entry, Message, VoteReply
+from oneleader_raft.raft import (
+    AppendEntries,
+    AppendReply,
+    Entry,
+    InstallSnapshot,
+    Message,
+    Snapshot,
+    VoteReply,
+)
 from oneleader_raft.state_machine import Command, Put, Request
 
 VALUES = st.none() | st.text() | st.integers(-(2**63) + 1, 2**63 - 1)
@@ -33,10 +42,14 @@ REQUESTS = st.builds(
         )
     ),
 )
-ENTRIES = st.builds(Entry, NATURAL, st.just("no-op") | REQUESTS)
+CONFIGURATIONS = st.builds(Configuration)
+ENTRIES = st.builds(Entry, NATURAL, st.just("no-op") | REQUESTS | CONFIGURATIONS)
+SNAPSHOTS = st.builds(Snapshot, state=st.none() | st.text())
 ROUNDS = st.just(NO_ROUND) | st.builds(Round, NATURAL, NATURAL)
+WITH_PARTS = (AppendEntries, AppendReply, InstallSnapshot)
 MESSAGES = st.one_of(
-    *(st.builds(kind) for kind in get_args(Message) if kind not in (AppendEntries, AppendReply)),
+    *(st.builds(kind) for kind in get_args(Message) if kind not in WITH_PARTS),
+    st.builds(InstallSnapshot, snapshot=SNAPSHOTS, round=ROUNDS),
     st.builds(AppendEntries, entries=st.lists(ENTRIES, max_size=3).map(tuple), round=ROUNDS),
     st.builds(AppendReply, round=ROUNDS),
 )
@@ -82,9 +95,9 @@ REPLY = {"VoteReply": [3, "n2", True]}
         ({"VoteReply": [True, "n2", True]}, "term is no int"),
         ({"VoteReply": [3, "n2", 1]}, "vote_granted is no bool"),
         ({"VoteReply": [2**63, "n2", True]}, "term is out of range"),
-        ({"Vote": []}, "'Vote' is none of"),
-        ({"Entry": [1, "no-op"]}, "'Entry' is none of"),
-        ({"Request": ["c", 1, {"Request": ["c", 1, None]}]}, "'Request' is none of"),
+        ({"Vote": []}, "'Vote' is not one of"),
+        ({"Entry": [1, "no-op"]}, "'Entry' is not one of"),
+        ({"Request": ["c", 1, {"Request": ["c", 1, None]}]}, "'Request' is not one of"),
         (REPLY | {"more": 1}, "an object with one key"),
         (["VoteReply"], "an object with one key"),
     ],

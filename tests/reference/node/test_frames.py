@@ -43,7 +43,7 @@ def test_every_changed_bit_and_every_cut_is_seen() -> None:
 
 
 @given(st.binary(max_size=200))
-@example(b"1L\x01\x03\x00\x00\x00\x00" + bytes(16))
+@example(b"1L\x02\x03\x00\x00\x00\x00" + bytes(16))
 def test_no_bytes_that_are_not_sealed_pass(data: bytes) -> None:
     with pytest.raises((FrameError, EOFError)):
         read(data)
@@ -53,8 +53,8 @@ def test_no_bytes_that_are_not_sealed_pass(data: bytes) -> None:
     ("data", "says"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", "these are no frames of oneleader"),
-        (b"1L\x02" + bytes(40), "frames of version 2, and this node speaks 1"),
-        (b"1L\x01\x03\xff\xff\xff\xff", "a frame of 4294967295 bytes, and at most 1000 are read"),
+        (b"1L\x09" + bytes(40), "frames of version 9, and this node speaks 2"),
+        (b"1L\x02\x03\xff\xff\xff\xff", "a frame of 4294967295 bytes, and at most 1000 are read"),
         (frames.seal(b"another", 1, 3, b""), "does not know the cluster's secret"),
         (frames.seal(KEY, 2, 3, b""), "a frame is damaged"),
     ],
@@ -70,6 +70,15 @@ N1 = Identity("c", "n1", "http://a", frozenset({"n1", "n2", "n3"}), Clocks(), b"
 N2 = replace(N1, id="n2", api="http://b")
 
 
+async def anyone(peer: str, store: str) -> None:
+    """A node that has met nobody yet."""
+
+
+async def no_other_store(peer: str, store: str) -> None:
+    if store != "first":
+        raise FrameError(f"{peer} has another store")
+
+
 class Pipe:
     """What one side writes the other reads; `log` keeps it."""
 
@@ -82,7 +91,9 @@ class Pipe:
         self._to.feed_data(data)
 
 
-async def shake(dialer: Identity, acceptor: Identity, peer: str = "n2") -> list[Channel | BaseException]:
+async def shake(
+    dialer: Identity, acceptor: Identity, peer: str = "n2", recognise: frames.Recognise = anyone
+) -> list[Channel | BaseException]:
     at_dialer, at_acceptor = asyncio.StreamReader(), asyncio.StreamReader()
 
     async def or_hang_up(side: object, other: asyncio.StreamReader) -> Channel:
@@ -93,8 +104,8 @@ async def shake(dialer: Identity, acceptor: Identity, peer: str = "n2") -> list[
             raise
 
     return await asyncio.gather(
-        or_hang_up(frames.dial(at_dialer, Pipe(at_acceptor), dialer, peer), at_acceptor),
-        or_hang_up(frames.accept(at_acceptor, Pipe(at_dialer), acceptor), at_dialer),
+        or_hang_up(frames.dial(at_dialer, Pipe(at_acceptor), dialer, peer, recognise), at_acceptor),
+        or_hang_up(frames.accept(at_acceptor, Pipe(at_dialer), acceptor, recognise), at_dialer),
         return_exceptions=True,
     )
 
@@ -117,6 +128,7 @@ def test_members_know_each_other() -> None:
         (replace(N1, id="n9"), "n2"),
         (replace(N1, id="n2"), "n2"),
         (replace(N1, clocks=Clocks(149)), "n2"),
+        (replace(N1, members=frozenset({"n1", "n2", "n3", "n4", "n5"})), "n2"),
         (N1, "n3"),
     ],
 )
@@ -130,6 +142,30 @@ def test_a_stranger_joins_neither_way(dialer: Identity, peer: str) -> None:
         assert all(isinstance(outcome, FrameError | EOFError) for outcome in outcomes), outcomes
 
 
+@pytest.mark.parametrize(
+    ("dialer", "why"),
+    [
+        (replace(N1, members=frozenset({"n1", "n2"}), store="first"), "give all nodes the same --peers"),
+        (replace(N1, store="made again"), "n1 has another store"),
+        (replace(N1, clocks=Clocks(149), store="first"), "n1 has Clocks"),
+    ],
+    ids=["members", "store", "clocks"],
+)
+def test_both_sides_are_told_why_a_member_is_refused(dialer: Identity, why: str) -> None:
+    outcomes = asyncio.run(shake(dialer, replace(N2, store="first"), recognise=no_other_store))
+    at_dialer, at_acceptor = outcomes
+    assert why in str(at_acceptor)
+    assert f"refused by the other node: {at_acceptor}" == str(at_dialer)
+
+
+def test_a_dialer_refuses_another_store_as_well() -> None:
+    at_dialer, at_acceptor = asyncio.run(
+        shake(replace(N1, store="first"), replace(N2, store="made again"), recognise=no_other_store)
+    )
+    assert "n2 has another store" in str(at_dialer)
+    assert isinstance(at_acceptor, EOFError)
+
+
 def test_who_repeats_a_handshake_that_it_has_heard_does_not_get_in() -> None:
     """It has no key for the proof: the acceptor's nonce is new."""
 
@@ -137,11 +173,12 @@ def test_who_repeats_a_handshake_that_it_has_heard_does_not_get_in() -> None:
         at_dialer, at_acceptor = asyncio.StreamReader(), asyncio.StreamReader()
         heard = Pipe(at_acceptor)
         await asyncio.gather(
-            frames.dial(at_dialer, heard, N1, "n2"), frames.accept(at_acceptor, Pipe(at_dialer), N2)
+            frames.dial(at_dialer, heard, N1, "n2", anyone),
+            frames.accept(at_acceptor, Pipe(at_dialer), N2, anyone),
         )
         again = asyncio.StreamReader()
         again.feed_data(b"".join(heard.log))
-        return await frames.accept(again, Pipe(asyncio.StreamReader()), N2)
+        return await frames.accept(again, Pipe(asyncio.StreamReader()), N2, anyone)
 
     with pytest.raises(FrameError, match="damaged"):
         asyncio.run(replayed())
@@ -176,7 +213,7 @@ def test_no_introduction_that_can_be_read_does_harm(body: bytes) -> None:
         reader = asyncio.StreamReader()
         reader.feed_data(frames.seal(N2.secret, 0, frames.HELLO, body))
         reader.feed_eof()
-        await frames.accept(reader, Pipe(asyncio.StreamReader()), N2)
+        await frames.accept(reader, Pipe(asyncio.StreamReader()), N2, anyone)
 
     with pytest.raises((FrameError, EOFError)):
         asyncio.run(introduced())

@@ -41,8 +41,11 @@ def test_bad_arguments_are_one_sentence_each(tmp_path: Path) -> None:
     (tmp_path / "pem").write_text("no certificate")
     pem = str(tmp_path / "pem")
     cases = [
-        ({"id": "n9"}, "--id n9 is none of --peers: n1, n2"),
+        ({"id": "n9"}, "--id n9 is not one of --peers: n1, n2"),
         ({"peers": "n1"}, "'' is not of the form HOST:PORT"),
+        ({"id": "../n", "peers": f"../n={HOST}:1"}, "--peers names '../n': a name has up to 64 letters"),
+        ({"listen": "0.0.0.0:0"}, "0.0.0.0 can be reached from other machines, and without a secret"),
+        ({"api": "0.0.0.0:0"}, "clients cannot be sent to 0.0.0.0: give --advertise-api HOST:PORT"),
         ({"peers": f"{PEERS},n1={HOST}:3"}, "--peers names 'n1' twice"),
         ({"api": "8000"}, "'8000' is not of the form HOST:PORT"),
         ({"heartbeat_ms": "300"}, "--heartbeat-ms is positive, and less than --promise-ms"),
@@ -93,8 +96,8 @@ def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
     assert ended.stderr == f"oneleader node: cannot listen at {where}: Address already in use\n"
 
 
-def certificates(folder: Path) -> None:
-    """An authority, and a certificate that it signed."""
+def certificates(folder: Path, *ids: str) -> None:
+    """An authority, and a certificate for these nodes that it signed."""
     if not shutil.which("openssl"):
         if os.environ.get("CI"):
             pytest.fail("openssl is missing")
@@ -106,13 +109,14 @@ def certificates(folder: Path) -> None:
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj")
     openssl("req", "-x509", *key, "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2")
     openssl("req", *key, "/CN=node", "-keyout", "node.key", "-out", "node.csr")
+    (folder / "names").write_text("subjectAltName=" + ",".join(f"DNS:{id}" for id in ids))
     sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", "node.pem")
-    openssl("x509", "-req", "-in", "node.csr", *sign)
+    openssl("x509", "-req", "-in", "node.csr", "-extfile", "names", *sign)
 
 
 def test_tls_and_a_stranger(tmp_path: Path, clusters: Callable[..., LocalCluster]) -> None:
     """Members speak TLS; who has no certificate of the authority, or not the secret, is refused."""
-    certificates(tmp_path)
+    certificates(tmp_path, "n1", "n2", "n3")
     (tmp_path / "secret").write_text("what members of this cluster know")
     tls = [
         w
@@ -125,7 +129,7 @@ def test_tls_and_a_stranger(tmp_path: Path, clusters: Callable[..., LocalCluster
     with Client(list(cluster.apis.values())) as client:
         assert client.put("k", "v")
     with socket.create_connection(cluster.addresses["n1"], timeout=5) as plain:
-        plain.sendall(b"1L\x01\x00\x00\x00\x00\x05hello" + bytes(16))
+        plain.sendall(b"1L\x02\x00\x00\x00\x00\x05hello" + bytes(16))
         plain.settimeout(10)
         said = plain.recv(100)
         assert not said.startswith(b"1L")
@@ -142,6 +146,57 @@ def test_tls_and_a_stranger(tmp_path: Path, clusters: Callable[..., LocalCluster
         time.sleep(0.05)
     said_of_it = cluster.status(stranger)
     assert said_of_it is None or said_of_it["connected"] == []
+
+
+def said_in(log: Path, words: str, seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while words not in log.read_text():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.05)
+
+
+def test_a_certificate_is_of_its_node_alone(tmp_path: Path, clusters: Callable[..., LocalCluster]) -> None:
+    certificates(tmp_path, "n1", "n2")
+    files = (("cert", "node.pem"), ("key", "node.key"), ("ca", "ca.pem"))
+    tls = [w for n, f in files for w in (f"--tls-{n}", str(tmp_path / f))]
+    cluster = clusters(options=tls)
+    cluster.start()
+    said_in(cluster.folder / "n1.log", "n3 shows a certificate of n1, n2, node")
+    assert cluster.leader() in ("n1", "n2")
+
+
+def test_a_node_that_was_wiped_is_not_let_in(clusters: Callable[..., LocalCluster]) -> None:
+    """It may have voted and acknowledged. Both sides say why, and the others go on."""
+    cluster = clusters()
+    cluster.start()
+    leader = cluster.leader()
+    wiped, other = (id for id in cluster.members if id != leader)
+    said_in(cluster.folder / f"{wiped}.log", f'"connected", "peer": "{leader}"')
+    said_in(cluster.folder / f"{leader}.log", f'"connected", "peer": "{wiped}"')
+    cluster.kill(wiped)
+    for file in cluster.folder.glob(f"{wiped}.*"):
+        file.unlink()
+    cluster.start(wiped)
+    why = f"{wiped} has another store than the one {leader} knows"
+    said_in(cluster.folder / f"{leader}.log", why)
+    said_in(cluster.folder / f"{wiped}.log", f"refused by the other node: {why}")
+    assert cluster.leader() in (leader, other)
+    said_of_it = cluster.status(wiped, 10)
+    assert said_of_it is not None
+    assert (said_of_it["connected"], said_of_it["term"]) == ([], 0)
+
+
+def test_a_leader_that_is_stopped_hands_over(clusters: Callable[..., LocalCluster]) -> None:
+    cluster = clusters()
+    cluster.start()
+    leader = cluster.leader()
+    with Client(list(cluster.apis.values())) as client:
+        assert client.put("k", "v")
+    cluster.processes[leader].terminate()
+    assert cluster.processes[leader].wait(20) == 0
+    heir = cluster.leader()
+    trace = [json.loads(line) for line in (cluster.folder / f"{heir}.trace.jsonl").read_text().splitlines()]
+    assert [line for line in trace if line.get("event") == "receive TimeoutNow"], trace[-3:]
 
 
 def test_the_command_cluster(tmp_path: Path) -> None:
@@ -166,7 +221,7 @@ def test_the_command_cluster(tmp_path: Path) -> None:
     following.send_signal(signal.SIGINT)
     told, at = following.communicate(timeout=60)
     assert following.returncode == 0, at
-    assert told.count("accepted  oneleader recording") == 3, "lease only where it is asked for"
+    assert told.count("accepted  oneleader recording") == 4
     judged = subprocess.run((*CLI, "replay", str(folder)), capture_output=True, text=True, timeout=60)
     assert judged.returncode == 0, judged.stderr
     assert judged.stdout.count("accepted  oneleader recording") == 4

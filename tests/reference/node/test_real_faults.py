@@ -23,9 +23,9 @@ from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft.node.client import Client, UnknownOutcomeError
 from oneleader_raft.node.local import MODULE, LocalCluster
 from oneleader_raft.node.recording import merged, opened
-from oneleader_raft.views import VIEWS
+from oneleader_raft.views import FIXED_MEMBERS
 
-MODELS = list(VIEWS)
+MODELS = list(FIXED_MEMBERS)
 SECRET = "what the members of this cluster know"
 
 
@@ -260,8 +260,12 @@ def test_a_stale_read_is_seen(faulty: Callable[..., LocalCluster], proxies: Any,
 def test_a_candidate_without_its_own_vote_is_seen(faulty: Callable[..., LocalCluster]) -> None:
     cluster = faulty("own-vote-not-saved")
     cluster.start()
-    until = time.monotonic() + 20
-    while not any('"start_election"' in path.read_text() for path in cluster.folder.glob("*.jsonl")):
+    until = time.monotonic() + 60
+
+    def traces() -> list[str]:
+        return [path.read_text() for path in cluster.folder.glob("*.trace.jsonl")]
+
+    while len(traces()) < 3 or not any('"start_election"' in trace for trace in traces()):
         assert time.monotonic() < until, f"no election; the nodes' logs are in {cluster.folder}"
         time.sleep(0.05)
     cluster.stop()
@@ -324,10 +328,10 @@ def test_a_crash_at_the_worst_moment_breaks_nothing(
 DYING = """
 import os, sys
 from oneleader_raft.node.__main__ import main
-from oneleader_raft.node.store import Store
+from oneleader_raft.node.store import NodeStore
 from oneleader_raft.node.trace import Trace
 
-moment, saves, save, write = sys.argv.pop(1), [], Store.save, Trace.write
+moment, saves, save, write = sys.argv.pop(1), [], NodeStore.save, Trace.write
 
 def dying_save(self, durable, trace=""):
     saves.append(trace)
@@ -343,7 +347,7 @@ def dying_write(self, lines):
         os._exit(7)
     write(self, lines)
 
-Store.save = dying_save
+NodeStore.save = dying_save
 if moment == "in the line":
     Trace.write = dying_write
 sys.exit(main())

@@ -18,14 +18,16 @@ from oneleader.language.trace import TracedAction, trace_action
 from oneleader.models import MODELS, election
 from oneleader.models.election import Term
 from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.graph import Graph
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Run
+from oneleader.readers.tlc.coverage import ModelCoverage
 from oneleader.verdict import HOLDS, VIOLATED
 from tests.places import RESULTS
 from workshop.mutation import model_judge as judging
 from workshop.mutation import print_mutants, table
 from workshop.mutation.command import mutants as command
-from workshop.mutation.model_judge import EXPLORED, SAME, SURVIVED, JudgedMutant
+from workshop.mutation.model_judge import EXPLORED, SAME, SURVIVED, UNEXERCISED, JudgedMutant
 from workshop.mutation.model_mutation import as_action, digest, mutants, said, turnings
 
 PAGE = RESULTS / "mutants.md"
@@ -149,6 +151,34 @@ def test_what_survives_unexplained_fails_and_so_does_an_entry_that_is_stale() ->
     known = next(id for id, entry in table.known().items() if not entry.test)
     assert table.became(replace(survivor, id=known)) == "equivalent"
     assert table.verdict(replace(caught, id=known)) == VIOLATED
+
+
+def test_graphs_that_never_ask_what_was_mutated_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two servers and majorities nobody steps down: a mutant of that has an equal graph, of nothing."""
+    (mutant,) = (m for m in mutants(election.MODEL) if m.id == "election/step_down/-is_candidate")
+    few = ModelCoverage.of(
+        election.MODEL, [Graph.of(Run(election.MODEL, cluster(election.MODEL, nodes=2, terms=1)))]
+    )
+    assert "step_down" in judging.unexercised(mutant, few)
+    assert judging.unexercised(mutant, judging._coverage("election")) == []
+    monkeypatch.setattr(judging, "_coverage", lambda name: few)
+    by, what = judging._survived(mutant)
+    assert (by, what.partition(":")[0]) == (UNEXERCISED, "not seen where graphs were compared")
+    explained = next(id for id, entry in table.known().items() if not entry.test)
+    judged = JudgedMutant(explained, "guard", by, what)
+    assert (table.became(judged), table.verdict(judged)) == (UNEXERCISED, VIOLATED), (
+        "no reason makes up for it"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["election", "vote_count", "fencing", "lease", "pre_vote", "replication", "system"]
+)
+def test_what_is_called_equivalent_was_asked(name: str) -> None:
+    """At the bounds where its graph was compared the action was taken, and its guard true and false."""
+    explained = [mutant for mutant in mutants(MODELS[name]) if mutant.id in table.known()]
+    coverage = judging._coverage(name)
+    assert [m.id for m in explained if judging.unexercised(m, coverage)] == []
 
 
 def test_the_sample_is_judged_as_the_page_says() -> None:

@@ -1,6 +1,6 @@
 """How a server of the reference and a state of a model stand to each other, as formulas.
 
-Three things are said, each of a state in which every server is named and quorums are the majorities:
+Three things are said, of any cluster or of one of named servers (`clusters`):
 
 seen      what `oneleader_raft.views` shows of a server is what the model has for it
 known     what a server believes of the others is true in the model: its votes, what followers store and
@@ -9,24 +9,24 @@ licensed  whatever a message says stands in the model's network
 
 The first two of a server and the third of all messages in flight make up the relation between a cluster and
 the model. `handlers` proves that every step of the core keeps it for the server that takes the step and for
-what that sends. That the steps of the *other* servers keep what this one knows and what is in flight is not
-proved here: those steps only add to what was granted, sent and stored, and drawn scenarios judge whole
-clusters. Message by message and field by field the relation is what an invariant is to a proof.
+what that sends, `stable` that the steps of the *other* servers keep what this one knows and what is in
+flight, and that it holds at first. So it holds at any time: it is an invariant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import combinations, product
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import z3
 
-from oneleader.conformance.handlers.paths import term_of
+from oneleader.conformance.handlers.clusters import AnyOrNamed, Fact
+from oneleader.conformance.handlers.paths import CodePath, term_of
+from oneleader.conformance.handlers.symbolic import Servers
 from oneleader.language.expr import Symbolic, variable
 from oneleader.language.fields import Field
 from oneleader.language.sorts import AnySort, OptionSort, is_enum, is_time, reading
-from oneleader.language.trace import TracedProperty, TracedState, trace_action, trace_property
+from oneleader.language.trace import TracedState, trace_action, trace_property
 from oneleader.models import MODELS
 from oneleader.models import lease as leases
 from oneleader.models.election import Node as NodeSort
@@ -34,14 +34,12 @@ from oneleader.models.election import Quorum
 from oneleader.models.lease import Round as RoundSort
 from oneleader.models.replication import Value
 from oneleader.readers.prove.algebra import SymbolicState, after, meaning
-from oneleader.readers.prove.smt import AnySize
 from oneleader_raft.raft import (
     ActionTaken,
     AppendEntries,
     AppendReply,
     Message,
     Node,
-    NodeId,
     PreVoteReply,
     RequestPreVote,
     RequestVote,
@@ -49,110 +47,62 @@ from oneleader_raft.raft import (
     TimeoutNow,
     VoteReply,
 )
-from oneleader_raft.views import VIEWS
-
-Fact: TypeAlias = tuple[str, Any]  # its name, and what it says
-
-
-class Named(AnySize):
-    """Numbers and times of any size, in a cluster of named servers. Rounds have numbers."""
-
-    def __init__(self, nodes: tuple[NodeId, ...]) -> None:
-        super().__init__()
-        self.nodes = nodes
-        sizes = range(len(nodes) // 2 + 1, len(nodes) + 1)
-        self.quorums = [q for size in sizes for q in combinations(nodes, size)]
-        self._elements: dict[AnySort, list[Any]] = {}
-        self.some_round, self.some_term = z3.Ints("some_round some_term", self.context)
-        self.witnesses: list[Any] | None = None  # of what is claimed of some round
-
-    def _make(self, sort: AnySort) -> Any:
-        if sort is RoundSort:
-            return z3.IntSort(self.context)
-        names = {NodeSort: list(self.nodes), Quorum: [" ".join(q) for q in self.quorums]}.get(sort)
-        if names is None:
-            return super()._make(sort)
-        made, self._elements[sort] = z3.EnumSort(sort.__name__, names, self.context)
-        return made
-
-    def elements(self, sort: AnySort) -> list[Any] | None:
-        self.sort(sort)
-        return self._elements.get(sort)
-
-    def node(self, id: NodeId) -> Any:
-        return (self.elements(NodeSort) or [])[self.nodes.index(id)]
-
-    def state(self, fields: Mapping[str, Field]) -> SymbolicState:
-        return {**super().state(fields), "member": self._member}
-
-    def _member(self, v: Any, q: Any) -> Any:
-        pairs = zip(self.quorums, self.elements(Quorum) or [], strict=True)
-        return self.either(
-            *(self.both(q == quorum, v == self.node(id)) for ids, quorum in pairs for id in ids)
-        )
-
-    def quantify(self, kind: str, sort: AnySort, body: Callable[[Any], Any]) -> Any:
-        elements = self.elements(sort)
-        if sort is RoundSort and kind == "any" and self.witnesses is not None:
-            elements = self.witnesses
-        if elements is None:
-            return super().quantify(kind, sort, body)
-        return (self.both if kind == "all" else self.either)(*map(body, elements))
-
-    def closed(self, prop: TracedProperty, state: SymbolicState) -> Any:
-        """Every server and quorum by name; numbers, times and rounds quantified over."""
-        names, sorts = (
-            zip(*((p.args[0], p.sort) for p in prop.params), strict=True) if prop.params else ((), ())
-        )
-        domains = [self.elements(sort) or [self._variable(sort)] for sort in sorts]
-        bodies = (
-            meaning(self, prop.body, state, dict(zip(names, args, strict=True))) for args in product(*domains)
-        )
-        left = [(d[0], sort) for d, sort in zip(domains, sorts, strict=True) if not self.elements(sort)]
-        return self.forall([v for v, _ in left], tuple(s for _, s in left), self.both(*bodies))
+from oneleader_raft.views import VIEWS, View
 
 
 class Coupling:
-    """One model, and the formulas that connect it with the reference. `words` are the path's."""
+    """One model, and the formulas that connect it with the reference, on one path.
 
-    def __init__(self, world: Named, model: str, words: Mapping[str, Any]) -> None:
-        self.world, self.words = world, words
-        self.name, self.model, self.view = model, MODELS[model], VIEWS[model]
+    known     of the quorums that were named: what is true of a set that is a majority
+    obliged   and that each is one, to be proved
+    """
+
+    def __init__(self, cluster: AnyOrNamed, model: str, path: CodePath) -> None:
+        self.cluster, self.path = cluster, path
+        self.name, self.model = model, MODELS[model]
+        self.view: View = VIEWS[model]
         self.rounds: list[Any] = []
         self.terms: list[Any] = []
-        self.is_premise = False
+        self.known: list[Any] = []
+        self.obliged: list[Fact] = []
+        self._quorums: dict[int, tuple[Any, Any]] = {}  # the sets are kept, so that their ids stay taken
+
+    @property
+    def is_premise(self) -> bool:
+        return self.cluster.is_given
 
     # -- values ----------------------------------------------------------------------------------
     def value(self, sort: AnySort, x: Any) -> Any:
         """What the reference has, as the model's sort."""
-        world = self.world
-        if isinstance(sort, OptionSort):
-            option = world.sort(sort)
-            if x is None:
-                return option.nil
-            return (
-                x.term
-                if hasattr(x, "term") and x.term.sort() == option
-                else option.some(self.value(sort.of, x))
-            )
+        cluster = self.cluster
+        if isinstance(sort, OptionSort) and sort.of is NodeSort:
+            return cluster.optional(x)
         if sort is NodeSort:
-            return x.term if hasattr(x, "term") else world.node(x)
+            return cluster.node(x)
         if sort is Quorum:
-            return (world.elements(Quorum) or [])[world.quorums.index(tuple(x))]
+            return self._quorum(x)
         if sort is RoundSort:
             return self._written(str(x).removeprefix("r"))
         if sort is Value:
-            return self.words.get(x) if x in self.words else z3.Const(str(x), world.sort(Value))
+            return self.path.words.get(x) if x in self.path.words else cluster.value(str(x))
         if is_enum(sort):
-            return world.literal(sort[x.upper()], sort)
+            return cluster.literal(sort[x.upper()], sort)
         if is_time(sort):
-            return real(world, x)
-        if sort is bool:
-            return z3.BoolVal(x, world.context) if isinstance(x, bool) else term_of(x)
-        return term_of(x) if hasattr(x, "term") else z3.IntVal(x, world.context)
+            return real(cluster, x)
+        return cluster.truth(x) if sort is bool else cluster.integer(x)
 
     def _written(self, text: str) -> Any:
-        return self.words[text] if text in self.words else z3.IntVal(int(text), self.world.context)
+        words = self.path.words
+        return words[text] if text in words else self.cluster.integer(int(text))
+
+    def _quorum(self, servers: Any) -> Any:
+        key = servers.has.get_id() if isinstance(servers, Servers) else id(servers)
+        if key not in self._quorums:
+            q, known, obliged = self.cluster.quorum(self.path, len(self._quorums), servers)
+            self._quorums[key] = q, servers
+            self.known += known
+            self.obliged += obliged
+        return self._quorums[key][0]
 
     # -- steps -----------------------------------------------------------------------------------
     def take(
@@ -165,135 +115,168 @@ class Coupling:
             traced = trace_action(self.model, action)
             values = {p: self.value(sort, arguments[p]) for p, sort in action.params}
             for guard, expr in traced.guards:
-                facts.append((f"{name}: {guard.name}", meaning(self.world, expr, state, values)))
-            state = after(self.world, traced.updates, state, values)
+                facts.append((f"{name}: {guard.name}", meaning(self.cluster, expr, state, values)))
+            state = after(self.cluster, traced.updates, state, values)
         return facts, state
 
     def invariant(self, name: str, state: SymbolicState, **values: Any) -> Any:
         """What an invariant or theorem of the model, proved for any cluster, says of these values."""
         prop = trace_property(self.model, self.model.properties[name])
-        numbers = {
-            k: z3.IntVal(v, self.world.context) if isinstance(v, int) else v for k, v in values.items()
-        }
-        return meaning(self.world, prop.body, state, numbers)
+        numbers = {k: self.cluster.integer(v) for k, v in values.items()}
+        return meaning(self.cluster, prop.body, state, numbers)
 
     # -- the relation ----------------------------------------------------------------------------
     def premise(self, state: SymbolicState, node: Node, now: Any, message: Message | None) -> list[Fact]:
         """What is known before a step. What is said of all rounds or terms is said here of those that the
         step may come to as well, and what the model proves where the step needs it."""
-        self.is_premise = True
-        self.rounds = [self.world.some_round, term_of(node.leadership.round.number) + 1]
-        self.terms = [self.world.some_term, term_of(node.current_term) + 1]
+        cluster = self.cluster
+        cluster.is_given = True
+        self.rounds = [cluster.some_round, term_of(node.leadership.round.number) + 1]
+        self.terms = [cluster.some_term, term_of(node.current_term) + 1]
         if message is not None:
             self.terms.append(term_of(message.term) + 1)
         facts = self.holds(state, node, now)
         if message is not None:
             facts += self.licensed(state, message, node.id)
-        self.is_premise, self.rounds, self.terms = False, [self.world.some_round], [self.world.some_term]
+        self.to_be_proved()
         return facts
+
+    def to_be_proved(self) -> None:
+        """From here on, what is said is a goal: of all rounds and terms, it is said of any one."""
+        self.cluster.is_given = False
+        self.rounds, self.terms = [self.cluster.some_round], [self.cluster.some_term]
 
     def holds(self, state: SymbolicState, node: Node, now: Any) -> list[Fact]:
         """`seen` and `known`, of one server; what is said of all rounds or terms is said of any one."""
         return [*self.seen(state, node, now), *KNOWN[self.name](self, state, node, now)]
 
     def seen(self, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
-        for name, value in self.view.state(node, now).items():
+        n = self.cluster.node(node.id)
+        for name, value in self.cluster.shown(self.view, node, now).items():
             field = self.model.fields[name]
-            yield from self._cells(state, field, (self.world.node(node.id),), value)
+            for fact in self._shows(state, field, n, value):
+                yield f"state: {name}", fact
+        if self.has("log_length"):
+            yield from self._shows_log(state, n, node)
 
-    def _cells(
-        self, state: SymbolicState, field: Field, index: tuple[Any, ...], value: Any
-    ) -> Iterator[Fact]:
-        name = f"state: {field.name}"
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                yield from self._cells(state, field, (*index, int(key)), inner)
-        elif isinstance(value, list):
-            for id in self.world.nodes:
-                yield name, state[field.name](*index, self.world.node(id)) == (id in value)
-        else:
-            yield name, state[field.name](*index) == self.value(field.of, value)
+    def _shows(self, state: SymbolicState, field: Field, n: Any, value: Any) -> Iterator[Any]:
+        read = state[field.name]
+        if not isinstance(value, list | Servers):
+            yield read(n) == self.value(field.of, value)
+            return
+        has = self.cluster.has(value)
+        triggers = [lambda v: read(n, v)]
+        if isinstance(value, Servers) and not z3.is_K(value.has):
+            triggers.append(has)
+        yield from self.cluster.each_server(lambda v: read(n, v) == has(v), *triggers)
 
-    def clock(self, id: NodeId) -> Any:
-        return z3.Real(f"clock of {id}", self.world.context)
+    def _shows_log(self, state: SymbolicState, n: Any, node: Node) -> Iterator[Fact]:
+        some = self.cluster.sort(self.model.fields["log_value"].of).some
+
+        def terms(i: Any) -> Any:
+            return state["log_term"](n, i)
+
+        def values(i: Any) -> Any:
+            return state["log_value"](n, i)
+
+        yield "state: log_length", state["log_length"](n) == self.cluster.length(node.log)
+
+        def same_term(i: Any, term: Any, value: Any) -> Any:
+            return terms(i) == term
+
+        def same_value(i: Any, term: Any, value: Any) -> Any:
+            return values(i) == some(value)
+
+        for fact in self.cluster.each_entry(node.log, 0, same_term, terms, values):
+            yield "state: log_term", fact
+        for fact in self.cluster.each_entry(node.log, 0, same_value, terms, values):
+            yield "state: log_value", fact
 
     def term_is_known(self, state: SymbolicState, t: Any) -> Any:
         """Whoever is in a term got there from somebody's request for votes."""
-        asked = [state["requested"](self.world.node(c), t) for c in self.world.nodes]
-        return self.world.either(t <= 0, *asked)
+        return self.cluster.either(t <= 0, self.cluster.some_server(lambda c: state["requested"](c, t)))
 
-    def licensed(self, state: SymbolicState, m: Message, to: NodeId) -> list[Fact]:
-        facts = LICENCES[type(m)](self, state, m, self.world.node(to), to)
+    def licensed(self, state: SymbolicState, m: Message, to: Any) -> list[Fact]:
+        facts = LICENCES[type(m)](self, state, m, self.cluster.node(to))
         return [(f"{type(m).__name__}: {what}", fact) for what, fact in facts]
 
     def has(self, *fields: str) -> bool:
         return all(field in self.model.fields for field in fields)
 
-    def round_was_sent_at(self, state: SymbolicState, leader: NodeId, t: Any, round: Any) -> Any:
+    def round_was_sent_at(self, state: SymbolicState, leader: Any, t: Any, round: Any) -> Any:
         """By the clock of the leader, if it leads that term still."""
-        world, n = self.world, self.world.node(leader)
-        leads = world.both(
-            state["role"](n) == self.value(self.model.fields["role"].of, "leader"), state["term"](n) == t
+        cluster = self.cluster
+        leads = cluster.both(
+            state["role"](leader) == self.value(self.model.fields["role"].of, "leader"),
+            state["term"](leader) == t,
         )
-        ago = self.clock(leader) - real(world, round.sent_at)
-        return z3.Implies(leads, state["since_sent"](n, term_of(round.number)) == ago)
+        ago = cluster.clock(leader) - real(cluster, round.sent_at)
+        return z3.Implies(leads, state["since_sent"](leader, cluster.integer(round.number)) == ago)
 
     def has_a_lease(self, state: SymbolicState, node: Node) -> Any:
-        """The model's own `holds_lease`, of some quorum and the rounds that followers acknowledged last."""
+        """The model's own `holds_lease`, of some quorum."""
         symbols = variable("n", NodeSort), variable("q", Quorum)
         with reading(Symbolic()):
             said: Any = leases.holds_lease(TracedState(self.model.fields), *symbols)  # type: ignore[arg-type]
-        n = self.world.node(node.id)
-        self.world.witnesses = [term_of(p.acknowledged.number) for p in node.leadership.progress.values()]
-        of = [meaning(self.world, said, state, {"n": n, "q": q}) for q in self.world.elements(Quorum) or []]
-        self.world.witnesses = None
-        return self.world.either(*of)
+        n = self.cluster.node(node.id)
+        return self.cluster.some_quorum(node, lambda q: meaning(self.cluster, said, state, {"n": n, "q": q}))
 
 
-def z_int(c: Coupling, x: Any) -> Any:
-    return x.term if hasattr(x, "term") else z3.IntVal(x, c.world.context)
-
-
-def real(world: Named, x: Any) -> Any:
-    return z3.ToReal(x.term) if hasattr(x, "term") else z3.RealVal(x, world.context)
+def real(cluster: AnyOrNamed, x: Any) -> Any:
+    return z3.ToReal(x.term) if hasattr(x, "term") else z3.RealVal(x, cluster.context)
 
 
 # --- What a server knows of the others, by model ----------------------------------------------------------
 
 
 def of_elections(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
-    yield "its term is known", c.term_is_known(state, term_of(node.current_term))
+    t = term_of(node.current_term)
+    yield "its term is known", c.term_is_known(state, t)
     if node.leader_id is not None:
-        leader = c.world.node(node.leader_id)
-        yield "whom it takes for the leader leads", state["heartbeat"](leader, term_of(node.current_term))
+        yield "whom it takes for the leader leads", state["heartbeat"](c.cluster.node(node.leader_id), t)
 
 
 def of_logs(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
     yield from of_elections(c, state, node, now)
-    n, t = c.world.node(node.id), term_of(node.current_term)
+    cluster, log = c.cluster, node.log
+    n, t = cluster.node(node.id), term_of(node.current_term)
     yield "nothing stands at index 0", state["log_term"](n, 0) == 0
     if c.is_premise:
-        for id in c.world.nodes:
-            yield "no number is less", state["acknowledged"](c.world.node(id), t) >= 0
-        for i in range(1, node.last_index + 1):
-            yield "invariant", c.invariant("log_is_a_leaders", state, n=n, i=i, j=i)
+        for fact in cluster.each_server(
+            lambda v: state["acknowledged"](v, t) >= 0, lambda v: state["acknowledged"](v, t)
+        ):
+            yield "no number is less", fact
+        for fact in cluster.each_entry(
+            log,
+            0,
+            lambda i, term, value: c.invariant("log_is_a_leaders", state, n=n, i=i, j=i),
+            lambda i: state["log_term"](n, i),
+        ):
+            yield "invariant", fact
     if node.role is not Role.LEADER:
         return
-    yield "its log is the leader's", state["leader_log_length"](t) == node.last_index
-    for i in range(node.last_index + 1):
-        yield "its log is the leader's", state["leader_log_term"](t, i) == state["log_term"](n, i)
-        yield "its log is the leader's", state["leader_log_value"](t, i) == state["log_value"](n, i)
+
+    def same(what: str) -> Iterator[Any]:
+        of_leader, of_log = state[f"leader_log_{what}"], state[f"log_{what}"]
+        return cluster.each_index(log, lambda i: of_leader(t, i) == of_log(n, i), lambda i: of_leader(t, i))
+
+    yield "its log is the leader's", state["leader_log_length"](t) == cluster.length(log)
+    yield from (("its log is the leader's", fact) for what in ("term", "value") for fact in same(what))
     yield "it tells what is committed", state["leader_commit"](t) == term_of(node.commit_index)
-    yield "it stores its own log", state["acknowledged"](n, t) == node.last_index
-    for peer, progress in node.leadership.progress.items():
-        stored = state["acknowledged"](c.world.node(peer), t)
-        yield "followers store what they said", term_of(progress.match_index) <= stored
+    yield "it stores its own log", state["acknowledged"](n, t) == cluster.length(log)
+    for fact in cluster.each_follower(
+        node,
+        lambda v, progress: cluster.integer(progress.match_index) <= state["acknowledged"](v, t),
+        lambda v: state["acknowledged"](v, t),
+    ):
+        yield "followers store what they said", fact
 
 
 def of_leases(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
     yield from of_elections(c, state, node, now)
-    n, t, leadership, world = c.world.node(node.id), term_of(node.current_term), node.leadership, c.world
-    yield "its clock", c.clock(node.id) == real(world, now)
+    cluster, leadership = c.cluster, node.leadership
+    n, t = cluster.node(node.id), term_of(node.current_term)
+    yield "its clock", cluster.clock(n) == real(cluster, now)
     if leadership.transfer_to is None:
         yield "its lease is good", z3.Not(state["lease_is_void"](n))
     last = term_of(leadership.round.number)
@@ -305,13 +288,16 @@ def of_leases(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterat
     if node.role is not Role.LEADER:
         return
     yield "its round was sent", state["sent"](n, t, last)
-    yield "when it was sent", c.round_was_sent_at(state, node.id, t, leadership.round)
-    for peer, progress in leadership.progress.items():
-        number = term_of(progress.acknowledged.number)
-        sent = state["sent"](n, t, number)
-        answered = state["acknowledged"](world.node(peer), n, t, number)
-        when = c.round_was_sent_at(state, node.id, t, progress.acknowledged)
-        yield "followers acknowledged", z3.Implies(number != 0, world.both(sent, answered, when))
+    yield "when it was sent", c.round_was_sent_at(state, n, t, leadership.round)
+
+    def answered(v: Any, progress: Any) -> Any:
+        number = cluster.integer(progress.acknowledged.number)
+        sent, heard = state["sent"](n, t, number), state["acknowledged"](v, n, t, number)
+        when = c.round_was_sent_at(state, n, t, progress.acknowledged)
+        return z3.Implies(number != 0, cluster.both(sent, heard, when))
+
+    for fact in cluster.each_follower(node, answered):
+        yield "followers acknowledged", fact
 
 
 KNOWN = {"election": of_elections, "pre_vote": of_elections, "replication": of_logs, "lease": of_leases}
@@ -322,10 +308,10 @@ KNOWN = {"election": of_elections, "pre_vote": of_elections, "replication": of_l
 Licence: TypeAlias = Iterator[Fact]
 
 
-def request_vote(c: Coupling, state: SymbolicState, m: RequestVote, to: Any, receiver: NodeId) -> Licence:
-    candidate, t = c.world.node(m.candidate_id), term_of(m.term)
+def request_vote(c: Coupling, state: SymbolicState, m: RequestVote, to: Any) -> Licence:
+    candidate, t = c.cluster.node(m.candidate_id), term_of(m.term)
     yield "a candidate asked", state["requested"](candidate, t)
-    yield "of a term that it reached", c.world.both(t > 0, t <= state["term"](candidate))
+    yield "of a term that it reached", c.cluster.both(t > 0, t <= state["term"](candidate))
     if c.name == "pre_vote":
         yield "nobody hands over", m.forced_by is None
     if c.name == "replication":
@@ -336,11 +322,9 @@ def request_vote(c: Coupling, state: SymbolicState, m: RequestVote, to: Any, rec
         yield "a leader asked it to", state["forced"](leader, candidate, t)
 
 
-def request_pre_vote(
-    c: Coupling, state: SymbolicState, m: RequestPreVote, to: Any, receiver: NodeId
-) -> Licence:
+def request_pre_vote(c: Coupling, state: SymbolicState, m: RequestPreVote, to: Any) -> Licence:
     if c.name == "pre_vote":
-        yield "a server asked", state["pre_requested"](c.world.node(m.candidate_id), term_of(m.term))
+        yield "a server asked", state["pre_requested"](c.cluster.node(m.candidate_id), term_of(m.term))
 
 
 def _tells_term(c: Coupling, state: SymbolicState, t: Any, to: Any) -> Licence:
@@ -349,64 +333,90 @@ def _tells_term(c: Coupling, state: SymbolicState, t: Any, to: Any) -> Licence:
         yield "it was told", state["told"](to, t)
 
 
-def vote_reply(c: Coupling, state: SymbolicState, m: VoteReply, to: Any, receiver: NodeId) -> Licence:
+def vote_reply(c: Coupling, state: SymbolicState, m: VoteReply, to: Any) -> Licence:
     if not m.vote_granted:
         yield from _tells_term(c, state, term_of(m.term), to)
         return
     t = term_of(m.term)
-    yield "the vote was granted", state["granted"](c.world.node(m.voter_id), t, to)
+    yield "the vote was granted", state["granted"](c.cluster.node(m.voter_id), t, to)
     yield "of a term that it reached", t <= state["term"](to)
     yield "its term is known", c.term_is_known(state, t)
 
 
-def pre_vote_reply(c: Coupling, state: SymbolicState, m: PreVoteReply, to: Any, receiver: NodeId) -> Licence:
+def pre_vote_reply(c: Coupling, state: SymbolicState, m: PreVoteReply, to: Any) -> Licence:
     if not m.vote_granted:
         yield from _tells_term(c, state, term_of(m.term), to)
     elif c.name == "pre_vote":
-        yield "the pre-vote was granted", state["pre_granted"](c.world.node(m.voter_id), term_of(m.term), to)
-
-
-def append_entries(c: Coupling, state: SymbolicState, m: AppendEntries, to: Any, receiver: NodeId) -> Licence:
-    leader, t, world = c.world.node(m.leader_id), term_of(m.term), c.world
-    yield "a leader sent it", state["heartbeat"](leader, t)
-    yield "its term is known", world.both(t > 0, c.term_is_known(state, t))
-    yield "to another", m.leader_id != receiver
-    if c.is_premise:
-        for other in c.world.nodes:
-            yield "theorem", c.invariant("election_safety", state, t=t, a=c.world.node(other), b=leader)
-    yield "in a round", term_of(m.round.number) >= 1
-    for entry in m.entries:
         yield (
-            "its entries are of its term or before",
-            world.both(term_of(entry.term) >= 1, term_of(entry.term) <= t),
+            "the pre-vote was granted",
+            state["pre_granted"](c.cluster.node(m.voter_id), term_of(m.term), to),
         )
-    yield (
-        "nothing is before index 1",
-        z3.Implies(z_int(c, m.prev_log_index) == 0, z_int(c, m.prev_log_term) == 0),
-    )
+
+
+def append_entries(c: Coupling, state: SymbolicState, m: AppendEntries, to: Any) -> Licence:
+    cluster = c.cluster
+    leader, t, prev = cluster.node(m.leader_id), term_of(m.term), cluster.integer(m.prev_log_index)
+    yield "a leader sent it", state["heartbeat"](leader, t)
+    yield "its term is known", cluster.both(t > 0, c.term_is_known(state, t))
+    yield "to another", leader != to
+    if c.is_premise:
+        for fact in cluster.each_server(
+            lambda v: c.invariant("election_safety", state, t=t, a=v, b=leader),
+            lambda v: state["heartbeat"](v, t),
+        ):
+            yield "theorem", fact
+    yield "in a round", term_of(m.round.number) >= 1
+    for fact in cluster.each_entry(
+        m.entries, prev, lambda i, term, value: cluster.both(term >= 1, term <= t), *_of_leader(c, state, t)
+    ):
+        yield "its entries are of its term or before", fact
+    yield "nothing is before index 1", z3.Implies(prev == 0, cluster.integer(m.prev_log_term) == 0)
     if c.name == "replication":
-        prev = term_of(m.prev_log_index)
-        yield "its log is as long", prev + len(m.entries) <= state["leader_log_length"](t)
-        yield "what is before", state["leader_log_term"](t, prev) == term_of(m.prev_log_term)
-        for i, entry in enumerate(m.entries, 1):
-            value = c.value(c.model.fields["log_value"].of, str(entry.command))
-            yield "its entries", state["leader_log_term"](t, prev + i) == term_of(entry.term)
-            yield "its entries", state["leader_log_value"](t, prev + i) == value
-            if c.is_premise:
-                yield "invariant", c.invariant("leader_log_is_a_leaders", state, u=t, i=prev + i, j=prev + i)
-        yield "what is committed", term_of(m.leader_commit) <= state["leader_commit"](t)
+        yield from _is_of_log(c, state, m, prev)
     if c.name == "lease":
-        yield "the round was sent", state["sent"](leader, t, term_of(m.round.number))
-        yield "when it was sent", c.round_was_sent_at(state, m.leader_id, t, m.round)
+        yield "the round was sent", state["sent"](leader, t, cluster.integer(m.round.number))
+        yield "when it was sent", c.round_was_sent_at(state, leader, t, m.round)
 
 
-def append_reply(c: Coupling, state: SymbolicState, m: AppendReply, to: Any, receiver: NodeId) -> Licence:
-    follower, t, world = c.world.node(m.follower_id), term_of(m.term), c.world
-    number = term_of(m.round.number)
-    is_answer = world.either(number != 0)
+def _of_leader(c: Coupling, state: SymbolicState, t: Any) -> list[Callable[[Any], Any]]:
+    """By an index: the entry in the log of the leader of t, where the model has logs."""
+    fields = ("leader_log_term", "leader_log_value") if c.name == "replication" else ()
+    return [lambda i, read=state[field]: read(t, i) for field in fields]  # type: ignore[misc]
+
+
+def _is_of_log(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any) -> Licence:
+    """What it holds stands in the log of the leader of its term."""
+    cluster, t = c.cluster, term_of(m.term)
+    some = cluster.sort(c.model.fields["log_value"].of).some
+    terms, values = _of_leader(c, state, t)
+    yield "its log is as long", prev + cluster.length(m.entries) <= state["leader_log_length"](t)
+    yield "what is before", terms(prev) == cluster.integer(m.prev_log_term)
+    for fact in cluster.each_entry(
+        m.entries,
+        prev,
+        lambda i, term, value: cluster.both(terms(i) == term, values(i) == some(value)),
+        terms,
+        values,
+    ):
+        yield "its entries", fact
+    if c.is_premise:
+        for fact in cluster.each_entry(
+            m.entries,
+            prev,
+            lambda i, term, value: c.invariant("leader_log_is_a_leaders", state, u=t, i=i, j=i),
+            terms,
+        ):
+            yield "invariant", fact
+    yield "what is committed", term_of(m.leader_commit) <= state["leader_commit"](t)
+
+
+def append_reply(c: Coupling, state: SymbolicState, m: AppendReply, to: Any) -> Licence:
+    follower, t, cluster = c.cluster.node(m.follower_id), term_of(m.term), c.cluster
+    number = cluster.integer(m.round.number)
+    is_answer = number != 0
     yield "its term is known", c.term_is_known(state, t)
     yield "an answer to a leader", z3.Implies(is_answer, state["heartbeat"](to, t))
-    yield "a success answers", world.either(is_answer, not m.success)
+    yield "a success answers", cluster.either(is_answer, not m.success)
     if c.name == "pre_vote":
         yield "it was told", z3.Or(is_answer, state["told"](to, t))
         yield "it heard the leader", z3.Implies(is_answer, state["replied"](follower, t))
@@ -415,20 +425,20 @@ def append_reply(c: Coupling, state: SymbolicState, m: AppendReply, to: Any, rec
         yield "it stores as much", term_of(m.index) <= stored
         yield "and the leader has as much", term_of(m.index) <= state["leader_log_length"](t)
     if c.name == "lease":
-        answered = world.both(state["sent"](to, t, number), state["acknowledged"](follower, to, t, number))
+        answered = cluster.both(state["sent"](to, t, number), state["acknowledged"](follower, to, t, number))
         yield "it promised", z3.Implies(is_answer, answered)
-        yield "when it was asked", z3.Implies(is_answer, c.round_was_sent_at(state, receiver, t, m.round))
+        yield "when it was asked", z3.Implies(is_answer, c.round_was_sent_at(state, to, t, m.round))
 
 
-def timeout_now(c: Coupling, state: SymbolicState, m: TimeoutNow, to: Any, receiver: NodeId) -> Licence:
-    leader, t = c.world.node(m.leader_id), term_of(m.term)
+def timeout_now(c: Coupling, state: SymbolicState, m: TimeoutNow, to: Any) -> Licence:
+    leader, t = c.cluster.node(m.leader_id), term_of(m.term)
     yield "its term is known", c.term_is_known(state, t)
     yield "a leader sent it", state["heartbeat"](leader, t)
     if c.name == "lease":
         yield "a leader asked", state["timeout_now"](leader, to, t + 1)
 
 
-LICENCES: dict[type, Callable[[Coupling, SymbolicState, Any, Any, NodeId], Licence]] = {
+LICENCES: dict[type, Callable[[Coupling, SymbolicState, Any, Any], Licence]] = {
     RequestVote: request_vote,
     RequestPreVote: request_pre_vote,
     VoteReply: vote_reply,

@@ -1,63 +1,66 @@
 """Every handler of the reference, along every path, takes steps that the models allow.
 
-A handler is run on a server of which only the shape is known (who is who, and how many entries a log has):
-its terms, indices, clocks, commands and votes are terms for Z3 (`readers.paths`). For each path and each
-model it is then proved, from the coupling before (`coupling`), that
+A handler is run on a server of which only the shape is known (`servers`): its log, terms, indices, clocks,
+commands and votes are terms for Z3 (`paths`, `symbolic`). For each path and each model it is then proved,
+from the coupling before (`coupling`), that
 
 - the guards of the actions that the step reports hold, one after the other,
 - what they lead to is, for this server, what the handler returned,
 - every message that it sends is licensed, and what it knows of the others is true,
 - the server is well-formed, what has to be stored is stored first, and it answers by its lease only with one.
 
-So this is a proof of refinement within its `Scope`, and for all integers. Beyond that nothing is proved: a
-fault that needs a longer log, a server more or a pending read more is not seen.
+So this is a proof of refinement: for any number of servers, logs and pending reads (`ANY`), or for a server
+alone, or within a `Scope` of named servers and logs of so many entries. The second kind is the cross-check:
+it runs the core's loops themselves, where the first runs their contracts (`loops`), and it shows a failure in
+numbers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import z3
 
-from oneleader.conformance.handlers.coupling import Coupling, Fact, Named
-from oneleader.conformance.handlers.paths import CodePath, Infeasible, Name, Number, paths, term_of
-from oneleader.language.sorts import OptionSort
-from oneleader.models.election import Node as NodeSort
-from oneleader.models.replication import Value
+from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact, Named
+from oneleader.conformance.handlers.coupling import Coupling
+from oneleader.conformance.handlers.loops import any_size
+from oneleader.conformance.handlers.paths import CodePath, Infeasible, paths, term_of
+from oneleader.conformance.handlers.servers import Anything, Scope, Unknown, well_formed
+from oneleader.conformance.handlers.symbolic import (
+    AnyPath,
+    Entries,
+    entries_of,
+    members_of,
+    same_entries,
+)
+from oneleader.errors import Inexpressible
 from oneleader.readers.prove.algebra import SymbolicState
 from oneleader.readers.prove.smt import answer
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
-from oneleader.words import plural
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest
 from oneleader_raft.core import RAFT, Core
-from oneleader_raft.lease import LONG_AGO, Clocks, Round
 from oneleader_raft.raft import (
-    NIL,
-    NOBODY_LED,
     AppendEntries,
     AppendReply,
     Apply,
+    Durable,
     ElectionTimeout,
-    Entry,
     Event,
     HeartbeatTimeout,
-    Leadership,
     Message,
     Node,
     NodeId,
     PendingRead,
     PreVoteReply,
-    Progress,
     Propose,
     Read,
     ReadReady,
     Receive,
     RequestPreVote,
     RequestVote,
-    Role,
     Send,
     Step,
     Store,
@@ -65,228 +68,42 @@ from oneleader_raft.raft import (
     Transfer,
     VoteReply,
 )
-from oneleader_raft.views import VIEWS
+from oneleader_raft.views import FIXED_MEMBERS
 
 RLIMIT = 20_000_000
 
 
-# --- Any server, any message -----------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
-class Scope:
-    """Of what there are only so many where a handler is proved; of everything else, any number.
+class Size:
+    """Of servers, logs and pending reads: any number. `alone`: one member, else two and more."""
 
-    nodes  servers, and all of them members from beginning to end
-    log    entries of a log; the entries of a message end there as well
-    reads  reads that a leader has not answered yet
-    """
-
-    nodes: int = 2
-    log: int = 1
-    reads: int = 1
-
-    @property
-    def short(self) -> str:
-        servers, entries, reads = (
-            plural(self.nodes, "servers"),
-            plural(self.log, "entries"),
-            plural(self.reads, "pending reads"),
-        )
-        return f"{servers}, logs of up to {entries}, up to {reads}"
+    alone: bool = False
 
     def __str__(self) -> str:
         return (
-            f"{self.short}. Messages end where such a log ends; the members stay; terms, indices, rounds, "
-            "times and rates are any integers, and commands any values."
+            f"{self.short}, any number of pending reads, senders that are members or not. The members stay: "
+            "no change of them is in the log, and no log is compacted. Terms, indices, rounds, times and "
+            "rates are any integers, and commands any values."
         )
 
-
-@dataclass
-class Unknown:
-    """Makes values of which nothing but their shape is known, on one path."""
-
-    path: CodePath
-    world: Named
-    scope: Scope
-
-    def log(self, name: str, most: int) -> tuple[Entry, ...]:
-        length = self.path.choose(range(most + 1))
-        return tuple(
-            Entry(self.path.number(f"{name} {i} term"), self.command(f"{name} {i}"))
-            for i in range(1, length + 1)
-        )
-
-    def command(self, name: str) -> Any:
-        return Name(
-            self.path,
-            z3.Const(name, self.world.sort(Value)),
-            lambda other: z3.Const(str(other), self.world.sort(Value)),
-        )
-
-    def vote(self) -> Any:
-        option = self.world.sort(OptionSort(NodeSort))
-
-        def lift(other: Any) -> Any:
-            return option.nil if other is None else option.some(self.world.node(other))
-
-        return Name(self.path, z3.Const("voted for", option), lift)
-
-    def round(self, name: str) -> Round:
-        number = self.path.number(f"{name} round")
-        sent_at = self.path.number(f"{name} sent at", None)
-        is_none = number.term == 0
-        self.path.assume(is_none == (sent_at.term == LONG_AGO), sent_at.term >= LONG_AGO)
-        return Round(number, sent_at)
-
-    def node(self, now: Number) -> Node:
-        """Any well-formed server."""
-        path, (me, *peers) = self.path, self.world.nodes
-        clocks = self.clocks()
-        role = path.choose([Role.FOLLOWER, Role.CANDIDATE, Role.LEADER])
-        half = len(self.world.nodes) // 2
-        minority = [frozenset((me, *some)) for k in range(half) for some in combinations(peers, k)]
-        if role is Role.CANDIDATE and not minority:
-            raise Infeasible  # alone, it wins at once
-        node = Node(
-            me,
-            self.world.nodes,
-            clocks,
-            current_term=path.number("current term"),
-            voted_for=self.vote() if role is Role.FOLLOWER else me,
-            log=self.log("log", self.scope.log),
-            role=role,
-            commit_index=path.number("commit index"),
-            promised_at=path.number("promised at", None),
-        )
-        if role is Role.FOLLOWER:
-            asked = path.choose([frozenset(), *minority])
-            node = replace(node, pre_votes=asked, leader_id=path.choose([NIL, *peers]) if not asked else NIL)
-        elif role is Role.CANDIDATE:
-            node = replace(node, votes=path.choose(minority))
-        else:
-            majority = [frozenset((me, *some)) for some in combinations(peers, half)]
-            node = replace(node, votes=path.choose(majority), leader_id=me, leadership=self.leadership(peers))
-        for _, fact in well_formed(node, now):
-            path.assume(fact)
-        return node
-
-    def clocks(self) -> Clocks:
-        promise, slow, fast = (self.path.number(name, 1) for name in ("promise", "slow", "fast"))
-        self.path.assume(slow.term <= fast.term)
-        return Clocks(promise, slow, fast)
-
-    def leadership(self, peers: list[NodeId]) -> Leadership:
-        path = self.path
-        progress = {
-            peer: Progress(
-                path.number(f"next index of {peer}"), path.number(f"match index of {peer}"), self.round(peer)
-            )
-            for peer in peers
-        }
-        reads = tuple(
-            PendingRead(f"read {i}", path.number(f"index of read {i}"), path.number(f"round of read {i}"))
-            for i in range(1, self.scope.reads + 1)
-        )
-        return Leadership(
-            since=path.number("leads since", None),
-            noop=path.number("no-op"),
-            progress=progress,
-            round=self.round("own"),
-            reads=path.choose([reads[:k] for k in range(len(reads) + 1)]),
-            transfer_to=path.choose([NIL, *peers]),
-        )
+    @property
+    def short(self) -> str:
+        members = "a server alone" if self.alone else "any number of servers from 2 on"
+        return f"{members}, logs and messages of any length"
 
 
-def well_formed(node: Node, now: Any) -> Iterator[Fact]:
-    """What holds of a server by itself at any time."""
-    last, half, leadership = node.last_index, len(node.members) // 2, node.leadership
-    terms = [entry.term for entry in node.log]
-    yield "term", node.current_term >= 0
-    yield "terms of entries", all_of(t >= 1 for t in terms)
-    yield "terms of entries", all_of(t <= node.current_term for t in terms)
-    yield "commit index", all_of([node.commit_index >= 0, node.commit_index <= last])
-    yield "promise", node.promised_at <= now
-    yield "promise", node.promised_at >= LONG_AGO
-    yield "time", all_of([now >= 0, node.clocks.lease <= -LONG_AGO])
-    if node.role is not Role.LEADER:
-        yield "leads nobody", leadership == NOBODY_LED
-    if node.role is Role.FOLLOWER:
-        asks = node.id in node.pre_votes
-        yield "no votes", not node.votes
-        yield "asks or not", asks or not node.pre_votes
-        yield "asks", not asks or (len(node.pre_votes) <= half and node.leader_id is NIL)
-        yield "leader", node.leader_id != node.id
-        yield "asks", not asks or node.promised_at + node.clocks.promise <= now
-    else:
-        yield "votes", node.id in node.votes and (len(node.votes) > half) == (node.role is Role.LEADER)
-        yield "voted for itself", node.voted_for == node.id
-        yield "asks no more", not node.pre_votes
-        yield "leader", node.leader_id == (node.id if node.role is Role.LEADER else NIL)
-        yield "term", node.current_term >= 1
-    if node.role is Role.LEADER:
-        yield "since", leadership.since <= now
-        yield "since", leadership.since >= LONG_AGO
-        yield "round", leadership.round.number >= 1
-        yield "round", leadership.round.sent_at <= now
-        yield "no-op", all_of([leadership.noop >= 1, leadership.noop <= last])
-        for i, entry in enumerate(node.log, 1):
-            is_noop, is_own = term_of(leadership.noop) == i, term_of(entry.term == node.current_term)
-            yield "no-op", z3.Implies(is_noop, is_own)
-        yield "transfer", leadership.transfer_to != node.id
-        yield "followers", set(leadership.progress) == set(node.peers)
-        for p in leadership.progress.values():
-            yield "match index", all_of([p.match_index >= 0, p.match_index <= last])
-            yield "next index", all_of([p.match_index < p.next_index, p.next_index <= last + 1])
-        for read in leadership.reads:
-            yield "reads", all_of([leadership.noop <= read.index, read.index <= last])
-            yield "reads", read.round <= leadership.round.number + 1
-            yield "reads", read.round >= 1
-
-
-def all_of(facts: Iterable[Any]) -> Any:
-    """The conjunction; without asking Python for a truth."""
-    known = [term_of(fact) for fact in facts]
-    terms = [fact for fact in known if not isinstance(fact, bool)]
-    if False in [fact for fact in known if isinstance(fact, bool)]:
-        return False
-    return z3.And(terms) if terms else True
-
-
-def any_message(u: Unknown, kind: type) -> Message:
-    path, (_, *peers) = u.path, u.world.nodes
-    if not peers:
-        raise Infeasible
-    sender: NodeId = path.choose(peers)
-    number: Callable[[str], Any] = path.number
-    term = number("term")
-    if kind is RequestVote:
-        forced: Any = path.choose([NIL, Name(path, z3.Const("leader", u.world.sort(NodeSort)), u.world.node)])
-        return RequestVote(term, sender, number("last log index"), number("last log term"), forced)
-    if kind is RequestPreVote:
-        return RequestPreVote(term, sender, number("last log index"), number("last log term"))
-    if kind in (VoteReply, PreVoteReply):
-        return kind(term, sender, path.choose([True, False]))
-    if kind is AppendEntries:
-        entries, prev = u.log("new", u.scope.log), number("prev")
-        path.assume(prev + len(entries) <= u.scope.log)
-        return AppendEntries(
-            term, sender, prev, number("prev term"), entries, number("leader commit"), u.round("its")
-        )
-    if kind is AppendReply:
-        success = path.choose([True, False])
-        return AppendReply(term, sender, success, u.round("its"), number("index"), number("conflict term"))
-    return TimeoutNow(term, sender)
+ANY, ANY_ALONE = Size(), Size(alone=True)
 
 
 # --- The handlers ----------------------------------------------------------------------------------------
 
+Made: TypeAlias = Unknown | Anything
 RESTART, IS_LEADER = "restart", "is_leader"
-EVENTS: dict[str, Callable[[Unknown], Event]] = {
+EVENTS: dict[str, Callable[[Made], Event]] = {
     "election timeout": lambda u: ElectionTimeout(),
     "heartbeat timeout": lambda u: HeartbeatTimeout(),
     **{
-        kind.__name__: lambda u, kind=kind: Receive(any_message(u, kind))  # type: ignore[misc]
+        kind.__name__: lambda u, kind=kind: Receive(u.message(kind))  # type: ignore[misc]
         for kind in (
             RequestPreVote,
             PreVoteReply,
@@ -299,7 +116,7 @@ EVENTS: dict[str, Callable[[Unknown], Event]] = {
     },
     "propose": lambda u: Propose(u.command("command")),
     "read": lambda u: Read("new"),
-    "transfer": lambda u: Transfer(u.path.choose(u.world.nodes)),
+    "transfer": lambda u: Transfer(u.target()),
 }
 HANDLERS = (RESTART, IS_LEADER, *EVENTS)
 ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer")
@@ -329,7 +146,14 @@ class Ran:
         )
 
 
-def run(u: Unknown, handler: str, core: Core) -> Ran:
+def run(u: Made, handler: str, core: Core, modules: tuple[ModuleType, ...] = ()) -> Ran:
+    if isinstance(u, Unknown):
+        return _run(u, handler, core)
+    with any_size(u.path, modules):
+        return _run(u, handler, core)
+
+
+def _run(u: Made, handler: str, core: Core) -> Ran:
     now: Any = u.path.number("now", None)
     before = u.node(now)
     event = EVENTS[handler](u) if handler in EVENTS else None
@@ -341,36 +165,70 @@ def run(u: Unknown, handler: str, core: Core) -> Ran:
             step = core.restart(before.id, before.members, before.durable, now, before.clocks)
         else:
             step = core.step(before, event, now)
-    except (Infeasible, KeyboardInterrupt):
+    except (Infeasible, Inexpressible, KeyboardInterrupt):
         raise
     except Exception as error:  # whatever is raised must be shown to be out of reach
         return Ran(before, now, event, None, f"{type(error).__name__}: {error}", (), False)
-    return Ran(before, now, event, step, "", tuple(plain(before, step, now)), acts)
+    return Ran(before, now, event, step, "", tuple(plain(u, before, step, now)), acts)
 
 
-def plain(before: Node, step: Step, now: Any) -> Iterator[Fact]:
+def plain(u: Made, before: Node, step: Step, now: Any) -> Iterator[Fact]:
     """What needs no model: well-formed; what changed is stored first, what is committed is applied."""
-    after = step.node
-    yield from well_formed(after, now)
-    stores = [e for e in step.effects if isinstance(e, Store)]
+    after, effects, cluster = step.node, members_of(step.effects), u.cluster
+    yield from well_formed(cluster, after, now)
+    if isinstance(u.path, AnyPath):
+        yield from u.path.required
+    stores = [e for e in effects if isinstance(e, Store)]
     if stores:
-        yield "stored first", step.effects[0] is stores[0] and stores[0].durable == after.durable
-    elif before.durable.log is not after.durable.log or before.durable != after.durable:
-        yield "stored", before.durable == after.durable
-    applied = [e for e in step.effects if isinstance(e, Apply)]
-    if after.commit_index > before.commit_index:
-        first, last = before.commit_index, after.commit_index
-        yield "applied", [Apply(first + 1, after.log[first:last])] == applied
+        yield "stored first", cluster.truth(effects[0] is stores[0])
+        yield "stored first", same_durable(u, stores[0].durable, after.durable)
     else:
-        yield "applied", not applied
+        yield "stored", same_durable(u, before.durable, after.durable)
+    first, last = cluster.integer(before.commit_index), cluster.integer(after.commit_index)
+    applied = [e for e in effects if isinstance(e, Apply)]
+    if not applied:
+        yield "applied", last <= first
+        return
+    yield "applied", z3.And(len(applied) == 1, last > first, cluster.integer(applied[0].index) == first + 1)
+    yield "applied", same_slice(u, applied[0].entries, after.log, before.commit_index, after.commit_index)
 
 
-def reads_answered(before: Node, event: Event | None) -> dict[Any, PendingRead]:
+def same_durable(u: Made, a: Durable, b: Durable) -> Any:
+    """The same term, vote and log."""
+    c = u.cluster
+    same_term = c.integer(a.current_term) == c.integer(b.current_term)
+    same_vote = c.optional(a.voted_for) == c.optional(b.voted_for)
+    log_is_same = c.truth(True) if a.log is b.log else same_log(u, a.log, b.log)
+    return z3.And(same_term, same_vote, log_is_same)
+
+
+def same_log(u: Made, a: Any, b: Any) -> Any:
+    if isinstance(u.path, AnyPath):
+        return same_entries(entries_of(u.path, a), b)
+    c = u.cluster
+    same = [
+        z3.And(c.integer(x.term) == c.integer(y.term), c.value_of(x.command) == c.value_of(y.command))
+        for x, y in zip(a, b, strict=False)
+    ]
+    return z3.And(c.truth(len(a) == len(b)), *same)
+
+
+def same_slice(u: Made, entries: Any, log: Any, first: Any, last: Any) -> Any:
+    """The entries of the log after `first` up to `last`."""
+    if not isinstance(u.path, AnyPath):
+        return same_log(u, entries, log[first:last])
+    low, whole = u.path.integer(first), entries_of(u.path, log)
+    part = Entries(u.path, u.path.integer(last) - low, whole.term_of, whole.value_of, whole.offset + low)
+    return same_entries(entries_of(u.path, entries), part)
+
+
+def reads_answered(c: AnyOrNamed, before: Node, event: Event | None) -> dict[Any, PendingRead]:
     """What is to be true of each read that may be answered: its index and its round."""
-    reads = {read.id: read for read in before.leadership.reads}
+    reads = {read.id: read for read in members_of(before.leadership.reads)}
     if isinstance(event, Read):
-        index = max(before.commit_index, before.leadership.noop)
-        reads[event.id] = PendingRead(event.id, index, before.leadership.round.number + 1)
+        commit, noop = c.integer(before.commit_index), c.integer(before.leadership.noop)
+        index: Any = z3.If(commit >= noop, commit, noop)
+        reads[event.id] = PendingRead(event.id, index, c.integer(before.leadership.round.number) + 1)
     return reads
 
 
@@ -382,7 +240,7 @@ class Handled:
     """What is known of one handler within a scope; `failing` names a goal that was not proved."""
 
     handler: str
-    scope: Scope
+    scope: Scope | Size
     paths: int
     goals: int
     verdict: Verdict
@@ -390,7 +248,9 @@ class Handled:
     seconds: float = 0.0
 
 
-def prove_handler(handler: str, scope: Scope, core: Core = RAFT) -> Handled:
+def prove_handler(
+    handler: str, scope: Scope | Size, core: Core = RAFT, modules: tuple[ModuleType, ...] = ()
+) -> Handled:
     """Prove one handler, along every path, against every model. Stops at the first goal that fails."""
     started, count, goals = time.perf_counter(), 0, 0
 
@@ -398,36 +258,76 @@ def prove_handler(handler: str, scope: Scope, core: Core = RAFT) -> Handled:
         seconds = time.perf_counter() - started
         return Handled(handler, scope, count, goals, verdict, failing, seconds)
 
-    world = Named(tuple(f"n{i + 1}" for i in range(scope.nodes)))
-    for path, ran in paths(lambda path: run(Unknown(path, world, scope), handler, core), world.context):
-        count += 1
-        if ran.does_nothing:
-            continue
-        for model in VIEWS:
-            proof = PathProof(world, model, path, ran)
-            if proof.is_over:
+    try:
+        for path, ran, cluster in runs(handler, scope, core, modules):
+            count += 1
+            if ran.does_nothing:
                 continue
-            goals += len(proof.goals)
-            verdict, failing = proof.attempt()
-            if verdict is HOLDS and ran.raised:
-                break  # out of reach by this model: that is enough
-            if verdict is not HOLDS and not (ran.raised and model != [*VIEWS][-1]):
-                return handled(verdict, f"{model}: {failing}")
+            verdict, failing, tried = prove_path(cluster, path, ran)
+            goals += tried
+            if verdict is not HOLDS:
+                return handled(verdict, failing)
+    except Inexpressible as error:
+        return handled(INCONCLUSIVE, str(error))
     return handled(HOLDS) if count else handled(INCONCLUSIVE, "no path at all")
+
+
+def runs(
+    handler: str, scope: Scope | Size, core: Core = RAFT, modules: tuple[ModuleType, ...] = ()
+) -> Iterator[tuple[CodePath, Ran, AnyOrNamed]]:
+    """The handler, run along every path."""
+    if isinstance(scope, Scope):
+        named = Named(tuple(f"n{i + 1}" for i in range(scope.nodes)))
+        for path, ran in paths(
+            lambda path: run(Unknown(path, named, scope), handler, core), named.context, CodePath
+        ):
+            yield path, ran, named
+        return
+    cluster = AnyCluster(scope.alone)
+    for any_path, ran in paths(
+        lambda path: run(Anything(path, cluster), handler, core, modules), cluster.context, AnyPath
+    ):
+        cluster.path = any_path
+        yield any_path, ran, cluster
+
+
+def prove_path(cluster: AnyOrNamed, path: CodePath, ran: Ran) -> tuple[Verdict, str, int]:
+    """The verdict of all models on a path, what fails, and how many goals were tried. What is raised has to
+    be out of reach by one of the models; all other goals are proved in each."""
+    found: list[tuple[Verdict, str]] = []
+    goals = 0
+    for model in FIXED_MEMBERS:
+        proof = PathProof(cluster, model, path, ran)
+        if proof.is_over:
+            continue
+        goals += len(proof.goals)
+        verdict, failing = proof.attempt()
+        if ran.raised and verdict is HOLDS:
+            return HOLDS, "", goals
+        if verdict is not HOLDS:
+            found.append((verdict, f"{model}: {failing}"))
+            if not ran.raised:
+                break
+    if not found:
+        return HOLDS, "", goals
+    verdict = gravest([verdict for verdict, _ in found])
+    return verdict, next(failing for v, failing in reversed(found) if v is verdict), goals
 
 
 class PathProof:
     """One path and one model: what is assumed, and what has to follow."""
 
-    def __init__(self, world: Named, model: str, path: CodePath, ran: Ran) -> None:
-        self.world, self.path, self.ran = world, path, ran
-        self.coupling = Coupling(world, model, path.words)
-        state = world.state(self.coupling.model.fields)
+    def __init__(self, cluster: AnyOrNamed, model: str, path: CodePath, ran: Ran) -> None:
+        self.cluster, self.path, self.ran = cluster, path, ran
+        self.coupling = Coupling(cluster, model, path)
+        state = cluster.state(self.coupling.model.fields)
         self.assumed = [*path.condition, *self._facts_before(state)]
-        self.known = {fact.get_id() for fact in self.assumed}
         taken = ran.step.actions if ran.step else ()
         self.is_over = not self.coupling.view.ends.isdisjoint(a.name for a in taken)
         self.goals: list[Fact] = [] if self.is_over else list(self._goals(state))
+        self.goals += self.coupling.obliged
+        self.assumed += self.coupling.known
+        self.known = {fact.get_id() for fact in self.assumed}
 
     def _facts_before(self, state: SymbolicState) -> list[Any]:
         ran, coupling = self.ran, self.coupling
@@ -446,16 +346,16 @@ class PathProof:
         guards, state = coupling.take(state, ran.step.actions)
         yield from guards
         if coupling.name == "replication":  # it knows most of this; its invariants hold after the step too
-            known = coupling.invariant("commit_index_is_committed", state, n=self.world.node(ran.before.id))
+            known = coupling.invariant("commit_index_is_committed", state, n=self.cluster.node(ran.before.id))
             yield from ((name, z3.Implies(known, self._formula(fact))) for name, fact in ran.plain)
         sent: list[tuple[Message, NodeId]] = []
-        for send in ran.step.effects:
+        for send in members_of(ran.step.effects):
             if isinstance(send, Send):
                 guards, state = coupling.take(state, (send.action,) if send.action else ())
                 yield from guards
                 sent.append((send.message, send.to))
         for message, to in sent:
-            yield "to a peer", to in ran.before.peers
+            yield "to another", self.cluster.node(to) != self.cluster.node(ran.before.id)
             yield from coupling.licensed(state, message, to)
         yield from coupling.holds(state, ran.step.node, ran.now)
         if coupling.name == "lease":
@@ -468,44 +368,56 @@ class PathProof:
         node = ran.step.node
         if ran.acts_as_leader:
             yield "is_leader", coupling.has_a_lease(state, node)
-        reads = reads_answered(ran.before, ran.event)
-        for effect in ran.step.effects:
+        reads = reads_answered(self.cluster, ran.before, ran.event)
+        integer = self.cluster.integer
+        for effect in members_of(ran.step.effects):
             if isinstance(effect, ReadReady):
                 read = reads[effect.id]
-                yield "read: index", term_of(read.index <= node.commit_index)
-                confirmed = self._confirmed(node, read)
+                yield "read: index", integer(read.index) <= integer(node.commit_index)
+                confirmed = self._confirmed(state, node, read)
                 yield "read: leads", z3.Or(confirmed, coupling.has_a_lease(state, node))
-        for read in node.leadership.reads:
-            if read.id in reads:
-                yield (
-                    "read: kept",
-                    all_of([reads[read.id].index <= read.index, reads[read.id].round <= read.round]),
-                )
+        for kept in members_of(node.leadership.reads):
+            if kept.id in reads:
+                read = reads[kept.id]
+                yield "read: kept", integer(read.index) <= integer(kept.index)
+                yield "read: kept", integer(read.round) <= integer(kept.round)
 
-    def _confirmed(self, node: Node, read: PendingRead) -> Any:
+    def _confirmed(self, state: SymbolicState, node: Node, read: PendingRead) -> Any:
         """A majority has acknowledged a round that began after the read."""
-        progress = node.leadership.progress
+        integer = self.cluster.integer
 
-        def has(id: NodeId) -> Any:
-            return True if id == node.id else term_of(read.round <= progress[id].acknowledged.number)
+        def all_have(q: Any) -> Any:
+            def has(v: Any, progress: Any) -> Any:
+                is_member = state["member"](v, q)
+                return z3.Implies(is_member, integer(read.round) <= integer(progress.acknowledged.number))
 
-        return self.world.either(*(self.world.both(*map(has, q)) for q in self.world.quorums))
+            return self.cluster.both(*self.cluster.every_follower(node, has))
+
+        return self.cluster.some_quorum(node, all_have)
 
     def _formula(self, fact: Any) -> Any:
         made = term_of(fact)
-        return z3.BoolVal(made, self.world.context) if isinstance(made, bool) else made
+        return z3.BoolVal(made, self.cluster.context) if isinstance(made, bool) else made
 
     def attempt(self) -> tuple[Verdict, str]:
         """The verdict, and which goal is not proved."""
-        goals = [(name, self._formula(goal)) for name, goal in self.goals if goal is not True]
+        goals = [(name, self._formula(goal)) for name, goal in self.goals]
         goals = [
             (name, goal) for name, goal in goals if goal.get_id() not in self.known and not z3.is_true(goal)
         ]
         if not goals:
             return HOLDS, ""
-        solver = z3.SimpleSolver(ctx=self.world.context)
+        return (self._of_any_size if isinstance(self.cluster, AnyCluster) else self._of_named)(goals)
+
+    def _solver(self, goal: Any, **options: Any) -> z3.Solver:
+        solver = z3.SimpleSolver(ctx=self.cluster.context)
+        solver.set(**options)
         solver.add(*self.assumed)
-        solver.add(z3.Not(z3.And(*(goal for _, goal in goals), self.world.context)))
+        solver.add(z3.Not(goal))
+        return solver
+
+    def _of_named(self, goals: list[Fact]) -> tuple[Verdict, str]:
+        solver = self._solver(z3.And(*(goal for _, goal in goals), self.cluster.context))
         result, _ = answer(solver, RLIMIT)
         if result == z3.unsat:
             return HOLDS, ""
@@ -514,3 +426,23 @@ class PathProof:
         found = solver.model()
         broken = [name for name, goal in goals if z3.is_false(found.eval(goal, model_completion=True))]
         return VIOLATED, broken[0] if broken else "one of its goals"
+
+    def _of_any_size(self, goals: list[Fact]) -> tuple[Verdict, str]:
+        """All at once, then one by one; by patterns alone, then with models as well."""
+        together = z3.And(*(goal for _, goal in goals), self.cluster.context)
+        if self._answer(together, RLIMIT // 8) == z3.unsat:
+            return HOLDS, ""
+        unknown = ""
+        for name, goal in goals:
+            result = self._answer(goal, RLIMIT // 4)
+            if result == z3.sat:
+                return VIOLATED, name
+            unknown = unknown or (name if result == z3.unknown else "")
+        return (INCONCLUSIVE, f"{unknown}: Z3 could not tell") if unknown else (HOLDS, "")
+
+    def _answer(self, goal: Any, rlimit: int) -> Any:
+        for mbqi in (False, True):
+            result, _ = answer(self._solver(goal, mbqi=mbqi), rlimit)
+            if result == z3.unsat or (mbqi and result == z3.sat):
+                break
+        return result

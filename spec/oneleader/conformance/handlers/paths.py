@@ -128,6 +128,9 @@ def term_of(x: Any) -> Any:
     return x.term if isinstance(x, Number | Truth | Name) else x
 
 
+P = TypeVar("P", bound="CodePath")
+
+
 @dataclass
 class CodePath:
     """One way through a function: what was decided, and what has to hold for that."""
@@ -140,11 +143,15 @@ class CodePath:
     definitions: list[Any] = field(default_factory=list)  # of quotients; true, and not part of the condition
 
     def __post_init__(self) -> None:
-        self._solver = z3.SolverFor("QF_LIA", ctx=self.context)
+        self._solver = self._new_solver()
+        self.is_over = False
         self._given = tuple(self.decided)
         self.decided = []
         self._quotients: dict[tuple[int, int], Number] = {}
         self._kept: list[Any] = []
+
+    def _new_solver(self) -> z3.Solver:
+        return z3.SolverFor("QF_LIA", ctx=self.context)
 
     # -- what is not known -----------------------------------------------------------------------
     def number(self, name: str, least: int | None = 0) -> Any:
@@ -180,6 +187,8 @@ class CodePath:
 
     def _next(self, answers: Sequence[int], fact: Callable[[int], Any] | None = None) -> int:
         at = len(self.decided)
+        if self.is_over:
+            raise Inexpressible("a decision when the path is over: nobody would go the other way")
         if at >= LONGEST:
             raise Inexpressible(f"more than {LONGEST} decisions on one path")
         if at < len(self._given):
@@ -228,15 +237,20 @@ class Infeasible(Exception):
     """This way cannot be gone: nothing is lost by leaving it."""
 
 
-def paths(run: Callable[[CodePath], T], context: z3.Context) -> Iterator[tuple[CodePath, T]]:
+def paths(
+    run: Callable[[P], T],
+    context: z3.Context,
+    kind: type[P] = CodePath,  # type: ignore[assignment]
+) -> Iterator[tuple[P, T]]:
     """Every path through `run`, in a fixed order, with what it returned."""
     left: list[tuple[int, ...]] = [()]
     while left:
-        path = CodePath(context, list(left.pop()))
+        path = kind(context, list(left.pop()))
         try:
             result = run(path)
         except Infeasible:
             continue
         finally:
             left += path.open
+            path.is_over = True
         yield path, result

@@ -81,7 +81,7 @@ class Opened:
 
 
 def read(text: str) -> list[Any]:
-    """The values that stand in the text one after another. BadEdn where it is none."""
+    """The values that stand in the text one after another. BadEdn if it is not EDN."""
     stack, line = [Opened("", 1)], 1
     for kind, token, line in _tokens(text):
         if kind == "open":

@@ -52,7 +52,7 @@ def judge(
     seconds: float = inf,
     shrink_seconds: float = SHRINK_SECONDS,
 ) -> JudgedHistory:
-    """Whether the history is linearizable, key by key. ValueError where an operation is none of the object.
+    """Whether the history is linearizable, key by key. ValueError where the object has no such operation.
 
     `initial` is what each key holds at first. `seconds` of processor time bound the verdict, which is then
     inconclusive, and `shrink_seconds` the search for a smallest part, which never takes more than

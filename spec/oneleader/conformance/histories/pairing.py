@@ -57,7 +57,7 @@ def _pairs(moments: Iterable[Moment]) -> Iterator[tuple[int, float, Moment, Mome
     under_way: dict[str, tuple[int, Moment]] = {}
     for time, m in enumerate(moments):
         if m.type not in TYPES:
-            raise BadLine(m.line, f"{m.type!r} is none of {', '.join(TYPES)}")
+            raise BadLine(m.line, f"{m.type!r} is not one of {', '.join(TYPES)}")
         if m.type == INVOKE:
             if m.client in under_way:
                 line = under_way[m.client][1].line

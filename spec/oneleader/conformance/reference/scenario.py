@@ -9,8 +9,9 @@ A scenario is a program of one call a line, and prints as that:
     s.crash("n1")
 
 After every step each model of which there is a view has to allow what was done, state for state (`replay`'s
-own judge, line by line); Figure 3 and leases have to hold, as `testbench.safety` has them; and what clients
-saw has to be linearizable. `Broken` says which did not.
+own judge, line by line; those with changes of members and snapshots as soon as there is one: until then they
+say what `replication` does); Figure 3 and leases have to hold, as `testbench.safety` has them; and what
+clients saw has to be linearizable. `Broken` says which did not.
 
 A call that can do nothing where the cluster is (deliver where nothing is in flight) does nothing, so that a
 scenario keeps its sense when a step is taken out of it.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,6 +56,7 @@ CRASHES = {
     "before the sends": Sync,
     "after one send": Packet,
 }
+CHANGES = ("change_config", "compact")
 KEY = "x"
 OPEN_WRITES = 6  # at most, where an order of all operations is sought: each doubles the work
 
@@ -70,16 +73,27 @@ class Refinement:
     """One model beside a cluster: is what happened a run of it?"""
 
     def __init__(self, model: str, cluster: Cluster) -> None:
-        header = json.loads(next(iter(cluster.trace_lines(model))))
+        self.header = json.loads(next(iter(cluster.trace_lines(model))))
         self.model, self.view = model, VIEWS[model]
-        # `Safety` judges the states: properties of the model would make a scenario ten times as slow
-        self.format = OwnFormat(header, MODELS[model], limit=1, judges_states=False)
         self.clocks: dict[NodeId, int] = dict.fromkeys(cluster.members, 0)
-        self.judged = 0
+        self.waits_for = CHANGES if self.view.has_configurations else ()
+        self.looked_at = self.judged = 0
         self.is_over = False  # the model cannot say what has happened since
 
+    @cached_property
+    def format(self) -> OwnFormat:
+        # `Safety` judges the states: properties of the model would make a scenario ten times as slow
+        return OwnFormat(self.header, MODELS[self.model], limit=1, judges_states=False)
+
     def follow(self, cluster: Cluster) -> None:
-        for entry in (cluster.trace or [])[self.judged :]:
+        trace = cluster.trace or []
+        if self.waits_for:
+            new = (action.name for entry in trace[self.looked_at :] for action in entry.actions)
+            self.looked_at = len(trace)
+            if not any(name in self.waits_for for name in new):
+                return
+            self.waits_for = ()
+        for entry in trace[self.judged :]:
             self.judged += 1
             self.is_over |= not self.view.ends.isdisjoint(action.name for action in entry.actions)
             if self.is_over:
@@ -95,11 +109,13 @@ class Refinement:
 
 
 class Scenario:
-    """A cluster, its clients, and its judges. Nodes are n1, n2, ..."""
+    """A cluster, its clients, and its judges. Nodes are n1, n2, ...; the last ones may be no members yet."""
 
-    def __init__(self, nodes: int = 3, core: Core = RAFT, models: tuple[str, ...] = tuple(VIEWS)) -> None:
-        members = [f"n{i + 1}" for i in range(nodes)]
-        self.cluster = Cluster(members, core, clocks=CLOCKS)
+    def __init__(
+        self, nodes: int = 3, core: Core = RAFT, models: tuple[str, ...] = tuple(VIEWS), joining: int = 0
+    ) -> None:
+        ids = [f"n{i + 1}" for i in range(nodes + joining)]
+        self.cluster = Cluster(ids, core, clocks=CLOCKS, initial=ids[:nodes])
         self.program: list[str] = []
         self.operations: dict[int, Operation] = {}
         self._floors: dict[int, int] = {}  # of each read: how much was committed anywhere when it began
@@ -118,7 +134,9 @@ class Scenario:
         return self.scene.story(f"This does not hold: {broken.cause}.", " ".join(broken.words.split()))
 
     def __str__(self) -> str:
-        return "\n".join([f"s = Scenario({len(self.cluster.members)})", *self.program])
+        nodes, joining = len(self.cluster.initial), len(self.cluster.members) - len(self.cluster.initial)
+        made = f"{nodes}, joining={joining}" if joining else f"{nodes}"
+        return "\n".join([f"s = Scenario({made})", *self.program])
 
     # Time
 
@@ -253,7 +271,44 @@ class Scenario:
         self._say("transfer", node, target)
         self._at(node, lambda: self.cluster.transfer(node, target, finish=False))
 
+    # Members and snapshots
+
+    def add(self, leader: NodeId, server: NodeId) -> None:
+        """A leader is to make a server a member."""
+        self._say("add", leader, server)
+        self._change(leader, {*self.cluster.node(leader).members, server})
+
+    def remove(self, leader: NodeId, server: NodeId) -> None:
+        self._say("remove", leader, server)
+        self._change(leader, {*self.cluster.node(leader).members} - {server})
+
+    def swap(self, leader: NodeId, old: NodeId, new: NodeId) -> None:
+        """Two servers at once: through a joint configuration."""
+        self._say("swap", leader, old, new)
+        self._change(leader, {*self.cluster.node(leader).members} - {old} | {new})
+
+    def compact(self, node: NodeId) -> None:
+        """A snapshot of all that the server has applied."""
+        self._say("compact", node)
+        self._compact(node)
+
+    def leave_behind(self, leader: NodeId, voter: NodeId, other: NodeId) -> None:
+        """A leader commits a write with the help of one, and forgets it; then it sends to another."""
+        self._say("leave_behind", leader, voter, other)
+        self._begin(leader, "write")
+        self._trip(leader, voter)
+        self._trip(leader, voter)
+        self._compact(leader)
+        self._at(leader, lambda: self.cluster.heartbeat_timeout(leader, finish=False))
+        self._trip(leader, other)
+
     # Within
+
+    def _compact(self, node: NodeId) -> None:
+        self._at(node, lambda: self.cluster.compact(node, finish=False))
+
+    def _change(self, leader: NodeId, members: set[NodeId]) -> None:
+        self._at(leader, lambda: self.cluster.change_members(leader, members, finish=False))
 
     def _say(self, verb: str, *arguments: object) -> None:
         self.scene.look(servers_of(self.cluster))
@@ -414,6 +469,7 @@ VERBS = {
     "lose": 1,
 }
 CHOICES = [verb for verb, weight in VERBS.items() for _ in range(weight)]
+CHANGING = [*["add"] * 4, *["remove"] * 4, *["swap"] * 2, *["compact"] * 3, *["leave_behind"] * 3]
 SOMETIMES = ["crash", "crash_in", "elapse", "stand", "transfer", "hand_over", "lose", "retry", "deliver"]
 SMALL = st.integers(0, 8)
 MOMENTS = (1, 2, 4, 7, 10, 11, 15)
@@ -423,6 +479,7 @@ class ScenarioMachine(RuleBasedStateMachine):
     """Draws scenarios. One rule with weighted verbs, as in `machine`, and nodes by number."""
 
     nodes: ClassVar[int] = 3
+    joining: ClassVar[int] = 0
     core: ClassVar[Core] = RAFT
     models: ClassVar[tuple[str, ...]] = tuple(VIEWS)
     failed: ClassVar[list[tuple[Broken, Scenario]]] = []
@@ -430,7 +487,7 @@ class ScenarioMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scenario = Scenario(self.nodes, self.core, self.models)
+        self.scenario = Scenario(self.nodes, self.core, self.models, self.joining)
         self.without: set[str] = set()
 
     @initialize(without=st.sets(st.sampled_from(SOMETIMES)))
@@ -440,6 +497,9 @@ class ScenarioMachine(RuleBasedStateMachine):
 
     @rule(verb=st.sampled_from(CHOICES), a=SMALL, b=SMALL, c=SMALL)
     def happens(self, verb: str, a: int, b: int, c: int) -> None:
+        self._happens(verb, a, b, c)
+
+    def _happens(self, verb: str, a: int, b: int, c: int) -> None:
         if verb in self.without:
             return
         ids = self.scenario.cluster.members
@@ -470,7 +530,15 @@ class ScenarioMachine(RuleBasedStateMachine):
                 s.crash_in(node, POINTS[c % len(POINTS)], other, lucky=c >= 6)
             case "elapse":
                 s.elapse(node, MOMENTS[c % len(MOMENTS)])
-            case "propose" | "read" | "heartbeat" if self._leads(c):
+            case "add" | "remove":
+                getattr(s, verb)(self._leads(c) or node, other)
+            case "swap":
+                s.swap(self._leads(c) or node, node, other)
+            case "leave_behind":
+                leader = self._leads(c) or node
+                others = [n for n in (other, node, *s.cluster.members) if n != leader] or [leader]
+                s.leave_behind(leader, others[0], others[-1])
+            case "propose" | "read" | "heartbeat" | "compact" if self._leads(c):
                 getattr(s, verb)(self._leads(c))
             case _:
                 getattr(s, verb)(node)
@@ -482,11 +550,20 @@ class ScenarioMachine(RuleBasedStateMachine):
         return leaders[c % len(leaders)] if leaders and c < 8 else ""
 
 
+class ChangingMachine(ScenarioMachine):
+    """The same where members change and logs are compacted."""
+
+    @rule(verb=st.sampled_from([*CHOICES, *CHANGING]), a=SMALL, b=SMALL, c=SMALL)
+    def happens(self, verb: str, a: int, b: int, c: int) -> None:
+        self._happens(verb, a, b, c)
+
+
 def draw(
     machine: type[ScenarioMachine],
     core: Core = RAFT,
     *,
     nodes: int = 3,
+    joining: int = 0,
     examples: int = 300,
     seed: int = 1,
     shrink: bool = False,
@@ -497,7 +574,7 @@ def draw(
     class Drawn(machine):  # type: ignore[misc, valid-type]
         pass
 
-    Drawn.core, Drawn.nodes, Drawn.failed, Drawn.steps = core, nodes, [], []
+    Drawn.core, Drawn.nodes, Drawn.joining, Drawn.failed, Drawn.steps = core, nodes, joining, [], []
     phases = (Phase.reuse, Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     chosen = settings(
         max_examples=examples,

@@ -47,6 +47,7 @@ WEIGHTS = {
     "transfer": 1,
     "retry": 1,
 }
+CHANGING = {"change": 8, "settle": 8, "compact": 6}  # where members change
 RARE = 0.2  # of the weights of a walk: not at all
 MOST_AT_ONCE = 3  # proposals, messages, rounds
 
@@ -54,12 +55,15 @@ MOST_AT_ONCE = 3  # proposals, messages, rounds
 class Walk:
     """One walk: `broken` is what it came to, if anything."""
 
-    def __init__(self, seed: int, core: Core = RAFT, nodes: int = 3, steps: int = STEPS) -> None:
+    def __init__(
+        self, seed: int, core: Core = RAFT, nodes: int = 3, steps: int = STEPS, joining: int = 0
+    ) -> None:
         self._random = random = Random(f"{seed} {nodes}")
-        self.scenario = Scenario(nodes, core)
+        self.scenario = Scenario(nodes, core, joining=joining)
         self.frozen: set[Link] = set()
-        moods = (0.0 if random.random() < RARE else random.choice((0.5, 1, 1, 3)) for _ in WEIGHTS)
-        weights = {verb: w * mood for (verb, w), mood in zip(WEIGHTS.items(), moods, strict=True)}
+        every = WEIGHTS | CHANGING if joining else WEIGHTS
+        moods = (0.0 if random.random() < RARE else random.choice((0.5, 1, 1, 3)) for _ in every)
+        weights = {verb: w * mood for (verb, w), mood in zip(every.items(), moods, strict=True)}
         weights["arrive"] = weights["arrive"] or WEIGHTS["arrive"]
         self._verbs: list[Callable[[], None]] = [getattr(self, verb) for verb in weights]
         self._weights = [*weights.values()]
@@ -249,6 +253,28 @@ class Walk:
         leader = self.leader()
         self.scenario.transfer(leader, self.another(leader))
 
+    # Members and snapshots
+
+    def change(self) -> None:
+        """One server more or less, or one in the place of another; and then some rounds."""
+        leader, server = self.leader(), self._random.choice(self.scenario.cluster.members)
+        members = self.scenario.cluster.node(leader).members
+        if self._random.random() < 0.3:
+            self.scenario.swap(leader, self._random.choice(members), server)
+        else:
+            (self.scenario.remove if server in members else self.scenario.add)(leader, server)
+        self._sometimes(self.settle, self.exchange)
+
+    def settle(self) -> None:
+        """Everybody who is reached has the leader's log."""
+        leader = self.leader()
+        for follower in self.scenario.cluster.members:
+            if follower != leader and not self.is_frozen(leader, follower):
+                self.scenario.sync(leader, follower)
+
+    def compact(self) -> None:
+        self.scenario.compact(self.anybody())
+
     # Crashes
 
     def crash(self) -> None:
@@ -269,13 +295,17 @@ class Walk:
 
 
 NODES = (3, 4, 5, 3)  # servers, in turn
+JOINING = (1, 2, 1, 2)  # others, in walks in which members change
 
 
-def walks_until_broken(core: Core, first: int, limit: int) -> tuple[int, Broken | None]:
+def walks_until_broken(
+    core: Core, first: int, limit: int, *, changing: bool = False
+) -> tuple[int, Broken | None]:
     """How many walks were drawn, by seeds from `first` on, and what the last one came to."""
     for number in range(1, limit + 1):
         seed = first + number - 1
-        walk = Walk(seed, core, NODES[seed % len(NODES)])
+        joining = JOINING[seed % len(NODES)] if changing else 0
+        walk = Walk(seed, core, NODES[seed % len(NODES)], joining=joining)
         if walk.broken:
             return number, walk.broken
     return limit, None

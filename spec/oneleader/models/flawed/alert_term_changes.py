@@ -3,7 +3,7 @@
 A rate of 0.1 a second in five minutes is an increase of more than 30. `rate` is for counters: it takes a
 smaller value than the last one for a restart of the counter, and adds all of it. So on a gauge of the
 term, which is 0 after a restart until the server has read it back, one restart is thirty elections; and
-fifteen elections in five minutes, a cluster that serves nobody, are none.
+fifteen elections in five minutes, a cluster that serves nobody, are not.
 
 Beside it stands a counter of elections and an alert from the fifth one on. Everything here happens within
 one window; the server has seen 31 terms before it.

@@ -87,7 +87,7 @@ def step_down(s: State, n: Node, other: Node) -> None:
 
 @action
 def restart(s: State, n: Node) -> None:
-    """A crash: gauges start anew."""
+    """A crash: gauges start again."""
     s.leads[n] = False
     s.last_led[n] = 0
 

@@ -36,13 +36,24 @@ function saidOnPills(before, after, whole) {
   return said;
 }
 
+const badgeWidth = (kind, term, m) => (kind === "role" && term !== null ? textWidth(String(term), m.small) + 8 : 0);
+
+const widest = new Map([[WIDE, new WeakMap()], [NARROW, new WeakMap()]]); // of what is said of a spot
+function widestOf(spot, m) {
+  const known = widest.get(m);
+  if (!known.has(spot))
+    known.set(spot, Math.max(0, ...saidOnPills(spot, spot, true).map(([kind, words, term]) => textWidth(words, m.small) + badgeWidth(kind, term, m) + 10)));
+  return known.get(spot);
+}
+const pillWidthOf = ({ rows, lanes }, m) =>
+  Math.min(m.pill, 1 + Math.max(40, ...lanes.map((lane) => textWidth(lane.shown, m.words)), ...rows.flatMap((row) => lanes.map(({ name }) => widestOf(row.after[name], m)))));
+
 /** The diagram's inner SVG, its width and height. `wrong`: the numbers of rows in which something is false. */
-function diagramOf(story, isNarrow, wrong) {
-  const m = isNarrow ? NARROW : WIDE, { rows, lanes, arrows } = story;
-  const badge = (kind, term) => (kind === "role" && term !== null ? textWidth(String(term), m.small) + 8 : 0);
-  const pillWidth = Math.min(m.pill, 1 + Math.max(40, ...lanes.map((lane) => textWidth(lane.shown, m.words)), ...rows.flatMap((row) =>
-    lanes.flatMap(({ name }) => saidOnPills(row.after[name], row.after[name], true).map(([kind, words, term]) =>
-      textWidth(words, m.small) + badge(kind, term) + 10)))));
+function diagramOf(story, available, wrong) {
+  const { rows, lanes, arrows } = story, wide = WIDE.number + WIDE.label + 20 + (pillWidthOf(story, WIDE) + WIDE.gap) * lanes.length;
+  const sizes = wide > available * 1.25 ? NARROW : WIDE, digits = textWidth(String(rows.at(-1).number), sizes.small) + 14;
+  const m = { ...sizes, number: Math.max(sizes.number, digits) }, pillWidth = pillWidthOf(story, sizes);
+  const badge = (kind, term) => badgeWidth(kind, term, m);
   const pitch = pillWidth + m.gap, left = m.number + m.label + 12;
   const x = Object.fromEntries(lanes.map(({ name }, i) => [name, left + pitch * (i + 0.5)]));
   const width = left + pitch * Math.max(1, lanes.length) + 8, out = { bands: [], lanes: [], halos: [], arrows: [], rows: [] };
@@ -99,8 +110,8 @@ function diagramOf(story, isNarrow, wrong) {
   for (const arrow of arrows.filter((a) => a.source in x && a.to in x)) arrowOf(arrow, { x, ys, slots, rows, pillWidth, pitch, m }, out);
   const heads = lanes.map(({ name, kind, shown }) =>
     `<text class="words" x="${x[name]}" y="20" text-anchor="middle" font-size="${m.words + 1}" font-weight="650">${escaped(shown)}</text><text class="kind" x="${x[name]}" y="35" text-anchor="middle" font-size="${m.small}">${escaped(kind)}</text>`);
-  const body = `<g class="heads" aria-hidden="true">${heads.join("")}</g><g aria-hidden="true">${out.bands.join("")}${out.lanes.join("")}${out.halos.join("")}</g><g class="arrows">${out.arrows.join("")}</g><g class="rows" role="list" aria-label="the steps">${out.rows.join("")}</g>`;
-  return { body, width: Math.ceil(width), height: Math.ceil(top + 8) };
+  const body = `<g aria-hidden="true">${out.bands.join("")}${out.lanes.join("")}${out.halos.join("")}</g><g class="arrows">${out.arrows.join("")}</g><g class="rows" role="list" aria-label="the steps">${out.rows.join("")}</g>`;
+  return { heads: heads.join(""), body, width: Math.ceil(width), height: Math.ceil(top + 8) };
 }
 
 function sentBy(story, number) {

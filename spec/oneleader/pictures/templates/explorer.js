@@ -9,7 +9,7 @@
   const chosen = { faults: new Set(), dropped: new Set(), switches: new Map() };
   for (const { constant, at } of PAGE.switches) chosen.switches.set(`${constant}.${at}`, MODEL.tables[constant][at] === 1);
   const atFirst = new Map(chosen.switches);
-  let path = [first], at = 0, said = "", searching = null;
+  let wasOpen = new Set(), path = [first], at = 0, said = "", searching = null;
 
   const el = (tag, attributes = {}, ...children) => {
     const made = document.createElement(tag);
@@ -51,10 +51,9 @@
     if (!next) return;
     if (path[at + 1] !== next) { path = path.slice(0, at + 1); for (let node = next; node; node = node.children.at(-1)) path.push(node); }
     at += 1;
-    draw(`${PAGE.words.acts[engine.instances[position].name] ? storyRow().label : ""}`);
+    draw();
   }
-  const storyRow = () => story().rows.at(-1);
-  function go(to) { at = Math.max(0, Math.min(path.length - 1, to)); draw(at ? `step ${at}: ${storyRow().label}` : "the first state"); }
+  function go(to) { at = Math.max(0, Math.min(path.length - 1, to)); draw(); }
   function branch(node) { path = path.slice(0, at + 1); for (let next = node; next; next = next.children.at(-1)) path.push(next); at += 1; draw(); }
   /** The run that takes these steps from the first state, as far as the model allows them. */
   function follow(positions) {
@@ -73,7 +72,7 @@
     at = path.length - 1;
   }
   /** The same run again after something was switched: as far as it is still allowed. */
-  function again() { const steps = path.slice(1).map((node) => node.instance), to = at; said = ""; first.children = []; apply(); follow(steps); at = Math.min(at, to); draw(); }
+  function again() { drawSwitches(); const steps = path.slice(1).map((node) => node.instance), to = at; said = ""; first.children = []; apply(); follow(steps); at = Math.min(at, to); draw(); }
 
   const story = (to = at) => storyOf(PAGE, engine, first.state, path.slice(1, to + 1).map((node) => ({ ...engine.instances[node.instance], after: node.state })));
 
@@ -94,20 +93,20 @@
     for (const part of (parts.switches ?? "").split("~").filter(Boolean)) { const [, name, on] = /^(.*)\.([01])$/.exec(part) ?? []; if (atFirst.has(name)) chosen.switches.set(name, on === "1"); }
     first.children = [];
     apply();
+    drawSwitches();
     follow((parts.run ?? "").split(".").filter(Boolean).map((text) => parseInt(text, 36)).filter((n) => !Number.isNaN(n)));
     if (parts.at !== undefined) at = Math.max(0, Math.min(at, Number(parts.at) || 0));
     draw();
   }
 
   // -- drawing ----------------------------------------------------------------------------------------------
-  function draw(spoken = "") {
+  function draw(spoken = null) {
     const shown = story(), state = here().state, broken = judged(state);
     drawRun(shown);
     drawActions(state);
     drawProperties(broken);
     drawState(state);
     drawBranches();
-    drawSwitches();
     $("where").textContent = at ? `step ${at}${at < path.length - 1 ? ` of ${path.length - 1}` : ""}` : path.length > 1 ? `start of ${path.length - 1}` : "the first state";
     $("undo").disabled = $("restart").disabled = at === 0;
     $("redo").disabled = at === path.length - 1;
@@ -117,7 +116,7 @@
     if (theorem) $("verdict").textContent = `✗ ${titled(theorem[0].name)} is false here${theorem[0].params.length ? ` for ${bindingOf(theorem[0], theorem[1])}` : ""}: ${PAGE.definitions[theorem[0].name].doc}`;
     $("said").textContent = said;
     $("said").hidden = !said;
-    $("live").textContent = [spoken, theorem ? $("verdict").textContent : ""].filter(Boolean).join(". ");
+    $("live").textContent = [spoken ?? `step ${at}: ${shown.rows.at(-1).label}`, theorem ? $("verdict").textContent : ""].filter(Boolean).join(". ");
     history.replaceState(null, "", `${location.pathname}${location.search}${address()}`);
   }
   const verdicts = new WeakMap(); // of a state, as long as nothing is switched
@@ -128,43 +127,55 @@
   }
   function drawRun(shown) {
     const wrong = new Set(path.slice(0, at + 1).flatMap((node, i) => (judged(node.state).some(([p, args]) => args && MODEL.theorems.includes(p)) ? [i] : [])));
-    const wide = diagramOf(shown, false, wrong), isNarrow = wide.width > $("run").clientWidth * 1.25;
-    const { body, width, height } = isNarrow ? diagramOf(shown, true, wrong) : wide, svg = $("diagram");
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("width", width);
-    svg.setAttribute("height", height);
-    svg.innerHTML = body;
+    const { heads, body, width, height } = diagramOf(shown, $("run").clientWidth, wrong), svg = $("diagram");
+    for (const [drawn, top, tall, inner] of [[$("heads"), 0, HEAD - 2, heads], [svg, HEAD, height - HEAD, body]]) {
+      drawn.setAttribute("viewBox", `0 ${top} ${width} ${tall}`);
+      drawn.setAttribute("width", width);
+      drawn.setAttribute("height", tall);
+      drawn.style.minWidth = `${0.8 * width}px`; // on a phone one scrolls rather than guesses
+      drawn.innerHTML = inner;
+    }
     for (const row of svg.querySelectorAll(".row")) row.addEventListener("click", () => go(Number(row.dataset.row)));
     svg.querySelector(`.row[data-row="${at}"]`)?.classList.add("current");
     const scroller = $("run");
     scroller.scrollTop = scroller.scrollHeight;
   }
   function drawActions(state) {
-    const open = new Set([...document.querySelectorAll("#actions details[open]")].map((d) => d.dataset.name));
+    wasOpen = new Set([...document.querySelectorAll("#actions details[open]")].map((d) => d.dataset.name));
     const focused = document.activeElement?.dataset?.call, by = new Map(MODEL.actions.map(({ name }) => [name, { may: [], refused: new Map(), count: 0 }]));
     engine.instances.forEach(({ name, args }, position) => {
       const group = by.get(name), refused = engine.refusedBy(state, name, args);
       if (refused < 0) group.may.push(position);
       else { group.count += 1; group.refused.set(refused, [...(group.refused.get(refused) ?? []), position]); }
     });
-    const sections = [...by].map(([name, group]) => actionOf(state, name, group, open.has(name)));
+    const sections = [...by].map(([name, group]) => actionOf(state, name, group, wasOpen.has(name)));
     $("actions").replaceChildren(...sections);
     if (focused) ([...document.querySelectorAll("#actions [data-call]")].find((b) => b.dataset.call === focused) ?? document.querySelector("#actions button"))?.focus({ preventScroll: true });
   }
   function actionOf(state, name, { may, refused, count }, isOpen) {
-    const { doc, where } = PAGE.definitions[name], buttons = may.map((position) => buttonOf(state, position));
-    const section = el("section", { class: may.length ? "may" : "may-not" }, el("h3", {}, titled(name)), el("p", { class: "doc", title: where }, doc));
-    if (buttons.length) section.append(el("div", { class: "instances" }, ...buttons));
+    const { doc, where } = PAGE.definitions[name], section = el("section", { class: may.length ? "may" : "may-not" }, el("h3", {}, titled(name)), el("p", { class: "doc", title: where }, doc));
+    const steps = { leads: [], idle: [], cut: [], claim: [], clash: [] };
+    for (const position of may) {
+      const after = engine.effect(state, name, engine.instances[position].args);
+      steps[!Array.isArray(after) ? after : after.every((value, i) => value === state[i]) ? "idle" : "leads"].push(position);
+    }
+    const buttons = (positions, more) => el("div", { class: "instances" }, ...positions.map((position) => buttonOf(position, more)));
+    if (steps.leads.length) section.append(buttons(steps.leads, {}));
+    if (steps.idle.length) section.append(apart(`${name}.idle`, `${steps.idle.length} ${steps.idle.length === 1 ? "changes" : "change"} nothing`, () => buttons(steps.idle, { class: "idle" })));
+    for (const [kind, words] of [["cut", "beyond the bounds of this page"], ["claim", "claims what is false"], ["clash", "writes a cell twice"]])
+      if (steps[kind].length) section.append(apart(`${name}.${kind}`, `${steps[kind].length} ${words}`, () => buttons(steps[kind], { disabled: true })));
     if (count) section.append(refusals(name, refused, count, !may.length, isOpen));
     return section;
   }
-  function buttonOf(state, position) {
-    const instance = engine.instances[position], after = engine.effect(state, instance.name, instance.args);
-    const why = after === "cut" ? "leaves the bounds" : after === "claim" ? "a claim is false" : after === "clash" ? "writes a cell twice" : "";
-    const idle = !why && after.every((value, i) => value === state[i]);
-    return el("button", { type: "button", class: idle ? "idle" : "", "data-call": callOfInstance(position), disabled: !!why, title: why || (idle ? "changes nothing" : callOfInstance(position)), onclick: () => take(position) },
-      inWordsOf(instance), why || idle ? el("small", {}, ` ${why || "changes nothing"}`) : "");
+  /** What is shown only where it is asked for, and then stays open. */
+  function apart(name, words, fill) {
+    const details = el("details", { "data-name": name }, el("summary", {}, words));
+    details.addEventListener("toggle", () => details.open && details.childElementCount === 1 && details.append(fill()));
+    details.open = wasOpen.has(name);
+    return details;
   }
+  const buttonOf = (position, more) =>
+    el("button", { type: "button", "data-call": callOfInstance(position), title: callOfInstance(position), onclick: () => take(position), ...more }, inWordsOf(engine.instances[position]));
   function refusals(name, refused, count, isAlone, isOpen) {
     const guards = engine.actions[name].guards;
     const [most] = [...refused].sort((a, b) => b[1].length - a[1].length)[0];
@@ -313,14 +324,21 @@
       const values = PAGE.switches.filter(({ constant, at: place }) => constant === name && chosen.switches.get(`${name}.${place}`)).map(({ value }) => `"${value}"`);
       return `AT = AT.where(MODEL.fields["${name}"], [${values.join(", ")}])`;
     });
-    return [`"""A run of ${PAGE.name}, ${PAGE.size}, clicked through in the explorer."""`, "",
-      ...(chosen.faults.size ? ["from oneleader.faults.catalogue import FAULTS"] : []),
-      "from oneleader.language.configuration import Configuration", "from oneleader.models import find", "from oneleader.readers.retrace import retrace", "",
-      `MODEL = find("${PAGE.name}")`, ...changes, `AT = ${PAGE.configuration}`, ...where, 'STEPS = """', ...path.slice(1, at + 1).map((node) => callOfInstance(node.instance)), '"""', "", "",
-      `def test_${wrong.name}() -> None:`, `    """${doc.replaceAll("\\", "\\\\").replaceAll('"', "'")}"""`, `    assert retrace(MODEL, AT, STEPS).broken("${wrong.name}") is None`, ""].join("\n");
+    const imports = [...PAGE.imports, "from oneleader.models import find"];
+    if (chosen.faults.size) imports.unshift("from oneleader.faults.catalogue import FAULTS");
+    const isFalse = path.slice(0, at + 1).some((node) => engine.broken(node.state, wrong));
+    return filled(PAGE.test, {
+      told: isFalse ? `${titled(wrong.name)} is violated, after ${at} steps.` : `${at} steps of ${PAGE.name}, ${PAGE.size}.`,
+      imports: imports.join("\n"), model: [`find("${PAGE.found}")`, ...changes].join("\n"), at: [PAGE.configuration, ...where].join("\n"),
+      steps: path.slice(1, at + 1).map((node) => callOfInstance(node.instance)).join("\n"),
+      what: wrong.name, says: doc.replaceAll("\\", "\\\\").replaceAll('"', "'"),
+    });
   }
   function picture() {
-    const svg = $("diagram").cloneNode(true);
+    const svg = $("diagram").cloneNode(true), [, , width, height] = svg.getAttribute("viewBox").split(" ");
+    svg.setAttribute("viewBox", `0 0 ${width} ${+height + HEAD}`);
+    svg.setAttribute("height", +height + HEAD);
+    svg.removeAttribute("style");
     svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
     svg.setAttribute("class", "story");
     svg.removeAttribute("id");
@@ -328,7 +346,7 @@
     const style = el("style");
     style.textContent = $("svg-style").textContent;
     svg.prepend(style);
-    svg.querySelector("style").insertAdjacentHTML("afterend", '<rect class="ground" width="100%" height="100%"/>');
+    svg.querySelector("style").insertAdjacentHTML("afterend", `<rect class="ground" width="100%" height="100%"/>${$("heads").innerHTML}`);
     return new XMLSerializer().serializeToString(svg);
   }
   const exports = {
@@ -355,5 +373,6 @@
   addEventListener("resize", () => drawRun(story()));
   fromAddress();
   root.dataset.ready = "yes";
+  performance.mark("ready");
   Object.assign(globalThis, { explorer: { engine, page: PAGE, take, go, recording, pytest, picture, calls: () => path.slice(1).map((node) => callOfInstance(node.instance)), state: () => here().state } });
 })();

@@ -3,14 +3,17 @@
 
 /** What one state says: cells as they are told, and the lanes. */
 function readingOf(page) {
+  if (readingOf.made?.page === page) return readingOf.made;
   const positions = new Map(page.cells.map(([field, , , told], i) => [JSON.stringify([field, told]), i]));
   const plain = (sort, value) => page.sorts[sort].plain[value - page.sorts[sort].least];
-  const { spots, nodes, roots } = page.words.spots;
+  const { nodes, roots } = page.words.spots;
+  const spots = page.words.spots.spots.map(([role, term, lease, words, life]) => ({ role, term, lease, words, life }));
   const argument = (sort, value) => {
     const { each: names } = page.sorts[sort];
     return names ? names.map((name, i) => `${name} ${value[i]}`).join(", ") : plain(sort, +value);
   };
-  return {
+  return (readingOf.made = {
+    page,
     /** What is told of a cell. */
     told: (state, cell) => plain(page.cells[cell][2], state[cell]),
     /** The cell of a field at an index that is told, or undefined. */
@@ -24,7 +27,7 @@ function readingOf(page) {
       while (node >= 0) node = nodes[node][1 + state[nodes[node][0]] - page.sorts[page.cells[nodes[node][0]][2]].least];
       return spots[-1 - node];
     },
-  };
+  });
 }
 
 const inWords = (value) =>
@@ -138,13 +141,13 @@ const isEmpty = (spot) => !spot.role && spot.term === null && !spot.lease && !sp
 
 /** `grant_vote(voter=n2, candidate=n1, t=1)`. */
 function callOf(page, engine, name, args) {
-  const { shown } = readingOf.cached ??= readingOf(page);
+  const { shown } = readingOf(page);
   return `${name}(${engine.actions[name].params.map(([param, sort], i) => `${param}=${shown(sort, args[i])}`).join(", ")})`;
 }
 
 /** The cells that differ: `term[n1]: 0 -> 1`. */
 function changesOf(page, before, after) {
-  const { shown } = readingOf.cached ??= readingOf(page);
+  const { shown } = readingOf(page);
   return page.cells.flatMap(([field, , sort, , key], i) =>
     before[i] === after[i] ? [] : [`${field}${key.length ? `[${key.join(", ")}]` : ""}: ${shown(sort, before[i])} -> ${shown(sort, after[i])}`]);
 }

@@ -79,7 +79,7 @@ def clashing(ground: Ground, step: int) -> SpecError:
     """The error of a step that writes one cell twice."""
     instance = ground.run.instances[ground.steps[step].position]
     call = ground.configuration.call(instance.action, instance.args)
-    return SpecError(f"{instance.action.where}: {call}: one cell is written twice in one step")
+    return SpecError(f"{instance.action.place}: {call}: one cell is written twice in one step")
 
 
 def least(rows: Rows) -> int:

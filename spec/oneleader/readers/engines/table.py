@@ -71,7 +71,7 @@ class StateTable:
         self._grow(size)
 
     def _grow(self, wanted: int) -> None:
-        """A larger table where that is wanted, filled anew: the old one is let go first."""
+        """A larger table where that is wanted, refilled: the old one is freed first."""
         places = len(self._places)
         while wanted > FULLEST * places:
             places *= 2

@@ -1,6 +1,6 @@
 """A search on disk: what an interrupted one has found, so that it can go on, on either compiled engine.
 
-The states in order of discovery are all there is to keep: the table is made anew from them. Counts
+The states in order of discovery are all there is to keep: the table is rebuilt from them. Counts
 are those of the last batch that was complete; states that a batch left half-way had found already are
 reachable, and stay.
 """

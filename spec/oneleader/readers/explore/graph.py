@@ -118,7 +118,7 @@ class Graph:
         except (ValueError, KeyError, EOFError):
             raise UsageError(f"{path} is no graph: write one with `oneleader graph`") from None
         if said != _said(run):
-            raise UsageError(f"{path} is the graph of another model or other bounds: write it anew")
+            raise UsageError(f"{path} is the graph of another model or other bounds: write it again")
         return Graph(run, states, depth, steps)
 
 

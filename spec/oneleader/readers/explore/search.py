@@ -230,7 +230,7 @@ class Packed:
         self._entered(len(rows))
 
     def _entered(self, size: int) -> None:
-        """Make the table anew for the first `size` rows."""
+        """Rebuild the table for the first `size` rows."""
         raise NotImplementedError
 
     def predecessor(self, position: int, lo: int, hi: int) -> int:

@@ -34,6 +34,7 @@ from oneleader.readers.run import ClaimFailed, Instance, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 ENGINES = ("python", "native")
+NOTHING = "the model has no property: there is nothing to judge"
 Words = npt.NDArray[np.uint64]
 MASK = 2**64 - 1
 
@@ -270,6 +271,9 @@ def walk(
     result.untried = untried(model, configuration, model.properties.values())
     if result.agreement.difference:
         result.verdict, result.why = VIOLATED, str(result.agreement)
+        return result
+    if not model.properties:
+        result.verdict, result.why = INCONCLUSIVE, NOTHING
         return result
     started = time.perf_counter()
     try:

@@ -25,7 +25,7 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import AnySort, base, is_number, is_set, is_time
 from oneleader.language.trace import Update, compared_times
 from oneleader.readers.prove.algebra import after, meaning
-from oneleader.readers.prove.obligations import INIT, Obligation
+from oneleader.readers.prove.obligations import AFTER, GUARDS, INIT, Obligation
 from oneleader.readers.prove.smt import FieldTable, Finite, ValueRow, answer
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run
 from oneleader.readers.run import State as Plain
@@ -169,7 +169,8 @@ class Search:
                 yield self._stays_within(update)
         yield from self._symmetry()
         if isinstance(obligation.body, Expr):
-            yield finite.no(meaning(finite, obligation.body, self.before, self.args))
+            of = self.after if obligation.of == AFTER else self.before
+            yield finite.no(meaning(finite, obligation.body, of, self.args))
         else:
             yield finite.no(finite.closed(obligation.body, self.after))
 
@@ -250,8 +251,10 @@ class Search:
         configuration = with_members(of, configuration)
         cells = Cells.of(of, configuration, _ghosts(self.fields))
         action = obligation.action
-        instance = Instance(action.action, tuple(value(a) for a in self.args.values())) if action else None
-        reached = state(self.after) if obligation.property else None
+        taken = action.action if action and obligation.of != GUARDS else None
+        own = [*self.args.values()][: len(taken.params)] if taken else []  # those of a property stand after
+        instance = Instance(taken, tuple(map(value, own))) if taken else None
+        reached = state(self.after) if obligation.property or obligation.of == AFTER else None
         return Counterexample(obligation, configuration, cells, state(self.before), instance, reached, ())
 
 

@@ -24,6 +24,7 @@ from oneleader.language.model import Model
 from oneleader.language.trace import TracedAction, TracedProperty, Update, trace_action, trace_property
 
 INIT, THEOREM = "init", "theorem"
+BEFORE, AFTER, GUARDS = "before", "after", "guards"  # of which state an expression speaks; or of guards alone
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Obligation:
     goal: str  # the name of a property, or "claim 1", or "distinct writes of granted"
     action: TracedAction | None
     facts: tuple[tuple[str, Expr], ...]  # guards, and goals of this action proved earlier
-    body: TracedProperty | Expr  # an expression speaks of the action's parameters, before the step
+    body: TracedProperty | Expr  # an expression speaks of the action's parameters, and of
+    of: str = BEFORE  # the state before the step, or after it; or says that the step is possible
 
     @property
     def key(self) -> str:

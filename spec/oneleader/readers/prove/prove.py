@@ -29,7 +29,8 @@ from oneleader.language.model import Model
 from oneleader.readers.agree import Agreement, small_agreement
 from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
 from oneleader.readers.prove.induction import Counterexample, smallest
-from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, obligations, parts
+from oneleader.readers.prove.obligations import AFTER, GUARDS, INIT, THEOREM, Obligation, parts
+from oneleader.readers.prove.progress import every_obligation
 from oneleader.readers.prove.second import confirms, excused
 from oneleader.readers.prove.smt import orderly_interrupts
 from oneleader.readers.prove.vacuity import PossibleAnswer, answers
@@ -91,7 +92,7 @@ class Proof:
         not what was judged.
         """
         used: dict[str, None] = {}
-        several = [o for o in obligations(self.model) if o.goal.startswith("distinct writes")]
+        several = [o for o in every_obligation(self.model) if o.goal.startswith("distinct writes")]
         for row in self.rows:
             if row.verdict is HOLDS:
                 used |= dict.fromkeys(_relied_on(row.step, row.hypotheses))
@@ -101,7 +102,7 @@ class Proof:
     def proves(self, name: str) -> bool:
         """Whether every obligation of this property, or the one of this key, was proved here."""
         proved = {row.key for row in self.rows if row.verdict is HOLDS}
-        return all(o.key in proved for o in obligations(self.model) if name in (o.goal, o.key))
+        return all(o.key in proved for o in every_obligation(self.model) if name in (o.goal, o.key))
 
     @property
     def status(self) -> int:
@@ -178,7 +179,7 @@ def rows(
 
 
 def _chosen(model: Model, only: Iterable[str] | None) -> list[Obligation]:
-    every = list(obligations(model))
+    every = list(every_obligation(model))
     if only is None:
         return every
     wanted = set(only)
@@ -327,6 +328,10 @@ def _fault(obligation: Obligation) -> str:
         return "false in the first state"
     if obligation.step == THEOREM:
         return "does not follow from the invariants"
+    if obligation.of == GUARDS:
+        return "the step is not possible in this stage: whoever waits for it starves"
+    if obligation.of == AFTER:
+        return "a step leads away from this stage, and the goal is not reached"
     if obligation.property is None:
         return "false where the invariants and the guards hold"
     return "not inductive: all invariants hold before the step, and this one is false after it"
@@ -345,8 +350,8 @@ def load_hints(model: Model) -> Hints:
 
 
 def update_hints(model: Model, path: Path | None = None, *, rlimit: int = RLIMIT) -> Path:
-    """Prove everything anew and write down which hypotheses each proof needed. The file written."""
-    found = {o.key: _core(o, rlimit) for o in obligations(model)}
+    """Prove everything again and write down which hypotheses each proof needed. The file written."""
+    found = {o.key: _core(o, rlimit) for o in every_obligation(model)}
     inherited = load_hints(model.extends) if model.extends else {}
     lines = ",\n".join(
         f"{json.dumps(key)}: {json.dumps(core)}"

@@ -9,7 +9,7 @@ from typing import Any
 from oneleader.language.expr import Expr
 from oneleader.language.sorts import base, is_number, is_time
 from oneleader.readers.prove.algebra import Unbounded, after, meaning
-from oneleader.readers.prove.obligations import INIT, Obligation
+from oneleader.readers.prove.obligations import AFTER, INIT, Obligation
 
 
 class Question:
@@ -25,7 +25,7 @@ class Question:
         self.parameters = [n for n in naturals if n is not None]
         later = after(algebra, action.updates, before, values) if action else before
         if isinstance(obligation.body, Expr):
-            goal = meaning(algebra, obligation.body, before, values)
+            goal = meaning(algebra, obligation.body, later if obligation.of == AFTER else before, values)
         else:
             goal = algebra.closed(obligation.body, later)
         self.negated = algebra.no(goal)

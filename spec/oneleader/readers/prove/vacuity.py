@@ -9,6 +9,7 @@ possible by a finite instance, which Z3 finds at a small size and the plain inte
 | axioms and Init           | constants that satisfy the axioms, and the first state               |
 | an action                 | a state in which axioms, invariants, theorems and its guards hold     |
 | the premise of a property | a state in which axioms, invariants, theorems and the premise hold    |
+| a stage of a `leads_to`   | the same of what is given, the stage, and a goal that is not reached  |
 
 An instance's state need not be reachable. What has no small instance is asked at any size: where Z3
 proves that there is none, the answer is `violated`; else nobody knows.
@@ -28,6 +29,7 @@ from oneleader.language.trace import trace_action, trace_property
 from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
 from oneleader.readers.prove.induction import Counterexample, Search, even, plain, sizes
 from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, guards_of, mentions
+from oneleader.readers.prove.progress import Chain
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
@@ -113,6 +115,11 @@ def questions(
             traced_property = trace_property(model, prop)
             for number, premise in enumerate(premises(traced_property.body), start=1):
                 never = lift(no(_for_some(traced_property.params, premise)), bool)
+                yield f"premise {number} of {name}", Obligation(model, THEOREM, "", None, (), never)
+    for name, found in model.progress.items():
+        if goals is None or any(goal.startswith(f"{name}:") for goal in goals):
+            for number, stage in enumerate(Chain(model, found).stages(), start=1):
+                never = lift(no(stage), bool)
                 yield f"premise {number} of {name}", Obligation(model, THEOREM, "", None, (), never)
 
 

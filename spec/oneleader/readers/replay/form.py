@@ -26,6 +26,7 @@ OF_HEADER: dict[str, Any] = {
     "nodes": WORDS | {"uniqueItems": True, "minItems": 1},
     "elements": {"type": "object", "additionalProperties": WORDS},
     "quorums": {"anyOf": [{"const": "majority"}, {"type": "array", "items": WORDS, "minItems": 1}]},
+    "configuration": {"type": "array", "items": WORDS | {"minItems": 1}, "minItems": 1, "maxItems": 2},
     "constants": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "array"}}},
     "parameters": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
     "violates": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "object"}]},

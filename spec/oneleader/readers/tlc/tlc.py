@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeAlias
 
 from oneleader.errors import MissingTool, UsageError
-from oneleader.verdict import HOLDS, VIOLATED, Verdict
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 Value: TypeAlias = "bool | int | str | frozenset[Value] | tuple[Value, ...] | Function"
 
@@ -55,6 +55,21 @@ class Function(Mapping[Value, Value]):
         return f"Function({self._items!r})"
 
 
+CLAIMING = {"INVARIANT", "INVARIANTS", "PROPERTY", "PROPERTIES"}
+KEYWORDS = CLAIMING | {  # of a .cfg
+    *(
+        "SPECIFICATION",
+        "INIT",
+        "NEXT",
+        "CONSTANT",
+        "CONSTANTS",
+        "CONSTRAINT",
+        "CONSTRAINTS",
+        "SYMMETRY",
+        "VIEW",
+    ),
+    *("ACTION_CONSTRAINT", "ACTION_CONSTRAINTS", "ALIAS", "CHECK_DEADLOCK", "POSTCONDITION"),
+}
 AROUND = "Around"  # the name of a module that is written around the one to be checked
 
 TlcState: TypeAlias = Function  # the name of each variable to its value
@@ -86,7 +101,7 @@ class Result:
 
     `generated` counts the steps that were tried, those that a constraint cut included. `depth` is the
     number of states on the longest of the shortest paths; with several workers it can be off by one.
-    `printed`: the tuples that the module printed (`PrintT`), in their order.
+    `printed`: the tuples that the module printed (`PrintT`), in their order. `claims`: what was checked.
     """
 
     violated: str | None
@@ -97,11 +112,14 @@ class Result:
     trace: tuple[TlcStep, ...]
     printed: tuple[Value, ...] = ()
     graph: TlcGraph | None = None
+    claims: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """It holds if TLC saw every state within the bounds and found nothing violated."""
-        return HOLDS if self.violated is None else VIOLATED
+        """It holds if TLC saw every state within the bounds and no claim is violated; one there must be."""
+        if self.violated is not None:
+            return VIOLATED
+        return HOLDS if self.claims else INCONCLUSIVE
 
 
 class UncheckedError(UsageError):
@@ -206,9 +224,22 @@ def run(
         checked = f"{AROUND}.tla" if around else module.name
         output = _output([*command, checked], folder, limit)
         result = _result(output, time.perf_counter() - started, f"{module.name} with {config.name}")
-        if not dump:
-            return result
-        return Result(**{**vars(result), "graph": read_graph(folder / "graph.dot")})
+        claims = claims_of(config.read_text("utf-8")) + (("Deadlock",) if deadlock else ())
+        graph = read_graph(folder / "graph.dot") if dump else None
+        return replace(result, claims=claims, graph=graph)
+
+
+def claims_of(config: str) -> tuple[str, ...]:
+    """The names that a .cfg gives TLC as invariants and properties."""
+    text = re.sub(r"\\\*.*|(?s:\(\*.*?\*\))", "", config)
+    found: list[str] = []
+    claiming = False
+    for word in re.findall(r"\S+", text):
+        if word in KEYWORDS:
+            claiming = word in CLAIMING
+        elif claiming:
+            found.append(word)
+    return tuple(found)
 
 
 def _output(command: list[str], folder: Path, limit: float | None = None) -> str:

@@ -3,7 +3,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"log"
 
@@ -13,22 +12,22 @@ import (
 	"peers/lines"
 )
 
-var roles = map[raft.StateType]string{0: "follower", 1: "candidate", 2: "leader", 3: "follower"} // 3: pre-candidate
+var roles = map[raft.StateType]string{0: "follower", 1: "candidate", 2: "leader", 3: "pre-candidate"}
 
 type server struct {
 	*raft.RawNode // nil when down
 	names         lines.Names
 	id            uint64
 	disk          *raft.MemoryStorage
-	register      lines.Register
+	register      *lines.Register
 	reads         []raft.ReadState // that wait until so much is applied
-	asked         int              // how many reads were
 }
 
 func main() {
 	raft.SetLogger(&raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)})
 	lines.Serve(map[string]any{"can": []string{"heartbeat", "propose", "read", "compact", "transfer"},
-		"may": []string{"step down within a term", "ask again"}}, start)
+		"may": []string{"step down within a term", "ask again", "give up an election",
+			"the commit index survives a restart"}}, start)
 }
 
 func start(names lines.Names, node string) lines.Server {
@@ -40,14 +39,14 @@ func start(names lines.Names, node string) lines.Server {
 
 func (s *server) boot() {
 	snapshot, _ := s.disk.Snapshot()
+	s.register, s.reads = lines.NewRegister(), nil
 	s.install(snapshot)
-	s.reads = nil
 	s.RawNode, _ = raft.NewRawNode(&raft.Config{ID: s.id, Storage: s.disk, ElectionTick: 10, HeartbeatTick: 1,
 		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true, CheckQuorum: true, DisableProposalForwarding: true})
 }
 
 func (s *server) install(snapshot *pb.Snapshot) {
-	s.register = lines.Register{Applied: snapshot.GetMetadata().GetIndex(), Waiting: map[string]bool{}}
+	s.register.Applied = snapshot.GetMetadata().GetIndex()
 	json.Unmarshal(snapshot.GetData(), &s.register.Value)
 }
 
@@ -67,10 +66,9 @@ func (s *server) Step(r lines.Request, answer *lines.Answer) {
 		protojson.Unmarshal(r.Message, m)
 		s.RawNode.Step(m)
 	case "propose":
-		s.register.Waiting[r.Value] = s.Propose([]byte(r.Value)) == nil
+		s.Propose(s.register.Propose(r.Value))
 	case "read":
-		s.asked++
-		s.ReadIndex(fmt.Appendf(nil, "%s %d", r.Node, s.asked))
+		s.ReadIndex(s.register.Ask())
 	case "compact":
 		value, _ := json.Marshal(s.register.Value)
 		s.disk.CreateSnapshot(s.register.Applied, nil, value)
@@ -110,7 +108,11 @@ func (s *server) handle(ready raft.Ready, answer *lines.Answer) {
 	for _, e := range ready.CommittedEntries {
 		s.register.Apply(e.GetIndex(), string(e.Data), answer)
 	}
-	s.reads = append(s.reads, ready.ReadStates...)
+	for _, read := range ready.ReadStates {
+		if s.register.Asked(read.RequestCtx) {
+			s.reads = append(s.reads, read)
+		}
+	}
 	s.Advance(ready)
 }
 

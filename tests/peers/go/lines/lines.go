@@ -55,11 +55,34 @@ func (n Names) Name(id uint64) any {
 	return n[id-1]
 }
 
-// Register is the state machine: one value, the last that was proposed.
+// Register is the state machine: one value, the last that was proposed. Its clients wait at their server.
 type Register struct {
-	Applied uint64
-	Value   any
-	Waiting map[string]bool // values whose clients wait at this server
+	Applied  uint64
+	Value    any
+	proposed map[string]bool
+	asked    map[string]bool
+}
+
+var reads int
+
+func NewRegister() *Register { return &Register{proposed: map[string]bool{}, asked: map[string]bool{}} }
+
+func (r *Register) Propose(value string) []byte {
+	r.proposed[value] = true
+	return []byte(value)
+}
+
+// Ask names a read; Asked says whether it waits for an answer, which may come twice.
+func (r *Register) Ask() []byte {
+	reads++
+	r.asked[fmt.Sprint("read ", reads)] = true
+	return fmt.Append(nil, "read ", reads)
+}
+
+func (r *Register) Asked(read []byte) bool {
+	waits := r.asked[string(read)]
+	delete(r.asked, string(read))
+	return waits
 }
 
 // Apply gives the register an entry; one without a value changes nothing.
@@ -68,7 +91,7 @@ func (r *Register) Apply(index uint64, value string, answer *Answer) {
 	if value != "" {
 		r.Value = value
 	}
-	if r.Waiting[value] {
+	if r.proposed[value] {
 		answer.Answered = append(answer.Answered, value)
 	}
 }
@@ -87,6 +110,7 @@ func Serve(hello map[string]any, make func(names Names, node string) Server) {
 			hello["id"], hello["version"] = r.Id, 1
 			out.Encode(hello)
 		case "start":
+			reads = 0
 			shown := map[string]any{}
 			for _, node := range r.Nodes {
 				servers[node] = make(r.Nodes, node)

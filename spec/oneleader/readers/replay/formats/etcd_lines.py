@@ -196,7 +196,7 @@ def _get(record: dict[str, Any], key: str, kind: type) -> Any:
 
 
 def number(record: dict[str, Any], key: str) -> int:
-    """A natural number of a record; UsageError where it is none."""
+    """A natural number of a record; UsageError if it is not one."""
     value = record.get(key)
     if type(value) is not int or value < 0:
         raise UsageError(f"`{key}` is {'missing' if value is None else 'not a whole number of 0 or more'}")

@@ -17,7 +17,7 @@ from oneleader.errors import UsageError
 from oneleader.readers.replay.replay import Replayed, replay_lines
 from oneleader.verdict import HOLDS
 from oneleader_raft.node.recording import RecordingError, opened, recording
-from oneleader_raft.views import VIEWS
+from oneleader_raft.views import FIXED_MEMBERS
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0  # for what was written to be judged, when following is to end
@@ -57,7 +57,7 @@ class Judging:
             yield line
 
 
-def judge(folder: Path, models: Sequence[str] = tuple(VIEWS)) -> list[Judging]:
+def judge(folder: Path, models: Sequence[str] = FIXED_MEMBERS) -> list[Judging]:
     """The verdict of each model. UsageError where there is nothing that can be judged."""
     found = [Judging(model) for model in known(models)]
     for judging in found:
@@ -69,7 +69,7 @@ def judge(folder: Path, models: Sequence[str] = tuple(VIEWS)) -> list[Judging]:
 
 def follow(
     folder: Path,
-    models: Sequence[str] = tuple(VIEWS),
+    models: Sequence[str] = FIXED_MEMBERS,
     tell: Callable[[list[Judging]], Any] = lambda at: None,
 ) -> list[Judging]:
     """The same while the cluster runs: until a model refuses a line, or KeyboardInterrupt."""
@@ -104,8 +104,8 @@ def follow(
 
 def known(models: Sequence[str]) -> Sequence[str]:
     for model in models:
-        if model not in VIEWS:
-            raise UsageError(f"a cluster's run is judged by {', '.join(VIEWS)}, not by {model!r}")
+        if model not in FIXED_MEMBERS:
+            raise UsageError(f"a cluster's run is judged by {', '.join(FIXED_MEMBERS)}, not by {model!r}")
     return models
 
 

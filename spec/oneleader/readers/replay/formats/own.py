@@ -13,6 +13,7 @@ the model. A key that stands neither here nor in the tables is refused: it would
 | `nodes`       | the elements of the sort Node; no others may appear                             |
 | `elements`    | the same for other set sorts, by name; one not named grows as elements appear   |
 | `quorums`     | "majority", or a list of lists of nodes; a quorum is written as a list of nodes |
+| `configuration` | where members change: the initial one; `configurations` says how it is written     |
 | `constants`   | for other constants, by name: the list of the indices at which it is true       |
 | `parameters`  | the lengths of time and the rates, by name: natural numbers                     |
 | `violates`    | what is false after the last line: ["a property", {"parameter": value, ...}],   |
@@ -66,10 +67,14 @@ from oneleader.readers.replay.candidates import (
 )
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage, check_keys
+from oneleader.readers.replay.formats.configurations import Configurations
 from oneleader.readers.replay.properties import Properties, broken, check_axioms
 
 VERSION = 1
-HEADER = ("format", "version", "model", "nodes", "elements", "quorums", "constants", "parameters", "violates")
+HEADER = (
+    *("format", "version", "model", "nodes", "elements", "quorums", "configuration"),
+    *("constants", "parameters", "violates"),
+)
 HEADER_FOR_PEOPLE = ("seed", "numbers", "fault", "note")
 STEP = ("node", "event", "actions", "after")
 STEP_FOR_PEOPLE = ("step", "note")
@@ -88,7 +93,7 @@ class Quorums:
             self.listed = [frozenset(q) for q in listed]
             unknown = sorted(frozenset().union(*self.listed) - set(nodes))
             if unknown:
-                raise UsageError(f"`quorums` names {unknown[0]}, which is none of the `nodes`")
+                raise UsageError(f"`quorums` names {unknown[0]}, which is not one of the `nodes`")
 
     def __contains__(self, index: Any) -> bool:
         voter, quorum = index
@@ -132,7 +137,7 @@ class OwnFormat:
         self.model = model or load(header.get("model"))
         self.sorts = self.model.sorts
         self.closed = self._elements(header)
-        self.quorums: Quorums | None = None
+        self.quorums: Quorums | Configurations | None = None
         self.quorum_sort: AnySort = None
         constants, parameters = self._constants(header), self._parameters(header)
         self.run = run(self.model, constants, parameters, history=judges_states)
@@ -221,7 +226,12 @@ class OwnFormat:
             of, self.quorum_sort = member.index
             if of.__name__ not in self.closed:
                 raise UsageError(f"{self.model.name} has quorums: the header has to name the `nodes`")
-            self.quorums = Quorums(self.closed[of.__name__], header.get("quorums", "majority"))
+            nodes = self.closed[of.__name__]
+            if "configuration" in header:
+                self.quorums = changing = Configurations(nodes, header["configuration"])
+                members |= {"quorum_of": changing.quorum_of, "adjacent": changing.adjacent}
+            else:
+                self.quorums = Quorums(nodes, header.get("quorums", "majority"))
             members["member"] = self.quorums
         elif header.get("quorums", "majority") != "majority":
             raise UsageError("nothing reads `quorums` here: `constants` or the model says who is a member")
@@ -277,7 +287,7 @@ class OwnFormat:
         return state
 
     def _act(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> None:
-        """The step; where what it calls a quorum is none, with the nodes that it lacks."""
+        """The step; where what it calls a quorum is not one, with the nodes that it lacks."""
         if self.quorums is None:
             return state.act(action.name, *args)
         enough = tuple(
@@ -323,13 +333,17 @@ class OwnFormat:
         return frozenset(k[-1] for k in keys if state.get(field.name, k if len(k) > 1 else k[0]))
 
     def _value(self, sort: AnySort, written: Any) -> Any:
-        """A value of the sort; UsageError if `written` is none."""
+        """A value of the sort; UsageError if `written` is not one."""
         if isinstance(sort, OptionSort):
             return NIL if written is None else self._value(sort.of, written)
         if self.quorums and sort is self.quorum_sort:
             if not _are_words(written):
                 raise UsageError(f"{written!r} is no {name_of(sort)}: write it as a list of nodes")
             return frozenset(self._value(self.sorts["Node"], node) for node in written)
+        if isinstance(self.quorums, Configurations) and sort is self.sorts["Config"]:
+            number = self.quorums.number(written)
+            self.run.see(self.quorum_sort, [*self.quorums.smallest()][number])
+            return number
         if sort is bool and isinstance(written, bool):
             return written
         if is_enum(sort) and isinstance(written, str) and written.upper() in sort.__members__:

@@ -1,0 +1,448 @@
+"""clusters: what is the same of a cluster of named servers and of any cluster, and what is not.
+
+The coupling says what it says once, by these: of each server, of each index of a log, of who is in a set, of
+a majority. In a `Named` cluster servers have names and logs are as long as they are: nothing is quantified
+but numbers. In `AnyCluster` servers are those of a sort, of which the members are some; logs have any length.
+
+Of majorities `AnyCluster` assumes what is true of those of every set, and what numbers cannot say:
+
+- a set that holds all of a majority is one;
+- any two share a server (the models' axiom, where they need it);
+- of two members and more, every majority has one beside this server.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations, product
+from typing import Any, TypeAlias
+
+import z3
+
+from oneleader.conformance.handlers.paths import CodePath, Name, Truth, term_of
+from oneleader.conformance.handlers.symbolic import (
+    AnyPath,
+    Followers,
+    ServerName,
+    Servers,
+    entries_of,
+    no_servers,
+)
+from oneleader.language.fields import Field
+from oneleader.language.sorts import AnySort, OptionSort
+from oneleader.language.trace import TracedProperty
+from oneleader.models.election import Node as NodeSort
+from oneleader.models.election import Quorum
+from oneleader.models.lease import Round as RoundSort
+from oneleader.models.replication import Value
+from oneleader.readers.prove.algebra import SymbolicState, meaning
+from oneleader.readers.prove.smt import AnySize
+from oneleader_raft.raft import Node, NodeId
+from oneleader_raft.views import View
+
+Fact: TypeAlias = tuple[str, Any]  # its name, and what it says
+Body: TypeAlias = Callable[..., Any]
+OF_LOGS = ("log_length", "log_term", "log_value")  # which the coupling says itself
+
+
+class AnyOrNamed(AnySize, ABC):
+    """Numbers and times of any size. Rounds have numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_given = False  # what is said is assumed, else it is to be proved
+        self.some_round, self.some_term = z3.Ints("some_round some_term", self.context)
+
+    def _make(self, sort: AnySort) -> Any:
+        return z3.IntSort(self.context) if sort is RoundSort else super()._make(sort)
+
+    def integer(self, x: Any) -> Any:
+        x = term_of(x)
+        return z3.IntVal(x, self.context) if isinstance(x, int) else x
+
+    def truth(self, x: Any) -> Any:
+        x = term_of(x)
+        return z3.BoolVal(x, self.context) if isinstance(x, bool) else x
+
+    def optional(self, server: Any) -> Any:
+        """A server or none, as an option."""
+        option = self.sort(OptionSort(NodeSort))
+        if server is None:
+            return option.nil
+        is_option = isinstance(server, Name) and server.term.sort() == option
+        return server.term if is_option else option.some(self.node(server))
+
+    def clock(self, server: Any) -> Any:
+        return z3.Function("clock of", self.sort(NodeSort), z3.RealSort(self.context))(server)
+
+    def value(self, text: str) -> Any:
+        return z3.Const(text, self.sort(Value))
+
+    def value_of(self, command: Any) -> Any:
+        return command.term if isinstance(command, Name) else self.value(str(command))
+
+    # -- what the coupling says things by; the terms at which Z3 is to use it are its triggers -----
+    @abstractmethod
+    def shown(self, view: View, node: Node, now: Any) -> dict[str, Any]:
+        """What the view shows of a server; but for its log."""
+
+    @abstractmethod
+    def node(self, server: Any) -> Any:
+        """The server's term."""
+
+    @abstractmethod
+    def each_server(self, body: Body, *triggers: Body) -> Iterator[Any]:
+        """body(server) of each."""
+
+    @abstractmethod
+    def some_server(self, body: Body) -> Any:
+        """body(server) of one."""
+
+    @abstractmethod
+    def each_follower(self, node: Node, body: Body, *triggers: Body) -> Iterator[Any]:
+        """body(server, progress) of each of a leader's."""
+
+    @abstractmethod
+    def every_follower(self, node: Node, body: Body) -> Iterator[Any]:
+        """The same, where it stands within a formula."""
+
+    @abstractmethod
+    def each_entry(self, entries: Any, before: Any, body: Body, *triggers: Body) -> Iterator[Any]:
+        """body(index, term, value) of each, the first of which stands after the index `before`."""
+
+    @abstractmethod
+    def each_index(self, entries: Any, body: Body, *triggers: Body) -> Iterator[Any]:
+        """body(index) of each index of a log, and of index 0."""
+
+    @abstractmethod
+    def length(self, entries: Any) -> Any:
+        """How many entries."""
+
+    @abstractmethod
+    def has(self, servers: Any) -> Callable[[Any], Any]:
+        """Who is in it."""
+
+    @abstractmethod
+    def is_empty(self, servers: Any) -> Any: ...
+
+    @abstractmethod
+    def is_majority(self, servers: Any) -> Any: ...
+
+    @abstractmethod
+    def is_peer(self, server: Any) -> Any:
+        """Of the server whose handler runs."""
+
+    @abstractmethod
+    def has_all_peers(self, node: Node) -> Any:
+        """A leader knows something of each of its peers, and of nobody else."""
+
+    @abstractmethod
+    def well_formed_sets(self, node: Node) -> Iterator[Fact]:
+        """What is true of its votes and pre-votes, because they are sets of members."""
+
+    @abstractmethod
+    def some_quorum(self, node: Node, body: Body) -> Any:
+        """body(quorum) of one."""
+
+    @abstractmethod
+    def quorum(self, path: Any, number: int, servers: Any) -> tuple[Any, list[Any], list[Fact]]:
+        """The `number`th on a path, what is known of it, and what has to be proved for it to be one."""
+
+
+class Named(AnyOrNamed):
+    """A cluster of named servers, all of them members."""
+
+    def __init__(self, names: tuple[NodeId, ...]) -> None:
+        super().__init__()
+        self.names = names
+        sizes = range(len(names) // 2 + 1, len(names) + 1)
+        self.quorums = [q for size in sizes for q in combinations(names, size)]
+        self._elements: dict[AnySort, list[Any]] = {}
+        self.witnesses: list[Any] | None = None  # of what is claimed of some round
+
+    def _make(self, sort: AnySort) -> Any:
+        names = {NodeSort: list(self.names), Quorum: [" ".join(q) for q in self.quorums]}.get(sort)
+        if names is None:
+            return super()._make(sort)
+        made, self._elements[sort] = z3.EnumSort(sort.__name__, names, self.context)
+        return made
+
+    def elements(self, sort: AnySort) -> list[Any]:
+        self.sort(sort)
+        return self._elements.get(sort, [])
+
+    def state(self, fields: Mapping[str, Field]) -> SymbolicState:
+        return {**super().state(fields), "member": self._member}
+
+    def _member(self, v: Any, q: Any) -> Any:
+        pairs = zip(self.quorums, self.elements(Quorum), strict=True)
+        return self.either(
+            *(self.both(q == quorum, v == self.node(id)) for ids, quorum in pairs for id in ids)
+        )
+
+    def quantify(self, kind: str, sort: AnySort, body: Callable[[Any], Any]) -> Any:
+        elements = self.elements(sort)
+        if sort is RoundSort and kind == "any" and self.witnesses is not None:
+            elements = self.witnesses
+        elif not elements:
+            return super().quantify(kind, sort, body)
+        return (self.both if kind == "all" else self.either)(*map(body, elements))
+
+    def closed(self, prop: TracedProperty, state: SymbolicState) -> Any:
+        """Every server and quorum by name; numbers, times and rounds quantified over."""
+        names, sorts = (
+            zip(*((p.args[0], p.sort) for p in prop.params), strict=True) if prop.params else ((), ())
+        )
+        domains = [self.elements(sort) or [self._variable(sort)] for sort in sorts]
+        bodies = (
+            meaning(self, prop.body, state, dict(zip(names, args, strict=True))) for args in product(*domains)
+        )
+        left = [(d[0], sort) for d, sort in zip(domains, sorts, strict=True) if not self.elements(sort)]
+        return self.forall([v for v, _ in left], tuple(s for _, s in left), self.both(*bodies))
+
+    # -- what the coupling says things by -----------------------------------------------------------
+    def shown(self, view: View, node: Node, now: Any) -> dict[str, Any]:
+        return {name: value for name, value in view.state(node, now).items() if name not in OF_LOGS}
+
+    def node(self, server: Any) -> Any:
+        return server.term if isinstance(server, Name) else self.elements(NodeSort)[self.names.index(server)]
+
+    def each_server(self, body: Body, *triggers: Body) -> Iterator[Any]:
+        yield from map(body, self.elements(NodeSort))
+
+    def some_server(self, body: Body) -> Any:
+        return self.either(*map(body, self.elements(NodeSort)))
+
+    def each_follower(self, node: Node, body: Body, *triggers: Body) -> Iterator[Any]:
+        for peer, progress in node.leadership.progress.items():
+            yield body(self.node(peer), progress)
+
+    def every_follower(self, node: Node, body: Body) -> Iterator[Any]:
+        return self.each_follower(node, body)
+
+    def each_entry(self, entries: Any, before: Any, body: Body, *triggers: Body) -> Iterator[Any]:
+        for k, entry in enumerate(entries, 1):
+            yield body(self.integer(before + k), self.integer(entry.term), self.value_of(entry.command))
+
+    def each_index(self, entries: Any, body: Body, *triggers: Body) -> Iterator[Any]:
+        yield from map(body, range(len(entries) + 1))
+
+    def length(self, entries: Any) -> Any:
+        return self.integer(len(entries))
+
+    def has(self, servers: Any) -> Callable[[Any], Any]:
+        found = [self.node(server) for server in servers]
+        return lambda server: self.either(*(server == other for other in found))
+
+    def is_empty(self, servers: Any) -> Any:
+        return self.truth(not servers)
+
+    def is_majority(self, servers: Any) -> Any:
+        return self.truth(len(servers) * 2 > len(self.names))
+
+    def is_peer(self, server: Any) -> Any:
+        return self.truth(server in self.names[1:])
+
+    def has_all_peers(self, node: Node) -> Any:
+        return self.truth(set(node.leadership.progress) == set(self.names[1:]))
+
+    def well_formed_sets(self, node: Node) -> Iterator[Fact]:
+        yield from ()
+
+    def some_quorum(self, node: Node, body: Body) -> Any:
+        """body(quorum) of one, with the rounds that followers acknowledged last to choose from."""
+        self.witnesses = [self.integer(p.acknowledged.number) for p in node.leadership.progress.values()]
+        found = [body(quorum) for quorum in self.elements(Quorum)]
+        self.witnesses = None
+        return self.either(*found)
+
+    def quorum(self, path: Any, number: int, servers: Sequence[NodeId]) -> tuple[Any, list[Any], list[Fact]]:
+        return self.elements(Quorum)[self.quorums.index(tuple(servers))], [], []
+
+
+class AnyCluster(AnyOrNamed):
+    """Any number of servers, of which two and more are members; or this one alone.
+
+    me           the server whose handler runs, a member
+    peer         another member, whichever it is
+    sender       of the message: another server, a member or not
+    target       whom a leader has asked to take over, a member
+    new_target   whom it is asked to hand over to, any server
+    """
+
+    SERVERS = ("me", "peer", "sender", "target", "new_target")
+
+    def __init__(self, alone: bool = False) -> None:
+        super().__init__()
+        self.alone = alone
+        self.path: Any = None  # the one that is looked at
+        self.advance: Any = None  # how far clocks have gone since the state that is spoken of
+        self.nodes, self.option = self.sort(NodeSort), self.sort(OptionSort(NodeSort))
+        self.quorums = self.sort(Quorum)
+        self.one_of = z3.Function("one of", self.quorums, self.nodes)  # every majority has one
+        self.sets = z3.ArraySort(self.nodes, z3.BoolSort(self.context))
+        self.me, self.peer, self.sender, self.target, self.new_target = (
+            z3.Const(name, self.nodes) for name in self.SERVERS
+        )
+        self.members = z3.Const("members", self.sets)
+        self.total = z3.Int("how many members", self.context)
+        self.member = z3.Function("member", self.nodes, self.sort(Quorum), z3.BoolSort(self.context))
+
+    def clock(self, server: Any) -> Any:
+        before = super().clock(server)
+        return before if self.advance is None else before + self.advance(server)
+
+    def is_member(self, server: Any) -> Any:
+        return z3.Select(self.members, server)
+
+    def assumed(self, path: AnyPath) -> None:
+        """What is known of it on every path."""
+        self.path = path
+        path.assume(self.is_member(self.me), self.sender != self.me)
+        if self.alone:
+            path.assume(self.total == 1)
+            path.know(self.each(lambda v: self.is_member(v) == (v == self.me), self.is_member))
+            return
+        path.assume(self.is_member(self.peer), self.peer != self.me, self.total >= 2)
+        another = z3.Function("another of", self.sort(Quorum), self.nodes)
+        q = z3.Const("any quorum", self.sort(Quorum))
+        path.know(z3.ForAll([q], z3.And(another(q) != self.me, self.member(another(q), q))))
+
+    def peers(self, path: AnyPath) -> tuple[Any, ...]:
+        """One of them, whichever it is; none of a server alone."""
+        return () if self.alone else (self.name(path, self.peer),)
+
+    def name(self, path: AnyPath, term: Any) -> Any:
+        return ServerName(path, term)
+
+    def command(self, path: CodePath, term: Any) -> Name:
+        return Name(path, term, lambda other: self.value(str(other)))
+
+    def each(self, body: Body, *triggers: Body) -> Any:
+        v = self._variable(NodeSort)
+        return self._all(v, body(v), triggers)
+
+    def _all(self, variable: Any, body: Any, triggers: Sequence[Body]) -> Any:
+        """The terms at which Z3 is to make use of it are named where it is assumed."""
+        patterns = [trigger(variable) for trigger in triggers] if self.is_given else []
+        return z3.ForAll([variable], body, patterns=patterns)
+
+    # -- what the coupling says things by -----------------------------------------------------------
+    def shown(self, view: View, node: Node, now: Any) -> dict[str, Any]:
+        """What the view shows of the server without its log and its sets, and these sets as they are."""
+        plain: Any = replace(node, log=(), votes=frozenset(), pre_votes=frozenset())
+        shown = {name: value for name, value in view.state(plain, now).items() if name not in OF_LOGS}
+        shown["votes"] = self._set(node.votes)
+        if "pre_votes" in shown:
+            shown["pre_votes"] = self._set(node.pre_votes)
+            shown["asking"] = Truth(self.path, self.has(node.pre_votes)(self.me))
+        return shown
+
+    def node(self, server: Any) -> Any:
+        return server.term
+
+    def each_server(self, body: Body, *triggers: Body) -> Iterator[Any]:
+        yield self.each(body, *triggers)
+
+    def some_server(self, body: Body) -> Any:
+        v = self._variable(NodeSort)
+        return z3.Exists([v], body(v))
+
+    def each_follower(self, node: Node, body: Body, *triggers: Body) -> Iterator[Any]:
+        followers: Any = node.leadership.progress
+        if not isinstance(followers, Followers):
+            yield self.truth(False)
+            return
+
+        def of_peer(v: Any) -> Any:
+            return z3.Implies(followers.peers.holds(v), body(v, followers.at(v)))
+
+        if self.is_given:
+            known = [
+                lambda v: term_of(followers.at(v).match_index),
+                lambda v: term_of(followers.at(v).acknowledged.number),
+            ]
+            yield self.each(of_peer, *triggers, *known)
+        else:
+            yield of_peer(self.peer)
+
+    def every_follower(self, node: Node, body: Body) -> Iterator[Any]:
+        followers: Any = node.leadership.progress
+        yield self.each(lambda v: z3.Implies(followers.peers.holds(v), body(v, followers.at(v))))
+
+    def each_entry(self, entries: Any, before: Any, body: Body, *triggers: Body) -> Iterator[Any]:
+        before = self.integer(before)
+        length, term, value = self._shifted(entries, before)
+        i = self._variable(RoundSort)
+        inside = z3.And(before < i, i <= before + length)
+        said = z3.Implies(inside, body(i, term(i), value(i)))
+        yield self._all(i, said, [*triggers, term, value])
+
+    def _shifted(self, entries: Any, before: Any) -> tuple[Any, Body, Body]:
+        """Its length, and its terms and values by an index that begins after `before`."""
+        found = entries_of(self.path, entries)
+        if found.offset.eq(before):
+            return found.length, found.term_of, found.value_of
+
+        def shifted(of: Body) -> Body:
+            return lambda i: of(z3.simplify(found.offset + i - before))
+
+        return found.length, shifted(found.term_of), shifted(found.value_of)
+
+    def each_index(self, entries: Any, body: Body, *triggers: Body) -> Iterator[Any]:
+        i = self._variable(RoundSort)
+        inside = z3.And(i >= 0, i <= self.length(entries))
+        yield self._all(i, z3.Implies(inside, body(i)), triggers)
+
+    def length(self, entries: Any) -> Any:
+        return entries_of(self.path, entries).length
+
+    def has(self, servers: Any) -> Callable[[Any], Any]:
+        if isinstance(servers, Servers):
+            return servers.holds
+        return lambda server: self.either(*(server == other.term for other in servers))
+
+    def _set(self, servers: Any) -> Servers:
+        """The same, where it may be a set of Python's."""
+        return servers if isinstance(servers, Servers) else no_servers(self.path) | servers
+
+    def is_empty(self, servers: Any) -> Any:
+        return self._set(servers).number == 0
+
+    def is_majority(self, servers: Any) -> Any:
+        return 2 * self._set(servers).number > self.total
+
+    def is_peer(self, server: Any) -> Any:
+        return z3.And(server.term != self.me, self.is_member(server.term))
+
+    def has_all_peers(self, node: Node) -> Any:
+        return self.truth(isinstance(node.leadership.progress, Followers))
+
+    def well_formed_sets(self, node: Node) -> Iterator[Fact]:
+        """Votes and pre-votes are those of members."""
+        for servers in (node.votes, node.pre_votes):
+            found = self._set(servers)
+            yield "sizes", z3.And(found.number >= 0, found.number <= self.total)
+            yield "sizes", z3.Implies(found.holds(self.me), found.number >= 1)
+            if not z3.is_K(found.has):
+                yield "votes of members", self._of_members(found)
+
+    def some_quorum(self, node: Node, body: Body) -> Any:
+        q = self._variable(Quorum)
+        return z3.Exists([q], body(q))
+
+    def quorum(self, path: Any, number: int, servers: Servers) -> tuple[Any, list[Any], list[Fact]]:
+        q = z3.Const(f"quorum {number}", self.sort(Quorum))
+        is_majority, v = self.is_majority(servers), self._variable(NodeSort)
+        same = z3.ForAll([v], self.member(v, q) == servers.holds(v), patterns=[self.member(v, q)])
+        known = [z3.Implies(is_majority, same)]
+        for other in path.quorums:
+            holds_all = self.each(lambda v, p=other: z3.Implies(self.member(v, p), servers.holds(v)))
+            known.append(z3.Implies(holds_all, is_majority))
+        of_members = self._of_members(servers)
+        return q, known, [("a quorum is a majority", is_majority), ("a quorum is of members", of_members)]
+
+    def _of_members(self, servers: Servers) -> Any:
+        return self.each(lambda v: z3.Implies(servers.holds(v), self.is_member(v)), servers.holds)

@@ -1,0 +1,26 @@
+"""What a step of a server answers to: a timer, a message, a client, a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oneleader.conformance.adapter import Observed
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """`what` is the verb of the event (see `trial.py`), "receive" for a message.
+
+    sender     who sent it
+    said       what the sender showed when it left
+    is_answer  the sender had heard of the receiver's candidacy when it left; taken to be so where unknown
+    """
+
+    what: str
+    sender: str = ""
+    said: Observed | None = None
+    is_answer: bool = True
+
+    @property
+    def restarts(self) -> bool:
+        return self.what == "restart"

@@ -1,0 +1,70 @@
+"""The pytest plugin: a Raft judged in a test, by one fixture. Installed with oneleader.
+
+    def test_my_raft(oneleader):
+        oneleader(MyAdapter, liveness=True)
+
+    def test_my_shim(oneleader):
+        oneleader(["./my-shim"], nodes=5)
+
+The test fails unless it holds, and shows the causes with their shortest runs. `--oneleader-walks`,
+`--oneleader-seed` and `--oneleader-known` are for the command line and CI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from oneleader.conformance.examined import Examined
+    from oneleader.conformance.trial import MakeAdapter
+
+WALKS = 100
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("oneleader", "judging a Raft")
+    group.addoption("--oneleader-walks", type=int, default=WALKS, help=f"walks of each test  [{WALKS}]")
+    group.addoption("--oneleader-seed", type=int, help="the same seed gives the same result  [drawn]")
+    group.addoption(
+        "--oneleader-known", action="append", default=[], metavar="CAUSE", help="step past this finding"
+    )
+
+
+@pytest.fixture
+def oneleader(request: pytest.FixtureRequest) -> Callable[..., Examined]:
+    """Judge a Raft: `oneleader(adapter class or command of a shim, nodes=3, liveness=False, known=())`."""
+    option = request.config.getoption
+
+    def judge(
+        raft: MakeAdapter | Sequence[str],
+        *,
+        known: Collection[str] = (),
+        walks: int | None = None,
+        **more: Any,
+    ) -> Examined:
+        found = examine(
+            raft,
+            known=[*known, *option("--oneleader-known")],
+            walks=walks or option("--oneleader-walks"),
+            seed=option("--oneleader-seed"),
+            **more,
+        )
+        if str(found.verdict) != "holds":
+            pytest.fail(found.text, pytrace=False)
+        return found
+
+    return judge
+
+
+def examine(raft: MakeAdapter | Sequence[str], **asked: Any) -> Examined:
+    """An adapter class, or a shim that is started for it."""
+    from oneleader.conformance.conform import conform
+    from oneleader.conformance.shim import Shim
+
+    if callable(raft):
+        return conform(raft, **asked)
+    with Shim(raft) as shim:
+        return conform(shim.adapter, **asked)

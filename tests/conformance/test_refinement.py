@@ -1,0 +1,138 @@
+"""Logs judged by the model `replication`: correct Rafts hold whatever they do that it has no word for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pytest
+
+from oneleader.conformance.adapter import May
+from oneleader.conformance.conform import conform
+from oneleader.conformance.network import Network
+from oneleader.conformance.observations import CLAUSES
+from oneleader.conformance.trial import FIGURE_3
+from oneleader.verdict import HOLDS, INCONCLUSIVE
+from tests.conformance.small_raft import Message, SmallAdapter, SmallRaft
+from tests.conformance.test_may import CheckQuorum, PreVote
+from tests.conformance.test_observations import CommitFalls, CountsOneLess, LosesItsLastEntry, VotesForAnyLog
+
+REPLICATION = "replication"
+QUORUM_STORES = "advance_commit: quorum_stores (Figure 2, Leaders 4: a majority of matchIndex)"
+ALL_OF_FIGURE_3 = [f"{FIGURE_3}: {clause}" for clause in CLAUSES]
+
+
+class KeepsItsCommitIndex(SmallRaft):
+    """It is stored, as etcd stores it."""
+
+    def __init__(self, name: str, nodes: Sequence[str], disk: dict[str, Any]) -> None:
+        super().__init__(name, nodes, disk)
+        self.commit = disk.get("commit", 0)
+
+    def apply(self) -> None:
+        super().apply()
+        self.disk["commit"] = self.commit
+
+
+class DropsEarly(SmallRaft):
+    """A check that fails takes what conflicts away at once; the new entries come later."""
+
+    def on_entries(self, m: Message) -> None:
+        if self.lacks(m["prev"], m["prev_term"]):
+            del self.log[max(m["prev"] - 1, self.commit) :]
+        super().on_entries(m)
+
+
+class LosesHeart(SmallRaft):
+    """A candidate that is refused by a majority gives up, as etcd's does."""
+
+    def __init__(self, name: str, nodes: Sequence[str], disk: dict[str, Any]) -> None:
+        super().__init__(name, nodes, disk)
+        self.refusals: set[str] = set()
+
+    def timeout(self) -> None:
+        self.refusals = set()
+        super().timeout()
+
+    def on_ask(self, m: Message) -> None:
+        super().on_ask(m)
+        if self.disk["vote"] != m["from"]:
+            self.say(m["from"], "refuse")
+
+    def on_refuse(self, m: Message) -> None:
+        self.refusals.add(m["from"])
+        if self.role == "candidate" and len(self.refusals) >= self.quorum:
+            self.role = "follower"
+
+
+class LikeEtcd(PreVote, CheckQuorum, KeepsItsCommitIndex, LosesHeart):
+    """All of them: pre-vote, check-quorum, a stored commit index, an election that is given up."""
+
+    def timeout(self) -> None:
+        self.refusals = set()
+        (CheckQuorum if self.role == "leader" else PreVote).timeout(self)
+
+
+class CommitsOldTerms(SmallRaft):
+    """Figure 8: an entry of an older term is counted."""
+
+    def may_commit(self, index: int) -> bool:
+        return True
+
+
+class CountsAVoteAsStored(SmallRaft):
+    """Who has voted for the leader is taken to have its log."""
+
+    def count_votes(self) -> None:
+        was = self.role
+        super().count_votes()
+        if self.role == "leader" and was != "leader":
+            self.match |= dict.fromkeys(self.votes - {self.name}, len(self.log) + 1)
+
+
+def adapter(
+    kind: type[SmallRaft], over: Network = SmallAdapter.network, declares: Collection[May] = ()
+) -> type[SmallAdapter]:
+    class Made(SmallAdapter):
+        server = kind
+        network = over
+        may = declares
+
+    return Made
+
+
+@pytest.mark.parametrize("network", [Network.tcp(), Network.udp()], ids=["tcp", "udp"])
+def test_a_raft_like_etcd_holds_when_it_says_what_it_does(network: Network) -> None:
+    found = conform(adapter(LikeEtcd, network, list(May)), walks=50, seed=1)
+    assert set(found.verdicts.values()) == {HOLDS}, found.text
+    assert found.by_model[REPLICATION] == found.by_model["election"] > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [(KeepsItsCommitIndex, May.COMMIT_SURVIVES), (DropsEarly, May.DROP_CONFLICTS), (LosesHeart, May.GIVE_UP)],
+)
+def test_what_has_no_word_is_inconclusive_by_its_name(kind: type[SmallRaft], step: May) -> None:
+    found = conform(adapter(kind), walks=60, seed=1)
+    assert found.verdicts[FIGURE_3] is HOLDS, found.text
+    assert INCONCLUSIVE in found.verdicts.values()
+    assert {may for _, may in found.no_word} == {step}
+    declared = conform(adapter(kind, declares=[step]), walks=60, seed=1)
+    assert set(declared.verdicts.values()) == {HOLDS}, declared.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [
+        (VotesForAnyLog, "grant_vote: log_is_up_to_date (section 5.4.1)"),
+        (CountsOneLess, QUORUM_STORES),
+        (CountsAVoteAsStored, QUORUM_STORES),
+        (CommitsOldTerms, "advance_commit: entry_is_own (section 5.4.2 and Figure 8)"),
+        (CommitFalls, "observation: commit_index"),
+        (LosesItsLastEntry, "observation: log_length"),
+    ],
+)
+def test_the_model_names_the_guard(kind: type[SmallRaft], cause: str) -> None:
+    found = conform(adapter(kind), walks=60, seed=1, known=ALL_OF_FIGURE_3)
+    keys = [c.key for c in found.causes]
+    assert f"{REPLICATION}: {cause}" in keys, keys

@@ -1,0 +1,38 @@
+"""Each finding has a script that uses the library alone: it is short, and shows what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.peers.test_peers import made
+from workshop.peers.peer import SOURCES, PythonPeer
+
+SHOWN = {
+    "pysyncobj_forgets": ("PySyncObj", *(f"in term 1 it answers {n}: response_vote" for n in ("n2", "n3"))),
+    "pysyncobj_loses_entries": ("PySyncObj", "its last entry is 4", "after a restart it is 3"),
+    "raftos_votes_twice": ("raftos", *(f"in term 1 it voted for {n}:9000" for n in ("n1", "n2"))),
+    "raftos_cannot_read_its_log": ("raftos", "after a restart: ExtraData"),
+    "raftos_drops_entries": (
+        "raftos",
+        "it has 2 entries, and 2 committed\nit has 1 entries, and 2 committed",
+    ),
+}
+SCRIPTS = sorted((SOURCES / "findings").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
+def test_a_finding_is_shown_by_the_library_alone(script: Path) -> None:
+    text = script.read_text("utf-8")
+    assert len(text.splitlines()) <= 40
+    assert "oneleader" not in text
+    name, *shown = SHOWN[script.stem]
+    peer = made(name)
+    assert isinstance(peer, PythonPeer)
+    environment = os.environ | {"PYTHONPATH": str(peer.installed)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert all(line in done.stdout for line in shown), done.stdout + done.stderr

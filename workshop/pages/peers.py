@@ -1,0 +1,141 @@
+"""The command `peers`: real libraries through the public door, and docs/results/peers.md of what came out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from oneleader.cli.console import complain, say
+from oneleader.conformance.conform import conform
+from oneleader.conformance.examined import Cause, Examined
+from oneleader.errors import MissingTool
+from workshop.peers.peer import PEERS, Peer
+
+PAGE = Path("docs/results/peers.md")
+SEED = 20
+WIDEST = 150  # characters of a step that are shown
+LONGEST = 25  # steps of a run that are shown
+HEAD = """# Real Rafts under test
+Made by `make peers`; not to be edited.
+
+Libraries as their registries have them, unmodified, each behind an adapter of `tests/peers` and driven by
+`oneleader conform` through the public door: first three servers, then five, with what three showed passed
+over.
+
+What it is worth: a *sample*. No finding means that these walks had none. A finding is about the library with
+the settings of its adapter, on a network that belongs to the test, one server's step at a time. An adapter
+can be wrong too, so what a library does wrong has a script in `tests/peers/findings` that uses the library
+alone. A crash here is the process's, not the machine's: what was written is not lost.
+
+Lines are those of the adapter with a word on them, without comments; the shims in Go share {shared} lines
+more, for the protocol. Steps a second are of processor time on this side of the pipe, shrinking included.
+
+| peer | version | language | lines | walks | steps | a second | findings |
+|---|---|---|--:|--:|--:|--:|--:|
+"""
+
+
+@dataclass(frozen=True)
+class ExaminedPeer:
+    peer: Peer
+    runs: list[Examined]
+    seconds: float  # of this process' processor time
+
+    @property
+    def causes(self) -> list[Cause]:
+        return [cause for run in self.runs for cause in run.causes]
+
+    @property
+    def row(self) -> str:
+        peer, steps = self.peer, sum(run.steps for run in self.runs)
+        cells = [f"[{peer.name}](#{anchor(peer.name)})", peer.version, peer.language, str(peer.lines)]
+        cells += [f"{sum(run.walks for run in self.runs):,}", f"{steps:,}", f"{steps / self.seconds:,.0f}"]
+        return f"| {' | '.join([*cells, str(len(self.causes)) or 'none'])} |"
+
+    @property
+    def part(self) -> str:
+        peer = self.peer
+        lines = [
+            f"\n## {peer.name}",
+            f"`{peer.library}` {peer.version}, behind `tests/peers/{peer.adapter}`.",
+        ]
+        lines += [peer.remark] if peer.remark else []
+        lines += [line for run in self.runs for line in summary(run)]
+        lines += [line for cause in self.causes for line in told(cause)]
+        return "\n".join(lines) + "\n"
+
+
+def summary(run: Examined) -> Iterator[str]:
+    """What one run judged, and what not."""
+    verdicts = ", ".join(f"{judge} {verdict}" for judge, verdict in run.verdicts.items())
+    yield f"\n{run.nodes} servers over {run.network}, {run.walks:,} walks, {run.steps:,} steps: {verdicts}.  "
+    yield "Judged: " + "; ".join(f"{name} {count:,} times" for name, count in run.compared.items()) + ".  "
+    if run.not_judged:
+        yield "Not judged: " + "; ".join(f"{name} ({why})" for name, why in run.not_judged.items()) + "."
+    if run.differs:
+        yield f"Not the same twice: {run.differs}"
+
+
+def told(cause: Cause) -> Iterator[str]:
+    yield f"\n### {cause.key}"
+    yield f"{cause.words.splitlines()[0]} The shortest run found, {len(cause.steps)} steps:\n```"
+    for number, step in enumerate(cause.steps[:LONGEST], 1):
+        yield f"{number:3}  {step if len(step) <= WIDEST else step[:WIDEST] + ' ...'}"
+    if len(cause.steps) > LONGEST:
+        yield f"     ... and {len(cause.steps) - LONGEST} more"
+    yield "```"
+
+
+def anchor(title: str) -> str:
+    return "".join(c for c in title.lower() if c.isalnum() or c in " -").replace(" ", "-")
+
+
+def examine(peer: Peer, walks: int) -> ExaminedPeer:
+    """Three servers, then five; what three showed is known by then."""
+    peer.make()
+    began = time.process_time()
+    runs: list[Examined] = []
+    with peer.cluster() as make:
+        for nodes in (3, 5):
+            known = [cause.key for run in runs for cause in run.causes]
+            runs.append(conform(make, nodes=nodes, walks=walks, seed=SEED, known=known, liveness=True))
+    return ExaminedPeer(peer, runs, time.process_time() - began)
+
+
+def page(found: Iterable[ExaminedPeer], missing: Iterable[str]) -> str:
+    found = list(found)
+    left = "".join(f"\nNot in this run: {why.splitlines()[0]}\n" for why in missing)
+    rows = "\n".join(examined.row for examined in found) + "\n"
+    return HEAD.replace("{shared}", str(shared())) + rows + left + "".join(e.part for e in found)
+
+
+def shared() -> int:
+    return Peer("", "", "", "", "go/lines/lines.go").lines
+
+
+@click.command()
+@click.option("--write", is_flag=True, help=f"Write {PAGE}.")
+@click.option(
+    "--walks", type=click.IntRange(1), default=100, show_default=True, help="With three servers, with five."
+)
+@click.argument("names", nargs=-1)
+def peers(write: bool, walks: int, names: tuple[str, ...]) -> int:
+    """Drive real Raft libraries, all or those named, and tell what they do."""
+    found, missing = [], []
+    for name in names or PEERS:
+        if name not in PEERS:
+            return complain(f"{name!r} is no peer: choose from {', '.join(map(repr, PEERS))}")
+        try:
+            found.append(examine(PEERS[name], walks))
+            say(found[-1].part)
+        except MissingTool as why:
+            missing.append(str(why))
+            say(str(why))
+    if write:
+        PAGE.write_text(page(found, missing), "utf-8")
+        say(f"written to {PAGE}")
+    return 0
