@@ -262,6 +262,16 @@ def a_term_is_won_once(s: State, n: Node, q: Quorum, m: Node) -> bool:
 
 
 @theorem
+def who_wins_meets_what_was_newer(
+    s: State, n: Node, w: Quorum, c: Node, u: Term, p: Quorum, o: Quorum
+) -> bool:
+    """Who wins has quorums that meet the newer ones asked with in earlier terms."""
+    is_newer = newer(s.asked_term[c, u], s.asked_version[c, u], s.config_term[n], s.config_version[n])
+    asked = both(s.requested[c, u], u < s.term[n], is_newer, of_own(s, n, o), asked_with(s, c, u, p))
+    return implies(both(wins(s, n, w), asked), meet(s, p, o))
+
+
+@theorem
 def who_wins_meets_what_was_asked(
     s: State, n: Node, w: Quorum, c: Node, u: Term, x: Quorum, p: Quorum, o: Quorum, r: Quorum
 ) -> bool:
