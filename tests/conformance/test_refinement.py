@@ -117,7 +117,7 @@ def test_what_has_no_word_is_inconclusive_by_its_name(kind: type[SmallRaft], ste
     assert found.verdicts[FIGURE_3] is HOLDS, found.text
     assert INCONCLUSIVE in found.verdicts.values()
     assert {may for _, may in found.no_word} == {step}
-    declared = conform(adapter(kind, declares=[step]), walks=60, seed=1)
+    declared = conform(adapter(kind, declares=[step]), walks=30, seed=1)
     assert set(declared.verdicts.values()) == {HOLDS}, declared.text
 
 

@@ -18,7 +18,8 @@ from oneleader.models.election import FOLLOWER, LEADER, Node, Quorum
 from oneleader.models.flawed import lease_forgotten_promise, lease_from_receipt, lease_taken_again
 from oneleader.models.lease import MODEL, Round, State
 from oneleader.readers.explore.explore import explore, explore_all, ghosts_read
-from oneleader.readers.prove.prove import load_hints, prove
+from oneleader.readers.prove.hints import load_hints
+from oneleader.readers.prove.prove import prove
 from oneleader.readers.replay.replay import replay
 from oneleader.readers.run import Run
 from oneleader.readers.tlc.twin import compare

@@ -19,7 +19,8 @@ from oneleader.models.election import LEADER
 from oneleader.models.membership import MODEL
 from oneleader.readers.explore.explore import Explored, explore
 from oneleader.readers.explore.walk import walk
-from oneleader.readers.prove.prove import load_hints, prove
+from oneleader.readers.prove.hints import load_hints
+from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Run, State
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.bounds import bounds_of

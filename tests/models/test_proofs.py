@@ -8,7 +8,8 @@ import pytest
 
 from oneleader.language.model import Model
 from oneleader.models import MODELS
-from oneleader.readers.prove.prove import hints_file, load_hints, prove
+from oneleader.readers.prove.hints import hints_file, load_hints
+from oneleader.readers.prove.prove import prove
 from oneleader.verdict import HOLDS
 
 HINTED = [model for model in MODELS.values() if hints_file(model).is_file()]

@@ -15,7 +15,8 @@ from oneleader.models import election, replication, replication_lemmas
 from oneleader.models.election import LEADER, Node, Quorum, Term
 from oneleader.models.replication import MODEL, Index, State, Value
 from oneleader.readers.explore.explore import explore, ghosts_read
-from oneleader.readers.prove.prove import load_hints, prove
+from oneleader.readers.prove.hints import load_hints
+from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Disabled, Run
 from oneleader.verdict import HOLDS, VIOLATED
 

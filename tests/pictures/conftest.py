@@ -165,7 +165,7 @@ def violation() -> Callable[[str], tuple[Run, Violation]]:
 @pytest.fixture(scope="session")
 def drawn_run() -> Callable[[str], tuple[Run, Violation]]:
     """A drawn run of a model."""
-    return lambda name: walked(name, steps=15)
+    return lambda name: walked(name, steps=10)
 
 
 @pytest.fixture(scope="module")

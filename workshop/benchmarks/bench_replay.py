@@ -3,7 +3,8 @@
     python -m workshop.benchmarks.bench_replay [MODEL...]
 
 Recordings in our own format are made on the fly, of five nodes: elections, one after the other; heartbeats of
-one leader, with time passing before each line; a log that grows, with an election every 5,000 events. Their
+one leader, with time passing before each line; a log that grows, with restarts and an election every 5,000
+events, for `membership` with changes of the configuration, and for `snapshots` with compaction too. Their
 processor time is taken away from the figure. A size that would take more than `MOST_SECONDS` is left out.
 """
 
@@ -13,7 +14,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import count, islice
+from functools import partial
+from itertools import combinations, count, islice
 from typing import Any
 
 from oneleader.readers.replay.replay import replay_lines
@@ -23,6 +25,7 @@ NODES = ["n1", "n2", "n3", "n4", "n5"]
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 MOST_SECONDS = 300.0
 ELECTION_EVERY = 5_000
+CHANGE_EVERY, COMPACT_EVERY, KEPT = 100, 500, 10  # entries
 Line = dict[str, Any]
 
 
@@ -65,28 +68,53 @@ def heartbeats() -> Iterator[Line]:
             yield line(v, passes, ("acknowledge", answer), since_promise=0)
 
 
-def logs() -> Iterator[Line]:
-    """Entries, sent to all one by one and committed; now and then another leader, by the same log."""
-    length = 0
+def logs(members: bool = False, snapshots: bool = False) -> Iterator[Line]:
+    """Entries, sent to all one by one and committed; now and then another leader, by the same log.
+
+    `members`: a leader takes n5 out of the configuration and back in, again and again; `snapshots`: each
+    server discards what is committed, now and then.
+    """
+    length, configuration = 0, 0
+    standing = NODES[:4] if members else NODES  # who is in every configuration
     for t in count(1):
-        c, *others = NODES[t % 5 :] + NODES[: t % 5]
-        yield from elected(c, others[:2], t, NODES)
-        committed = 0  # a restart loses it
-        for _ in range(ELECTION_EVERY // 6):
+        k = t % len(standing)
+        c, *voters = standing[k:] + standing[:k]
+        others = [n for n in NODES if n != c]
+        yield from elected(c, voters[:2], t, NODES)
+        committed, quorum = 0, sorted([c, *voters[:2]])  # a restart loses what is committed
+        if snapshots:
+            committed = max(0, (length - KEPT) // COMPACT_EVERY * COMPACT_EVERY)
+        for i in range(1, ELECTION_EVERY // 6 + 1):
             length += 1
             entry = {"log_length": length, "log_term": {str(length): t}}
-            yield line(c, ("client_request", {"n": c, "value": f"v{length}"}), **entry)
+            if members and i % CHANGE_EVERY == 0:
+                configuration = 1 - configuration
+                yield line(c, ("change_config", {"n": c, "c": configuration}), **entry)
+            else:
+                yield line(c, ("client_request", {"n": c, "value": f"v{length}"}), **entry)
             for n in others:
                 sent = {"n": n, "t": t, "prev": length - 1, "last": length, "commit": committed}
                 yield line(n, ("append_entries", sent), **entry)
-            quorum = sorted([c, *others[:2]])
             yield line(c, ("advance_commit", {"n": c, "i": length, "q": quorum}), commit_index=length)
             committed = length
+            if snapshots and (length - KEPT) % COMPACT_EVERY == 0 and length > COMPACT_EVERY:
+                for n in NODES:
+                    at = {"n": n, "k": length - KEPT}
+                    yield line(n, ("compact", at), snapshot_index=length - KEPT)
 
 
+OF_MEMBERS: Line = {
+    "quorums": [list(q) for q in combinations(NODES, 3)],
+    "constants": {
+        "quorum_of": [[list(q), c] for c in (0, 1) for q in combinations(NODES[: 5 - c], 3)],
+        "adjacent": [[0, 1], [1, 0]],
+    },
+}
 MADE: dict[str, tuple[Callable[[], Iterator[Line]], Line]] = {
     "election": (elections, {}),
     "replication": (logs, {}),
+    "membership": (partial(logs, members=True), OF_MEMBERS),
+    "snapshots": (partial(logs, members=True, snapshots=True), OF_MEMBERS),
     "lease": (heartbeats, {"parameters": {"lease": 90, "promise": 150, "slow": 99, "fast": 101}}),
 }
 

@@ -16,7 +16,7 @@ from oneleader.errors import MissingTool
 from workshop.peers.peer import PEERS, Peer
 
 PAGE = Path("docs/results/peers.md")
-SEED = 20
+SEEDS = (20, 21, 22, 23)  # the next where the same steps are not the same twice
 WIDEST = 150  # characters of a step that are shown
 LONGEST = 25  # steps of a run that are shown
 HEAD = """# Real Rafts under test
@@ -102,7 +102,11 @@ def examine(peer: Peer, walks: int) -> ExaminedPeer:
     with peer.cluster() as make:
         for nodes in (3, 5):
             known = [cause.key for run in runs for cause in run.causes]
-            runs.append(conform(make, nodes=nodes, walks=walks, seed=SEED, known=known, liveness=True))
+            for seed in SEEDS:
+                run = conform(make, nodes=nodes, walks=walks, seed=seed, known=known, liveness=True)
+                if not run.differs:
+                    break
+            runs.append(run)
     return ExaminedPeer(peer, runs, time.process_time() - began)
 
 

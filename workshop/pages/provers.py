@@ -19,7 +19,8 @@ from oneleader.cli.console import say
 from oneleader.language.model import Model
 from oneleader.models import MODELS
 from oneleader.readers.prove import second
-from oneleader.readers.prove.prove import CVC5, ProofRow, hints_file, rows
+from oneleader.readers.prove.hints import hints_file
+from oneleader.readers.prove.prove import CVC5, ProofRow, rows
 from oneleader.verdict import HOLDS
 from workshop import ROOT
 

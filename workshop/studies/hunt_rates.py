@@ -140,17 +140,21 @@ def subjects() -> Iterator[tuple[str, Core]]:
 @click.command("hunt-rates")
 @click.option("--write", is_flag=True, help=f"Write {PAGE}.")
 def hunt_rates(write: bool) -> int:
-    """How many drawn walks find each fault of the core: the median over seeds."""
-    found = []
-    for name, core in subjects():
+    """How many drawn walks find each fault of the core: the median over seeds.
+
+    The page is written after each fault: a run that is cut off leaves what it measured, and names the rest.
+    """
+    found, every = list[Rate](), dict(subjects())
+    for name, core in every.items():
         found.append(rate(name, core))
         click.echo(_row(found[-1]))
-    if write:
-        (ROOT / PAGE).write_text(page(found), encoding="utf-8")
+        if write:
+            (ROOT / PAGE).write_text(page(found, [*every][len(found) :]), encoding="utf-8")
     return 0
 
 
-def page(found: Sequence[Rate]) -> str:
+def page(found: Sequence[Rate], left: Sequence[str]) -> str:
+    """`left`: the faults that were not measured."""
     once, catalogue = found[: len(ONCE_MISSED)], sorted(found[len(ONCE_MISSED) :], key=_weakest)
     head = ["| fault | median | from each seed | what is broken, mostly |", "|---|---:|---|---|"]
     return "\n".join(
@@ -170,6 +174,7 @@ def page(found: Sequence[Rate]) -> str:
             "",
             *head,
             *map(_row, catalogue),
+            *(["", f"Not measured: {', '.join(left)}."] if left else []),
             "",
         ]
     )

@@ -28,7 +28,6 @@ from oneleader.conformance.reference.scenario import (
     ScenarioMachine,
     draw,
 )
-from oneleader.conformance.shrink import shortest
 from oneleader.errors import MissingTool
 from oneleader.faults.fault import Because, Fault, Variant
 from oneleader.language.model import Model
@@ -37,11 +36,12 @@ from oneleader.readers.prove.induction import Counterexample, Search, checked, s
 from oneleader.readers.prove.obligations import obligations
 from oneleader.readers.prove.prove import rows
 from oneleader.readers.replay.replay import Replayed, replay_lines
+from oneleader.readers.shortest import shortest
 from oneleader.readers.tlc import tlc
 from oneleader.shipped import tla_folder
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, decided, exit_status
 from oneleader_raft.core import RAFT, Core
-from oneleader_raft.views import VIEWS
+from oneleader_raft.views import FIXED_MEMBERS, VIEWS
 
 RLIMIT = 100_000  # of a proof that must fail: what Z3 does not prove soon is looked for at finite sizes
 EXAMPLES, BATCHES = 100, 30
@@ -160,7 +160,7 @@ RAFTS = Stage(
     lambda scenario, model: scenario.cluster.trace_lines(model),
     ScenarioMachine,
     RAFT,
-    VIEWS,
+    FIXED_MEMBERS,
 )
 FENCED = Stage(
     lambda locks, at, judged: LockScenario(locks, judged=judged),
@@ -171,7 +171,7 @@ FENCED = Stage(
 )
 
 
-CHANGING_RAFTS = replace(RAFTS, machine=ChangingMachine)
+CHANGING_RAFTS = replace(RAFTS, machine=ChangingMachine, models=VIEWS)
 
 
 def stage(variant: Variant) -> Stage:

@@ -26,10 +26,10 @@ from oneleader.conformance import histories
 from oneleader.conformance.reference.program import Program, play, told
 from oneleader.conformance.reference.scenario import Broken, ChangingMachine, Scenario, ScenarioMachine, draw
 from oneleader.conformance.reference.walks import JOINING, NODES, Walk
-from oneleader.conformance.shrink import shortest
 from oneleader.faults.catalogue import variant
 from oneleader.pictures import pages
 from oneleader.pictures.svg import svg
+from oneleader.readers.shortest import shortest
 from oneleader.verdict import HOLDS
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core

@@ -15,6 +15,7 @@ from oneleader.verdict import exit_status
 
 if TYPE_CHECKING:
     from oneleader.readers.replay.replay import Replayed
+    from oneleader.readers.replay.shorten import ShortPart
 
 
 @click.command()
@@ -27,9 +28,26 @@ if TYPE_CHECKING:
     "--model", "name", metavar="MODEL", help="The model that judges.  [default: the file's, or election]"
 )
 @fault_option
+@click.option(
+    "--shrink", is_flag=True, help="Find the shortest part that is still refused; write a test of it."
+)
+@click.option(
+    "--shrink-seconds",
+    type=click.FloatRange(min=0),
+    default=20.0,
+    show_default=True,
+    help="At most this much processor time for it.",
+)
 @json_option
 def replay(
-    file: Path, follow: bool, format_: str | None, name: str | None, fault: str | None, as_json: bool
+    file: Path,
+    follow: bool,
+    format_: str | None,
+    name: str | None,
+    fault: str | None,
+    shrink: bool,
+    shrink_seconds: float,
+    as_json: bool,
 ) -> int:
     """Does the model allow the execution recorded in FILE?
 
@@ -40,17 +58,32 @@ def replay(
     if follow or file.is_dir():
         from oneleader.cli.cluster import judge_folder
 
-        if format_ or fault:
-            raise UsageError("--format and --fault are for a FILE, not for the folder of a cluster")
+        if format_ or fault or shrink:
+            raise UsageError("--format, --fault and --shrink are for a FILE, not for the folder of a cluster")
         return judge_folder(file, name, follow=follow, as_json=as_json)
     model = chosen(name or "election", fault)[0] if name or fault else None
     file = recording(file)
     result = replay_reader.replay(file, format_, model=model)
-    print_json(replayed_json(result)) if as_json else replayed(file, result)
-    if result.refusal and not as_json:
+    part = saved = None
+    if result.refusal and shrink:
+        from oneleader.readers.replay.shorten import as_test, shortened
+
+        part = shortened(file, result, model=model, seconds=shrink_seconds)
+        saved = save(file, part, as_test(part, name, fault))
+    if as_json:
+        print_json(replayed_json(result) | ({"shortest": str(saved)} if saved else {}))
+        return exit_status([result.verdict])
+    replayed(file, result)
+    if result.refusal:
         from oneleader.pictures import pages, recorded
 
         say(f"        {pages.see(lambda: recorded.judged(file, result, model), f'{file.stem}-refused')}")
+    if part and saved:
+        least = "the shortest part that is" if part.is_shortest else "when time was over, a part was"
+        say(f"        {least} refused for this: {len(part.lines):,} of {part.of:,} lines")
+        say(f"        again  oneleader replay {saved}")
+        say(f"        {pages.see(lambda: recorded.judged(saved, part.result, model), saved.stem)}")
+        say(f"        test   pytest {test_beside(saved)}")
     return exit_status([result.verdict])
 
 
@@ -84,3 +117,18 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
             "clause": refusal.guard.clause if refusal.guard else None,
         },
     }
+
+
+def save(file: Path, part: ShortPart, test: str) -> Path:
+    """The shortest part as a recording, where the pictures are, and a test of it beside it."""
+    from oneleader.pictures import pages
+
+    path = pages.FOLDER / f"{file.name.partition('.')[0]}-shortest.jsonl"
+    pages.save(path, "".join(line.rstrip("\n") + "\n" for line in part.lines))
+    pages.save(test_beside(path), test)
+    return path
+
+
+def test_beside(recording: Path) -> Path:
+    words = "".join(c if c.isalnum() else "_" for c in recording.stem)
+    return recording.with_name(f"test_{words}.py")

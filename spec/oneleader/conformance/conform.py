@@ -20,10 +20,10 @@ from oneleader.conformance.adapter import Adapter, can
 from oneleader.conformance.examined import Cause, Examined
 from oneleader.conformance.judge import Judge, StepJudge, rules
 from oneleader.conformance.refinement import LogJudge, grounds
-from oneleader.conformance.shrink import shortest
 from oneleader.conformance.trial import Broke, Event, MakeAdapter, Trial
 from oneleader.conformance.wander import wander
 from oneleader.models import election, replication
+from oneleader.readers.shortest import shortest
 
 MODEL_EVERY = 2
 MOST_SHRINKING = 60.0  # seconds for one finding
@@ -148,6 +148,7 @@ class Driving:
         self.found.passed_over.update(trial.passed_over)
         for name, model in trial.models.items():
             self.found.by_model[name] += 1
+            self.found.in_part[name] += name in trial.stopped
             self.found.no_word |= {(name, may) for may in model.no_word}
         for what, wrong in trial.liveness.items():
             self.found.liveness[what] = self.found.liveness.get(what) or wrong

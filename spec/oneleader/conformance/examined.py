@@ -49,6 +49,7 @@ class Examined:
     seconds: float = 0.0
     leaders: int = 0  # walks in which there was one
     by_model: Counter[str] = field(default_factory=Counter)  # walks that each model judged
+    in_part: Counter[str] = field(default_factory=Counter)  # of these, those that it left before their end
     compared: Counter[str] = field(default_factory=Counter)  # of each clause of Figure 3
     abilities: frozenset[str] = frozenset()
     no_word: set[tuple[str, May]] = field(default_factory=set)  # a model, and what it has no word for
@@ -90,11 +91,18 @@ class Examined:
             return f"the adapter has no method {lacks[0]}"
         return f"needs {' and '.join(needs)}, which was not seen" if needs else "it never came to it"
 
+    def _how_far(self, judge: str) -> str:
+        """In how many walks a model has judged, and in how many not to the end."""
+        if not self.by_model[judge]:
+            return ""
+        part = f", {self.in_part[judge]:,} of them in part" if self.in_part[judge] else ""
+        return f"  (judged {self.by_model[judge]:,} walks{part})"
+
     @property
     def text(self) -> str:
         """The whole result as people read it."""
         lines = [f"{self.verdict}  (sampled: {self.walks:,} walks, {self.steps:,} steps, seed {self.seed})"]
-        lines += [f"  {judge:10} {verdict}" for judge, verdict in self.verdicts.items()]
+        lines += [f"  {judge:10} {verdict}{self._how_far(judge)}" for judge, verdict in self.verdicts.items()]
         lines += [
             f"  judged     {name}: {self.compared[name]:,} times" for name in CLAUSES if self.compared[name]
         ]

@@ -200,7 +200,7 @@ class Fault:
         begin: str = "",
     ) -> Callable[[Callable[[], C]], Callable[[], C]]:
         """Enter the same fault as a variant of the reference. `cause` is `refused` where not given."""
-        causes = (cause,) if isinstance(cause, str) else cause or (str(refused),)
+        causes = (cause,) if isinstance(cause, str) else cause or _causes(str(refused))
 
         def enter(make: Callable[[], C]) -> Callable[[], C]:
             self.story = self.story or _doc(make)
@@ -303,6 +303,11 @@ def with_property(m: Model, function: Callable[..., bool]) -> Model:
     assert isinstance(defined, Property)
     assert defined.name in m.theorems
     return replace(m, theorems=m.theorems | {defined.name: defined})
+
+
+def _causes(refused: str) -> tuple[str, ...]:
+    """Once a log is compacted `snapshots` says what `membership` would."""
+    return tuple(dict.fromkeys((refused, refused.replace("membership: ", "snapshots: "))))
 
 
 def _id(function: Callable[..., Any]) -> str:

@@ -48,7 +48,7 @@ def several_at_once(m: Model) -> Model:
     replay=f"{LED}; swap n1 n2 n4; sync n1 n4; trip n1 n4",
     refused="membership: change_config, is_adjacent",
     joining=1,
-    begin=LED,
+    begin=f"{LED}; swap n1 n2 n4; sync n1 n4",
 )
 def _() -> Core:
     def next_configuration(node: Node) -> Configuration | None:
@@ -88,12 +88,16 @@ def _() -> Core:
     def go_on_with_change(node: Node, now: int) -> Step:
         configuration = raft.next_configuration(node)
         own_is_committed = node.term_at(node.commit_index) == node.current_term
-        if configuration is None or not own_is_committed:
+        if configuration is None or not (own_is_committed and caught_up(node)):
             return Step(node)
         return raft.change_configuration(node, configuration, now)
 
     correct = raft.why_unchangeable
     return patched(why_unchangeable, go_on_with_change)
+
+
+def caught_up(node: Node) -> bool:
+    return all(node.leadership.progress[id].match_index >= node.commit_index for id in raft.to_join(node))
 
 
 def with_all_committed(node: Node) -> Node:
@@ -112,10 +116,7 @@ def changing_before_a_commit() -> Core:
         configuration = raft.next_configuration(node)
         if configuration is None or node.since > node.commit_index:
             return Step(node)
-        progress, joining = node.leadership.progress, raft.to_join(node)
-        if any(progress[id].match_index < node.commit_index for id in joining):
-            return Step(node)
-        return raft.change_configuration(node, configuration, now)
+        return raft.change_configuration(node, configuration, now) if caught_up(node) else Step(node)
 
     return patched(go_on_with_change)
 
@@ -234,9 +235,10 @@ def joint_left_early() -> Core:
     why=GIVEN,
     replay=f"{LED}; swap n1 n2 n3; sync n1 n3; trip n1 n3; trip n1 n3",
     refused="membership: advance_commit, is_a_quorum",
+    cause=("membership: ", "snapshots: "),
     nodes=2,
     joining=1,
-    begin=LED,
+    begin=f"{LED}; swap n1 n2 n3; sync n1 n3; trip n1 n3",
 )
 def joint_counts_together() -> Core:
     """In a joint configuration a majority of the servers of both sets together is enough: it need not be one
@@ -255,6 +257,7 @@ def joint_counts_together() -> Core:
     why=GIVEN,
     replay=f"{LED}; remove n1 n1; trip n1 n2",
     refused="membership: advance_commit, is_a_quorum",
+    cause=("membership: ", "snapshots: "),
     begin=LED,
 )
 def removed_leader_counts_itself() -> Core:

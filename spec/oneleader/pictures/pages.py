@@ -14,11 +14,16 @@ FOLDER = Path("runs")
 
 def write(story: Story, path: Path) -> Path:
     """The page of a story in this file; UsageError where that is impossible."""
+    return save(path, html(story), "the picture")
+
+
+def save(path: Path, text: str, what: str = "it") -> Path:
+    """The text in this file, its folder made; UsageError where that is impossible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(html(story), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"cannot write the picture to {path}: {error.strerror}") from None
+        raise UsageError(f"cannot write {what} to {path}: {error.strerror}") from None
     return path
 
 

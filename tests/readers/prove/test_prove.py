@@ -40,9 +40,10 @@ from oneleader.models import election
 from oneleader.models.election import CANDIDATE, FOLLOWER, MODEL, Node, Quorum, Term
 from oneleader.pictures.plain import show_counterexample, show_state, show_trace
 from oneleader.readers.prove import prove as prove_reader
+from oneleader.readers.prove.hints import load_hints
 from oneleader.readers.prove.induction import Counterexample, Search, checked, sized, smallest
 from oneleader.readers.prove.obligations import Obligation, obligations
-from oneleader.readers.prove.prove import Proof, ProofRow, load_hints, prove, update_hints
+from oneleader.readers.prove.prove import Proof, ProofRow, prove, update_hints
 from oneleader.readers.prove.smt import answer
 from oneleader.readers.run import Instance, Run
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED

@@ -12,8 +12,9 @@ import pytest
 from oneleader.models import MODELS
 from oneleader.readers.prove import second
 from oneleader.readers.prove.attempts import PORTFOLIO, attempt
+from oneleader.readers.prove.hints import load_hints
 from oneleader.readers.prove.obligations import Obligation, obligations
-from oneleader.readers.prove.prove import load_hints, prove, rows
+from oneleader.readers.prove.prove import prove, rows
 from oneleader.readers.prove.second import answer, confirms, unconfirmed
 from oneleader.readers.prove.smt import AnySize
 from oneleader.readers.prove.smtlib import SmtLib, script

@@ -1,5 +1,7 @@
 """replay: verdicts, the `oneleader` format, bad input; the open-ended interpreter beside the plain one."""
 
+import bz2
+import codecs
 import gzip
 import json
 import random
@@ -340,7 +342,18 @@ GOOD = "".join(json.dumps(r) + "\n" for r in ELECTION).encode()
     [
         (b"hello\n", "line 1: this is not valid JSON: 'hello'"),
         (b"[1]\n", "line 1: this is not a JSON object: '[1]'"),
-        (b"\xff\xfe\n", "line 1: this is not UTF-8 text"),
+        (b"\xff\n", "line 1: this is not UTF-8 text"),
+        (GOOD.decode().encode("utf-16"), "line 1: this is UTF-16 text: save it as UTF-8"),
+        (GOOD.decode().encode("utf-16-be"), "line 1: this is UTF-16 text: save it as UTF-8"),
+        (bz2.compress(GOOD), "line 1: this file is packed by bzip2: unpack it, or pack it by gzip"),
+        (
+            GOOD + GOOD,
+            "line 7: a second header: another recording begins here; judge each in a file of its own",
+        ),
+        (
+            GOOD + b'{"event": {"name": "Ready", "nid": "1"}}\n',
+            "line 7: a line of etcd in a recording of the format oneleader: judge each by itself; lines",
+        ),
         (b"[" * 100_000 + b"\n", "line 1: this is not valid JSON"),
         (b'{"a": 1}\n', "line 1: this is no format known here"),
         (GOOD[:-30], "line 6: the recording is cut off in the middle of this line; lines 1 to 5 were judged"),
@@ -367,13 +380,28 @@ def test_files(tmp_path):
     plain, packed = tmp_path / "plain", tmp_path / "packed"
     plain.write_bytes(GOOD.rstrip() + b"\n\n")
     packed.write_bytes(gzip.compress(GOOD))
-    for path in (plain, packed, str(plain)):
+    marked = tmp_path / "marked"
+    marked.write_bytes(codecs.BOM_UTF8 + GOOD)
+    for path in (plain, packed, str(plain), marked):
         assert replay(path).verdict is HOLDS
     assert replay(plain, "oneleader").format == "oneleader"
     with pytest.raises(UsageError, match="line 1: `event` is missing"):
         replay(plain, "etcd")
     with pytest.raises(UsageError, match="unknown format 'zookeeper': choose one of oneleader, etcd"):
         replay(plain, "zookeeper")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b"")])
+def test_an_empty_file(tmp_path, content):
+    path = tmp_path / "trace.jsonl"
+    path.write_bytes(content)
+    result = replay(path)
+    assert result.verdict is INCONCLUSIVE
+    assert result.status == 3
+    assert result.summary()[:2] == [
+        "inconclusive  no recording",
+        "there is nothing to judge: no line says what was done, or what stood after it",
+    ]
 
 
 # -- the open-ended interpreter ----------------------------------------------------------------------------

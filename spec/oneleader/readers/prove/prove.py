@@ -28,6 +28,7 @@ from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.model import Model
 from oneleader.readers.agree import Agreement, small_agreement
 from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
+from oneleader.readers.prove.hints import Hints, hints_file, load_hints
 from oneleader.readers.prove.induction import Counterexample, smallest
 from oneleader.readers.prove.obligations import AFTER, GUARDS, INIT, THEOREM, Obligation, parts
 from oneleader.readers.prove.progress import every_obligation
@@ -35,8 +36,6 @@ from oneleader.readers.prove.second import confirms, excused
 from oneleader.readers.prove.smt import orderly_interrupts
 from oneleader.readers.prove.vacuity import PossibleAnswer, answers
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED, Verdict, exit_status, gravest
-
-Hints = Mapping[str, list[str]]
 
 Z3, CVC5, BOTH = "z3", "cvc5", "both"
 RLIMIT = 4_000_000
@@ -338,17 +337,6 @@ def _fault(obligation: Obligation) -> str:
 
 
 # -- hints ----------------------------------------------------------------------------------------
-def hints_file(model: Model) -> Path:
-    return Path(__file__).parent / "hints" / f"{model.name}.json"
-
-
-def load_hints(model: Model) -> Hints:
-    """The committed hints of a model and of those that it extends; none where there is no file."""
-    path = hints_file(model)
-    own: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {**(load_hints(model.extends) if model.extends else {}), **own}
-
-
 def update_hints(model: Model, path: Path | None = None, *, rlimit: int = RLIMIT) -> Path:
     """Prove everything again and write down which hypotheses each proof needed. The file written."""
     found = {o.key: _core(o, rlimit) for o in every_obligation(model)}

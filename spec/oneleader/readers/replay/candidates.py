@@ -271,6 +271,7 @@ class OpenRun:
         self.initial = {f.name: f.init for f in model.fields.values()}
         self.elements: dict[AnySort, dict[Any, None]] = {}  # set sort -> its elements so far, in order
         self.greatest: dict[AnySort, int] = {}  # number sort -> the greatest so far
+        self.in_place = False  # whether steps change the state that they are taken in
         self.now = self.candidate({})
         self.writes: dict[Cell, Any] = {}
 
@@ -294,6 +295,9 @@ class OpenRun:
     def candidate(self, changes: dict[Cell, Any]) -> Candidate:
         """A state that differs so from what all candidates share."""
         return Candidate(self, changes)
+
+    def go_in_place(self, is_so: bool) -> None:
+        """Whether the state before a step may be lost from now on, if that is cheaper. Here it never is."""
 
     def is_initial(self, cell: Cell, value: Any) -> bool:
         return bool(value == self.initial.get(cell[0]))
@@ -401,13 +405,13 @@ class Candidates:
         LineRefused, as the first state refuses, where none is left, or already where the first one refuses
         and `first_decides`. TooMany above the limit.
         """
-        found: dict[frozenset[tuple[Cell, Any]], Candidate] = {}
+        found: list[Candidate] = []
         refusal: LineRefused | None = None
         for state in self.states:
             try:
                 for after in explain(state):
                     self.judge(state, after)
-                    found.setdefault(frozenset(after.changes.items()), after)
+                    found.append(after)
             except LineRefused as refused:
                 if first_decides and state is self.states[0]:
                     raise
@@ -415,17 +419,20 @@ class Candidates:
         if not found:
             assert refusal is not None, "an explanation gives a state or refuses"
             raise refusal
-        if len(found) > self.limit:
+        self.states = found if len(found) == 1 else _distinct(found)
+        if len(self.states) > self.limit:
             raise TooMany
-        self.states = list(found.values())
         self.largest = max(self.largest, len(self.states))
-        self.steps.update(self.states[0].steps)
+        for name in self.states[0].steps:
+            self.steps[name] += 1
         for state in self.states:
             state.forget_steps()
         self._share()
 
     def _share(self) -> None:
         """Move to the shared part what all candidates changed alike."""
+        if not self.states[0].changes:
+            return
         common = reduce(set.intersection, (set(s.changes.items()) for s in self.states))
         for cell, value in common:
             if self.run.is_initial(cell, value):
@@ -434,3 +441,10 @@ class Candidates:
                 self.run.shared[cell] = value
             for state in self.states:
                 del state.changes[cell]
+
+
+def _distinct(states: list[Candidate]) -> list[Candidate]:
+    found: dict[frozenset[tuple[Cell, Any]], Candidate] = {}
+    for state in states:
+        found.setdefault(frozenset(state.changes.items()), state)
+    return list(found.values())

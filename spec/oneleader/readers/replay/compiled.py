@@ -9,17 +9,17 @@ write to them. History that would cost the length of the log is not kept (`lost`
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Any, NoReturn
+from types import CodeType
+from typing import Any, NamedTuple, NoReturn
 
 from oneleader.errors import Inexpressible, SpecError
-from oneleader.language.definitions import Action
-from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import LONG_AGO, NIL, is_enum, is_number, is_set
-from oneleader.language.trace import trace_action
+from oneleader.language.trace import ghosts_needed, trace_action
+from oneleader.readers.replay import access
+from oneleader.readers.replay.access import prefix_of
 from oneleader.readers.replay.candidates import (
     PASSED_OVER,
-    UNSET,
     Candidate,
     Cell,
     Judge,
@@ -53,17 +53,17 @@ class CompiledCandidate(Candidate):
     def get(self, name: str, index: Any = ()) -> Any:
         if name not in self._run.kinds:
             return super().get(name, index)
-        return self.row(name, _prefix(index)).get(index[-1])
+        return self.row(name, prefix_of(index)).get(index[-1])
 
     def put(self, name: str, index: Any, value: Any) -> None:
         self.touched.append((name, index))
         if name in self._run.kinds:
-            self.own(name, _prefix(index)).put(index[-1], value)
+            self.own(name, prefix_of(index)).put(index[-1], value)
         else:
             super().put(name, index, value)
 
     def act(self, name: str, *args: Any) -> None:
-        self._run.take(self, self._run.model.actions[name], args)
+        self._run.take(self, name, args)
         self.steps.append(name)
 
     def touches(self) -> Iterable[Cell]:
@@ -93,8 +93,43 @@ class CompiledCandidate(Candidate):
         return row
 
 
-def _prefix(index: tuple[Any, ...]) -> Any:
-    return index[0] if len(index) == 2 else index[:-1]
+class Program(NamedTuple):
+    """The text of all actions of a model; which fields are rows, and which history it does not keep."""
+
+    text: str
+    code: CodeType
+    kinds: dict[str, str]
+    slow: dict[str, list[str]]
+    lost: frozenset[str]
+
+
+def program_of(model: Model, history: bool) -> Program:
+    """The program of a model; written once, however many parts of a recording are judged by it."""
+    key = (tuple(model.actions.values()), tuple(model.fields.values()), history)
+    if key not in PROGRAMS:
+        PROGRAMS[key] = written(model, history)
+    return PROGRAMS[key]
+
+
+def written(model: Model, history: bool) -> Program:
+    """The program; written again without a ghost field that is found to be costly."""
+    traced = {name: trace_action(model, action) for name, action in model.actions.items()}
+    kinds = row_kinds(model, traced)
+    ghosts = {f.name for f in model.fields.values() if f.kind == "ghost"}
+    lost: set[str] = set() if history else ghosts
+    while True:
+        texts = {name: ActionText(model, kinds, lost, of) for name, of in traced.items()}
+        try:
+            text = "\n".join(of.function() for of in texts.values())
+        except Costly as ghost:
+            lost |= {g for g in ghosts if str(ghost) in ghosts_needed(model, frozenset({g}))}
+            continue
+        slow = {name: of.slow for name, of in texts.items() if of.slow}
+        code = compile(text, f"<{model.name}>", "exec")
+        return Program(text, code, kinds, slow, frozenset(lost))
+
+
+PROGRAMS: dict[Any, Program] = {}
 
 
 class CompiledRun(OpenRun):
@@ -112,8 +147,9 @@ class CompiledRun(OpenRun):
     ) -> None:
         self.kinds: dict[str, str] = {}
         super().__init__(model, constants, parameters, history=history)
-        traced = {name: trace_action(model, action) for name, action in model.actions.items()}
-        self.kinds.update(row_kinds(model, traced))
+        program = program_of(model, history)
+        self.kinds.update(program.kinds)
+        self.lost |= program.lost
         self.empty: dict[str, Row] = {
             name: (NumberRow if kind == "number" else SetRow)(model.fields[name].init)
             for name, kind in self.kinds.items()
@@ -123,10 +159,13 @@ class CompiledRun(OpenRun):
                 self.elements.setdefault(sort, {})
             elif is_number(sort):
                 self.greatest.setdefault(sort, 0)
-        self.text, self.slow = self._written(traced)
-        self.names = self._names(constants, parameters or {})
-        exec(compile(self.text, f"<{model.name}>", "exec"), self.names)
-        self.takes: dict[str, Callable[..., int | None]] = {name: self.names[name] for name in model.actions}
+        self.text, self.slow = program.text, program.slow
+        fixed = self._names(constants, parameters or {})
+        changing = [f for f in model.fields.values() if not f.fixed]
+        self.names, in_place = fixed | access.layered(self, changing), fixed | access.in_place(self, changing)
+        self.takes, self.takes_in_place = (
+            self._taking(program.code, names) for names in (self.names, in_place)
+        )
 
     def candidate(self, changes: dict[Cell, Any]) -> CompiledCandidate:
         return CompiledCandidate(self, changes)
@@ -134,16 +173,20 @@ class CompiledRun(OpenRun):
     def is_initial(self, cell: Cell, value: Any) -> bool:
         return cell[0] not in self.kinds and super().is_initial(cell, value)
 
-    def take(self, state: CompiledCandidate, action: Action, args: tuple[Any, ...]) -> None:
+    def take(self, state: CompiledCandidate, name: str, args: tuple[Any, ...]) -> None:
         """The step, in place; LineRefused where a guard forbids it."""
         self.now = state
-        found = self.takes[action.name](*args)
+        found = (self.takes_in_place if self.in_place else self.takes)[name](*args)
         if found is None:
             return
+        action = self.model.actions[name]
         call = call_of(action, args)
         if found == -1:
             raise LineRefused(f"{call}: what it claims of this state does not hold", call)
         raise LineRefused(f"{call}: {action.guards[found]}", call, action.guards[found])
+
+    def go_in_place(self, is_so: bool) -> None:
+        self.in_place = is_so
 
     def judging(self, trigger: Trigger) -> Judge:
         text = JudgeText(self.model, self.kinds, trigger).function("judge")
@@ -151,28 +194,17 @@ class CompiledRun(OpenRun):
         judge: Judge = self.names["judge"]
         return judge
 
-    # -- the program ------------------------------------------------------------------------------------
-    def _written(self, traced: Mapping[str, Any]) -> tuple[str, dict[str, list[str]]]:
-        """The text of all actions. Anew without a ghost field that is found to be costly."""
-        while True:
-            slow: dict[str, list[str]] = {}
-            parts = []
-            try:
-                for name, of in traced.items():
-                    written = ActionText(self.model, self.kinds, self.lost, of)
-                    parts.append(written.function())
-                    slow[name] = written.slow
-                return "\n".join(parts), {name: found for name, found in slow.items() if found}
-            except Costly as ghost:
-                self.lose(str(ghost))
+    def _taking(self, code: CodeType, names: dict[str, Any]) -> dict[str, Callable[..., int | None]]:
+        exec(code, names)
+        return {name: names[name] for name in self.model.actions}
 
     def _names(
         self, constants: Mapping[str, Container[Any]], parameters: Mapping[str, int]
     ) -> dict[str, Any]:
-        """What the program calls by name."""
+        """What the program calls by name and never changes."""
         names: dict[str, Any] = {"NIL": NIL, "LONG_AGO": LONG_AGO, "greatest": self.greatest}
         names["PASSED_OVER"] = PASSED_OVER
-        names |= {"twice": _twice, "endless": _endless, "uncountable": _uncountable} | self._touching()
+        names |= {"twice": _twice, "endless": _endless, "uncountable": _uncountable}
         for sort in self.model.sorts.values():
             names[getattr(sort, "__name__", "")] = sort
             if is_set(sort):
@@ -184,64 +216,7 @@ class CompiledRun(OpenRun):
                 names[f"constant_{f.name}"] = constants.get(f.name, ())
             elif f.kind == "parameter":
                 names[f"parameter_{f.name}"] = parameters[f.name]
-            elif f.name in self.kinds:
-                names |= self._of_rows(f.name)
-            else:
-                names |= self._of_cells(f)
         return names
-
-    def _of_cells(self, f: Field) -> dict[str, Any]:
-        name, initial, shared, run = f.name, f.init, self.shared, self
-
-        def get(key: Any) -> Any:
-            cell = (name, key)
-            value = run.now.changes.get(cell, UNSET)
-            return shared.get(cell, initial) if value is UNSET else value
-
-        def put(key: Any, value: Any) -> None:
-            cell, state = (name, key), run.now
-            state.touched.append(cell)
-            if shared.get(cell, initial) == value:
-                state.changes.pop(cell, None)
-            else:
-                state.changes[cell] = value
-
-        return {f"get_{name}": get, f"put_{name}": put}
-
-    def _of_rows(self, name: str) -> dict[str, Any]:
-        run = self
-
-        def row(prefix: Any) -> Any:
-            return run.now.row(name, prefix)
-
-        def own(prefix: Any) -> Any:
-            return run.now.own(name, prefix)
-
-        def set(prefix: Any, row: Any) -> None:
-            run.now.set(name, prefix, row)
-            run.now.whole.add(name)
-
-        def put(key: Any, value: Any) -> None:
-            run.now.touched.append((name, key))
-            run.now.own(name, _prefix(key)).put(key[-1], value)
-
-        return {f"row_{name}": row, f"own_{name}": own, f"set_{name}": set, f"put_{name}": put}
-
-    def _touching(self) -> dict[str, Any]:
-        """How the program notes which cells it has written, for the properties that read them."""
-        run = self
-
-        def touch_keys(name: str, prefix: Any, keys: Iterable[Any]) -> None:
-            before = prefix if isinstance(prefix, tuple) else (prefix,)
-            run.now.touched += [(name, (*before, key)) for key in keys]
-
-        def touch_range(name: str, prefix: Any, start: int, values: list[Any]) -> None:
-            touch_keys(name, prefix, range(start, start + len(values)))
-
-        def whole(name: str) -> None:
-            run.now.whole.add(name)
-
-        return {"touch_keys": touch_keys, "touch_range": touch_range, "whole": whole}
 
 
 def _twice(name: str, key: Any) -> NoReturn:

@@ -167,12 +167,13 @@ class ActionText(ValueText):
                 touched = f"touch_range({f.name!r}, {key}, {start}, {found})"
                 self._write(f, key, f".assign({start}, {found})", touched, condition)
                 return True
-        if not high and is_const(case.value, f.init):
-            row, start = self.row(f.name, prefix, self.env), self.let(self.low(low, self.env))
+        if is_const(case.value, f.init):
+            row = self.row(f.name, prefix, self.env)
+            end = self.high(high, self.env) if high else f"{row}.top"
             test = " and ".join(self.values(rest, {**self.env, last.args[0]: "i"})) or "True"
-            cut = self.let(f"[i for i in range({start}, {row}.top + 1) if {test}]")
+            cut = self.let(f"[i for i in {row}.written({self.low(low, self.env)}, {end}) if {test}]")
             touched = f"touch_keys({f.name!r}, {key}, {cut})"
-            self._write(f, key, f".clear({start}, {cut})", touched, f"if {cut}: ")
+            self._write(f, key, f".clear({cut})", touched, f"if {cut}: ")
             return True
         return False
 

@@ -9,7 +9,8 @@ where a cell that it reads has changed: the changed cell fixes those parameters 
 compared with it ranges over what lies between the old and the new value, and all that is left is tried out.
 Where that is more than `MOST_BINDINGS`, the property is not judged on that line; `passed_over` counts it.
 Those that speak of quorums, or of many things at once, have many cases to try: they are judged of the first
-states, and then of one in so many.
+states, and then of one in so many. So are all of a model whose proof is complete (`is_proved`): it says that
+guards alone keep them true, from the model's initial state on, where the axioms hold.
 Properties that read history (ghost fields) are judged as long as that history can be kept.
 """
 
@@ -21,7 +22,10 @@ from itertools import product
 from typing import Any
 
 from oneleader.language.definitions import Property
+from oneleader.language.model import Model
 from oneleader.language.trace import reads, trace_property
+from oneleader.models import MODELS
+from oneleader.readers.prove.hints import hints_file
 from oneleader.readers.replay.candidates import (
     PASSED_OVER,
     Candidate,
@@ -33,15 +37,19 @@ from oneleader.readers.replay.candidates import (
 from oneleader.readers.replay.triggers import Trigger, triggers_of
 
 FEW_PARAMETERS = 3
-FIRST, EVERY = 200, 64  # states of which costly properties are judged: the first ones, then one in so many
+FIRST, EVERY = 200, 256  # states of which what costs much is judged: the first ones, then one in so many
 
 
 class Properties:
     """The properties of a model that a recording's states are judged by."""
 
-    def __init__(self, run: OpenRun, without: str = "") -> None:
-        """`without` names a constant; properties that read it are not judged."""
-        self.run, self.without = run, {without}
+    def __init__(self, run: OpenRun, without: str = "", *, is_proved: bool = False) -> None:
+        """`without` names a constant; properties that read it are not judged.
+
+        `is_proved`: all are proved to hold wherever the axioms and the guards do, and the recording begins
+        where the model does.
+        """
+        self.run, self.without, self.is_proved = run, {without}, is_proved
         model = run.model
         self.reads = {p.name: reads(trace_property(model, p).body) for p in model.properties.values()}
         constants = {f.name for f in model.fields.values() if f.kind == "constant"}
@@ -50,7 +58,8 @@ class Properties:
             for name, prop in model.properties.items()
             if self.reads[name] & constants or len(prop.params) > FEW_PARAMETERS
         }
-        self.states = 0  # judged so far
+        self.states = 0  # so far
+        self.rested = 0  # of them not judged at all
         self.triggers: dict[str, list[Trigger]] = {}
         self.judges: dict[str, list[tuple[Property, Judge]]] = {}  # made when the field changes first
         self.passed_over: Counter[str] = Counter()  # name -> states on which it was not judged
@@ -62,9 +71,12 @@ class Properties:
 
     def check(self, before: Candidate, after: Candidate) -> None:
         """Refused where a property is false after a line and was not judged false before."""
-        self.run.now = after
         self.states += 1
-        judges_all = self.states <= FIRST or not self.states % EVERY
+        if self.run.in_place:
+            self.rested += 1
+            return
+        self.run.now = after
+        judges_all = self._is_due(self.states)
         for name in after.whole:
             missed = {trigger.property.name for trigger in self.triggers.get(name, ())}
             self.passed_over.update(filter(self.can_judge, missed))
@@ -77,6 +89,14 @@ class Properties:
                 if old != new:
                     key = index if isinstance(index, tuple) else (index,)
                     self._judge(judges, key, (old, new), judges_all)
+
+    @property
+    def rests(self) -> bool:
+        """The next state is not judged: what is proved is only sampled."""
+        return self.is_proved and not self._is_due(self.states + 1)
+
+    def _is_due(self, state: int) -> bool:
+        return state <= FIRST or not state % EVERY
 
     def _judging(self, field: str) -> Iterator[tuple[Property, Judge]]:
         for trigger in self.triggers.get(field, ()):
@@ -107,11 +127,19 @@ class Properties:
         every = self.run.model.properties
         known = {prop.name for prop in self.judged()}
         whole = len(known - self.passed_over.keys())
-        yield f"{whole} of {len(every)} properties judged on every state reached"
+        on = f"{self.states - self.rested:,} of {self.states:,} states" if self.rested else "every state"
+        yield f"{whole} of {len(every)} properties judged on {on} reached"
+        if self.rested:
+            yield f"the proof of {self.run.model.name} says that its guards keep them true on the others"
         if self.passed_over:
             yield f"judged of some states only, where it was soon done: {', '.join(sorted(self.passed_over))}"
         if hidden := [name for name in every if name not in known]:
             yield f"not judged, for they read history, or quorums that change: {', '.join(hidden)}"
+
+
+def is_proved(model: Model) -> bool:
+    """Whether the model comes with oneleader as it stands, and a proof of all its properties with it."""
+    return MODELS.get(model.name) is model and hints_file(model).is_file()
 
 
 def check_axioms(run: OpenRun) -> None:

@@ -13,6 +13,7 @@ state is followed (`candidates.py`).
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import time
@@ -78,7 +79,8 @@ class Replayed:
 
     def summary(self) -> list[str]:
         """The verdict in words, a line each."""
-        lines = [f"{self.verdict.worded('recording')}  {self.format} recording, model {self.model}"]
+        what = f"{self.format} recording, model {self.model}" if self.format else "no recording"
+        lines = [f"{self.verdict.worded('recording')}  {what}"]
         if self.refusal:
             lines.append(f"line {self.refusal.line}: {self.refusal.text}")
         elif self.why:
@@ -165,6 +167,14 @@ def replay_lines(
                 reader = _reader(record, format, model, limit, judges_states)
                 if judges_states:
                     reader.begin()
+            elif OwnFormat.recognises(record):
+                raise UsageError(
+                    "a second header: another recording begins here; judge each in a file of its own"
+                )
+            elif isinstance(reader, OwnFormat) and EtcdFormat.recognises(record):
+                raise UsageError(
+                    "a line of etcd in a recording of the format oneleader: judge each by itself"
+                )
             if number > 1 or not isinstance(reader, OwnFormat):
                 reader.judge(record)
             result.lines = number
@@ -277,14 +287,31 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _record(number: int, line: bytes | str) -> dict[str, Any]:
+PACKED = {b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK": "zip"}
+
+
+def _decoded(number: int, line: bytes) -> str:
+    """The text of a line. A mark at the beginning of a file that says UTF-8 is passed over."""
+    packed = next((name for start, name in PACKED.items() if number == 1 and line.startswith(start)), "")
+    if packed:
+        raise _Malformed(number, f"this file is packed by {packed}: unpack it, or pack it by gzip")
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in line[:4]:
+        raise _Malformed(number, "this is UTF-16 text: save it as UTF-8")
     try:
-        text = line if isinstance(line, str) else line.decode()
-        record = json.loads(text, object_pairs_hook=_distinct)
-    except _Twice as twice:
-        raise _Malformed(number, f"the key `{twice}` stands twice in one object") from None
+        return line.removeprefix(codecs.BOM_UTF8).decode() if number == 1 else line.decode()
     except UnicodeDecodeError:
         raise _Malformed(number, "this is not UTF-8 text") from None
+
+
+DECODE = json.JSONDecoder(object_pairs_hook=_distinct).decode
+
+
+def _record(number: int, line: bytes | str) -> dict[str, Any]:
+    text = line if isinstance(line, str) else _decoded(number, line)
+    try:
+        record = DECODE(text)
+    except _Twice as twice:
+        raise _Malformed(number, f"the key `{twice}` stands twice in one object") from None
     except (ValueError, RecursionError):
         if not text.endswith("\n") and text.lstrip().startswith("{"):
             raise _Malformed(number, "the recording is cut off in the middle of this line") from None

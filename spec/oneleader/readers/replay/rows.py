@@ -8,7 +8,7 @@ A candidate writes only to rows that it owns; `copy` gives it one, at the cost o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 BITS = 9
@@ -64,13 +64,23 @@ class NumberRow:
             self._chunk(k)[a : a + n] = values[at : at + n]
             at += n
 
-    def clear(self, low: int, keys: list[int]) -> None:
-        """The initial value at these indices, all of them from low on."""
-        is_all = len(keys) == self.top - low + 1
+    def written(self, low: int, high: int) -> Iterator[int]:
+        """The indices from low to high at which anything was written; nothing above `top` was."""
+        high = min(high, self.top)
+        for k in range(low >> BITS, (high >> BITS) + 1):
+            if k in self.chunks:
+                yield from range(max(low, k << BITS), min(high, (k << BITS) + MASK) + 1)
+
+    def clear(self, keys: list[int]) -> None:
+        """The initial value at these indices, which ascend. A chunk that has nothing else is given up."""
         for i in keys:
             self.put(i, self.initial)
-        if is_all:
-            self.top = low - 1
+        if self.top - keys[0] + 1 == len(keys):
+            self.top = keys[0] - 1
+        for k in dict.fromkeys(i >> BITS for i in keys):
+            if self.chunks[k].count(self.initial) == SIZE:
+                del self.chunks[k]
+                self.owned.discard(k)
 
     def differs(self, other: NumberRow, low: int, high: int) -> bool:
         """Whether some index from low to high holds something else in the other row."""

@@ -28,6 +28,7 @@ class ValueText:
         self.env = dict(env)  # of the parameters
         self.count = 0
         self.named: dict[str, str] = {}  # text of a value -> the name that has it
+        self.noted: set[tuple[Any, str]] = set()  # values that their sorts are said to have
         self.part = ""  # what is being written, in words
 
     # -- names ----------------------------------------------------------------------------------------
@@ -51,6 +52,9 @@ class ValueText:
     def seen(self, sort: Any, value: str) -> None:
         """From now on the sort has this value."""
         sort = base(sort)
+        if (sort, value) in self.noted:
+            return
+        self.noted.add((sort, value))
         if is_number(sort):
             self.lines.append(f"if {value} > greatest[{sort.__name__}]: greatest[{sort.__name__}] = {value}")
         elif is_set(sort):

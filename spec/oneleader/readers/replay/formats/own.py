@@ -45,15 +45,8 @@ from oneleader.language.definitions import Action, Property
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import (
-    NIL,
     AnySort,
-    EachSort,
-    OptionSort,
-    is_enum,
-    is_number,
     is_set,
-    is_time,
-    name_of,
 )
 from oneleader.models import FLAWED, MODELS, find
 from oneleader.readers.replay.candidates import (
@@ -68,7 +61,8 @@ from oneleader.readers.replay.candidates import (
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage, check_keys
 from oneleader.readers.replay.formats.configurations import Configurations
-from oneleader.readers.replay.properties import Properties, broken, check_axioms
+from oneleader.readers.replay.formats.values import Observed, Reader, ValueReaders, are_words
+from oneleader.readers.replay.properties import Properties, broken, check_axioms, is_proved
 
 VERSION = 1
 HEADER = (
@@ -79,6 +73,7 @@ HEADER_FOR_PEOPLE = ("seed", "numbers", "fault", "note")
 STEP = ("node", "event", "actions", "after")
 STEP_FOR_PEOPLE = ("step", "note")
 MOST_LISTED = 7  # nodes whose majorities are listed: 35
+IN_STEP, LOOKED_AT = frozenset({*STEP, *STEP_FOR_PEOPLE}), frozenset({"actions", "after"})
 Quorum = frozenset[str]
 
 
@@ -88,7 +83,7 @@ class Quorums:
     def __init__(self, nodes: tuple[str, ...], listed: Any) -> None:
         self.nodes, self.listed = nodes, None
         if listed != "majority":
-            if not isinstance(listed, list) or not all(_are_words(q) for q in listed) or not listed:
+            if not isinstance(listed, list) or not all(are_words(q) for q in listed) or not listed:
                 raise UsageError('`quorums` is neither "majority" nor a list of lists of nodes')
             self.listed = [frozenset(q) for q in listed]
             unknown = sorted(frozenset().union(*self.listed) - set(nodes))
@@ -137,8 +132,12 @@ class OwnFormat:
         self.model = model or load(header.get("model"))
         self.sorts = self.model.sorts
         self.closed = self._elements(header)
-        self.quorums: Quorums | Configurations | None = None
-        self.quorum_sort: AnySort = None
+        self.quorums = self._quorums(header)
+        member = self.model.fields["member"].index if self.quorums else ()
+        self.quorum_sort: AnySort = member[1] if member else None
+        self.values = ValueReaders(self.closed, member)
+        if isinstance(self.quorums, Configurations):
+            self.values.read_by(self.sorts["Config"], self._configuration)
         constants, parameters = self._constants(header), self._parameters(header)
         self.run = run(self.model, constants, parameters, history=judges_states)
         for sort, names in self.closed.items():
@@ -147,10 +146,14 @@ class OwnFormat:
         if self.quorums:
             for quorum in self.quorums.smallest():
                 self.run.see(self.quorum_sort, quorum)
-        self.properties = Properties(self.run)
+        self.properties = Properties(self.run, is_proved=is_proved(self.model))
+        self.judges_states = judges_states
         self.candidates = Candidates(self.run, limit, *([self.properties.check] if judges_states else []))
+        self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
+        self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
         self.violates = header.get("violates")
         self.coverage = ReplayCoverage(ignored=header.keys() & set(HEADER_FOR_PEOPLE))
+        self.known_keys: frozenset[str] = LOOKED_AT
         self.left_aside: dict[str, str] = {}
         self.not_modelled: Counter[str] = Counter()
         self.events = 0
@@ -183,25 +186,31 @@ class OwnFormat:
             raise UsageError(f"{prop.name} takes ({', '.join(dict(prop.params))}), not ({', '.join(given)})")
         if not self.properties.can_judge(prop.name):
             raise NotModelled(f"the history that {prop.name} reads is not kept: whether it is false is open")
-        args = tuple(self._value(sort, given[param]) for param, sort in prop.params)
+        args = tuple(self.values.value(sort, given[param]) for param, sort in prop.params)
         if not self.run.holds(prop, self.candidates.states[0], args):
             raise broken(prop, args)
         return call_of(prop, args)
 
-    def read(self, record: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    def read(self, record: dict[str, Any]) -> tuple[list[Any], list[Observed]]:
         """The actions of a step, and what stands after them; UsageError where it cannot be read."""
-        check_keys(record, (*STEP, *STEP_FOR_PEOPLE), "a step")
+        if not record.keys() <= IN_STEP:
+            check_keys(record, (*STEP, *STEP_FOR_PEOPLE), "a step")
         node, event = record.get("node"), record.get("event")
         if not isinstance(node, str) or not isinstance(event, str):
             raise UsageError("a step needs `node` and `event`, both strings")
-        return [self._step(action) for action in _list(record, "actions")], list(self._after(record))
+        return [self._step(action) for action in _list(record, "actions")], self._after(record)
 
     def judge(self, record: dict[str, Any]) -> None:
         steps, after = self.read(record)
+        self.run.go_in_place(not self.judges_states or self.properties.rests)
         self.candidates.follow(lambda state: [self._explain(state, steps, after)])
         self.events += 1
-        self.coverage.compared.update(field.name for field, _, _ in after)
-        self.coverage.ignored |= record.keys() - {"actions", "after"}
+        compared = self.coverage.compared
+        for field, _, _ in after:
+            compared[field.name] += 1
+        if not record.keys() <= self.known_keys:
+            self.coverage.ignored |= record.keys() - LOOKED_AT
+            self.known_keys = LOOKED_AT | self.coverage.ignored
 
     # -- the header ---------------------------------------------------------------------------------
     def _elements(self, header: dict[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -214,35 +223,39 @@ class OwnFormat:
         for sort, names in elements.items():
             if not is_set(self.sorts.get(sort)):
                 raise UsageError(f"{self.model.name} has no set sort {sort}")
-            if not _are_words(names) or not names or len(set(names)) < len(names):
+            if not are_words(names) or not names or len(set(names)) < len(names):
                 raise UsageError(f"the elements of {sort} are not a list of distinct names")
         return {sort: tuple(names) for sort, names in elements.items()}
 
     def _constants(self, header: dict[str, Any]) -> dict[str, Container[Any]]:
-        """Where each constant is true; `member` says who is in a quorum, and that a quorum itself says."""
-        given, members = _object(header, "constants"), dict[str, Container[Any]]()
+        """Where each constant is true."""
+        given = _object(header, "constants")
+        constants: dict[str, Container[Any]] = {name: self._constant(name, at) for name, at in given.items()}
+        if isinstance(self.quorums, Configurations):
+            constants |= {"quorum_of": self.quorums.quorum_of, "adjacent": self.quorums.adjacent}
+        return constants | ({"member": self.quorums} if self.quorums else {})
+
+    def _quorums(self, header: dict[str, Any]) -> Quorums | Configurations | None:
+        """The quorums, unless `constants` says who is a member of which."""
         member = self.model.fields.get("member")
-        if member and member.kind == "constant" and "member" not in given:
-            of, self.quorum_sort = member.index
+        if member and member.kind == "constant" and "member" not in _object(header, "constants"):
+            of, _ = member.index
             if of.__name__ not in self.closed:
                 raise UsageError(f"{self.model.name} has quorums: the header has to name the `nodes`")
             nodes = self.closed[of.__name__]
             if "configuration" in header:
-                self.quorums = changing = Configurations(nodes, header["configuration"])
-                members |= {"quorum_of": changing.quorum_of, "adjacent": changing.adjacent}
-            else:
-                self.quorums = Quorums(nodes, header.get("quorums", "majority"))
-            members["member"] = self.quorums
-        elif header.get("quorums", "majority") != "majority":
+                return Configurations(nodes, header["configuration"])
+            return Quorums(nodes, header.get("quorums", "majority"))
+        if header.get("quorums", "majority") != "majority":
             raise UsageError("nothing reads `quorums` here: `constants` or the model says who is a member")
-        return {**{name: self._constant(name, at) for name, at in given.items()}, **members}
+        return None
 
     def _parameters(self, header: dict[str, Any]) -> dict[str, int]:
         given = _object(header, "parameters")
         for name, value in given.items():
             if name not in self.model.parameters:
                 raise UsageError(f"{self.model.name} has no parameter {name}")
-            self._value(self.model.fields[name].of, value)
+            self.values.value(self.model.fields[name].of, value)
         return given
 
     def _constant(self, name: str, true_at: Any) -> Container[Any]:
@@ -253,7 +266,7 @@ class OwnFormat:
             isinstance(i, list) and len(i) == len(field.index) for i in true_at
         ):
             raise UsageError(f"the constant {name} is not a list of its indices, {len(field.index)} each")
-        return frozenset(tuple(map(self._value, field.index, index)) for index in true_at)
+        return frozenset(tuple(map(self.values.value, field.index, index)) for index in true_at)
 
     # -- a step ---------------------------------------------------------------------------------------
     def _step(self, written: Any) -> tuple[Action, tuple[Any, ...]]:
@@ -267,17 +280,21 @@ class OwnFormat:
             known = ", ".join(self.model.actions)
             raise UsageError(f"{self.model.name} has no action {name!r}; it has {known}")
         action = self.model.actions[name]
-        if given.keys() != dict(action.params).keys():
-            wanted = ", ".join(dict(action.params))
-            raise UsageError(f"{name} takes ({wanted}), not ({', '.join(given)})")
-        return action, tuple(self._value(sort, given[param]) for param, sort in action.params)
+        if name not in self.of_actions:
+            self.of_actions[name] = {p: self.values.reader(sort) for p, sort in action.params}
+        readers = self.of_actions[name]
+        if given.keys() != readers.keys():
+            raise UsageError(f"{name} takes ({', '.join(readers)}), not ({', '.join(given)})")
+        return action, tuple([read(given[param]) for param, read in readers.items()])
 
     def _explain(self, before: Candidate, steps: list[Any], after: list[Any]) -> Candidate:
-        state = before.copy()
+        state = before if self.run.in_place else before.copy()
         for action, args in steps:
             self._act(state, action, args)
         for field, index, recorded in after:
-            modelled = self._modelled(state, field, index, recorded)
+            is_set_of = isinstance(recorded, frozenset) and len(index) < len(field.index)
+            key = index[0] if len(index) == 1 else index
+            modelled = self._true_at(state, field, index) if is_set_of else state.get(field.name, key)
             if recorded != modelled:
                 where = ", ".join(map(show, index))
                 raise LineRefused(
@@ -288,7 +305,7 @@ class OwnFormat:
 
     def _act(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> None:
         """The step; where what it calls a quorum is not one, with the nodes that it lacks."""
-        if self.quorums is None:
+        if self.quorums is None or self.quorum_sort not in self.sorts_of[action.name]:
             return state.act(action.name, *args)
         enough = tuple(
             self.quorums.completed(value) if sort is self.quorum_sort else value
@@ -301,66 +318,30 @@ class OwnFormat:
         return None
 
     # -- what stands after it -----------------------------------------------------------------------------
-    def _after(self, record: dict[str, Any]) -> Iterable[tuple[Field, tuple[Any, ...], Any]]:
+    def _after(self, record: dict[str, Any]) -> list[Observed]:
+        found: list[Observed] = []
         for name, written in _object(record, "after").items():
             field = self.model.fields.get(name)
-            if field is None or field.kind != "field":
-                kind = "field" if field is None else f"field {name} to compare: it is a {field.kind},"
+            if field is None:
+                raise UsageError(f"{self.model.name} has no field {name}")
+            if field.kind != "field":
                 raise UsageError(
-                    f"{self.model.name} has no {kind}{f' {name}' if field is None else ' not a state'}"
+                    f"{self.model.name} has no field {name} to compare: it is a {field.kind}, not a state"
                 )
-            yield from self._cells(field, (), written)
+            found += self.values.observed(field, written)
+        return found
 
-    def _cells(self, field: Field, index: tuple[Any, ...], written: Any) -> Iterable[Any]:
-        """Each cell, or set of cells, that `written` speaks of: (field, index, value)."""
-        depth, whole = len(index), len(field.index)
-        if depth < whole and isinstance(written, dict):
-            for key, inner in written.items():
-                yield from self._cells(
-                    field, (*index, self._value(field.index[depth], _key(field.index[depth], key))), inner
-                )
-        elif depth == whole - 1 and field.of is bool and isinstance(written, list):
-            yield field, index, frozenset(self._value(field.index[depth], key) for key in written)
-        elif depth == whole:
-            yield field, index, self._value(field.of, written)
-        else:
-            raise UsageError(f"`after` of {field}: {written!r} stands where an index is wanted")
-
-    def _modelled(self, state: Candidate, field: Field, index: tuple[Any, ...], recorded: Any) -> Any:
-        if not isinstance(recorded, frozenset) or len(index) == len(field.index):
-            return state.get(field.name, index[0] if len(index) == 1 else index)
+    def _true_at(self, state: Candidate, field: Field, index: tuple[Any, ...]) -> frozenset[Any]:
+        """The last indices at which a relation is true."""
         keys = [(*index, last) for last in self.run.domain(field.index[-1])]
         return frozenset(k[-1] for k in keys if state.get(field.name, k if len(k) > 1 else k[0]))
 
-    def _value(self, sort: AnySort, written: Any) -> Any:
-        """A value of the sort; UsageError if `written` is not one."""
-        if isinstance(sort, OptionSort):
-            return NIL if written is None else self._value(sort.of, written)
-        if self.quorums and sort is self.quorum_sort:
-            if not _are_words(written):
-                raise UsageError(f"{written!r} is no {name_of(sort)}: write it as a list of nodes")
-            return frozenset(self._value(self.sorts["Node"], node) for node in written)
-        if isinstance(self.quorums, Configurations) and sort is self.sorts["Config"]:
-            number = self.quorums.number(written)
-            self.run.see(self.quorum_sort, [*self.quorums.smallest()][number])
-            return number
-        if sort is bool and isinstance(written, bool):
-            return written
-        if is_enum(sort) and isinstance(written, str) and written.upper() in sort.__members__:
-            return sort[written.upper()]
-        if isinstance(sort, EachSort) and isinstance(written, dict):
-            if written.keys() != set(self.closed.get(sort.index.__name__, ())):
-                raise UsageError(f"{written!r} does not say a time for each {sort.index.__name__}")
-            return {n: self._value(sort.of, v) for n, v in written.items()}
-        if (is_number(sort) or is_time(sort)) and type(written) is int and written >= 0:
-            return written
-        if is_set(sort) and isinstance(written, str):
-            if written in self.closed.get(sort.__name__, (written,)):
-                return written
-            raise UsageError(
-                f"{written!r} is no {sort.__name__} of the header's: {', '.join(self.closed[sort.__name__])}"
-            )
-        raise UsageError(f"{written!r} is no {name_of(sort)}")
+    def _configuration(self, written: Any) -> int:
+        """The number of a configuration, which is known from now on, with a quorum of it."""
+        assert isinstance(self.quorums, Configurations)
+        number = self.quorums.number(written)
+        self.run.see(self.quorum_sort, [*self.quorums.smallest()][number])
+        return number
 
 
 def load(name: Any) -> Model:
@@ -368,15 +349,6 @@ def load(name: Any) -> Model:
     if isinstance(name, str) and (name in MODELS or f"flawed/{name}" in FLAWED):
         return find(name)
     raise UsageError(f"{name!r} is no model of oneleader.models: {', '.join(MODELS)}")
-
-
-def _key(sort: AnySort, key: str) -> Any:
-    """JSON writes every key of a dictionary as a string."""
-    return int(key) if is_number(sort) and key.isdecimal() else key
-
-
-def _are_words(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
 def _list(record: dict[str, Any], key: str) -> list[Any]:

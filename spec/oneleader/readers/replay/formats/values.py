@@ -1,0 +1,150 @@
+"""values: what a recording writes, read as values of a model's sorts.
+
+A reader is made once for each sort and each field, so that a line costs what it says and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oneleader.errors import UsageError
+from oneleader.language.fields import Field
+from oneleader.language.sorts import (
+    NIL,
+    AnySort,
+    EachSort,
+    OptionSort,
+    is_enum,
+    is_number,
+    is_set,
+    is_time,
+    name_of,
+)
+
+Reader = Callable[[Any], Any]
+Observed = tuple[Field, tuple[Any, ...], Any]  # a field, an index, and what stands there
+
+
+class ValueReaders:
+    """Reads values of sorts; UsageError for what is none. `closed` says what set sorts consist of."""
+
+    def __init__(self, closed: Mapping[str, tuple[str, ...]], member: tuple[AnySort, ...] = ()) -> None:
+        """`member` are the sorts of the constant of that name, where its quorums are lists of nodes."""
+        self.closed = closed
+        self.node, self.quorum = member or (None, None)
+        self._readers: dict[AnySort, Reader] = {}
+        self._of_fields: dict[str, tuple[list[Reader], Reader]] = {}
+
+    def value(self, sort: AnySort, written: Any) -> Any:
+        return self.reader(sort)(written)
+
+    def reader(self, sort: AnySort) -> Reader:
+        """What reads a value of the sort."""
+        if sort not in self._readers:
+            self._readers[sort] = self._made(sort)
+        return self._readers[sort]
+
+    def read_by(self, sort: AnySort, read: Reader) -> None:
+        """Values of this sort are read by another reader."""
+        self._readers[sort] = read
+
+    def observed(self, field: Field, written: Any) -> list[Observed]:
+        """Each cell, or set of cells, that `written` speaks of."""
+        if field.name not in self._of_fields:
+            self._of_fields[field.name] = [*map(self._key, field.index)], self.reader(field.of)
+        found: list[Observed] = []
+        self._observe(field, (), written, found)
+        return found
+
+    def _key(self, sort: AnySort) -> Reader:
+        """What reads a key of a dictionary: JSON writes each as a string."""
+        read = self.reader(sort)
+        return (lambda key: read(int(key) if key.isdecimal() else key)) if is_number(sort) else read
+
+    def _observe(self, field: Field, index: tuple[Any, ...], written: Any, found: list[Observed]) -> None:
+        keys, value = self._of_fields[field.name]
+        depth, whole = len(index), len(keys)
+        if depth < whole and isinstance(written, dict):
+            for name, inner in written.items():
+                at = (*index, keys[depth](name))
+                if depth == whole - 1:
+                    found.append((field, at, value(inner)))
+                else:
+                    self._observe(field, at, inner, found)
+        elif depth == whole - 1 and field.of is bool and isinstance(written, list):
+            found.append((field, index, frozenset(map(self.reader(field.index[depth]), written))))
+        elif depth == whole:
+            found.append((field, index, value(written)))
+        else:
+            raise UsageError(f"`after` of {field}: {written!r} stands where an index is wanted")
+
+    # -- a reader for each kind of sort ----------------------------------------------------------------
+    def _made(self, sort: AnySort) -> Reader:
+        if isinstance(sort, OptionSort):
+            inner = self.reader(sort.of)
+            return lambda written: NIL if written is None else inner(written)
+        if self.quorum is not None and sort is self.quorum:
+            return self._of_quorums(sort)
+        if sort is bool:
+            return lambda written: written if isinstance(written, bool) else _no(sort, written)
+        if is_enum(sort):
+            return _of_members(sort)
+        if isinstance(sort, EachSort):
+            return self._of_each(sort)
+        if is_number(sort) or is_time(sort):
+            return lambda written: written if type(written) is int and written >= 0 else _no(sort, written)
+        return self._of_elements(sort)
+
+    def _of_quorums(self, sort: AnySort) -> Reader:
+        node, nodes = self.reader(self.node), frozenset(self.closed[name_of(self.node)])
+
+        def read(written: Any) -> Any:
+            if not are_words(written):
+                raise UsageError(f"{written!r} is no {name_of(sort)}: write it as a list of nodes")
+            found = frozenset(written)
+            return found if found <= nodes else frozenset(map(node, written))
+
+        return read
+
+    def _of_each(self, sort: EachSort) -> Reader:
+        time, all_of = self.reader(sort.of), set(self.closed.get(sort.index.__name__, ()))
+
+        def read(written: Any) -> Any:
+            if not isinstance(written, dict):
+                _no(sort, written)
+            if written.keys() != all_of:
+                raise UsageError(f"{written!r} does not say a time for each {sort.index.__name__}")
+            return {n: time(v) for n, v in written.items()}
+
+        return read
+
+    def _of_elements(self, sort: AnySort) -> Reader:
+        names = self.closed.get(name_of(sort)) if is_set(sort) else None
+        known = None if names is None else frozenset(names)
+
+        def read(written: Any) -> Any:
+            if not is_set(sort) or not isinstance(written, str):
+                _no(sort, written)
+            if known is None or written in known:
+                return written
+            raise UsageError(f"{written!r} is no {name_of(sort)} of the header's: {', '.join(names or ())}")
+
+        return read
+
+
+def _of_members(sort: Any) -> Reader:
+    def read(written: Any) -> Any:
+        if isinstance(written, str) and written.upper() in sort.__members__:
+            return sort[written.upper()]
+        return _no(sort, written)
+
+    return read
+
+
+def _no(sort: AnySort, written: Any) -> Any:
+    raise UsageError(f"{written!r} is no {name_of(sort)}")
+
+
+def are_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
