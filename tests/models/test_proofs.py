@@ -29,7 +29,7 @@ def test_each_part_of_raft_has_its_hints() -> None:
     assert parts | {"fencing"} <= {model.name for model in HINTED}
 
 
-LONG = ("membership", "snapshots")  # a minute a seed: five of them in the profile deep alone
+LONG = ("membership", "snapshots", "logless")  # long: five seeds of them in the profile deep alone
 SEEDS = [
     pytest.param(model, seed, id=f"{model.name}-{seed}")
     for model in HINTED

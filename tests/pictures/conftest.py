@@ -42,10 +42,14 @@ FLAWED: dict[str, tuple[str, dict[str, int], str]] = {
     "flawed/lease_from_receipt": ("no_newer_leader", EXACT, N2_DECIDES),
     "flawed/lease_taken_again": ("no_newer_leader", EXACT, N2_DECIDES),
     "flawed/lease_without_fencing": ("no_stale_write", EXACT | {"Resource": 1}, N2_DECIDES),
+    "flawed/logless_published": (
+        *("election_safety", {"Node": 5, "Term": 2, "Version": 2}),
+        "n1 n2 n3 n4 n5, n2 n3 n4 n5, n3 n4 n5",
+    ),
     "flawed/redis_lock": ("no_stale_write", {"Client": 2, "Token": 10}, "majority"),
 }
 
-# The shortest counterexample to lease_without_fencing, by hand: finding it takes a minute.
+# The shortest counterexample to lease_without_fencing.
 OVERTAKEN = """
 start_election(n=n1) update_term(n=n2,t=1) grant_vote(voter=n2,candidate=n1,t=1)
 reply_vote(voter=n2,candidate=n1,t=1) receive_vote(candidate=n1,voter=n2,t=1) become_leader(n=n1,q={n2})
@@ -55,14 +59,45 @@ write(n=n2,t=2,r=r1) write(n=n1,t=1,r=r1)
 """
 
 
+def two_leaders() -> list[str]:
+    """n3 leads term 1 and removes n1 and then n2, while n1 stands in term 2, for which n2 has voted."""
+
+    def vote(voter: str, candidate: str, term: int) -> list[str]:
+        said = f"voter={voter},candidate={candidate},t={term}"
+        received = f"candidate={candidate},voter={voter},t={term}"
+        return [
+            f"update_term(n={voter},t={term})",
+            *(f"{act}({said})" for act in ("grant_vote", "reply_vote")),
+            f"receive_vote({received})",
+        ]
+
+    def change(c: int) -> list[str]:
+        takes = [f"take_config(n={n},t=1,v={c - 1})" for n in ("n2", "n5")]
+        return [*takes, f"change_members(n=n3,c={c},q={{n2_n3_n5}},r={{n3_n4_n5}})"]
+
+    return [
+        *("bootstrap(c=0)", "start_election(n=n3)", *vote("n5", "n3", 1), *vote("n4", "n3", 1)),
+        *("become_leader(n=n3,q={n3_n4_n5})", "update_term(n=n1,t=1)", "start_election(n=n1)"),
+        *(*vote("n2", "n1", 2), *change(1), *change(2), "take_config(n=n5,t=1,v=2)"),
+        *(*vote("n4", "n1", 2), "become_leader(n=n1,q={n1_n2_n4})", "start_election(n=n5)"),
+        *(*vote("n3", "n5", 2), "become_leader(n=n5,q={n3_n5})"),
+    ]
+
+
+BY_HAND = {  # finding these takes a minute, or longer
+    "flawed/lease_without_fencing": OVERTAKEN.split(),
+    "flawed/logless_published": two_leaders(),
+}
+
+
 @cache
 def found(name: str) -> tuple[Run, Violation]:
     """The shortest counterexample to a flawed model."""
     what, sizes, quorums = FLAWED[name]
     model = models.find(name)
     at = configure(model, sizes, quorums)
-    if name == "flawed/lease_without_fencing":
-        return acted(model, at, OVERTAKEN.split(), what)
+    if name in BY_HAND:
+        return acted(model, at, BY_HAND[name], what)
     (explored,) = explore_all(model, at, only=[what])
     assert explored.violation, name
     return explored.run, explored.violation

@@ -312,12 +312,45 @@ def test_a_change_of_several_voters_goes_through_joint_consensus() -> None:
     assert judge([*lines, joint]).verdict is HOLDS
 
 
+def elected_again(voter: str) -> list[Line]:
+    """n3 is removed; then n1 stands in term 3 and has the vote of this server alone."""
+    c: dict[str, Any] = {"role": "Candidate", "vote": "1", "conf": [["1", "2"], []]}
+    asks = {"type": "MsgVote", "term": 3, "from": "1", "to": voter, "reject": False}
+    grants = {"type": "MsgVoteResp", "term": 3, "from": voter, "to": "1", "reject": False}
+    term, vote = (2, "1") if voter == "2" else (1, "0")
+    return [
+        *[*led(), event("ChangeConf", "1", 2, log=3, prop=CHANGED, **LEADER), applied(["1", "2"])],
+        event("InitState", "1", 2, "1", conf=c["conf"]),
+        event("BecomeCandidate", "1", 3, **c),
+        event("SendRequestVoteRequest", "1", 3, msg=asks, **c),
+        event("Ready", "1", 3, **c),
+        event("ReceiveRequestVoteRequest", voter, term, vote, msg=asks),
+        event("BecomeFollower", voter, 3),
+        event("SendRequestVoteResponse", voter, 3, msg=grants),
+        event("Ready", voter, 3, "1"),
+        event("ReceiveRequestVoteResponse", "1", 3, msg=grants, **c),
+        event("BecomeLeader", "1", 3, "1", "Leader", conf=c["conf"]),
+    ]
+
+
+def test_the_vote_of_a_server_that_left_is_not_counted() -> None:
+    assert judge(elected_again("2")).verdict is HOLDS
+    refused(elected_again("3"), 24, "become_leader(n=n1, q={n1 n2}): quorum_voted")
+
+
 def test_a_restart_brings_no_new_configuration() -> None:
     refused(
         [*led(), event("InitState", "1", 2, "1", conf=[["1"], []])],
         13,
         "n1 starts with the configuration {n1}",
     )
+
+
+def test_a_restart_shows_whether_the_configuration_applied_last_is_joint() -> None:
+    lines = [*led(), event("ChangeConf", "1", 2, log=3, prop=CHANGED, **LEADER), applied(["1", "2"])]
+    assert judge([*lines, event("InitState", "1", 2, "1", conf=[["1", "2"], []])]).verdict is HOLDS
+    joint = event("InitState", "1", 2, "1", conf=[["1", "2"], ["2", "3"]])
+    refused([*lines, joint], 15, "n1 is joint with {n2 n3} and had {n1 n2 n3}")
 
 
 # -- etcd: what a node starts with ---------------------------------------------------------------------------

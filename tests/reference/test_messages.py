@@ -288,7 +288,11 @@ def test_a_message_that_its_receiver_knows_better(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", POSSIBLE)
-@pytest.mark.parametrize("node", [receiver(), leading(), receiver(current_term=9, leader_id=None)], ids=str)
+@pytest.mark.parametrize(
+    "node",
+    [receiver(), receiver(leader_id=None), leading(), receiver(current_term=9, leader_id=None)],
+    ids=str,
+)
 def test_what_may_be_true_is_not_contradicted(node: Node, name: str) -> None:
     message = POSSIBLE[name]
     asked = isinstance(message, PreVoteReply) or message.term <= node.current_term

@@ -73,7 +73,11 @@ def summary(run: Examined) -> Iterator[str]:
     """What one run judged, and what not."""
     verdicts = ", ".join(f"{judge} {verdict}" for judge, verdict in run.verdicts.items())
     yield f"\n{run.nodes} servers over {run.network}, {run.walks:,} walks, {run.steps:,} steps: {verdicts}.  "
-    yield "Judged: " + "; ".join(f"{name} {count:,} times" for name, count in run.compared.items()) + ".  "
+    yield (
+        "Judged: "
+        + "; ".join(f"{name} {count:,} times" for name, count in run.compared.items() if count)
+        + ".  "
+    )
     if run.not_judged:
         yield "Not judged: " + "; ".join(f"{name} ({why})" for name, why in run.not_judged.items()) + "."
     if run.differs:

@@ -127,13 +127,16 @@ def run(name: str, command: Sequence[str], folder: Path) -> None:
         raise MissingTool(f"{name} cannot be built by `{' '.join(command)}`:\n{last}")
 
 
+WITH_JOURNAL = """With a journal and dumps on disk. A run of 40 walks found that a crash between a dump and
+the cutting of the journal loses acknowledged entries: `tests/peers/findings/pysyncobj_loses_entries.py`."""
 IN_MEMORY = """As it comes: all is kept in memory, so a server that restarts is a new one with an old name
 (`tests/peers/findings/pysyncobj_forgets.py`)."""
 OLD = """An old version, with a journal on disk: is a fault found that was mended since? It is: a restart
 forgets term and vote (its pull request 202)."""
 RAFTOS = """Its serializer is JSON here: with its own it cannot read its log again
 (`tests/peers/findings/raftos_cannot_read_its_log.py`). A vote is forgotten within its term, by the timer of
-a candidate and by a restart: `tests/peers/findings/raftos_votes_twice.py`."""
+a candidate and by a restart: `tests/peers/findings/raftos_votes_twice.py`. A late AppendEntries drops
+entries that are committed: `tests/peers/findings/raftos_drops_entries.py`."""
 
 # --- Which there are --------------------------------------------------------------------------------------
 
@@ -206,7 +209,7 @@ ALL = (
     go("etcd", "go.etcd.io/raft/v3", "3.7.0"),
     HASHICORP,
     RUST,
-    python("PySyncObj", "PySyncObj", "0.3.17", "PySyncObjAdapter", remark="With a journal on disk."),
+    python("PySyncObj", "PySyncObj", "0.3.17", "PySyncObjAdapter", remark=WITH_JOURNAL),
     python("PySyncObj without a journal", "PySyncObj", "0.3.17", "WithoutAJournal", remark=IN_MEMORY),
     python("PySyncObj 0.3.12", "PySyncObj", "0.3.12", "PySyncObjAdapter", remark=OLD),
     python("raftos", "raftos", "0.2.6", "RaftosAdapter", "msgpack-python==0.4.8", remark=RAFTOS),

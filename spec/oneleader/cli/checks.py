@@ -182,6 +182,9 @@ CHECKS: tuple[Check, ...] = (
     of("membership_steps", exploring, 5, QUICK, quorums=ONE_FEWER, sizes=TO_THREE, small=True),
     of("membership_steps", exploring, 30, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
     of("membership_steps", exploring, 10, sizes=TO_FOUR, quorums=JOINT, small=True),
+    of("membership_on_apply", exploring, 60, FULL, sizes=TO_THREE, quorums=ONE_FEWER),
+    of("logless", exploring, 2, nodes=2, terms=2, quorums="n1 n2, n1"),
+    of("logless", proving, 15, strength=ANY),
     *(
         of("snapshots", exploring, 20, when, terms=2, nodes=2, sizes=sizes, quorums="n1 n2, n1", **TOGETHER)
         for when, sizes in ((QUICK, ONE_ENTRY), (FULL, TWO_ENTRIES))

@@ -40,7 +40,7 @@ Examples:
   oneleader check --quick
   oneleader explore election --nodes 3 --terms 2
   oneleader explore election --fault vote-twice
-  oneleader explore election --html election.html
+  oneleader explore election --nodes 2 --terms 1 --html election.html
   oneleader new model my_lock
   oneleader settings system
   oneleader prove election

@@ -16,7 +16,9 @@ from oneleader.models import (
     lease,
     lease_read,
     lock,
+    logless,
     membership,
+    membership_on_apply,
     membership_steps,
     pre_vote,
     progress,
@@ -27,7 +29,13 @@ from oneleader.models import (
 )
 
 ELECTIONS = (election.MODEL, vote_count.MODEL, pre_vote.MODEL, replication.MODEL)
-MEMBERS = (membership.MODEL, membership_steps.MODEL, snapshots.MODEL)
+MEMBERS = (
+    membership.MODEL,
+    membership_steps.MODEL,
+    membership_on_apply.MODEL,
+    snapshots.MODEL,
+    logless.MODEL,
+)
 SMALL = (environment.MODEL, lock.MODEL)
 MODELS = {
     model.name: model

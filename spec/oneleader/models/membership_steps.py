@@ -67,6 +67,11 @@ def elect(s: State, n: Node, t: Term, q: Quorum) -> None:
     log_is_up_to_date = all_of(s, q, lambda v: up_to_date(s, n, v))  # section 5.4.1
     s.require(term_is_new, is_a_quorum, log_is_up_to_date)
 
+    lead(s, n, t, q)
+
+
+def lead(s: State, n: Node, t: Term, q: Quorum) -> None:
+    """All of the quorum are in the term, and may be sent the leader's log."""
     s.term.where(lambda old, v: ite(either(v == n, s.member[v, q]), t, old))
     s.leads.where(lambda old, v: ite(either(v == n, s.member[v, q]), v == n, old))
     s.heartbeat[n, t] = True
@@ -150,6 +155,11 @@ def advance_commit(s: State, n: Node, i: Index, q: Quorum) -> None:
     entry_is_own = s.log_term[n, i] == s.term[n]  # section 5.4.2 and Figure 8
     s.require(is_leader, entry_is_new, is_a_quorum, quorum_stores, entry_is_own)
 
+    commit(s, n, i)
+
+
+def commit(s: State, n: Node, i: Index) -> None:
+    """The leader knows that its own entry is committed."""
     s.commit_index[n] = i
     s.committed[s.term[n], i] = True
 

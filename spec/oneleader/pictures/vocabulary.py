@@ -569,6 +569,48 @@ LARGE_STEPS = Vocabulary(
 )
 
 
+def of_applied(now: Now, n: str) -> Spot:
+    """The same, where a configuration takes effect once it is applied."""
+    spot = of_large_steps(now, n)
+    applied = now("applied", n) if n in now.all("Node") else 0
+    return Spot(spot.role, spot.term, words=(*spot.words, *((f"applied {applied}",) if applied else ())))
+
+
+ON_APPLY = Vocabulary(
+    LARGE_STEPS.needs | {"applied"},
+    NODES,
+    of_applied,
+    dict(LARGE_STEPS.acts)
+    | {
+        "change_config": Act("{n} appends configuration {c}, which takes effect once applied"),
+        "replicate": Act("{n} takes entries up to {last} of term {t}, hears that {up_to} are committed"),
+        "apply_entries": Act("{n} applies what is committed up to {i}"),
+    },
+    {},
+)
+
+
+def of_held(now: Now, n: str) -> Spot:
+    """A server that holds a configuration: the term and the version of it."""
+    spot = of_election(now, n)
+    held = f"holds {now('config_term', n)}.{now('config_version', n)}" if n in now.all("Node") else ""
+    return Spot(spot.role, spot.term, words=(*spot.words, *((held,) if held else ())))
+
+
+LOGLESS = Vocabulary(
+    ELECTION.needs | {"config_term", "config_version"},
+    NODES,
+    of_held,
+    dict(ELECTION.acts)
+    | {
+        "bootstrap": Act("the operator names configuration {c} the first one", EVERYWHERE),
+        "change_members": Act("{n} makes its next configuration, {c}"),
+        "take_config": Act("{n} takes configuration {t}.{v}"),
+    },
+    dict(ELECTION.messages),
+)
+
+
 def of_changes(now: Now, name: str) -> Spot:
     if name == "server":
         return Spot(words=(f"gauge {now('gauge')}", f"counter {now('counter')}"))
@@ -595,7 +637,9 @@ VOCABULARIES = (
         LEASE,
         SNAPSHOTS,
         MEMBERSHIP,
+        ON_APPLY,
         LARGE_STEPS,
+        LOGLESS,
         REPLICATION,
         PRE_VOTE,
         ELECTION,

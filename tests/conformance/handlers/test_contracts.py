@@ -31,11 +31,11 @@ def test_a_loop_meets_its_contract(function: str) -> None:
 
 
 BROKEN = [
-    ("reaching", "value >= least", "value > least"),
+    ("reaching", ">= least", "> least"),
     ("reaching", "{leader.id: own} | ", ""),
     ("reached_by_majority", "if is_majority(node, reaching(node, own, of, value))", ""),
     ("reached_by_majority", "[own, *map", "[*map"),
-    ("conflict", "range(1, node.last_index + 1)", "range(1, m.prev_log_index)"),
+    ("conflict", "range(node.snapshot.index + 1, node.last_index + 1)", "range(1, m.prev_log_index)"),
     ("back_off", "own[-1] + 1", "own[-1] - 2"),
     ("terms", "for entry in entries", "for entry in entries[1:]"),
 ]

@@ -193,3 +193,18 @@ def test_an_error_that_can_happen_is_a_violation() -> None:
     found = prove_handler("heartbeat timeout", Scope(log=0), core=patched(on_heartbeat_timeout))
     assert found.verdict is VIOLATED
     assert "KeyError" in found.failing
+
+
+@pytest.mark.parametrize(
+    ("handler", "core", "failing"),
+    [
+        ("heartbeat timeout", heartbeats_tell_too_much(), "replication: AppendEntries: what is committed"),
+        ("transfer", transfer_is_forgotten(), "election: to another"),
+        ("propose", entries_from_the_future(), "whole"),
+    ],
+)
+def test_a_faulty_core_is_not_proved_for_any_size(handler: str, core: Core, failing: str) -> None:
+    """The last one takes a log apart: what is not understood is no proof."""
+    found = prove_handler(handler, ANY, core)
+    assert found.verdict is not HOLDS
+    assert failing in found.failing

@@ -54,7 +54,7 @@ class RaftosAdapter(Adapter):
         """Let the library do what it has put off."""
         self.loop.call_soon(act)
         failed: list[Exception] = []
-        self.loop.set_exception_handler(lambda _, said: failed.append(said["exception"]))
+        self.loop.set_exception_handler(lambda _, said: failed.extend(filter(None, [said.get("exception")])))
         for _ in range(9):
             self.loop.run_until_complete(asyncio.sleep(0))
         if failed:

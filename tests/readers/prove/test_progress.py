@@ -15,11 +15,11 @@ from oneleader.models import PROGRESS, find
 from oneleader.models.election import grant_vote
 from oneleader.readers.prove.obligations import obligations
 from oneleader.readers.prove.progress import Chain
-from oneleader.readers.prove.prove import ProofRow, judge
+from oneleader.readers.prove.prove import ProofRow, judge, load_hints
 from oneleader.readers.prove.vacuity import answers
 from oneleader.verdict import HOLDS, VIOLATED
 
-QUICK = [name for name in PROGRESS if name != "progress/an_entry_is_committed"]  # that one: `make progress`
+QUICK = [name for name in PROGRESS if name != "progress/an_entry_is_committed"]  # with hints: below
 
 
 def rows(model: Model, found: LeadsTo) -> Iterator[ProofRow]:
@@ -33,6 +33,14 @@ def test_what_a_model_comes_to_is_proved(name: str) -> None:
         proved = [*rows(model, found)]
         assert {row.verdict for row in proved} == {HOLDS}
         assert len(proved) > 10
+
+
+def test_that_an_entry_is_committed_is_proved_with_hints() -> None:
+    model = find("progress/an_entry_is_committed")
+    hints = load_hints(model)
+    for found in model.progress.values():
+        for obligation in Chain(model, found).obligations():
+            assert judge(obligation, hints.get(obligation.key)).verdict is HOLDS, obligation.key
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -1,8 +1,7 @@
-"""An entry is committed, and every follower learns it: section 5.3, for any number of servers.
+"""An entry is committed: section 5.3, for any number of servers.
 
 Once a leader has an entry of its own term, and nobody stands while it leads, the entry is committed, if a
-quorum can be reached; and then each server that can be reached learns that it is. Restarts of followers do no
-harm: what they have acknowledged is on stable storage.
+quorum can be reached. Restarts of followers do no harm: what they have acknowledged is on stable storage.
 """
 
 from __future__ import annotations
@@ -37,11 +36,6 @@ def has_an_entry_of_its_own(s: State, c: Node, t: Term, i: Index) -> bool:
     return both(i > 0, i <= s.log_length[c], s.log_term[c, i] == t)
 
 
-def is_committed_by_it(s: State, t: Term, i: Index) -> bool:
-    """The leader has committed the entry, and says so."""
-    return i <= s.leader_commit[t]
-
-
 def has_term(s: State, t: Term, v: Node) -> bool:
     """A message of the leader has reached it."""
     return s.term[v] == t
@@ -63,10 +57,6 @@ STORES = (
     step(append_entries, n="v", t="t", prev=0, last="i", commit=0),
     step(replace_entries, n="v", t="t", prev=0, last="i", commit=0),
 )
-LEARNS = (
-    step(append_entries, n="v", t="t", prev=0, last="i", commit="i"),
-    step(replace_entries, n="v", t="t", prev=0, last="i", commit="i"),
-)
 
 
 @leads_to(
@@ -80,18 +70,6 @@ LEARNS = (
 def an_entry_is_committed(s: State, c: Node, t: Term, i: Index, q: Quorum) -> bool:
     """The leader has committed the entry, and so all before it, once a quorum has stored it."""
     return i <= s.commit_index[c]
-
-
-@leads_to(
-    given=(leads_unchallenged, has_an_entry_of_its_own, is_committed_by_it),
-    stops=(*CALM, never(restart, n="v")),
-    stages=(has_term, follows),
-    fair=REACHED,
-    by=LEARNS,
-)
-def a_follower_learns_what_is_committed(s: State, c: Node, t: Term, i: Index, v: Node) -> bool:
-    """Each server that can be reached learns it: the leader itself has."""
-    return either(v == c, i <= s.commit_index[v])
 
 
 # -- What this rests on beside what `replication` proves ---------------------------------------------

@@ -102,11 +102,11 @@
   // -- drawing ----------------------------------------------------------------------------------------------
   function draw(spoken = null) {
     const shown = story(), state = here().state, broken = judged(state);
-    drawRun(shown);
     drawActions(state);
     drawProperties(broken);
     drawState(state);
     drawBranches();
+    drawRun(shown); // last: it asks for the layout, which should be made once a step
     $("where").textContent = at ? `step ${at}${at < path.length - 1 ? ` of ${path.length - 1}` : ""}` : path.length > 1 ? `start of ${path.length - 1}` : "the first state";
     $("undo").disabled = $("restart").disabled = at === 0;
     $("redo").disabled = at === path.length - 1;
@@ -125,9 +125,11 @@
     if (verdicts.get(state)?.key !== key) verdicts.set(state, { key, broken: properties.map((p) => [p, engine.broken(state, p)]) });
     return verdicts.get(state).broken;
   }
+  let available = 0; // the width of the run, measured where it may have changed
+  const measured = () => { available = $("run").clientWidth; };
   function drawRun(shown) {
     const wrong = new Set(path.slice(0, at + 1).flatMap((node, i) => (judged(node.state).some(([p, args]) => args && MODEL.theorems.includes(p)) ? [i] : [])));
-    const { heads, body, width, height } = diagramOf(shown, $("run").clientWidth, wrong), svg = $("diagram");
+    const { heads, body, width, height } = diagramOf(shown, available, wrong), svg = $("diagram");
     for (const [drawn, top, tall, inner] of [[$("heads"), 0, HEAD - 2, heads], [svg, HEAD, height - HEAD, body]]) {
       drawn.setAttribute("viewBox", `0 ${top} ${width} ${tall}`);
       drawn.setAttribute("width", width);
@@ -137,8 +139,7 @@
     }
     for (const row of svg.querySelectorAll(".row")) row.addEventListener("click", () => go(Number(row.dataset.row)));
     svg.querySelector(`.row[data-row="${at}"]`)?.classList.add("current");
-    const scroller = $("run");
-    scroller.scrollTop = scroller.scrollHeight;
+    $("run").scrollTop = height;
   }
   function drawActions(state) {
     wasOpen = new Set([...document.querySelectorAll("#actions details[open]")].map((d) => d.dataset.name));
@@ -205,7 +206,10 @@
     })));
     if (invariants.length) {
       const wrong = invariants.filter(([, args]) => args).length, was = document.querySelector("#properties details")?.open;
-      rows.push(el("details", { open: was || false }, el("summary", {}, `${invariants.length} invariants that the proof needs${wrong ? `: ${wrong} false here` : ": all hold here"}`), el("ul", { class: "properties" }, ...invariants.map(judgedLine))));
+      const details = el("details", {}, el("summary", {}, `${invariants.length} invariants that the proof needs${wrong ? `: ${wrong} false here` : ": all hold here"}`));
+      details.addEventListener("toggle", () => details.open && details.childElementCount === 1 && details.append(el("ul", { class: "properties" }, ...invariants.map(judgedLine))));
+      details.open = was || false;
+      rows.push(details);
     }
     $("properties").replaceChildren(...rows);
   }
@@ -370,7 +374,8 @@
   for (const [name, move] of Object.entries(moves)) $(name).addEventListener("click", move);
   for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", exports[button.dataset.export]);
   addEventListener("hashchange", () => { if (location.hash !== address()) { said = ""; fromAddress(); } });
-  addEventListener("resize", () => drawRun(story()));
+  addEventListener("resize", () => { measured(); drawRun(story()); });
+  measured();
   fromAddress();
   root.dataset.ready = "yes";
   performance.mark("ready");

@@ -37,6 +37,10 @@ class EtcdConfiguration:
     incoming: Voters
     outgoing: Voters | None
 
+    def may_be(self, shown: EtcdConfiguration) -> bool:
+        """Whether it is the one shown, as far as it has shown itself."""
+        return self.incoming == shown.incoming and self.outgoing in (None, shown.outgoing)
+
     def __str__(self) -> str:
         joint = f" joint with {show(self.outgoing)}" if self.outgoing else ""
         return f"{show(self.incoming)}{joint}"
@@ -112,13 +116,15 @@ class Configurations:
         if line.node not in self.applied and not self.sequence and shown.incoming:
             self.sequence.append(shown)
         up_to = self.applied.get(line.node, len(self.sequence))
-        places = [i + 1 for i in range(up_to) if self.sequence[i] == shown]
+        places = [i + 1 for i in range(up_to) if self.sequence[i].may_be(shown)]
         if not places and shown.incoming:
             known = self._of(line.node) if line.node in self.applied else self.sequence[0]
             raise LineRefused(
                 f"{line.node} starts with the configuration {shown}, and {known} is what is known"
             )
         self.applied[line.node] = places[-1] if places else 0
+        if self._of(line.node).outgoing is None:
+            self._show(line, self._of(line.node), frozenset(line.conf[1]))
         self.may_jump.add(line.node)  # it may read back a snapshot; never past what the cluster has
 
     def _apply(self, line: EtcdLine, new: Voters) -> None:

@@ -49,8 +49,9 @@ def header_of(model: Model, at: Configuration) -> dict[str, Any]:
         header["numbers"] = dict(at.greatest)
     if at.parameters:
         header["parameters"] = dict(at.parameters)
-    if at.chosen:
-        header["constants"] = {name: _true_at(at, model.fields[name]) for name in at.chosen}
+    of_members = ("quorum_of", "adjacent") if at.members else ()
+    if said := [name for name in (*at.chosen, *of_members) if name in model.fields]:
+        header["constants"] = {name: _true_at(at, model.fields[name]) for name in said}
     return header
 
 

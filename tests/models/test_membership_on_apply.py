@@ -1,0 +1,40 @@
+"""Configurations that take effect when they are applied: what holds, and what each rule is good for."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneleader.errors import MissingTool
+from oneleader.language.configuration import configure
+from oneleader.language.model import Model
+from oneleader.models.membership_on_apply import MODEL
+from oneleader.readers.explore.explore import Explored, explore
+from oneleader.verdict import HOLDS, VIOLATED
+
+
+def explored(model: Model) -> Explored:
+    """One server fewer each time: 3 nodes, 2 terms, 3 entries."""
+    at = configure(model, {"Node": 3, "Term": 2, "Index": 3}, "n1 n2 n3, n1 n2, n1")
+    try:
+        return explore(model, at, engine="native")
+    except MissingTool as missing:
+        pytest.skip(str(missing))
+
+
+def test_everything_holds_and_happens() -> None:
+    """Two million states: in fewer nobody is two changes behind."""
+    found = explored(MODEL)
+    assert (found.verdict, found.states, found.never_fired) == (HOLDS, 2_002_734, [])
+    assert None not in found.witnesses.values()
+
+
+@pytest.mark.parametrize(
+    ("action", "guard", "steps"),
+    [("elect", "all_changes_are_applied", 14), ("replicate", "change_before_is_told", 14)],
+)
+def test_each_rule_is_needed(action: str, guard: str, steps: int) -> None:
+    """etcd-io/raft #456; and who is not told that a change is committed cannot know that it may not stand."""
+    found = explored(MODEL.without_guard(action, guard))
+    assert found.verdict is VIOLATED
+    assert found.violation
+    assert (found.violation.what, len(found.violation.steps)) == ("election_safety", steps)
