@@ -202,6 +202,7 @@ def suffix_stays() -> Core:
     why=NOT_IN_MODEL,
     replay=f"{LED}; sync n1 n2; compact n2; campaign n2 n3; trip n2 n3; trip n2 n3",
     refused="election: state",
+    cause=("election: ", "snapshots: state"),
     begin=f"{LED}; sync n1 n2; compact n2; campaign n2 n3",
 )
 def snapshot_sets_the_term() -> Core:

@@ -56,11 +56,17 @@ def test_each_function_that_decides_anything_has_a_mutant() -> None:
     mutated = {mutation_table.part(id) for id in MUTANTS}
     assert every - mutated == {
         "core/raft/ActionTaken.__str__",
-        "core/raft/action",
-        "core/raft/majority_acknowledged",
         "core/raft/Node.durable",
-        "core/raft/Node.last_index",
         "core/raft/Node.last_term",
+        "core/raft/Node.members",
+        "core/raft/action",
+        "core/raft/answer",
+        "core/raft/is_majority",
+        "core/raft/majority_acknowledged",
+        "core/raft/refuse",
+        "core/raft/stored",
+        "core/raft/terms",
+        "core/raft/to_peers",
     }
 
 
