@@ -15,7 +15,7 @@ NodeId: TypeAlias = str
 
 
 @dataclass(frozen=True)
-class Configuration:
+class Membership:
     """The voting members. While it is joint, `old` are those of before, and both majorities count."""
 
     members: tuple[NodeId, ...]
@@ -38,13 +38,13 @@ class Configuration:
     def is_quorum(self, servers: Collection[NodeId]) -> bool:
         return all(len({*part}.intersection(servers)) * 2 > len(part) for part in self.sets)
 
-    def towards(self, members: tuple[NodeId, ...]) -> Configuration:
+    def towards(self, members: tuple[NodeId, ...]) -> Membership:
         """R1: the next one on the way to these members. One server more or less is one step; else it is the
         joint configuration, and that leads to its new members."""
         if self.is_joint:
-            return Configuration(self.members)
+            return Membership(self.members)
         is_one_step = len(set(self.members) ^ set(members)) == 1
-        return Configuration(members) if is_one_step else Configuration(members, old=self.members)
+        return Membership(members) if is_one_step else Membership(members, old=self.members)
 
     def __str__(self) -> str:
         return " + ".join(" ".join(part) for part in self.sets)
@@ -55,11 +55,11 @@ class InEffect:
     """A configuration, and the index of the entry that brought it; 0 for the initial one."""
 
     since: int
-    configuration: Configuration
+    configuration: Membership
 
 
 History: TypeAlias = tuple[InEffect, ...]
 
 
 def initial(members: tuple[NodeId, ...]) -> History:
-    return (InEffect(0, Configuration(members)),)
+    return (InEffect(0, Membership(members)),)

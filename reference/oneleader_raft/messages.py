@@ -18,7 +18,7 @@ from functools import cache
 from itertools import chain, pairwise
 from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
-from .configuration import Configuration
+from .configuration import Membership
 from .lease import LONG_AGO, NO_ROUND, Round
 from .raft import (
     NIL,
@@ -109,7 +109,7 @@ def _append_entries(m: AppendEntries) -> Iterator[Rule]:
     yield m.leader_commit <= last, "a leader commits no more than it has"
     yield last < MOST, "a log is not so long"
     for entry in m.entries:
-        if isinstance(entry.command, Configuration):
+        if isinstance(entry.command, Membership):
             yield from _configuration(entry.command)
     yield from _leaders_round(m.round)
 
@@ -123,7 +123,7 @@ def _install_snapshot(m: InstallSnapshot) -> Iterator[Rule]:
     yield from _leaders_round(m.round)
 
 
-def _configuration(c: Configuration) -> Iterator[Rule]:
+def _configuration(c: Membership) -> Iterator[Rule]:
     yield from _types(c, "configuration: ")
     yield bool(c.members), "somebody has to be a member"
     for part in c.sets:

@@ -54,7 +54,7 @@ none. Who has restarted does not know what it promised, and waits as long.
 The election timer always runs: a driver sets it anew, to a random time no shorter than the promise, whenever
 `ResetElectionTimer` says so. The heartbeat timer may ring at any time; only a leader answers.
 
-The members change by entries of the log that bring a `Configuration`, in effect from the append on,
+The members change by entries of the log that bring a `Membership`, in effect from the append on,
 committed or not (dissertation 4.1). Wherever a majority is asked for, it is that of the configuration in
 effect, of both sets while that is joint. Servers that are to join are sent entries first, and count nowhere
 (4.2.1).
@@ -71,7 +71,7 @@ from enum import Enum
 from itertools import filterfalse
 from typing import TypeAlias
 
-from .configuration import Configuration, History, InEffect, initial
+from .configuration import History, InEffect, Membership, initial
 from .configuration import NodeId as NodeId
 from .lease import DEFAULT, LONG_AGO, NO_ROUND, Clocks, Round, lease_holds, promise_ran_out
 
@@ -90,7 +90,7 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """Figure 2, State: "each entry contains command for state machine, and term"; or a `Configuration`."""
+    """Figure 2, State: "each entry contains command for state machine, and term"; or a `Membership`."""
 
     term: int
     command: Hashable
@@ -111,7 +111,7 @@ class Snapshot:
     state: object = NIL
 
 
-NO_SNAPSHOT = Snapshot(0, 0, InEffect(0, Configuration(())))
+NO_SNAPSHOT = Snapshot(0, 0, InEffect(0, Membership(())))
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class Node:
         return Durable(self.current_term, self.voted_for, self.log, self.snapshot)
 
     @property
-    def configuration(self) -> Configuration:
+    def configuration(self) -> Membership:
         """Dissertation 4.1: "the latest configuration in its log", committed or not."""
         return self.history[-1].configuration
 
@@ -871,9 +871,7 @@ def with_entries(node: Node, kept: int, entries: tuple[Entry, ...]) -> Node:
 
 def brought(kept: int, entries: tuple[Entry, ...]) -> History:
     """The configurations that entries after an index bring."""
-    changes = (
-        (i, e.command) for i, e in enumerate(entries, kept + 1) if isinstance(e.command, Configuration)
-    )
+    changes = ((i, e.command) for i, e in enumerate(entries, kept + 1) if isinstance(e.command, Membership))
     return tuple(InEffect(i, configuration) for i, configuration in changes)
 
 
@@ -1168,7 +1166,7 @@ def go_on_with_change(node: Node, now: int) -> Step:
     return change_configuration(node, configuration, now)
 
 
-def next_configuration(node: Node) -> Configuration | None:
+def next_configuration(node: Node) -> Membership | None:
     """R1: on the way to the members that are wanted; from a joint configuration to its new members, whoever
     brought it."""
     configuration, wanted = node.configuration, node.leadership.wanted
@@ -1177,7 +1175,7 @@ def next_configuration(node: Node) -> Configuration | None:
     return configuration.towards(wanted) if wanted is not NIL else NIL
 
 
-def change_configuration(node: Node, configuration: Configuration, now: int) -> Step:
+def change_configuration(node: Node, configuration: Membership, now: int) -> Step:
     """Dissertation 4.1: append it; it is in effect at once. Nothing is sent to who is no member any more."""
     brought = action("change_config", n=node.id, c=configuration.sets)
     node = with_entries(node, node.last_index, (Entry(node.current_term, configuration),))
@@ -1220,7 +1218,7 @@ def on_propose(node: Node, command: Hashable, now: int) -> Step:
 
     if not (leads and stays):
         return Step(node, (), (Refuse(command, node.leader_id if not leads else NIL),))
-    if isinstance(command, Configuration):
+    if isinstance(command, Membership):
         return decline(node, command, "only a change of members brings a configuration")
     return append(node, command, now)
 

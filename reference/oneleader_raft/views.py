@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, zip_longest
 from typing import Any
 
-from .configuration import Configuration, InEffect
+from .configuration import InEffect, Membership
 from .lease import Clocks
 from .raft import ActionTaken, Entry, Node, NodeId, Role
 
@@ -95,7 +95,7 @@ def _entries(node: Node) -> Iterable[tuple[int, Entry]]:
 
 def of_members(node: Node, now: int) -> dict[str, Any]:
     state = of_logs(node, now)
-    is_change = {str(i): isinstance(entry.command, Configuration) for i, entry in _entries(node)}
+    is_change = {str(i): isinstance(entry.command, Membership) for i, entry in _entries(node)}
     state["log_value"] = {i: None if is_change[i] else value for i, value in state["log_value"].items()}
     state |= {"log_config": {}, "log_since": {}}
     for i, in_effect in _in_effect(node):

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from oneleader_raft.configuration import Configuration, InEffect, initial
+from oneleader_raft.configuration import InEffect, Membership, initial
 from oneleader_raft.lease import Clocks, Round
 from oneleader_raft.raft import (
     NIL,
@@ -45,8 +45,8 @@ LATER = NOW + Clocks().promise
 THREE = ("n1", "n2", "n3")
 
 
-def members(*ids: str, old: tuple[str, ...] = ()) -> Configuration:
-    return Configuration(ids, old)
+def members(*ids: str, old: tuple[str, ...] = ()) -> Membership:
+    return Membership(ids, old)
 
 
 def leader(*ids: str, log: tuple[object, ...] = (NOOP,), committed: int = 1, own: bool = True) -> Node:
@@ -91,7 +91,7 @@ class TestQuorums:
     @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
     def test_majorities_of_sets_that_differ_by_one_server_meet(self, size: int) -> None:
         servers = [f"n{i}" for i in range(size + 1)]
-        one, other = Configuration(tuple(servers[:-1])), Configuration(tuple(servers))
+        one, other = Membership(tuple(servers[:-1])), Membership(tuple(servers))
         assert one.towards(other.members) == other
         assert other.towards(one.members) == one
         assert meet(one, other, servers)
@@ -108,7 +108,7 @@ class TestQuorums:
         assert members("n4", old=THREE).towards(("n1",)) == members("n4")
 
 
-def meet(one: Configuration, other: Configuration, servers: tuple[str, ...] | list[str]) -> bool:
+def meet(one: Membership, other: Membership, servers: tuple[str, ...] | list[str]) -> bool:
     """Whether any two quorums share a server."""
     sets = [set(s) for k in range(len(servers) + 1) for s in combinations(servers, k)]
     return all(a & b for a in sets if one.is_quorum(a) for b in sets if other.is_quorum(b))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneleader.conformance.reference.scenario import ChangingMachine, draw
 from oneleader_raft import raft
-from oneleader_raft.configuration import Configuration, InEffect
+from oneleader_raft.configuration import InEffect, Membership
 from oneleader_raft.core import RAFT
 from oneleader_raft.lease import LONG_AGO, NO_ROUND, Round
 from oneleader_raft.messages import (
@@ -49,7 +49,7 @@ from oneleader_raft.testbench.simulator import CHANGING, Simulation
 
 MEMBERS = ("n1", "n2", "n3")
 ROUND = Round(3, 40)
-JOINT = Configuration(("n1", "n4"), old=("n1", "n2"))
+JOINT = Membership(("n1", "n4"), old=("n1", "n2"))
 LOG = (Entry(1, "no-op"), Entry(1, "a"), Entry(3, "no-op"))
 
 
@@ -118,9 +118,9 @@ POSSIBLE: dict[str, Message] = {
     "short log": AppendReply(3, "n2", False, ROUND, 1),
     "newer term": AppendReply(3, "n2", False, NO_ROUND, 0),
     "stand": TimeoutNow(3, "n2"),
-    "a change": AppendEntries(3, "n2", 1, 1, (Entry(3, Configuration(("n1", "n2"))),), 1, ROUND),
+    "a change": AppendEntries(3, "n2", 1, 1, (Entry(3, Membership(("n1", "n2"))),), 1, ROUND),
     "a joint change": AppendEntries(3, "n2", 1, 1, (Entry(3, JOINT),), 1, ROUND),
-    "snapshot": InstallSnapshot(3, "n2", Snapshot(2, 1, InEffect(0, Configuration(MEMBERS)), "x"), ROUND),
+    "snapshot": InstallSnapshot(3, "n2", Snapshot(2, 1, InEffect(0, Membership(MEMBERS)), "x"), ROUND),
     "snapshot while joint": InstallSnapshot(3, "n2", Snapshot(2, 3, InEffect(2, JOINT), "x"), ROUND),
 }
 P, J = (POSSIBLE[name] for name in ("snapshot", "a joint change"))
@@ -133,7 +133,7 @@ def with_snapshot(**different: Any) -> Message:
     return replace(P, snapshot=replace(P.snapshot, **different))
 
 
-def changes(to: Configuration) -> Message:
+def changes(to: Membership) -> Message:
     return replace(J, entries=(Entry(3, to),))  # type: ignore[call-arg]
 
 
@@ -182,18 +182,18 @@ IMPOSSIBLE: dict[str, Any] = {
     "a snapshot of nothing": with_snapshot(index=0),
     "a snapshot without a term": with_snapshot(term=0),
     "a snapshot of a later term": with_snapshot(term=4),
-    "a snapshot with a later configuration": with_snapshot(in_effect=InEffect(3, Configuration(MEMBERS))),
-    "a snapshot of a cluster of nobody": with_snapshot(in_effect=InEffect(1, Configuration(()))),
+    "a snapshot with a later configuration": with_snapshot(in_effect=InEffect(3, Membership(MEMBERS))),
+    "a snapshot of a cluster of nobody": with_snapshot(in_effect=InEffect(1, Membership(()))),
     "a snapshot without a configuration": with_snapshot(in_effect=None),
     "a snapshot outside a round": replace(P, round=NO_ROUND),
     "no snapshot": replace(P, snapshot=None),
-    "a change to nobody": changes(Configuration(())),
-    "a change to one twice": changes(Configuration(("n1", "n1"))),
-    "members in disorder": changes(Configuration(("n2", "n1"))),
-    "joint with the same": changes(Configuration(("n1", "n2"), old=("n1", "n2"))),
-    "members in a list": changes(Configuration(["n1", "n2"])),  # type: ignore[arg-type]
-    "members that are numbers": changes(Configuration((1, 2))),  # type: ignore[arg-type]
-    "members that are one number": changes(Configuration(1)),  # type: ignore[arg-type]
+    "a change to nobody": changes(Membership(())),
+    "a change to one twice": changes(Membership(("n1", "n1"))),
+    "members in disorder": changes(Membership(("n2", "n1"))),
+    "joint with the same": changes(Membership(("n1", "n2"), old=("n1", "n2"))),
+    "members in a list": changes(Membership(["n1", "n2"])),  # type: ignore[arg-type]
+    "members that are numbers": changes(Membership((1, 2))),  # type: ignore[arg-type]
+    "members that are one number": changes(Membership(1)),  # type: ignore[arg-type]
 }
 
 
@@ -272,7 +272,7 @@ CONTRADICTED: dict[str, tuple[Node, Message]] = {
     "another snapshot is committed": (receiver(), with_snapshot(index=1, term=3)),
     "another configuration was in effect": (
         receiver(),
-        with_snapshot(in_effect=InEffect(1, Configuration(MEMBERS))),
+        with_snapshot(in_effect=InEffect(1, Membership(MEMBERS))),
     ),
     "a snapshot of another leader": (receiver(), replace(P, leader_id="n3")),
     "a term that is out of reach": (receiver(), RequestVote(4 + TERMS_MISSED, "n2", 2, 1)),
@@ -313,11 +313,11 @@ def test_the_cluster_refuses_to_deliver_it(message: Message) -> None:
 
 
 NUMBERS = st.integers(-2, 6)
-COMMANDS = st.sampled_from(["a", "b", Configuration(("n1", "n2")), JOINT])
+COMMANDS = st.sampled_from(["a", "b", Membership(("n1", "n2")), JOINT])
 ANY_ENTRIES = st.lists(st.builds(Entry, NUMBERS, COMMANDS), max_size=3).map(tuple)
 ANY_ROUND = st.just(NO_ROUND) | st.builds(Round, NUMBERS, NUMBERS)
 ANYBODY = st.sampled_from(["n1", "n2", "n3"])
-ANY_CONFIGURATION = st.sampled_from([Configuration(MEMBERS), Configuration(("n1",)), JOINT])
+ANY_CONFIGURATION = st.sampled_from([Membership(MEMBERS), Membership(("n1",)), JOINT])
 ANY_SNAPSHOT = st.builds(Snapshot, NUMBERS, NUMBERS, st.builds(InEffect, NUMBERS, ANY_CONFIGURATION))
 ANYTHING = st.one_of(
     st.builds(InstallSnapshot, NUMBERS, ANYBODY, ANY_SNAPSHOT, ANY_ROUND),

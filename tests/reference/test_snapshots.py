@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from oneleader_raft.configuration import Configuration, InEffect
+from oneleader_raft.configuration import InEffect, Membership
 from oneleader_raft.lease import NO_ROUND, Round
 from oneleader_raft.raft import (
     NIL,
@@ -39,7 +39,7 @@ from oneleader_raft.raft import (
 
 NOW = 10_000
 MEMBERS = ("n1", "n2", "n3")
-FIRST = InEffect(0, Configuration(MEMBERS))
+FIRST = InEffect(0, Membership(MEMBERS))
 LOG = tuple(Entry(t, f"x{i}") for i, t in enumerate((1, 1, 2, 2, 3), 1))
 R1 = Round(1, NOW)
 
@@ -138,7 +138,7 @@ class TestSend:
 class TestReceive:
     """Figure 13, InstallSnapshot RPC, receiver implementation."""
 
-    FOUR = Snapshot(4, 2, InEffect(2, Configuration(("n1", "n2"))), "four")
+    FOUR = Snapshot(4, 2, InEffect(2, Membership(("n1", "n2"))), "four")
 
     def test_1_a_stale_leader_is_refused(self) -> None:
         node = follower()

@@ -39,7 +39,7 @@ list of obligations. The page of a model says of each obligation who proved it.
 |---|--:|--:|--:|--:|--:|
 """
 COLUMNS = "| obligation | by Z3 | seconds | by cvc5 | seconds |\n|---|---|--:|---|--:|"
-PROVED, OPEN = "proved", "open"
+PROVED, OPEN = HOLDS.worded("proof"), "open"
 ROW = re.compile(
     rf"^\| `(.+)` \| ({PROVED}|{OPEN}) \| ([\d.]+) \| ({PROVED}|{OPEN}) \| ([\d.]+) \|$", re.MULTILINE
 )

@@ -15,13 +15,13 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from .. import raft
-from ..configuration import Configuration, InEffect
+from ..configuration import InEffect, Membership
 from ..lease import LONG_AGO, Round
 from ..raft import Message, Snapshot
 from ..state_machine import Command, Request
 
 MESSAGES = get_args(Message)
-PARTS = (raft.Entry, Round, Snapshot, InEffect, Configuration)
+PARTS = (raft.Entry, Round, Snapshot, InEffect, Membership)
 KINDS = {kind.__name__: kind for kind in (*MESSAGES, *PARTS, Request, *get_args(Command))}
 MAY_BE_NEGATIVE = {"sent_at", "value", "expected"}  # clocks, and what clients store
 LONGEST_INTEGER = 64  # bits, with the sign
@@ -99,7 +99,7 @@ def _one_of(kinds: tuple[Any, ...], value: Any) -> Any:
 def _command(value: Any, name: str) -> Any:
     """A request, a configuration, or what is plain: a string, a whole number, true, false, null."""
     if isinstance(value, dict):
-        return _one_of((Request, Configuration), value)
+        return _one_of((Request, Membership), value)
     if value is None or isinstance(value, str | bool):
         return value
     return _integer(value, name)

@@ -6,7 +6,7 @@ and judges a faulty core by what goes wrong and not by the step that broke a rul
 
 from __future__ import annotations
 
-from ..configuration import Configuration, InEffect, initial
+from ..configuration import InEffect, Membership, initial
 from ..raft import Entry, Node, NodeId, Role, Snapshot
 from ..state_machine import StateMachine, apply
 from .cluster import Cluster
@@ -70,7 +70,7 @@ class Safety:
         self.machines.append(apply(self.machines[-1], index, entry.command)[0])
         brought = entry.command
         self.in_effect.append(
-            InEffect(index, brought) if isinstance(brought, Configuration) else self.in_effect[-1]
+            InEffect(index, brought) if isinstance(brought, Membership) else self.in_effect[-1]
         )
 
     def snapshots_are_of_what_is_committed(self, node: Node) -> None:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oneleader import verdict
+
 if TYPE_CHECKING:
     from oneleader.conformance.examined import Examined
     from oneleader.conformance.trial import MakeAdapter
@@ -52,7 +54,7 @@ def oneleader(request: pytest.FixtureRequest) -> Callable[..., Examined]:
             seed=option("--oneleader-seed"),
             **more,
         )
-        if str(found.verdict) != "holds":
+        if found.verdict is not verdict.HOLDS:
             pytest.fail(found.text, pytrace=False)
         return found
 

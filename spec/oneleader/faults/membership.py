@@ -13,7 +13,7 @@ from oneleader.faults.fault import NOT_WRITTEN, Because, core_fault, fault
 from oneleader.language.model import Model
 from oneleader.models import membership, membership_steps
 from oneleader_raft import raft
-from oneleader_raft.configuration import Configuration, History
+from oneleader_raft.configuration import History, Membership
 from oneleader_raft.core import Core
 from oneleader_raft.raft import Entry, Node, NodeId, Step
 
@@ -51,8 +51,8 @@ def several_at_once(m: Model) -> Model:
     begin=f"{LED}; swap n1 n2 n4; sync n1 n4",
 )
 def _() -> Core:
-    def next_configuration(node: Node) -> Configuration | None:
-        return Configuration(node.leadership.wanted) if node.leadership.wanted else None
+    def next_configuration(node: Node) -> Membership | None:
+        return Membership(node.leadership.wanted) if node.leadership.wanted else None
 
     return patched(next_configuration)
 
@@ -221,7 +221,7 @@ def joint_left_early() -> Core:
 
     def go_on_with_change(node: Node, now: int) -> Step:
         if node.configuration.is_joint:
-            return raft.change_configuration(node, Configuration(node.configuration.members), now)
+            return raft.change_configuration(node, Membership(node.configuration.members), now)
         return correct(node, now)
 
     correct = raft.go_on_with_change

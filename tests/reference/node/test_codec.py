@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneleader_raft.configuration import Configuration
+from oneleader_raft.configuration import Membership
 from oneleader_raft.lease import DEFAULT, NO_ROUND, Round
 from oneleader_raft.node import codec, links
 from oneleader_raft.node.codec import MalformedError
@@ -42,7 +42,7 @@ REQUESTS = st.builds(
         )
     ),
 )
-CONFIGURATIONS = st.builds(Configuration)
+CONFIGURATIONS = st.builds(Membership)
 ENTRIES = st.builds(Entry, NATURAL, st.just("no-op") | REQUESTS | CONFIGURATIONS)
 SNAPSHOTS = st.builds(Snapshot, state=st.none() | st.text())
 ROUNDS = st.just(NO_ROUND) | st.builds(Round, NATURAL, NATURAL)

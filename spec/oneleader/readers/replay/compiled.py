@@ -93,7 +93,7 @@ class CompiledCandidate(Candidate):
         return row
 
 
-class Program(NamedTuple):
+class ReplayProgram(NamedTuple):
     """The text of all actions of a model; which fields are rows, and which history it does not keep."""
 
     text: str
@@ -103,7 +103,7 @@ class Program(NamedTuple):
     lost: frozenset[str]
 
 
-def program_of(model: Model, history: bool) -> Program:
+def program_of(model: Model, history: bool) -> ReplayProgram:
     """The program of a model; written once, however many parts of a recording are judged by it."""
     key = (tuple(model.actions.values()), tuple(model.fields.values()), history)
     if key not in PROGRAMS:
@@ -111,7 +111,7 @@ def program_of(model: Model, history: bool) -> Program:
     return PROGRAMS[key]
 
 
-def written(model: Model, history: bool) -> Program:
+def written(model: Model, history: bool) -> ReplayProgram:
     """The program; written again without a ghost field that is found to be costly."""
     traced = {name: trace_action(model, action) for name, action in model.actions.items()}
     kinds = row_kinds(model, traced)
@@ -126,10 +126,10 @@ def written(model: Model, history: bool) -> Program:
             continue
         slow = {name: of.slow for name, of in texts.items() if of.slow}
         code = compile(text, f"<{model.name}>", "exec")
-        return Program(text, code, kinds, slow, frozenset(lost))
+        return ReplayProgram(text, code, kinds, slow, frozenset(lost))
 
 
-PROGRAMS: dict[Any, Program] = {}
+PROGRAMS: dict[Any, ReplayProgram] = {}
 
 
 class CompiledRun(OpenRun):

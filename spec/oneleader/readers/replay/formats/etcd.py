@@ -60,7 +60,7 @@ from oneleader.models.election import CANDIDATE, LEADER, Node
 from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, NotModelled, show
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage
-from oneleader.readers.replay.formats.etcd_conf import Configurations
+from oneleader.readers.replay.formats.etcd_conf import EtcdConfigurations
 from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
     LEFT_ASIDE,
@@ -119,7 +119,7 @@ class EtcdFormat:
         run = CompiledRun(model, {"member": RecordedVoters()})
         self.properties = Properties(run, without="member")  # quorums change: each step is judged by its own
         self.candidates = Candidates(run, limit, self.properties.check)
-        self.configurations = Configurations()
+        self.configurations = EtcdConfigurations()
         self.coverage = ReplayCoverage()
         self.not_modelled: Counter[str] = Counter()
         self.events = 0

@@ -46,7 +46,7 @@ class EtcdConfiguration:
         return f"{show(self.incoming)}{joint}"
 
 
-class Configurations:
+class EtcdConfigurations:
     """The cluster's sequence of configurations, and how far each node has got in it."""
 
     def __init__(self) -> None:
