@@ -303,7 +303,12 @@ def test_the_cluster_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return True
 
     found = {n: done[0] for n, done in over("local", workers=2)(dict(enumerate(jobs)), alone) if done}
-    assert found == {n: reader.do(job)[0] for n, job in enumerate(jobs)}
+    here = {n: reader.do(job)[0] for n, job in enumerate(jobs)}
+    drawn = [n for n, job in enumerate(jobs) if job["kind"] == "conform"]
+    assert drawn
+    # Hypothesis draws constants of the modules that are loaded, too, so its examples differ between processes.
+    assert {n: found.pop(n)["verdict"] for n in drawn} == {n: here.pop(n)["verdict"] for n in drawn}
+    assert found == here
     assert listening == {"127.0.0.1"}
     assert [*tmp_path.iterdir()] == []
 

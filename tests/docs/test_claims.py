@@ -62,7 +62,7 @@ def test_a_figure_that_is_not_printed_and_a_command_that_fails_are_errors() -> N
     claim = ALL[0]
     with pytest.raises(claims.UsageError, match="prints nothing like"):
         claims.show(replace(claim, figures={"states": "no such line (x)"}))
-    with pytest.raises(claims.UsageError, match=r"prints several like .*: 7, 8, 9"):
+    with pytest.raises(claims.UsageError, match=r"prints several like .*: \d+(, \d+)+"):
         claims.show(replace(claim, figures={"obligations": r"(\d+) of \1 proved"}))
     with pytest.raises(claims.UsageError, match="ended with status 2"):
         claims.show(replace(claim, command="oneleader prove no_such_model"))

@@ -117,6 +117,8 @@ def test_tlc_is_expected_to_find_them() -> None:
 
 
 OTHERWISE = {
+    "MCMembership_bug_several_at_once.cfg",  # these two begin where a leader has committed, with two servers
+    "MCMembership_bug_change_upon_change.cfg",
     "MCReplication_bug_no_prefix_check.cfg",  # a sequence has no gaps, and none is tried
     "MCSystemHistory_bug_no_fencing.cfg",  # the composition, where explore takes the model of leases
     "MCFencing_bug_strictly_greater.cfg",  # says of a write that it would be refused, a step earlier

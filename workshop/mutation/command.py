@@ -21,6 +21,7 @@ KEPT = Path("runs/mutants.jsonl")
 @click.option("--list", "listing", is_flag=True, help="Only list them, with what is known of each.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes.  [default: 1]")
 @click.option("--write", is_flag=True, help=f"Write the pages in {PAGES}, from all models and the core.")
+@click.option("--as-kept", is_flag=True, help="Judge none: what is not kept is unjudged, and said to be.")
 @click.option("--fresh", is_flag=True, help="Judge again what was judged before of the same source.")
 @json_option
 def mutants(
@@ -29,6 +30,7 @@ def mutants(
     listing: bool,
     workers: int,
     write: bool,
+    as_kept: bool,
     fresh: bool,
     as_json: bool,
 ) -> int:
@@ -54,7 +56,8 @@ def mutants(
     found: dict[str, list[Any]] = {name: [] for name in chosen}
     for name in chosen:
         wanted = table.sample(name) if sample else table.ids(name)
-        for judged in table.judge_all(name, wanted, kept, workers):
+        judging = table.as_kept(wanted, kept) if as_kept else table.judge_all(name, wanted, kept, workers)
+        for judged in judging:
             found[name].append(judged)
             if not as_json:
                 show.line(judged)

@@ -23,6 +23,7 @@ from workshop.mutation.table import (
     EQUIVALENT,
     NAMES,
     STALE,
+    UNJUDGED,
     became,
     digest,
     known,
@@ -30,7 +31,7 @@ from workshop.mutation.table import (
     verdict,
 )
 
-RARE = (SURVIVED, UNEXERCISED, STALE)  # told only where there are some
+RARE = (SURVIVED, UNEXERCISED, STALE, UNJUDGED)  # told only where there are some
 OUTCOMES = {
     **dict.fromkeys(EXPLORED, (*mutation_judge.CAUGHT, BY_TEST, EQUIVALENT, *RARE)),
     CORE: (*core_judge.CAUGHT, BY_TEST, EQUIVALENT, *RARE),
@@ -76,12 +77,13 @@ Actions that a model takes over unchanged from the one that it extends are mutat
 """
 
 MEANING = """\
-*refused*: it is no model. *property*: a property, a claim or progress is broken at small bounds. *witness*:
-something cannot happen any more, or is not as far away as it was; the distances are below. *twin*: the graph
-of states and steps is no longer that of the hand-written TLA+, with which CI compares it. *proof*: an
-obligation has a counterexample to induction. *unproved*: Z3 leaves an obligation open, which is weaker than
-wrong. *test of its own*: no reader sees it, and a test named below does. What is proved to be the same step
-is equivalent. The score is what is caught, of all that are not."""
+*refused*: it is no model. *property*: a property, a claim or progress is broken at small bounds.
+*witness*: something cannot happen any more, or is not as far away as it was; the distances are below.
+*twin*: the graph of states and steps is no longer that of the hand-written TLA+, with which CI compares
+it. *proof*: an obligation has a counterexample to induction. *unproved*: Z3 leaves an obligation open,
+which is weaker than wrong. *test of its own*: no reader sees it, and a test named below does. *unjudged*:
+nobody has looked since it changed; `make mutants` does. What is proved to be the same step is equivalent.
+The score is what is caught, of all that are judged and not equivalent."""
 
 CORE_MEANING = """\
 *test*: a unit test of `tests/reference`. *safety*: a simulated run breaks Figure 3, a lease or
@@ -134,7 +136,7 @@ def _scores(rows: list[tuple[str, list[JudgedMutant]]], caught: tuple[str, ...],
 
 
 def _percent(count: Counter[str]) -> str:
-    apart = count.total() - count[EQUIVALENT]
+    apart = count.total() - count[EQUIVALENT] - count[UNJUDGED]
     return f"{100 * _caught(count) / apart:.0f} %" if apart else ""
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from oneleader.errors import UsageError
 from oneleader.models import MODELS
-from oneleader.verdict import HOLDS, VIOLATED, Verdict
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from workshop.mutation import core_judge
 from workshop.mutation import model_judge as mutation_judge
 from workshop.mutation.core_mutation import core_mutants
@@ -30,6 +30,7 @@ from workshop.mutation.model_mutation import mutants
 CORE = "core"
 NAMES = (*EXPLORED, CORE)
 EQUIVALENT, BY_TEST, STALE = "equivalent", "test of its own", "stale"
+UNJUDGED = "unjudged"  # nobody has looked since the function changed: neither caught nor survived
 FAILING = (SURVIVED, UNEXERCISED, STALE)
 SAMPLE = 40  # of the mutants of what is not cheap, one in so many
 CHEAP = ("election", "fencing", "system")  # each guard that they drop is in the sample
@@ -60,8 +61,8 @@ def known() -> dict[str, Known]:
 def became(judged: JudgedMutant) -> str:
     """Of a mutant, all in all: who caught it, or equivalent, survived, or stale."""
     entry = known().get(judged.id)
-    if judged.by == UNEXERCISED:
-        return UNEXERCISED
+    if judged.by in (UNEXERCISED, UNJUDGED):
+        return judged.by
     if judged.by != SURVIVED:
         return STALE if entry else judged.by
     if entry is None:
@@ -70,7 +71,8 @@ def became(judged: JudgedMutant) -> str:
 
 
 def verdict(judged: JudgedMutant) -> Verdict:
-    return VIOLATED if became(judged) in FAILING else HOLDS
+    outcome = became(judged)
+    return VIOLATED if outcome in FAILING else INCONCLUSIVE if outcome == UNJUDGED else HOLDS
 
 
 def checked(name: str) -> str:
@@ -119,7 +121,9 @@ class KeptJudgements:
             if entry.pop("of") == digest(part(entry["id"])):
                 self.found[entry["id"]] = JudgedMutant(**entry)
         self.found = {
-            id: judged for id, judged in self.found.items() if became(judged) not in (SURVIVED, UNEXERCISED)
+            id: judged
+            for id, judged in self.found.items()
+            if became(judged) not in (SURVIVED, UNEXERCISED, UNJUDGED)
         }
 
     def add(self, judged: JudgedMutant) -> None:
@@ -145,6 +149,12 @@ def judge_all(name: str, wanted: list[str], kept: KeptJudgements, workers: int =
             if id not in kept.found:
                 kept.add(next(fresh))
             yield kept.found[id]
+
+
+def as_kept(wanted: list[str], kept: KeptJudgements) -> Iterator[JudgedMutant]:
+    """Without judging any: what is not kept is unjudged."""
+    for id in wanted:
+        yield kept.found.get(id) or JudgedMutant(id, "", UNJUDGED, "since this changed")
 
 
 def as_json(judged: JudgedMutant) -> dict[str, Any]:

@@ -183,6 +183,7 @@ CHECKS: tuple[Check, ...] = (
     of("membership_steps", exploring, 30, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
     of("membership_steps", exploring, 10, sizes=TO_FOUR, quorums=JOINT, small=True),
     of("membership_on_apply", exploring, 60, FULL, sizes=TO_THREE, quorums=ONE_FEWER),
+    of("membership_on_apply", exploring, 5, QUICK, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
     of("logless", exploring, 2, nodes=2, terms=2, quorums="n1 n2, n1"),
     of("logless", proving, 15, strength=ANY),
     *(

@@ -48,7 +48,7 @@ Examples:
   oneleader walk election --nodes 5 --terms 6 --seed 1
   oneleader replay etcd-rawnode-3-nodes
   oneleader conform --minutes 5 -- ./my-shim
-  oneleader scaffold go my-shim
+  oneleader scaffold go my-raft
   oneleader cluster --nodes 3
   oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
   oneleader graph election --nodes 2 --terms 1 --out election.dot

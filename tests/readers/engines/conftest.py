@@ -14,7 +14,7 @@ GRAPH = """
 (() => {
   const engine = engineOf(%s), numbers = new Map([[engine.initial.join(), 0]]);
   const states = [engine.initial], steps = [], odd = [];
-  for (let i = 0; i < states.length && states.length <= %d; i++)
+  for (let i = 0; i < states.length && i < %d; i++)
     for (const [position, after] of engine.successors(states[i])) {
       if (!Array.isArray(after)) { odd.push([i, position, after]); continue; }
       const key = after.join();
@@ -33,8 +33,8 @@ Evaluate = Callable[[str], Any]
 
 @pytest.fixture(scope="session")
 def graph_of(node: Evaluate) -> Callable[..., Any]:
-    """The state graph by the JavaScript engine, of so many states at most: states, steps, what is
-    cut or wrong, and the truth of every property and witness in every state."""
+    """The state graph by the JavaScript engine, of the steps of so many states at most: states, steps, what
+    is cut or wrong, and the truth of every property and witness in every state."""
 
     def made(run: Run, most: int = 1_000_000) -> Any:
         return node(GRAPH % (JavaScript(run).text(), most))
