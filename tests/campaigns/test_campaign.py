@@ -306,7 +306,7 @@ def test_the_cluster_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     here = {n: reader.do(job)[0] for n, job in enumerate(jobs)}
     drawn = [n for n, job in enumerate(jobs) if job["kind"] == "conform"]
     assert drawn
-    # Hypothesis draws constants of the modules that are loaded, too, so its examples differ between processes.
+    # Hypothesis draws constants of loaded modules, too, so its examples differ between processes.
     assert {n: found.pop(n)["verdict"] for n in drawn} == {n: here.pop(n)["verdict"] for n in drawn}
     assert found == here
     assert listening == {"127.0.0.1"}
