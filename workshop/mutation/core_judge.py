@@ -40,7 +40,13 @@ from workshop.mutation.model_judge import SURVIVED, JudgedMutant
 TEST, SAFETY, SCENARIO, CRASH, TIME, TRACE = "test", "safety", "scenario", "crash", "time", "trace"
 CAUGHT = (TEST, SAFETY, SCENARIO, CRASH, TIME, TRACE)
 
-UNIT_TESTS = ("test_raft_paper.py", "test_raft_details.py", "test_state_machine.py")
+UNIT_TESTS = (
+    "test_raft_paper.py",
+    "test_raft_details.py",
+    "test_membership.py",
+    "test_snapshots.py",
+    "test_state_machine.py",
+)
 MEMBERS = (3, 5, 2, 3, 4)  # of simulated clusters, in turn
 RUNS, EVENTS = 40, 3000
 DRAWN = ((3, 100), (5, 20))  # servers, and how many scenarios

@@ -105,7 +105,7 @@ def test_what_does_not_end_or_ends_the_process(source: str, by: str, limit: floa
 @pytest.mark.parametrize(
     ("judge", "id", "by"),
     [
-        (core_judge.unit_tests, "core/raft/is_majority/>→>=", core_judge.TEST),
+        (core_judge.unit_tests, "core/fencing/is_token/1→2", core_judge.TEST),
         (core_judge.simulations, "core/raft/advance_commit/if not (is_new and is_own): -is_new", ""),
         (core_judge.simulations, "core/raft/on_request_vote/granted: -vote_is_free", core_judge.SAFETY),
     ],
