@@ -251,9 +251,9 @@ def test_syntax_error_is_said_in_the_words_of_the_parser(tmp_path: Path) -> None
 @pytest.mark.usefixtures("tools")
 def test_deadlock_is_looked_for_only_when_asked(tmp_path: Path) -> None:
     (tmp_path / "M.tla").write_text(
-        "---- MODULE M ----\nVARIABLE x\nInit == x = TRUE\nNext == x /\\ x' = ~x\n====\n"
+        "---- MODULE M ----\nVARIABLE x\nInit == x = TRUE\nNext == x /\\ x' = ~x\nYes == x \\/ ~x\n====\n"
     )
-    (tmp_path / "M.cfg").write_text("INIT Init\nNEXT Next\n")
+    (tmp_path / "M.cfg").write_text("INIT Init\nNEXT Next\nINVARIANT Yes\n")
     assert tlc.run(tmp_path / "M.tla", tmp_path / "M.cfg").verdict is HOLDS
     result = tlc.run(tmp_path / "M.tla", tmp_path / "M.cfg", deadlock=True)
     assert result.violated == "deadlock"
@@ -279,7 +279,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_interrupt_ends_the_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     children: list[subprocess.Popen[str]] = []
 
-    def interrupted(child: subprocess.Popen[str]) -> tuple[str, str]:
+    def interrupted(child: subprocess.Popen[str], timeout: float | None) -> tuple[str, str]:
         children.append(child)
         raise KeyboardInterrupt
 

@@ -84,7 +84,7 @@ MUTANTS: dict[str, tuple[Wrong, str]] = {
         "refuse_write",
     ),
     "redis: the token expires with the lock": (
-        redis_with((WriteStep, "  return {ARGV", "  redis.call('PEXPIRE', KEYS[1], 1)\n  return {ARGV")),
+        redis_with((WriteStep, "  return {ARGV", "  redis.call('PEXPIRE', KEYS[1], 0)\n  return {ARGV")),
         "accept_write|read",
     ),
     "redis: the lock goes with its counter": (
