@@ -72,14 +72,14 @@ def test_what_is_forgotten_changes_no_result(name: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(interpreted, "MOVES", 64)
     monkeypatch.setattr(compiled, "LEAST_BYTES", LITTLE)
     forgotten = 0
-    forget = compiled._Search._forget
+    forget = compiled._CompiledSearch._forget
 
-    def counted(one: compiled._Search) -> None:
+    def counted(one: compiled._CompiledSearch) -> None:
         nonlocal forgotten
         forgotten += 1
         forget(one)
 
-    monkeypatch.setattr(compiled._Search, "_forget", counted)
+    monkeypatch.setattr(compiled._CompiledSearch, "_forget", counted)
     operations = read(SAMPLES / name)[:60]
     with_all, oracle = both(operations, REGISTER)
     assert forgotten == 0

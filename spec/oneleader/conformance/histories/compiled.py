@@ -38,7 +38,7 @@ class Bits(ctypes.Structure):
     _fields_ = [("words", ctypes.c_void_p), ("low", ctypes.c_uint32), ("high", ctypes.c_uint32)]
 
 
-class State(ctypes.Structure):
+class SearchState(ctypes.Structure):
     """Where a search stands: the fields of `Search` in search.c."""
 
     _fields_ = [
@@ -71,7 +71,7 @@ def loaded() -> ctypes.CDLL:
 
 def searching(operations: Sequence[Operation], model: SharedObject, initial: Hashable) -> Searching:
     """Turn by turn: an order in which the operations of one object may have taken effect, if there is one."""
-    one = _Search(operations, model, initial)
+    one = _CompiledSearch(operations, model, initial)
     try:
         while (found := one.turn()) is None:
             one.most_bytes = yield
@@ -80,7 +80,7 @@ def searching(operations: Sequence[Operation], model: SharedObject, initial: Has
         one.end()
 
 
-class _Search:
+class _CompiledSearch:
     """One search: the arrays that C reads, and the states by their numbers."""
 
     def __init__(self, operations: Sequence[Operation], model: SharedObject, initial: Hashable) -> None:
@@ -91,7 +91,7 @@ class _Search:
         self.bytes = self.bytes_on_the_way = 0  # of the states held
         self.example: list[Operation] = []  # of each sort
         self.arrays = self._arrays(Timeline(self.operations))
-        self.state = State(size=len(self.operations), held=self._number(initial))
+        self.state = SearchState(size=len(self.operations), held=self._number(initial))
         self.state.sorts_known = len(self.example)
         for name, of in self.arrays.items():
             setattr(self.state, name, of.buffer_info()[0])

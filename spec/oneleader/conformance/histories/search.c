@@ -17,7 +17,7 @@ typedef struct { uint64_t key; uint32_t then; } Answer; /* key: state and sort o
 typedef struct { uint64_t hash, at; } Tried;            /* at: where its words begin, plus one */
 typedef struct { uint64_t *words; uint32_t low, high; } Bits; /* full below `low`, empty from `high` on */
 
-typedef struct { /* the fields of `State` in compiled.py */
+typedef struct { /* the fields of `SearchState` in compiled.py */
     uint32_t size, left, depth, held, asked, at, farthest, sorts_known;
     uint64_t moves;           /* left in this turn */
     const uint32_t *sorts;    /* what each operation does */
