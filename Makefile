@@ -53,6 +53,9 @@ bench-explore: setup ## The explorer's three engines and TLC, to ten million sta
 bench-replay: setup ## Events a second that replay judges, for each model, to a million events: some 10 minutes
 	$(BIN)/python -m workshop.benchmarks.bench_replay
 
+bench-histories: setup ## Verdicts on Porcupine's own histories, ours and Porcupine's (Go): a minute
+	$(BIN)/python -m workshop.benchmarks.bench_histories
+
 bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kill -9 another node leads
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
 	$(BIN)/python -m workshop.benchmarks.bench_node
