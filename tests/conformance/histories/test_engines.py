@@ -75,8 +75,6 @@ def test_both_find_the_same_in_long_histories(width: int, data: st.DataObject) -
 
 TEXTS = ["a", "ab", "b", "", "ba"]
 ADDED = [Operation(f"c{i}", "append", "x", 0, 1 + i, value=v) for i, v in enumerate(TEXTS)]
-    Operation(f"c{i}", "append", "x", 0, 1 + i, value=v) for i, v in enumerate(["a", "ab", "b", "", "ba"])
-]
 SEEN = Operation("r", "read", "x", 9, 10, result="baabba")  # "ba", "a", "b", "ba": not these
 OVER = [(REGISTER, "etcd_002.log"), (REGISTER, "etcd_000.log"), (KEY_VALUE, ""), (SET, "")]
 
