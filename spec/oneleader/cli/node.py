@@ -65,7 +65,9 @@ def remove(name: str, apis: Sequence[str], seconds: float) -> int:
 @API
 @SECONDS
 def replace(name: str, who: str, apis: Sequence[str], seconds: float) -> int:
-    """Put a node that was started with --join in the place of one that is broken, in one change."""
+    """Put another node in the place of one, in one change.
+
+    The other one was started with --join."""
     return _change(apis, seconds, join=[who], leave=[name])
 
 
