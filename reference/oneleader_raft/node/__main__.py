@@ -127,7 +127,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--until-stdin-ends", action="store_true", help="stop as well when that is at its end"
     )
-    parser.add_argument("--no-trace", action="store_true", help="do not record what it does")
+    parser.add_argument("--trace", action="store_true", help="record what it does, to be judged")
+    parser.add_argument(
+        "--compact-after", type=int, default=10_000, help="entries of the log, at the least, for a snapshot"
+    )
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     return parser.parse_args(arguments)
 
@@ -153,6 +156,8 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
         )
     if not 0 < options.heartbeat_ms < options.promise_ms:
         raise NodeUsageError("--heartbeat-ms is positive, and less than --promise-ms")
+    if options.compact_after < 1:
+        raise NodeUsageError("--compact-after is a number of entries, 1 at the least")
     if not 0 <= options.drift < 1000:
         raise NodeUsageError("--drift is from 0 to 999 thousandths")
     return NodeSettings(
@@ -165,7 +170,8 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
         options.promise_ms,
         options.heartbeat_ms,
         options.drift,
-        not options.no_trace,
+        options.trace,
+        options.compact_after,
     )
 
 

@@ -33,8 +33,8 @@ from typing import Any, Protocol
 
 from ..lease import Clocks
 
-MAGIC, VERSION = b"1L", 2
-HELLO, WELCOME, PROOF, MESSAGE, PING, REFUSED = range(6)
+MAGIC, VERSION = b"1L", 3
+HELLO, WELCOME, PROOF, MESSAGE, PING, REFUSED, SNAPSHOT = range(7)
 HEADER = struct.Struct("!2sBBI")
 TAG = 16
 MOST_BYTES = 8 << 20  # of a body

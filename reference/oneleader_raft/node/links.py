@@ -11,7 +11,7 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 OnMessage = Callable[[Source, Message], Awaitable[None]]
+OnChunk = Callable[[NodeId, bytes], None]
 MOST_BUFFERED = 1 << 20  # bytes not yet sent, above which messages are dropped
 MOST_ENTRY_BYTES = 1 << 17  # of entries in one message; what is left follows with the next one
 MOST_STRANGERS = 32  # connections in the handshake
@@ -71,8 +72,10 @@ class Links:
         now: Callable[[], int],
         recognise: Recognise,
         tls: Tls | None = None,
+        on_chunk: OnChunk = lambda peer, body: None,
     ) -> None:
         self._own, self._on_message, self._now, self._tls = own, on_message, now, tls
+        self._on_chunk = on_chunk
         self._recognise = recognise
         self._complained: dict[tuple[str, str], float] = {}
         self._addresses = {peer: address for peer, address in addresses.items() if peer != own.id}
@@ -110,6 +113,21 @@ class Links:
         body = json.dumps({"step": step, "message": codec.plain(fitting(message))}, separators=(",", ":"))
         line.writer.write(line.channel.seal(frames.MESSAGE, body.encode()))
         line.is_idle = False
+
+    def reaches(self, to: NodeId) -> bool:
+        return to in self._lines
+
+    async def stream(self, to: NodeId, chunks: Iterable[bytes]) -> bool:
+        """Send the parts of a snapshot, no faster than they are taken; what else is to be said goes between
+        them. Whether all have left on one connection."""
+        line = self._lines.get(to)
+        for chunk in chunks:
+            if line is None or self._lines.get(to) is not line:
+                return False
+            line.writer.write(line.channel.seal(frames.SNAPSHOT, chunk))
+            line.is_idle = False
+            await line.writer.drain()
+        return line is not None
 
     async def _ping(self, seconds: float) -> None:
         """Who has nothing to say says so: then silence means that a peer is away."""
@@ -201,6 +219,8 @@ class Links:
             self.heard[channel.peer] = self._now()
             if kind == frames.MESSAGE:
                 await self._on_message(*read(body, channel.peer, self._own))
+            elif kind == frames.SNAPSHOT:
+                self._on_chunk(channel.peer, body)
             elif kind != frames.PING:
                 raise FrameError(f"a frame of kind {kind} is not known")
 

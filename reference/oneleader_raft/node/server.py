@@ -15,23 +15,25 @@ import logging
 import random
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Any
 
-from .. import raft
 from ..core import RAFT, Core
 from ..lease import Clocks
 from ..messages import why_contradicted
 from ..raft import (
     AppendEntries,
     Apply,
+    Compact,
     ElectionTimeout,
     Event,
     HeartbeatTimeout,
+    InstallSnapshot,
     Message,
     Node,
     NodeId,
@@ -41,6 +43,7 @@ from ..raft import (
     Receive,
     Refuse,
     ResetElectionTimer,
+    Restore,
     Role,
     Send,
     Step,
@@ -48,13 +51,18 @@ from ..raft import (
     Transfer,
 )
 from ..state_machine import Command, Request, Result, StateMachine
-from . import store
+from . import snapshots, store
+from .applying import Applying
 from .clock import Clock
+from .compacting import Compacting
+from .errors import DamagedError
 from .expiry import Expiry
 from .frames import FrameError, Identity
 from .links import Address, Links, Tls
+from .log import with_growing_log
 from .metrics import Metrics, lease_left
 from .trace import Source, Trace
+from .transfer import Receiving, Sending
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +85,8 @@ class NodeSettings:
     promise_ms: int = 300
     heartbeat_ms: int = 60
     drift: int = 10
-    trace: bool = True
+    trace: bool = False
+    compact_after: int = 10_000  # entries, at the least
 
     @property
     def clocks(self) -> Clocks:
@@ -143,7 +152,8 @@ class Server:
         stored = self._store.durable
         start = core.restart(settings.id, members, stored, now, settings.clocks)
         self.node: Node = start.node
-        self.machine = StateMachine()
+        self._applying = Applying(core.apply, self._applied)
+        self._carry_out_start(start)
         path = settings.data / f"{settings.id}.trace.jsonl" if settings.trace else None
         self._trace = Trace(path, settings.id, members, settings.clocks, stored, self._store.trace)
         self._trace.write(self._trace.line("restart", None, now, start.actions, None, self.node))
@@ -156,13 +166,29 @@ class Server:
             settings.secret,
             self._store.identity,
         )
-        self.links = Links(own, settings.peers, self._received, self.clock.now, self._recognise, settings.tls)
+        self._receiving = Receiving(lambda peer: self._store.path.with_suffix(f".from-{peer}"))
+        self.links = Links(
+            own,
+            settings.peers,
+            self._received,
+            self.clock.now,
+            self._recognise,
+            settings.tls,
+            self._receiving.chunk,
+        )
+        self._sending = Sending(self.links, self._store.snapshot_path, lambda: self.node)
         self.api = api
         self.metrics = Metrics(settings.cluster, settings.id, members)
         self.metrics.observe(self.node, now, ())
 
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue(MOST_WAITING)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._compacting = Compacting(
+            settings.compact_after, self._store.snapshot_path, self._scribe, self._put
+        )
+        self._loading: set[NodeId] = set()  # the peers whose snapshot is being read
         self._election: asyncio.TimerHandle | None = None
         self._random = random.SystemRandom()
         self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
@@ -170,6 +196,10 @@ class Server:
         self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
         self._expiry = Expiry()
         self.is_stopping = False
+
+    @property
+    def machine(self) -> StateMachine:
+        return self._applying.state
 
     # For clients
 
@@ -271,10 +301,15 @@ class Server:
                     batch.append(self._inbox.get_nowait())
                 await self._handle(batch)
         finally:
-            heart.cancel()
+            for task in (heart, *self._tasks):
+                task.cancel()
             if self._election:
                 self._election.cancel()
+            self._sending.stop()
+            self._compacting.stop()
             await self.links.stop()
+            self._receiving.stop()
+            self._scribe.shutdown()
             self._disk.shutdown()
             self._store.close()
             self._trace.close()
@@ -289,7 +324,7 @@ class Server:
 
     def _let_locks_expire(self) -> None:
         node = self.node
-        if node.commit_index < node.leadership.noop:  # not all that others have committed is applied yet
+        if self._applying.index < node.leadership.noop:  # not all that others have committed is applied yet
             return
         for expire in self._expiry.due(self.machine.locks, self.clock.now()):
             if not self._inbox.full():
@@ -318,7 +353,39 @@ class Server:
             )
 
     async def _received(self, source: Source, message: Message) -> None:
+        if isinstance(message, InstallSnapshot) and message.snapshot.index > self.node.commit_index:
+            if source[0] not in self._loading:
+                self._loading.add(source[0])
+                self._in_background(self._load(source, message))
+            return
         await self._inbox.put(Happening(Receive(message), source))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load(self, source: Source, message: InstallSnapshot) -> None:
+        """What the message speaks of has come before it: it goes to the core with its state."""
+        snapshot, loop = message.snapshot, asyncio.get_running_loop()
+        received, path = self._receiving.whole(source[0]), self._store.snapshot_path(snapshot.index)
+
+        def read() -> StateMachine:
+            state = snapshots.read(received, snapshot.index)
+            snapshots.move(received, path)
+            return state
+
+        try:
+            state = await loop.run_in_executor(self._scribe, read)
+            message = replace(message, snapshot=replace(snapshot, state=state))
+            await self._inbox.put(Happening(Receive(message), source))
+        except (DamagedError, OSError) as error:
+            log.warning("cannot take a snapshot", extra={"peer": source[0], "why": str(error)})
+        finally:
+            self._loading.discard(source[0])
+
+    async def _put(self, event: Event) -> None:
+        await self._inbox.put(Happening(event))
 
     def _enqueue(self, event: Event) -> None:
         if self.is_stopping:
@@ -336,6 +403,7 @@ class Server:
                 continue
             now = self.clock.now()
             step = self.core.step(node, happening.event, now)
+            step = replace(step, node=with_growing_log(step.node))
             lines += self._lines_of(happening, now, node, step)
             steps.append(StepTaken(step, now, self._trace.step))
             node = step.node
@@ -363,19 +431,29 @@ class Server:
             before, self.node = self.node, taken.step.node
             for effect in taken.step.effects:
                 match effect:
+                    case Send(to, InstallSnapshot() as message):
+                        self._sending.send(self.node, taken.line, to, message)
                     case Send(to, message):
                         if not isinstance(message, AppendEntries) or last_to[to] is effect:
                             self.links.send(to, taken.line, message)
                     case ResetElectionTimer():
                         self._reset_election_timer()
                     case Apply(first, entries):
-                        self._apply(first, entries)
+                        self._applying.entries(first, entries)
+                    case Restore(snapshot):
+                        self._applying.restore(snapshot)
                     case ReadReady(id):
-                        self._answer_read(id)
+                        self._applying.then(partial(self._answer_read, id))
                     case Refuse(what, leader):
                         self._refuse(what, leader)
             self.metrics.observe(self.node, taken.at, self.connected)
             self._notice_role(before)
+        self._compacting.look(self.node, self._applying)
+
+    def _carry_out_start(self, start: Step) -> None:
+        for effect in start.effects:
+            if isinstance(effect, Restore):
+                self._applying.restore(effect.snapshot)
 
     def _notice_role(self, before: Node) -> None:
         node = self.node
@@ -387,15 +465,11 @@ class Server:
             for waiting in list(self._writes):
                 self._settle(waiting, OutcomeUnknownError("the leader lost its leadership meanwhile"))
 
-    def _apply(self, first: int, entries: tuple[raft.Entry, ...]) -> None:
-        for index, entry in enumerate(entries, first):
-            before = self.machine
-            self.machine, result = self.core.apply(before, index, entry.command)
-            match entry.command:
-                case Request(client, number):
-                    last, _ = before.sessions.get(client, (0, None))
-                    stale = StaleRequestError(f"request {number} of {client} is older than {last}")
-                    self._settle((client, number), stale if number < last else result)
+    def _applied(self, before: StateMachine, command: Hashable, result: Result) -> None:
+        if isinstance(command, Request):
+            last, _ = before.sessions.get(command.client, (0, None))
+            stale = StaleRequestError(f"request {command.number} of {command.client} is older than {last}")
+            self._settle((command.client, command.number), stale if command.number < last else result)
 
     def _settle(self, request: tuple[str, int], outcome: Result | Exception) -> None:
         for answer in self._writes.pop(request, ()):
@@ -417,6 +491,8 @@ class Server:
                 self._settle((client, number), NotLeaderError(leader))
             case Transfer():
                 log.info("transfer refused")
+            case Compact():
+                pass  # a newer snapshot came in the meantime
             case _:
                 answer = self._reads.get(what)
                 if answer and not answer.done():

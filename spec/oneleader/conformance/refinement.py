@@ -13,10 +13,15 @@ from what a server shows before and after a step, as the reader of etcd's record
 | a follower of its term again       | step_down where somebody leads the term, give_up                    |
 | more entries, at a leader          | client_request for each                                             |
 | other or more entries, elsewhere   | append_entries, or replace_entries where they conflict              |
+| a snapshot of what was not known   | append_entries or replace_entries of all that it holds, committed   |
+| to be committed, elsewhere         |                                                                     |
 | a greater commit index             | advance_commit at a leader, by a majority whose messages it has     |
 |                                    | received since they stored it; append_entries elsewhere             |
 | a message of the leader arrives    | append_entries without anything new, up to where the logs agree:    |
 |                                    | what it answers may confirm so much                                 |
+
+A snapshot that a leader sends is its log up to there (Figure 13): what conflicts with it is dropped, what
+follows its last entry stays, and what it holds is committed, whatever commit index is shown.
 
 What no action explains and correct implementations do is told by its name (`May`), and put into the state
 by hand. A guard that forbids an action, or a state that differs from what is seen, refuses the step.
@@ -176,13 +181,15 @@ class LogStep:
 
     def take(self) -> None:
         self.hear()
+        known = self.get("commit_index")
         if self.prompt.restarts:
             self.restart()
         if self.now.role is None:
-            self.crashed()
+            self.crashed(known)
             return
         self.terms()
         self.roles()
+        self.snapshot(known)
         self.entries()
         self.commits()
         self.confirms()
@@ -195,6 +202,11 @@ class LogStep:
     @property
     def leads(self) -> bool:
         return bool(self.s.get("role", self.n) == LEADER)
+
+    @property
+    def committed(self) -> int:
+        """What a snapshot holds is committed."""
+        return max(self.now.commit or 0, self.now.first - 1)
 
     # -- what it has been told -----------------------------------------------------------------------
     def hear(self) -> None:
@@ -217,14 +229,14 @@ class LogStep:
     # -- starting and stopping -----------------------------------------------------------------------
     def restart(self) -> None:
         """The commit index is volatile, but for what a snapshot holds."""
-        before, commit = self.get("commit_index"), self.now.commit or 0
+        before, commit = self.get("commit_index"), self.committed
         self.s.act("restart", self.n)
         if 0 < commit <= before:
             if commit >= self.now.first:
                 self.of.say(May.COMMIT_SURVIVES)
             self.s.put("commit_index", self.n, commit)
 
-    def crashed(self) -> None:
+    def crashed(self, known: int) -> None:
         """What it did before that has reached its disk. Whether it may have lost the rest, Figure 3 says."""
         now, length = self.now, self.get("log_length")
         if now.term >= self.get("term"):
@@ -234,11 +246,19 @@ class LogStep:
         last = now.first - 1 + len(now.log or ())
         if not is_all or (now.log is not None and last < length):
             raise Inexpressible("a crash lost what was not synced")
-        if now.log is not None and last > length:
-            if self.s.get("role", self.n) == CANDIDATE and self.entry(last)[0] == now.term:
-                self.win()  # it led, and wrote, before it crashed
+        if now.log is not None and (last > length or now.first - 1 > known):
+            self.stood(last)
+            self.snapshot(known)
             self.entries()
             self.same_log()
+
+    def stood(self, last: int) -> None:
+        """A candidate that wrote before it crashed had heard of a leader, or led."""
+        if self.s.get("role", self.n) == CANDIDATE:
+            if self.heard_leaders:
+                self.follow(CANDIDATE)
+            elif self.entry(last)[0] == self.now.term:
+                self.win()
 
     # -- elections -------------------------------------------------------------------------------------
     def terms(self) -> None:
@@ -282,13 +302,26 @@ class LogStep:
         return frozenset(first[: len(first) // 2 + 1])
 
     def follow(self, role: Role) -> None:
-        leaders = [v for v in self.of.nodes if self.s.get("heartbeat", (v, self.now.term))]
-        if role == CANDIDATE and leaders:
-            self.s.act("step_down", self.n, leaders[0], self.now.term)
+        if role == CANDIDATE and self.heard_leaders:
+            self.s.act("step_down", self.n, self.heard_leaders[0], self.now.term)
         else:
             self.s.act("give_up", self.n)
 
+    @property
+    def heard_leaders(self) -> list[str]:
+        """Who leads its term."""
+        return [v for v in self.of.nodes if self.s.get("heartbeat", (v, self.now.term))]
+
     # -- logs ------------------------------------------------------------------------------------------
+    def snapshot(self, known: int) -> None:
+        """Its log begins after a snapshot, up to where it did not know the leader's to be committed."""
+        last = self.now.first - 1
+        if self.now.log is not None and last > known and not self.leads:
+            prev = self.get("commit_index")
+            below = range(prev + 1, min(last, self.get("log_length")) + 1)
+            is_conflict = not all(self.is_leaders(self.now.term, index) for index in below)
+            self.store(prev, last, last, is_conflict=is_conflict)
+
     def entries(self) -> None:
         if self.now.log is None:
             return
@@ -298,13 +331,14 @@ class LogStep:
             for index in range(length + 1, last + 1):
                 self.s.act("client_request", self.n, said(self.entry(index)[1]))
         elif last > agreed:
-            self.store(agreed, last, is_conflict=agreed < length)
+            self.store(agreed, last, 0, is_conflict=agreed < length)
         elif last < length:
             self.drop(last, length)
 
     def entry(self, index: int) -> tuple[int, Hashable]:
         found = at(self.now, index)
-        assert found is not None, "within the log"
+        if found is None:
+            raise Inexpressible("an entry was made and put into a snapshot in one step")
         return found
 
     def agreed(self, length: int) -> int:
@@ -316,9 +350,9 @@ class LogStep:
             index += 1
         return index
 
-    def store(self, prev: int, last: int, is_conflict: bool) -> None:
+    def store(self, prev: int, last: int, commit: int, is_conflict: bool) -> None:
         action = "replace_entries" if is_conflict else "append_entries"
-        self.s.act(action, self.n, self.now.term, prev, last, 0)
+        self.s.act(action, self.n, self.now.term, prev, last, commit)
 
     def drop(self, last: int, length: int) -> None:
         """Entries are gone and no new ones have come: correct where the leader has others there."""
@@ -334,8 +368,8 @@ class LogStep:
         s.put("log_length", n, last)
 
     def commits(self) -> None:
-        commit = self.now.commit
-        if commit is None or commit <= self.get("commit_index"):
+        commit = self.committed
+        if commit <= self.get("commit_index"):
             return
         if self.leads:
             self.s.act("advance_commit", self.n, commit, self.majority(lambda v: self.is_known(v, commit)))
@@ -372,7 +406,7 @@ class LogStep:
         self.agree("role", ROLES[now.role or ""])
         self.same_log()
         if now.commit is not None:
-            self.agree("commit_index", now.commit)
+            self.agree("commit_index", self.committed)
 
     def same_log(self) -> None:
         now = self.now
