@@ -124,7 +124,7 @@ class Judge:
     def _stepped(self, before: Node, step: Step) -> None:
         if self._is_begun:
             self._ends_batch()
-        if before is not self._latest:
+        if before != self._latest:
             _break(3, "an event was handed to a node that is not the one after the last step")
         self._take(step)
 
@@ -164,7 +164,7 @@ class Judge:
         self._is_begun = True
         if self._to_store is not None:
             _break(3, "a step was taken to be true before its Store was synced")
-        if not self._untrue or self._untrue.popleft() is not node:
+        if not self._untrue or self._untrue.popleft() != node:
             _break(3, "a node was taken to be true that is not the one after the next step")
 
     def _did(self, effect: Effect) -> None:
