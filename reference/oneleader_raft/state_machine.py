@@ -83,7 +83,15 @@ class FencedPut:
     nonce: str
 
 
-Command: TypeAlias = Put | Cas | Acquire | Renew | Release | Expire | FencedPut
+@dataclass(frozen=True)
+class Locate:
+    """Where the other servers reach this one: HOST:PORT, for a driver to read."""
+
+    server: str
+    address: str
+
+
+Command: TypeAlias = Put | Cas | Acquire | Renew | Release | Expire | FencedPut | Locate
 Result: TypeAlias = bool | int | None
 
 
@@ -102,6 +110,7 @@ class StateMachine:
     locks: Map[str, Holding] = field(default_factory=Map)
     fenced: Map[str, Storage] = field(default_factory=Map)
     sessions: Map[str, tuple[int, Result]] = field(default_factory=Map)
+    addresses: Map[str, str] = field(default_factory=Map)
 
 
 def apply(state: StateMachine, index: int, command: Hashable) -> tuple[StateMachine, Result]:
@@ -137,6 +146,8 @@ def execute(state: StateMachine, index: int, request: Request) -> tuple[StateMac
             return free(state, lock, grant is not None and (grant.token, grant.renewed) == (token, renewed))
         case FencedPut(key, value, token, nonce):
             return fenced_put(state, key, value, token, nonce)
+        case Locate(server, address):
+            return replace(state, addresses=state.addresses.set(server, address)), True
 
 
 def put(state: StateMachine, key: str, value: Hashable) -> StateMachine:

@@ -13,6 +13,7 @@ from oneleader_raft.state_machine import (
     Command,
     Expire,
     FencedPut,
+    Locate,
     Put,
     Release,
     Renew,
@@ -146,3 +147,11 @@ def test_what_is_written_is_in_the_order_of_tokens(writes: list[tuple[int, str]]
 def test_tokens_fit_into_what_every_storage_has(token: object, is_one: bool) -> None:
     assert is_token(token) is is_one
     assert GREATEST == 2**63 - 1
+
+
+def test_where_servers_are_reached_is_kept() -> None:
+    state, results = run(
+        ("a", 1, Locate("n4", "h:1")), ("a", 2, Locate("n5", "h:2")), ("a", 3, Locate("n4", "h:3"))
+    )
+    assert results == [True, True, True]
+    assert dict(state.addresses) == {"n4": "h:3", "n5": "h:2"}

@@ -1,4 +1,5 @@
 """Connections to the other members: each node dials every other one, and sends on the connections it dialled.
+Whom to dial, and who may connect, changes as members come and go (`meet`).
 
 What is sent may be lost, as the core expects: where there is no connection, or one whose buffer is full, a
 message is dropped. Nothing is queued for a peer that is away.
@@ -11,7 +12,7 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,7 +68,6 @@ class Links:
     def __init__(
         self,
         own: Identity,
-        addresses: Mapping[NodeId, Address],
         on_message: OnMessage,
         now: Callable[[], int],
         recognise: Recognise,
@@ -78,7 +78,9 @@ class Links:
         self._on_chunk = on_chunk
         self._recognise = recognise
         self._complained: dict[tuple[str, str], float] = {}
-        self._addresses = {peer: address for peer, address in addresses.items() if peer != own.id}
+        self._addresses: dict[NodeId, Address] = {}  # of those that are dialled
+        self.told: dict[NodeId, Address] = {}  # what peers said of themselves
+        self._dialling: dict[NodeId, asyncio.Task[None]] = {}
         self.heard: dict[NodeId, int] = {}
         self.apis: dict[NodeId, str] = {}
         self._lines: dict[NodeId, DialledLine] = {}
@@ -90,16 +92,32 @@ class Links:
     async def start(self, listener: socket.socket, ping_seconds: float) -> None:
         serving = self._tls and self._tls.serving
         self._server = await asyncio.start_server(self._accepted, sock=listener, ssl=serving)
-        for peer, address in self._addresses.items():
-            self._tasks.add(asyncio.create_task(self._keep_dialling(peer, address)))
         self._tasks.add(asyncio.create_task(self._ping(ping_seconds)))
+
+    def meet(
+        self, peers: Collection[NodeId], addresses: Mapping[NodeId, Address], known: frozenset[NodeId] | None
+    ) -> None:
+        """Dial these from now on, and no others; those that are known may connect. Where the address of one
+        is not known it is as the peer said. Who is yet to join dials all that it has heard of."""
+        self._own = replace(self._own, known=known)
+        places = self.told | dict(addresses)
+        chosen = {*places} if known is None else places.keys() & {*peers}
+        wanted = {peer: places[peer] for peer in chosen - {self._own.id}}
+        for peer, address in list(self._addresses.items()):
+            if wanted.get(peer) != address:
+                del self._addresses[peer]
+                self._dialling.pop(peer).cancel()
+        for peer in wanted.keys() - self._addresses.keys():
+            self._addresses[peer] = wanted[peer]
+            self._dialling[peer] = asyncio.create_task(self._keep_dialling(peer, wanted[peer]))
 
     async def stop(self) -> None:
         if self._server:
             self._server.close()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._dialling.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for writer in [*self._incoming.values(), *(line.writer for line in self._lines.values())]:
             writer.close()
 
@@ -205,11 +223,17 @@ class Links:
         _notice_silence(writer)
         _check_certificate(writer, channel.peer)
         self.apis[channel.peer] = channel.api
+        self._note_address(channel)
         former = self._incoming.get(channel.peer)
         if former:
             former.close()
         self._incoming[channel.peer] = writer
         await self._listen(reader, channel)
+
+    def _note_address(self, channel: Channel) -> None:
+        host, colon, port = channel.address.rpartition(":")
+        if colon and port.isdecimal() and int(port) < 65536:
+            self.told[channel.peer] = host.strip("[]"), int(port)
 
     async def _listen(self, reader: asyncio.StreamReader, channel: Channel) -> None:
         pace = frames.Pace()
@@ -234,7 +258,7 @@ def read(body: bytes, peer: NodeId, own: Identity) -> tuple[Source, Message]:
         message = codec.message(said["message"])
     except (ValueError, RecursionError, codec.MalformedError) as error:
         raise FrameError(f"a message that cannot be read: {error}") from None
-    why = why_impossible(message, peer, own.id, own.members)
+    why = why_impossible(message, peer, own.id, {peer, own.id})
     if why:
         raise FrameError(f"a message that nobody can have sent: {why}")
     return (peer, said["step"]), message

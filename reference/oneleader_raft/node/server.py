@@ -15,7 +15,7 @@ import logging
 import random
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Hashable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,12 +23,14 @@ from pathlib import Path
 from socket import socket
 from typing import Any
 
+from .. import raft
 from ..core import RAFT, Core
 from ..lease import Clocks
 from ..messages import why_contradicted
 from ..raft import (
     AppendEntries,
     Apply,
+    ChangeMembers,
     Compact,
     ElectionTimeout,
     Event,
@@ -50,7 +52,7 @@ from ..raft import (
     Store,
     Transfer,
 )
-from ..state_machine import Command, Request, Result, StateMachine
+from ..state_machine import Command, Locate, Request, Result, StateMachine
 from . import snapshots, store
 from .applying import Applying
 from .clock import Clock
@@ -60,6 +62,7 @@ from .expiry import Expiry
 from .frames import FrameError, Identity
 from .links import Address, Links, Tls
 from .log import with_growing_log
+from .members import Change, ChangeRefusedError, places, wanted
 from .metrics import Metrics, lease_left
 from .trace import Source, Trace
 from .transfer import Receiving, Sending
@@ -69,6 +72,7 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 4096  # events; beyond it, clients are refused and peers wait
 MOST_AT_ONCE = 256  # events that share a sync
 MICROSECONDS = 1000  # a millisecond
+JOIN_SECONDS = 5.0  # in which a node that is to join has to be connected
 OWN_NAME = "node:"  # how the names begin in which nodes propose themselves; no client's does
 
 
@@ -77,7 +81,7 @@ class NodeSettings:
     """Times in milliseconds; `drift` is how far any clock's rate may be from the true one, in thousandths."""
 
     id: NodeId
-    peers: Mapping[NodeId, Address]
+    peers: Mapping[NodeId, Address]  # those that the cluster began with
     data: Path
     cluster: str = "oneleader"
     secret: bytes = b""
@@ -87,6 +91,7 @@ class NodeSettings:
     drift: int = 10
     trace: bool = False
     compact_after: int = 10_000  # entries, at the least
+    address: str = ""  # where peers reach this node, if it is none of those
 
     @property
     def clocks(self) -> Clocks:
@@ -165,11 +170,11 @@ class Server:
             settings.clocks,
             settings.secret,
             self._store.identity,
+            self._own_address(),
         )
         self._receiving = Receiving(lambda peer: self._store.path.with_suffix(f".from-{peer}"))
         self.links = Links(
             own,
-            settings.peers,
             self._received,
             self.clock.now,
             self._recognise,
@@ -178,7 +183,7 @@ class Server:
         )
         self._sending = Sending(self.links, self._store.snapshot_path, lambda: self.node)
         self.api = api
-        self.metrics = Metrics(settings.cluster, settings.id, members)
+        self.metrics = Metrics(settings.cluster, settings.id)
         self.metrics.observe(self.node, now, ())
 
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue(MOST_WAITING)
@@ -193,6 +198,8 @@ class Server:
         self._random = random.SystemRandom()
         self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
         self._reads: dict[Hashable, asyncio.Future[StateMachine]] = {}
+        self._change: Change | None = None
+        self._met: tuple[object, ...] = ()
         self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
         self._expiry = Expiry()
         self.is_stopping = False
@@ -226,6 +233,42 @@ class Server:
             return await answer
         finally:
             self._reads.pop(id, None)
+
+    async def change_members(self, join: Mapping[NodeId, str], leave: Collection[NodeId]) -> None:
+        """These join, each at its HOST:PORT, and those leave, in one change. ChangeRefusedError;
+        NotLeaderError, BusyError, OutcomeUnknownError."""
+        node = self.node
+        if node.role is not Role.LEADER:
+            raise NotLeaderError(node.leader_id)
+        target = wanted(node, join, leave)
+        if self._change:
+            raise ChangeRefusedError("another change of members is under way")
+        if why := raft.why_unchangeable(node, target, self.clock.now()):
+            raise ChangeRefusedError(why)
+        self._change = Change(target, asyncio.get_running_loop().create_future())
+        try:
+            for id, address in join.items():
+                await self.write(self.request(Locate(id, address)))
+            await self._connected_to(join)
+            self._enqueue(ChangeMembers(target))
+            await self._change.outcome
+        finally:
+            self._change = None
+
+    async def _connected_to(self, join: Mapping[NodeId, str]) -> None:
+        """The core gives those that are to join an election timeout to answer, dialling not included."""
+
+        def absent() -> list[NodeId]:
+            return [id for id in join if not (self.links.reaches(id) and id in self.links.heard)]
+
+        await self._until(lambda: not absent(), JOIN_SECONDS)
+        for id in absent():
+            raise ChangeRefusedError(f"{id} does not answer at {join[id]}: start it with --join before")
+
+    @property
+    def addresses(self) -> dict[NodeId, Address]:
+        """Where nodes are reached, as this one knows."""
+        return dict(self.settings.peers) | places(self.machine.addresses)
 
     def request(self, command: Command) -> Request:
         """A request in this node's own name, to be written at once: the numbers have to grow in the log."""
@@ -266,7 +309,7 @@ class Server:
         seconds = self.settings.promise_ms / 1000
         await self._until(lambda: not self._writes, seconds)
         followers = self.node.leadership.progress if self.node.role is Role.LEADER else {}
-        near = [peer for peer in followers if peer in self.connected]
+        near = [peer for peer in followers if peer in self.connected and peer in self.node.members]
         if near:
             target = max(near, key=lambda peer: followers[peer].match_index)
             self._inbox.put_nowait(Happening(Transfer(target)))
@@ -291,6 +334,7 @@ class Server:
         """Take part until cancelled, or until something is so wrong that the node must stop."""
         beat = self.settings.heartbeat_ms / 1000
         await self.links.start(listener, beat)
+        self._meet()
         self._reset_election_timer()
         heart = asyncio.create_task(self._beat(beat))
         log.info("started", extra={"term": self.node.current_term, "last": self.node.last_index})
@@ -444,16 +488,35 @@ class Server:
                         self._applying.restore(snapshot)
                     case ReadReady(id):
                         self._applying.then(partial(self._answer_read, id))
-                    case Refuse(what, leader):
-                        self._refuse(what, leader)
+                    case Refuse(what, leader, why):
+                        self._refuse(what, leader, why)
             self.metrics.observe(self.node, taken.at, self.connected)
+            if self._change:
+                self._change.look(self.node)
             self._notice_role(before)
+        self._meet()
         self._compacting.look(self.node, self._applying)
 
     def _carry_out_start(self, start: Step) -> None:
         for effect in start.effects:
             if isinstance(effect, Restore):
                 self._applying.restore(effect.snapshot)
+
+    def _meet(self) -> None:
+        """Dial the members and those that are to join, and let in who is known."""
+        node, addresses = self.node, self.machine.addresses
+        joining = self._change.wanted if self._change else ()
+        peers = (*node.members, *node.leadership.progress, *joining)
+        met = addresses, peers, node.last_index == 0, len(self.links.told)
+        if met != self._met:
+            self._met = met
+            is_to_join = node.id not in self.settings.peers and node.last_index == 0
+            known = None if is_to_join else frozenset({*peers, *self.addresses})
+            self.links.meet(peers, self.addresses, known)
+
+    def _own_address(self) -> str:
+        host, port = self.settings.peers.get(self.settings.id, ("", 0))
+        return f"{host}:{port}" if host else self.settings.address
 
     def _notice_role(self, before: Node) -> None:
         node = self.node
@@ -462,6 +525,8 @@ class Server:
         still_leads = node.role is Role.LEADER and node.current_term == before.current_term
         if before.role is Role.LEADER and not still_leads:
             self._expiry.forget()
+            if self._change:
+                self._change.fail(OutcomeUnknownError("the leader lost its leadership meanwhile"))
             for waiting in list(self._writes):
                 self._settle(waiting, OutcomeUnknownError("the leader lost its leadership meanwhile"))
 
@@ -485,8 +550,12 @@ class Server:
         if answer and not answer.done():
             answer.set_result(self.machine)
 
-    def _refuse(self, what: Hashable, leader: NodeId | None) -> None:
+    def _refuse(self, what: Hashable, leader: NodeId | None, why: str) -> None:
         match what:
+            case ChangeMembers():
+                log.warning("change of members refused", extra={"why": why})
+                if self._change:
+                    self._change.fail(ChangeRefusedError(why))
             case Request(client, number):
                 self._settle((client, number), NotLeaderError(leader))
             case Transfer():

@@ -84,6 +84,7 @@ READERS: dict[str, Any] = {
     "locks": lambda fields: Holding(*fields),
     "fenced": lambda fields: Storage(*fields),
     "sessions": lambda fields: (fields[0], fields[1]),
+    "addresses": lambda address: address,
 }
 
 

@@ -110,6 +110,17 @@ async def shake(
     )
 
 
+def test_who_joins_is_known_from_then_on_and_knows_everybody_until_then() -> None:
+    joining, before = replace(N1, id="n4", known=None), replace(N2, known=frozenset({"n1"}))
+    later = replace(N2, id="n7", known=frozenset({"n4"}))
+    assert all(isinstance(side, Channel) for side in asyncio.run(shake(later, joining, "n4")))
+    refused, why = asyncio.run(shake(joining, before))
+    assert "'n4' is no other member of this cluster: add it with `oneleader node add`" in str(why)
+    assert "refused by the other node" in str(refused)
+    after = replace(before, known=frozenset({"n4"}))
+    assert all(isinstance(side, Channel) for side in asyncio.run(shake(joining, after)))
+
+
 def test_members_know_each_other() -> None:
     at_n1, at_n2 = asyncio.run(shake(N1, N2))
     assert isinstance(at_n1, Channel)

@@ -36,6 +36,7 @@ STATE = StateMachine(
     Map({"l": Holding("c", 7, "c/4", 1000, 9)}),
     Map({"f": Storage(7, "c/4", "v")}),
     Map({"c": (9, True), "d": (1, None)}),
+    Map({"n4": "h:7001"}),
 )
 
 # -- The log -------------------------------------------------------------------------------------------
@@ -86,7 +87,7 @@ def test_a_snapshot_comes_back_and_a_damaged_one_is_refused(tmp_path: Path) -> N
     path, chance = tmp_path / "n1.snapshot-9", random.Random(1)
     snapshots.write(path, 9, STATE)
     assert snapshots.read(path, 9) == STATE
-    assert snapshots.size(STATE) == 7
+    assert snapshots.size(STATE) == 8
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     whole = path.read_bytes()
     damaged = [whole[:size] for size in range(0, len(whole) - 1, 7)]
