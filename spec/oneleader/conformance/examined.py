@@ -15,7 +15,7 @@ MOST_SHOWN = 40  # steps of one run
 
 
 @dataclass(frozen=True)
-class Subject:
+class Target:
     """What is driven. `model` is named where no walk has come to one yet.
 
     judge    who judges what is seen, and by which clauses: each with where it stands, and what it needs
@@ -29,7 +29,7 @@ class Subject:
     nobody: str
 
 
-RAFT = Subject(
+RAFT = Target(
     FIGURE_3,
     CLAUSES,
     OPTIONAL,
@@ -67,7 +67,7 @@ class Examined:
 
     seed: int
     nodes: int
-    subject: Subject = RAFT
+    target: Target = RAFT
     network: str = ""
     walks: int = 0
     steps: int = 0
@@ -91,8 +91,8 @@ class Examined:
     @property
     def verdicts(self) -> dict[str, Verdict]:
         """Each judge's, apart."""
-        found = {self.subject.judge: self._verdict_of(self.subject.judge, self.walks > 0)}
-        for name in self.by_model or {self.subject.model: 0}:
+        found = {self.target.judge: self._verdict_of(self.target.judge, self.walks > 0)}
+        for name in self.by_model or {self.target.model: 0}:
             is_silent = all(model != name for model, _ in self.no_word)
             found[name] = self._verdict_of(name, self.by_model[name] > 0 and is_silent)
         if any(cause.judge == EXCEPTION for cause in self.causes):
@@ -108,11 +108,11 @@ class Examined:
     @property
     def not_judged(self) -> dict[str, str]:
         """The clauses that had nothing to compare, and why."""
-        needed = {name: needs for name, (_, needs) in self.subject.clauses.items()}
+        needed = {name: needs for name, (_, needs) in self.target.clauses.items()}
         return {name: self._why_not(needs) for name, needs in needed.items() if not self.compared[name]}
 
     def _why_not(self, needs: tuple[str, ...]) -> str:
-        lacks = [need for need in needs if need in self.subject.optional and need not in self.abilities]
+        lacks = [need for need in needs if need in self.target.optional and need not in self.abilities]
         if lacks:
             return f"the adapter has no method {lacks[0]}"
         return f"needs {' and '.join(needs)}, which was not seen" if needs else "it never came to it"
@@ -131,7 +131,7 @@ class Examined:
         lines += [f"  {judge:10} {verdict}{self._how_far(judge)}" for judge, verdict in self.verdicts.items()]
         lines += [
             f"  judged     {name}: {self.compared[name]:,} times"
-            for name in self.subject.clauses
+            for name in self.target.clauses
             if self.compared[name]
         ]
         lines += [f"  not judged {name}: {why}" for name, why in self.not_judged.items()]
@@ -142,7 +142,7 @@ class Examined:
         lines += [f"  passed     {key}: in {count} walks, known" for key, count in self.passed_over.items()]
         lines += [f"  liveness   {what}: {wrong or 'it does'}" for what, wrong in self.liveness.items()]
         if self.walks and not self.leaders:
-            lines.append(self.subject.nobody)
+            lines.append(self.target.nobody)
         if self.differs:
             lines.append(self.differs)
         return "\n".join([*lines, *map(str, self.causes)])

@@ -15,7 +15,7 @@ from contextlib import closing
 from typing import Generic, Protocol, TypeVar
 
 from oneleader.conformance.adapter import May
-from oneleader.conformance.examined import RAFT, Cause, Examined, Subject
+from oneleader.conformance.examined import RAFT, Cause, Examined, Target
 from oneleader.conformance.trial import Broke, Event
 from oneleader.readers.shortest import shortest
 
@@ -64,7 +64,7 @@ T = TypeVar("T", bound=Drivable)
 class Walking(ABC, Generic[T]):
     """One search: its walks, and what they found."""
 
-    subject: Subject = RAFT
+    target: Target = RAFT
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Walking(ABC, Generic[T]):
         shortens: bool = True,
     ) -> None:
         self.nodes, self.known, self.liveness = nodes, known, liveness
-        self.found = Examined(seed, len(nodes), self.subject)
+        self.found = Examined(seed, len(nodes), self.target)
         self.shortens = shortens  # what is found
         self.turn = 0  # which model judges first: what one refuses the others do not see
 

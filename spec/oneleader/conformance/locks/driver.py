@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 
-from oneleader.conformance.examined import Examined, Subject
+from oneleader.conformance.examined import Examined, Target
 from oneleader.conformance.locks.adapter import LOCK_OPTIONAL, MakeLock, named
 from oneleader.conformance.locks.fenced import FencingJudge
 from oneleader.conformance.locks.trial import CLIENTS, LOCK_CLAUSES, LockTrial
@@ -19,7 +19,7 @@ from oneleader.models import fencing
 EVENTS_A_WALK = 60
 WEIGHTS = {"acquire": 5, "renew": 2, "release": 2, "expire": 2, "send": 5, "arrive": 6, "read": 2}
 ALWAYS = ("acquire", "send", "arrive")
-LOCK = Subject(
+LOCK = Target(
     CLIENTS,
     LOCK_CLAUSES,
     LOCK_OPTIONAL,
@@ -56,7 +56,7 @@ def lock_again(
 class LockDriving(Walking[LockTrial]):
     """One search over a lock."""
 
-    subject = LOCK
+    target = LOCK
 
     def __init__(
         self, make: MakeLock, clients: tuple[str, ...], seed: int, known: Collection[str] = ()
