@@ -268,9 +268,7 @@ def _not_proposed(e: Event) -> None:
     e["name"] = "Replicate"
 
 
-@pytest.mark.parametrize(
-    ("doctor", "name"), [(_another, "ApplyConfChange"), (_not_proposed, "ChangeConf")]
-)
+@pytest.mark.parametrize(("doctor", "name"), [(_another, "ApplyConfChange"), (_not_proposed, "ChangeConf")])
 def test_a_doctored_copy_of_the_example(doctor: Callable[[Event], None], name: str) -> None:
     """Refused where the first change of the cluster's members is applied."""
     events = example()
