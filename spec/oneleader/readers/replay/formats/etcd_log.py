@@ -55,8 +55,8 @@ from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
     VOTE_REQUESTS,
     EtcdLine,
+    EtcdLog,
     EtcdMessage,
-    Log,
     number,
     read,
 )
@@ -92,7 +92,7 @@ class LogFormat(EtcdFormat):
         said = {
             name: number(m, name) for name in ("index", "logTerm", "entries", "commit", "rejectHint") if m
         }
-        log = Log(number(event, "log"), number(event["state"], "commit"), *said.values())
+        log = EtcdLog(number(event, "log"), number(event["state"], "commit"), *said.values())
         return replace(line, log=log)
 
     def __init__(self, model: Model, limit: int) -> None:
@@ -142,7 +142,7 @@ class RecordedLogs(Elections):
         self.contents = contents
 
     @property
-    def log(self) -> Log:
+    def log(self) -> EtcdLog:
         assert self.line.log is not None, "LogFormat.read saw to it"
         return self.line.log
 
@@ -318,7 +318,7 @@ class RecordedLogs(Elections):
         elif m.type == "MsgAppResp" and not m.rejects and m.term == self.line.term:
             s.put("match", (n, m.sender), max(log.prev, s.get("match", (n, m.sender)) or 0))
 
-    def _deal_with(self, m: EtcdMessage, log: Log) -> None:
+    def _deal_with(self, m: EtcdMessage, log: EtcdLog) -> None:
         """Figure 2, AppendEntries receiver, as far as the node takes part."""
         s, n, t = self.s, self.n, m.term
         self._forget()
@@ -341,6 +341,6 @@ class RecordedLogs(Elections):
         s.act("replace_entries" if conflict else "append_entries", n, t, prev, last, commit)
 
 
-def last_included(log: Log) -> int:
+def last_included(log: EtcdLog) -> int:
     """Of a snapshot: etcd's logger writes it where the number of entries stands, and no index."""
     return log.prev or log.entries
