@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from oneleader.conformance.histories import Operation, compiled, interpreted, judge, timeline
 from oneleader.conformance.histories import search as searches
 from oneleader.conformance.histories.formats import read
-from oneleader.conformance.histories.objects import FENCED_LOCK, REGISTER, SharedObject, guessed
+from oneleader.conformance.histories.objects import (
+    FENCED_LOCK,
+    KEY_VALUE,
+    REGISTER,
+    SET,
+    SharedObject,
+    guessed,
+)
 from oneleader.conformance.histories.search import Engine
 from oneleader.conformance.histories.timeline import Searched
 from oneleader.errors import MissingTool
@@ -66,8 +73,26 @@ def test_both_find_the_same_in_long_histories(width: int, data: st.DataObject) -
     assert ours == oracle
 
 
-@pytest.mark.parametrize("name", ["etcd_002.log", "etcd_000.log"])
-def test_what_is_forgotten_changes_no_result(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+TEXTS = ["a", "ab", "b", "", "ba"]
+ADDED = [Operation(f"c{i}", "append", "x", 0, 1 + i, value=v) for i, v in enumerate(TEXTS)]
+SEEN = Operation("r", "read", "x", 9, 10, result="baabba")  # "ba", "a", "b", "ba": not these
+OVER = [(REGISTER, "etcd_002.log"), (REGISTER, "etcd_000.log"), (KEY_VALUE, ""), (SET, "")]
+
+
+def some(model: SharedObject, name: str) -> list[Operation]:
+    """A history of this object that takes some thousand moves."""
+    if name:
+        return read(SAMPLES / name)[:60]
+    if model is KEY_VALUE:
+        return [*ADDED, SEEN, *(replace(o, client=f"d{i}", called=0) for i, o in enumerate(ADDED[:3]))]
+    adds = [Operation(f"c{i}", "add", "x", 0, 1 + i, value=i) for i in range(6)]
+    return [*adds, Operation("r", "read", "x", 9.5, 10, result=frozenset(range(1, 6)))]
+
+
+@pytest.mark.parametrize(("model", "name"), OVER)
+def test_what_is_forgotten_changes_no_result(
+    model: SharedObject, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(compiled, "MOVES", 64)
     monkeypatch.setattr(interpreted, "MOVES", 64)
     monkeypatch.setattr(compiled, "LEAST_BYTES", LITTLE)
@@ -80,10 +105,10 @@ def test_what_is_forgotten_changes_no_result(name: str, monkeypatch: pytest.Monk
         forget(one)
 
     monkeypatch.setattr(compiled._CompiledSearch, "_forget", counted)
-    operations = read(SAMPLES / name)[:60]
-    with_all, oracle = both(operations, REGISTER)
+    operations = some(model, name)
+    with_all, oracle = both(operations, model)
     assert forgotten == 0
-    with_little, _ = both(operations, REGISTER, LITTLE)
+    with_little, _ = both(operations, model, LITTLE)
     assert forgotten
     assert with_little == with_all == oracle
 

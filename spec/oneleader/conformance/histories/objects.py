@@ -71,13 +71,12 @@ class SharedObject:
         if not o.called <= o.returned:
             raise BadOperation(f"this operation ends before it begins: {o}", o)
         try:
-            o = replace(o, kind=kind, value=comparable(o.value), expected=comparable(o.expected))
-            if kind == CAS:
-                return self._with_answer(o)
-            result = _elements(o) if self.name == SET.name and kind == READ else comparable(o.result)
+            value, expected, result = comparable(o.value), comparable(o.expected), o.result
+            if kind != CAS:
+                result = _elements(o) if self.name == SET.name and kind == READ else comparable(result)
         except TypeError as error:
             raise BadOperation(str(error), o) from None
-        o = replace(o, result=result)
+        o = replace(o, kind=kind, value=value, expected=expected, result=result)
         self._check_values(o)
         return o
 
@@ -95,13 +94,9 @@ class SharedObject:
         as_held = STARTS.get(self.name)
         return as_held(value) if as_held else value
 
-    def _with_answer(self, o: Operation) -> Operation:
-        if o.returned != inf and not isinstance(o.result, bool):
-            raise BadOperation(f"the result of a cas is true or false, not {o.result!r}", o)
-        self._check_values(o)
-        return o
-
     def _check_values(self, o: Operation) -> None:
+        if o.kind == CAS and o.returned != inf and not isinstance(o.result, bool):
+            raise BadOperation(f"the result of a cas is true or false, not {o.result!r}", o)
         of_strings = (o.value, o.expected, o.result if o.kind == READ else None)
         if self.strings and not all(isinstance(v, str | None) for v in of_strings):
             raise BadOperation(f"values of a {self.name} are strings: {o}", o)

@@ -1,6 +1,7 @@
 /* The search of search.py over numbers, move by move the same: an order for the operations of one object.
 
-   States and operations are numbered. What an operation does to a state is asked of Python once and kept.
+   States and operations are numbered. What an operation does is known here if it reads, writes, swaps or
+   appends; anything else is asked of Python, once for each state, and kept.
    What was taken is kept as two sets of bits: of operations whose outcome is known, where all bits are set
    up to a word and none beyond another one, and of the others. What was tried may be forgotten at any time:
    that costs time and changes no result. Each function returns what Python has to do next. */
@@ -10,6 +11,9 @@
 
 enum { GO_ON, EXPLAINED, STUCK, ASK, FULL, NO_MEMORY };
 enum { KNOWN = 1, CHANGES_NOTHING = 2 };
+enum { ASKED, READS, WRITES, SWAPS, APPENDS };
+enum { UNKNOWN, SUCCEEDED, FAILED };
+enum { NOTHING, EMPTY }; /* the first texts */
 #define NO_FIT UINT32_MAX
 #define NONE UINT32_MAX
 
@@ -17,10 +21,15 @@ typedef struct { uint64_t key; uint32_t then; } Answer; /* key: state and sort o
 typedef struct { uint64_t hash, at; } Tried;            /* at: where its words begin, plus one */
 typedef struct { uint64_t *words; uint32_t low, high; } Bits; /* full below `low`, empty from `high` on */
 
+typedef struct { uint32_t does, outcome, a, b; } Form; /* a read of a or b, a write of a, a swap of a for b */
+typedef struct { uint32_t parent, byte; } Text;         /* a text is another one and a byte more */
+
 typedef struct { /* the fields of `SearchState` in compiled.py */
-    uint32_t size, left, depth, held, asked, at, farthest, sorts_known;
+    uint32_t size, left, depth, held, asked, at, farthest, sorts_known, of_texts;
     uint64_t moves;           /* left in this turn */
     const uint32_t *sorts;    /* what each operation does */
+    Form *forms;              /* of each sort */
+    const uint8_t *appended;  /* bytes: b of them from a on */
     const uint8_t *traits;    /* KNOWN, CHANGES_NOTHING */
     uint32_t *after, *before; /* the timeline: call i, return size + i, head 2 * size */
     const uint32_t *rank;
@@ -34,6 +43,9 @@ typedef struct { /* the fields of `SearchState` in compiled.py */
     uint64_t tried_mask, tried_size;
     uint64_t *kept, kept_size, kept_room; /* the words of all that was tried */
     uint64_t most_bytes;
+    Text *texts;              /* a parent comes before its children */
+    uint32_t *text_of;        /* a table of their numbers, 0 for none */
+    uint64_t texts_size, texts_mask;
 } Search;
 
 static uint64_t mixed(uint64_t x) {
@@ -53,8 +65,8 @@ static uint64_t question(const Search *s, uint32_t state, uint32_t sort) {
     return ((uint64_t)state * s->sorts_known + sort) + 1;
 }
 
-/* Keep the answer to what was asked. */
-static int learn(Search *s, uint32_t then) {
+/* Keep the answer to a question. */
+static int keep(Search *s, uint64_t key, uint32_t then) {
     if (2 * (s->answers_size + 1) > s->answers_mask) {
         Answer *old = s->answers;
         uint64_t size = s->answers_mask + 1;
@@ -65,11 +77,79 @@ static int learn(Search *s, uint32_t then) {
             if (old[i].key) *answer(s, old[i].key) = old[i];
         free(old);
     }
-    uint64_t key = question(s, s->held, s->asked);
     *answer(s, key) = (Answer){key, then};
     s->answers_size++;
-    s->asked = NONE;
     return GO_ON;
+}
+
+/* ---------------------------------------------------------------------------------------------- texts */
+static uint32_t *place_of(const Search *s, Text t) {
+    uint64_t i = mixed((uint64_t)t.parent << 8 | t.byte) & s->texts_mask;
+    for (; s->text_of[i]; i = (i + 1) & s->texts_mask) {
+        Text other = s->texts[s->text_of[i]];
+        if (other.parent == t.parent && other.byte == t.byte) break;
+    }
+    return &s->text_of[i];
+}
+
+static int room_for_texts(Search *s, uint64_t size) {
+    Text *texts = realloc(s->texts, size * sizeof *texts);
+    if (texts) s->texts = texts;
+    uint32_t *text_of = calloc(2 * size, sizeof *text_of);
+    if (!texts || !text_of) { free(text_of); return NO_MEMORY; }
+    free(s->text_of);
+    s->text_of = text_of;
+    s->texts_mask = 2 * size - 1;
+    for (uint64_t i = EMPTY + 1; i < s->texts_size; i++) *place_of(s, s->texts[i]) = i;
+    return GO_ON;
+}
+
+/* The text that is `from` and these bytes; NO_FIT where memory ends. */
+uint32_t text(Search *s, uint32_t from, const uint8_t *bytes, uint32_t count) {
+    if (from == NOTHING) from = EMPTY;
+    while (count--) {
+        if (2 * s->texts_size > s->texts_mask && room_for_texts(s, s->texts_mask + 1)) return NO_FIT;
+        Text t = {from, *bytes++};
+        uint32_t *place = place_of(s, t);
+        if (!*place) {
+            s->texts[s->texts_size] = t;
+            *place = s->texts_size++;
+        }
+        from = *place;
+    }
+    return from;
+}
+
+static void renumber(uint32_t *text, const uint32_t *number) { *text = number[*text] - 1; }
+
+/* Keep the texts that operations name or that were held on the way here, and what they begin with. */
+static int forget_texts(Search *s) {
+    uint32_t *number = calloc(s->texts_size, sizeof *number), kept = 0; /* the new one, plus one */
+    if (!number) return NO_MEMORY;
+    number[NOTHING] = number[EMPTY] = number[s->held] = 1;
+    for (uint32_t i = 0; i < s->depth; i++) number[s->states[i]] = 1;
+    for (uint32_t i = 0; i < s->sorts_known; i++)
+        if (s->forms[i].does != APPENDS) number[s->forms[i].a] = number[s->forms[i].b] = 1;
+    for (uint64_t i = s->texts_size; i-- > EMPTY + 1;)
+        if (number[i]) number[s->texts[i].parent] = 1;
+    for (uint64_t i = 0; i < s->texts_size; i++) {
+        if (!number[i]) continue;
+        s->texts[kept] = s->texts[i];
+        if (i > EMPTY) renumber(&s->texts[kept].parent, number);
+        number[i] = ++kept;
+    }
+    renumber(&s->held, number);
+    for (uint32_t i = 0; i < s->depth; i++) renumber(&s->states[i], number);
+    for (uint32_t i = 0; i < s->sorts_known; i++) {
+        if (s->forms[i].does == APPENDS) continue;
+        renumber(&s->forms[i].a, number);
+        renumber(&s->forms[i].b, number);
+    }
+    free(number);
+    s->texts_size = kept;
+    uint64_t size = 64;
+    while (size < 2 * kept) size *= 2;
+    return room_for_texts(s, size);
 }
 
 /* ------------------------------------------------------------------------------------- what was taken */
@@ -156,7 +236,8 @@ static int try_new(Search *s, uint32_t state, int *is_new) {
 
 static uint64_t bytes(const Search *s) {
     return s->kept_size * sizeof *s->kept + (s->tried_mask + 1) * sizeof *s->tried
-        + (s->answers_mask + 1) * sizeof *s->answers;
+        + (s->answers_mask + 1) * sizeof *s->answers
+        + (s->texts_mask + 1) * (sizeof *s->text_of + sizeof *s->texts / 2);
 }
 
 /* -------------------------------------------------------------------------------------------- the search */
@@ -171,7 +252,8 @@ int forget(Search *s) {
     s->answers = calloc(64, sizeof *s->answers);
     s->tried = calloc(64, sizeof *s->tried);
     s->kept = malloc(256 * sizeof *s->kept);
-    return s->answers && s->tried && s->kept ? GO_ON : NO_MEMORY;
+    if (!s->answers || !s->tried || !s->kept) return NO_MEMORY;
+    return s->of_texts ? forget_texts(s) : GO_ON;
 }
 
 void end(Search *s) {
@@ -180,6 +262,8 @@ void end(Search *s) {
     free(s->kept);
     free(s->known.words);
     free(s->unknown.words);
+    free(s->texts);
+    free(s->text_of);
 }
 
 /* The caller has filled in the fields before `known`. */
@@ -187,11 +271,13 @@ int begin(Search *s) {
     uint32_t count[2] = {0, 0};
     for (uint32_t i = 0; i < s->size; i++) s->bit[i] = count[s->traits[i] & KNOWN]++;
     s->left = count[KNOWN];
+    s->texts_size = EMPTY + 1;
     s->at = s->after[2 * s->size];
     s->farthest = s->asked = NONE;
     s->known.words = calloc(count[KNOWN] / 64 + 1, sizeof(uint64_t));
     s->unknown.words = calloc(count[0] / 64 + 1, sizeof(uint64_t));
-    return s->known.words && s->unknown.words ? forget(s) : NO_MEMORY;
+    if (!s->known.words || !s->unknown.words || room_for_texts(s, 64)) return NO_MEMORY;
+    return forget(s);
 }
 
 static void take(Search *s, uint32_t i, uint32_t then) {
@@ -220,10 +306,37 @@ static int go_back(Search *s) {
     return STUCK;
 }
 
+/* What is held after an operation of this sort; NO_FIT where it does not fit. It may have to be asked. */
+static int held_after(Search *s, uint32_t sort, uint32_t *then) {
+    const Form *f = &s->forms[sort];
+    int is_held = s->held == f->a, fits;
+    *then = s->held;
+    switch (f->does) {
+    case READS:
+        fits = f->outcome == UNKNOWN || is_held || s->held == f->b;
+        if (!fits) *then = NO_FIT;
+        return GO_ON;
+    case WRITES:
+        *then = f->a;
+        return GO_ON;
+    case SWAPS:
+        if (is_held) *then = f->b;
+        if (f->outcome == (is_held ? FAILED : SUCCEEDED)) *then = NO_FIT;
+        return GO_ON;
+    case APPENDS:
+        *then = text(s, s->held, s->appended + f->a, f->b);
+        return *then == NO_FIT ? NO_MEMORY : GO_ON;
+    }
+    const Answer *known = answer(s, question(s, s->held, sort));
+    if (known->key) *then = known->then;
+    else s->asked = sort;
+    return known->key ? GO_ON : ASK;
+}
+
 static int try_call(Search *s, uint32_t i) {
-    const Answer *known = answer(s, question(s, s->held, s->sorts[i]));
-    if (!known->key) { s->asked = s->sorts[i]; return ASK; }
-    uint32_t then = known->then;
+    uint32_t then;
+    int now = held_after(s, s->sorts[i], &then);
+    if (now != GO_ON) return now;
     int is_new = then != NO_FIT && (s->traits[i] & KNOWN || then != s->held);
     if (is_new) {
         flip(s, i);
@@ -237,7 +350,8 @@ static int try_call(Search *s, uint32_t i) {
 
 /* Go on for the moves of this turn. `then` is the answer if something was asked. */
 int advance(Search *s, uint32_t then) {
-    int now = s->asked == NONE ? GO_ON : learn(s, then);
+    int now = s->asked == NONE ? GO_ON : keep(s, question(s, s->held, s->asked), then);
+    s->asked = NONE;
     while (s->left && s->moves && now == GO_ON) {
         now = s->at < s->size ? try_call(s, s->at) : go_back(s);
         s->moves -= now != ASK;
