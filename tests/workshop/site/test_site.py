@@ -17,7 +17,7 @@ from workshop import ROOT
 from workshop.pages import explorers
 from workshop.site import command
 from workshop.site.command import broken_links
-from workshop.site.look import opened
+from workshop.site.look import WIDTHS, Tab
 from workshop.site.stage import API, LINK, Staging, stage
 
 if TYPE_CHECKING:
@@ -149,9 +149,10 @@ def browser() -> Iterator[Browser]:
 
 
 def test_it_is_opened_in_both_themes(built: Path, browser: Browser) -> None:
-    for page in (built / f"{name}.html" for name in ("index", "lock", "api", "table")):
-        for theme in ("light", "dark"):
-            assert opened(browser, page, theme, None) == [], page
+    for theme in WIDTHS:
+        tab = Tab(browser, theme)
+        for page in (built / f"{name}.html" for name in ("index", "lock", "api", "table")):
+            assert tab.opened(page) == [], page
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_what_is_wrong_with_a_page_is_told(tmp_path: Path, browser: Browser, bod
     page.write_text(
         page.read_text().replace("; background: #fff", "" if "#111" in body else "; background: #fff")
     )
-    assert opened(browser, page, "light", None) == [said]
+    assert Tab(browser, "light").opened(page) == [said]
 
 
 def test_a_table_is_filtered_and_sorted(built: Path, browser: Browser) -> None:
