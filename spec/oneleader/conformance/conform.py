@@ -16,13 +16,17 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 
-from oneleader.conformance.adapter import Adapter, can
+from oneleader.conformance.adapter import MODELS, Adapter, Observed, can
 from oneleader.conformance.examined import Cause, Examined
+from oneleader.conformance.following import grounds
 from oneleader.conformance.judge import Judge, StepJudge, rules
-from oneleader.conformance.refinement import LogJudge, grounds
+from oneleader.conformance.leases import LeaseJudge
+from oneleader.conformance.pre_votes import PreVoteJudge
+from oneleader.conformance.refinement import LogJudge
 from oneleader.conformance.trial import Broke, Event, MakeAdapter, Trial
 from oneleader.conformance.wander import wander
-from oneleader.models import election, replication
+from oneleader.errors import UsageError
+from oneleader.models import election, lease, pre_vote, replication
 from oneleader.readers.shortest import shortest
 
 MODEL_EVERY = 2
@@ -58,6 +62,19 @@ def again(
 
 def names(nodes: int) -> tuple[str, ...]:
     return tuple(f"n{i}" for i in range(1, nodes + 1))
+
+
+def clocks_of(adapter: Adapter, seen: Sequence[Observed | None]) -> dict[str, int]:
+    """The parameters of the model `lease`; UsageError where it cannot be judged by what the adapter shows."""
+    if any(shown is None or shown.clock is None for shown in seen):
+        raise UsageError("the adapter names the model lease: it has to show each server's clock")
+    slow, fast = adapter.rates
+    if adapter.promise <= 0 or adapter.lease * fast > adapter.promise * slow:
+        raise UsageError(
+            f"the adapter names the model lease, with a lease of {adapter.lease}, promises of "
+            f"{adapter.promise} and rates of {slow} to {fast}: a lease is safe up to promise * slow / fast"
+        )
+    return {"lease": adapter.lease, "promise": adapter.promise, "slow": slow, "fast": fast}
 
 
 class Driving:
@@ -99,10 +116,18 @@ class Driving:
 
     def models(self, adapter: Adapter) -> dict[str, StepJudge]:
         """Those that can be compared with what the adapter shows."""
+        unknown = [name for name in adapter.models if name not in MODELS]
+        if unknown:
+            raise UsageError(f"the adapter names the model {unknown[0]!r}: choose from {', '.join(MODELS)}")
         found: dict[str, StepJudge] = {election.MODEL.name: Judge(self.rules, adapter.may)}
         seen = [adapter.observe(node) for node in self.nodes]
-        if all(shown is not None and None not in (shown.log, shown.commit) for shown in seen):
+        if all(s is not None and None not in (s.log, s.commit) and s.first == 1 for s in seen):
             found[replication.MODEL.name] = LogJudge(grounds(replication.MODEL, self.nodes), adapter.may)
+        if pre_vote.MODEL.name in adapter.models:
+            found[pre_vote.MODEL.name] = PreVoteJudge(grounds(pre_vote.MODEL, self.nodes), adapter.may)
+        if lease.MODEL.name in adapter.models:
+            known = grounds(lease.MODEL, self.nodes, clocks_of(adapter, seen))
+            found[lease.MODEL.name] = LeaseJudge(known, adapter.may)
         return found if self.turn % 2 else dict(reversed(found.items()))
 
     def trial(self, by_model: bool) -> Trial:

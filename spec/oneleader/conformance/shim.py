@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from oneleader.conformance.adapter import OPTIONAL, Adapter, May, Observed, Report, Sent
+from oneleader.conformance.adapter import MODELS, OPTIONAL, Adapter, May, Observed, Report, Sent
 from oneleader.conformance.network import NETWORKS, Network
 from oneleader.conformance.trial import RaisedElsewhere
 from oneleader.errors import UsageError
@@ -53,6 +53,7 @@ class ServerShown(msgspec.Struct, forbid_unknown_fields=True):
     members: list[str] | None = None
     match: dict[str, int] | None = None
     lease: bool | None = None
+    clock: int | None = None
 
 
 class SentShown(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,6 +72,9 @@ class HelloAnswer(Line, kw_only=True):
     network: str = "udp"
     crash_points: list[str] = []
     rates: tuple[int, int] = (1, 1)
+    models: list[str] = []
+    promise: int = 0
+    lease: int = 0
 
 
 class StartAnswer(Line, kw_only=True):
@@ -149,6 +153,8 @@ class Shim:
         self.may = [May(name) for name in self._among("may", hello.may, [m.value for m in May])]
         (name,) = self._among("network", [hello.network], NETWORKS)
         self.network = network or NETWORKS[name]
+        self.models = self._among("models", hello.models, MODELS)
+        self.promise, self.lease = hello.promise, hello.lease
         self.crash_points, self.rates = tuple(hello.crash_points), hello.rates
         if not 0 < self.rates[0] <= self.rates[1]:
             raise ShimError(f"the shim says {list(self.rates)} in 'rates': the least above 0, the greatest")
@@ -267,6 +273,7 @@ class ShimAdapter(Adapter):
         self.shim = shim
         self.may, self.network, self.crash_points = shim.may, shim.network, shim.crash_points
         self.abilities, self.rates = frozenset(shim.can), shim.rates
+        self.models, self.promise, self.lease = shim.models, shim.promise, shim.lease
         answer = shim.ask("start", StartAnswer, nodes=list(nodes))
         if set(answer.servers) != set(nodes):
             raise ShimError(f"the shim started {' '.join(answer.servers)} when asked for {' '.join(nodes)}")
@@ -344,6 +351,7 @@ def observed(shown: ServerShown | None) -> Observed | None:
         None if shown.members is None else frozenset(shown.members),
         shown.match,
         shown.lease,
+        shown.clock,
     )
 
 
