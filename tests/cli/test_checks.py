@@ -47,7 +47,8 @@ NO_BOUNDS = {"ghosts", "small", "breaks", "together"}
 NO_ROWS = {"environment", "lock"}  # each is explored by its tests, and by the study of trade-offs
 
 
-ASKED_ELSEWHERE = {"prove", "cvc5"}  # the same proofs: tests/models/test_*.py, tests/readers/prove/test_second.py
+# The same proofs are made by tests/models and tests/readers/prove/test_second.py.
+ASKED_ELSEWHERE = {"prove", "cvc5"}
 
 
 @pytest.mark.slow("every check of --quick but the faults and the proofs is run, on all cores: a minute")
