@@ -32,7 +32,7 @@ Examples:
   oneleader conform --minutes 5 -- ./my-shim
   oneleader scaffold go my-raft
   oneleader cluster --nodes 3
-  oneleader node add n4=10.0.0.4:7001 --api http://10.0.0.1:8001
+  oneleader node list --api http://127.0.0.1:8001
   oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
   oneleader graph election --nodes 2 --terms 1 --out election.dot
   oneleader handlers --only restart
