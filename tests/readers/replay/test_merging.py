@@ -161,6 +161,7 @@ def test_a_message_is_received_after_it_was_sent() -> None:
     assert refusal.line == 2
     assert "nobody has sent m1 before this line" in refusal.text
     assert "oneleader trace merge" in refusal.text
+    assert refusal.hint.startswith("it is sent in line 3: ")
 
 
 def test_what_no_order_allows_is_named_and_still_written() -> None:
