@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-growth bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -53,9 +53,15 @@ bench-explore: setup ## The explorer's three engines and TLC, to ten million sta
 bench-replay: setup ## Events a second that replay judges, for each model, to a million events: some 10 minutes
 	$(BIN)/python -m workshop.benchmarks.bench_replay
 
+bench-histories: setup ## Verdicts on Porcupine's own histories, ours and Porcupine's (Go): a minute
+	$(BIN)/python -m workshop.benchmarks.bench_histories
+
 bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kill -9 another node leads
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
 	$(BIN)/python -m workshop.benchmarks.bench_node
+
+bench-growth: setup ## What a write costs a node at 10^4, 10^5 and 10^6 entries, and a restart: some 5 minutes
+	$(BIN)/python -m workshop.benchmarks.bench_growth
 
 bench-conform: setup ## Judged steps a second, in process and over a child process, and how soon each fault is found
 	$(BIN)/python -m workshop.benchmarks.bench_conform

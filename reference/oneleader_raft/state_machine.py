@@ -7,13 +7,18 @@ The state machine keeps the last number and result of each client, and answers a
 A lock is granted with the index of the entry that acquired it as its token (see `fencing`), for a while that
 the holder renews. There is no time in here: that it has run out is a command as well, `Expire`, which the
 leader proposes by its own clock. What was renewed in the meantime it leaves alone.
+
+The maps are persistent: a command makes a new state that shares with the old one all that it leaves alone, so
+it costs the same however much is stored, and an old state can still be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from immutables import Map
 
 from .fencing import Holding, Storage, is_token
 
@@ -78,7 +83,15 @@ class FencedPut:
     nonce: str
 
 
-Command: TypeAlias = Put | Cas | Acquire | Renew | Release | Expire | FencedPut
+@dataclass(frozen=True)
+class Locate:
+    """Where the other servers reach this one: HOST:PORT, for a driver to read."""
+
+    server: str
+    address: str
+
+
+Command: TypeAlias = Put | Cas | Acquire | Renew | Release | Expire | FencedPut | Locate
 Result: TypeAlias = bool | int | None
 
 
@@ -93,10 +106,11 @@ class Request:
 
 @dataclass(frozen=True)
 class StateMachine:
-    values: Mapping[str, Hashable] = field(default_factory=dict)
-    locks: Mapping[str, Holding] = field(default_factory=dict)
-    fenced: Mapping[str, Storage] = field(default_factory=dict)
-    sessions: Mapping[str, tuple[int, Result]] = field(default_factory=dict)
+    values: Map[str, Hashable] = field(default_factory=Map)
+    locks: Map[str, Holding] = field(default_factory=Map)
+    fenced: Map[str, Storage] = field(default_factory=Map)
+    sessions: Map[str, tuple[int, Result]] = field(default_factory=Map)
+    addresses: Map[str, str] = field(default_factory=Map)
 
 
 def apply(state: StateMachine, index: int, command: Hashable) -> tuple[StateMachine, Result]:
@@ -109,7 +123,7 @@ def apply(state: StateMachine, index: int, command: Hashable) -> tuple[StateMach
     if was_applied:
         return state, result
     state, result = execute(state, index, command)
-    sessions = {**state.sessions, command.client: (command.number, result)}
+    sessions = state.sessions.set(command.client, (command.number, result))
     return replace(state, sessions=sessions), result
 
 
@@ -132,10 +146,12 @@ def execute(state: StateMachine, index: int, request: Request) -> tuple[StateMac
             return free(state, lock, grant is not None and (grant.token, grant.renewed) == (token, renewed))
         case FencedPut(key, value, token, nonce):
             return fenced_put(state, key, value, token, nonce)
+        case Locate(server, address):
+            return replace(state, addresses=state.addresses.set(server, address)), True
 
 
 def put(state: StateMachine, key: str, value: Hashable) -> StateMachine:
-    return replace(state, values={**state.values, key: value})
+    return replace(state, values=state.values.set(key, value))
 
 
 def acquire(
@@ -147,7 +163,7 @@ def acquire(
         return state, None
     nonce = f"{request.client}/{request.number}"
     grant = Holding(request.client, index, nonce, ttl, renewed=index)
-    return replace(state, locks={**state.locks, lock: grant}), index
+    return replace(state, locks=state.locks.set(lock, grant)), index
 
 
 def renew(state: StateMachine, index: int, lock: str, token: int) -> tuple[StateMachine, Result]:
@@ -155,12 +171,11 @@ def renew(state: StateMachine, index: int, lock: str, token: int) -> tuple[State
 
     if grant is None or grant.token != token:
         return state, False
-    return replace(state, locks={**state.locks, lock: replace(grant, renewed=index)}), True
+    return replace(state, locks=state.locks.set(lock, replace(grant, renewed=index))), True
 
 
 def free(state: StateMachine, lock: str, is_held: bool) -> tuple[StateMachine, Result]:
-    others = {name: grant for name, grant in state.locks.items() if name != lock}
-    return replace(state, locks=others) if is_held else state, is_held
+    return replace(state, locks=state.locks.delete(lock)) if is_held else state, is_held
 
 
 def fenced_put(
@@ -171,4 +186,4 @@ def fenced_put(
 
     if not (token_is_canonical and storage.accepts(token, nonce)):
         return state, False
-    return replace(state, fenced={**state.fenced, key: storage.write(token, nonce, value)}), True
+    return replace(state, fenced=state.fenced.set(key, storage.write(token, nonce, value))), True

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import pytest
 
 from oneleader.conformance import observations as clauses
-from oneleader.conformance.adapter import Observed, Report
+from oneleader.conformance.adapter import Observed, Report, Sent
 from oneleader.conformance.conform import again, conform
 from oneleader.conformance.network import Network
 from oneleader.conformance.observations import CLAUSES
+from oneleader.conformance.prompt import Prompt
 from oneleader.conformance.trial import FIGURE_3
 from oneleader.verdict import HOLDS
 from tests.conformance.small_raft import Message, SmallAdapter, SmallRaft
@@ -217,3 +218,18 @@ def test_a_faulty_one_breaks_its_clause(kind: type[SmallRaft], clause: str) -> N
     assert len(cause.steps) <= 30, cause
     played = again(adapter(kind), cause.events, known=others).causes
     assert [c.key for c in played if c.judge == FIGURE_3] == [cause.key]
+
+
+def test_entries_that_a_leader_replaces_are_not_lost_in_a_crash() -> None:
+    """n1 confirms v1 to the leader of term 1; that of term 2 replaces it, and n1 crashes."""
+    first, other = ((1, "v1"),), ((2, "v2"),)
+    leader = Observed(2, "n2", "leader", log=other, commit=0)
+    for prompt, lost in [(Prompt("receive", "n2", leader), []), (Prompt("crash"), [clauses.DURABLE])]:
+        judge = clauses.Observations(("n1", "n2"))
+        judge.begin({"n1": Observed(1, None, "follower", log=(), commit=0), "n2": None})
+        stores = {"n1": Observed(1, None, "follower", log=first, commit=0), "n2": None}
+        answer = Report([Sent("n2", "stored")])
+        said = Observed(1, "n2", "leader", log=first, commit=0)
+        assert not list(judge.look("n1", Prompt("receive", "n2", said), answer, stores))
+        falls = {"n1": Observed(2, None, None, log=other), "n2": leader}
+        assert [breach.cause for breach in judge.look("n1", prompt, Report(), falls)] == lost

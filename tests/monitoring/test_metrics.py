@@ -22,7 +22,7 @@ class Driver:
 
     def __init__(self, members: tuple[str, ...] = THREE) -> None:
         self.cluster = Cluster(members, clocks=Clocks(PROMISE))
-        self.metrics = {id: Metrics("green", id, members) for id in members}
+        self.metrics = {id: Metrics("green", id) for id in members}
         self.observe()
 
     def observe(self) -> None:
@@ -57,7 +57,7 @@ class Driver:
     def restart(self, id: str) -> None:
         self.cluster.crash(id)
         self.cluster.restart(id)
-        self.metrics[id] = Metrics("green", id, self.cluster.members)
+        self.metrics[id] = Metrics("green", id)
         self.observe()
 
     def says(self, id: str, name: str, **labels: str) -> float | None:
@@ -97,7 +97,7 @@ def test_two_names_of_the_write_up_are_not_legal(
 
 
 def test_before_it_is_observed_a_member_says_only_that_it_has_counted_nothing() -> None:
-    found = samples(Metrics("green", "n1", THREE))
+    found = samples(Metrics("green", "n1"))
     assert {name for name, _ in found} == {name for name in NAMES if name.endswith("_total")}
     assert set(found.values()) == {0}
 
@@ -186,7 +186,7 @@ def test_a_new_term_renews_no_lease_of_an_older_one(driver: Driver) -> None:
 
 def test_nor_does_a_leader_that_was_not_looked_at_in_between() -> None:
     """A driver observes after every step; whoever does so only at a scrape loses counts, and invents none."""
-    driver, seldom = Driver(), Metrics("green", "n1", THREE)
+    driver, seldom = Driver(), Metrics("green", "n1")
     for leader in ("n1", "n2", "n1"):
         driver.elect(leader)
         if leader == "n1":
@@ -215,7 +215,7 @@ def test_a_leader_alone_needs_no_renewal() -> None:
 
 
 def test_members_count_themselves_and_no_learners(driver: Driver) -> None:
-    metrics = Metrics("green", "n1", THREE)
+    metrics = Metrics("green", "n1")
     metrics.observe(driver.cluster.node("n1"), 0, ["n2", "learner"])
     found = {name: value for (name, _), value in samples(metrics).items()}
     assert found["oneleader_members"] == 3

@@ -17,8 +17,8 @@ from oneleader_raft.node.local import LocalCluster
 
 FACTOR = 30  # rules in a hurry: `for: 2m` is 4 s
 # Timeouts that a busy machine keeps, so that no election and no late renewal comes from the machine.
-PATIENT = ("--cluster", "green", "--promise-ms", "1000", "--heartbeat-ms", "150", "--no-trace")
-QUICK = ("--cluster", "red", "--promise-ms", "300", "--heartbeat-ms", "60", "--no-trace")
+PATIENT = ("--cluster", "green", "--promise-ms", "1000", "--heartbeat-ms", "150")
+QUICK = ("--cluster", "red", "--promise-ms", "300", "--heartbeat-ms", "60")
 
 # A node that leads on whoever is silent: check-quorum, dissertation 6.2, is left out.
 STUBBORN = """
@@ -40,7 +40,7 @@ def clusters(tmp_path: Path) -> Iterator[Callable[..., LocalCluster]]:
     started: list[LocalCluster] = []
 
     def start(options: tuple[str, ...], **how: Any) -> LocalCluster:
-        cluster = LocalCluster(tmp_path, 3, options, **how)
+        cluster = LocalCluster(tmp_path, 3, options, trace=False, **how)
         started.append(cluster)
         cluster.start()
         return cluster

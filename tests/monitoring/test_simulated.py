@@ -73,7 +73,7 @@ class Watched:
         self.cluster.deliver = self.deliver  # type: ignore[method-assign]
 
     def _start(self, id: NodeId) -> Metrics:
-        metrics = Metrics(self.name, id, self.cluster.members)
+        metrics = Metrics(self.name, id)
         metrics.observe(self.cluster.node(id), self.cluster.clock(id), ())
         return metrics
 

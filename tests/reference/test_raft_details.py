@@ -221,7 +221,7 @@ def test_a_retry_of_the_last_command_takes_no_effect() -> None:
     state = StateMachine()
     for index, (client, value) in enumerate([("a", 1), ("b", 2), ("a", 1)], 1):
         state, _ = apply(state, index, Request(client, 1, Put("x", value)))
-    assert state.values == {"x": 2}
+    assert dict(state.values) == {"x": 2}
 
 
 def test_the_nonce_of_a_grant_is_the_client_and_its_number() -> None:

@@ -13,6 +13,7 @@ from oneleader_raft.state_machine import (
     Command,
     Expire,
     FencedPut,
+    Locate,
     Put,
     Release,
     Renew,
@@ -35,7 +36,7 @@ def test_a_retry_takes_effect_once_and_has_the_same_result() -> None:
     state, results = run(
         ("a", 1, Put("x", 1)), ("b", 1, Cas("x", 1, 2)), ("a", 1, Put("x", 1)), ("b", 1, Cas("x", 1, 2))
     )
-    assert state.values == {"x": 2}
+    assert dict(state.values) == {"x": 2}
     assert results == [True, True, True, True]
 
 
@@ -46,7 +47,7 @@ def test_what_is_no_request_changes_nothing() -> None:
 def test_cas_compares() -> None:
     state, results = run(("a", 1, Cas("x", 1, 2)), ("a", 2, Cas("x", None, 3)), ("a", 3, Cas("x", 3, 4)))
     assert results == [False, True, True]
-    assert state.values == {"x": 4}
+    assert dict(state.values) == {"x": 4}
 
 
 def test_a_lock_has_one_holder_and_its_token_is_the_index() -> None:
@@ -89,7 +90,7 @@ def test_a_fenced_key_takes_no_older_token_and_is_no_other_key() -> None:
     )
     assert results == [True, True, False, False, True]
     assert state.fenced["x"].value == "newer"
-    assert state.values == {}
+    assert dict(state.values) == {}
 
 
 @pytest.mark.parametrize("token", [0, -1, True, 1.0, "1", None])
@@ -97,7 +98,7 @@ def test_only_a_positive_integer_is_a_token(token: object) -> None:
     """Not even where the storage's own rule lets it pass: 0 with no nonce is what stands there at first."""
     for nonce in ("a/1", None):
         state, results = run(("a", 1, FencedPut("x", "v", token, nonce)))  # type: ignore[arg-type]
-        assert (results, state.fenced) == ([False], {})
+        assert (results, dict(state.fenced)) == ([False], {})
 
 
 COMMANDS = st.one_of(
@@ -146,3 +147,11 @@ def test_what_is_written_is_in_the_order_of_tokens(writes: list[tuple[int, str]]
 def test_tokens_fit_into_what_every_storage_has(token: object, is_one: bool) -> None:
     assert is_token(token) is is_one
     assert GREATEST == 2**63 - 1
+
+
+def test_where_servers_are_reached_is_kept() -> None:
+    state, results = run(
+        ("a", 1, Locate("n4", "h:1")), ("a", 2, Locate("n5", "h:2")), ("a", 3, Locate("n4", "h:3"))
+    )
+    assert results == [True, True, True]
+    assert dict(state.addresses) == {"n4": "h:3", "n5": "h:2"}

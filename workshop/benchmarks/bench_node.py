@@ -161,7 +161,7 @@ def failover() -> None:
     """kill -9 of the leader, until another node holds a lease and has answered a write."""
     elected, written = [], []
     with tempfile.TemporaryDirectory() as folder:
-        cluster = LocalCluster(Path(folder), options=("--no-trace",))
+        cluster = LocalCluster(Path(folder), trace=False)
         cluster.start()
         try:
             for _ in range(KILLS):
@@ -202,9 +202,9 @@ def main() -> None:
         unsynced.write_text(UNSYNCED)
         peer.write_text(PYSYNCOBJ)
         subjects = [
-            Subject("oneleader", MODULE, ("--no-trace",)),
-            Subject("oneleader, traced", MODULE),
-            Subject("oneleader, without fsync", (str(unsynced),), ("--no-trace",)),
+            Subject("oneleader", MODULE),
+            Subject("oneleader, traced", MODULE, ("--trace",)),
+            Subject("oneleader, without fsync", (str(unsynced),)),
         ]
         if importlib.util.find_spec("pysyncobj"):
             subjects += [

@@ -8,12 +8,11 @@ import ipaddress
 import json
 import logging
 import os
-import re
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -25,9 +24,8 @@ from .api import Api, url
 from .door import Door
 from .errors import DamagedError
 from .links import Address, Tls
+from .members import NODE_NAME
 from .server import NodeSettings, Server
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Parser(argparse.ArgumentParser):
@@ -109,7 +107,10 @@ async def serve(
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m oneleader_raft.node", description=__doc__, allow_abbrev=False)
     parser.add_argument("--id", required=True, help="this node's name, one of those of --peers")
-    parser.add_argument("--peers", required=True, help="all members: n1=HOST:PORT,n2=HOST:PORT,...")
+    parser.add_argument(
+        "--peers", required=True, help="the members that the cluster began with: n1=HOST:PORT,..."
+    )
+    parser.add_argument("--join", action="store_true", help="this node is none of them: it waits to be added")
     parser.add_argument("--listen", type=address, help="where peers reach this node, if not as --peers says")
     parser.add_argument("--api", type=address, required=True, help="HOST:PORT for clients")
     parser.add_argument("--advertise-api", type=address, help="where others send clients, if not to --api")
@@ -127,7 +128,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--until-stdin-ends", action="store_true", help="stop as well when that is at its end"
     )
-    parser.add_argument("--no-trace", action="store_true", help="do not record what it does")
+    parser.add_argument("--trace", action="store_true", help="record what it does, to be judged")
+    parser.add_argument(
+        "--compact-after", type=int, default=10_000, help="entries of the log, at the least, for a snapshot"
+    )
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     return parser.parse_args(arguments)
 
@@ -138,14 +142,19 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
         name, _, where = part.partition("=")
         if name in peers:
             raise NodeUsageError(f"--peers names {name!r} twice")
-        if not NAME.fullmatch(name):
+        if not NODE_NAME.fullmatch(name):
             raise NodeUsageError(
                 f"--peers names {name!r}: a name has up to 64 letters, digits, '.', '_' and '-'"
             )
         peers[name] = address(where)
-    if options.id not in peers:
-        raise NodeUsageError(f"--id {options.id} is not one of --peers: {', '.join(peers)}")
-    host, _ = options.listen or peers[options.id]
+    if options.join:
+        check_joining(options, peers)
+    elif options.id not in peers:
+        raise NodeUsageError(
+            f"--id {options.id} is not one of --peers: {', '.join(peers)}; "
+            "say --join if it is to be added to them"
+        )
+    host, port = options.listen or peers[options.id]
     if not (options.secret_file or options.no_secret or is_loopback(host)):
         raise NodeUsageError(
             f"{host} can be reached from other machines, and without a secret any of them may join: "
@@ -153,6 +162,8 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
         )
     if not 0 < options.heartbeat_ms < options.promise_ms:
         raise NodeUsageError("--heartbeat-ms is positive, and less than --promise-ms")
+    if options.compact_after < 1:
+        raise NodeUsageError("--compact-after is a number of entries, 1 at the least")
     if not 0 <= options.drift < 1000:
         raise NodeUsageError("--drift is from 0 to 999 thousandths")
     return NodeSettings(
@@ -165,8 +176,19 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
         options.promise_ms,
         options.heartbeat_ms,
         options.drift,
-        not options.no_trace,
+        options.trace,
+        options.compact_after,
+        "" if is_everywhere(host) else f"{host}:{port}",
     )
+
+
+def check_joining(options: argparse.Namespace, peers: Mapping[str, Address]) -> None:
+    if options.id in peers:
+        raise NodeUsageError(f"--id {options.id} is one of --peers: it is a member without --join")
+    if not NODE_NAME.fullmatch(options.id):
+        raise NodeUsageError(f"--id {options.id!r}: a name has up to 64 letters, digits, '.', '_' and '-'")
+    if not options.listen:
+        raise NodeUsageError("--join needs --listen HOST:PORT, where the members reach this node")
 
 
 def address(text: str) -> Address:
@@ -183,12 +205,19 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_everywhere(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def advertised(options: argparse.Namespace, clients: socket.socket) -> str:
     """Where the other nodes send clients of this one."""
     if options.advertise_api:
         return url(*options.advertise_api)
     host, port = clients.getsockname()[:2]
-    if ipaddress.ip_address(host).is_unspecified:
+    if is_everywhere(host):
         raise NodeUsageError(f"clients cannot be sent to {host}: give --advertise-api HOST:PORT")
     return url(host, port)
 

@@ -25,6 +25,7 @@ from ..state_machine import (
     StateMachine,
 )
 from .door import BODY_SECONDS, Door
+from .members import NODE_NAME, ChangeRefusedError
 from .openapi import DOCUMENT
 from .server import OWN_NAME, BusyError, NotLeaderError, OutcomeUnknownError, Server, StaleRequestError
 
@@ -60,6 +61,8 @@ class Api:
                 web.delete("/v1/locks/{name:[^/]+}", self.release),
                 web.get("/v1/fenced/{key:[^/]+}", self.get_fenced),
                 web.put("/v1/fenced/{key:[^/]+}", self.put_fenced),
+                web.get("/v1/members", self.members),
+                web.post("/v1/members", self.change_members),
                 web.get("/v1/leader", self.leader),
                 web.get("/v1/status", self.status),
                 web.get("/health", self.health),
@@ -119,6 +122,26 @@ class Api:
         done = await self._write(request, FencedPut(key, _value(body, "value"), token, nonce))
         self._server.metrics.fenced_write(bool(done))
         return _ok(done, "a newer grant has written to this key, or another one with this token")
+
+    # Members
+
+    async def members(self, request: web.Request) -> web.Response:
+        return web.json_response(self._members())
+
+    async def change_members(self, request: web.Request) -> web.Response:
+        body = await _body(request, set(), "join", "leave")
+        join, leave = _joining(body.get("join", {})), _leaving(body.get("leave", []))
+        try:
+            async with asyncio.timeout(_deadline(request)):
+                await self._server.change_members(join, leave)
+        except ChangeRefusedError as refused:
+            return _error(409, str(refused))
+        return web.json_response(self._members())
+
+    def _members(self) -> dict[str, Any]:
+        addresses = self._server.addresses
+        places = {id: addresses.get(id, ("", 0)) for id in self._server.node.members}
+        return {"members": {id: f"{host}:{port}" for id, (host, port) in places.items()}}
 
     # The node
 
@@ -270,6 +293,31 @@ def _integer(value: Any, what: str, most: int = BIGGEST) -> int:
     if type(value) is not int or not 0 < value <= most:
         raise BadInputError(f"{what} is an integer from 1 to {most}")
     return value
+
+
+def _joining(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise BadInputError("join is an object: of each node's name, where peers reach it")
+    return {_node_name(id): _place(address) for id, address in value.items()}
+
+
+def _leaving(value: Any) -> set[str]:
+    if not isinstance(value, list):
+        raise BadInputError("leave is a list of nodes' names")
+    return set(map(_node_name, value))
+
+
+def _node_name(value: Any) -> str:
+    if not (isinstance(value, str) and NODE_NAME.fullmatch(value)):
+        raise BadInputError("a node's name has up to 64 letters, digits, '.', '_' and '-'")
+    return value
+
+
+def _place(value: Any) -> str:
+    host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise BadInputError("where a node is reached is of the form HOST:PORT")
+    return _word(value, "where a node is reached")
 
 
 def _digits(text: str, what: str) -> int:

@@ -48,6 +48,10 @@ def command(value: Any) -> Hashable:
     return _command(value, "command")  # type: ignore[no-any-return]
 
 
+def in_effect(value: Any) -> InEffect:
+    return _one_of((InEffect,), value)  # type: ignore[no-any-return]
+
+
 # -- Reading -------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,8 @@ before it. So it is the checksum, and a frame that is changed, left out, repeate
 connection does not pass. The key is the connection's own, made in the handshake from the cluster's secret
 and a nonce of each side:
 
-    dialer    HELLO    cluster, members, its id, whom it takes this for, store, API address, clocks, a nonce
+    dialer    HELLO    cluster, the members that it began with, its id, whom it takes this for, store, clocks,
+                       where clients and peers reach it, a nonce
     acceptor  WELCOME  the same of its own; or REFUSED, and a sentence that says why
     dialer    PROOF    the first frame under the connection's key
     acceptor  PROOF    the same
@@ -33,8 +34,8 @@ from typing import Any, Protocol
 
 from ..lease import Clocks
 
-MAGIC, VERSION = b"1L", 2
-HELLO, WELCOME, PROOF, MESSAGE, PING, REFUSED = range(6)
+MAGIC, VERSION = b"1L", 3
+HELLO, WELCOME, PROOF, MESSAGE, PING, REFUSED, SNAPSHOT = range(7)
 HEADER = struct.Struct("!2sBBI")
 TAG = 16
 MOST_BYTES = 8 << 20  # of a body
@@ -92,6 +93,7 @@ class Channel:
 
     peer: str
     api: str  # where the peer serves clients
+    address: str  # where peers reach it
     sends_with: bytes
     reads_with: bytes
     sent: int = 0
@@ -108,7 +110,13 @@ class Channel:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a node says of itself, and by which secret it knows the others."""
+    """What a node says of itself, and by which secret and names it knows the others.
+
+    members  those that the cluster began with, the same on all nodes for ever
+    store    drawn when the node's store was first made
+    address  where peers reach it, as HOST:PORT; "" if it does not know
+    known    who may connect: members, and those that joined; None where it is to join and knows nobody yet
+    """
 
     cluster: str
     id: str
@@ -116,7 +124,12 @@ class Identity:
     members: frozenset[str]
     clocks: Clocks
     secret: bytes = b""
-    store: str = ""  # drawn when the node's store was first made
+    store: str = ""
+    address: str = ""
+    known: frozenset[str] | None = frozenset()
+
+    def knows(self, peer: str) -> bool:
+        return peer != self.id and (self.known is None or peer in self.known or peer in self.members)
 
 
 async def dial(
@@ -154,7 +167,12 @@ async def accept(reader: ByteReader, writer: ByteWriter, own: Identity, recognis
 
 def _introduction(own: Identity, to: str) -> bytes:
     said = {"cluster": own.cluster, "members": _list(own.members), "id": own.id, "to": to, "api": own.api}
-    said |= {"store": own.store, "clocks": str(own.clocks), "nonce": secrets.token_hex(16)}
+    said |= {
+        "address": own.address,
+        "store": own.store,
+        "clocks": str(own.clocks),
+        "nonce": secrets.token_hex(16),
+    }
     return json.dumps(said).encode()
 
 
@@ -166,12 +184,14 @@ def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Chann
     said = _fields(theirs)
     if said["cluster"] != own.cluster:
         raise FrameError(f"a node of the cluster {said['cluster']!r}, and this one is of {own.cluster!r}")
-    if said["id"] not in own.members or said["id"] == own.id:
-        raise FrameError(f"{said['id']!r} is no other member of this cluster")
+    if not own.knows(said["id"]):
+        raise FrameError(
+            f"{said['id']!r} is no other member of this cluster: add it with `oneleader node add`"
+        )
     if said["members"] != _list(own.members):
         raise FrameError(
             f"{said['id']} has the members {said['members']}, and {own.id} has {_list(own.members)}: "
-            "give all nodes the same --peers"
+            "give all nodes the same --peers, the members that the cluster began with"
         )
     if said["to"] != own.id:
         raise FrameError(f"{said['id']} wants to speak to {said['to']!r}, and this is {own.id}")
@@ -180,7 +200,7 @@ def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Chann
     of_dialer = hmac.digest(own.secret, b"dialer" + both, "sha256")
     of_acceptor = hmac.digest(own.secret, b"acceptor" + both, "sha256")
     keys = (of_dialer, of_acceptor) if dials else (of_acceptor, of_dialer)
-    return Channel(said["id"], said["api"], *keys)
+    return Channel(said["id"], said["api"], said["address"], *keys)
 
 
 def _fields(body: bytes) -> dict[str, str]:
@@ -188,7 +208,7 @@ def _fields(body: bytes) -> dict[str, str]:
         said: Any = json.loads(body)
     except ValueError:
         raise FrameError("an introduction that is not valid JSON") from None
-    wanted = {"cluster", "members", "id", "to", "store", "api", "clocks", "nonce"}
+    wanted = {"cluster", "members", "id", "to", "store", "api", "address", "clocks", "nonce"}
     if (
         not isinstance(said, dict)
         or said.keys() != wanted

@@ -1,4 +1,5 @@
 """Connections to the other members: each node dials every other one, and sends on the connections it dialled.
+Whom to dial, and who may connect, changes as members come and go (`meet`).
 
 What is sent may be lost, as the core expects: where there is no connection, or one whose buffer is full, a
 message is dropped. Nothing is queued for a peer that is away.
@@ -11,7 +12,7 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 OnMessage = Callable[[Source, Message], Awaitable[None]]
+OnChunk = Callable[[NodeId, bytes], None]
 MOST_BUFFERED = 1 << 20  # bytes not yet sent, above which messages are dropped
 MOST_ENTRY_BYTES = 1 << 17  # of entries in one message; what is left follows with the next one
 MOST_STRANGERS = 32  # connections in the handshake
@@ -66,16 +68,19 @@ class Links:
     def __init__(
         self,
         own: Identity,
-        addresses: Mapping[NodeId, Address],
         on_message: OnMessage,
         now: Callable[[], int],
         recognise: Recognise,
         tls: Tls | None = None,
+        on_chunk: OnChunk = lambda peer, body: None,
     ) -> None:
         self._own, self._on_message, self._now, self._tls = own, on_message, now, tls
+        self._on_chunk = on_chunk
         self._recognise = recognise
         self._complained: dict[tuple[str, str], float] = {}
-        self._addresses = {peer: address for peer, address in addresses.items() if peer != own.id}
+        self._addresses: dict[NodeId, Address] = {}  # of those that are dialled
+        self.told: dict[NodeId, Address] = {}  # what peers said of themselves
+        self._dialling: dict[NodeId, asyncio.Task[None]] = {}
         self.heard: dict[NodeId, int] = {}
         self.apis: dict[NodeId, str] = {}
         self._lines: dict[NodeId, DialledLine] = {}
@@ -87,16 +92,32 @@ class Links:
     async def start(self, listener: socket.socket, ping_seconds: float) -> None:
         serving = self._tls and self._tls.serving
         self._server = await asyncio.start_server(self._accepted, sock=listener, ssl=serving)
-        for peer, address in self._addresses.items():
-            self._tasks.add(asyncio.create_task(self._keep_dialling(peer, address)))
         self._tasks.add(asyncio.create_task(self._ping(ping_seconds)))
+
+    def meet(
+        self, peers: Collection[NodeId], addresses: Mapping[NodeId, Address], known: frozenset[NodeId] | None
+    ) -> None:
+        """Dial these from now on, and no others; those that are known may connect. Where the address of one
+        is not known it is as the peer said. Who is yet to join dials all that it has heard of."""
+        self._own = replace(self._own, known=known)
+        places = self.told | dict(addresses)
+        chosen = {*places} if known is None else places.keys() & {*peers}
+        wanted = {peer: places[peer] for peer in chosen - {self._own.id}}
+        for peer, address in list(self._addresses.items()):
+            if wanted.get(peer) != address:
+                del self._addresses[peer]
+                self._dialling.pop(peer).cancel()
+        for peer in wanted.keys() - self._addresses.keys():
+            self._addresses[peer] = wanted[peer]
+            self._dialling[peer] = asyncio.create_task(self._keep_dialling(peer, wanted[peer]))
 
     async def stop(self) -> None:
         if self._server:
             self._server.close()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._dialling.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for writer in [*self._incoming.values(), *(line.writer for line in self._lines.values())]:
             writer.close()
 
@@ -110,6 +131,21 @@ class Links:
         body = json.dumps({"step": step, "message": codec.plain(fitting(message))}, separators=(",", ":"))
         line.writer.write(line.channel.seal(frames.MESSAGE, body.encode()))
         line.is_idle = False
+
+    def reaches(self, to: NodeId) -> bool:
+        return to in self._lines
+
+    async def stream(self, to: NodeId, chunks: Iterable[bytes]) -> bool:
+        """Send the parts of a snapshot, no faster than they are taken; what else is to be said goes between
+        them. Whether all have left on one connection."""
+        line = self._lines.get(to)
+        for chunk in chunks:
+            if line is None or self._lines.get(to) is not line:
+                return False
+            line.writer.write(line.channel.seal(frames.SNAPSHOT, chunk))
+            line.is_idle = False
+            await line.writer.drain()
+        return line is not None
 
     async def _ping(self, seconds: float) -> None:
         """Who has nothing to say says so: then silence means that a peer is away."""
@@ -187,11 +223,17 @@ class Links:
         _notice_silence(writer)
         _check_certificate(writer, channel.peer)
         self.apis[channel.peer] = channel.api
+        self._note_address(channel)
         former = self._incoming.get(channel.peer)
         if former:
             former.close()
         self._incoming[channel.peer] = writer
         await self._listen(reader, channel)
+
+    def _note_address(self, channel: Channel) -> None:
+        host, colon, port = channel.address.rpartition(":")
+        if colon and port.isdecimal() and int(port) < 65536:
+            self.told[channel.peer] = host.strip("[]"), int(port)
 
     async def _listen(self, reader: asyncio.StreamReader, channel: Channel) -> None:
         pace = frames.Pace()
@@ -201,6 +243,8 @@ class Links:
             self.heard[channel.peer] = self._now()
             if kind == frames.MESSAGE:
                 await self._on_message(*read(body, channel.peer, self._own))
+            elif kind == frames.SNAPSHOT:
+                self._on_chunk(channel.peer, body)
             elif kind != frames.PING:
                 raise FrameError(f"a frame of kind {kind} is not known")
 
@@ -214,7 +258,7 @@ def read(body: bytes, peer: NodeId, own: Identity) -> tuple[Source, Message]:
         message = codec.message(said["message"])
     except (ValueError, RecursionError, codec.MalformedError) as error:
         raise FrameError(f"a message that cannot be read: {error}") from None
-    why = why_impossible(message, peer, own.id, own.members)
+    why = why_impossible(message, peer, own.id, {peer, own.id})
     if why:
         raise FrameError(f"a message that nobody can have sent: {why}")
     return (peer, said["step"]), message

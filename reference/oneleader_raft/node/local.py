@@ -33,7 +33,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class LocalCluster:
-    """Processes, by node; they end with this one, however it ends.
+    """Processes, by node; they end with this one, however it ends. `members` are those that it begins with.
 
     route  where a node reaches another one, if not directly
     """
@@ -45,8 +45,10 @@ class LocalCluster:
         options: Sequence[str] = (),
         run: Sequence[str] = MODULE,
         route: Route = lambda source, to, address: address,
+        trace: bool = True,
     ) -> None:
-        self.folder, self.options, self.run, self._route = folder, options, run, route
+        self.folder, self.run, self._route = folder, run, route
+        self.options = (*options, "--trace") if trace else options
         self.members = [f"n{i}" for i in range(1, nodes + 1)]
         ports = free_ports(2 * nodes)
         self.addresses = {id: (HOST, port) for id, port in zip(self.members, ports, strict=False)}
@@ -59,10 +61,11 @@ class LocalCluster:
         """Start these nodes, or all. Each writes its log to its own file in the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for id in ids or self.members:
-            routes = {to: self._route(id, to, at) for to, at in self.addresses.items()}
+            routes = {to: self._route(id, to, self.addresses[to]) for to in self.members}
             peers = ",".join(f"{to}={host}:{port}" for to, (host, port) in routes.items())
             host, port = self.addresses[id]
-            where = ("--listen", f"{host}:{port}", "--api", self.apis[id].removeprefix("http://"))
+            where = ["--listen", f"{host}:{port}", "--api", self.apis[id].removeprefix("http://")]
+            where += [] if id in self.members else ["--join"]
             command = (sys.executable, *self.run, "--id", id, "--peers", peers, *where, *self.options)
             with (self.folder / f"{id}.log").open("ab") as log:
                 self.processes[id] = subprocess.Popen(
@@ -71,6 +74,12 @@ class LocalCluster:
                     stderr=log,
                     start_new_session=True,
                 )
+
+    def place(self, id: NodeId) -> str:
+        """Ports for one more node, which is to join: where peers reach it, as HOST:PORT."""
+        port, api = free_ports(2)
+        self.addresses[id], self.apis[id] = (HOST, port), f"http://{HOST}:{api}"
+        return f"{HOST}:{port}"
 
     def is_running(self, id: NodeId) -> bool:
         return id in self.processes and self.processes[id].poll() is None
@@ -112,7 +121,7 @@ class LocalCluster:
         """Who leads, by its lease, waiting for one. TimeoutError with what the nodes have logged."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            for id in self.members:
+            for id in self.apis:
                 said = self.status(id) if self.is_running(id) else None
                 if said and said["lease_ms"] > 0:
                     return id

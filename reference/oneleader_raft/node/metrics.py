@@ -141,15 +141,12 @@ NAMES = frozenset({ROLE, *(g.name for g in GAUGES), *(f"{c.name}_total" for c in
 
 
 class Metrics(Collector):
-    """The metrics of one member of one cluster, in a registry of their own.
+    """The metrics of one member of one cluster, in a registry of their own. A learner counts neither as a
+    member nor as connected."""
 
-    members  those with a vote; a learner counts neither as one nor as connected
-    """
-
-    def __init__(self, cluster: str, member: str, members: Collection[str]) -> None:
+    def __init__(self, cluster: str, member: str) -> None:
         self.registry = CollectorRegistry()
         self._identity = (cluster, member)
-        self._members = frozenset(members)
         self._seen: MemberSeen | None = None
         self._counted: Counter[tuple[CountedMetric, str]] = Counter()
         self.registry.register(self)
@@ -166,8 +163,8 @@ class Metrics(Collector):
 
         led_before = before.last_term_led if before is not None else None
         last_term_led = node.current_term if node.role is Role.LEADER else led_before
-        heard = self._members.intersection((*connected, node.id))
-        self._seen = MemberSeen(node, now, len(self._members), len(heard), last_term_led)
+        heard = {*node.members}.intersection((*connected, node.id))
+        self._seen = MemberSeen(node, now, len(node.members), len(heard), last_term_led)
 
     def fenced_write(self, accepted: bool) -> None:
         """A fenced write was answered: once for each, by the member that answers the client."""

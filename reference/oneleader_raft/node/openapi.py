@@ -65,6 +65,8 @@ def _plain(summary: str, **more: Any) -> dict[str, Any]:
     return {"get": {"summary": summary, "responses": {"200": {"description": "So it is."}} | more}}
 
 
+PLACES = {"type": "object", "additionalProperties": STRING, "description": "HOST:PORT of each, by its name."}
+MEMBERS = _object({"members": PLACES})
 KEY, LOCK = _in_path("key"), _in_path("name")
 GRANT = _object({"token": TOKEN, "nonce": STRING})
 
@@ -123,6 +125,19 @@ DOCUMENT: dict[str, Any] = {
                 "parameters": ONCE,
                 "requestBody": _body(_object({"value": VALUE, "token": TOKEN, "nonce": STRING})),
                 "responses": _answers(OK, "A newer grant has written to it, or another one with this token."),
+            },
+        },
+        "/v1/members": {
+            "get": {
+                "summary": "The members, as far as this node knows, and where they reach each other.",
+                "responses": {"200": {"description": "So it is.", "content": _json(MEMBERS)}},
+            },
+            "post": {
+                "summary": "Change the members: those that join catch up first, then all of it takes effect "
+                "at once. Answered when it is committed.",
+                "parameters": [DEADLINE],
+                "requestBody": _body(_object({}, join=PLACES, leave={"type": "array", "items": STRING})),
+                "responses": _answers(MEMBERS, "The members stay as they are, and why."),
             },
         },
         "/v1/leader": _plain("Who leads, as far as this node knows.", **{"503": {"description": "Unknown."}}),

@@ -171,8 +171,9 @@ def recording(
     files = list(files)
     header = files[0].header
     members, clocks, view = header["members"], Clocks(**header["clocks"]), VIEWS[model]
-    top = {"format": "oneleader", "version": 1, "model": model, "nodes": members}
-    yield json.dumps(top | view.header(clocks, members, members)) + "\n"
+    nodes = sorted({*members, *(file.node for file in files)})  # those that are to join begin as well
+    top = {"format": "oneleader", "version": 1, "model": model, "nodes": nodes}
+    yield json.dumps(top | view.header(clocks, members, nodes)) + "\n"
     time: int | None = None
     newest = 0
     latest: dict[NodeId, list[Any]] = {}  # what each node did last
@@ -188,7 +189,7 @@ def recording(
         newest = line.clock
         before = line.clock if time is None else time
         time = line.clock if view.taken(actions) else before
-        said = _step(view, line, actions, members, clocks, (before, time))
+        said = _step(view, line, actions, (members, nodes), clocks, (before, time))
         if said["actions"]:
             may_repeat = [name for name, _ in said["actions"]] == [IDEMPOTENT]
             is_repeated = may_repeat and said["actions"] == latest.get(line.node)
@@ -201,17 +202,16 @@ def _step(
     view: View,
     line: TraceLine,
     actions: list[ActionTaken],
-    members: list[NodeId],
+    who: tuple[list[NodeId], list[NodeId]],
     clocks: Clocks,
     span: tuple[int, int],
 ) -> dict[str, Any]:
-    """A line of the recording. `span` is what the clock of all showed before and shows after it. It stands
-    still where the model takes no step, as each tick costs the judge a step: then times are not compared."""
-    after, (before, now) = line.said["after"], span
+    """A line of the recording. `who` are the members and all nodes; `span` is what the clock of all showed
+    before and shows after it. It stands still where the model takes no step, as each tick costs the judge a
+    step: then times are not compared."""
+    after, (before, now), (members, nodes) = line.said["after"], span, who
     node = _node(line.node, after, tuple(members), clocks)
-    steps, state = view.of(
-        line.node, actions, node, dict.fromkeys(members, now), dict.fromkeys(members, before)
-    )
+    steps, state = view.of(line.node, actions, node, dict.fromkeys(nodes, now), dict.fromkeys(nodes, before))
     if view.has_clocks and now != line.clock:
         del state["since_promise"]
     if "log_length" in state:

@@ -15,9 +15,10 @@ import logging
 import random
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -29,9 +30,12 @@ from ..messages import why_contradicted
 from ..raft import (
     AppendEntries,
     Apply,
+    ChangeMembers,
+    Compact,
     ElectionTimeout,
     Event,
     HeartbeatTimeout,
+    InstallSnapshot,
     Message,
     Node,
     NodeId,
@@ -41,26 +45,34 @@ from ..raft import (
     Receive,
     Refuse,
     ResetElectionTimer,
+    Restore,
     Role,
     Send,
     Step,
     Store,
     Transfer,
 )
-from ..state_machine import Command, Request, Result, StateMachine
-from . import store
+from ..state_machine import Command, Locate, Request, Result, StateMachine
+from . import snapshots, store
+from .applying import Applying
 from .clock import Clock
+from .compacting import Compacting
+from .errors import DamagedError
 from .expiry import Expiry
 from .frames import FrameError, Identity
 from .links import Address, Links, Tls
+from .log import with_growing_log
+from .members import Change, ChangeRefusedError, places, wanted
 from .metrics import Metrics, lease_left
 from .trace import Source, Trace
+from .transfer import Receiving, Sending
 
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 4096  # events; beyond it, clients are refused and peers wait
 MOST_AT_ONCE = 256  # events that share a sync
 MICROSECONDS = 1000  # a millisecond
+JOIN_SECONDS = 5.0  # in which a node that is to join has to be connected
 OWN_NAME = "node:"  # how the names begin in which nodes propose themselves; no client's does
 
 
@@ -69,7 +81,7 @@ class NodeSettings:
     """Times in milliseconds; `drift` is how far any clock's rate may be from the true one, in thousandths."""
 
     id: NodeId
-    peers: Mapping[NodeId, Address]
+    peers: Mapping[NodeId, Address]  # those that the cluster began with
     data: Path
     cluster: str = "oneleader"
     secret: bytes = b""
@@ -77,7 +89,9 @@ class NodeSettings:
     promise_ms: int = 300
     heartbeat_ms: int = 60
     drift: int = 10
-    trace: bool = True
+    trace: bool = False
+    compact_after: int = 10_000  # entries, at the least
+    address: str = ""  # where peers reach this node, if it is none of those
 
     @property
     def clocks(self) -> Clocks:
@@ -143,7 +157,8 @@ class Server:
         stored = self._store.durable
         start = core.restart(settings.id, members, stored, now, settings.clocks)
         self.node: Node = start.node
-        self.machine = StateMachine()
+        self._applying = Applying(core.apply, self._applied)
+        self._carry_out_start(start)
         path = settings.data / f"{settings.id}.trace.jsonl" if settings.trace else None
         self._trace = Trace(path, settings.id, members, settings.clocks, stored, self._store.trace)
         self._trace.write(self._trace.line("restart", None, now, start.actions, None, self.node))
@@ -155,21 +170,43 @@ class Server:
             settings.clocks,
             settings.secret,
             self._store.identity,
+            self._own_address(),
         )
-        self.links = Links(own, settings.peers, self._received, self.clock.now, self._recognise, settings.tls)
+        self._receiving = Receiving(lambda peer: self._store.path.with_suffix(f".from-{peer}"))
+        self.links = Links(
+            own,
+            self._received,
+            self.clock.now,
+            self._recognise,
+            settings.tls,
+            self._receiving.chunk,
+        )
+        self._sending = Sending(self.links, self._store.snapshot_path, lambda: self.node)
         self.api = api
-        self.metrics = Metrics(settings.cluster, settings.id, members)
+        self.metrics = Metrics(settings.cluster, settings.id)
         self.metrics.observe(self.node, now, ())
 
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue(MOST_WAITING)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._compacting = Compacting(
+            settings.compact_after, self._store.snapshot_path, self._scribe, self._put
+        )
+        self._loading: set[NodeId] = set()  # the peers whose snapshot is being read
         self._election: asyncio.TimerHandle | None = None
         self._random = random.SystemRandom()
         self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
         self._reads: dict[Hashable, asyncio.Future[StateMachine]] = {}
+        self._change: Change | None = None
+        self._met: tuple[object, ...] = ()
         self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
         self._expiry = Expiry()
         self.is_stopping = False
+
+    @property
+    def machine(self) -> StateMachine:
+        return self._applying.state
 
     # For clients
 
@@ -196,6 +233,42 @@ class Server:
             return await answer
         finally:
             self._reads.pop(id, None)
+
+    async def change_members(self, join: Mapping[NodeId, str], leave: Collection[NodeId]) -> None:
+        """These join, each at its HOST:PORT, and those leave, in one change. ChangeRefusedError;
+        NotLeaderError, BusyError, OutcomeUnknownError."""
+        node = self.node
+        if node.role is not Role.LEADER:
+            raise NotLeaderError(node.leader_id)
+        target = wanted(node, join, leave)
+        if self._change:
+            raise ChangeRefusedError("another change of members is under way")
+        if why := raft.why_unchangeable(node, target, self.clock.now()):
+            raise ChangeRefusedError(why)
+        self._change = Change(target, asyncio.get_running_loop().create_future())
+        try:
+            for id, address in join.items():
+                await self.write(self.request(Locate(id, address)))
+            await self._connected_to(join)
+            self._enqueue(ChangeMembers(target))
+            await self._change.outcome
+        finally:
+            self._change = None
+
+    async def _connected_to(self, join: Mapping[NodeId, str]) -> None:
+        """The core gives those that are to join an election timeout to answer, dialling not included."""
+
+        def absent() -> list[NodeId]:
+            return [id for id in join if not (self.links.reaches(id) and id in self.links.heard)]
+
+        await self._until(lambda: not absent(), JOIN_SECONDS)
+        for id in absent():
+            raise ChangeRefusedError(f"{id} does not answer at {join[id]}: start it with --join before")
+
+    @property
+    def addresses(self) -> dict[NodeId, Address]:
+        """Where nodes are reached, as this one knows."""
+        return dict(self.settings.peers) | places(self.machine.addresses)
 
     def request(self, command: Command) -> Request:
         """A request in this node's own name, to be written at once: the numbers have to grow in the log."""
@@ -236,7 +309,7 @@ class Server:
         seconds = self.settings.promise_ms / 1000
         await self._until(lambda: not self._writes, seconds)
         followers = self.node.leadership.progress if self.node.role is Role.LEADER else {}
-        near = [peer for peer in followers if peer in self.connected]
+        near = [peer for peer in followers if peer in self.connected and peer in self.node.members]
         if near:
             target = max(near, key=lambda peer: followers[peer].match_index)
             self._inbox.put_nowait(Happening(Transfer(target)))
@@ -261,6 +334,7 @@ class Server:
         """Take part until cancelled, or until something is so wrong that the node must stop."""
         beat = self.settings.heartbeat_ms / 1000
         await self.links.start(listener, beat)
+        self._meet()
         self._reset_election_timer()
         heart = asyncio.create_task(self._beat(beat))
         log.info("started", extra={"term": self.node.current_term, "last": self.node.last_index})
@@ -271,10 +345,15 @@ class Server:
                     batch.append(self._inbox.get_nowait())
                 await self._handle(batch)
         finally:
-            heart.cancel()
+            for task in (heart, *self._tasks):
+                task.cancel()
             if self._election:
                 self._election.cancel()
+            self._sending.stop()
+            self._compacting.stop()
             await self.links.stop()
+            self._receiving.stop()
+            self._scribe.shutdown()
             self._disk.shutdown()
             self._store.close()
             self._trace.close()
@@ -289,7 +368,7 @@ class Server:
 
     def _let_locks_expire(self) -> None:
         node = self.node
-        if node.commit_index < node.leadership.noop:  # not all that others have committed is applied yet
+        if self._applying.index < node.leadership.noop:  # not all that others have committed is applied yet
             return
         for expire in self._expiry.due(self.machine.locks, self.clock.now()):
             if not self._inbox.full():
@@ -318,7 +397,39 @@ class Server:
             )
 
     async def _received(self, source: Source, message: Message) -> None:
+        if isinstance(message, InstallSnapshot) and message.snapshot.index > self.node.commit_index:
+            if source[0] not in self._loading:
+                self._loading.add(source[0])
+                self._in_background(self._load(source, message))
+            return
         await self._inbox.put(Happening(Receive(message), source))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load(self, source: Source, message: InstallSnapshot) -> None:
+        """What the message speaks of has come before it: it goes to the core with its state."""
+        snapshot, loop = message.snapshot, asyncio.get_running_loop()
+        received, path = self._receiving.whole(source[0]), self._store.snapshot_path(snapshot.index)
+
+        def read() -> StateMachine:
+            state = snapshots.read(received, snapshot.index)
+            snapshots.move(received, path)
+            return state
+
+        try:
+            state = await loop.run_in_executor(self._scribe, read)
+            message = replace(message, snapshot=replace(snapshot, state=state))
+            await self._inbox.put(Happening(Receive(message), source))
+        except (DamagedError, OSError) as error:
+            log.warning("cannot take a snapshot", extra={"peer": source[0], "why": str(error)})
+        finally:
+            self._loading.discard(source[0])
+
+    async def _put(self, event: Event) -> None:
+        await self._inbox.put(Happening(event))
 
     def _enqueue(self, event: Event) -> None:
         if self.is_stopping:
@@ -336,6 +447,7 @@ class Server:
                 continue
             now = self.clock.now()
             step = self.core.step(node, happening.event, now)
+            step = replace(step, node=with_growing_log(step.node))
             lines += self._lines_of(happening, now, node, step)
             steps.append(StepTaken(step, now, self._trace.step))
             node = step.node
@@ -363,19 +475,48 @@ class Server:
             before, self.node = self.node, taken.step.node
             for effect in taken.step.effects:
                 match effect:
+                    case Send(to, InstallSnapshot() as message):
+                        self._sending.send(self.node, taken.line, to, message)
                     case Send(to, message):
                         if not isinstance(message, AppendEntries) or last_to[to] is effect:
                             self.links.send(to, taken.line, message)
                     case ResetElectionTimer():
                         self._reset_election_timer()
                     case Apply(first, entries):
-                        self._apply(first, entries)
+                        self._applying.entries(first, entries)
+                    case Restore(snapshot):
+                        self._applying.restore(snapshot)
                     case ReadReady(id):
-                        self._answer_read(id)
-                    case Refuse(what, leader):
-                        self._refuse(what, leader)
+                        self._applying.then(partial(self._answer_read, id))
+                    case Refuse(what, leader, why):
+                        self._refuse(what, leader, why)
             self.metrics.observe(self.node, taken.at, self.connected)
+            if self._change:
+                self._change.look(self.node)
             self._notice_role(before)
+        self._meet()
+        self._compacting.look(self.node, self._applying)
+
+    def _carry_out_start(self, start: Step) -> None:
+        for effect in start.effects:
+            if isinstance(effect, Restore):
+                self._applying.restore(effect.snapshot)
+
+    def _meet(self) -> None:
+        """Dial the members and those that are to join, and let in who is known."""
+        node, addresses = self.node, self.machine.addresses
+        joining = self._change.wanted if self._change else ()
+        peers = (*node.members, *node.leadership.progress, *joining)
+        met = addresses, peers, node.last_index == 0, len(self.links.told)
+        if met != self._met:
+            self._met = met
+            is_to_join = node.id not in self.settings.peers and node.last_index == 0
+            known = None if is_to_join else frozenset({*peers, *self.addresses})
+            self.links.meet(peers, self.addresses, known)
+
+    def _own_address(self) -> str:
+        host, port = self.settings.peers.get(self.settings.id, ("", 0))
+        return f"{host}:{port}" if host else self.settings.address
 
     def _notice_role(self, before: Node) -> None:
         node = self.node
@@ -384,18 +525,16 @@ class Server:
         still_leads = node.role is Role.LEADER and node.current_term == before.current_term
         if before.role is Role.LEADER and not still_leads:
             self._expiry.forget()
+            if self._change:
+                self._change.fail(OutcomeUnknownError("the leader lost its leadership meanwhile"))
             for waiting in list(self._writes):
                 self._settle(waiting, OutcomeUnknownError("the leader lost its leadership meanwhile"))
 
-    def _apply(self, first: int, entries: tuple[raft.Entry, ...]) -> None:
-        for index, entry in enumerate(entries, first):
-            before = self.machine
-            self.machine, result = self.core.apply(before, index, entry.command)
-            match entry.command:
-                case Request(client, number):
-                    last, _ = before.sessions.get(client, (0, None))
-                    stale = StaleRequestError(f"request {number} of {client} is older than {last}")
-                    self._settle((client, number), stale if number < last else result)
+    def _applied(self, before: StateMachine, command: Hashable, result: Result) -> None:
+        if isinstance(command, Request):
+            last, _ = before.sessions.get(command.client, (0, None))
+            stale = StaleRequestError(f"request {command.number} of {command.client} is older than {last}")
+            self._settle((command.client, command.number), stale if command.number < last else result)
 
     def _settle(self, request: tuple[str, int], outcome: Result | Exception) -> None:
         for answer in self._writes.pop(request, ()):
@@ -411,12 +550,18 @@ class Server:
         if answer and not answer.done():
             answer.set_result(self.machine)
 
-    def _refuse(self, what: Hashable, leader: NodeId | None) -> None:
+    def _refuse(self, what: Hashable, leader: NodeId | None, why: str) -> None:
         match what:
+            case ChangeMembers():
+                log.warning("change of members refused", extra={"why": why})
+                if self._change:
+                    self._change.fail(ChangeRefusedError(why))
             case Request(client, number):
                 self._settle((client, number), NotLeaderError(leader))
             case Transfer():
                 log.info("transfer refused")
+            case Compact():
+                pass  # a newer snapshot came in the meantime
             case _:
                 answer = self._reads.get(what)
                 if answer and not answer.done():

@@ -1,9 +1,10 @@
 """What a node must remember, in an SQLite database: synced when `save` returns, refused where it is damaged.
 
-    meta    one row: whose state this is, and the store's identity, drawn when it was first made
-    peers   a row for each peer that was met, and the identity of its store
-    state   one row: term, vote, length of the log, the trace's lines of the last save; a checksum
-    log     a row for each entry: index, term, command; a checksum
+    meta      one row: whose state this is, and the store's identity, drawn when it was first made
+    peers     a row for each peer that was met, and the identity of its store
+    state     one row: term, vote, length of the log, the trace's lines of the last save; a checksum
+    snapshot  one row: the last entry that it stands for, its term, the configuration; a checksum
+    log       a row for each entry after the snapshot: index, term, command; a checksum
 
 A save is one transaction in WAL mode with synchronous=FULL: it writes the rows that changed, and is synced
 before it returns; a crash leaves it whole or undone. Each row has a checksum over its values, the length of
@@ -11,6 +12,9 @@ the log has to be the number of its rows, and the pages are checked by SQLite (`
 its term and vote must not take part, as it may have voted; so what is damaged, cut off, another node's or
 of a newer version is refused, and nothing is written to it. What no check can see is a file that is whole but
 old, such as a backup, or one that lost the end of its WAL, which looks like a crash before the last syncs.
+
+What the snapshot holds is in a file of its own, NODE.snapshot-INDEX, which is whole and synced before a save
+speaks of it (`snapshots`); those that no save speaks of any more are deleted.
 """
 
 from __future__ import annotations
@@ -19,16 +23,17 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from ..raft import Durable, Entry, NodeId
-from . import codec
+from ..raft import NO_SNAPSHOT, Durable, Entry, NodeId, Snapshot
+from . import codec, snapshots
 from .errors import DamagedError
-from .trace import common_prefix
+from .log import after, common_prefix, growing, last_index
 
-VERSION = 2
+VERSION = 3
 APPLICATION = 0x6F6E656C  # "onel"
 TABLES = """
     CREATE TABLE meta (id TEXT NOT NULL, members TEXT NOT NULL, identity TEXT NOT NULL,
@@ -36,6 +41,8 @@ TABLES = """
     CREATE TABLE peers (id TEXT PRIMARY KEY, identity TEXT NOT NULL);
     CREATE TABLE state (term INTEGER NOT NULL, vote TEXT, length INTEGER NOT NULL, trace TEXT NOT NULL,
                         checksum INTEGER NOT NULL);
+    CREATE TABLE snapshot (number INTEGER NOT NULL, term INTEGER NOT NULL, in_effect TEXT NOT NULL,
+                           checksum INTEGER NOT NULL);
     CREATE TABLE log (number INTEGER PRIMARY KEY, term INTEGER NOT NULL, command TEXT NOT NULL,
                       checksum INTEGER NOT NULL);
 """
@@ -72,12 +79,19 @@ class NodeStore:
 
     def save(self, durable: Durable, trace: str = "") -> None:
         """Store and sync. `trace` is kept beside it until the next time (see `trace`)."""
-        kept = common_prefix(self.durable.log, durable.log)
-        new = [_row(number, entry) for number, entry in enumerate(durable.log[kept:], kept + 1)]
+        before, first = self.durable, durable.snapshot.index
+        is_compacted = first != before.snapshot.index
+        there = after(before, first) if is_compacted else before.log
+        kept = first + common_prefix(there, durable.log)
+        new = [_row(number, entry) for number, entry in enumerate(after(durable, kept), kept + 1)]
         state = (durable.current_term, durable.voted_for, len(durable.log), trace)
         self._db.execute("BEGIN IMMEDIATE")
-        if kept < len(self.durable.log):
+        if kept < last_index(before):
             self._db.execute("DELETE FROM log WHERE number > ?", (kept,))
+        if is_compacted:
+            self._db.execute("DELETE FROM log WHERE number <= ?", (first,))
+            self._db.execute("DELETE FROM snapshot")
+            self._insert_snapshot(durable.snapshot)
         self._db.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", new)
         self._db.execute(
             "UPDATE state SET term = ?, vote = ?, length = ?, trace = ?, checksum = ?",
@@ -85,6 +99,11 @@ class NodeStore:
         )
         self._db.execute("COMMIT")
         self.durable, self.trace = durable, trace
+        if is_compacted:
+            self._delete_old_snapshots()
+
+    def snapshot_path(self, index: int | str) -> Path:
+        return self.path.with_suffix(f".snapshot-{index}")
 
     def is_known(self, peer: NodeId, identity: str) -> bool:
         """Whether this is the store that the peer had when it was first met, now or before."""
@@ -117,6 +136,7 @@ class NodeStore:
         self.durable, self.trace = self._read()
         self._db.execute("COMMIT")
         self._make_durable()
+        self._delete_old_snapshots()
 
     def _make_durable(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -131,6 +151,7 @@ class NodeStore:
         owner, state = (id, self._members, self.identity), (0, None, 0, "")
         self._db.execute("INSERT INTO meta VALUES (?, ?, ?, ?)", (*owner, _checksum(*owner)))
         self._db.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*state, _checksum(*state)))
+        self._insert_snapshot(NO_SNAPSHOT)
         self._db.execute(f"PRAGMA application_id = {APPLICATION}")
         self._db.execute(f"PRAGMA user_version = {VERSION}")
         self._db.execute("COMMIT")
@@ -144,15 +165,37 @@ class NodeStore:
 
     def _read(self) -> tuple[Durable, str]:
         term, vote, length, trace = self._row("state")
-        log = []
-        for number, row in enumerate(self._db.execute("SELECT * FROM log ORDER BY number"), 1):
-            found, of_term, command, checksum = row
-            if found != number or checksum != _checksum(found, of_term, command):
-                raise DamagedError(f"entry {number} of its log is damaged or missing")
-            log.append(Entry(of_term, _command(number, command)))
+        snapshot, log = self._read_snapshot(), []
+        with closing(self._db.execute("SELECT * FROM log ORDER BY number")) as rows:
+            for number, row in enumerate(rows, snapshot.index + 1):
+                found, of_term, command, checksum = row
+                if found != number or checksum != _checksum(found, of_term, command):
+                    raise DamagedError(f"entry {number} of its log is damaged or missing")
+                log.append(Entry(of_term, _command(number, command)))
         if len(log) != length:
             raise DamagedError(f"its log is cut off: {len(log)} entries, where it says {length}")
-        return Durable(term, vote, tuple(log)), trace
+        return Durable(term, vote, growing(tuple(log)), snapshot), trace
+
+    def _read_snapshot(self) -> Snapshot:
+        index, term, written = self._row("snapshot")
+        if index == 0:
+            return NO_SNAPSHOT
+        try:
+            in_effect = codec.in_effect(json.loads(written))
+        except codec.MalformedError as error:
+            raise DamagedError(f"the configuration of its snapshot cannot be read: {error}") from None
+        return Snapshot(index, term, in_effect, snapshots.read(self.snapshot_path(index), index))
+
+    def _insert_snapshot(self, snapshot: Snapshot) -> None:
+        row = snapshot.index, snapshot.term, json.dumps(codec.plain(snapshot.in_effect))
+        self._db.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?)", (*row, _checksum(*row)))
+
+    def _delete_old_snapshots(self) -> None:
+        """One of a later index waits for its save."""
+        for path in self.path.parent.glob(self.snapshot_path("*").name):
+            index = path.name.rpartition("-")[2]
+            if index.isdigit() and int(index) < self.durable.snapshot.index:
+                path.unlink()
 
     def _row(self, table: str) -> tuple[Any, ...]:
         """The only row of a table."""
@@ -189,4 +232,4 @@ def _command(number: int, written: str) -> Any:
 
 
 def _checksum(*values: Any) -> int:
-    return crc32(json.dumps(values).encode())
+    return crc32(json.dumps(values, default=repr).encode())  # a damaged one may be of any type

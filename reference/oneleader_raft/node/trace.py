@@ -27,9 +27,9 @@ from typing import Any
 from ..lease import Clocks
 from ..raft import (
     ActionTaken,
+    Compact,
     Durable,
     ElectionTimeout,
-    Entry,
     Event,
     HeartbeatTimeout,
     Node,
@@ -38,6 +38,7 @@ from ..raft import (
     Receive,
 )
 from .errors import DamagedError
+from .log import common_prefix, last_index
 
 FORMAT, VERSION = "oneleader-node", 1
 Source = tuple[NodeId, int]
@@ -88,7 +89,7 @@ class Trace:
         if self._file is None or (not taken and before is not None and state == _state(before)):
             return ""
         first = _first_touched(taken, before, after)
-        entries = [[entry.term, str(entry.command)] for entry in after.log[first - 1 :]]
+        entries = [[entry.term, str(entry.command)] for entry in after.after(first - 1)]
         self.step += 1
         return (
             json.dumps(
@@ -127,6 +128,8 @@ def words(event: Event | str) -> str:
             return f"receive {type(message).__name__}"
         case Propose(command):
             return f"propose {str(command)[:200]}"
+        case Compact(index):
+            return f"compact {index}"
         case _:
             return str(event)[:200]
 
@@ -134,7 +137,7 @@ def words(event: Event | str) -> str:
 def _compare(path: Path, last: dict[str, Any], stored: Durable) -> None:
     """DamagedError if the stored state is not the one that the last line saw."""
     seen = last["term"], last["voted_for"], last["length"]
-    found = stored.current_term, stored.voted_for, len(stored.log)
+    found = stored.current_term, stored.voted_for, last_index(stored)
     if found == seen:
         return
     told = "{} ends with term {}, vote {} and {} entries, and the stored state has term {}, vote {} and {}"
@@ -174,19 +177,15 @@ def _state(node: Node) -> dict[str, Any]:
 
 
 def _first_touched(taken: list[list[Any]], before: Node | None, after: Node) -> int:
-    """The index from which on the step may have changed the log, or was told what it has."""
+    """The index from which on the step may have changed the log, or was told what it has. Of what a snapshot
+    stands for there is nothing to say."""
+    begins = after.snapshot.index
     if before is None:
-        return 1
+        return begins + 1
     told: list[int] = [a["prev"] for name, a in taken if name in ("append_entries", "replace_entries")]
-    return 1 + min(common_prefix(before.log, after.log), *told, after.last_index)
-
-
-def common_prefix(old: tuple[Entry, ...], new: tuple[Entry, ...]) -> int:
-    """How many entries both begin with. Entries are kept from log to log, so mostly identity decides."""
-    shorter = min(len(old), len(new))
-    if old is new or old[:shorter] == new[:shorter]:
-        return shorter
-    return next(i for i in range(shorter) if old[i] != new[i])
+    is_compacted = begins != before.snapshot.index
+    old = before.after(min(begins, before.last_index)) if is_compacted else before.log
+    return 1 + max(begins, min(begins + common_prefix(old, after.log), *told, after.last_index))
 
 
 def _whole_lines(file: int) -> tuple[int, dict[str, Any]]:

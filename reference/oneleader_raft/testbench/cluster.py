@@ -5,7 +5,8 @@ duplicated or dropped, who crashes and in the middle of what. `simulator` decide
 
 A step of the core is carried out one operation at a time (`Cluster.advance`): write, sync, each send. A crash
 may fall between any two of them. As `raft.py` demands, a step becomes true when its write is synced, and the
-trace says so at that moment: a lost write leaves no line.
+trace says so at that moment: a lost write leaves no line. Whether it keeps to the rules is judged on demand
+(`Cluster.judge_driver`).
 
 The core is a parameter: a faulty variant is another `Core`, not a switch in `raft.py`.
 """
@@ -22,6 +23,7 @@ from typing import TypeAlias
 
 from .. import raft
 from ..core import RAFT, Core
+from ..driving import Became, Crashed, Deed, Did, Judge, Restarted, Stepped, Synced, Wrote
 from ..lease import DEFAULT, Clocks
 from ..messages import ImpossibleMessageError, sender, why_contradicted, why_impossible
 from ..raft import (
@@ -198,6 +200,7 @@ class Cluster:
         self._servers = {id: SimulatedServer(start.node, disks[id]) for id, start in starts.items()}
         for id, start in starts.items():
             self._record(self._servers[id], "start", start.actions)
+        self._judges: dict[NodeId, Judge] = {}
 
     # What there is to see
 
@@ -248,6 +251,14 @@ class Cluster:
         for id, server in self._servers.items():
             server.clock += advance if isinstance(advance, int) else advance[id]
 
+    # The rules for drivers
+
+    def judge_driver(self) -> None:
+        """From now on BrokenRuleError where this cluster breaks one of rules 2 to 4 of `raft.py`. All servers
+        are up, and none is in the middle of a step."""
+        servers = {id: self._idle(id) for id in self.members}
+        self._judges = {id: Judge(server.disk.synced, server.node) for id, server in servers.items()}
+
     # Events. With `finish=False` the step stays where it begins, for `advance`, `finish` or `crash`.
 
     def election_timeout(self, id: NodeId, *, finish: bool = True) -> None:
@@ -291,7 +302,9 @@ class Cluster:
         server = self._idle(id)
         if self.has_door and isinstance(event, Receive):
             self._refuse_impossible(event.message, server.node)
-        self._begin(server, event, self.core.step(server.node, event, server.clock), finish)
+        step = self.core.step(server.node, event, server.clock)
+        self._tell(id, Stepped(server.node, step))
+        self._begin(server, event, step, finish)
 
     def _refuse_impossible(self, message: Message, to: Node) -> None:
         why = why_impossible(message, sender(message), to.id, self.members) or why_contradicted(message, to)
@@ -305,9 +318,15 @@ class Cluster:
         match operation:
             case PendingWrite(durable):
                 server.disk.write(durable)
+                self._tell(id, Wrote(durable))
+                return operation
             case Sync():
                 server.disk.sync()
+                self._tell(id, Synced())
                 self._becomes_true_if_stored(server)
+                return operation
+        self._tell(id, Did(operation))
+        match operation:
             case Send(to, message, action):
                 if action is not None:
                     self._record(server, f"send {type(message).__name__}", (action,))
@@ -353,6 +372,7 @@ class Cluster:
         if server.has_unsynced_write and not lose_unsynced:
             self.advance(id)
 
+        self._tell(id, Crashed())
         server.disk.crash()
         server.is_up, server.step = False, None
         server.to_do.clear()
@@ -367,6 +387,7 @@ class Cluster:
         server.is_up, server.machine = True, StateMachine()
         self.happened["restart"] += 1
         step = self.core.restart(id, self.initial, server.disk.written, server.clock, self.clocks)
+        self._tell(id, Restarted(server.disk.written, step))
         self._begin(server, "restart", step, finish)
 
     # The trace
@@ -405,7 +426,12 @@ class Cluster:
     def _becomes_true_if_stored(self, server: SimulatedServer) -> None:
         if server.step is not None and server.has_stored_all:
             server.node, actions, server.step = server.step.node, server.step.actions, None
+            self._tell(server.node.id, Became(server.node))
             self._record(server, server.event, actions)
+
+    def _tell(self, id: NodeId, deed: Deed) -> None:
+        if self._judges:
+            self._judges[id].hears(deed)
 
     def _record(self, server: SimulatedServer, event: Event | str, actions: tuple[ActionTaken, ...]) -> None:
         if self.trace is not None:

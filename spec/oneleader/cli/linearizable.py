@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from oneleader.cli.console import judged, say
+from oneleader.cli.console import complain, judged, say
 from oneleader.conformance.histories import BadOperation, JudgedHistory, Operation, judge
 from oneleader.conformance.histories.formats import FORMATS, frozen, read, refuse
 from oneleader.conformance.histories.judging import SHRINK_SECONDS
 from oneleader.conformance.histories.objects import OBJECTS, guessed
 from oneleader.errors import UsageError
-from oneleader.verdict import INCONCLUSIVE, VIOLATED, exit_status
+from oneleader.verdict import INCONCLUSIVE, STATUS, USAGE, VIOLATED, exit_status
 
 MOST_SHOWN = 20  # operations of a failing part
 
@@ -48,25 +48,39 @@ def linearizable(
     as_json: bool,
 ) -> int:
     """Judge clients' histories: does some order explain what they saw?"""
-    start = _start(initial)
-    found = []
+    start, limit = _start(initial), inf if seconds is None else seconds
+    found: list[tuple[Path, JudgedHistory]] = []
+    rows: list[dict[str, Any]] = []
     for file in files:
-        operations = read(file, form)
         try:
-            model = OBJECTS[name] if name else guessed(operations)
-            _check_start(model.start, start)
-            limit = inf if seconds is None else seconds
-            result = judge(operations, model, start, seconds=limit, shrink_seconds=shrink_seconds)
-        except BadOperation as error:
-            refuse(file, error)
+            result = judged_file(file, form, name, start, limit, shrink_seconds)
+        except UsageError as error:  # the other files are judged all the same
+            complain(str(error))
+            rows.append({"file": str(file), "error": str(error)})
+            continue
         found.append((file, result))
+        rows.append(said(file, result))
         if not as_json:
             show(file, result)
     if as_json:
-        click.echo(json.dumps([said(file, result) for file, result in found], default=str))
+        click.echo(json.dumps(rows, default=str))
     if html:
         draw(found, html)
-    return exit_status(result.verdict for _, result in found)
+    status = exit_status(result.verdict for _, result in found)
+    return USAGE if len(found) < len(files) and status != STATUS[VIOLATED] else status
+
+
+def judged_file(
+    file: Path, form: str | None, name: str | None, start: Any, seconds: float, shrink_seconds: float
+) -> JudgedHistory:
+    """The verdict on a file. UsageError, with the line, where it is no history of such an object."""
+    operations = read(file, form)
+    try:
+        model = OBJECTS[name] if name else guessed(operations)
+        _check_start(model.start, start)
+        return judge(operations, model, start, seconds=seconds, shrink_seconds=shrink_seconds)
+    except BadOperation as error:
+        refuse(file, error)
 
 
 def draw(found: list[tuple[Path, JudgedHistory]], page: Path) -> None:

@@ -22,6 +22,7 @@ from oneleader.cli.handlers import handlers
 from oneleader.cli.hunt import hunt
 from oneleader.cli.linearizable import linearizable
 from oneleader.cli.new import new
+from oneleader.cli.node import node
 from oneleader.cli.picture import picture
 from oneleader.cli.prove import prove
 from oneleader.cli.refine import refine
@@ -50,6 +51,7 @@ Examples:
   oneleader conform --minutes 5 -- ./my-shim
   oneleader scaffold go my-raft
   oneleader cluster --nodes 3
+  oneleader node list --api http://127.0.0.1:8001
   oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
   oneleader graph election --nodes 2 --terms 1 --out election.dot
   oneleader handlers --only restart
@@ -79,6 +81,7 @@ ABOUT_RUNS = (
     handlers,
     hunt,
     linearizable,
+    node,
     picture,
     replay,
     scaffold,

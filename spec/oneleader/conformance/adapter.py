@@ -88,6 +88,7 @@ class Observed:
     members  the names of the servers that are in the cluster, as this one takes it
     match    Figure 2's matchIndex of a leader: up to where it knows each server's log to agree with its own
     lease    whether the server would now answer a read from its own state alone (dissertation 6.4.1)
+    clock    what its clock shows, in the units of `Adapter.elapse`; of a server that is down, too
     """
 
     term: int
@@ -100,10 +101,12 @@ class Observed:
     members: frozenset[str] | None = None
     match: Mapping[str, int] | None = None
     lease: bool | None = None
+    clock: int | None = None
 
 
 FOLLOWER, PRE_CANDIDATE, CANDIDATE, LEADER = "follower", "pre-candidate", "candidate", "leader"
 ROLES = (FOLLOWER, PRE_CANDIDATE, CANDIDATE, LEADER)
+MODELS = ("pre_vote", "lease")
 
 
 class May(Enum):
@@ -116,9 +119,11 @@ class May(Enum):
     STEP_DOWN = "step down within a term"  # a leader that hears no quorum (dissertation 6.2)
     ASK_AGAIN = "ask again"  # a candidate whose timer rings asks for pre-votes, as a follower (9.6)
     GIVE_UP = "give up an election"  # a candidate that an answer tells that it cannot win
+    LATE_PRE_VOTES = "an old pre-vote counts"  # the answer to an earlier request (9.6): it binds nobody
     COMMIT_SURVIVES = "the commit index survives a restart"  # it is stored: Figure 2 has it volatile
     DROP_CONFLICTS = "drop conflicting entries early"  # when a check fails, before the new ones arrive
     CHANGE_MEMBERS = "the members change"  # a model with logs follows a run up to there
+    HAND_OVER = "leadership is handed over"  # a model without transfers follows a run up to there
     APPLY_MEMBERS = "members change when applied"  # not when appended (section 6)
 
 
@@ -130,9 +135,12 @@ class Adapter(ABC):
     """
 
     may: Collection[May] = ()  # what it means to do and the model has no word for
+    models: Collection[str] = ()  # of `MODELS`: those that it means to follow, beside what its log shows
     network: Network = Network.udp()  # or Network.tcp(): what its messages travel over
     abilities: frozenset[str] | None = None  # which of the optional methods work; None: those overridden
     rates: tuple[int, int] = (1, 1)  # the least and the greatest rate of a clock, for `elapse`
+    promise: int = 0  # how long who has acknowledged a leader helps to elect no other, on its clock
+    lease: int = 0  # how long a leader relies on what was acknowledged, on its clock
     crash_points: Sequence[str] = ()  # names of the points in a step at which `crash_next` can crash it
 
     @abstractmethod

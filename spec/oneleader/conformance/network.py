@@ -46,6 +46,7 @@ class Underway:
     message: Any
     said: Any = None  # what the sender showed then
     sent_at: int = 0  # the number of the step
+    why: str = ""  # what its sender did then, see `Prompt`
     heard_of: int = -1  # when the newest message left its receiver that its sender had received by then
 
 
@@ -58,10 +59,10 @@ class Traffic:
         self.cut: set[LinkName] = set()  # what is sent on it is lost
         self.heard: dict[LinkName, int] = {}  # when the newest message left that has arrived
 
-    def send(self, link: LinkName, message: Any, said: Any = None, now: int = 0) -> None:
+    def send(self, link: LinkName, message: Any, said: Any = None, now: int = 0, why: str = "") -> None:
         if link not in self.cut:
             heard_of = self.heard.get((link[1], link[0]), -1)
-            self.links[link].append(Underway(message, said, now, heard_of))
+            self.links[link].append(Underway(message, said, now, why, heard_of))
             del self.links[link][:-MOST_ON_A_LINK]
 
     @property

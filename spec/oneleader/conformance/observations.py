@@ -117,7 +117,7 @@ class Observations:
             self.with_log[node] = now
         new: list[int] = []
         if is_other_log or before is None or before.commit != now.commit:
-            yield from self.newly_committed(node, now, new)
+            yield from self.newly_committed(node, prompt, before, new)
         is_other_term = before is None or (before.role, before.term) != (now.role, now.term)
         yield from self.leader_completeness(new, node if is_other_term or is_other_log else "")
         if is_other_log:
@@ -162,9 +162,20 @@ class Observations:
         mine = self.stored_of.get(node, {})
         if crossed:
             self.compared[DURABLE] += 1
-            lost = next((i for i, e in placed(before) if mine.get(i) == e and not may_have(now, i, e)), None)
+            confirmed = ((i, e) for i, e in self.kept(prompt, before) if mine.get(i) == e)
+            lost = next((i for i, e in confirmed if not may_have(now, i, e)), None)
             if lost is not None:
                 yield Breach(DURABLE, f"{node} had confirmed entry {lost} to its leader, and it is gone")
+
+    def kept(self, prompt: Prompt, before: Observed) -> Iterator[tuple[int, LogEntry]]:
+        """The entries that nothing has replaced: a server may do so at a leader's word, and crash."""
+        said = prompt.said
+        is_leaders = said is not None and said.role == "leader" and said.term >= before.term
+        for index, entry in placed(before):
+            theirs = at(said, index) or self.committed.get(index) if said is not None and is_leaders else None
+            if theirs not in (None, entry):
+                return
+            yield index, entry
 
     def take_in(
         self, node: str, prompt: Prompt, report: Report, before: Observed | None, now: Observed
@@ -200,14 +211,17 @@ class Observations:
                 yield Breach(LOG_MATCHING, f"entry {index} of term {term} in the log of {node} {what}")
             previous = term
 
-    def newly_committed(self, node: str, now: Observed, new: list[int]) -> Iterator[Breach]:
+    def newly_committed(
+        self, node: str, prompt: Prompt, before: Observed | None, new: list[int]
+    ) -> Iterator[Breach]:
         """`new` is filled with what nobody had committed before."""
-        if now.commit is None or now.log is None:
+        now = self.last[node]
+        if now.log is None:
             return
         end = now.first + len(now.log) - 1
-        if now.commit > end:
+        if now.commit is not None and now.commit > end:
             yield Breach(STORED, f"{node} takes {now.commit} entries as committed and has {end}")
-        for index, entry in enumerate(now.log[: max(0, now.commit + 1 - now.first)], now.first):
+        for index, entry in [*compacted(prompt, before, now), *entries_committed(now)]:
             self.compared[STATE_MACHINE] += 1
             if self.committed.setdefault(index, entry) != entry:
                 other = self.committed[index]
@@ -305,6 +319,19 @@ class Observations:
 def has_crossed(prompt: Prompt, before: Observed, now: Observed) -> bool:
     """Whether a crash, or what came after it, lies between the two."""
     return prompt.restarts or before.role is None or now.role is None
+
+
+def entries_committed(now: Observed) -> Iterator[tuple[int, LogEntry]]:
+    """What a server shows and takes as committed."""
+    shown = max(0, (now.commit or 0) + 1 - now.first)
+    return enumerate((now.log or ())[:shown], now.first)
+
+
+def compacted(prompt: Prompt, before: Observed | None, now: Observed) -> Iterator[tuple[int, LogEntry]]:
+    """What a server put into a snapshot of its own, which holds nothing but what is committed (section 7)."""
+    if before is None or before.commit is None or prompt.what in ("receive", "restart"):
+        return iter(())  # or it may be another's
+    return ((index, entry) for index, entry in placed(before) if before.commit < index < now.first)
 
 
 def shared(before: Observed | None, now: Observed) -> int:

@@ -13,6 +13,8 @@ class Prompt:
 
     sender     who sent it
     said       what the sender showed when it left
+    why        what the sender did when it left: "stood" for election, "won" it, or the verb of the event
+    time       how many events have happened so far in which time passed
     is_answer  the sender had heard of the receiver's candidacy when it left; taken to be so where unknown
     """
 
@@ -20,6 +22,8 @@ class Prompt:
     sender: str = ""
     said: Observed | None = None
     is_answer: bool = True
+    why: str = ""
+    time: int = 0
 
     @property
     def restarts(self) -> bool:

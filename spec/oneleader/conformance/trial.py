@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -35,6 +36,7 @@ from oneleader.errors import UsageError
 
 MakeAdapter = Callable[[Sequence[str]], Adapter]
 Event = tuple[str, ...]
+TIMES = {"timeout", "heartbeat", "elapse", "restart", "wake"}  # events in which time passes
 
 FIGURE_3, EXCEPTION, LIVENESS = "Figure 3", "exception", "liveness"  # who found it; or a model, by its name
 
@@ -74,6 +76,7 @@ class Trial:
     passed_over: set[str] = field(default_factory=set)  # known causes that were met
     stood: dict[str, int] = field(default_factory=dict)  # in which step each candidate stood
     liveness: dict[str, str] = field(default_factory=dict)  # what should have come about: "" or what did not
+    time: int = 0  # how many events have happened in which time passed
     is_told: bool = False  # whether steps are described for the comparison of two runs
 
     def __post_init__(self) -> None:
@@ -91,6 +94,14 @@ class Trial:
     @property
     def leaders(self) -> list[str]:
         return [n for n in self.up if (seen := self.seen[n]) is not None and seen.role == "leader"]
+
+    @property
+    def compared(self) -> Counter[str]:
+        return self.figure_3.compared
+
+    @property
+    def has_led(self) -> bool:
+        return bool(self.figure_3.leaders)
 
     def play(self, event: Event) -> None:
         """Let it happen, if it can. Broke where the step is refused."""
@@ -245,7 +256,7 @@ class Trial:
             self._note(event, f"lost, for {to} is down: {words}")
         else:
             self.traffic.arrived(link, flight)
-            prompt = Prompt("receive", source, flight.said, self._is_answer(to, flight))
+            prompt = Prompt("receive", source, flight.said, self._is_answer(to, flight), flight.why)
             self._step(event, to, words, lambda: hand_over(self.adapter, source, to, flight.message), prompt)
 
     def _is_answer(self, candidate: str, flight: Underway) -> bool:
@@ -255,6 +266,7 @@ class Trial:
     # Steps and their judges
 
     def _note(self, event: Event, words: str) -> None:
+        self.time += event[0] in TIMES
         self.events.append(event)
         self.steps.append(words)
         self.heard.append("")
@@ -267,15 +279,16 @@ class Trial:
         prompt = prompt or Prompt(event[0])
         dies = node in self.dying and not prompt.restarts
         self._note(event, f"{words}, and crashes in the middle" if dies else words)
+        before = self.seen[node]
         report = self._taken(node, act, dies)
         if self.is_told:
             self.heard[-1] = self._heard(report, self.seen[node])
-        self._judge(node, prompt, report)
-        now = len(self.steps)
+        self._judge(node, replace(prompt, time=self.time), report)
+        now, why = len(self.steps), why_sent(prompt.what, before, self.seen[node])
         for sent in report.sent:
             if sent.to not in self.nodes:
                 raise UsageError(f"{node} sent a message to {sent.to!r}, which is no node of this cluster")
-            self.traffic.send((node, sent.to), sent.message, self.seen[node], now)
+            self.traffic.send((node, sent.to), sent.message, self.seen[node], now, why)
 
     def _taken(self, node: str, act: Callable[[], Report], dies: bool) -> Report:
         """What a step gave, and what is seen after it; nothing where it raised and that is known."""
@@ -295,7 +308,10 @@ class Trial:
             self.seen[node] = self._look(node)
         self._check_sight(node)
         now = self.seen[node]
-        if now is not None and now.lease is not None:  # a matter of time, which passes for all of them
+        if now is not None and (now.lease, now.clock) != (
+            None,
+            None,
+        ):  # time passes for all
             self.seen |= {other: self._look(other) for other in self.nodes if other != node}
         was = (before.role, before.term) if before else None
         if now is not None and now.role == "candidate" and was != (now.role, now.term):
@@ -371,6 +387,15 @@ def raised(error: Exception) -> Broke:
     broke = Broke(EXCEPTION, cause, f"the implementation raised {name}: {error}")
     broke.__cause__ = error
     return broke
+
+
+def why_sent(verb: str, before: Observed | None, now: Observed | None) -> str:
+    """What a server did when messages left: it stood for election, won it, or answered to the event."""
+    if before is None or now is None:
+        return verb
+    if now.role == "leader" and (before.role, before.term) != (now.role, now.term):
+        return "won"
+    return "stood" if now.role == "candidate" and now.term > before.term else verb
 
 
 def without_numbers(text: str) -> str:

@@ -23,7 +23,7 @@ WEIGHTS: Mapping[str, float] = {
     "heartbeat": 6,
     "propose": 10,
     "read": 4,
-    "compact": 1,
+    "compact": 2,
     "transfer": 0.5,
     "crash": 0.7,
     "crash_next": 0.7,
@@ -110,7 +110,7 @@ def draw_step(verb: str, trial: Trial, rng: random.Random, proposed: int) -> Eve
     """A step of a server. Clients and heartbeats mostly turn to one that takes itself to be a leader."""
     if not trial.up:
         return None
-    often = {"timeout": 0.0, "compact": 0.0, "crash": 0.5, "crash_next": 0.5, "pause": 0.5}.get(verb, 0.9)
+    often = {"timeout": 0.0, "compact": 0.5, "crash": 0.5, "crash_next": 0.5, "pause": 0.5}.get(verb, 0.9)
     at_leaders = rng.random() < often
     node = rng.choice((at_leaders and trial.leaders) or trial.up)
     if verb == "propose":

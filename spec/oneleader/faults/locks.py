@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
+from immutables import Map
+
 from oneleader.conformance.reference.patch import LockRules
 from oneleader.faults.fault import NO_PROOF, NOT_WRITTEN, fault
 from oneleader.language import action
@@ -43,8 +45,8 @@ def issuing(token: Any) -> LockRules:
         if not isinstance(command.command, state_machine.Acquire) or result is None:
             return after, result
         number = token(state, index)
-        locks = {name: replace(grant, token=number) for name, grant in after.locks.items()}
-        return replace(after, locks=locks, values={**after.values, "last": number}), number
+        locks = Map({name: replace(grant, token=number) for name, grant in after.locks.items()})
+        return replace(after, locks=locks, values=after.values.set("last", number)), number
 
     return LockRules(apply=apply)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from immutables import Map
+
 from oneleader.conformance.reference.patch import changed, patched, restarting, took
 from oneleader.faults.fault import NO_TRACE, NOT_WRITTEN, Because, core_fault, fault
 from oneleader.language import action, both, either, ite, no
@@ -449,6 +451,6 @@ def retries_apply_twice() -> Core:
     """The state machine keeps no sessions: a write that is repeated undoes what came in between."""
 
     def apply(state: StateMachine, index: int, command: Any) -> Any:
-        return state_machine.apply(replace(state, sessions={}), index, command)
+        return state_machine.apply(replace(state, sessions=Map()), index, command)
 
     return Core(apply=apply)

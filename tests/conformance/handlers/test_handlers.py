@@ -35,11 +35,24 @@ def test_a_slow_handler_is_proved_within_bounds(handler: str) -> None:
     assert found.paths >= 10
 
 
-@pytest.mark.parametrize("handler", ALONE)
+@pytest.mark.parametrize("handler", [*ALONE, "TimeoutNow"])
 def test_a_server_alone(handler: str) -> None:
-    """Nobody but servers that are no members sends it anything: those are left to `make handlers`."""
+    """Nobody but servers that are no members sends it anything: told to stand it leads at once, perhaps a
+    second time; the other messages are left to `make handlers`."""
     found = prove_handler(handler, ANY_ALONE)
     assert (found.verdict, found.failing) == (HOLDS, "")
+
+
+def test_a_round_is_never_sent_twice() -> None:
+    """Two broadcasts of one round would make one answer count for both."""
+
+    def broadcast(node: Node, now: int) -> Step:
+        round = raft.Round(max(node.leadership.round.number, 1), now)
+        node = replace(node, leadership=replace(node.leadership, round=round))
+        return Step(node, (raft.action("send_heartbeat", n=node.id, k=f"r{round.number}"),))
+
+    found = prove_handler("heartbeat timeout", ANY_ALONE, patched(broadcast))
+    assert (found.verdict, found.failing) == (VIOLATED, "lease: send_heartbeat: round_is_new")
 
 
 @pytest.mark.parametrize("handler", ["propose", "read", "heartbeat timeout"])

@@ -83,11 +83,33 @@ def test_the_command(said: str, status: int, tmp_path: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("strange", ['"kind": "txn"', '"kind": "write", "value": {"a": 1}'])
-def test_the_command_refuses_with_the_line(strange: str, tmp_path: Path) -> None:
+def test_the_command_refuses_with_the_line(
+    strange: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "history.jsonl"
     file.write_text(CALL + "\n" + '{"client": "b", ' + strange + ', "called": 5, "returned": 6}')
-    with pytest.raises(UsageError, match=r"history\.jsonl:2: "):
-        linearizable.main([str(file)], standalone_mode=False)
+    assert linearizable.main([str(file)], standalone_mode=False) == 2
+    assert "history.jsonl:2: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("said", "status"), [("1", 2), ("2", 1)])
+def test_a_bad_file_loses_nothing_of_the_others(
+    said: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is no history outranks all but a violation, which stays one."""
+    first, empty, last = (tmp_path / name for name in ("first.jsonl", "empty.log", "last.jsonl"))
+    first.write_text(CALL)
+    empty.write_text("")
+    last.write_text(f"{CALL}\n{READ.replace('1', said, 1)}")
+    files = [str(file) for file in (first, empty, tmp_path / "absent", last)]
+    assert linearizable.main([*files, "--json"], standalone_mode=False) == status
+    shown = capsys.readouterr()
+    rows = json.loads(shown.out)
+    verdicts = ["holds", None, None, "holds" if status == 2 else "violated"]
+    assert [row.get("verdict") for row in rows] == verdicts
+    for bad, said_of_it in ((rows[1], "is empty"), (rows[2], "cannot be read: No such file")):
+        assert f"{bad['file']} {said_of_it}" in bad["error"]
+        assert bad["error"] in shown.err
 
 
 def test_jepsens_independent_keys(tmp_path: Path) -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 
 from oneleader.conformance.adapter import May
-from oneleader.conformance.conform import conform
+from oneleader.conformance.conform import Driving, conform, names
 from oneleader.conformance.observations import MEMBERS
 from oneleader.conformance.reference.whole import WholeReference
+from oneleader.errors import UsageError
 from oneleader.faults.catalogue import variant
-from oneleader.verdict import HOLDS, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+
+DUE = "vote_is_due (dissertation 4.2.3: but for a transfer)"
 
 
 class Declared(WholeReference):
     may = tuple(May)
+
+
+class Silent(WholeReference):
+    may = tuple(set(May) - {May.HAND_OVER})
 
 
 @pytest.mark.parametrize("nodes", [3, 5])
@@ -23,10 +31,49 @@ def test_the_reference_holds(nodes: int) -> None:
     found = conform(Declared, walks=30, nodes=nodes, seed=1, liveness=nodes == 3)
     assert set(found.verdicts.values()) == {HOLDS}, found.text
     assert found.not_judged.keys() == {MEMBERS}
-    assert found.by_model["replication"] == 15
+    assert found.by_model == dict.fromkeys(("election", "replication", "pre_vote", "lease"), 15)
 
 
 @pytest.mark.parametrize("id", ["vote-twice", "vote-cleared", "no-quorum"])
 def test_a_fault_of_its_core_is_found(id: str) -> None:
     found = conform(partial(Declared, core=variant(id)), walks=60, seed=1)
     assert found.verdict is VIOLATED, found.text
+
+
+@pytest.mark.parametrize(
+    ("id", "cause"),
+    [
+        ("no-pre-vote", "pre_vote: start_election: quorum_pre_voted (dissertation 9.6)"),
+        ("votes-within-its-promise", "pre_vote: update_term: leader_is_silent (dissertation 4.2.3)"),
+        ("votes-within-its-promise", f"lease: grant_vote: {DUE}"),
+        ("promise-forgotten", f"lease: grant_vote: {DUE}"),
+        ("lease-in-ticks", "lease: observation: lease"),
+        ("lease-from-receipt", "lease: observation: lease"),
+    ],
+)
+def test_pre_vote_and_lease_find_the_faults_of_their_own(id: str, cause: str) -> None:
+    search = Driving(partial(Declared, core=variant(id)), names(3), 1, (), False, shortens=False)
+    for number in range(30):
+        search.walk(number, by_model=True)
+        if cause in (keys := [c.key for c in search.found.causes]):
+            return
+    pytest.fail(f"{cause} is not among {keys}")
+
+
+def test_without_a_declaration_a_transfer_is_inconclusive_by_its_name() -> None:
+    found = conform(Silent, walks=10, seed=1)
+    assert found.verdict is INCONCLUSIVE, found.text
+    assert ("pre_vote", May.HAND_OVER) in found.no_word
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"models": ("paxos",)}, "the adapter names the model 'paxos': choose from pre_vote, lease"),
+        ({"lease": 150}, "a lease is safe up to promise"),
+        ({"promise": 0, "lease": 0}, "a lease is safe up to promise"),
+    ],
+)
+def test_an_adapter_that_names_what_cannot_be_judged(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        conform(type("Wrong", (Declared,), wrong), walks=2, seed=1)

@@ -43,7 +43,7 @@ def test_every_changed_bit_and_every_cut_is_seen() -> None:
 
 
 @given(st.binary(max_size=200))
-@example(b"1L\x02\x03\x00\x00\x00\x00" + bytes(16))
+@example(b"1L\x03\x03\x00\x00\x00\x00" + bytes(16))
 def test_no_bytes_that_are_not_sealed_pass(data: bytes) -> None:
     with pytest.raises((FrameError, EOFError)):
         read(data)
@@ -53,8 +53,8 @@ def test_no_bytes_that_are_not_sealed_pass(data: bytes) -> None:
     ("data", "says"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", "these are no frames of oneleader"),
-        (b"1L\x09" + bytes(40), "frames of version 9, and this node speaks 2"),
-        (b"1L\x02\x03\xff\xff\xff\xff", "a frame of 4294967295 bytes, and at most 1000 are read"),
+        (b"1L\x09" + bytes(40), "frames of version 9, and this node speaks 3"),
+        (b"1L\x03\x03\xff\xff\xff\xff", "a frame of 4294967295 bytes, and at most 1000 are read"),
         (frames.seal(b"another", 1, 3, b""), "does not know the cluster's secret"),
         (frames.seal(KEY, 2, 3, b""), "a frame is damaged"),
     ],
@@ -108,6 +108,17 @@ async def shake(
         or_hang_up(frames.accept(at_acceptor, Pipe(at_dialer), acceptor, recognise), at_dialer),
         return_exceptions=True,
     )
+
+
+def test_who_joins_is_known_from_then_on_and_knows_everybody_until_then() -> None:
+    joining, before = replace(N1, id="n4", known=None), replace(N2, known=frozenset({"n1"}))
+    later = replace(N2, id="n7", known=frozenset({"n4"}))
+    assert all(isinstance(side, Channel) for side in asyncio.run(shake(later, joining, "n4")))
+    refused, why = asyncio.run(shake(joining, before))
+    assert "'n4' is no other member of this cluster: add it with `oneleader node add`" in str(why)
+    assert "refused by the other node" in str(refused)
+    after = replace(before, known=frozenset({"n4"}))
+    assert all(isinstance(side, Channel) for side in asyncio.run(shake(joining, after)))
 
 
 def test_members_know_each_other() -> None:

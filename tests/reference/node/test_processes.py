@@ -129,7 +129,7 @@ def test_tls_and_a_stranger(tmp_path: Path, clusters: Callable[..., LocalCluster
     with Client(list(cluster.apis.values())) as client:
         assert client.put("k", "v")
     with socket.create_connection(cluster.addresses["n1"], timeout=5) as plain:
-        plain.sendall(b"1L\x02\x00\x00\x00\x00\x05hello" + bytes(16))
+        plain.sendall(b"1L\x03\x00\x00\x00\x00\x05hello" + bytes(16))
         plain.settimeout(10)
         said = plain.recv(100)
         assert not said.startswith(b"1L")
@@ -137,7 +137,7 @@ def test_tls_and_a_stranger(tmp_path: Path, clusters: Callable[..., LocalCluster
     leader = cluster.leader()
     stranger = next(id for id in cluster.members if id != leader)
     cluster.kill(stranger)
-    cluster.options = (*tls, "--secret-file", str(tmp_path / "wrong"))
+    cluster.options = (*tls, "--trace", "--secret-file", str(tmp_path / "wrong"))
     cluster.start(stranger)
     until = time.monotonic() + 15
     log = cluster.folder / f"{leader}.log"

@@ -36,7 +36,7 @@ def driven(folder: Path, test: Callable[[Server, Did], Awaitable[None]]) -> Did:
     did: Did = []
 
     async def main() -> None:
-        server = Server(NodeSettings("n1", PEERS, folder, promise_ms=20, heartbeat_ms=5))
+        server = Server(NodeSettings("n1", PEERS, folder, promise_ms=20, heartbeat_ms=5, trace=True))
         time.sleep(0.03)  # its promise of the start has run out
         server._reset_election_timer = lambda: None  # type: ignore[method-assign]
         save, write = server._store.save, server._trace.write
@@ -136,7 +136,7 @@ def test_it_is_answered_when_it_is_committed(tmp_path: Path) -> None:
         await server._handle([received("n2", reply)])
         assert await write is True
         assert await again is True
-        assert server.machine.values == {"k": "v"}
+        assert dict(server.machine.values) == {"k": "v"}
         assert server.node.commit_index == 2
 
     driven(tmp_path, test)

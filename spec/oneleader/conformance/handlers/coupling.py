@@ -128,10 +128,12 @@ class Coupling:
     # -- the relation ----------------------------------------------------------------------------
     def premise(self, state: SymbolicState, node: Node, now: Any, message: Message | None) -> list[Fact]:
         """What is known before a step. What is said of all rounds or terms is said here of those that the
-        step may come to as well, and what the model proves where the step needs it."""
+        step may come to as well, and what the model proves where the step needs it. A step may come to the
+        next round of a leader, and to the first of a later term: alone, a server that leads learns of a
+        later term, is told to stand, and leads again at once."""
         cluster = self.cluster
         cluster.is_given = True
-        self.rounds = [cluster.some_round, term_of(node.leadership.round.number) + 1]
+        self.rounds = [cluster.some_round, term_of(node.leadership.round.number) + 1, cluster.integer(1)]
         self.terms = [cluster.some_term, term_of(node.current_term) + 1]
         if message is not None:
             self.terms.append(term_of(message.term) + 1)

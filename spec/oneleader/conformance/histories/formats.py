@@ -60,6 +60,8 @@ def text_of(path: Path) -> str:
             data = gzip.decompress(data)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise UsageError(f"{path} is a broken or cut off gzip file: pack or copy it again") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UsageError(f"{path} is UTF-16: convert it to UTF-8, e.g. iconv -f UTF-16 -t UTF-8")
     try:

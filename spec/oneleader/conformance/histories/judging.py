@@ -16,7 +16,7 @@ from time import process_time
 from typing import Any
 
 from oneleader.conformance.histories.objects import REGISTER, SharedObject
-from oneleader.conformance.histories.search import OutOfTime, search
+from oneleader.conformance.histories.search import OutOfTime, search_all
 from oneleader.conformance.histories.shrinking import first_failure, smallest, up_to
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader_raft.testbench.simulator import Operation
@@ -65,22 +65,21 @@ def judge(
     pairs = zip(checked, shown, strict=True)
     of_key = {key: list(group) for key, group in groupby(pairs, key=lambda pair: pair[0].key)}
     size = len(shown), len(of_key), model.name
-    for key, group in of_key.items():
-        operations = [o for o, _ in group]
-        try:
-            found = search(operations, model.step, start, began + seconds)
-        except OutOfTime:
-            return JudgedHistory(INCONCLUSIVE, *size, key, seconds=process_time() - began)
-        if found.stuck is not None:
-            took = process_time() - began
-            limit = min(shrink_seconds, max(LEAST_SECONDS, MOST_TIMES * took))
-            until = process_time() + limit
-            stuck = first_failure(operations, found.stuck, model, start, until)
-            time = inf if stuck is None else stuck.returned
-            failing, as_told = up_to(operations, time), up_to([o for _, o in group], time)
-            part, is_smallest = smallest(failing, model, start, until)
-            told_of = dict(zip(map(id, failing), as_told, strict=True))
-            told = tuple(told_of[id(o)] for o in part)
-            place = next(o for c, o in group if c is (stuck or found.stuck))
-            return JudgedHistory(VIOLATED, *size, key, told, place, is_smallest, took)
-    return JudgedHistory(HOLDS, *size, seconds=process_time() - began)
+    operations_of = {key: [o for o, _ in group] for key, group in of_key.items()}
+    try:
+        key, found = search_all(operations_of, model, start, began + seconds)
+    except OutOfTime as error:
+        return JudgedHistory(INCONCLUSIVE, *size, error.key, seconds=process_time() - began)
+    took = process_time() - began
+    if found.stuck is None:
+        return JudgedHistory(HOLDS, *size, seconds=took)
+    operations, group = operations_of[key], of_key[key]
+    until = process_time() + min(shrink_seconds, max(LEAST_SECONDS, MOST_TIMES * took))
+    stuck = first_failure(operations, found.stuck, model, start, until)
+    time = inf if stuck is None else stuck.returned
+    failing, as_told = up_to(operations, time), up_to([o for _, o in group], time)
+    part, is_smallest = smallest(failing, model, start, until)
+    told_of = dict(zip(map(id, failing), as_told, strict=True))
+    told = tuple(told_of[id(o)] for o in part)
+    place = next(o for c, o in group if c is (stuck or found.stuck))
+    return JudgedHistory(VIOLATED, *size, key, told, place, is_smallest, took)

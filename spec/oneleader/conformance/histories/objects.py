@@ -18,14 +18,17 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import inf
-from typing import Any
+from typing import Any, TypeAlias
 
-from oneleader.conformance.histories.search import Step
 from oneleader_raft.testbench.simulator import Operation
 
 READ, WRITE, CAS, APPEND = "read", "write", "cas", "append"
 ADD, REMOVE = "add", "remove"
 ACQUIRE, RELEASE, EXPIRE = "acquire", "release", "expire"
+
+
+# What an operation does: whether it fits what is held, and what is held then. It does not look at times.
+Step: TypeAlias = Callable[[Operation, Hashable], tuple[bool, Hashable]]
 
 
 class BadOperation(ValueError):
@@ -45,7 +48,10 @@ class TrueOrFalse(Enum):
 
 @dataclass(frozen=True)
 class SharedObject:
-    """What clients share. `may_go`: of these operations, which a part that fails may do without."""
+    """What clients share. `may_go`: of these operations, which a part that fails may do without.
+
+    `by_client`: whether it matters to `step` which client it is.
+    """
 
     name: str
     kinds: tuple[str, ...]
@@ -54,6 +60,7 @@ class SharedObject:
     strings: bool = False  # whether values are strings
     also: Mapping[str, str] = field(default_factory=dict)  # other words for a kind
     may_go: Callable[[Sequence[Operation]], Callable[[Operation], bool]] = lambda rest: lambda o: False
+    by_client: bool = True
 
     def checked(self, o: Operation) -> Operation:
         """The operation with values that can be compared; BadOperation where that is impossible."""
@@ -64,13 +71,12 @@ class SharedObject:
         if not o.called <= o.returned:
             raise BadOperation(f"this operation ends before it begins: {o}", o)
         try:
-            o = replace(o, kind=kind, value=comparable(o.value), expected=comparable(o.expected))
-            if kind == CAS:
-                return self._with_answer(o)
-            result = _elements(o) if self.name == SET.name and kind == READ else comparable(o.result)
+            value, expected, result = comparable(o.value), comparable(o.expected), o.result
+            if kind != CAS:
+                result = _elements(o) if self.name == SET.name and kind == READ else comparable(result)
         except TypeError as error:
             raise BadOperation(str(error), o) from None
-        o = replace(o, result=result)
+        o = replace(o, kind=kind, value=value, expected=expected, result=result)
         self._check_values(o)
         return o
 
@@ -88,13 +94,9 @@ class SharedObject:
         as_held = STARTS.get(self.name)
         return as_held(value) if as_held else value
 
-    def _with_answer(self, o: Operation) -> Operation:
-        if o.returned != inf and not isinstance(o.result, bool):
-            raise BadOperation(f"the result of a cas is true or false, not {o.result!r}", o)
-        self._check_values(o)
-        return o
-
     def _check_values(self, o: Operation) -> None:
+        if o.kind == CAS and o.returned != inf and not isinstance(o.result, bool):
+            raise BadOperation(f"the result of a cas is true or false, not {o.result!r}", o)
         of_strings = (o.value, o.expected, o.result if o.kind == READ else None)
         if self.strings and not all(isinstance(v, str | None) for v in of_strings):
             raise BadOperation(f"values of a {self.name} are strings: {o}", o)
@@ -197,7 +199,7 @@ STARTS: Mapping[str, Callable[[Any], Hashable]] = {
     "mutex": lambda v: v is TrueOrFalse.TRUE,
     "fenced-lock": lambda v: (None, -1 if v is None else v),
 }
-REGISTER = SharedObject("register", (READ, WRITE, CAS), on_register, may_go=unread)
+REGISTER = SharedObject("register", (READ, WRITE, CAS), on_register, may_go=unread, by_client=False)
 KEY_VALUE = SharedObject(
     "key-value",
     (READ, WRITE, APPEND, CAS),
@@ -205,9 +207,12 @@ KEY_VALUE = SharedObject(
     strings=True,
     also={"get": READ, "put": WRITE},
     may_go=unread,
+    by_client=False,
 )
-SET = SharedObject("set", (ADD, REMOVE, READ), on_set, initial=frozenset(), may_go=only_reads)
-MUTEX = SharedObject("mutex", (ACQUIRE, RELEASE, EXPIRE), on_mutex, initial=False)
+SET = SharedObject(
+    "set", (ADD, REMOVE, READ), on_set, initial=frozenset(), may_go=only_reads, by_client=False
+)
+MUTEX = SharedObject("mutex", (ACQUIRE, RELEASE, EXPIRE), on_mutex, initial=False, by_client=False)
 FENCED_LOCK = SharedObject("fenced-lock", (ACQUIRE, RELEASE, EXPIRE), on_fenced_lock, initial=(None, -1))
 OBJECTS = {o.name: o for o in (REGISTER, KEY_VALUE, SET, MUTEX, FENCED_LOCK)}
 

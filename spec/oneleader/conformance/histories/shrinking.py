@@ -28,7 +28,7 @@ def first_failure(
     try:
         while low < high:
             middle = min(low + leap, (low + high) // 2)
-            if search(up_to(operations, ends[middle].returned), model.step, start, until).order is None:
+            if search(up_to(operations, ends[middle].returned), model, start, until).order is None:
                 high = middle
             else:
                 low, leap = middle + 1, 2 * leap + 1
@@ -43,7 +43,7 @@ def smallest(
     """A part that fails, and whether nothing more can be left out; not, where time (`until`) ran out."""
 
     def fails(rest: list[Operation]) -> bool:
-        return search(rest, model.step, start, until).order is None
+        return search(rest, model, start, until).order is None
 
     try:
         size = len(failing)

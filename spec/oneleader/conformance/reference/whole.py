@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from oneleader.conformance.adapter import Observed, ReferenceAdapter, Report
+from oneleader.conformance.adapter import MODELS, PRE_CANDIDATE, Observed, ReferenceAdapter, Report
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import Clocks
 from oneleader_raft.raft import NOOP, ReadReady
@@ -19,6 +19,8 @@ class WholeReference(ReferenceAdapter):
     """It reports no action: what it does is inferred."""
 
     rates = (CLOCKS.slow, CLOCKS.fast)
+    promise, lease = CLOCKS.promise, CLOCKS.lease
+    models = MODELS
 
     def __init__(self, nodes: Sequence[str], core: Core = RAFT) -> None:
         super().__init__(nodes, core)
@@ -43,10 +45,11 @@ class WholeReference(ReferenceAdapter):
         return super().restart(node)
 
     def observe(self, node: str) -> Observed:
-        seen = super().observe(node)
+        seen = replace(super().observe(node), clock=self.cluster.clock(node))
         if seen.role is None:
             return replace(seen, log=entries(self.cluster.disk(node).synced.log))
         now = self.cluster.node(node)
+        seen = replace(seen, role=PRE_CANDIDATE) if now.pre_votes else seen
         progress = now.leadership.progress if seen.role == "leader" else {}
         return replace(
             seen,

@@ -1,30 +1,22 @@
 """The native engine: a model printed as C, compiled by the machine's own compiler, run by every core.
 
-`native.c` searches, `program.py` prints the model. Libraries are kept, under the hash of all that
-they are made from.
+`native.c` searches, `program.py` prints the model, `compiling.py` compiles both.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import platform
-import shlex
-import shutil
-import subprocess
 from collections.abc import Sequence
-from functools import lru_cache
-from hashlib import sha256
 from importlib.resources import files
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from oneleader.errors import MissingTool, UsageError
+from oneleader.errors import UsageError
 from oneleader.language.definitions import Property
+from oneleader.readers.engines.compiling import library
 from oneleader.readers.engines.ground import Ground
 from oneleader.readers.engines.kernel import Expanded, Numbers, Tally, Truths, clashing
 from oneleader.readers.engines.orbits import Orbits
@@ -36,58 +28,6 @@ FULLEST = 0.7  # of the table: beyond it, probing takes long
 MOST_STATES = 2**32 - 1  # an entry of the table has 32 bits for the number of a state
 NONE = 2**64 - 1
 Table = npt.NDArray[np.uint64]
-
-
-# ------------------------------------------------------------------------------------------ compiling
-def compiler() -> list[str]:
-    """The command of a C compiler: what CC says, else the first one on the PATH."""
-    named = shlex.split(os.environ.get("CC", ""))
-    for name in named[:1] or ("cc", "gcc", "clang"):
-        found = shutil.which(name)
-        if found:
-            return [found, *named[1:]]
-    if named:
-        raise MissingTool(f"CC names no compiler: {named[0]}.")
-    raise MissingTool(
-        "the native engine needs a C compiler, found none of cc, gcc, clang: install one, or set CC."
-    )
-
-
-@lru_cache
-def scratch() -> TemporaryDirectory[str]:
-    """A folder of this process, gone when it ends."""
-    return TemporaryDirectory(prefix="oneleader-")
-
-
-def cache() -> Path:
-    """Where libraries are kept: what ONELEADER_CACHE says, else with other caches, if one may write there."""
-    own, shared = os.environ.get("ONELEADER_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    try:
-        folder = Path(own) if own else Path(shared or Path.home() / ".cache", "oneleader")
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # nowhere to write, no home
-        return Path(scratch().name)
-    return folder if os.access(folder, os.W_OK) else Path(scratch().name)
-
-
-def library(source: str, flags: Sequence[str] = ()) -> Path:
-    """The shared library made from this text: found in the cache, or put there in one piece.
-
-    With -O2 it takes twice as long to compile and runs no faster.
-    """
-    command = [*compiler(), "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", *flags]
-    key = sha256("\0".join([platform.platform(), *command, source]).encode()).hexdigest()
-    kept = cache() / f"{key[:32]}.so"
-    if not kept.exists():
-        with TemporaryDirectory(dir=kept.parent, prefix="part-") as folder:
-            made = Path(folder, kept.name)
-            command += ["-x", "c", "-", "-o", str(made)]
-            done = subprocess.run(command, input=source, capture_output=True, text=True)
-            if done.returncode:
-                complaint = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
-                raise UsageError(f"{command[0]} cannot compile this model: {complaint}")
-            made.replace(kept)
-    return kept
 
 
 # --------------------------------------------------------------------------------------------- running

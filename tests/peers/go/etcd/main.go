@@ -27,7 +27,8 @@ func main() {
 	raft.SetLogger(&raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)})
 	lines.Serve(map[string]any{"can": []string{"heartbeat", "propose", "read", "compact", "transfer"},
 		"may": []string{"step down within a term", "ask again", "give up an election",
-			"the commit index survives a restart"}}, start)
+			"the commit index survives a restart", "leadership is handed over", "an old pre-vote counts"},
+		"models": []string{"pre_vote"}}, start)
 }
 
 func start(names lines.Names, node string) lines.Server {

@@ -1,0 +1,225 @@
+# ruff: noqa: RUF005  # logs are added to as the core does it
+"""A long life: the log that is not copied, snapshots, what is applied in slices, and followers far behind."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from immutables import Map
+
+from oneleader_raft.configuration import InEffect, Membership
+from oneleader_raft.fencing import Holding, Storage
+from oneleader_raft.lease import Round
+from oneleader_raft.node import snapshots
+from oneleader_raft.node.applying import MOST_AT_ONCE, Applying
+from oneleader_raft.node.client import Client
+from oneleader_raft.node.errors import DamagedError
+from oneleader_raft.node.frames import FrameError
+from oneleader_raft.node.local import LocalCluster
+from oneleader_raft.node.log import Log, common_prefix, growing
+from oneleader_raft.node.store import NodeStore
+from oneleader_raft.node.transfer import Receiving, chunks, heartbeat
+from oneleader_raft.raft import Durable, Entry, InstallSnapshot, Node, Role, Snapshot, initial
+from oneleader_raft.state_machine import Put, Request, StateMachine, apply
+
+MEMBERS = ("n1", "n2", "n3")
+IN_EFFECT = InEffect(0, Membership(MEMBERS))
+STATE = StateMachine(
+    Map({"k": "v", "n": -3, "none": None}),
+    Map({"l": Holding("c", 7, "c/4", 1000, 9)}),
+    Map({"f": Storage(7, "c/4", "v")}),
+    Map({"c": (9, True), "d": (1, None)}),
+    Map({"n4": "h:7001"}),
+)
+
+# -- The log -------------------------------------------------------------------------------------------
+
+ENTRIES = st.lists(st.builds(Entry, st.integers(1, 2), st.sampled_from("ab")), max_size=3).map(tuple)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), ENTRIES), max_size=12))
+def test_a_log_is_a_tuple_whatever_became_of_the_logs_that_it_came_from(
+    steps: list[tuple[int, int, tuple[Entry, ...]]],
+) -> None:
+    """Each step takes any log so far, up to an index, and adds entries: as leaders and followers do."""
+    logs, plain = [growing(())], [()]
+    for which, kept, entries in steps:
+        of = which % len(logs)
+        logs.append(logs[of][:kept] + entries)
+        plain.append(plain[of][:kept] + entries)
+    for log, same in zip(logs, plain, strict=True):
+        assert isinstance(log, Log)
+        assert (tuple(log), len(log)) == (same, len(same))
+        assert log == same
+        assert log[1:] == same[1:]
+        assert (log[-1:], [*log]) == (same[-1:], [*same])
+        for other, same_other in zip(logs, plain, strict=True):
+            assert (log == other) == (same == same_other)
+            pairs = zip(same, same_other, strict=False)
+            least = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(same), len(same_other)))
+            assert common_prefix(log, other) == least
+
+
+def test_an_entry_costs_the_same_at_any_length() -> None:
+    """Counted, not timed: what is appended shares the list; a tuple would be copied."""
+    log = growing(tuple(Entry(1, i) for i in range(1000)))
+    grown = log[:1000] + (Entry(1, "x"),)
+    assert grown._list is log._list  # type: ignore[attr-defined]
+    again = log[:998] + (Entry(1, 998), Entry(1, 999), Entry(1, "x"), Entry(1, "y"))
+    assert again._list is log._list, "a leader repeats what is not acknowledged yet"
+    other = log[:999] + (Entry(2, "z"),)
+    assert other._list is not log._list
+    assert grown[999:] == (Entry(1, 999), Entry(1, "x"))
+
+
+# -- Snapshots -----------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_comes_back_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    path, chance = tmp_path / "n1.snapshot-9", random.Random(1)
+    snapshots.write(path, 9, STATE)
+    assert snapshots.read(path, 9) == STATE
+    assert snapshots.size(STATE) == 8
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    whole = path.read_bytes()
+    damaged = [whole[:size] for size in range(0, len(whole) - 1, 7)]
+    for position in chance.sample(range(len(whole)), 100):
+        bit = 1 << chance.randrange(7)
+        damaged.append(whole[:position] + bytes([whole[position] ^ bit]) + whole[position + 1 :])
+    for data in damaged:
+        path.write_bytes(data)
+        with pytest.raises(DamagedError, match="is damaged"):
+            snapshots.read(path, 9)
+    path.write_bytes(whole)
+    with pytest.raises(DamagedError, match="it begins with"):
+        snapshots.read(path, 8)
+    with pytest.raises(DamagedError, match="is missing"):
+        snapshots.read(tmp_path / "other", 9)
+
+
+def entry(number: int) -> Entry:
+    return Entry(1, Request("c", number, Put("k", number)))
+
+
+def test_what_is_compacted_is_stored_so(tmp_path: Path) -> None:
+    """Within the log, at its end, and beyond it, as a follower has it; old files go, newer ones stay."""
+    path = tmp_path / "n1.db"
+    log = tuple(entry(i) for i in range(1, 11))
+    states = [Durable(1, "n1", log)]
+    for index, kept in ((4, log[4:]), (10, ()), (50, ()), (60, (entry(61), entry(62)))):
+        states.append(Durable(2, None, kept, Snapshot(index, 1, IN_EFFECT, STATE)))
+    store = NodeStore(path, "n1", MEMBERS)
+    for state in states:
+        if state.snapshot.index:
+            snapshots.write(store.snapshot_path(state.snapshot.index), state.snapshot.index, STATE)
+        snapshots.write(store.snapshot_path(99), 99, STATE)
+        store.save(state)
+        store.close()
+        there = {int(file.name.rpartition("-")[2]) for file in tmp_path.glob("n1.snapshot-*")}
+        assert there == {99} | {state.snapshot.index} - {0}
+        store = NodeStore(path, "n1", MEMBERS)
+        assert store.durable == state
+    store.close()
+    store.snapshot_path(60).unlink()
+    with pytest.raises(DamagedError, match="snapshot-60 is missing; this node may have voted"):
+        NodeStore(path, "n1", MEMBERS)
+
+
+# -- Applying ------------------------------------------------------------------------------------------
+
+
+def test_what_is_committed_is_applied_in_order_and_leaves_the_loop_free() -> None:
+    many = 5 * MOST_AT_ONCE
+    turns, seen = [], []
+
+    async def main() -> None:
+        applying = Applying(apply, lambda before, command, result: turns.append(len(seen)))
+        applying.entries(1, tuple(entry(i) for i in range(1, many + 1)))
+        applying.then(lambda: seen.append(("read", applying.index)))
+        applying.restore(Snapshot(many + 7, 1, IN_EFFECT, STATE))
+        applying.entries(many + 8, (entry(10_000),))
+        assert len(turns) == MOST_AT_ONCE, "the rest is for later turns"
+        while not applying.is_done:
+            seen.append("a turn of the loop")
+            await asyncio.sleep(0)
+        assert applying.index == many + 8
+        assert applying.state.values.get("k") == 10_000
+        assert applying.state.values.get("none", 1) is None, "what the snapshot had"
+
+    asyncio.run(main())
+    assert ("read", many) in seen
+    assert seen.count("a turn of the loop") >= 3
+    assert len(turns) == many + 1
+
+
+# -- A snapshot on its way -----------------------------------------------------------------------------
+
+
+def test_parts_of_a_snapshot_follow_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "sent"
+    file.write_bytes(random.Random(1).randbytes(200_000))
+    with file.open("rb") as opened:
+        parts = list(chunks(opened))
+    assert len(parts) == 4
+    receiving = Receiving(lambda peer: tmp_path / f"from-{peer}")
+    for part in (parts[0], parts[1], *parts):  # it is begun again after a connection broke
+        receiving.chunk("n2", part)
+    assert receiving.whole("n2").read_bytes() == file.read_bytes()
+    with pytest.raises(FrameError, match="does not follow the one before"):
+        receiving.chunk("n2", parts[1])
+    receiving.chunk("n2", parts[0])
+    with pytest.raises(FrameError, match="does not follow the one before"):
+        receiving.chunk("n2", parts[2])
+    receiving.stop()
+
+
+def test_a_leader_may_send_what_it_sends_instead_of_a_snapshot() -> None:
+    from oneleader_raft.messages import why_impossible
+
+    snapshot = Snapshot(9, 1, IN_EFFECT)
+    node = Node(
+        "n1", initial(MEMBERS), current_term=2, log=(Entry(2, "x"),), snapshot=snapshot, role=Role.LEADER
+    )
+    message = heartbeat(node, InstallSnapshot(2, "n1", snapshot, Round(5, 7)))
+    assert why_impossible(message, "n1", "n2", MEMBERS) == ""
+    assert (message.prev_log_index, message.prev_log_term, message.entries) == (10, 2, ())
+
+
+# -- All of it -----------------------------------------------------------------------------------------
+
+
+def test_a_follower_far_behind_gets_a_snapshot_and_all_come_back_with_it(
+    clusters: Callable[..., LocalCluster],
+) -> None:
+    cluster = clusters(options=("--compact-after", "40"), trace=False)
+    cluster.start()
+    leader = cluster.leader()
+    away = next(id for id in cluster.members if id != leader)
+    with Client(list(cluster.apis.values()), deadline=30) as client:
+        assert client.put("first", "v")
+        cluster.kill(away)
+        for number in range(200):
+            assert client.put(f"k{number % 50}", number)
+        assert list(cluster.folder.glob(f"{leader}.snapshot-*"))
+        assert not list(cluster.folder.glob(f"{away}.snapshot-*"))
+        cluster.start(away)
+        until = time.monotonic() + 30
+        while (cluster.status(away) or {"commit": 0})["commit"] < 200:
+            assert time.monotonic() < until, (cluster.folder / f"{away}.log").read_text()[-2000:]
+            time.sleep(0.05)
+        assert '"sends a snapshot"' in (cluster.folder / f"{leader}.log").read_text()
+        cluster.stop()
+        cluster.start()
+        assert client.get("first") == "v"
+        assert [client.get(f"k{i}") for i in range(50)] == list(range(150, 200))
+    logs = "".join((cluster.folder / f"{id}.log").read_text() for id in cluster.members)
+    assert "Traceback" not in logs
+    assert '"level": "error"' not in logs

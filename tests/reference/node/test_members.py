@@ -1,0 +1,178 @@
+"""Members come and go while a cluster runs: by the API, by the command, and what each refusal says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from oneleader.cli.node import node as command
+from oneleader.errors import UsageError
+from oneleader.readers.replay.formats import node_folders as recorded
+from oneleader.verdict import HOLDS
+from oneleader_raft.node.client import Client
+from oneleader_raft.node.local import HOST, LocalCluster
+from oneleader_raft.node.members import ChangeRefusedError, wanted
+from oneleader_raft.raft import Node, initial
+from tests.reference.node.test_api import Http, Server, answer, with_node
+
+
+def asked(cluster: LocalCluster, *words: str) -> Result:
+    """`oneleader node ...` of the followers, which send it to the leader."""
+    leader = cluster.leader()
+    apis = [
+        w
+        for id in cluster.apis
+        if id != leader and cluster.is_running(id)
+        for w in ("--api", cluster.apis[id])
+    ]
+    return CliRunner().invoke(command, [*words, *apis], standalone_mode=False)
+
+
+def until(what: Callable[[], Any], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster]) -> None:
+    """One is added, one replaced, the leader removed; what was written is read from those that are left."""
+    cluster = clusters(options=("--compact-after", "30", "--promise-ms", "1000", "--heartbeat-ms", "100"))
+    cluster.start()
+    leader = cluster.leader()
+    with Client(list(cluster.apis.values()), deadline=30) as client:
+        for number in range(80):
+            assert client.put(f"k{number % 40}", number)
+        place = cluster.place("n4")
+        cluster.start("n4")
+        added = asked(cluster, "add", f"n4={place}")
+        assert (added.exit_code, added.return_value) == (0, 0), added.output
+        assert f"n4       {place}" in added.output
+        until(lambda: (cluster.status("n4") or {}).get("members") == ["n1", "n2", "n3", "n4"])
+
+        broken = next(id for id in cluster.members if id != leader)
+        cluster.kill(broken)
+        place = cluster.place("n5")
+        cluster.start("n5")
+        replaced = asked(cluster, "replace", broken, f"n5={place}")
+        assert replaced.return_value == 0, replaced.output
+        assert broken not in replaced.output
+
+        leader = cluster.leader()
+        removed = asked(cluster, "remove", leader)
+        assert removed.return_value == 0, removed.output
+        left = {"n1", "n2", "n3", "n4", "n5"} - {broken, leader}
+        cluster.kill(leader)
+        assert cluster.leader() in left
+
+    with Client([cluster.apis[id] for id in sorted(left)], deadline=30) as client:
+        assert [client.get(f"k{i}") for i in range(40)] == list(range(40, 80))
+        assert client.put("after", "v")
+    until(lambda: all((cluster.status(id) or {}).get("members") == sorted(left) for id in left))
+    assert all("Traceback" not in path.read_text() for path in cluster.folder.glob("*.log"))
+
+
+def test_what_the_nodes_did_is_judged_up_to_the_change(clusters: Callable[..., LocalCluster]) -> None:
+    cluster = clusters(options=("--promise-ms", "1000", "--heartbeat-ms", "100"))
+    cluster.start()
+    place = cluster.place("n4")
+    cluster.start("n4")
+    assert asked(cluster, "add", f"n4={place}").return_value == 0
+    cluster.stop()
+    for judging in recorded.judge(cluster.folder, ["election", "pre_vote", "replication", "lease"]):
+        assert judging.result.verdict is HOLDS, judging.result.summary()
+
+
+def test_a_node_that_waits_to_be_added_does_nothing_and_others_are_not_let_in(
+    clusters: Callable[..., LocalCluster],
+) -> None:
+    cluster = clusters(trace=False)
+    cluster.start()
+    cluster.place("n4")
+    cluster.start("n4")
+    leader = cluster.leader()
+    log = cluster.folder / f"{leader}.log"
+    until(
+        lambda: "'n4' is no other member of this cluster: add it with `oneleader node add`" in log.read_text()
+    )
+    said = cluster.status("n4")
+    assert said is not None
+    assert (said["term"], said["role"], said["last"]) == (0, "follower", 0)
+    silent = asked(cluster, "add", f"n9={HOST}:1")
+    assert silent.return_value == 1
+    assert silent.output == f"n9 does not answer at {HOST}:1: start it with --join before\n"
+    assert asked(cluster, "list").output.count("\n") == 3
+
+
+NODE = Node("n1", initial(("n1", "n2", "n3")))
+
+
+@pytest.mark.parametrize(
+    ("join", "leave", "says"),
+    [
+        ((), (), "nobody is to join, and nobody to leave"),
+        (("n2",), (), "n2 is a member already"),
+        ((), ("n9",), "n9 is no member: the members are n1 n2 n3"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(join: Any, leave: Any, says: str) -> None:
+    with pytest.raises(ChangeRefusedError, match=says):
+        wanted(NODE, join, leave)
+    assert wanted(NODE, ("n4",), ("n2",)) == ("n1", "n3", "n4")
+
+
+def test_refusals_by_the_api(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        where = "/v1/members"
+        place = f"{HOST}:{server.settings.peers['n1'][1]}"
+        assert await answer(http, "GET", where) == (200, {"members": {"n1": place}})
+        for body, status, says in (
+            ({}, 409, "nobody is to join, and nobody to leave"),
+            ({"join": {"n1": "h:1"}}, 409, "n1 is a member already"),
+            ({"leave": ["n2"]}, 409, "n2 is no member: the members are n1"),
+            ({"leave": ["n1"]}, 409, "somebody has to be a member"),
+            ({"join": {"../n": "h:1"}}, 400, "a node's name has up to 64 letters, digits, '.', '_' and '-'"),
+            ({"join": {"n2": "h"}}, 400, "where a node is reached is of the form HOST:PORT"),
+            ({"join": {"n2": "h:0"}}, 400, "where a node is reached is of the form HOST:PORT"),
+            ({"join": ["n2"]}, 400, "join is an object: of each node's name, where peers reach it"),
+            ({"leave": "n1"}, 400, "leave is a list of nodes' names"),
+            ({"add": "n1"}, 400, "the body says 'add', which is not known"),
+        ):
+            assert await answer(http, "POST", where, body) == (status, {"error": says})
+        assert server.node.last_index == 1, "nothing was written"
+
+    with_node(tmp_path, test)
+
+
+def test_a_follower_does_not_change_the_members(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        status, said = await answer(http, "POST", "/v1/members", {"leave": ["n2"]})
+        assert (status, said) == (503, {"error": "no leader is known to this node"})
+
+    with_node(tmp_path, test, {"n2": (HOST, 1), "n3": (HOST, 1)})
+
+
+def test_one_change_at_a_time(tmp_path: Path) -> None:
+    async def test(http: Http, server: Server) -> None:
+        first = asyncio.create_task(answer(http, "POST", "/v1/members", {"join": {"n2": f"{HOST}:1"}}))
+        while not server.machine.addresses:
+            await asyncio.sleep(0.01)
+        assert await answer(http, "POST", "/v1/members", {"join": {"n3": f"{HOST}:1"}}) == (
+            409,
+            {"error": "another change of members is under way"},
+        )
+        first.cancel()
+
+    with_node(tmp_path, test)
+
+
+@pytest.mark.parametrize("words", [["add", "n4", "--api", "http://h:1"], ["list", "--api", "nowhere"]])
+def test_bad_use_of_the_command(words: list[str]) -> None:
+    with pytest.raises(UsageError, match="is not of the form"):
+        CliRunner().invoke(command, words, standalone_mode=False, catch_exceptions=False)
