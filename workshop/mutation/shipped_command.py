@@ -50,7 +50,9 @@ class ShippedResults:
             self.found[entry["id"]] = entry.pop("of"), JudgedMutant(**entry)
 
     def of(self, mutant: ShippedMutant) -> JudgedMutant | None:
-        of, judged = self.found.get(mutant.id, ("", None))
+        if mutant.id not in self.found:
+            return None
+        of, judged = self.found[mutant.id]
         return judged if of == digest(mutant) else None
 
     def is_older(self, mutant: ShippedMutant) -> bool:
@@ -104,7 +106,7 @@ def shipped(names: tuple[str, ...], sample: int | None, only: str, listing: bool
     results = ShippedResults()
     found = [*judge_all(wanted, results)]
     if write:
-        everything = {name: [*shipped_mutants(name)] for name in SOURCES}
+        everything = {name: every.get(name) or [*shipped_mutants(name)] for name in SOURCES}
         (ROOT / PAGE).write_text(page(everything, results), encoding="utf-8")
     return exit_status([VIOLATED if judged.by == SURVIVED else HOLDS for judged in found])
 
