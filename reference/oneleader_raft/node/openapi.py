@@ -42,6 +42,7 @@ def _answers(found: dict[str, Any], conflict: str = "", code: str = "200") -> di
         code: {"description": "Done.", "content": _json(found)},
         "307": {"description": "Another node leads: the same path there."},
         "400": {"description": "Bad input.", "content": _json(ERROR)},
+        "401": {"description": "The cluster wants a token.", "content": _json(ERROR)},
         "503": {
             "description": "No leader is known, or it is busy. Nothing was done.",
             "content": _json(ERROR),
