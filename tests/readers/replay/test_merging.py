@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from oneleader.cli.replay import replay
 from oneleader.cli.trace import merge
 from oneleader.errors import UsageError
 from oneleader.readers.replay.candidates import LineRefused
@@ -218,3 +219,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     shown = capsys.readouterr()
     assert replay_lines(shown.out.splitlines(keepends=True)).verdict is HOLDS
     assert "hint: by the clocks" in shown.err
+
+
+def test_replay_of_several_files_merges_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for n, steps in FILES.items():
+        Path(f"{n}.jsonl").write_text("".join(text(*steps)))
+    files = [f"{n}.jsonl" for n in reversed(NODES)]
+    assert replay.main(files, standalone_mode=False) == 0
+    assert replay.main(["n1.jsonl"], standalone_mode=False) == 1, "whose votes nobody grants"
+    with pytest.raises(UsageError, match=r"no\.jsonl cannot be read"):
+        replay.main(["n1.jsonl", "no.jsonl"], standalone_mode=False)
