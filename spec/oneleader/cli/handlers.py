@@ -14,6 +14,9 @@ from oneleader.conformance.handlers.handlers import (
     ANY,
     ANY_ALONE,
     HANDLERS,
+    OF_WHOLE_LOGS,
+    WHOLE,
+    WHOLE_ALONE,
     Handled,
     Size,
     prove_handler,
@@ -22,6 +25,7 @@ from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.handlers.stable import everything, prove_stable
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS, Verdict, exit_status
+from oneleader_raft.views import FIXED_MEMBERS
 
 
 @click.command()
@@ -56,8 +60,8 @@ def handlers(
 ) -> int:
     """Prove each handler of the reference along every path.
 
-    The proof is for any number of servers, and logs of any length, together with what it rests on (--rest).
-    With --nodes it is for so many servers and entries, which shows a failure in numbers.
+    The proof is for any number of servers, and logs of any length, compacted or not, together with what it
+    rests on (--rest). With --nodes it is for so many servers and entries, which shows a failure in numbers.
     """
     if nodes is None and (log is not None or reads is not None):
         raise UsageError("--log and --reads are bounds of a cluster of --nodes servers: give --nodes as well")
@@ -109,24 +113,32 @@ def _handlers(pool: ProcessPoolExecutor, work: list[tuple[str, Any]]) -> Iterato
     for found in pool.map(prove_handler, *zip(*work, strict=True)):
         if found.scope != said:
             said = found.scope
-            print(f"{said} Four models.")
+            models = said.models if isinstance(said, Size) else FIXED_MEMBERS
+            print(f"{said} By {', '.join(models)}.")
         print(_line(found), flush=True)
         yield found.verdict
 
 
 def _any_size(only: tuple[str, ...]) -> list[tuple[str, Size]]:
-    """Two servers and more, and then a server alone."""
-    return [(handler, size) for size in (ANY, ANY_ALONE) for handler in only or HANDLERS]
+    """Two servers and more, and then a server alone; logs that are compacted or not, and then whole ones."""
+    return [
+        (handler, size)
+        for size in (ANY, ANY_ALONE, WHOLE, WHOLE_ALONE)
+        for handler in only or HANDLERS
+        if handler in (OF_WHOLE_LOGS if size.whole else HANDLERS)
+    ]
 
 
 def _bounded(
     nodes: int, log: int | None, reads: int | None, only: tuple[str, ...]
 ) -> list[tuple[str, Scope]]:
     scope = Scope(nodes, 1 if log is None else log, 1 if reads is None else reads)
-    possible = ALONE if nodes == 1 else HANDLERS  # of named servers all are members: alone, nobody sends
+    possible = ALONE if nodes == 1 else OF_WHOLE_LOGS  # of named servers all are members: alone, nobody sends
     wanted = [(handler, scope) for handler in only or possible if handler in possible]
-    if not wanted:
+    if not wanted and set(only) <= set(OF_WHOLE_LOGS):
         raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
+    if not wanted:
+        raise UsageError("with --nodes no log is compacted: leave --nodes out for any size")
     return wanted
 
 

@@ -6,9 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from oneleader.conformance.handlers.handlers import ALONE, ANY, ANY_ALONE, HANDLERS, prove_handler
+from oneleader.conformance.handlers.handlers import (
+    ALONE,
+    ANY,
+    ANY_ALONE,
+    HANDLERS,
+    WHOLE,
+    prove_handler,
+)
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.reference.patch import patched
+from oneleader.faults import snapshots
 from oneleader.faults.catalogue import variant
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft
@@ -21,10 +29,18 @@ QUICK = tuple(handler for handler in HANDLERS if handler not in SLOW)
 
 @pytest.mark.parametrize("handler", QUICK)
 def test_a_handler_is_proved(handler: str) -> None:
-    """For any number of servers from 2 on, logs of any length and any number of pending reads."""
+    """For any number of servers from 2 on, logs of any length, any part of them compacted, and any number of
+    pending reads."""
     found = prove_handler(handler, ANY)
     assert (found.verdict, found.failing) == (HOLDS, "")
     assert found.paths >= 5  # none is left out unseen
+
+
+@pytest.mark.parametrize("handler", ["restart", "heartbeat timeout"])
+def test_a_handler_of_whole_logs_is_proved(handler: str) -> None:
+    """By `replication`, which knows no snapshot; `make handlers` runs them all."""
+    found = prove_handler(handler, WHOLE)
+    assert (found.verdict, found.failing) == (HOLDS, "")
 
 
 @pytest.mark.parametrize("handler", SLOW)
@@ -152,6 +168,23 @@ def test_a_fault_is_not_proved(id: str) -> None:
     assert (found.verdict, found.failing) == (VIOLATED, failing)
 
 
+FAULTS_OF_SNAPSHOTS = {
+    "snapshot-of-anything": ("compact", "snapshots: compact: entry_is_committed"),
+    "sends-what-is-gone": ("heartbeat timeout", "snapshots: AppendEntries: what is before"),
+    "snapshot-sets-the-term": ("InstallSnapshot", "election: state: term"),
+    "state-not-restored": ("InstallSnapshot", "snapshots: restored"),
+    "takes-an-old-snapshot": ("InstallSnapshot", "snapshots: install_snapshot: lacks_its_entry"),
+}
+
+
+@pytest.mark.parametrize("id", FAULTS_OF_SNAPSHOTS)
+def test_a_fault_with_snapshots_is_not_proved(id: str) -> None:
+    """For any number of servers and logs of any length: there is no bounded form with snapshots."""
+    handler, failing = FAULTS_OF_SNAPSHOTS[id]
+    found = prove_handler(handler, ANY, variant(id), (snapshots,))
+    assert (found.verdict, found.failing) == (VIOLATED, failing)
+
+
 def entries_from_the_future() -> Core:
     """A leader appends entries of the next term."""
 
@@ -196,7 +229,8 @@ MORE = {
 def test_no_handler_is_proved_whatever_it_does(handler: str, core: Core) -> None:
     """With the faults above: each handler is seen to fail, so no premise is a contradiction."""
     assert prove_handler(handler, Scope(), core=core).verdict is VIOLATED
-    assert {handler for handler, _ in FAULTS.values()} | {*MORE} == {*HANDLERS}
+    found = {handler for handler, _ in (*FAULTS.values(), *FAULTS_OF_SNAPSHOTS.values())}
+    assert found | {*MORE} == {*HANDLERS}
 
 
 def test_an_error_that_can_happen_is_a_violation() -> None:
@@ -212,12 +246,12 @@ def test_an_error_that_can_happen_is_a_violation() -> None:
     ("handler", "core", "failing"),
     [
         ("heartbeat timeout", heartbeats_tell_too_much(), "replication: AppendEntries: what is committed"),
-        ("transfer", transfer_is_forgotten(), "election: to another"),
+        ("transfer", transfer_is_forgotten(), "replication: to another"),
         ("propose", entries_from_the_future(), "whole"),
     ],
 )
 def test_a_faulty_core_is_not_proved_for_any_size(handler: str, core: Core, failing: str) -> None:
     """The last one takes a log apart: what is not understood is no proof."""
-    found = prove_handler(handler, ANY, core)
+    found = prove_handler(handler, WHOLE, core)
     assert found.verdict is not HOLDS
     assert failing in found.failing
