@@ -32,6 +32,7 @@ SHORTER = {
     "check": "--only vote_count --only vote-twice --only replication",
     "faults": "--only vote-twice",
     "cluster": "--seconds 10",
+    "node": "--help",  # it asks a cluster that runs
 }
 HISTORY = '{"client": "a", "kind": "write", "key": "x", "value": 1, "called": 0, "returned": 1}\n'
 STATUS = {"oneleader explore election --fault vote-twice": 1}

@@ -11,9 +11,9 @@ import pytest
 
 from oneleader.campaigns import fault_table as table
 from oneleader.conformance.reference import program, recovery
+from oneleader.conformance.reference.drawn import draw
 from oneleader.conformance.reference.locks import LockMachine
 from oneleader.conformance.reference.patch import LOCKS
-from oneleader.conformance.reference.scenario import draw
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults.catalogue import FAULTS, find, variant, variants
 from oneleader.faults.fault import Because, Fault, Unlive, Variant

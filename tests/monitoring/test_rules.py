@@ -91,6 +91,37 @@ DAMAGES = {
         ("increase(oneleader_fenced_writes_total{outcome=\"refused\"}[10m])",
          "oneleader_fenced_writes_total{outcome=\"refused\"}"),
     ],
+    "OneleaderNoProgress": [
+        ("> oneleader_commit_index", ">= oneleader_commit_index"),  # an idle one
+        ("> oneleader_commit_index", "< oneleader_commit_index"),
+        ('role="leader"} == 1', 'role="leader"} == 0'),
+        ("and on (cluster, member) oneleader_role", "and on (cluster) oneleader_role"),  # its followers too
+        ("\n  and on (cluster, member) changes(oneleader_commit_index[2m]) == 0", ""),  # a busy one
+        ("changes", "resets"),
+        ("[2m]", "[20s]"),  # a slow one
+    ],
+    "OneleaderMemberHearsNoLeader": [
+        ("== 0", "== 1"),
+        (") == 1", ") == 0"),
+        ("max by", "min by"),
+        ("on (cluster) max by (cluster)", "on () max by ()"),  # a leader of another cluster
+        ("\n  and on (cluster) max by (cluster) (oneleader_hears_leader) == 1", ""),  # nobody hears one
+    ],
+    "OneleaderMemberLags": [
+        ("< on", "<= on"),
+        ("max by", "min by"),
+        ("max by (cluster)", "max by ()"),
+        ("\n  and on (cluster, member) oneleader_hears_leader == 1", ""),  # one that is cut off
+        ("leader == 1", "leader == 0"),
+        ('\n  unless on (cluster, member) oneleader_role{role="leader"} == 1', ""),  # a stale leader
+        ("unless on (cluster, member)", "unless on (cluster)"),
+        ('role="leader"} == 1', 'role="leader"} == 0'),
+        ("and on (cluster, member) oneleader_hears", "and on (cluster) oneleader_hears"),
+        ("\n  and on (cluster, member) changes(oneleader_commit_index[2m]) == 0", ""),  # one that catches up
+        ("changes", "resets"),
+        ("[2m]", "[20s]"),
+    ],
+    "OneleaderStrangeStore": [("> 0", "> 1"), ("> 0", ">= 0")],
 }  # fmt: skip
 
 

@@ -24,7 +24,18 @@ from oneleader.faults.catalogue import variant
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.fencing import Storage
 from oneleader_raft.node.metrics import Metrics
-from oneleader_raft.raft import Node, NodeId, Receive, ResetElectionTimer, Role, Step, TimeoutNow
+from oneleader_raft.raft import (
+    AppendEntries,
+    Node,
+    NodeId,
+    Propose,
+    Receive,
+    ResetElectionTimer,
+    Role,
+    Step,
+    TimeoutNow,
+    store_entries,
+)
 from oneleader_raft.testbench.cluster import Packet
 from oneleader_raft.testbench.simulator import CALM, Simulation
 
@@ -223,6 +234,35 @@ def refused_write(watched: Watched) -> None:
     watched.metrics[watched.leader].fenced_write(storage.accepts(5, "a/1"))
 
 
+def stuck(watched: Watched) -> None:
+    """A leader that does not step down, and whose entries reach nobody."""
+    watched.isolate(watched.followers)
+    propose(watched)
+
+
+def propose(watched: Watched) -> None:
+    leader = watched.leader
+    watched.cluster.handle(leader, Propose("x"), finish=False)
+    watched.carry_out(leader)
+
+
+def hears_and_learns_nothing(node: Node, m: AppendEntries) -> Step:
+    """n3 stores what it is sent and forgets what the leader has committed: akka-raft#33."""
+    taken = store_entries(node, m)
+    if node.id != "n3":
+        return taken
+    return replace(taken, node=replace(taken.node, commit_index=node.commit_index))
+
+
+hears_and_learns_nothing.__name__ = "store_entries"
+LEARNS_NOTHING = patched(hears_and_learns_nothing)
+
+
+def hear_none(members: Collection[NodeId]) -> Expected:
+    """Those that are cut off, while somebody leads."""
+    return {"OneleaderMemberHearsNoLeader": [{"member": id} for id in members]} if members else {}
+
+
 def without_quorum(size: int, missing: int) -> Situation:
     """A leader that hears so few that a quorum is exact, or `missing` short."""
     quorum = size // 2 + 1
@@ -230,7 +270,10 @@ def without_quorum(size: int, missing: int) -> Situation:
     return Situation(
         f"quorum-of-{size}" + ("-missed" if missing else ""),
         once(lambda w: w.isolate(w.followers[:away])),
-        lambda leader, _: {"OneleaderLeaderWithoutQuorum": [{"member": leader}]} if missing else {},
+        lambda leader, followers: (
+            hear_none(followers[:away])
+            | ({"OneleaderLeaderWithoutQuorum": [{"member": leader}]} if missing else {})
+        ),
         size,
         STUBBORN if missing else RAFT,
     )
@@ -245,7 +288,11 @@ SITUATIONS = [
         lambda leader, followers: {"OneleaderTwoLeadersInOneTerm": [{"term": "2"}]},
         core=VOTES_TWICE,
     ),
-    Situation("stale-leader-that-steps-down", once(lambda w: w.isolate([w.leader]))),
+    Situation(
+        "stale-leader-that-steps-down",
+        once(lambda w: w.isolate([w.leader])),
+        lambda leader, followers: hear_none([leader]),
+    ),
     Situation(
         "stale-leader-that-does-not",
         once(lambda w: w.isolate([w.leader])),
@@ -302,6 +349,29 @@ SITUATIONS = [
         lambda leader, followers: {"OneleaderLeaseRenewedLate": [{}]},
     ),
     Situation(
+        "no-progress",
+        once(stuck),
+        lambda leader, followers: (
+            hear_none(followers)
+            | {
+                "OneleaderLeaderWithoutQuorum": [{"member": leader}],
+                "OneleaderNoProgress": [{"member": leader}],
+            }
+        ),
+        core=STUBBORN,
+    ),
+    Situation(
+        "learns-nothing",
+        once(propose),
+        lambda leader, followers: {"OneleaderMemberLags": [{"member": "n3"}]},
+        core=LEARNS_NOTHING,
+    ),
+    Situation(
+        "wiped",
+        once(lambda w: w.metrics[w.leader].strange_store(w.followers[0], True)),
+        lambda leader, followers: {"OneleaderStrangeStore": [{"member": leader}]},
+    ),
+    Situation(
         "refused-write",
         once(refused_write, at=1),
         lambda leader, followers: {"OneleaderFencedWritesRefused": [{}]},
@@ -316,7 +386,14 @@ def recordings() -> list[Recording]:
 
 # --- In promtool: the rules as they are -------------------------------------------------------------------
 
-OF_A_SERIES = ("OneleaderStaleLeader", "OneleaderLeaderWithoutQuorum")  # these keep where it came from
+OF_A_SERIES = (  # these keep where it came from
+    "OneleaderStaleLeader",
+    "OneleaderLeaderWithoutQuorum",
+    "OneleaderNoProgress",
+    "OneleaderMemberHearsNoLeader",
+    "OneleaderMemberLags",
+    "OneleaderStrangeStore",
+)
 
 
 def series(recordings: list[Recording]) -> dict[str, list[str]]:

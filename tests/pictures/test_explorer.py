@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from oneleader import models
 from oneleader.language.configuration import configure
@@ -233,6 +235,40 @@ def run_test(text: str) -> None:
     exec(text, names)
     (test,) = (value for name, value in names.items() if name.startswith("test_"))
     test()
+
+
+GOLDEN = Path(__file__).with_name("golden")
+TOLERANCE = 12  # of 255: another font makes 7, a step or the verdict that is missing 30
+
+
+def difference(one: Path, two: Path, block: int = 25) -> float:
+    """How far apart two pictures are, in shades of grey, in the most different fiftieth of their blocks."""
+    greys = []
+    for path in (one, two):
+        picture = Image.open(path).convert("L")
+        size = (picture.width // block, picture.height // block)
+        greys.append(np.asarray(picture.resize(size, Image.Resampling.BOX), dtype=float))
+    apart = np.sort(np.abs(greys[0] - greys[1]), axis=None)
+    return float(apart[-(apart.size // 50) :].mean())
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_incident_looks_as_it_did(visit: Open, tmp_path: Path, theme: str) -> None:
+    """To renew an image, delete it and run this, which fails; then look at what it has written."""
+    shots = []
+    with visit(explorer_of("flawed/incident", {"Node": 2}), color_scheme=theme) as tab:
+        for taken, call in enumerate(INCIDENT, 1):
+            tab.locator(f'[data-call="{call}"]').click()
+            if taken in (5, 7):
+                shots.append(tmp_path / f"incident-{taken}-{theme}.png")
+                tab.screenshot(path=shots[-1], animations="disabled")
+    for shot in shots:
+        golden = GOLDEN / shot.name
+        if not golden.exists():
+            Image.open(shot).convert("RGB").quantize(64).save(golden, optimize=True)
+            pytest.fail(f"{golden} was missing; now it is as the page is today")
+        assert difference(shot, golden) < TOLERANCE, f"{golden} shows something else than {shot}"
+    assert difference(shots[0], shots[1]) > 2 * TOLERANCE, "two steps more are to be seen"
 
 
 def test_its_graph_in_a_browser_is_that_of_explore(visit: Open) -> None:

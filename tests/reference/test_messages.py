@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneleader.conformance.reference.scenario import ChangingMachine, draw
+from oneleader.conformance.reference.drawn import ChangingMachine, draw
 from oneleader_raft import raft
 from oneleader_raft.configuration import InEffect, Membership
 from oneleader_raft.core import RAFT

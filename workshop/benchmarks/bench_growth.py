@@ -17,7 +17,7 @@ from oneleader_raft.node.server import NodeSettings, Server
 from oneleader_raft.state_machine import Put, Request
 
 CLIENTS = 64
-SAMPLE = 2_000  # writes over which the cost of one is measured
+SAMPLE = 10  # the last of so many parts of the writes is measured: snapshots are written in it as well
 
 
 async def started(folder: Path) -> tuple[Server, asyncio.Task[None]]:
@@ -50,13 +50,12 @@ async def grow(folder: Path, sizes: Sequence[int], keys: int) -> None:
     server, node = await started(folder)
     done, first = 1, 0.0
     for size in sizes:
-        if size - SAMPLE > done:
-            await write(server, done, size - SAMPLE, keys)
-            done = size - SAMPLE
+        first_measured = size - size // SAMPLE
+        await write(server, done, first_measured, keys)
         began = time.process_time()
-        await write(server, done, done + SAMPLE, keys)
-        each = (time.process_time() - began) / SAMPLE
-        done += SAMPLE
+        await write(server, first_measured, size, keys)
+        each = (time.process_time() - began) / (size - first_measured)
+        done = size
         first = first or each
         print(
             f"{size:9,} entries  {each * 1e6:8.0f} us of processor time a write   {each / first:6.2f} times",

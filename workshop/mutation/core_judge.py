@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from oneleader.conformance import histories
-from oneleader.conformance.reference.scenario import ScenarioMachine, draw
+from oneleader.conformance.reference.drawn import ScenarioMachine, draw
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS
 from oneleader_raft.messages import ImpossibleMessageError

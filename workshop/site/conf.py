@@ -28,6 +28,7 @@ myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 default_role = "code"
 smartquotes = False
+highlight_language = "text"  # of a block that names none
 autodoc_typehints = "signature"
 autodoc_inherit_docstrings = False
 add_module_names = False

@@ -28,32 +28,44 @@ def look(site: Path, pages: Iterable[Path], shots: Path | None = None) -> Iterat
     """Each page that asks for anything outside, says an error, or is wider than the screen."""
     from playwright.sync_api import sync_playwright
 
+    pages = list(pages)
     arguments = ["--no-sandbox", "--disable-background-networking", "--allow-file-access-from-files"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
-        for page in pages:
-            for theme in WIDTHS:
-                for wrong in opened(browser, page, theme, shots):
+        for theme in WIDTHS:
+            tab = Tab(browser, theme)
+            for page in pages:
+                for wrong in tab.opened(page, shots):
                     yield f"{page.relative_to(site)} ({theme}): {wrong}"
         browser.close()
 
 
-def opened(browser: Browser, page: Path, theme: str, shots: Path | None) -> list[str]:
-    """What is wrong with one page in one theme."""
-    size: ViewportSize = {"width": WIDTHS[theme], "height": 900}
-    context = browser.new_context(viewport=size, color_scheme="dark" if theme == "dark" else "light")
-    tab, wrong = context.new_page(), list[str]()
-    tab.on("request", lambda r: wrong.append(f"asks for {r.url}") if r.url.startswith("http") else None)
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.goto(page.as_uri())
-    beyond = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
-    if beyond > 0:
-        wrong.append(f"is {beyond} pixels wider than the screen")
-    ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-    is_dark = sum(int(part) for part in ground.strip("rgba()").split(",")[:3]) < 3 * 128
-    if is_dark != (theme == "dark"):
-        wrong.append(f"has the ground {ground}")
-    if shots:
-        tab.screenshot(path=shots / f"{page.stem}-{theme}.png")
-    context.close()
-    return wrong
+class Tab:
+    """One tab in one theme: pages are opened in it one after the other."""
+
+    def __init__(self, browser: Browser, theme: str) -> None:
+        self.theme = theme
+        size: ViewportSize = {"width": WIDTHS[theme], "height": 900}
+        self.page = browser.new_page(viewport=size, color_scheme="dark" if theme == "dark" else "light")
+        self.wrong: list[str] = []
+        self.page.on("request", lambda r: self.asked(r.url))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+
+    def asked(self, url: str) -> None:
+        if url.startswith("http"):
+            self.wrong.append(f"asks for {url}")
+
+    def opened(self, page: Path, shots: Path | None = None) -> list[str]:
+        """What is wrong with one page."""
+        self.wrong.clear()
+        self.page.goto(page.as_uri())
+        beyond = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if beyond > 0:
+            self.wrong.append(f"is {beyond} pixels wider than the screen")
+        ground = self.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        is_dark = sum(int(part) for part in ground.strip("rgba()").split(",")[:3]) < 3 * 128
+        if is_dark != (self.theme == "dark"):
+            self.wrong.append(f"has the ground {ground}")
+        if shots:
+            self.page.screenshot(path=shots / f"{page.stem}-{self.theme}.png")
+        return list(self.wrong)

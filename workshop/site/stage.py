@@ -1,8 +1,8 @@
 """What Sphinx is given: the repository's pages at their own paths, so that their links hold as they are.
 
-Beside them stand pages that are made here: one for each model, its actions shown by symbol beside their
-prose; one for each source file that a page links to; the API. The order of the pages is that of
-`docs/index.md`.
+Beside them stand pages that are made here: one for each model and each pure module of the reference, shown
+by symbol beside the prose; one for each other source file that a page links to; the API. The order of the
+pages is that of `docs/index.md`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ COPIED = (".svg", ".html", ".png")  # beside the pages, as they are
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json", ".lua": "lua", ".tla": "text", ".cfg": "text"}
 SOURCES = "source"  # the folder of source pages
+CORE = Path("reference/oneleader_raft")
+PURE = ("raft", "lease", "fencing", "configuration", "state_machine", "messages")  # modules of the core
 ANCHORED = re.compile(r'^(#+) <a id="([^"]+)"></a>', re.MULTILINE)
 HEADING = re.compile(r"^## (.*)$", re.MULTILINE)
 API = {
@@ -83,6 +85,8 @@ class Staging:
         for known, model in _models():
             self._put(Path("models") / f"{_short(known)}.md", self._model_page(known, model))
         self._put(Path("models/index.md"), _models_index())
+        for module in PURE:
+            self._put(Path("core") / f"{module}.md", self._core_page(CORE / f"{module}.py"))
         self._put(Path("api/index.md"), _api_index())
         for heading, modules in API.items():
             for module in modules:
@@ -115,6 +119,8 @@ class Staging:
             file = file / "README.md"
             self.sources |= set() if (self.folder / file).exists() or str(file) in BESIDE else {file}
             inside = file if str(file) in BESIDE else Path(SOURCES) / f"{file}.md"
+        elif file.parent == CORE and file.stem in PURE:
+            inside = Path("core") / f"{file.stem}.md"
         else:
             self.sources.add(file)
             inside = Path(SOURCES) / f"{file}.md"
@@ -144,10 +150,30 @@ class Staging:
         shown = self._shown(Path("models"), file, f":lines: {first}-{first + len(lines) - 1}")
         return f"## {definition.title}\n\n*{kind}* — {said}\n\n{shown}"
 
+    # -- the reference ----------------------------------------------------------------------------
+    def _core_page(self, file: Path) -> str:
+        """The module's prose, and each class and function with its source."""
+        tree = ast.parse((ROOT / file).read_text("utf-8"))
+        module = f"oneleader_raft.{file.stem}"
+        parts = [
+            f"# {file.name}",
+            f"```{{eval-rst}}\n.. automodule:: {module}\n   :no-members:\n   :no-index:\n```",
+        ]
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+                parts += [
+                    f"## {node.name}",
+                    (ast.get_docstring(node) or "").partition("\n\n")[0],
+                    self._shown(Path("core"), file, f":lines: {first}-{node.end_lineno}"),
+                ]
+        return "\n\n".join(filter(None, parts)) + "\n"
+
     def _shown(self, folder: Path, file: Path, *options: str) -> str:
         """A file of the repository, or a part of it, on a page of this folder: read, never copied."""
         path = os.path.relpath(ROOT / file, self.folder / folder)
-        return "\n".join([f"```{{literalinclude}} {path}", *options, "```"])
+        language = f":language: {LANGUAGES.get(file.suffix, 'text')}"
+        return "\n".join([f"```{{literalinclude}} {path}", language, *options, "```"])
 
     def _source_page(self, source: Path) -> str:
         page = f"---\norphan: true\n---\n# {source}\n\n"
@@ -156,8 +182,7 @@ class Staging:
                 p.name for p in (ROOT / source).parent.iterdir() if not p.name.startswith((".", "__"))
             )
             return page + "\n".join(f"- `{name}`" for name in files) + "\n"
-        language = LANGUAGES.get(source.suffix, "text")
-        return page + self._shown(Path(SOURCES) / source.parent, source, f":language: {language}") + "\n"
+        return page + self._shown(Path(SOURCES) / source.parent, source) + "\n"
 
 
 def _as_written(paragraph: str) -> str:
@@ -230,7 +255,7 @@ def _toctrees() -> str:
         end = starts[number + 1].start() if number + 1 < len(starts) else len(text)
         pages = [target for _, target, _ in LINK.findall(text[found.end() : end]) if target.endswith(".md")]
         made.append(_toctree(found[1], [_document(page) for page in dict.fromkeys(pages)]))
-    made.insert(3, _toctree("Models and API", ["models/index", "api/index"]))
+    made.insert(3, _toctree("Models, core, API", ["models/index", *(f"core/{m}" for m in PURE), "api/index"]))
     rest = ["docs/index", *_left_out(text)]
     return "\n" + "\n".join(made) + "\n" + _toctree("More", rest)
 

@@ -132,6 +132,13 @@ class Links:
         line.writer.write(line.channel.seal(frames.MESSAGE, body.encode()))
         line.is_idle = False
 
+    def drop(self, peer: NodeId) -> None:
+        """End the connections with a peer. Both sides may try again."""
+        line, incoming = self._lines.get(peer), self._incoming.get(peer)
+        for writer in (line and line.writer, incoming):
+            if writer:
+                writer.close()
+
     def reaches(self, to: NodeId) -> bool:
         return to in self._lines
 

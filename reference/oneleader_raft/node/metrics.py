@@ -42,6 +42,7 @@ class MemberSeen:
     members: int
     connected: int
     last_term_led: int | None
+    strange_stores: int = 0
 
     @property
     def leads(self) -> bool:
@@ -115,6 +116,11 @@ GAUGES = (
         "Members with a vote heard from within two heartbeat intervals, itself included.",
         lambda seen: seen.connected,
     ),
+    Gauge(
+        "oneleader_strange_stores",
+        "Peers that it refuses: their store is not the one that it met, or has lost what it acknowledged.",
+        lambda seen: seen.strange_stores,
+    ),
     Gauge("raft_leader", "Alias: oneleader_role of leader.", lambda seen: float(seen.leads)),
     Gauge("raft_peers_connected", "Alias: oneleader_connected_members.", lambda seen: seen.connected),
 )
@@ -148,6 +154,7 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self._identity = (cluster, member)
         self._seen: MemberSeen | None = None
+        self._strange: set[str] = set()
         self._counted: Counter[tuple[CountedMetric, str]] = Counter()
         self.registry.register(self)
 
@@ -164,7 +171,14 @@ class Metrics(Collector):
         led_before = before.last_term_led if before is not None else None
         last_term_led = node.current_term if node.role is Role.LEADER else led_before
         heard = {*node.members}.intersection((*connected, node.id))
-        self._seen = MemberSeen(node, now, len(node.members), len(heard), last_term_led)
+        self._seen = MemberSeen(node, now, len(node.members), len(heard), last_term_led, len(self._strange))
+
+    def strange_store(self, peer: NodeId, is_strange: bool) -> None:
+        """A peer showed its store, or was seen to have lost entries."""
+        if is_strange:
+            self._strange.add(peer)
+        else:
+            self._strange.discard(peer)
 
     def fenced_write(self, accepted: bool) -> None:
         """A fenced write was answered: once for each, by the member that answers the client."""

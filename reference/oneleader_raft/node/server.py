@@ -29,6 +29,7 @@ from ..lease import Clocks
 from ..messages import why_contradicted
 from ..raft import (
     AppendEntries,
+    AppendReply,
     Apply,
     ChangeMembers,
     Compact,
@@ -54,6 +55,7 @@ from ..raft import (
 )
 from ..state_machine import Command, Locate, Request, Result, StateMachine
 from . import snapshots, store
+from .acknowledged import Acknowledged
 from .applying import Applying
 from .clock import Clock
 from .compacting import Compacting
@@ -143,6 +145,10 @@ def is_contradicted(happening: Happening, node: Node) -> bool:
     return bool(why)
 
 
+def replace_it(peer: NodeId) -> str:
+    return f"replace it: oneleader node replace {peer} NAME=HOST:PORT"
+
+
 class Server:
     """One node. `node` is what it truly is: without steps that are not yet synced."""
 
@@ -198,6 +204,7 @@ class Server:
         self._random = random.SystemRandom()
         self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
         self._reads: dict[Hashable, asyncio.Future[StateMachine]] = {}
+        self._acknowledged = Acknowledged()
         self._change: Change | None = None
         self._met: tuple[object, ...] = ()
         self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
@@ -390,11 +397,32 @@ class Server:
     async def _recognise(self, peer: NodeId, identity: str) -> None:
         """A peer whose store is another one has forgotten its term, its vote, and what it acknowledged."""
         known = asyncio.get_running_loop().run_in_executor(self._disk, self._store.is_known, peer, identity)
-        if not await known:
+        is_known = await known
+        self.metrics.strange_store(peer, not is_known)
+        if not is_known:
             raise FrameError(
-                f"{peer} has another store than the one {self.node.id} knows: start it with its own data "
-                "again, or replace it by a node of another name"
+                f"{peer} has another store than the one {self.node.id} knows, or has lost what it "
+                f"acknowledged: start it with its own data again, or {replace_it(peer)}"
             )
+
+    async def _has_lost(self, happening: Happening, leader: Node) -> bool:
+        """A follower that is shorter than what it acknowledged is not sent to any more, and not heard."""
+        match happening.event:
+            case Receive(AppendReply() as reply) if self._acknowledged.is_lost(leader, reply):
+                peer = reply.follower_id
+                log.critical(
+                    "a follower has lost entries that it acknowledged",
+                    extra={
+                        "peer": peer,
+                        "advice": f"stop it, and: oneleader node replace {peer} NAME=HOST:PORT",
+                    },
+                )
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._disk, self._store.distrust, peer)
+                self.metrics.strange_store(peer, True)
+                self.links.drop(peer)
+                return True
+        return False
 
     async def _received(self, source: Source, message: Message) -> None:
         if isinstance(message, InstallSnapshot) and message.snapshot.index > self.node.commit_index:
@@ -443,7 +471,7 @@ class Server:
     async def _handle(self, batch: list[Happening]) -> None:
         node, steps, lines = self.node, [], []
         for happening in batch:
-            if is_contradicted(happening, node):
+            if is_contradicted(happening, node) or await self._has_lost(happening, node):
                 continue
             now = self.clock.now()
             step = self.core.step(node, happening.event, now)

@@ -112,6 +112,10 @@ class NodeStore:
             self._db.execute("INSERT INTO peers VALUES (?, ?)", (peer, identity))
         return known is None or bool(known[0] == identity)
 
+    def distrust(self, peer: NodeId) -> None:
+        """Its store is not to be known again, whatever it says."""
+        self._db.execute("UPDATE peers SET identity = '' WHERE id = ?", (peer,))
+
     def close(self) -> None:
         self._db.close()
 

@@ -17,17 +17,11 @@ from functools import cache
 from typing import Any, cast
 
 from oneleader.conformance.reference import program, recovery
+from oneleader.conformance.reference.drawn import CHANGING, ChangingMachine, ScenarioMachine, draw
 from oneleader.conformance.reference.locks import LockMachine, LockScenario
 from oneleader.conformance.reference.patch import LOCKS, LockRules
 from oneleader.conformance.reference.program import Program
-from oneleader.conformance.reference.scenario import (
-    CHANGING,
-    Broken,
-    ChangingMachine,
-    Scenario,
-    ScenarioMachine,
-    draw,
-)
+from oneleader.conformance.reference.scenario import Broken, Scenario
 from oneleader.errors import MissingTool
 from oneleader.faults.fault import Because, Fault, Variant
 from oneleader.language.model import Model

@@ -23,8 +23,9 @@ from types import FrameType
 from typing import Any
 
 from oneleader.conformance import histories
+from oneleader.conformance.reference.drawn import ChangingMachine, ScenarioMachine, draw
 from oneleader.conformance.reference.program import Program, play, told
-from oneleader.conformance.reference.scenario import Broken, ChangingMachine, Scenario, ScenarioMachine, draw
+from oneleader.conformance.reference.scenario import Broken, Scenario
 from oneleader.conformance.reference.walks import JOINING, NODES, Walk
 from oneleader.faults.catalogue import variant
 from oneleader.pictures import pages

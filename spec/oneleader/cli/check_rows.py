@@ -15,7 +15,7 @@ from oneleader.cli.check_row import CheckRow
 from oneleader.conformance.adapter import ReferenceAdapter
 from oneleader.conformance.handlers.handlers import Size, prove_handler
 from oneleader.conformance.machine import check_conformance
-from oneleader.conformance.reference.scenario import ScenarioMachine, draw
+from oneleader.conformance.reference.drawn import ScenarioMachine, draw
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, cluster, configure

@@ -13,6 +13,8 @@ from oneleader.cli.console import complain, say
 from oneleader.cli.options import json_option, print_json
 from oneleader.conformance.conform import Driving, names
 from oneleader.conformance.examined import Cause, Examined
+from oneleader.conformance.locks.adapter import named
+from oneleader.conformance.locks.driver import LockDriving
 from oneleader.conformance.network import NETWORKS
 from oneleader.conformance.shim import Shim
 from oneleader.errors import UsageError
@@ -24,7 +26,13 @@ FORMAT = "oneleader run 1"
 @click.command()
 @click.argument("command", nargs=-1, required=True)
 @click.option("--again", type=click.Path(path_type=Path), help="Play the run in this file, nothing else.")
-@click.option("--nodes", type=click.IntRange(2, 7), default=3, show_default=True, help="How many servers.")
+@click.option(
+    "--nodes",
+    type=click.IntRange(2, 7),
+    default=3,
+    show_default=True,
+    help="How many servers, or clients of a lock.",
+)
 @click.option("--network", type=click.Choice(sorted(NETWORKS)), help="[default: what the shim says]")
 @click.option("--minutes", type=float, default=1.0, show_default=True, help="For how long to search.")
 @click.option("--walks", type=click.IntRange(1), help="Stop after so many walks instead.")
@@ -48,7 +56,7 @@ def conform(
     out: Path,
     as_json: bool,
 ) -> int:
-    """Drive a Raft in any language through a shim, and judge it.
+    """Drive a Raft, or a lock, in any language through a shim, and judge it.
 
     COMMAND starts the shim, which speaks JSON lines: docs/any-language.md.
     """
@@ -56,7 +64,7 @@ def conform(
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     failed, interrupted = "", False
     with Shim(command, timeout, NETWORKS[network] if network else None) as shim:
-        search = Driving(shim.adapter, names(saved["nodes"]), seed, known, liveness)
+        search = searching(shim, saved["nodes"], seed, known, liveness)
         try:
             if again:
                 search.replay(tuple(map(tuple, saved["events"])))
@@ -74,6 +82,17 @@ def conform(
     if failed:
         return complain(failed)
     return exit_status(search.found.verdicts.values(), interrupted=interrupted)
+
+
+def searching(
+    shim: Shim, nodes: int, seed: int, known: tuple[str, ...], liveness: bool
+) -> Driving | LockDriving:
+    """A search over what is behind the shim: a Raft, or a lock and its clients."""
+    if not shim.is_lock:
+        return Driving(shim.adapter, names(nodes), seed, known, liveness)
+    if liveness:
+        raise UsageError("--liveness is for Rafts: of a lock nothing is judged but safety")
+    return LockDriving(shim.lock, named(nodes), seed, known)
 
 
 def read_run(path: Path) -> dict[str, Any]:

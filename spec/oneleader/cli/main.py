@@ -1,37 +1,18 @@
 """The command line `oneleader`: each command reads its options, calls one reader, prints what it said.
 
-A reader is imported by the command that needs it: Z3 and Hypothesis take a while to load.
+A command is imported when it is called, and a reader by the command that needs it: NumPy, Z3 and Hypothesis
+take a while to load.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 import click
 
-from oneleader.cli.campaign import campaign
-from oneleader.cli.check import check
-from oneleader.cli.cluster import cluster
-from oneleader.cli.conform import conform
 from oneleader.cli.console import complain
-from oneleader.cli.explore import explore
-from oneleader.cli.faults import faults
-from oneleader.cli.graph import graph
-from oneleader.cli.handlers import handlers
-from oneleader.cli.hunt import hunt
-from oneleader.cli.linearizable import linearizable
-from oneleader.cli.new import new
-from oneleader.cli.node import node
-from oneleader.cli.picture import picture
-from oneleader.cli.prove import prove
-from oneleader.cli.refine import refine
-from oneleader.cli.replay import replay
-from oneleader.cli.scaffold import scaffold
-from oneleader.cli.settings import settings
-from oneleader.cli.tlc import tlc
-from oneleader.cli.trace import trace
-from oneleader.cli.walk import walk
 from oneleader.errors import Disagreement, SpecError, UsageError
 from oneleader.verdict import INCONCLUSIVE, INTERRUPTED, exit_status
 
@@ -51,7 +32,7 @@ Examples:
   oneleader conform --minutes 5 -- ./my-shim
   oneleader scaffold go my-raft
   oneleader cluster --nodes 3
-  oneleader node add n4=10.0.0.4:7001 --api http://10.0.0.1:8001
+  oneleader node list --api http://127.0.0.1:8001
   oneleader picture etcd-rawnode-3-nodes --rows 1:40 --format text
   oneleader graph election --nodes 2 --terms 1 --out election.dot
   oneleader handlers --only restart
@@ -64,31 +45,34 @@ Examples:
 """
 
 
+COMMANDS = (
+    *("check", "explore", "graph", "new", "prove", "refine", "settings", "tlc", "walk"),
+    *("campaign", "cluster", "conform", "faults", "handlers", "hunt", "linearizable", "node", "picture"),
+    *("replay", "scaffold", "trace"),
+)
+
+
+class Commands(click.Group):
+    """Each command is the function of its name, in the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"oneleader.cli.{cmd_name}"), cmd_name)
+        return command
+
+
 @click.group(
-    epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Commands,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="oneleader")
 def cli() -> None:
     """At most one leader, and proof of it: one model of Raft elections and everything that reads it."""
-
-
-ABOUT_MODELS = (check, explore, graph, new, prove, refine, settings, tlc, walk)
-ABOUT_RUNS = (
-    campaign,
-    cluster,
-    conform,
-    faults,
-    handlers,
-    hunt,
-    linearizable,
-    node,
-    picture,
-    replay,
-    scaffold,
-    trace,
-)
-for command in (*ABOUT_MODELS, *ABOUT_RUNS):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -127,9 +127,19 @@ def _ask_one(
         with urllib.request.build_opener(_StayHere).open(request, timeout=seconds + 1) as answer:
             return answer.status, json.load(answer), ""
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error), error.headers.get("Location", "")
+        return _refused(error)
     except (OSError, ValueError):
         return None
+
+
+def _refused(error: urllib.error.HTTPError) -> tuple[int, dict[str, Any], str] | None:
+    """What a node says; nothing, where something else answered."""
+    try:
+        said = json.load(error)
+    except ValueError:
+        return None
+    is_of_a_node = isinstance(said, dict) and "error" in said
+    return (error.code, said, error.headers.get("Location", "")) if is_of_a_node else None
 
 
 class _StayHere(urllib.request.HTTPRedirectHandler):

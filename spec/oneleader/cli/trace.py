@@ -1,14 +1,17 @@
-"""The commands `trace schema` and `trace lint`: recordings in our own format, before they are judged."""
+"""The commands `trace schema`, `lint` and `merge`: recordings in our own format, before they are judged."""
 
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import click
 
 from oneleader.cli.console import say
 from oneleader.readers.replay.form import faults_of, schema
+from oneleader.readers.replay.merging import Merging
 from oneleader.readers.replay.replay import opened
 from oneleader.verdict import HOLDS, VIOLATED, exit_status
 
@@ -38,3 +41,19 @@ def lint(file: Path) -> int:
     if len(faults) > MOST_SHOWN:
         say(f"{len(faults) - MOST_SHOWN:,} more")
     return exit_status([VIOLATED if faults else HOLDS])
+
+
+@trace.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--output", type=click.File("w", lazy=True), default="-", help="[default: standard output]")
+def merge(files: tuple[Path, ...], output: IO[str]) -> int:
+    """Write the recordings of several nodes, a file for each, as one: effects come after their causes."""
+    with ExitStack() as stack:
+        merging = Merging([(str(file), stack.enter_context(opened(file))) for file in files])
+        for line in merging.lines():
+            output.write(line)
+    for hint in merging.hints():
+        click.echo(f"hint: {hint}", err=True)
+    for place in merging.waiting:
+        click.echo(f"no order of the lines allows {place}", err=True)
+    return exit_status([VIOLATED if merging.waiting else HOLDS])

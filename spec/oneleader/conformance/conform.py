@@ -12,25 +12,21 @@ the models, which are slower, in one walk of `MODEL_EVERY`.
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from collections.abc import Collection, Sequence
 
 from oneleader.conformance.adapter import MODELS, Adapter, Observed, can
-from oneleader.conformance.examined import Cause, Examined
+from oneleader.conformance.examined import Examined
 from oneleader.conformance.following import grounds
 from oneleader.conformance.judge import Judge, StepJudge, rules
 from oneleader.conformance.leases import LeaseJudge
 from oneleader.conformance.pre_votes import PreVoteJudge
 from oneleader.conformance.refinement import LogJudge
-from oneleader.conformance.trial import Broke, Event, MakeAdapter, Trial
+from oneleader.conformance.trial import Event, MakeAdapter, Trial
+from oneleader.conformance.walking import Walking
 from oneleader.conformance.wander import wander
 from oneleader.errors import UsageError
 from oneleader.models import election, lease, pre_vote, replication
-from oneleader.readers.shortest import shortest
 
-MODEL_EVERY = 2
-MOST_SHRINKING = 60.0  # seconds for one finding
 TERMS = 6  # of the model; a walk that goes beyond is judged by Figure 3 alone from there
 
 
@@ -77,42 +73,24 @@ def clocks_of(adapter: Adapter, seen: Sequence[Observed | None]) -> dict[str, in
     return {"lease": adapter.lease, "promise": adapter.promise, "slow": slow, "fast": fast}
 
 
-class Driving:
-    """One search: its walks, and what they found."""
+class Driving(Walking[Trial]):
+    """One search over a Raft."""
 
     def __init__(
         self,
         make_adapter: MakeAdapter,
         nodes: tuple[str, ...],
         seed: int,
-        known: Collection[str],
-        liveness: bool,
+        known: Collection[str] = (),
+        liveness: bool = False,
         shortens: bool = True,
     ) -> None:
-        self.make_adapter, self.nodes, self.known, self.liveness = make_adapter, nodes, known, liveness
-        self.found = Examined(seed, len(nodes))
-        self.shortens = shortens  # what is found
-        self.turn = 0  # which model judges first: what one refuses the others do not see
+        super().__init__(nodes, seed, known, liveness, shortens)
+        self.make_adapter = make_adapter
         self.rules = rules(election.MODEL, len(nodes), TERMS)
 
-    def go(self, seconds: float, walks: int | None) -> None:
-        started = time.perf_counter()
-        self.found.differs = self.difference()
-        number = 0
-        while not self.found.differs and (walks is None or number < walks):
-            if time.perf_counter() - started > seconds:
-                break
-            self.walk(number)
-            number += 1
-            self.found.seconds = time.perf_counter() - started
-
-    def replay(self, events: tuple[Event, ...]) -> None:
-        """Figure 3 first: a run that it found is not cut short by the model."""
-        for by_model in (False, True):
-            broke = self.play(events, by_model, counted=True)
-            self.note(events, by_model, broke)
-
-    # Trials
+    def wander(self, trial: Trial, rng: random.Random) -> None:
+        wander(trial, rng)
 
     def models(self, adapter: Adapter) -> dict[str, StepJudge]:
         """Those that can be compared with what the adapter shows."""
@@ -138,124 +116,3 @@ class Driving:
         except BaseException:
             adapter.close()
             raise
-
-    def play(self, events: Sequence[Event], by_model: bool, counted: bool = False) -> Broke | None:
-        """What breaks when these events happen."""
-
-        def drive(trial: Trial) -> None:
-            for event in events:
-                trial.play(event)
-
-        return self.run(by_model, drive, counted)
-
-    def run(self, by_model: bool, drive: Callable[[Trial], object], counted: bool = False) -> Broke | None:
-        """Drive one trial, count what was seen of it if it is a walk, and say what broke."""
-        broke: Broke | None = None
-        try:
-            trial = self.trial(by_model)
-        except Broke as at_once:
-            return at_once
-        with closing(trial.adapter):
-            try:
-                drive(trial)
-            except Broke as why:
-                broke = why
-            finally:
-                if counted:
-                    self.count(trial)
-        return broke
-
-    def count(self, trial: Trial) -> None:
-        self.found.walks += 1
-        self.found.steps += len(trial.steps)
-        self.found.leaders += bool(trial.figure_3.leaders)
-        self.found.compared.update(trial.figure_3.compared)
-        self.found.passed_over.update(trial.passed_over)
-        for name, model in trial.models.items():
-            self.found.by_model[name] += 1
-            self.found.in_part[name] += name in trial.stopped
-            self.found.no_word |= {(name, may) for may in model.no_word}
-        for what, wrong in trial.liveness.items():
-            self.found.liveness[what] = self.found.liveness.get(what) or wrong
-
-    def difference(self) -> str:
-        """The same steps twice: where they differ, if they do."""
-        rng = random.Random(f"{self.found.seed} twice")
-        heard: list[list[str]] = []
-        played: list[tuple[Event, ...]] = []
-        steps: list[str] = []
-
-        def drive(trial: Trial) -> None:
-            trial.is_told = True
-            try:
-                if played:
-                    for event in played[0]:
-                        trial.play(event)
-                else:
-                    wander(trial, rng)
-            finally:
-                played.append(tuple(trial.events))
-                heard.append(trial.heard)
-                steps.extend(trial.steps)
-
-        for _ in range(2):
-            self.run(False, drive)
-        if len(heard) < 2:
-            return ""  # broken before the first step: the walks say so
-        for number, (one, two) in enumerate(zip(*heard, strict=False), 1):
-            if one != two:
-                step = f"step {number} ({steps[number - 1]})"
-                return f"{step} is not the same twice: first it {one}; then it {two}"
-        return "" if len(heard[0]) == len(heard[1]) else "the same steps ended earlier the second time"
-
-    # Walks
-
-    def walk(self, number: int, by_model: bool | None = None) -> None:
-        """One walk, and what is to be learned from it."""
-        rng = random.Random(f"{self.found.seed} {number}")
-        by_model = number % MODEL_EVERY == MODEL_EVERY - 1 if by_model is None else by_model
-        self.turn += by_model
-        events: list[Event] = []
-
-        def drive(trial: Trial) -> None:
-            try:
-                wander(trial, rng)
-                if self.liveness:
-                    trial.play(("calm",))
-            finally:
-                events.extend(trial.events)
-
-        broke = self.run(by_model, drive, counted=True)
-        self.note(tuple(events), by_model, broke)
-
-    def note(self, events: tuple[Event, ...], by_model: bool, broke: Broke | None) -> None:
-        """A cause that is new is kept, with its shortest run; as it was found if the search ends before."""
-        if broke is None or any(cause.key == broke.key for cause in self.found.causes):
-            return
-        self.found.causes.append(Cause(broke.judge, broke.cause, broke.words, events, ()))
-        if self.shortens:
-            self.found.causes[-1] = self.cause(events, by_model, broke)
-
-    def cause(self, events: tuple[Event, ...], by_model: bool, broke: Broke) -> Cause:
-        """The same breach by as few events as can be."""
-
-        until = time.perf_counter() + MOST_SHRINKING
-
-        def fails(shorter: tuple[Event, ...]) -> bool:
-            if time.perf_counter() > until:
-                return False
-            again = self.play(shorter, by_model)
-            return again is not None and again.key == broke.key
-
-        least = shortest(events, fails)
-        steps: list[str] = []
-
-        def drive(trial: Trial) -> None:
-            try:
-                for event in least:
-                    trial.play(event)
-            finally:
-                steps.extend(trial.steps)
-
-        last = self.run(by_model, drive) or broke
-        return Cause(broke.judge, broke.cause, last.words, least, tuple(steps))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from oneleader.conformance.adapter import OPTIONAL, May
@@ -11,7 +12,30 @@ from oneleader.conformance.trial import EXCEPTION, FIGURE_3, LIVENESS, Event
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest
 
 MOST_SHOWN = 40  # steps of one run
-NO_MODEL = "election"  # named where no walk has come to a model yet
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is driven. `model` is named where no walk has come to one yet.
+
+    judge    who judges what is seen, and by which clauses: each with where it stands, and what it needs
+    nobody   what is said where nobody ever led
+    """
+
+    judge: str
+    clauses: Mapping[str, tuple[str, tuple[str, ...]]]
+    optional: tuple[str, ...]  # the methods that an adapter may have
+    model: str
+    nobody: str
+
+
+RAFT = Target(
+    FIGURE_3,
+    CLAUSES,
+    OPTIONAL,
+    "election",
+    "no leader was ever seen, so nothing is known of what leaders do",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,7 @@ class Examined:
 
     seed: int
     nodes: int
+    target: Target = RAFT
     network: str = ""
     walks: int = 0
     steps: int = 0
@@ -66,8 +91,8 @@ class Examined:
     @property
     def verdicts(self) -> dict[str, Verdict]:
         """Each judge's, apart."""
-        found = {FIGURE_3: self._verdict_of(FIGURE_3, self.walks > 0)}
-        for name in self.by_model or {NO_MODEL: 0}:
+        found = {self.target.judge: self._verdict_of(self.target.judge, self.walks > 0)}
+        for name in self.by_model or {self.target.model: 0}:
             is_silent = all(model != name for model, _ in self.no_word)
             found[name] = self._verdict_of(name, self.by_model[name] > 0 and is_silent)
         if any(cause.judge == EXCEPTION for cause in self.causes):
@@ -83,10 +108,11 @@ class Examined:
     @property
     def not_judged(self) -> dict[str, str]:
         """The clauses that had nothing to compare, and why."""
-        return {name: self._why_not(needs) for name, (_, needs) in CLAUSES.items() if not self.compared[name]}
+        needed = {name: needs for name, (_, needs) in self.target.clauses.items()}
+        return {name: self._why_not(needs) for name, needs in needed.items() if not self.compared[name]}
 
     def _why_not(self, needs: tuple[str, ...]) -> str:
-        lacks = [need for need in needs if need in OPTIONAL and need not in self.abilities]
+        lacks = [need for need in needs if need in self.target.optional and need not in self.abilities]
         if lacks:
             return f"the adapter has no method {lacks[0]}"
         return f"needs {' and '.join(needs)}, which was not seen" if needs else "it never came to it"
@@ -104,7 +130,9 @@ class Examined:
         lines = [f"{self.verdict}  (sampled: {self.walks:,} walks, {self.steps:,} steps, seed {self.seed})"]
         lines += [f"  {judge:10} {verdict}{self._how_far(judge)}" for judge, verdict in self.verdicts.items()]
         lines += [
-            f"  judged     {name}: {self.compared[name]:,} times" for name in CLAUSES if self.compared[name]
+            f"  judged     {name}: {self.compared[name]:,} times"
+            for name in self.target.clauses
+            if self.compared[name]
         ]
         lines += [f"  not judged {name}: {why}" for name, why in self.not_judged.items()]
         lines += [
@@ -114,7 +142,7 @@ class Examined:
         lines += [f"  passed     {key}: in {count} walks, known" for key, count in self.passed_over.items()]
         lines += [f"  liveness   {what}: {wrong or 'it does'}" for what, wrong in self.liveness.items()]
         if self.walks and not self.leaders:
-            lines.append("no leader was ever seen, so nothing is known of what leaders do")
+            lines.append(self.target.nobody)
         if self.differs:
             lines.append(self.differs)
         return "\n".join([*lines, *map(str, self.causes)])

@@ -43,7 +43,8 @@ class Grounds:
 
     def __init__(self, model: Model, nodes: tuple[str, ...], parameters: Mapping[str, int]) -> None:
         self.model, self.nodes, self.parameters = model, nodes, parameters
-        self.run = CompiledRun(model, {"member": RecordedVoters()}, parameters)
+        quorums = {"member": RecordedVoters()} if "member" in model.fields else {}
+        self.run = CompiledRun(model, quorums, parameters)
         self.properties = Properties(self.run, without="member")
 
     def fresh(self) -> Candidates:

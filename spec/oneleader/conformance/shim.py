@@ -20,12 +20,14 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from oneleader.conformance.adapter import MODELS, OPTIONAL, Adapter, May, Observed, Report, Sent
+from oneleader.conformance.locks.adapter import LOCK_OPTIONAL, LockAdapter, LockGrant
 from oneleader.conformance.network import NETWORKS, Network
 from oneleader.conformance.trial import RaisedElsewhere
 from oneleader.errors import UsageError
 
 VERSION = 1
 SCHEMA = files(__package__).joinpath("shim.schema.json")
+ACQUIRE = "acquire"  # what a shim around a lock can, and no other
 STARTING = 60.0  # seconds to answer the first request at least: runtimes take a while to load
 MOST_SHOWN = 200  # characters of a line that is complained of
 LONGEST_LINE = 1 << 24  # bytes
@@ -100,12 +102,28 @@ class StepAnswer(Line, kw_only=True):
     error: str | None = None
 
 
+class GrantShown(msgspec.Struct, forbid_unknown_fields=True):
+    """A lock that was granted; `handle` comes back with all that is done by it."""
+
+    token: int
+    handle: Any = None
+
+
+class LockAnswer(Line, kw_only=True):
+    """What a step of a lock gave: a grant, whether it was done, or a value that was read."""
+
+    grant: GrantShown | None = None
+    done: bool = False
+    value: Any = None
+    error: str | None = None
+
+
 L = TypeVar("L", bound=Line)
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of an answer, as it stands in `shim.schema.json`."""
-    kinds = (HelloAnswer, StartAnswer, ElapseAnswer, StepAnswer)
+    kinds = (HelloAnswer, StartAnswer, ElapseAnswer, StepAnswer, LockAnswer)
     _, parts = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     title = f"What a shim answers to oneleader conform, one line for each request, version {VERSION}"
     any_of = [{"$ref": f"#/$defs/{name}"} for name in (kind.__name__ for kind in kinds)]
@@ -149,7 +167,7 @@ class Shim:
         hello = self.ask("hello", HelloAnswer, version=VERSION)
         if hello.version != VERSION:
             raise ShimError(f"the shim speaks version {hello.version} of the protocol, not {VERSION}")
-        self.can = self._among("can", hello.can, OPTIONAL)
+        self.can = self._among("can", hello.can, (*OPTIONAL, ACQUIRE, *LOCK_OPTIONAL))
         self.may = [May(name) for name in self._among("may", hello.may, [m.value for m in May])]
         (name,) = self._among("network", [hello.network], NETWORKS)
         self.network = network or NETWORKS[name]
@@ -185,6 +203,14 @@ class Shim:
 
     def adapter(self, nodes: Sequence[str]) -> Adapter:
         return ShimAdapter(self, nodes)
+
+    @property
+    def is_lock(self) -> bool:
+        """Whether there is a lock behind it, and no Raft."""
+        return ACQUIRE in self.can
+
+    def lock(self, clients: Sequence[str]) -> LockAdapter:
+        return ShimLock(self, clients)
 
     # One request and its answer
 
@@ -335,6 +361,46 @@ class ShimAdapter(Adapter):
             answered=[plain(value) for value in answer.answered],
             read=[plain(value) for value in answer.read],
         )
+
+
+class ShimLock(LockAdapter):
+    """A lock in the child process, from its `start` to the next one's."""
+
+    def __init__(self, shim: Shim, clients: Sequence[str]) -> None:
+        self.shim, self.abilities = shim, frozenset(shim.can) & {*LOCK_OPTIONAL}
+        self._ask("start", nodes=list(clients))
+
+    def acquire(self, client: str) -> LockGrant | None:
+        grant = self._ask(ACQUIRE, client=client).grant
+        return LockGrant(client, grant.token, grant.handle) if grant else None
+
+    def write(self, grant: LockGrant, value: str) -> bool:
+        return self._of("write", grant, value=value)
+
+    def renew(self, grant: LockGrant) -> bool:
+        return self._of("renew", grant)
+
+    def release(self, grant: LockGrant) -> bool:
+        return self._of("release", grant)
+
+    def holds(self, grant: LockGrant) -> bool:
+        return self._of("holds", grant)
+
+    def expire(self) -> None:
+        self._ask("expire")
+
+    def read(self) -> Hashable:
+        return plain(self._ask("read").value)
+
+    def _of(self, do: str, grant: LockGrant, **more: Any) -> bool:
+        by = {"client": grant.client, "token": grant.token, "handle": grant.handle}
+        return self._ask(do, **by, **more).done
+
+    def _ask(self, do: str, **more: Any) -> LockAnswer:
+        answer = self.shim.ask(do, LockAnswer, **more)
+        if answer.error is not None:
+            raise RaisedElsewhere(answer.error)
+        return answer
 
 
 def observed(shown: ServerShown | None) -> Observed | None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -93,6 +94,14 @@ class Trial:
     @property
     def leaders(self) -> list[str]:
         return [n for n in self.up if (seen := self.seen[n]) is not None and seen.role == "leader"]
+
+    @property
+    def compared(self) -> Counter[str]:
+        return self.figure_3.compared
+
+    @property
+    def has_led(self) -> bool:
+        return bool(self.figure_3.leaders)
 
     def play(self, event: Event) -> None:
         """Let it happen, if it can. Broke where the step is refused."""

@@ -1,46 +1,46 @@
 """The models, one file each; `find` also loads a flawed one, or one from a file of your own."""
 
+import importlib
 import importlib.util
 import pkgutil
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
-from oneleader.models import (
-    election,
-    environment,
-    fencing,
-    flawed,
-    lease,
-    lease_read,
-    lock,
-    logless,
-    membership,
-    membership_on_apply,
-    membership_steps,
-    pre_vote,
-    progress,
-    replication,
-    snapshots,
-    system,
-    vote_count,
-)
+from oneleader.models import flawed, progress
 
-ELECTIONS = (election.MODEL, vote_count.MODEL, pre_vote.MODEL, replication.MODEL)
-MEMBERS = (
-    membership.MODEL,
-    membership_steps.MODEL,
-    membership_on_apply.MODEL,
-    snapshots.MODEL,
-    logless.MODEL,
+
+class Shipped(Mapping[str, Model]):
+    """Models by their names, each imported and traced when it is first asked for."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def __getitem__(self, name: str) -> Model:
+        if name not in self.names:
+            raise KeyError(name)
+        found: Model = importlib.import_module(f"{__name__}.{name}").MODEL
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+MODELS = Shipped(
+    *("election", "vote_count", "pre_vote", "replication"),
+    *("membership", "membership_steps", "membership_on_apply", "snapshots", "logless"),
+    *("lease", "lease_read", "fencing", "system"),
+    *("environment", "lock"),
 )
-SMALL = (environment.MODEL, lock.MODEL)
-MODELS = {
-    model.name: model
-    for model in (*ELECTIONS, *MEMBERS, lease.MODEL, lease_read.MODEL, fencing.MODEL, system.MODEL, *SMALL)
-}
 FLAWED = tuple(f"flawed/{module.name}" for module in pkgutil.iter_modules(flawed.__path__))
 PROGRESS = tuple(f"progress/{module.name}" for module in pkgutil.iter_modules(progress.__path__))
 
@@ -51,8 +51,8 @@ def find(name: str) -> Model:
         return _load(Path(name))
     bare = name.removeprefix("flawed/")  # a recording names its model without the folder
     if f"flawed/{bare}" in FLAWED:
-        found: Model = importlib.import_module(f"{flawed.__name__}.{bare}").MODEL
-        return found
+        wrong: Model = importlib.import_module(f"{flawed.__name__}.{bare}").MODEL
+        return wrong
     if f"progress/{name.removeprefix('progress/')}" in PROGRESS:
         module = importlib.import_module(f"{progress.__name__}.{name.removeprefix('progress/')}")
         live: Model = module.MODEL

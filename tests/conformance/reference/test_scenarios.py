@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from oneleader.conformance.reference.scenario import Broken, ChangingMachine, Scenario, ScenarioMachine, draw
+from oneleader.conformance.reference.drawn import ChangingMachine, ScenarioMachine, draw
+from oneleader.conformance.reference.scenario import Broken, Scenario
 from oneleader.faults.catalogue import variant
 from oneleader.pictures.svg import svg
 from oneleader_raft.core import RAFT, Core

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,9 @@ from immutables import Map
 
 from oneleader_raft.configuration import InEffect, Membership
 from oneleader_raft.fencing import Holding, Storage
-from oneleader_raft.lease import Round
+from oneleader_raft.lease import LONG_AGO, Round
 from oneleader_raft.node import snapshots
+from oneleader_raft.node.acknowledged import Acknowledged
 from oneleader_raft.node.applying import MOST_AT_ONCE, Applying
 from oneleader_raft.node.client import Client
 from oneleader_raft.node.errors import DamagedError
@@ -26,7 +29,17 @@ from oneleader_raft.node.local import LocalCluster
 from oneleader_raft.node.log import Log, common_prefix, growing
 from oneleader_raft.node.store import NodeStore
 from oneleader_raft.node.transfer import Receiving, chunks, heartbeat
-from oneleader_raft.raft import Durable, Entry, InstallSnapshot, Node, Role, Snapshot, initial
+from oneleader_raft.raft import (
+    AppendReply,
+    Durable,
+    Entry,
+    InstallSnapshot,
+    Leadership,
+    Node,
+    Role,
+    Snapshot,
+    initial,
+)
 from oneleader_raft.state_machine import Put, Request, StateMachine, apply
 
 MEMBERS = ("n1", "n2", "n3")
@@ -191,6 +204,82 @@ def test_a_leader_may_send_what_it_sends_instead_of_a_snapshot() -> None:
     message = heartbeat(node, InstallSnapshot(2, "n1", snapshot, Round(5, 7)))
     assert why_impossible(message, "n1", "n2", MEMBERS) == ""
     assert (message.prev_log_index, message.prev_log_term, message.entries) == (10, 2, ())
+
+
+# -- A follower that has lost entries ------------------------------------------------------------------
+
+
+def reply(round: int, index: int, success: bool = False, conflict: int = 0, term: int = 3) -> AppendReply:
+    return AppendReply(term, "n2", success, Round(round, round), index, conflict)
+
+
+def in_round(number: int, term: int = 3) -> Node:
+    leadership = Leadership(round=Round(number, number))
+    return Node("n1", initial(MEMBERS), current_term=term, role=Role.LEADER, leadership=leadership)
+
+
+@pytest.mark.parametrize(
+    ("answer", "node", "is_lost"),
+    [
+        (reply(8, 5), in_round(8), True),
+        (reply(8, 1), in_round(9), True),
+        (reply(8, 6), in_round(8), False),  # it ends where it said
+        (reply(7, 5), in_round(8), False),  # what it says may be from before
+        (reply(8, 5, conflict=2), in_round(8), False),  # it goes back by a term, and has no less
+        (reply(8, 5, success=True), in_round(8), False),  # an older round's entries
+        (reply(8, 5, term=4), in_round(8, term=4), False),  # another leadership knows nothing yet
+        (reply(8, 5), replace(in_round(8), role=Role.FOLLOWER), False),
+        (AppendReply(3, "n3", False, Round(8, 8), 1), in_round(8), False),
+        (AppendReply(3, "n2", False, Round(0, LONG_AGO), 0), in_round(8), False),  # to an older leader
+    ],
+)
+def test_only_who_has_lost_entries_is_said_to(answer: AppendReply, node: Node, is_lost: bool) -> None:
+    acknowledged = Acknowledged()
+    assert not acknowledged.is_lost(in_round(5), reply(4, 3, success=True))
+    assert not acknowledged.is_lost(in_round(7), reply(6, 5, success=True))
+    assert not acknowledged.is_lost(in_round(8), reply(5, 4, success=True))  # comes late
+    assert acknowledged.is_lost(node, answer) is is_lost
+
+
+def test_a_follower_that_was_set_back_is_not_filled_up_again(clusters: Callable[..., LocalCluster]) -> None:
+    """Its store is an older copy of itself. The others go on; it can be replaced."""
+    cluster = clusters(options=("--promise-ms", "1000", "--heartbeat-ms", "100"), trace=False)
+    cluster.start()
+    leader = cluster.leader()
+    other = next(id for id in cluster.members if id != leader)
+
+    def metric() -> str:
+        with urllib.request.urlopen(f"{cluster.apis[leader]}/metrics", timeout=10) as answer:
+            return next(
+                li for li in answer.read().decode().splitlines() if li.startswith("oneleader_strange")
+            )
+
+    with Client([cluster.apis[leader]], deadline=30) as client:
+        assert client.put("before", "v")
+        cluster.stop_one(other)
+        copy = (cluster.folder / f"{other}.db").read_bytes()
+        cluster.start(other)
+        soon(lambda: leader in (cluster.status(other) or {"connected": ()})["connected"])
+        for number in range(20):
+            assert client.put("k", number)
+        soon(lambda: (cluster.status(other) or {"last": 0})["last"] >= 20)
+        assert metric().endswith(" 0.0")
+        cluster.stop_one(other)
+        (cluster.folder / f"{other}.db").write_bytes(copy)
+        cluster.start(other)
+        log = cluster.folder / f"{leader}.log"
+        soon(lambda: "has lost entries that it acknowledged" in log.read_text())
+        soon(lambda: "or has lost what it acknowledged" in (cluster.folder / f"{other}.log").read_text())
+        assert metric().endswith(" 1.0")
+        assert client.put("after", "v")
+        assert (cluster.status(other, 10) or {})["last"] < 20
+
+
+def soon(what: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 # -- All of it -----------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from workshop import ROOT
 from workshop.pages import explorers
 from workshop.site import command
 from workshop.site.command import broken_links
-from workshop.site.look import opened
-from workshop.site.stage import API, LINK, Staging, stage
+from workshop.site.look import WIDTHS, Tab
+from workshop.site.stage import API, LINK, PURE, Staging, stage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -38,6 +38,7 @@ def test_each_link_of_a_staged_page_leads_to_one(staged: Path) -> None:
     assert {
         Path("models") / f"{name.rpartition('/')[2]}.md" for name in (*models.MODELS, *models.FLAWED)
     } <= pages
+    assert {Path("core") / f"{module}.md" for module in PURE} <= pages
     assert {Path("api") / f"{module}.md" for modules in API.values() for module in modules} <= pages
     links = 0
     for page in pages:
@@ -48,20 +49,28 @@ def test_each_link_of_a_staged_page_leads_to_one(staged: Path) -> None:
     assert links > 300
 
 
-def test_a_source_is_shown_and_not_copied(staged: Path) -> None:
-    page = (staged / "models" / "election.md").read_text("utf-8")
-    shown = re.search(
-        r"## GrantVote\n.*?```\{literalinclude\} (\S+)\n:lines: (\d+)-(\d+)\n```", page, re.DOTALL
+def shown(page: Path, heading: str) -> list[str]:
+    """The lines of source that stand under a heading."""
+    found = re.search(
+        rf"## {heading}\n.*?```\{{literalinclude\}} (\S+)\n:language: python\n:lines: (\d+)-(\d+)\n```",
+        page.read_text("utf-8"),
+        re.DOTALL,
     )
-    assert shown
-    lines = (staged / "models" / shown[1]).resolve().read_text("utf-8").splitlines()
-    text = lines[int(shown[2]) - 1 : int(shown[3])]
+    assert found
+    lines = (page.parent / found[1]).resolve().read_text("utf-8").splitlines()
+    return lines[int(found[2]) - 1 : int(found[3])]
+
+
+def test_a_source_is_shown_and_not_copied(staged: Path) -> None:
+    text = shown(staged / "models" / "election.md", "GrantVote")
     assert (text[0], text[1][:14], text[-1]) == (
         "@action",
         "def grant_vote",
         "    s.voted_for[voter] = candidate",
     )
-    assert "vote_was_requested" not in page
+    assert "vote_was_requested" not in (staged / "models" / "election.md").read_text("utf-8")
+    text = shown(staged / "core" / "lease.md", "Clocks")
+    assert (text[0], text[1]) == ("@dataclass(frozen=True)", "class Clocks:")
 
 
 def test_the_incident_can_be_clicked_through(staged: Path) -> None:
@@ -149,9 +158,10 @@ def browser() -> Iterator[Browser]:
 
 
 def test_it_is_opened_in_both_themes(built: Path, browser: Browser) -> None:
-    for page in (built / f"{name}.html" for name in ("index", "lock", "api", "table")):
-        for theme in ("light", "dark"):
-            assert opened(browser, page, theme, None) == [], page
+    for theme in WIDTHS:
+        tab = Tab(browser, theme)
+        for page in (built / f"{name}.html" for name in ("index", "lock", "api", "table")):
+            assert tab.opened(page) == [], page
 
 
 @pytest.mark.parametrize(
@@ -169,7 +179,7 @@ def test_what_is_wrong_with_a_page_is_told(tmp_path: Path, browser: Browser, bod
     page.write_text(
         page.read_text().replace("; background: #fff", "" if "#111" in body else "; background: #fff")
     )
-    assert opened(browser, page, "light", None) == [said]
+    assert Tab(browser, "light").opened(page) == [said]
 
 
 def test_a_table_is_filtered_and_sorted(built: Path, browser: Browser) -> None:

@@ -123,7 +123,7 @@ VERBS = ["acquire"] * 3 + ["expire"] * 3 + ["send"] * 3 + ["arrive"] * 4 + ["fai
 
 
 class LockMachine(RuleBasedStateMachine):
-    """Draws scenarios of a lock, as `scenario.ScenarioMachine` does of a cluster."""
+    """Draws scenarios of a lock, as `drawn.ScenarioMachine` does of a cluster."""
 
     nodes: ClassVar[int] = 0
     core: ClassVar[Any] = LOCKS

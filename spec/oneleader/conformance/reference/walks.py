@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from oneleader.conformance.reference.scenario import CRASHES, MOMENTS, Broken, Scenario
+from oneleader.conformance.reference.drawn import MOMENTS
+from oneleader.conformance.reference.scenario import CRASHES, Broken, Scenario
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.raft import NodeId, Role
 

@@ -42,6 +42,9 @@ OF_STEP: dict[str, Any] = {
     "event": {"type": "string"},
     "actions": {"type": "array", "items": ACTION},
     "after": {"type": "object"},
+    "time": {"type": "number"},
+    "sends": WORDS,
+    "receives": WORDS,
 }
 
 

@@ -214,6 +214,11 @@ def _reader(
         from oneleader.models.election import MODEL
 
         of = model or MODEL
+        if "change_config" in of.actions:
+            raise UsageError(
+                f"a recording of etcd is not for the model {of.name}: there a configuration takes effect "
+                "when it is appended, in etcd when it is applied; --model replication judges each change"
+            )
         spoken = next(f for f in (PreVoteFormat, LogFormat, EtcdFormat) if f.speaks(of))
         return spoken(of, limit)
     raise UsageError(

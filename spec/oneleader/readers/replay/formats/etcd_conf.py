@@ -8,10 +8,17 @@ A line's `conf` is what its node asserts. It is believed only where an earlier l
 | the very first conf of a recording    | anything: it is what the cluster started with, taken as given    |
 | ApplyConfChange before any election   | one voter more: bootstrapping; the same sequence on every node   |
 | ApplyConfChange later                 | the next in the cluster's sequence; a new one only by a          |
-|                                       | ChangeConf of a leader whose entry the node has committed        |
+|                                       | ChangeConf of a leader whose entry the node has committed, and,  |
+|                                       | where logs are judged, has in its log                            |
+| ChangeConf                            | of a leader that has committed the change before (dissertation   |
+|                                       | 4.1; etcd: pendingConfIndex) and has left joint consensus        |
 | ApplyConfChange after a snapshot      | any later one of the sequence                                    |
 | InitState of a restart                | what the node had, or an earlier one                             |
 | any other line                        | what the node has                                                |
+
+A configuration takes effect when it is applied, and not when it is appended as in the model `membership`.
+Etcd leaves joint consensus by an entry that its logger passes over: that is believed of a node that has
+committed an entry after the one that brought the joint configuration.
 
 A change of more than one voter goes through joint consensus: quorums of neighbouring configurations meet.
 `newconf` on ApplyConfChange names the voters; whether they are joint with the old shows in the next `conf`.
@@ -19,15 +26,21 @@ A change of more than one voter goes through joint consensus: quorums of neighbo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from oneleader.errors import UsageError
+from oneleader.models.election import LEADER
 from oneleader.readers.replay.candidates import LineRefused, NotModelled, show
 from oneleader.readers.replay.formats.etcd_lines import STANDS, EtcdLine
 
 Voters = frozenset[str]
 NOBODY: Voters = frozenset()
+HasEntry = Callable[[str, int, int], bool | None]  # whether a node stores the entry of an index and a term
+
+
+def nobody_knows(node: str, index: int, term: int) -> None:
+    """Where logs are not judged."""
 
 
 @dataclass
@@ -36,6 +49,7 @@ class EtcdConfiguration:
 
     incoming: Voters
     outgoing: Voters | None
+    index: int = 0  # of the entry that brought it, as far as is known
 
     def may_be(self, shown: EtcdConfiguration) -> bool:
         """Whether it is the one shown, as far as it has shown itself."""
@@ -49,11 +63,12 @@ class EtcdConfiguration:
 class EtcdConfigurations:
     """The cluster's sequence of configurations, and how far each node has got in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_entry: HasEntry = nobody_knows) -> None:
+        self.has_entry = has_entry
         self.sequence: list[EtcdConfiguration] = []
         self.applied: dict[str, int] = {}  # node -> how many of them
         self.initial: int | None = None  # how many there were when somebody first stood for election
-        self.proposed: list[tuple[int, EtcdLine]] = []  # index of the entry, the ChangeConf
+        self.proposed: list[EtcdLine] = []  # each ChangeConf whose configuration nobody has applied yet
         self.may_jump: set[str] = set()  # nodes that have received a snapshot
 
     def judge(self, line: EtcdLine) -> None:
@@ -69,7 +84,7 @@ class EtcdConfigurations:
         if line.event == "ApplyConfChange" and line.new_voters is not None:
             self._apply(line, frozenset(line.new_voters))
         elif line.event == "ChangeConf":
-            self.proposed.append(((line.length or 0) + 1, line))
+            self._propose(line)
         elif line.message and line.message.type == "MsgSnap" and line.event.startswith("Receive"):
             self.may_jump.add(line.node)
         elif line.event in STANDS:
@@ -111,8 +126,23 @@ class EtcdConfigurations:
         known.outgoing = outgoing
 
     # -- how it comes by another ------------------------------------------------------------------------
+    def _propose(self, line: EtcdLine) -> None:
+        """Dissertation 4.1: a leader, of one change at a time."""
+        if line.role != LEADER:
+            raise LineRefused(f"{line.node} proposes a configuration and leads nobody (dissertation 4.1)")
+        for earlier in self.proposed:
+            is_its_own = (earlier.node, earlier.term) == (line.node, line.term)
+            is_stored = is_its_own or self.has_entry(line.node, index_of(earlier), earlier.term)
+            if is_stored and index_of(earlier) > (line.commit or 0):
+                raise LineRefused(
+                    f"{line.node} proposes a configuration and has not committed the one before, "
+                    f"the entry {index_of(earlier)} of term {earlier.term} (dissertation 4.1)"
+                )
+        self.proposed.append(line)
+
     def _start(self, line: EtcdLine) -> None:
-        shown = EtcdConfiguration(*map(frozenset, line.conf))
+        incoming, outgoing = map(frozenset, line.conf)
+        shown = EtcdConfiguration(incoming, outgoing)
         if line.node not in self.applied and not self.sequence and shown.incoming:
             self.sequence.append(shown)
         up_to = self.applied.get(line.node, len(self.sequence))
@@ -131,6 +161,8 @@ class EtcdConfigurations:
         known, at = self._of(line.node), self.applied[line.node]
         if new == known.incoming and not known.outgoing:
             return
+        if new == known.incoming and at == len(self.sequence) and (line.commit or 0) > known.index:
+            self.sequence.append(EtcdConfiguration(new, NOBODY, known.index + 1))
         later = range(
             at, len(self.sequence) if line.node in self.may_jump else min(at + 1, len(self.sequence))
         )
@@ -150,14 +182,18 @@ class EtcdConfigurations:
         if self.initial is None and known.incoming < new and len(new - known.incoming) == 1:
             self.sequence.append(EtcdConfiguration(new, NOBODY))
             return
-        for proposal in self.proposed:
-            index, change = proposal
-            if index <= (line.commit or 0) and _changed(known.incoming, change.changes) == new:
-                self.proposed.remove(proposal)
-                self.sequence.append(EtcdConfiguration(new, None))
+        for change in self.proposed:
+            index = index_of(change)
+            is_committed = index <= (line.commit or 0)
+            is_stored = self.has_entry(line.node, index, change.term) is not False
+            if is_committed and is_stored and _changed(known.incoming, change.changes) == new:
+                self.proposed = [p for p in self.proposed if index_of(p) > index]
+                self.sequence.append(EtcdConfiguration(new, None, index))
                 return
         if known.outgoing and new == known.incoming:
-            raise NotModelled(f"{line.node} leaves joint consensus, and no ChangeConf before says so")
+            raise LineRefused(
+                f"{line.node} leaves joint consensus, and has committed no entry after the one that began it"
+            )
         raise LineRefused(
             f"{line.node} applies the configuration {show(new)} after {known}, "
             "and no ChangeConf before this line that it has committed says so"
@@ -172,6 +208,11 @@ class EtcdConfigurations:
             raise LineRefused(
                 f"{line.node} stands with the voters {known}, and the cluster started with {whole}"
             )
+
+
+def index_of(change: EtcdLine) -> int:
+    """Of the entry that a ChangeConf appends."""
+    return (change.length or 0) + 1
 
 
 def _changed(voters: Voters, changes: Iterable[tuple[str, str]]) -> Voters:

@@ -77,7 +77,7 @@ class EtcdMessage(NamedTuple):
         )
 
 
-class Log(NamedTuple):
+class EtcdLog(NamedTuple):
     """What a line says of logs: the node's last index and commit index, and what its message carries."""
 
     length: int
@@ -105,7 +105,7 @@ class EtcdLine:
     commit: int | None = None
     new_voters: tuple[str, ...] | None = None  # of ApplyConfChange
     changes: tuple[tuple[str, str], ...] = ()  # of ChangeConf: the node and what is done with it
-    log: Log | None = None  # where logs are judged too
+    log: EtcdLog | None = None  # where logs are judged too
 
 
 def read(record: dict[str, Any], words: Words = WORDS) -> EtcdLine:

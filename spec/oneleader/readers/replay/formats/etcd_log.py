@@ -12,6 +12,7 @@ Beside what `etcd` infers, and in its words:
 | node was none in its term    | message is of an older term            |                                   |
 | SendAppendEntriesRequest     | none                                   | the leader's entry before, as many|
 |                              |                                        | entries, its commit index or less |
+| either, with MsgSnap         | append_entries or replace_entries      | its last entry is committed       |
 | SendAppendEntriesResponse    | none                                   | so much is stored; it rejects only|
 |                              |                                        | what does not match               |
 | SendRequestVoteRequest       | none                                   | the candidate's last index, term  |
@@ -27,6 +28,8 @@ What is inferred, and no more
   gives up. In the model it is volatile: `restart`, and then the index is put back.
 - A heartbeat that tells a commit index is an AppendEntries without entries, after that index.
 - A node answers entries before its commit index with that index, and stores none: likewise.
+- A snapshot stands for the leader's entries up to its last: it is judged as AppendEntries of all of them
+  after the node's commit index. That leaves the same log, for the node lacks the last one or one differs.
 
 Pre-vote is left aside: its lines are counted, and what they change of a candidate is a `restart`.
 """
@@ -47,13 +50,13 @@ from oneleader.readers.replay.formats.etcd import (
     EtcdFormat,
     agree,
 )
+from oneleader.readers.replay.formats.etcd_conf import EtcdConfigurations
 from oneleader.readers.replay.formats.etcd_lines import (
     HEARTBEATS,
-    LEFT_ASIDE,
     VOTE_REQUESTS,
     EtcdLine,
+    EtcdLog,
     EtcdMessage,
-    Log,
     number,
     read,
 )
@@ -62,8 +65,6 @@ from oneleader.readers.replay.formats.etcd_pre_vote import PRE_REPLY, PRE_REQUES
 ENTRY = "entry"
 MOST_REMEMBERED = 1 << 16  # messages whose contents are compared when they arrive
 NOT_OF_LOGS = {
-    "SendSnapshot": LEFT_ASIDE["SendSnapshot"],
-    "ReceiveSnapshot": LEFT_ASIDE["ReceiveSnapshot"],
     "BecomePreCandidate": "the pre-vote",
     "SendPreVoteRequest": "the pre-vote",
     "ReceivePreVoteRequest": "the pre-vote",
@@ -91,12 +92,20 @@ class LogFormat(EtcdFormat):
         said = {
             name: number(m, name) for name in ("index", "logTerm", "entries", "commit", "rejectHint") if m
         }
-        log = Log(number(event, "log"), number(event["state"], "commit"), *said.values())
+        log = EtcdLog(number(event, "log"), number(event["state"], "commit"), *said.values())
         return replace(line, log=log)
 
     def __init__(self, model: Model, limit: int) -> None:
         super().__init__(model, limit)
         self.contents = Contents()
+        self.configurations = EtcdConfigurations(self._has_entry)
+
+    def _has_entry(self, node: str, index: int, term: int) -> bool:
+        """Whether it may: in one of the states that the recording allows."""
+        return any(
+            index <= s.get("log_length", node) and s.get("log_term", (node, index)) == term
+            for s in self.candidates.states
+        )
 
     def explanation(self, s: Candidate, line: EtcdLine) -> Elections:
         return RecordedLogs(s, line, self.contents)
@@ -133,7 +142,7 @@ class RecordedLogs(Elections):
         self.contents = contents
 
     @property
-    def log(self) -> Log:
+    def log(self) -> EtcdLog:
         assert self.line.log is not None, "LogFormat.read saw to it"
         return self.line.log
 
@@ -263,12 +272,21 @@ class RecordedLogs(Elections):
             self._may_tell(log.up_to)
         elif m.type == "MsgHeartbeat":
             self._may_tell(log.up_to)
+        elif m.type == "MsgSnap":
+            self._may_send_snapshot(last_included(log))
         elif m.type == "MsgAppResp" and s.get("heartbeat", (m.to, m.term)) and n != m.to:
             self._may_answer(m)
 
     def _may_tell(self, commit: int) -> None:
         if commit > self.commit:
             raise LineRefused(f"{self.n} tells the commit index {commit} and has {self.commit}")
+
+    def _may_send_snapshot(self, last: int) -> None:
+        """Section 7: a snapshot stands for what is committed."""
+        if last > self.commit:
+            raise LineRefused(
+                f"{self.n} sends a snapshot up to {last} and has committed {self.commit} (section 7)"
+            )
 
     def _may_answer(self, m: EtcdMessage) -> None:
         """Figure 2, AppendEntries results: what it confirms is stored, what it rejects does not match."""
@@ -300,17 +318,29 @@ class RecordedLogs(Elections):
         elif m.type == "MsgAppResp" and not m.rejects and m.term == self.line.term:
             s.put("match", (n, m.sender), max(log.prev, s.get("match", (n, m.sender)) or 0))
 
-    def _deal_with(self, m: EtcdMessage, log: Log) -> None:
+    def _deal_with(self, m: EtcdMessage, log: EtcdLog) -> None:
         """Figure 2, AppendEntries receiver, as far as the node takes part."""
         s, n, t = self.s, self.n, m.term
         self._forget()
-        if m.type == "MsgHeartbeat":
+        if m.type == "MsgSnap":
+            if last_included(log) > self.commit:
+                self._store(t, self.commit, last_included(log), last_included(log))
+        elif m.type == "MsgHeartbeat":
             if log.up_to > self.commit:
                 s.act("append_entries", n, t, log.up_to, log.up_to, log.up_to)
         elif log.prev < self.commit:
             s.act("append_entries", n, t, self.commit, self.commit, 0)
         elif self._matches(t, log.prev):
-            last = log.prev + log.entries
-            new = range(log.prev + 1, min(last, self.length) + 1)
-            conflict = any(s.get("log_term", (n, i)) != s.get("leader_log_term", (t, i)) for i in new)
-            s.act("replace_entries" if conflict else "append_entries", n, t, log.prev, last, log.up_to)
+            self._store(t, log.prev, log.prev + log.entries, log.up_to)
+
+    def _store(self, t: int, prev: int, last: int, commit: int) -> None:
+        """Figure 2, AppendEntries receiver 3 to 5."""
+        s, n = self.s, self.n
+        new = range(prev + 1, min(last, self.length) + 1)
+        conflict = any(s.get("log_term", (n, i)) != s.get("leader_log_term", (t, i)) for i in new)
+        s.act("replace_entries" if conflict else "append_entries", n, t, prev, last, commit)
+
+
+def last_included(log: EtcdLog) -> int:
+    """Of a snapshot: etcd's logger writes it where the number of entries stands, and no index."""
+    return log.prev or log.entries

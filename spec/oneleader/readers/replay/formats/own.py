@@ -25,6 +25,8 @@ the model. A key that stands neither here nor in the tables is refused: it would
 | `node`, `event`| who did it, and what happened, in words                          |
 | `actions`      | the steps of the model: [["name", {"parameter": value, ...}]]    |
 | `after`        | what stands after them                                           |
+| `time`         | the node's clock, a number; it does not go back                  |
+| `sends`, `receives` | the names of messages: each is sent before it is received   |
 | `step`, `note` | for people                                                       |
 
 What the header says has to satisfy the model's axioms, and each state that is reached its properties.
@@ -70,10 +72,11 @@ HEADER = (
     *("constants", "parameters", "violates"),
 )
 HEADER_FOR_PEOPLE = ("seed", "numbers", "fault", "note")
-STEP = ("node", "event", "actions", "after")
+STEP = ("node", "event", "actions", "after", "time", "sends", "receives")
 STEP_FOR_PEOPLE = ("step", "note")
 MOST_LISTED = 7  # nodes whose majorities are listed: 35
-IN_STEP, LOOKED_AT = frozenset({*STEP, *STEP_FOR_PEOPLE}), frozenset({"actions", "after"})
+IN_STEP = frozenset({*STEP, *STEP_FOR_PEOPLE})
+LOOKED_AT = frozenset({"actions", "after", "time", "sends", "receives"})
 Quorum = frozenset[str]
 
 
@@ -152,6 +155,9 @@ class OwnFormat:
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
         self.violates = header.get("violates")
+        self.clocks: dict[str, float] = {}  # each node's last `time`
+        self.sent: set[str] = set()  # the messages that lines name
+        self.may_lose_states = not judges_states
         self.coverage = ReplayCoverage(ignored=header.keys() & set(HEADER_FOR_PEOPLE))
         self.known_keys: frozenset[str] = LOOKED_AT
         self.left_aside: dict[str, str] = {}
@@ -198,12 +204,38 @@ class OwnFormat:
         node, event = record.get("node"), record.get("event")
         if not isinstance(node, str) or not isinstance(event, str):
             raise UsageError("a step needs `node` and `event`, both strings")
+        if "time" in record:
+            self._see_clock(node, record["time"])
+        for key in ("sends", "receives"):
+            if key in record and not are_words(record[key]):
+                raise UsageError(f"`{key}` is not a list of the names of messages")
         return [self._step(action) for action in _list(record, "actions")], self._after(record)
+
+    def _see_clock(self, node: str, time: Any) -> None:
+        if isinstance(time, bool) or not isinstance(time, int | float) or time != time:
+            raise UsageError("`time` is not a number")
+        if time < self.clocks.get(node, time):
+            raise UsageError(
+                f"the clock of {node} goes back from {self.clocks[node]:g} to {time:g}: give the time of a "
+                "clock that does not, or none"
+            )
+        self.clocks[node] = time
 
     def judge(self, record: dict[str, Any]) -> None:
         steps, after = self.read(record)
-        self.run.go_in_place(not self.judges_states or self.properties.rests)
+        self.run.go_in_place(self.may_lose_states or self.properties.rests)
+        self.take(record, steps, after)
+
+    def take(self, record: dict[str, Any], steps: list[Any], after: list[Observed]) -> None:
+        """Judge a line that was read."""
+        for message in record.get("receives", ()):
+            if message not in self.sent:
+                raise LineRefused(
+                    f"nobody has sent {message} before this line: where a file for each node was joined, "
+                    "`oneleader trace merge` puts effects after their causes"
+                )
         self.candidates.follow(lambda state: [self._explain(state, steps, after)])
+        self.sent.update(record.get("sends", ()))
         self.events += 1
         compared = self.coverage.compared
         for field, _, _ in after:

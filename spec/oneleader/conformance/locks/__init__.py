@@ -1,0 +1,1 @@
+"""Bring your own lock: an adapter, a driver, observations, and the model `fencing` beside it."""

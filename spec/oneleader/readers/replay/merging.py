@@ -1,0 +1,162 @@
+"""merging: a recording for each node, in our own format, as one in which effects come after their causes.
+
+Each file is in the order of its node. Of the lines that come next in their files, one is taken that the model
+allows now and whose messages (`receives`) have been sent (`sends`): the one with the least `time`, if lines
+have one. A line that is not allowed waits for the others. Where nodes only send each other messages, a step
+of one never forbids a step of another, for what was sent stays sent: so if no line may be taken, there is no
+order in which all may. Models in which nodes share more (a store, the time, a step of several nodes at once)
+are refused, for there the order matters.
+
+Clocks only choose between lines that may both be taken. Where a line had to wait for one that is later by
+its clock, the clocks differ by so much at least, and `hints` says it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+from oneleader.errors import UsageError
+from oneleader.readers.replay.candidates import LineRefused
+from oneleader.readers.replay.formats.own import HEADER, OwnFormat
+from oneleader.readers.replay.replay import records
+
+OF_MESSAGES = ("election", "vote_count", "pre_vote", "replication", "membership", "snapshots")
+MOST_WAITING = 5  # lines that are named where nothing goes on
+
+
+@dataclass
+class NodeFile:
+    """A file that is being merged, and its next line."""
+
+    name: str
+    lines: Iterator[tuple[int, dict[str, Any]]]
+    nodes: set[str] = field(default_factory=set)
+    number: int = 0
+    record: dict[str, Any] = field(default_factory=dict)
+    step: tuple[list[Any], list[Any]] = ([], [])  # what the line says
+    refusal: str = ""  # why it waits
+    since: tuple[float, str] = (-inf, "")  # the latest line by its clock since it was refused last
+
+    @property
+    def place(self) -> str:
+        return f"{self.name}:{self.number}"
+
+    @property
+    def time(self) -> float:
+        """By its clock; first of all where it has none."""
+        return float(self.record.get("time", -inf))
+
+    def go_on(self) -> bool:
+        """Read the next line, if there is one."""
+        try:
+            found = next(self.lines, None)
+        except UsageError as error:
+            raise UsageError(f"{self.name}:{getattr(error, 'line', self.number + 1)}: {error}") from None
+        if found is not None:
+            self.number, self.record = found
+            self.refusal = ""
+        return found is not None
+
+
+class Merging:
+    """Files merged line by line. `hints` and `waiting` say afterwards what was seen."""
+
+    def __init__(self, files: Iterable[tuple[str, Iterable[bytes | str]]]) -> None:
+        self.files = [NodeFile(name, records(lines)) for name, lines in files]
+        self.header = self._agreed_header()
+        self.format = OwnFormat(self.header, None, 1, judges_states=False)
+        self.format.may_lose_states = False  # a line that is refused has changed nothing
+        if self.format.model.name not in OF_MESSAGES:
+            raise UsageError(
+                f"files of nodes are merged for {', '.join(OF_MESSAGES)}: in the model "
+                f"{self.format.model.name} nodes share more than messages, so write one recording"
+            )
+        self.waiting: list[str] = []  # the lines that no order allows
+        self.late, self.latest = 0, (0.0, "")  # lines before their causes by the clocks; the most of all
+
+    def _agreed_header(self) -> dict[str, Any]:
+        first = self.files[0]
+        for file in self.files:
+            if not file.go_on():
+                raise UsageError(f"{file.name} is empty: it needs the header at least")
+            if not OwnFormat.recognises(file.record):
+                raise UsageError(f'{file.place}: the first line is no header {{"format": "oneleader", ...}}')
+            for key in HEADER:
+                if file.record.get(key) != first.record.get(key):
+                    raise UsageError(f"{file.place}: `{key}` is not what the header of {first.name} says")
+        return first.record
+
+    def lines(self) -> Iterator[str]:
+        """The merged recording. Where no line can go on, what is left follows as it stands."""
+        yield _written(self.header)
+        left = [file for file in self.files if self._read_on(file)]
+        while left and (taken := self._next(left)):
+            yield _written(taken.record)
+            for file in left:
+                file.since = max(file.since, (taken.time, taken.place))
+            if not self._read_on(taken):
+                left.remove(taken)
+        self.waiting = [f"{file.place}: {file.refusal}" for file in _by_time(left)[:MOST_WAITING]]
+        while left:
+            file = _by_time(left)[0]
+            yield _written(file.record)
+            if not self._read_on(file):
+                left.remove(file)
+
+    def hints(self) -> Iterator[str]:
+        """What the clocks say that cannot be."""
+        if self.late:
+            apart, where = self.latest
+            lines = "1 line comes before its cause"
+            if self.late > 1:
+                lines = f"{self.late:,} lines come before their causes"
+            yield f"by the clocks {lines}, by {apart:g} at most: {where}"
+
+    def _read_on(self, file: NodeFile) -> bool:
+        if not file.go_on():
+            return False
+        try:
+            if OwnFormat.recognises(file.record):
+                raise UsageError("a second header: another recording begins here")
+            file.step = self.format.read(file.record)
+        except UsageError as error:
+            raise UsageError(f"{file.place}: {error}") from None
+        node = file.record["node"]
+        other = next((f for f in self.files if f is not file and node in f.nodes), None)
+        if other is not None:
+            raise UsageError(f"{file.place}: {node} has lines in {other.name} too: give each node one name")
+        file.nodes.add(node)
+        return True
+
+    def _next(self, left: Sequence[NodeFile]) -> NodeFile | None:
+        """The first by the clocks that may be taken; it is taken."""
+        self.format.run.go_in_place(False)
+        for file in _by_time(left):
+            try:
+                self.format.take(file.record, *file.step)
+            except LineRefused as refused:
+                file.refusal, file.since = refused.text, (-inf, "")
+                continue
+            if file.refusal:
+                self._see_clocks(file)
+            return file
+        return None
+
+    def _see_clocks(self, file: NodeFile) -> None:
+        """The line waited for one of those that were taken since it was refused."""
+        cause, place = file.since
+        if file.time < cause and file.time > -inf:
+            self.late += 1
+            self.latest = max(self.latest, (cause - file.time, f"{file.place} waits for {place}"))
+
+
+def _by_time(files: Iterable[NodeFile]) -> list[NodeFile]:
+    return sorted(files, key=lambda file: file.time)
+
+
+def _written(record: dict[str, Any]) -> str:
+    return json.dumps(record) + "\n"
