@@ -19,7 +19,8 @@ from oneleader.readers.prove.prove import ProofRow, judge, load_hints
 from oneleader.readers.prove.vacuity import answers
 from oneleader.verdict import HOLDS, VIOLATED
 
-QUICK = [name for name in PROGRESS if name != "progress/an_entry_is_committed"]  # with hints: below
+WITH_HINTS = ("progress/an_entry_is_committed", "progress/every_follower_learns")
+QUICK = [name for name in PROGRESS if name not in WITH_HINTS]
 
 
 def rows(model: Model, found: LeadsTo) -> Iterator[ProofRow]:
@@ -35,8 +36,9 @@ def test_what_a_model_comes_to_is_proved(name: str) -> None:
         assert len(proved) > 10
 
 
-def test_that_an_entry_is_committed_is_proved_with_hints() -> None:
-    model = find("progress/an_entry_is_committed")
+@pytest.mark.parametrize("name", WITH_HINTS)
+def test_what_a_model_comes_to_is_proved_with_hints(name: str) -> None:
+    model = find(name)
     hints = load_hints(model)
     for found in model.progress.values():
         for obligation in Chain(model, found).obligations():
