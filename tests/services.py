@@ -1,7 +1,8 @@
-"""Real servers for tests: Redis and PostgreSQL on free loopback ports, their data in a temporary folder.
+"""Real servers for tests: Redis, etcd and PostgreSQL on free loopback ports, data in a temporary folder.
 
-As fixtures (`redis_server`, `postgres_server`: one for the session) and as context managers, for a test that
-needs several or kills one. Where a program is missing a test skips and says what to install; in CI it fails.
+As fixtures (`redis_server`, `etcd_server`, `postgres_server`: one for the session) and as context managers,
+for a test that needs several or kills one. Where a program is missing a test skips and says what to install;
+in CI it fails.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ class Server:
         """Until it answers; what it said last where it never does."""
         give_up = time.monotonic() + PATIENCE
         while self.process.poll() is None and time.monotonic() < give_up:
-            with suppress(redis.RedisError, psycopg.Error):
+            with suppress(redis.RedisError, psycopg.Error, OSError):
                 answers()
                 return
             time.sleep(0.02)
@@ -115,6 +117,41 @@ def running_redis(*options: str, folder: Path | None = None) -> Iterator[RedisSe
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     with running_redis() as server:
+        yield server
+
+
+# -- etcd ------------------------------------------------------------------------------------------
+class EtcdServer(Server):
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def health(self) -> None:
+        with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+            assert b"true" in answer.read()
+
+
+@contextmanager
+def running_etcd(folder: Path | None = None, port: int | None = None) -> Iterator[EtcdServer]:
+    with temporary_folder() as own:
+        folder, port, peers = folder or own, port or free_port(), free_port()
+        at, peers_at = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peers}"
+        words = ["--name", "e", "--data-dir", str(folder / "data"), "--initial-cluster", f"e={peers_at}"]
+        words += ["--listen-client-urls", at, "--advertise-client-urls", at]
+        words += ["--listen-peer-urls", peers_at, "--initial-advertise-peer-urls", peers_at]
+        with (folder / "log").open("ab") as log:
+            process = subprocess.Popen([program("etcd", "etcd-server"), *words], stdout=log, stderr=log)
+        server = EtcdServer(process, port, folder)
+        try:
+            server.wait_for(server.health)
+            yield server
+        finally:
+            server.kill()
+
+
+@pytest.fixture(scope="session")
+def etcd_server() -> Iterator[EtcdServer]:
+    with running_etcd() as server:
         yield server
 
 

@@ -233,3 +233,28 @@ def test_entries_that_a_leader_replaces_are_not_lost_in_a_crash() -> None:
         assert not list(judge.look("n1", Prompt("receive", "n2", said), answer, stores))
         falls = {"n1": Observed(2, None, None, log=other), "n2": leader}
         assert [breach.cause for breach in judge.look("n1", prompt, Report(), falls)] == lost
+
+
+@pytest.mark.parametrize(
+    ("joint", "has_it", "lost"),
+    [
+        (None, "n1", []),  # it is alone
+        (frozenset({"n1", "n2", "n3"}), "n1", [clauses.STORED]),  # and the members of before are asked, too
+        (frozenset({"n1", "n2", "n3"}), "n1 n2", []),
+        (frozenset({"n2", "n3"}), "n1 n2", [clauses.STORED]),
+    ],
+)
+def test_while_members_are_joint_both_majorities_store_it(
+    joint: frozenset[str] | None, has_it: str, lost: list[str]
+) -> None:
+    judge, log = clauses.Observations(("n1", "n2", "n3")), ((1, "v1"),)
+
+    def shows(node: str, commit: int) -> Observed:
+        held = log if node in has_it else ()
+        return Observed(1, "n1", "follower", log=held, commit=commit, members=frozenset({"n1"}), joint=joint)
+
+    judge.begin({node: shows(node, 0) for node in ("n1", "n2", "n3")})
+    leads = replace(shows("n1", 1), role="leader", log=log)
+    judged = judge.look("n1", Prompt("receive"), Report(), {"n1": leads})
+    found = [breach.cause for breach in judged if breach.cause == clauses.STORED]
+    assert found == lost

@@ -10,11 +10,13 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
+from oneleader.cli.check_rows import exploring, walking
 from oneleader.cli.main import cli
+from oneleader.cli.print_checks import as_json, summary, whole_row
 from oneleader.cli.refine import as_data, printed
 from oneleader.cli.tlc import graphs_compared
 from oneleader.language.configuration import configure
-from oneleader.models import fencing
+from oneleader.models import fencing, find
 from oneleader.readers.explore.explore import explore
 from oneleader.readers.explore.refine import refine as compare
 from oneleader.readers.tlc.twin import Compared, Ours
@@ -67,6 +69,22 @@ def test_refine_names_it_too(build: Build, capsys: pytest.CaptureFixture[str]) -
     printed(found)
     assert f"{SAID}jump(t)" in capsys.readouterr().out
     assert (found.verdict, as_data(found)["untried"]) == (HOLDS, ["jump(t)"])
+
+
+def test_rows_of_check_name_it_too(capsys: pytest.CaptureFixture[str]) -> None:
+    model = find(BOUNDED)
+    (explored,) = exploring(model, sizes={"Term": 2})
+    cut = "1 step exceeded the bounds and was skipped; results hold within the bounds"
+    assert explored.left_out == (cut, f"{SAID}jump(t)")
+    walked = walking(model, sizes={"Term": 2}, runs=2)
+    assert walked.left_out == (f"{SAID}jump(t)",)
+    whole_row(explored)
+    summary([explored, walked], interrupted=False, quick=False, seconds=1.0)
+    told = capsys.readouterr().out
+    assert f"\n        {SAID}jump(t)\n" in told
+    assert "bounds leave something out of c3_bounded_param: --all says what" in told
+    rows = as_json([explored, walked], interrupted=False)["rows"]
+    assert [f"{SAID}jump(t)" in row["left_out"] for row in rows] == [True, True]
 
 
 def test_it_is_counted_among_what_was_cut(build: Build) -> None:

@@ -1,10 +1,11 @@
-"""`make bench-node`: the 3-node local cluster beside PySyncObj, with the same clients, on the same machine.
+"""`make bench-node`: the 3-node local cluster beside PySyncObj and etcd, with the same clients and disk.
 
 Both are three processes with a journal on disk, and both serve `PUT /v1/keys/{key}` by aiohttp; clients write
 by HTTP to the leader, each one write after the other. PySyncObj never syncs its journal: so it is run as it
 is, and with its own `flush` (msync) after each entry. The node syncs before it answers; for comparison it is
-also run with SQLite's synchronous=OFF. Each is measured in turn, several times; the median run counts. Then:
-how long after kill -9 of the leader another one holds a lease.
+also run with SQLite's synchronous=OFF. etcd syncs; its clients write by its JSON gateway. A write without an
+answer in time is counted, and the load goes on. Each is measured in turn, several times; the median run
+counts. Then: how long after kill -9 of the leader another one holds a lease.
 
 `bench_node.py SECONDS ROUNDS KILLS`: how long a load lasts, how often each is measured, how many kills.
 """
@@ -13,16 +14,24 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import urllib.request
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+
 from oneleader_raft.node.client import AsyncClient, UnknownOutcomeError
-from oneleader_raft.node.local import MODULE, LocalCluster
+from oneleader_raft.node.local import MODULE, LocalCluster, free_ports
 
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
@@ -37,7 +46,7 @@ def without_sync(self):
     self._db.execute("PRAGMA journal_mode = WAL")
     self._db.execute("PRAGMA synchronous = OFF")
 
-store.Store._make_durable = without_sync
+store.NodeStore._make_durable = without_sync
 sys.exit(__main__.main())
 """
 
@@ -92,21 +101,63 @@ web.run_app(app, host=host, port=int(port), print=None, access_log=None)
 """
 
 
-async def load(api: str, clients: int, seconds: float) -> tuple[float, list[float]]:
-    """Writes a second, and how long each took, in milliseconds."""
+Put = Callable[[str, str], Awaitable[object]]
+Connect = Callable[[Sequence[str]], AbstractAsyncContextManager[Put]]
+
+
+@asynccontextmanager
+async def by_the_client(apis: Sequence[str]) -> AsyncIterator[Put]:
+    async with AsyncClient(apis) as client:
+        yield client.put
+
+
+@asynccontextmanager
+async def by_the_gateway(apis: Sequence[str]) -> AsyncIterator[Put]:
+    """Of etcd."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+
+        async def put(key: str, value: str) -> None:
+            said = {
+                name: b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))
+            }
+            try:
+                async with session.post(f"{apis[0]}/v3/kv/put", json=said) as answer:
+                    answer.raise_for_status()
+                    await answer.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise UnknownOutcomeError(str(error)) from None
+
+        yield put
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Writes a second, how long each took in milliseconds, sorted, and how many had no answer in time."""
+
+    rate: float
+    took: Sequence[float]
+    unanswered: int
+
+
+async def load(apis: Sequence[str], clients: int, seconds: float, connect: Connect = by_the_client) -> Loaded:
     took: list[float] = []
+    unanswered = 0
 
     async def write(number: int) -> None:
-        async with AsyncClient([api]) as client:
+        nonlocal unanswered
+        async with connect(apis) as put:
             while time.perf_counter() < until:
                 began = time.perf_counter()
-                await client.put(f"key-{number}-{len(took) % 100}", "v" * 100)
-                took.append((time.perf_counter() - began) * 1000)
+                try:
+                    await put(f"key-{number}-{len(took) % 100}", "v" * 100)
+                    took.append((time.perf_counter() - began) * 1000)
+                except UnknownOutcomeError:
+                    unanswered += 1
 
     began = time.perf_counter()
     until = began + seconds
     await asyncio.gather(*map(write, range(clients)))
-    return len(took) / (time.perf_counter() - began), sorted(took)
+    return Loaded(len(took) / (time.perf_counter() - began), sorted(took) or [float("nan")], unanswered)
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -115,10 +166,10 @@ def percentile(values: Sequence[float], part: float) -> float:
 
 @dataclass(frozen=True)
 class Subject:
-    """Who is measured: how to run a node of it."""
+    """Who is measured: how to run a node of it; nothing for etcd, which is run as it is."""
 
     name: str
-    run: Sequence[str]
+    run: Sequence[str] = ()
     options: Sequence[str] = ()
 
 
@@ -127,19 +178,69 @@ class Measured:
     rate: float
     p50: float
     p99: float
+    unanswered: int
 
 
 def measure(subject: Subject, clients: int) -> Measured:
-    with tempfile.TemporaryDirectory() as folder:
-        cluster = LocalCluster(Path(folder), run=subject.run, options=subject.options)
-        cluster.start()
+    with tempfile.TemporaryDirectory() as folder, running(subject, Path(folder)) as (apis, connect):
+        asyncio.run(load(apis, clients, 0.5, connect))
+        done = asyncio.run(load(apis, clients, SECONDS, connect))
+    return Measured(done.rate, percentile(done.took, 0.5), percentile(done.took, 0.99), done.unanswered)
+
+
+@contextmanager
+def running(subject: Subject, folder: Path) -> Iterator[tuple[Sequence[str], Connect]]:
+    """The addresses of its nodes, the leader's first, and how to write to them."""
+    if not subject.run:
+        with running_etcd(folder) as apis:
+            yield apis, by_the_gateway
+        return
+    cluster = LocalCluster(folder, run=subject.run, options=subject.options, trace=False)
+    cluster.start()
+    try:
+        leader = cluster.leader(20)
+        yield (
+            [cluster.apis[leader], *(api for id, api in cluster.apis.items() if id != leader)],
+            by_the_client,
+        )
+    finally:
+        cluster.stop()
+
+
+@contextmanager
+def running_etcd(folder: Path) -> Iterator[Sequence[str]]:
+    """Three members; the addresses for clients, the leader's first."""
+    ports = free_ports(6)
+    apis, peers = ([f"http://127.0.0.1:{port}" for port in some] for some in (ports[:3], ports[3:]))
+    all_of_them = ",".join(f"e{i}={peer}" for i, peer in enumerate(peers))
+    processes = []
+    for i, (api, peer) in enumerate(zip(apis, peers, strict=True)):
+        words = ["etcd", "--name", f"e{i}", "--data-dir", str(folder / f"e{i}")]
+        words += ["--initial-cluster", all_of_them, "--listen-peer-urls", peer]
+        words += ["--initial-advertise-peer-urls", peer, "--listen-client-urls", api]
+        words += ["--advertise-client-urls", api, "--log-level", "error"]
+        processes.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    try:
+        yield sorted(apis, key=lambda api: not etcd_leads(api))
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def etcd_leads(api: str) -> bool:
+    """Once it answers and knows a leader."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
         try:
-            api = cluster.apis[cluster.leader(20)]
-            asyncio.run(load(api, clients, 0.5))
-            rate, took = asyncio.run(load(api, clients, SECONDS))
-        finally:
-            cluster.stop()
-    return Measured(rate, percentile(took, 0.5), percentile(took, 0.99))
+            with urllib.request.urlopen(f"{api}/v3/maintenance/status", b"{}", timeout=5) as answer:
+                said = json.load(answer)
+            if said.get("leader", "0") != "0":
+                return bool(said["leader"] == said["header"]["member_id"])
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise SystemExit("etcd has no leader within 30 seconds")
 
 
 def side_by_side(subjects: Sequence[Subject], clients: int) -> dict[str, float]:
@@ -153,7 +254,9 @@ def side_by_side(subjects: Sequence[Subject], clients: int) -> dict[str, float]:
         middle = sorted(measured, key=lambda m: m.rate)[len(measured) // 2]
         rates[name] = middle.rate
         numbers = f"{middle.rate:6.0f} writes/s   p50 {middle.p50:6.1f} ms   p99 {middle.p99:6.1f} ms"
-        print(f"{name:34} {clients:3} clients {numbers}", flush=True)
+        lost = sum(m.unanswered for m in measured)
+        lost_too = f"   {lost} without an answer" if lost else ""
+        print(f"{name:34} {clients:3} clients {numbers}{lost_too}", flush=True)
     return rates
 
 
@@ -188,12 +291,19 @@ def failover() -> None:
     print("configured: promise 300 ms, election timeouts drawn from 300 to 600 ms")
 
 
+BESIDE = [
+    ("oneleader", "PySyncObj, flush after each entry"),
+    ("oneleader, without fsync", "PySyncObj, as it is (no fsync)"),
+    ("oneleader", "etcd"),
+]
+
+
 async def one_write(nodes: Sequence[str]) -> None:
     async with AsyncClient(nodes) as client:
         try:
             await client.put("k", "v")
         except UnknownOutcomeError:
-            raise SystemExit("the cluster does not take a write after its leader was killed") from None
+            print("no write was answered within 10 s after a kill", flush=True)
 
 
 def main() -> None:
@@ -213,11 +323,16 @@ def main() -> None:
             ]
         else:
             print("PySyncObj is not installed: pip install 'oneleader[bench]'")
+        if shutil.which("etcd"):
+            subjects.append(Subject("etcd"))
+        else:
+            print("etcd is not installed: apt-get install etcd-server")
         for clients in CLIENTS:
-            rates = list(side_by_side(subjects, clients).values())
-            if len(rates) == 5:
-                ratios = f"both synced {rates[0] / rates[3]:.2f}, both unsynced {rates[2] / rates[4]:.2f}"
-                print(f"{clients} clients, writes/s, oneleader : PySyncObj: {ratios}", flush=True)
+            rates = side_by_side(subjects, clients)
+            for ours, theirs in BESIDE:
+                if theirs in rates:
+                    ratio = rates[ours] / rates[theirs]
+                    print(f"{clients} clients, writes/s, {ours} : {theirs}: {ratio:.2f}", flush=True)
     failover()
 
 

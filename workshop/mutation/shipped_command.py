@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -28,31 +29,48 @@ INTRODUCTION = """\
 
 Each function of shipped code around the core with one small thing wrong, the SQL and Lua texts of the locks
 included, each judged by the tests that concern its file. `python -m workshop shipped-mutants --write` writes
-this page. `make shipped-mutants` judges all, which takes many hours: below stands how many were judged of the
-code as it is, and every one that survived. A survivor is equivalent, which nobody has shown yet, or breaks a
-rule that no test knows.
+this page. `make shipped-mutants` judges all, which takes many hours; a run takes up what this page knows.
+Below stands how many were judged of the code as it was when the page was written; `older` are those judged
+before their file or its tests changed, which count for nothing. The score is what is caught, of what was
+judged: a survivor is equivalent, which nobody has shown yet, or breaks a rule that no test knows. The
+fingerprint beside each mutant is that of its file and of the tests that judge it; `make shipped-mutants`
+judges again where it is another one.
 """
+ROW = re.compile(r"^\| `(.+)` \| ([a-z ]+) \| (.*) \| `(\w+)` \|$", re.MULTILINE)
 
 
 class ShippedResults:
-    """What was judged before of the same files, by id."""
+    """What was judged before, by id: as the page says, and the runs since. It counts for the same files."""
 
-    def __init__(self, path: Path = KEPT) -> None:
+    def __init__(self, path: Path = KEPT, page: Path = ROOT / PAGE) -> None:
         self.path = path
-        self.found: dict[str, tuple[str, JudgedMutant]] = {}
+        self.found = dict(_written(page.read_text("utf-8") if page.exists() else ""))
         for line in path.read_text("utf-8").splitlines() if path.exists() else ():
             entry = json.loads(line)
             self.found[entry["id"]] = entry.pop("of"), JudgedMutant(**entry)
 
     def of(self, mutant: ShippedMutant) -> JudgedMutant | None:
-        of, judged = self.found.get(mutant.id, ("", None))
+        if mutant.id not in self.found:
+            return None
+        of, judged = self.found[mutant.id]
         return judged if of == digest(mutant) else None
+
+    def is_older(self, mutant: ShippedMutant) -> bool:
+        """Whether it was judged of other code."""
+        return mutant.id in self.found and self.of(mutant) is None
 
     def add(self, mutant: ShippedMutant, judged: JudgedMutant) -> None:
         self.found[mutant.id] = digest(mutant), judged
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"of": digest(mutant), **asdict(judged)}, ensure_ascii=False) + "\n")
+
+
+def _written(page: str) -> Iterable[tuple[str, tuple[str, JudgedMutant]]]:
+    """What a page says of each mutant."""
+    for id, by, what, of in ROW.findall(page):
+        id, what = _plain(id), _plain(what)
+        yield id, (of, JudgedMutant(id, concern(id), by, what, 0.0))
 
 
 def digest(mutant: ShippedMutant) -> str:
@@ -88,7 +106,7 @@ def shipped(names: tuple[str, ...], sample: int | None, only: str, listing: bool
     results = ShippedResults()
     found = [*judge_all(wanted, results)]
     if write:
-        everything = {name: [*shipped_mutants(name)] for name in SOURCES}
+        everything = {name: every.get(name) or [*shipped_mutants(name)] for name in SOURCES}
         (ROOT / PAGE).write_text(page(everything, results), encoding="utf-8")
     return exit_status([VIOLATED if judged.by == SURVIVED else HOLDS for judged in found])
 
@@ -106,31 +124,31 @@ def judge_all(wanted: list[ShippedMutant], results: ShippedResults) -> Iterable[
 
 # -- the page -----------------------------------------------------------------------------------------
 def page(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> str:
-    lines = [INTRODUCTION, *_table(every, results), "", "## What survived", ""]
     survived = [m for part in every.values() for m in part if _by(m, results) == SURVIVED]
+    lines = [INTRODUCTION, *_table(every, results), "", "## What survived", ""]
     lines += ["| mutant | judged by |", "|---|---|"]
     lines += [f"| `{_cell(m.id)}` | {', '.join(TESTS[concern(m.id)])} |" for m in survived]
     return "\n".join([*lines, "", "## What was judged", "", *_details(every, results)]) + "\n"
 
 
 def _table(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> Iterable[str]:
-    yield f"| part | mutants | judged | {' | '.join(CAUGHT)} | {SURVIVED} | score |"
-    yield f"|---|{'---:|' * (len(CAUGHT) + 4)}"
+    yield f"| part | mutants | judged | {' | '.join(CAUGHT)} | {SURVIVED} | score | older | not judged |"
+    yield f"|---|{'---:|' * (len(CAUGHT) + 6)}"
     for name, mutants in every.items():
         counted = Counter(filter(None, (_by(mutant, results) for mutant in mutants)))
-        judged = counted.total()
+        judged, older = counted.total(), sum(map(results.is_older, mutants))
         score = f"{100 * (judged - counted[SURVIVED]) / judged:.0f} %" if judged else ""
-        cells: list[Any] = [len(mutants), judged, *(counted[by] or "" for by in (*CAUGHT, SURVIVED)), score]
+        by = [counted[by] or "" for by in (*CAUGHT, SURVIVED)]
+        cells: list[Any] = [len(mutants), judged, *by, score, older or "", len(mutants) - judged - older]
         yield f"| {name} | {' | '.join(map(str, cells))} |"
 
 
 def _details(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> Iterable[str]:
-    yield "| mutant | by | what |"
-    yield "|---|---|---|"
-    for mutant in (m for part in every.values() for m in part):
-        judged = results.of(mutant)
-        if judged:
-            yield f"| `{_cell(mutant.id)}` | {judged.by} | {_cell(judged.what)} |"
+    yield "| mutant | by | what | fingerprint |"
+    yield "|---|---|---|---|"
+    for mutant in (m for part in every.values() for m in part if m.id in results.found):
+        of, judged = results.found[mutant.id]
+        yield f"| `{_cell(mutant.id)}` | {judged.by} | {_cell(judged.what)} | `{of}` |"
 
 
 def _by(mutant: ShippedMutant, results: ShippedResults) -> str:
@@ -139,4 +157,8 @@ def _by(mutant: ShippedMutant, results: ShippedResults) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", r"\|")
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def _plain(cell: str) -> str:
+    return cell.replace(r"\|", "|")

@@ -85,7 +85,7 @@ def _copied(mutant: TlaMutant, number: int) -> str:
     )
     heads = []
     for action in _actions(text):
-        head = re.search(rf"^{action}(\([^)]*\)) ==", text, re.MULTILINE)
+        head = re.search(rf"^{action}(\([^)]*\)) +==", text, re.MULTILINE)
         assert head, action
         text = text[: head.start()] + f"{action}_{head[1]} ==" + text[head.end() :]
         heads.append(f"{action}{head[1]} == mutant = {number} /\\ UNCHANGED mutant /\\ {action}_{head[1]}")

@@ -16,7 +16,7 @@ from oneleader.cli.console import judged as judged_line
 from oneleader.cli.console import say
 from oneleader.errors import UsageError
 from oneleader.models import find
-from oneleader.readers.tlc.bounds import Bounds, bounds_of
+from oneleader.readers.tlc.bounds import Bounds, bounds_of, full_bounds_of
 from oneleader.readers.tlc.twin import module_of
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 from oneleader.words import plural
@@ -58,14 +58,19 @@ def digest(model: str) -> str:
     bounding = module_of(find(model))
     files = (bounding.with_stem(bounding.stem[2:]), bounding)
     said = [[token.text for token in tokens_of(file.read_text("utf-8"))] for file in files]
-    return hashlib.sha256(repr((said, bounds_of(find(model)))).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((said, judged_at(model))).encode()).hexdigest()[:16]
+
+
+def judged_at(model: str) -> tuple[Bounds, ...]:
+    """Wherever `oneleader check` compares the twin, cheapest first."""
+    return bounds_of(find(model)) + full_bounds_of(find(model))
 
 
 def judged(
     model: str, store: NoticedBefore, workers: int, *, kept: bool
 ) -> list[tuple[TlaMutant, Noticed | None]]:
     """Each mutant of a twin at the bounds that ship; `kept`: only what was judged before."""
-    everything, at = mutants(model), bounds_of(find(model))
+    everything, at = mutants(model), judged_at(model)
     if not kept:
         return list(zip(everything, first(everything, at, store, workers), strict=True))
     return [(mutant, _known(mutant, at, store)) for mutant in everything]

@@ -1,6 +1,6 @@
 """Fenced locks: a lock whose holder can be paused for as long as it likes and do no harm.
 
-    with Locks(SqliteStore("locks.db")) as locks:            # or PostgresStore, RedisStore, ClusterStore
+    with Locks(SqliteStore("locks.db")) as locks:            # or PostgresStore, RedisStore, EtcdStore ...
         with locks.hold("orders") as grant:
             locks.write(grant, "orders/1", "shipped")
 

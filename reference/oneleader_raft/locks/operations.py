@@ -139,6 +139,7 @@ class Operations:
 
 
 def milliseconds(seconds: float) -> int:
-    if not 0.001 <= seconds <= 24 * 60 * 60:  # so that nan is refused, too
+    is_number = type(seconds) in (int, float)  # True is no second
+    if not (is_number and 0.001 <= seconds <= 24 * 60 * 60):  # so that nan is refused, too
         raise ValueError(f"a ttl is given in seconds, from 0.001 to a day; this is {seconds!r}")
     return int(seconds * 1000)

@@ -15,13 +15,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from aiohttp import web
 
 from ..core import RAFT, Core
 from .api import Api, url
-from .door import Door
+from .door import REQUEST_SECONDS, Door
 from .errors import DamagedError
 from .links import Address, Tls
 from .members import NODE_NAME
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None, core: Core = RAFT) -> int:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         log_to_stderr(options.id, options.log_level)
         settings = settings_of(options)
+        token, context = secret(options.token_file), client_tls(options.api_tls_cert, options.api_tls_key)
         listener, clients = listen(options.listen or settings.peers[settings.id]), listen(options.api)
         server = Server(settings, advertised(options, clients), core)
     except KeyboardInterrupt:
@@ -55,11 +56,20 @@ def main(arguments: Sequence[str] | None = None, core: Core = RAFT) -> int:
     except OSError as error:
         print(f"oneleader node: cannot use {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return 2
-    return asyncio.run(serve(server, listener, clients, watches_stdin=options.until_stdin_ends))
+    door = ForClients(clients, token, context)
+    return asyncio.run(serve(server, listener, door, watches_stdin=options.until_stdin_ends))
+
+
+class ForClients(NamedTuple):
+    """Where clients come in, what they have to show, and TLS, if any."""
+
+    socket: socket.socket
+    token: bytes
+    tls: ssl.SSLContext | None
 
 
 async def serve(
-    server: Server, listener: socket.socket, clients: socket.socket, *, watches_stdin: bool = False
+    server: Server, listener: socket.socket, clients: ForClients, *, watches_stdin: bool = False
 ) -> int:
     """Run until SIGTERM or SIGINT, the end of standard input where it is watched, or until the node has to
     stop. A second signal stops it at once."""
@@ -85,12 +95,15 @@ async def serve(
                 end()
 
         loop.add_reader(stdin, read)
-    api = Api(server)
+    api = Api(server, clients.token)
     runner = web.AppRunner(api.app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     assert runner.server
     api.door = Door(runner.server)
-    site = await loop.create_server(api.door, sock=clients)
+    handshake = REQUEST_SECONDS if clients.tls else None
+    site = await loop.create_server(
+        api.door, sock=clients.socket, ssl=clients.tls, ssl_handshake_timeout=handshake
+    )
     try:
         await node
     except asyncio.CancelledError:
@@ -122,6 +135,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     for name in ("--tls-cert", "--tls-key", "--tls-ca"):
         parser.add_argument(name, type=Path, help="TLS between members: all three, PEM")
+    for name in ("--api-tls-cert", "--api-tls-key"):
+        parser.add_argument(name, type=Path, help="TLS for clients: both, PEM")
+    parser.add_argument("--token-file", type=Path, help="what clients have to show, as a bearer token")
     parser.add_argument("--promise-ms", type=int, default=300, help="least election timeout")
     parser.add_argument("--heartbeat-ms", type=int, default=60)
     parser.add_argument("--drift", type=int, default=10, help="of any clock's rate, in thousandths")
@@ -214,12 +230,11 @@ def is_everywhere(host: str) -> bool:
 
 def advertised(options: argparse.Namespace, clients: socket.socket) -> str:
     """Where the other nodes send clients of this one."""
-    if options.advertise_api:
-        return url(*options.advertise_api)
-    host, port = clients.getsockname()[:2]
+    scheme = "https" if options.api_tls_cert else "http"
+    host, port = options.advertise_api or clients.getsockname()[:2]
     if is_everywhere(host):
         raise NodeUsageError(f"clients cannot be sent to {host}: give --advertise-api HOST:PORT")
-    return url(host, port)
+    return url(host, port, scheme)
 
 
 def secret(path: Path | None) -> bytes:
@@ -227,7 +242,7 @@ def secret(path: Path | None) -> bytes:
         return b""
     said = path.read_bytes().strip()
     if len(said) < 16:
-        raise NodeUsageError(f"{path}: a secret has 16 bytes at the least")
+        raise NodeUsageError(f"{path}: a secret or token has 16 bytes at the least")
     return said
 
 
@@ -240,6 +255,19 @@ def tls(certificate: Path | None, key: Path | None, authority: Path | None) -> T
         return Tls.of(str(certificate), str(key), str(authority))
     except ssl.SSLError as error:
         raise NodeUsageError(f"TLS cannot be set up with these files: {error.reason or error}") from None
+
+
+def client_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise NodeUsageError("--api-tls-cert and --api-tls-key belong together")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        raise NodeUsageError(f"TLS cannot be set up with these files: {error.reason or error}") from None
+    return context
 
 
 def listen(at: Address) -> socket.socket:

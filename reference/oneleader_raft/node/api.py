@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -47,9 +48,18 @@ class ForeignSiteError(Exception):
     """A browser sent it for a page of another site."""
 
 
+OPEN_TO_ALL = {"/health", "/ready"}  # without the token
+
+
+class UnauthorizedError(Exception):
+    """The client has not shown the token."""
+
+
 class Api:
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    """`token` is what clients have to show, as `Authorization: Bearer ...`; if it is empty, nothing."""
+
+    def __init__(self, server: Server, token: bytes = b"") -> None:
+        self._server, self._token = server, token
         self.door: Door | None = None
         self.app = web.Application(middlewares=[self._errors], client_max_size=MOST_BYTES)
         self.app.add_routes(
@@ -63,6 +73,7 @@ class Api:
                 web.put("/v1/fenced/{key:[^/]+}", self.put_fenced),
                 web.get("/v1/members", self.members),
                 web.post("/v1/members", self.change_members),
+                web.get("/v1/backup", self.backup),
                 web.get("/v1/leader", self.leader),
                 web.get("/v1/status", self.status),
                 web.get("/health", self.health),
@@ -138,6 +149,18 @@ class Api:
             return _error(409, str(refused))
         return web.json_response(self._members())
 
+    async def backup(self, request: web.Request) -> web.StreamResponse:
+        async with asyncio.timeout(_deadline(request)):
+            path = await self._server.backup()
+        with path.open("rb") as file:
+            path.unlink()
+            response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
+            await response.prepare(request)
+            while chunk := file.read(1 << 16):
+                await response.write(chunk)
+        await response.write_eof()
+        return response
+
     def _members(self) -> dict[str, Any]:
         addresses = self._server.addresses
         places = {id: addresses.get(id, ("", 0)) for id in self._server.node.members}
@@ -178,10 +201,15 @@ class Api:
     async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             _from_its_own_site(request)
+            self._check_token(request)
             with self.door.answering(request.transport) if self.door else nullcontext():
                 return await handler(request)
         except ForeignSiteError as error:
             return _error(403, str(error))
+        except UnauthorizedError as error:
+            answer = _error(401, str(error))
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
         except (BadInputError, StaleRequestError) as error:
             return _error(400, str(error))
         except NotLeaderError as error:
@@ -196,6 +224,12 @@ class Api:
             if "Allow" in error.headers:
                 answer.headers["Allow"] = error.headers["Allow"]
             return answer
+
+    def _check_token(self, request: web.Request) -> None:
+        kind, _, shown = request.headers.get("Authorization", "").partition(" ")
+        is_shown = kind.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), self._token)
+        if self._token and request.path not in OPEN_TO_ALL and not is_shown:
+            raise UnauthorizedError("this cluster wants a token, as Authorization: Bearer TOKEN")
 
     def _elsewhere(self, request: web.Request, error: NotLeaderError) -> web.Response:
         api = self._server.links.apis.get(error.leader) if error.leader else None
@@ -347,5 +381,5 @@ def _error(status: int, sentence: str) -> web.Response:
     return web.json_response({"error": sentence}, status=status)
 
 
-def url(host: str, port: int) -> str:
-    return f"http://{quote(f'[{host}]' if ':' in host else host, safe='[]:.')}:{port}"
+def url(host: str, port: int, scheme: str = "http") -> str:
+    return f"{scheme}://{quote(f'[{host}]' if ':' in host else host, safe='[]:.')}:{port}"

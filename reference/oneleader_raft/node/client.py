@@ -11,12 +11,13 @@ import asyncio
 import http.client
 import json
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -148,19 +149,20 @@ def _path(name: str) -> str:
 class Conversations:
     """Whom to ask: the node that led last, else one after the other."""
 
-    def __init__(self, nodes: Sequence[str], name: str | None = None) -> None:
+    def __init__(self, nodes: Sequence[str], name: str | None = None, token: str = "") -> None:
         if not nodes:
             raise ValueError("a client needs the address of a node: http://HOST:PORT")
         self.name = name or f"client-{secrets.token_hex(8)}"
         self._nodes = [node.rstrip("/") for node in nodes]
         self._at = self._nodes[0]
         self._number = 0
+        self._shown = {"Authorization": f"Bearer {token}"} if token else {}
 
     def hold(self, operation: ApiOperation[T], deadline: float) -> Generator[Ask | Backoff, Answer | None, T]:
         """Yields what is to be done and takes the answer to it, None for a failure. `deadline` is by
         `time.monotonic`. RefusedError, UnknownOutcomeError."""
         self._number += 1
-        identity = {"X-Client": self.name, "X-Request": str(self._number)}
+        identity = {"X-Client": self.name, "X-Request": str(self._number)} | self._shown
         body = None if operation.body is None else json.dumps(operation.body).encode()
         while (left := deadline - time.monotonic()) > 0:
             seconds = min(left, ATTEMPT_SECONDS)
@@ -190,10 +192,18 @@ class Conversations:
 
 
 class Client:
-    """Blocks. `deadline` is in seconds, from before the request. RefusedError, UnknownOutcomeError."""
+    """Blocks. `deadline` is in seconds, from before the request; `token` is what the cluster wants to be
+    shown, and `tls` the context of https. RefusedError, UnknownOutcomeError."""
 
-    def __init__(self, nodes: Sequence[str], name: str | None = None, deadline: float = 10.0) -> None:
-        self._conversations, self.deadline = Conversations(nodes, name), deadline
+    def __init__(
+        self,
+        nodes: Sequence[str],
+        name: str | None = None,
+        deadline: float = 10.0,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._conversations, self.deadline, self._tls = Conversations(nodes, name, token), deadline, tls
         self._one_at_a_time = threading.Lock()
         self._open: dict[str, http.client.HTTPConnection] = {}
 
@@ -252,7 +262,7 @@ class Client:
 
     def _ask(self, ask: Ask) -> Answer | None:
         at = urlsplit(ask.origin)
-        connection = self._open.get(ask.origin) or http.client.HTTPConnection(at.hostname or "", at.port)
+        connection = self._open.get(ask.origin) or self._connection(at)
         self._open[ask.origin] = connection
         try:
             connection.timeout = ask.seconds
@@ -266,12 +276,24 @@ class Client:
             del self._open[ask.origin]
             return None
 
+    def _connection(self, at: SplitResult) -> http.client.HTTPConnection:
+        if at.scheme == "https":
+            return http.client.HTTPSConnection(at.hostname or "", at.port, context=self._tls)
+        return http.client.HTTPConnection(at.hostname or "", at.port)
+
 
 class AsyncClient:
     """The same for asyncio; to be closed, or used by `async with`."""
 
-    def __init__(self, nodes: Sequence[str], name: str | None = None, deadline: float = 10.0) -> None:
-        self._conversations, self.deadline = Conversations(nodes, name), deadline
+    def __init__(
+        self,
+        nodes: Sequence[str],
+        name: str | None = None,
+        deadline: float = 10.0,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._conversations, self.deadline, self._tls = Conversations(nodes, name, token), deadline, tls
         self._one_at_a_time = asyncio.Lock()
         self._http: aiohttp.ClientSession | None = None
 
@@ -338,6 +360,7 @@ class AsyncClient:
                 headers=ask.headers,
                 timeout=limit,
                 allow_redirects=False,
+                ssl=self._tls or True,
             ) as answer:
                 return Answer(answer.status, answer.headers.get("Location", ""), await answer.read())
         except (aiohttp.ClientError, TimeoutError):

@@ -42,6 +42,7 @@ def _answers(found: dict[str, Any], conflict: str = "", code: str = "200") -> di
         code: {"description": "Done.", "content": _json(found)},
         "307": {"description": "Another node leads: the same path there."},
         "400": {"description": "Bad input.", "content": _json(ERROR)},
+        "401": {"description": "The cluster wants a token.", "content": _json(ERROR)},
         "503": {
             "description": "No leader is known, or it is busy. Nothing was done.",
             "content": _json(ERROR),
@@ -138,6 +139,14 @@ DOCUMENT: dict[str, Any] = {
                 "parameters": [DEADLINE],
                 "requestBody": _body(_object({}, join=PLACES, leave={"type": "array", "items": STRING})),
                 "responses": _answers(MEMBERS, "The members stay as they are, and why."),
+            },
+        },
+        "/v1/backup": {
+            "get": {
+                "summary": "All that the cluster holds, as lines of JSON, to be restored into a new one.",
+                "parameters": [DEADLINE],
+                "responses": _answers({})
+                | {"200": {"description": "The backup.", "content": {"application/jsonl": {}}}},
             },
         },
         "/v1/leader": _plain("Who leads, as far as this node knows.", **{"503": {"description": "Unknown."}}),

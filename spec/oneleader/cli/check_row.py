@@ -11,7 +11,10 @@ from oneleader.verdict import Kind, Verdict, decided, exit_status, gravest
 
 @dataclass(frozen=True)
 class CheckRow:
-    """What one reader said of one model or fault. `detail` says why, where the verdict is not `holds`."""
+    """What one reader said of one model or fault.
+
+    `detail` says why, where the verdict is not `holds`; `left_out` what bounds leave out, in sentences.
+    """
 
     model: str
     reader: str
@@ -20,6 +23,7 @@ class CheckRow:
     strength: str
     seconds: float
     detail: str = ""
+    left_out: tuple[str, ...] = ()
     kind: Kind = "property"
 
     @property

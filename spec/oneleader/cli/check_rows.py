@@ -12,15 +12,17 @@ from typing import Any
 from oneleader import shipped
 from oneleader.campaigns import fault_table
 from oneleader.cli.check_row import CheckRow
+from oneleader.cli.console import not_tested, not_tried, skipped
+from oneleader.cli.explore import open_verdict
 from oneleader.conformance.adapter import ReferenceAdapter
 from oneleader.conformance.handlers.handlers import Size, prove_handler
 from oneleader.conformance.machine import check_conformance
 from oneleader.conformance.reference.drawn import ScenarioMachine, draw
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import catalogue
-from oneleader.language.configuration import Configuration, cluster, configure
+from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
-from oneleader.readers.explore.explore import explore, explore_all
+from oneleader.readers.explore.explore import Explored, explore, explore_all
 from oneleader.readers.explore.refine import refine
 from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.explore.walk import walk
@@ -46,16 +48,27 @@ def exploring(
     once = [explore(model, bounds, ghosts=frozenset(history))] if together else []
     for result in once or explore_all(model, bounds):
         kept = ["all history"] if together else [f.name for f in result.run.cells.fields if f.name in history]
-        unreached = [name for name, depth in result.witnesses.items() if depth is None]
-        verdict = INCONCLUSIVE if result.verdict is HOLDS and unreached and not small else result.verdict
-        what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
-        detail = f"not reached: {', '.join(unreached)}" if unreached else result.why
+        unmet = [*_unmet(result)]
+        verdict = HOLDS if small and result.exhausted else gravest([result.verdict, open_verdict(result)])
+        detail = result.why or "; ".join(unmet)
         if result.violation:
             detail = f"{result.violation.what} is broken in {len(result.violation.steps)} steps"
+        what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
         what += f"; {result.states:,} states" + (f", with {', '.join(kept)}" if kept else "")
-        yield CheckRow(model.name, "explore", what, verdict, result.strength, result.seconds, detail)
+        left_out = (*(unmet if small else ()), *skipped(result.cut), *not_tried(result.untried))
+        yield CheckRow(
+            model.name, "explore", what, verdict, result.strength, result.seconds, detail, left_out
+        )
         if not ghosts:
             return
+
+
+def _unmet(result: Explored) -> Iterator[str]:
+    """What should have happened within these bounds."""
+    unreached = [name for name, depth in result.witnesses.items() if depth is None]
+    if unreached:
+        yield f"not reached: {', '.join(unreached)}"
+    yield from not_tested(result.untested)
 
 
 def configured(
@@ -82,7 +95,7 @@ def counted(model: Model) -> CheckRow:
     what = f"{len(list(counting.lemmas()))} lemmas: majorities of adjacent configurations share a server"
     verdict, detail = (INCONCLUSIVE, f"not proved: {', '.join(failed)}") if failed else (HOLDS, "")
     strength, seconds = "proved for sets of any size", time.perf_counter() - started
-    return CheckRow(model.name, "prove", what, verdict, strength, seconds, detail, "proof")
+    return CheckRow(model.name, "prove", what, verdict, strength, seconds, detail, kind="proof")
 
 
 def proving(model: Model, strength: str) -> CheckRow:
@@ -93,7 +106,7 @@ def proving(model: Model, strength: str) -> CheckRow:
     failed += [f"that it is possible: {a.what}" for a in result.possible if a.verdict is not HOLDS]
     what = f"{done} of {len(result.rows)} obligations, {len(result.possible)} times that it is possible"
     detail = f"not proved: {', '.join(failed)}" if failed else ""
-    return CheckRow(model.name, "prove", what, result.verdict, strength, result.seconds, detail, "proof")
+    return CheckRow(model.name, "prove", what, result.verdict, strength, result.seconds, detail, kind="proof")
 
 
 def confirming(model: Model) -> CheckRow:
@@ -108,7 +121,7 @@ def confirming(model: Model) -> CheckRow:
     detail = f"not confirmed: {', '.join(left)}" if left else ""
     verdict, strength = gravest(r.verdict for r in found), "confirmed by a second prover"
     seconds = time.perf_counter() - started
-    return CheckRow(model.name, "cvc5", what, verdict, strength, seconds, detail, "proof")
+    return CheckRow(model.name, "cvc5", what, verdict, strength, seconds, detail, kind="proof")
 
 
 def twinning(model: Model) -> Iterator[CheckRow]:
@@ -144,15 +157,16 @@ def comparing(model: Model, **at: Any) -> CheckRow:
     )
 
 
-def walking(model: Model, *, nodes: int, terms: int, runs: int) -> CheckRow:
+def walking(model: Model, *, runs: int, **at: Any) -> CheckRow:
     """Random runs beyond what can be explored."""
-    result = walk(model, cluster(model, nodes=nodes, terms=terms), seed=SEED, runs=runs)
+    result = walk(model, configured(model, **at), seed=SEED, runs=runs)
     detail = f"{result.violation.what} is broken" if result.violation else result.why
     verdict = result.verdict
     if result.never_fired and verdict is HOLDS:
         verdict, detail = INCONCLUSIVE, f"never taken: {', '.join(result.never_fired)}"
-    what = f"{nodes} nodes, {terms} terms, seed {SEED}"
-    return CheckRow(model.name, "walk", what, verdict, result.strength, result.seconds, detail)
+    what = f"{result.run.configuration.describe()}, seed {SEED}"
+    left_out = (*not_tested(result.untested), *not_tried(result.untried))
+    return CheckRow(model.name, "walk", what, verdict, result.strength, result.seconds, detail, left_out)
 
 
 def refining(
@@ -203,7 +217,7 @@ def fault_row(found: fault_table.FaultRow) -> CheckRow:
     """A row of the matrix, as a row of this table."""
     caught = f"caught in {plural(found.length, 'steps')}" if found.length else found.verdict.worded("fault")
     name, detail = f"fault {found.fault}", found.detail
-    return CheckRow(name, found.reader, detail, found.verdict, caught, found.seconds, detail, "fault")
+    return CheckRow(name, found.reader, detail, found.verdict, caught, found.seconds, detail, kind="fault")
 
 
 # -- the reference ---------------------------------------------------------------------------------
@@ -234,7 +248,8 @@ def handling(handler: str, scope: Size) -> CheckRow:
     strength = f"proved, {scope.short}, all integers"
     what = f"{handler}: {found.paths:,} paths"
     detail = f"{handler}: {found.failing}" if found.failing else ""
-    return CheckRow("reference", "handlers", what, found.verdict, strength, found.seconds, detail, "proof")
+    seconds = found.seconds
+    return CheckRow("reference", "handlers", what, found.verdict, strength, seconds, detail, kind="proof")
 
 
 def replaying(model: Model, recording: str) -> CheckRow:
@@ -243,8 +258,9 @@ def replaying(model: Model, recording: str) -> CheckRow:
     try:
         result = replay(path, model=model)
     except UsageError as error:
-        return CheckRow(model.name, "replay", recording, INCONCLUSIVE, "", 0.0, str(error), "recording")
+        return CheckRow(model.name, "replay", recording, INCONCLUSIVE, "", 0.0, str(error), kind="recording")
     detail = result.refusal.text if result.refusal else result.why
     strength = f"{result.events_judged:,} events, {result.steps.total():,} steps of the model"
     seconds = time.perf_counter() - started
-    return CheckRow(model.name, "replay", recording, result.verdict, strength, seconds, detail, "recording")
+    verdict = result.verdict
+    return CheckRow(model.name, "replay", recording, verdict, strength, seconds, detail, kind="recording")

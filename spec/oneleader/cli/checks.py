@@ -40,6 +40,7 @@ from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault
 from oneleader.models import find, system
 from oneleader.models.flawed.bully import Assumption
+from oneleader.readers.tlc.bounds import full_bounds_of
 from oneleader.verdict import INCONCLUSIVE, Kind
 
 ALWAYS, QUICK, FULL = "always", "with --quick only", "without --quick only"
@@ -83,7 +84,7 @@ class Check:
     def unknown(self, cause: str) -> CheckRow:
         """The row of a check that came to no end."""
         kind: Kind = "fault" if self.model.startswith("fault ") else "property"
-        return CheckRow(self.model, self.reader, "not finished", INCONCLUSIVE, "", 0.0, cause, kind)
+        return CheckRow(self.model, self.reader, "not finished", INCONCLUSIVE, "", 0.0, cause, kind=kind)
 
 
 def of(model: str, rows: Rows, seconds: float, when: str = ALWAYS, **bounds: Any) -> Check:
@@ -163,7 +164,10 @@ CHECKS: tuple[Check, ...] = (
     of("pre_vote", refining, 4, nodes=2, terms=1, quorums=N2_DECIDES),
     of("pre_vote", twinning, 8),
     of("pre_vote", comparing, 2, QUICK, nodes=2, terms=1),
-    of("pre_vote", comparing, 10, FULL, nodes=2, terms=2),
+    *(
+        of("pre_vote", comparing, 10, FULL, sizes=at.sizes, quorums=at.quorums)
+        for at in full_bounds_of(find("pre_vote"))
+    ),
     of("pre_vote", replaying, 1, recording=PRE_VOTES),
     of("replication", exploring, 5, nodes=2, terms=2, sizes=TWO_ENTRIES, small=True),
     of("replication", exploring, 10, FULL, nodes=3, terms=2, sizes=ONE_ENTRY, ghosts=False, small=True),
@@ -184,7 +188,7 @@ CHECKS: tuple[Check, ...] = (
     of("membership_steps", exploring, 10, sizes=TO_FOUR, quorums=JOINT, small=True),
     of("membership_on_apply", exploring, 60, FULL, sizes=TO_THREE, quorums=ONE_FEWER),
     of("membership_on_apply", exploring, 5, QUICK, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
-    of("logless", exploring, 2, nodes=2, terms=2, quorums="n1 n2, n1"),
+    of("logless", exploring, 2, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
     of("logless", proving, 15, strength=ANY),
     *(
         of("snapshots", exploring, 20, when, terms=2, nodes=2, sizes=sizes, quorums="n1 n2, n1", **TOGETHER)

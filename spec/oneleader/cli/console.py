@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 from rich.console import Console
@@ -39,7 +39,25 @@ def complain(sentence: str) -> int:
     return USAGE
 
 
-def not_tried(places: Sequence[str]) -> None:
-    """Where a value above the bounds may matter, which no bounded reader tries."""
-    if places:
-        say(f"        values above the bounds matter, and are not tried: {', '.join(places)}")
+def skipped(cut: int) -> list[str]:
+    """How many steps left the bounds, as a sentence; none where none did."""
+    steps, were = ("step", "was") if cut == 1 else ("steps", "were")
+    said = f"{cut:,} {steps} exceeded the bounds and {were} skipped; results hold within the bounds"
+    return [said] if cut else []
+
+
+def not_tested(names: Sequence[str]) -> list[str]:
+    """Which properties nothing put to the test, as a sentence."""
+    return [f"never put to the test: {', '.join(names)}"] if names else []
+
+
+def not_tried(places: Sequence[str]) -> list[str]:
+    """Where a value above the bounds may matter, which no bounded reader tries, as a sentence."""
+    said = "values above the bounds matter, and are not tried"
+    return [f"{said}: {', '.join(places)}"] if places else []
+
+
+def beneath(sentences: Iterable[str]) -> None:
+    """Sentences that belong to the line above."""
+    for sentence in sentences:
+        say(f"        {sentence}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oneleader.cli.console import NAME, judged, not_tried, say
+from oneleader.cli.console import NAME, beneath, judged, not_tried, say, skipped
 from oneleader.cli.counterexamples import save, save_test_option, violation, write_test
 from oneleader.cli.options import (
     bounds,
@@ -25,7 +25,7 @@ from oneleader.readers.agree import Agreement
 from oneleader.readers.explore import explore as explore_reader
 from oneleader.readers.explore.explore import Explored
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
-from oneleader.words import snake, title
+from oneleader.words import plural, snake, title
 
 MOST_STATES = 50_000  # in which each run of a page is sought
 
@@ -126,7 +126,7 @@ def explore(
                 break
     if as_json:
         print_json([r.as_json() for r in results])
-    verdicts = [r.verdict for r in results] + [witness_verdict(r) for r in results]
+    verdicts = [r.verdict for r in results] + [open_verdict(r) for r in results]
     if not any(r.properties or r.witnesses or r.violation for r in results):
         verdicts.append(INCONCLUSIVE)
         if not as_json:
@@ -162,23 +162,17 @@ def explored(result: Explored) -> None:
         say(f"        symmetry: {result.symmetry_why}")
     agreed(result.agreement)
     for name in result.properties:
-        broken = result.violation is not None and result.violation.what == name
-        verdict = VIOLATED if broken else HOLDS if result.verdict is HOLDS else INCONCLUSIVE
-        said = f"{len(result.violation.steps)} steps" if broken and result.violation else _said(result)
-        judged(verdict, title(name), said, widths=(NAME,))
+        judged(result.verdict_of(name), title(name), _said(result, name), widths=(NAME,))
     for name, at in result.witnesses.items():
-        end = "within the bound" if result.verdict is HOLDS else "before the run ended"
+        end = "within the bound" if result.exhausted else "before the run ended"
         reached = f"reached at depth {at}" if at is not None else f"not reached {end}"
         judged(HOLDS if at is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,))
     if result.violation and result.violation.what not in result.properties:
         judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
-    if result.never_fired and result.verdict is HOLDS and not ghosts:
+    if result.never_fired and result.exhausted and not ghosts:
         say(f"        never possible: {', '.join(result.never_fired)}")
-    if result.cut and result.verdict is HOLDS:
-        skipped = f"{result.cut:,} steps exceeded the bounds and were skipped"
-        say(f"        {skipped}; results hold within the bounds")
-    if result.verdict is HOLDS:
-        not_tried(result.untried)
+    if result.exhausted:
+        beneath([*skipped(result.cut), *not_tried(result.untried)])
 
 
 def agreed(agreement: Agreement | None) -> None:
@@ -189,13 +183,25 @@ def agreed(agreement: Agreement | None) -> None:
         say(f"        {agreement}")
 
 
-def _said(result: Explored) -> str:
-    if result.verdict is HOLDS:
-        return result.strength
-    return result.why or "not decided: the run ended at another violation"
+def _said(result: Explored, name: str) -> str:
+    """How strongly one property holds, or why it is not known to."""
+    if result.violation:
+        broken = result.violation.what == name
+        steps = plural(len(result.violation.steps), "steps")
+        return steps if broken else "not decided: the run ended at another violation"
+    if name in result.untested:
+        return f"never put to the test, {result.strength}: {_unmet(result, name)}"
+    return result.strength if result.exhausted else result.why
 
 
-def witness_verdict(result: Explored) -> Verdict:
-    """A witness that a complete exploration did not reach leaves open whether anything holds for a reason."""
-    unreached = result.verdict is HOLDS and None in result.witnesses.values()
-    return INCONCLUSIVE if unreached else HOLDS
+def _unmet(result: Explored, name: str) -> str:
+    """`premise 2 of 3 never holds`."""
+    premises = [at for premise, at in result.premises.items() if premise.tests == name]
+    never = [str(number) for number, at in enumerate(premises, start=1) if at is None]
+    return f"premise {' and '.join(never)} of {len(premises)} is never met"
+
+
+def open_verdict(result: Explored) -> Verdict:
+    """What a complete exploration did not reach or test leaves open whether anything holds for a reason."""
+    is_open = result.untested or None in result.witnesses.values()
+    return INCONCLUSIVE if result.exhausted and is_open else HOLDS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oneleader.cli.console import not_tried, say
+from oneleader.cli.console import beneath, not_tried, say
 from oneleader.cli.options import (
     bounds,
     chosen,
@@ -54,5 +54,5 @@ def graph(
     else:
         said = f"{at.describe()}   {told['states']:,} states   {told['steps']:,} steps"
         say(f"graph    {model.name}  {said}   written to {file}")
-        not_tried(left)
+        beneath(not_tried(left))
     return 0

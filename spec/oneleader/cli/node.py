@@ -1,11 +1,16 @@
-"""The commands `node`: who is a member of a cluster that runs."""
+"""The commands `node`: who is a member of a cluster that runs; a backup, and a new cluster from it."""
 
 from __future__ import annotations
 
+import functools
+import http.client
 import json
+import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,67 +18,190 @@ import click
 from oneleader.cli.console import say
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, exit_status
+from oneleader_raft.node import snapshots
+from oneleader_raft.node.backup import restore as restored
+from oneleader_raft.node.errors import DamagedError
+from oneleader_raft.node.members import NODE_NAME
 
 MOST_HOPS = 10  # from a node that does not lead to one that may
-
-API = click.option(
-    "--api", "apis", multiple=True, required=True, help="http://HOST:PORT of a node; may be given again."
-)
-SECONDS = click.option(
-    "--seconds", type=click.FloatRange(0.1, 60), default=30.0, help="How long to wait.  [default: 30]"
-)
+Said = dict[str, Any]
 
 
 @click.group()
 def node() -> None:
-    """Say who is a member of a cluster that runs, and change it.
+    """Change the members of a cluster that runs; back it up, and restore it.
 
-    A node that is to join is started before, with --join and the --peers of all others. It is sent what the
-    cluster has first, and has a vote from then on.
+    A node that is to join is started before, with --join and the --peers of all
+    others. It is sent what the cluster has first, and has a vote from then on.
     """
 
 
+@dataclass(frozen=True)
+class Asking:
+    """Whom to ask, for how long, and what to show."""
+
+    apis: Sequence[str]
+    seconds: float
+    token: str
+    tls: ssl.SSLContext | None
+
+    def ask(self, method: str, body: Said | None) -> tuple[int, Said]:
+        """Of the members: the status, and what was said."""
+        status, said = self.fetch(method, "/v1/members", body)
+        return status, json.loads(said)
+
+    def fetch(self, method: str, path: str, body: Said | None = None) -> tuple[int, bytes]:
+        """The status and the answer of the first node that has one, or of the one that it sends us to."""
+        silent: list[str] = []
+        last = b""
+        for api in self.apis:
+            at = api.rstrip("/")
+            for _ in range(MOST_HOPS):
+                answer = self._ask_one(at, method, path, body)
+                if answer is None:
+                    silent.append(at)
+                    break
+                status, said, elsewhere = answer
+                if status == 503:  # it knows no leader, or is busy; another one may do better
+                    last = said
+                    break
+                if status != 307:
+                    return status, said
+                at = elsewhere.removesuffix(path)
+        return 503, last or json.dumps({"error": f"no answer from {' '.join(silent) or 'a leader'}"}).encode()
+
+    def _ask_one(self, at: str, method: str, path: str, body: Said | None) -> tuple[int, bytes, str] | None:
+        headers = {"X-Deadline-Ms": str(int(self.seconds * 1000))}
+        headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            request = urllib.request.Request(f"{at}{path}", data, headers, method=method)
+        except ValueError:
+            raise UsageError(f"{at!r} is not of the form http://HOST:PORT") from None
+        opener = urllib.request.build_opener(_StayHere, urllib.request.HTTPSHandler(context=self.tls))
+        try:
+            with opener.open(request, timeout=self.seconds + 1) as answer:
+                return answer.status, answer.read(), ""
+        except urllib.error.HTTPError as error:
+            return _refused(error)
+        except (OSError, http.client.HTTPException):
+            return None
+
+
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *of: object) -> None:
+        """What is posted is not posted elsewhere by itself."""
+
+
+def _refused(error: urllib.error.HTTPError) -> tuple[int, bytes, str] | None:
+    """What a node says; nothing, where something else answered."""
+    body = error.read()
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return None
+    is_of_a_node = isinstance(said, dict) and "error" in said
+    return (error.code, body, error.headers.get("Location", "")) if is_of_a_node else None
+
+
+def asks(command: Callable[..., int]) -> Callable[..., int]:
+    """The options of a command that asks a cluster."""
+
+    @click.option(
+        "--api", "apis", multiple=True, required=True, help="http://HOST:PORT of a node; may be given again."
+    )
+    @click.option("--token-file", type=click.File(), help="The token that the cluster wants to be shown.")
+    @click.option(
+        "--ca", type=click.Path(exists=True, dir_okay=False), help="Who signs its certificates, PEM."
+    )
+    @click.option(
+        "--seconds", type=click.FloatRange(0.1, 60), default=30.0, help="How long to wait.  [default: 30]"
+    )
+    @functools.wraps(command)
+    def with_options(
+        *words: str, apis: Sequence[str], token_file: Any, ca: str | None, seconds: float, **more: str
+    ) -> int:
+        token = token_file.read().strip() if token_file else ""
+        try:
+            tls = ssl.create_default_context(cafile=ca) if ca else None
+        except ssl.SSLError as error:
+            raise UsageError(f"{ca} holds no certificates: {error.reason or error}") from None
+        return command(Asking(apis, seconds, token, tls), *words, **more)
+
+    return with_options
+
+
 @node.command("list")
-@API
-@SECONDS
-def members(apis: Sequence[str], seconds: float) -> int:
+@asks
+def members(cluster: Asking) -> int:
     """Show the members and where they reach each other."""
-    return _show(*_ask(apis, "GET", None, seconds))
+    return _show(*cluster.ask("GET", None))
 
 
 @node.command()
 @click.argument("who", metavar="NAME=HOST:PORT")
-@API
-@SECONDS
-def add(who: str, apis: Sequence[str], seconds: float) -> int:
+@asks
+def add(cluster: Asking, who: str) -> int:
     """Add a node that was started with --join."""
-    return _change(apis, seconds, join=[who])
+    return _change(cluster, join=[who])
 
 
 @node.command()
 @click.argument("name")
-@API
-@SECONDS
-def remove(name: str, apis: Sequence[str], seconds: float) -> int:
+@asks
+def remove(cluster: Asking, name: str) -> int:
     """Remove a node; it may be stopped afterwards."""
-    return _change(apis, seconds, leave=[name])
+    return _change(cluster, leave=[name])
 
 
 @node.command()
 @click.argument("name")
 @click.argument("who", metavar="NAME=HOST:PORT")
-@API
-@SECONDS
-def replace(name: str, who: str, apis: Sequence[str], seconds: float) -> int:
+@asks
+def replace(cluster: Asking, name: str, who: str) -> int:
     """Put another node in the place of one, in one change.
 
     The other one was started with --join."""
-    return _change(apis, seconds, join=[who], leave=[name])
+    return _change(cluster, join=[who], leave=[name])
 
 
-def _change(apis: Sequence[str], seconds: float, join: Sequence[str] = (), leave: Sequence[str] = ()) -> int:
-    body = {"join": dict(map(_named, join)), "leave": list(leave)}
-    return _show(*_ask(apis, "POST", body, seconds))
+@node.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@asks
+def backup(cluster: Asking, file: Path) -> int:
+    """Write all that the cluster holds to FILE."""
+    status, said = cluster.fetch("GET", "/v1/backup")
+    if status != 200:
+        return _show(status, json.loads(said))
+    part = file.with_name(f"{file.name}.part")
+    part.write_bytes(said)
+    index, state = snapshots.read_any(part)
+    part.replace(file)
+    say(f"{file}: {snapshots.size(state):,} items, as of entry {index:,}")
+    return exit_status([HOLDS])
+
+
+@node.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--id", "name", required=True, help="The name of the node, the first of the new cluster.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Its folder.")
+def restore(file: Path, name: str, data: Path) -> int:
+    """Make the first node of a new cluster from a backup.
+
+    It is the only member; others are started with --join, and added.
+    """
+    if not NODE_NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no name: up to 64 letters, digits, '.', '_' and '-'")
+    try:
+        items = restored(file, data, name)
+    except DamagedError as damaged:
+        raise UsageError(str(damaged)) from None
+    say(f"{data}: {name} holds {items:,} items; start it with --peers {name}=HOST:PORT, then add others")
+    return exit_status([HOLDS])
+
+
+def _change(cluster: Asking, join: Sequence[str] = (), leave: Sequence[str] = ()) -> int:
+    return _show(*cluster.ask("POST", {"join": dict(map(_named, join)), "leave": list(leave)}))
 
 
 def _named(who: str) -> tuple[str, str]:
@@ -83,9 +211,9 @@ def _named(who: str) -> tuple[str, str]:
     return name, address
 
 
-def _show(status: int, said: dict[str, Any]) -> int:
+def _show(status: int, said: Said) -> int:
     """Exit status 0: so it is; 1: refused, and why; 2: bad input; 3: nobody knows."""
-    if status == 400:
+    if status in (400, 401):
         raise UsageError(said["error"])
     if status != 200:
         say(said["error"], style="red")
@@ -93,55 +221,3 @@ def _show(status: int, said: dict[str, Any]) -> int:
     for name, address in said["members"].items():
         say(f"{name:8} {address}")
     return exit_status([HOLDS])
-
-
-def _ask(
-    apis: Sequence[str], method: str, body: dict[str, Any] | None, seconds: float
-) -> tuple[int, dict[str, Any]]:
-    """The status and the answer of the first node that has one, or of the one that it sends us to."""
-    silent: list[str] = []
-    for api in apis:
-        at = api.rstrip("/")
-        for _ in range(MOST_HOPS):
-            answer = _ask_one(at, method, body, seconds)
-            if answer is None:
-                silent.append(at)
-                break
-            status, said, elsewhere = answer
-            if status != 307:
-                return status, said
-            at = elsewhere.removesuffix("/v1/members")
-    return 503, {"error": f"no answer from {' '.join(silent) or 'a leader'}"}
-
-
-def _ask_one(
-    at: str, method: str, body: dict[str, Any] | None, seconds: float
-) -> tuple[int, dict[str, Any], str] | None:
-    headers = {"X-Deadline-Ms": str(int(seconds * 1000))}
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        request = urllib.request.Request(f"{at}/v1/members", data, headers, method=method)
-    except ValueError:
-        raise UsageError(f"{at!r} is not of the form http://HOST:PORT") from None
-    try:
-        with urllib.request.build_opener(_StayHere).open(request, timeout=seconds + 1) as answer:
-            return answer.status, json.load(answer), ""
-    except urllib.error.HTTPError as error:
-        return _refused(error)
-    except (OSError, ValueError):
-        return None
-
-
-def _refused(error: urllib.error.HTTPError) -> tuple[int, dict[str, Any], str] | None:
-    """What a node says; nothing, where something else answered."""
-    try:
-        said = json.load(error)
-    except ValueError:
-        return None
-    is_of_a_node = isinstance(said, dict) and "error" in said
-    return (error.code, said, error.headers.get("Location", "")) if is_of_a_node else None
-
-
-class _StayHere(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *of: object) -> None:
-        """What is posted is not posted elsewhere by itself."""

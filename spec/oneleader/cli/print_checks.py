@@ -9,7 +9,7 @@ from typing import Any
 
 from oneleader.cli.check_row import CheckRow, status, total
 from oneleader.cli.checks import Check, by_model, in_order
-from oneleader.cli.console import judged, say
+from oneleader.cli.console import beneath, judged, say
 from oneleader.cli.progress import ProgressLine
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader.words import plural
@@ -62,11 +62,11 @@ def whole_row(row: CheckRow) -> None:
     seconds = f"{row.seconds:.1f} s".rjust(ROW_WIDTHS[3])
     judged(row.verdict, row.model, row.reader, row.strength, seconds, row.what, widths=ROW_WIDTHS)
     _details(row)
+    beneath(row.left_out)
 
 
 def _details(row: CheckRow) -> None:
-    for text in row.detail.splitlines() if row.verdict in (VIOLATED, INCONCLUSIVE) else []:
-        say(f"        {text}")
+    beneath(row.detail.splitlines() if row.verdict in (VIOLATED, INCONCLUSIVE) else [])
 
 
 def group_line(model: str, rows: Sequence[CheckRow], note: str) -> None:
@@ -129,6 +129,9 @@ def summary(rows: Sequence[CheckRow], *, interrupted: bool, quick: bool, seconds
     judged(word, f"{plural(len(rows), 'rows')}: {counts}", f"{seconds:.0f} s")
     if interrupted:
         say("        interrupted: the rest was not checked")
+    leaving_out = dict.fromkeys(row.model for row in rows if row.left_out)
+    if leaving_out:
+        say(f"        bounds leave something out of {', '.join(leaving_out)}: --all says what")
     if quick:
         say("        --quick leaves out the larger bounds and three of the six readers of the faults")
 

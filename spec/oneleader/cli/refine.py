@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from oneleader import models
-from oneleader.cli.console import judged, not_tried, say
+from oneleader.cli.console import beneath, judged, not_tried, say
 from oneleader.cli.counterexamples import save, save_test_option, violation, write_test
 from oneleader.cli.options import bounds, configuration, json_option, print_json
 from oneleader.readers.explore.refine import Refined
@@ -81,7 +81,7 @@ def printed(result: Refined) -> None:
         say(f"        never taken in {result.run.model.name}: {', '.join(result.never_taken)}")
     if result.never_matched:
         say(f"        never a step of {result.to.model.name}: {', '.join(result.never_matched)}")
-    not_tried(result.untried)
+    beneath(not_tried(result.untried))
     judged(result.verdict, "each step is allowed", result.why or result.strength)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--follow", is_flag=True, help="FILE is the folder of a cluster that runs: judge as it grows.")
 @click.option(
     "--format", "format_", type=click.Choice(["oneleader", "etcd"]), help="Told from the file otherwise."
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def replay(
-    file: Path,
+    files: tuple[Path, ...],
     follow: bool,
     format_: str | None,
     name: str | None,
@@ -52,9 +52,11 @@ def replay(
     """Does the model allow the execution recorded in FILE?
 
     FILE may be the name of a recording that comes with oneleader, such as etcd-rawnode-3-nodes.
+    Several files, one for each node, are merged into one, as `oneleader trace merge` does.
     A folder holds the traces of a cluster's nodes: they are judged as one, by each model, or by MODEL."""
     from oneleader.readers.replay import replay as replay_reader
 
+    file = files[0] if len(files) == 1 else merged(files)
     if follow or file.is_dir():
         from oneleader.cli.cluster import judge_folder
 
@@ -87,6 +89,19 @@ def replay(
     return exit_status([result.verdict])
 
 
+def merged(files: tuple[Path, ...]) -> Path:
+    """One recording of several nodes' files, where the pictures are."""
+    from oneleader.cli.trace import merge_into
+    from oneleader.pictures import pages
+
+    path = pages.FOLDER / f"{files[0].name.partition('.')[0]}-merged.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as output:
+        merge_into(output, files)
+    click.echo(f"merged {path}", err=True)
+    return path
+
+
 def replayed(path: Path, result: Replayed) -> None:
     first, *rest = result.summary()
     say(f"replay   {path}   {result.seconds:.2f} s")
@@ -112,6 +127,7 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
         and {
             "line": refusal.line,
             "text": refusal.text,
+            "hint": refusal.hint,
             "action": refusal.action,
             "guard": refusal.guard.name if refusal.guard else None,
             "clause": refusal.guard.clause if refusal.guard else None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneleader import models
-from oneleader.cli.console import judged, not_tried, say
+from oneleader.cli.console import beneath, judged, not_tried, say
 from oneleader.cli.options import bounds, configuration, json_option, model_argument, print_json
 from oneleader.pictures.plain import show_state
 from oneleader.shipped import tla_folder
@@ -137,7 +137,7 @@ def graphs_compared(result: Compared) -> None:
             say(f"        {line}")
     else:
         judged(result.verdict, f"the same {result.states:,} states and {result.edges:,} labelled transitions")
-    not_tried(result.untried)
+    beneath(not_tried(result.untried))
 
 
 def difference(result: Compared) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -48,6 +49,11 @@ def lint(file: Path) -> int:
 @click.option("--output", type=click.File("w", lazy=True), default="-", help="[default: standard output]")
 def merge(files: tuple[Path, ...], output: IO[str]) -> int:
     """Write the recordings of several nodes, a file for each, as one: effects come after their causes."""
+    return exit_status([VIOLATED if merge_into(output, files).waiting else HOLDS])
+
+
+def merge_into(output: IO[str], files: Sequence[Path]) -> Merging:
+    """Merge, and say on standard error what was seen."""
     with ExitStack() as stack:
         merging = Merging([(str(file), stack.enter_context(opened(file))) for file in files])
         for line in merging.lines():
@@ -56,4 +62,4 @@ def merge(files: tuple[Path, ...], output: IO[str]) -> int:
         click.echo(f"hint: {hint}", err=True)
     for place in merging.waiting:
         click.echo(f"no order of the lines allows {place}", err=True)
-    return exit_status([VIOLATED if merging.waiting else HOLDS])
+    return merging

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneleader.cli.console import NAME, judged, not_tried, say
+from oneleader.cli.console import NAME, beneath, judged, not_tested, not_tried, say
 from oneleader.cli.counterexamples import save, save_test_option, violation, write_test
 from oneleader.cli.explore import agreed
 from oneleader.cli.options import (
@@ -87,7 +87,7 @@ def walked(result: Walked) -> None:
     )
     agreed(result.agreement)
     judged(result.verdict, "every property in every state", result.why or result.strength, widths=(NAME,))
-    not_tried(result.untried)
+    beneath([*not_tested(result.untested), *not_tried(result.untried)])
     for name in result.run.model.actions:
         times = result.fired[name]
         say(f"        {name:26} {f'{times:,} times' if times else 'never'}")
@@ -108,6 +108,7 @@ def walked_json(result: Walked) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "fired": {name: result.fired[name] for name in result.run.model.actions},
         "never_fired": result.never_fired,
+        "untested": result.untested,
         "untried": result.untried,
         "witnesses": result.witnesses,
         "violation": result.violation

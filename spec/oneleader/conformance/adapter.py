@@ -86,6 +86,7 @@ class Observed:
     first    greater than 1 after a compaction: what came before is in the snapshot
     commit   Figure 2's commitIndex
     members  the names of the servers that are in the cluster, as this one takes it
+    joint    the members of before, while a majority of both has to agree (section 6); None otherwise
     match    Figure 2's matchIndex of a leader: up to where it knows each server's log to agree with its own
     lease    whether the server would now answer a read from its own state alone (dissertation 6.4.1)
     clock    what its clock shows, in the units of `Adapter.elapse`; of a server that is down, too
@@ -102,6 +103,7 @@ class Observed:
     match: Mapping[str, int] | None = None
     lease: bool | None = None
     clock: int | None = None
+    joint: frozenset[str] | None = None
 
 
 FOLLOWER, PRE_CANDIDATE, CANDIDATE, LEADER = "follower", "pre-candidate", "candidate", "leader"

@@ -206,6 +206,10 @@ class Judge:
         self._compare(seen, "at first")
 
     def follow(self, node: str, prompt: Prompt, report: Report, seen: Seen) -> list[str]:
+        shown = seen.get(node)
+        if shown is not None and shown.members not in (None, frozenset(self.rules.nodes)):
+            self.no_word |= {May.CHANGE_MEMBERS} - set(self.may)
+            raise BeyondTheBound
         if report.actions is None:
             calls = self._infer(node, prompt, report, now := seen.get(node))
             if report.sent and now is not None:

@@ -230,15 +230,29 @@ class Observations:
             if index not in self.committed_in:
                 self.committed_in[index] = now.term
                 new.append(index)
-                yield from self.stored(index, entry, now.members or self.nodes)
+                yield from self.stored(index, entry, before, now)
 
-    def stored(self, index: int, entry: LogEntry, members: frozenset[str]) -> Iterator[Breach]:
-        """A majority of the members has it. A server that shows no log may have it."""
+    def stored(self, index: int, entry: LogEntry, *views: Observed | None) -> Iterator[Breach]:
+        """A majority of the members has it, as they are shown before or after the step: where that commits a
+        change of members, it may have taken effect since. A server that shows no log may have it."""
         self.compared[STORED] += 1
-        without = [n for n in sorted(members) if not self.may_store(n, index, entry)]
-        if 2 * len(without) >= len(members):
-            words = f"{shown(entry)} is taken as committed at index {index}, and {' '.join(without)} lack it"
+        lacking = [self.lacking(self.member_sets(v), index, entry) for v in views if v is not None]
+        if all(lacking):
+            words = f"{shown(entry)} is taken as committed at index {index}, and {lacking[-1]} lack it"
             yield Breach(STORED, words)
+
+    def member_sets(self, seen: Observed) -> list[frozenset[str]]:
+        """Those of which a majority has to agree, each."""
+        members = seen.members or self.nodes
+        return [members, *([seen.joint] if seen.joint else [])]
+
+    def lacking(self, sets: Sequence[frozenset[str]], index: int, entry: LogEntry) -> str:
+        """Those that lack an entry, where they are no minority of a set; or ""."""
+        for members in sets:
+            without = [n for n in sorted(members) if not self.may_store(n, index, entry)]
+            if 2 * len(without) >= len(members):
+                return " ".join(without)
+        return ""
 
     def may_store(self, node: str, index: int, entry: LogEntry) -> bool:
         seen = self.last.get(node)
@@ -251,7 +265,7 @@ class Observations:
         for index, entry in placed(before):
             dropped = index >= now.first and at(now, index) != entry
             if dropped and self.committed.get(index) == entry:
-                yield from self.stored(index, entry, self.nodes)
+                yield from self.stored(index, entry, now)
 
     def leader_completeness(self, new: Sequence[int], node: str) -> Iterator[Breach]:
         """What is newly committed is in all leaders' logs, and all of it in the log of this server."""

@@ -46,6 +46,7 @@ class PreVoteStep(ModelStep):
         self.grant_pre_vote()
         if self.now.role is None:
             self.crashed()
+            self.ask_before_crash()
             return
         self.terms()
         self.roles()
@@ -78,12 +79,20 @@ class PreVoteStep(ModelStep):
 
     def grant_pre_vote(self) -> None:
         said, s, n, sender = self.prompt.said, self.s, self.n, self.prompt.sender
-        if said is None or said.role != PRE_CANDIDATE or self.leads or said.term + 1 <= self.get("term"):
+        may_ask = said is not None and said.role in (PRE_CANDIDATE, None)  # None: it crashed as it sent
+        if said is None or not may_ask or self.leads or said.term + 1 <= self.get("term"):
             return
         self.lose_touch()
         is_silent = not any(s.get("heard", (n, v)) for v in self.of.nodes)
         if is_silent and s.get("pre_requested", (sender, said.term + 1)):
             s.act("grant_pre_vote", n, sender, said.term + 1)
+
+    def ask_before_crash(self) -> None:
+        """What left it, as its timer rang and it crashed, may have been requests."""
+        self.lose_touch()
+        is_silent = not any(self.s.get("heard", (self.n, v)) for v in self.of.nodes)
+        if self.prompt.what == "timeout" and self.report.sent and is_silent and not self.leads:
+            self.start_pre_vote()
 
     def ask(self) -> None:
         """It begins to ask, or stops."""

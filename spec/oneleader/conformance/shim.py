@@ -56,6 +56,7 @@ class ServerShown(msgspec.Struct, forbid_unknown_fields=True):
     match: dict[str, int] | None = None
     lease: bool | None = None
     clock: int | None = None
+    joint: list[str] | None = None
 
 
 class SentShown(msgspec.Struct, forbid_unknown_fields=True):
@@ -418,6 +419,7 @@ def observed(shown: ServerShown | None) -> Observed | None:
         shown.match,
         shown.lease,
         shown.clock,
+        None if shown.joint is None else frozenset(shown.joint),
     )
 
 

@@ -54,6 +54,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "a completion too many": (f"{INVOKE}\n{DONE}\n{DONE}", ":3: a completion of client a, which has no call"),
     "another value": (f"{INVOKE}\n{DONE.replace('1', '2')}", ":2: line 1 called write 1, this completes 2"),
     "another kind": (f"{INVOKE}\n{DONE.replace('write', 'read')}", ":2: this completes a read"),
+    "two histories": (f"[{EDN}]\n[{EDN}]", ":2: a second history begins here"),
     "unknown": ("hello", "the format is not known"),
     "no map": ("[1 2]", "made of maps"),
     "a type": (EDN.replace("invoke", "begin"), ":1: 'begin' is not one of"),

@@ -18,10 +18,11 @@ from oneleader_raft.locks import postgres as postgres_store
 from oneleader_raft.locks import redis as redis_store
 from oneleader_raft.locks import sqlite as sqlite_store
 from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
+from oneleader_raft.locks.etcd import AsyncEtcdStore, EtcdStore
 from oneleader_raft.locks.steps import AsyncLockStore, LockStore, RenewStep
 from oneleader_raft.node.local import LocalCluster
 from tests.reference.locks.machine import Subject, soon
-from tests.services import PostgresServer, RedisServer
+from tests.services import EtcdServer, PostgresServer, RedisServer
 
 UNSAFE = "PRAGMA synchronous = OFF"  # no test turns the machine off
 SetBack = Callable[[str, int], None]
@@ -152,6 +153,23 @@ def async_redis(server: RedisServer) -> Iterator[Subject]:
     ):
         yield subject
         runner.run(store._client.aclose())
+
+
+# -- etcd --------------------------------------------------------------------------------------------
+@contextmanager
+def etcd(server: EtcdServer) -> Iterator[Subject]:
+    """A grant is released rather than left to time, as a lease lasts two seconds at the least."""
+    with Locks(EtcdStore([server.url])) as locks:
+        yield Subject(locks, locks.release)
+
+
+@contextmanager
+def async_etcd(server: EtcdServer) -> Iterator[Subject]:
+    locks = AsyncLocks(AsyncEtcdStore([server.url]))
+    with asyncio.Runner() as runner:
+        driver = Driven(locks, runner.run)
+        yield Subject(driver, driver.release)
+        runner.run(locks.close())
 
 
 # -- The cluster -------------------------------------------------------------------------------------

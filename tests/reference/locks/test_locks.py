@@ -191,8 +191,8 @@ def test_what_makes_no_sense_is_refused_before_it_is_sent(step: Callable[[], Loc
         step()
 
 
-@pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), 1e6, 0.0001])
-def test_a_ttl_is_from_a_millisecond_to_a_day(ttl: float) -> None:
+@pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), 1e6, 0.0001, True, "1", None, b"1", [1]])
+def test_a_ttl_is_a_number_from_a_millisecond_to_a_day(ttl: Any) -> None:
     store, locks = slow()
     with pytest.raises(ValueError, match="to a day"):
         locks.acquire("r", ttl)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,8 +25,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneleader_raft.fencing import GREATEST, Storage
-from oneleader_raft.locks import Found, HeldError, Locks, LostError, StaleError, UnknownError
+from oneleader_raft.locks import Found, HeldError, Locks, LostError, StaleError, UnknownError, etcd
 from oneleader_raft.locks.cluster import AsyncClusterStore, ClusterStore
+from oneleader_raft.locks.etcd import AsyncEtcdStore, EtcdStore
 from oneleader_raft.locks.postgres import AsyncPostgresStore, PostgresStore
 from oneleader_raft.locks.redis import SCRIPTS, AsyncRedisStore, RedisStore
 from oneleader_raft.locks.sqlite import AsyncSqliteStore, DatabaseBusyError, SqliteStore
@@ -42,10 +44,10 @@ from oneleader_raft.locks.steps import (
 )
 from oneleader_raft.node.client import UnknownOutcomeError
 from tests.reference.locks.subjects import postgres_set_back, redis_set_back, sqlite_set_back
-from tests.services import PostgresServer, RedisServer, running_redis
+from tests.services import EtcdServer, PostgresServer, RedisServer, running_etcd, running_redis
 
 NAMES = (f"name {number}" for number in count())
-STORES = ["sqlite", "postgres", "redis", "cluster"]
+STORES = ["sqlite", "postgres", "redis", "etcd", "cluster"]
 
 
 @pytest.fixture(params=STORES)
@@ -59,6 +61,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], LockSto
     if request.param == "redis":
         server = request.getfixturevalue("redis_server")
         return lambda: RedisStore(server.client())
+    if request.param == "etcd":
+        server = request.getfixturevalue("etcd_server")
+        return lambda: EtcdStore([server.url])
     urls = list(request.getfixturevalue("nodes").apis.values())
     return lambda: ClusterStore(urls)
 
@@ -129,6 +134,7 @@ def test_of_many_tasks_at_once_one_is_granted(request: pytest.FixtureRequest, tm
     redis_port = request.getfixturevalue("redis_server").port
     conninfo = request.getfixturevalue("postgres_server").conninfo
     urls = list(request.getfixturevalue("nodes").apis.values())
+    etcd_url = request.getfixturevalue("etcd_server").url
 
     async def ask() -> None:
         async with redis.asyncio.Redis(port=redis_port) as client:
@@ -136,6 +142,7 @@ def test_of_many_tasks_at_once_one_is_granted(request: pytest.FixtureRequest, tm
                 lambda: AsyncSqliteStore(tmp_path / "locks.db"),
                 lambda: AsyncPostgresStore(conninfo),
                 lambda: AsyncRedisStore(client),
+                lambda: AsyncEtcdStore([etcd_url]),
                 lambda: AsyncClusterStore(urls),
             ):
                 assert len(await ask_at_once([make(), make()])) == 1
@@ -433,6 +440,102 @@ def test_a_redis_that_syncs_remembers_through_a_kill(tmp_path: Path) -> None:
             locks.write_with_fencing("r", "old", old.token, old.nonce)
         with pytest.raises(HeldError):
             locks.acquire("r")
+
+
+# -- etcd --------------------------------------------------------------------------------------------
+def test_etcd_remembers_through_a_kill_and_tokens_go_on(tmp_path: Path) -> None:
+    with running_etcd(tmp_path) as server, Locks(EtcdStore([server.url])) as locks:
+        old = locks.acquire("r")
+        locks.release(old)
+        new = locks.acquire("r")
+        locks.write(new, "r", "new")
+        server.kill()
+    with running_etcd(tmp_path, server.port) as server, Locks(EtcdStore([NOBODY, server.url])) as locks:
+        with pytest.raises(StaleError):
+            locks.write_with_fencing("r", "old", old.token, old.nonce)
+        with pytest.raises(HeldError):
+            locks.acquire("r")
+        assert locks.release(new)
+        assert locks.acquire("r").token > new.token
+
+
+def unpadded(token: int, nonce: str = "") -> str:
+    return f"{token}/{nonce.encode().hex()}"
+
+
+def without_nonce(token: int, nonce: str = "") -> str:
+    return f"{token:019d}/"
+
+
+@pytest.mark.parametrize("wrong", [unpadded, without_nonce])
+def test_a_wrong_etcd_store_accepts_what_the_rule_refuses(
+    wrong: Callable[..., str], etcd_server: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tokens compared as texts of different lengths; two grants with one token taken for one."""
+    writes = [(9, "a"), (10, "a"), (9, "a"), (10, "b")]
+    store = EtcdStore([etcd_server.url])
+
+    def accepted() -> list[bool]:
+        key = next(NAMES)
+        return [store.perform(WriteStep(key, "v", token, nonce)) is not None for token, nonce in writes]
+
+    assert accepted() == [True, True, False, False]
+    monkeypatch.setattr(etcd, "begins", wrong)
+    assert accepted() != [True, True, False, False]
+
+
+# -- No answer ---------------------------------------------------------------------------------------
+NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def hangs_up() -> Iterator[int]:
+    """The port of a server that hears a request and ends the connection."""
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(1 << 16)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_no_answer_is_unknown_on_every_store(hangs_up: int) -> None:
+    """And async: whatever a library calls it."""
+    url = f"http://127.0.0.1:{hangs_up}"
+    conninfo = f"host=127.0.0.1 port={hangs_up} user=u dbname=d sslmode=disable gssencmode=disable"
+    for store in (
+        RedisStore(redis.Redis(port=hangs_up)),
+        EtcdStore([url]),
+        ClusterStore([url], deadline=0.3),
+    ):
+        with pytest.raises(UnknownError, match="it may have happened"):
+            store.perform(STEPS[3])
+        store.close()
+
+    async def ask() -> None:
+        client = redis.asyncio.Redis(port=hangs_up)
+        for store in (
+            AsyncRedisStore(client),
+            AsyncPostgresStore(conninfo),
+            AsyncEtcdStore([url]),
+            AsyncClusterStore([url], deadline=0.3),
+        ):
+            with pytest.raises(UnknownError, match="it may have happened"):
+                await store.perform(STEPS[3])
+            await store.close()
+        await client.aclose()
+
+    asyncio.run(ask())
 
 
 class NoAnswer:

@@ -78,6 +78,43 @@ def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster
     assert all("Traceback" not in path.read_text() for path in cluster.folder.glob("*.log"))
 
 
+def test_a_backup_becomes_a_new_cluster(clusters: Callable[..., LocalCluster], tmp_path: Path) -> None:
+    """What it had is there; tokens go on beyond all that was granted since; nodes of the old one stay out."""
+    old, file = clusters(tmp_path / "old", trace=False), tmp_path / "backup"
+    old.start()
+    with Client(list(old.apis.values()), "c", deadline=30) as client:
+        for number in range(20):
+            assert client.put(f"k{number}", number)
+        held = client.acquire("lock", 60_000)
+        saved = asked(old, "backup", str(file))
+        assert "22 items" in saved.output  # the keys, the lock, the client
+        assert client.release("lock", held.token)
+        later = client.acquire("lock", 60_000)
+        assert client.put("lost", "v")
+    assert not list(old.folder.glob("*.backup-*"))
+
+    def restored(path: Path, *words: str) -> Result:
+        words = (*words, "--id", "m1", "--data", str(tmp_path / "new"))
+        return CliRunner().invoke(command, ["restore", str(path), *words], standalone_mode=False)
+
+    whole = file.read_bytes()
+    (tmp_path / "cut").write_bytes(whole[:-80])
+    assert "is damaged" in str(restored(tmp_path / "cut").exception)
+    assert restored(file).return_value == 0
+    assert "is there already" in str(restored(file).exception)
+    new = clusters(tmp_path / "new", nodes=1, trace=False, names="m")
+    new.start()
+    place = new.place("m2")
+    new.start("m2")
+    assert asked(new, "add", f"m2={place}", "--api", new.apis["m1"]).return_value == 0
+    with Client(list(new.apis.values()), deadline=30) as client:
+        assert [client.get(f"k{number}") for number in range(20)] == list(range(20))
+        assert client.get("lost") is None, "it was written after the backup"
+        assert client.release("lock", held.token)
+        assert client.acquire("lock", 60_000).token > later.token
+    assert old.leader() in old.members
+
+
 def test_what_the_nodes_did_is_judged_up_to_the_change(clusters: Callable[..., LocalCluster]) -> None:
     cluster = clusters(options=("--promise-ms", "1000", "--heartbeat-ms", "100"))
     cluster.start()

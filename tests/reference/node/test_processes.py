@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from oneleader_raft.node.client import Client
+from oneleader.errors import UsageError
+from oneleader_raft.node.client import AsyncClient, Client, RefusedError, UnknownOutcomeError, Value
 from oneleader_raft.node.local import HOST, LocalCluster
 
 CLI = (sys.executable, "-c", "from oneleader.cli.main import main; main()")
@@ -51,10 +57,14 @@ def test_bad_arguments_are_one_sentence_each(tmp_path: Path) -> None:
         ({"heartbeat_ms": "300"}, "--heartbeat-ms is positive, and less than --promise-ms"),
         ({"drift": "1000"}, "--drift is from 0 to 999 thousandths"),
         ({"promise_ms": "soon"}, "argument --promise-ms: invalid int value: 'soon'"),
-        ({"secret_file": str(tmp_path / "short")}, "a secret has 16 bytes at the least"),
+        ({"secret_file": str(tmp_path / "short")}, "a secret or token has 16 bytes at the least"),
         ({"secret_file": str(tmp_path / "none")}, "No such file or directory"),
         ({"tls_cert": pem}, "--tls-cert, --tls-key and --tls-ca belong together"),
         ({"tls_cert": pem, "tls_key": pem, "tls_ca": pem}, "TLS cannot be set up with these files"),
+        ({"api_tls_cert": pem}, "--api-tls-cert and --api-tls-key belong together"),
+        ({"api_tls_cert": pem, "api_tls_key": pem}, "TLS cannot be set up with these files"),
+        ({"token_file": str(tmp_path / "short")}, "a secret or token has 16 bytes at the least"),
+        ({"compact_after": "0"}, "--compact-after is a number of entries, 1 at the least"),
         ({"wrong": "1"}, "unrecognized arguments: --wrong 1"),
     ]
     script = "\n".join(
@@ -109,7 +119,7 @@ def certificates(folder: Path, *ids: str) -> None:
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj")
     openssl("req", "-x509", *key, "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2")
     openssl("req", *key, "/CN=node", "-keyout", "node.key", "-out", "node.csr")
-    (folder / "names").write_text("subjectAltName=" + ",".join(f"DNS:{id}" for id in ids))
+    (folder / "names").write_text("subjectAltName=" + ",".join(f"DNS:{id}" for id in ids) + ",IP:127.0.0.1")
     sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", "node.pem")
     openssl("x509", "-req", "-in", "node.csr", "-extfile", "names", *sign)
 
@@ -146,6 +156,50 @@ def test_tls_and_a_stranger(tmp_path: Path, clusters: Callable[..., LocalCluster
         time.sleep(0.05)
     said_of_it = cluster.status(stranger)
     assert said_of_it is None or said_of_it["connected"] == []
+
+
+def test_clients_show_a_token_and_speak_tls(tmp_path: Path, clusters: Callable[..., LocalCluster]) -> None:
+    """Any node may be asked; it sends them to the leader's https address."""
+    certificates(tmp_path, "localhost")
+    (tmp_path / "token").write_text("a token for clients\n")
+    files = (("api-tls-cert", "node.pem"), ("api-tls-key", "node.key"), ("token-file", "token"))
+    cluster = clusters(options=[w for n, f in files for w in (f"--{n}", str(tmp_path / f))], trace=False)
+    cluster.start()
+    apis = [api.replace("http:", "https:") for api in cluster.apis.values()]
+    shown = {
+        "token": "a token for clients",
+        "tls": ssl.create_default_context(cafile=str(tmp_path / "ca.pem")),
+    }
+    for number, api in enumerate(apis):
+        with Client([api], deadline=30, **shown) as client:
+            assert client.put("k", number)
+
+    async def read() -> Value:
+        async with AsyncClient(apis, deadline=30, **shown) as client:
+            return await client.get("k")
+
+    assert asyncio.run(read()) == 2
+    for token in ("", "another token for clients"):
+        with (
+            Client(apis, token=token, tls=shown["tls"]) as client,
+            pytest.raises(RefusedError, match="a token"),
+        ):
+            client.get("k")
+    in_plain = list(cluster.apis.values())
+    with Client(in_plain, deadline=1) as client, pytest.raises(UnknownOutcomeError):
+        client.get("k")
+    from oneleader.cli.node import node as command
+
+    how = ["--api", apis[1], "--ca", str(tmp_path / "ca.pem")]
+    listed = CliRunner().invoke(command, ["list", *how, "--token-file", str(tmp_path / "token")])
+    assert listed.output.count("\n") == 3, listed.output
+    with pytest.raises(UsageError, match="a token"):
+        CliRunner().invoke(command, ["list", *how], catch_exceptions=False)
+    with urllib.request.urlopen(f"{apis[0]}/ready", context=shown["tls"], timeout=10) as ready:
+        assert ready.status == 200
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{apis[0]}/metrics", context=shown["tls"], timeout=10)
+    assert (refused.value.code, refused.value.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
 def said_in(log: Path, words: str, seconds: float = 30) -> None:
@@ -241,10 +295,7 @@ def test_the_nodes_end_with_the_command_even_if_it_is_killed(tmp_path: Path) -> 
 
 
 def test_bad_use_of_the_commands(tmp_path: Path) -> None:
-    from click.testing import CliRunner
-
     from oneleader.cli.cluster import cluster
-    from oneleader.errors import UsageError
 
     ended = CliRunner().invoke(cluster, ["--promise-ms", "50", "--heartbeat-ms", "50"])
     assert isinstance(ended.exception, UsageError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from workshop import ROOT
 from workshop.mutation import shipped_judge
-from workshop.mutation.model_judge import SURVIVED
+from workshop.mutation.model_judge import SURVIVED, JudgedMutant
+from workshop.mutation.shipped_command import PAGE, ROW, ShippedResults
+from workshop.mutation.shipped_command import page as shipped_page
 from workshop.mutation.shipped_mutation import SOURCES, ShippedMutant, files, shipped_mutants
 
 KNOWN = {  # survivors of old, each with the quickest test that catches it now
@@ -78,3 +81,27 @@ def test_texts_in_sql_and_lua_are_mutated() -> None:
         "locks/sql/ISSUE/<=→<",
         "locks/sql/RELEASE/-AND nonce = :nonce",
     } <= ids
+
+
+def test_the_page_keeps_what_was_judged_and_says_what_is_older(tmp_path: Path) -> None:
+    """What a page says is taken up again; a judgement of another text counts for nothing."""
+    some = [*mutants("views").values()][:4]
+    results = ShippedResults(tmp_path / "kept.jsonl", tmp_path / "none.md")
+    for mutant, by in zip(some, (shipped_judge.TEST, SURVIVED, shipped_judge.TIME), strict=False):
+        results.add(mutant, JudgedMutant(mutant.id, "views", by, "test_a[x|y]", 1.0))
+    written = tmp_path / "page.md"
+    written.write_text(shipped_page({"views": some}, results), encoding="utf-8")
+    assert "| views | 4 | 3 | 1 | 1 |  | 1 | 67 % |  | 1 |" in written.read_text("utf-8")
+    read = ShippedResults(tmp_path / "other.jsonl", written)
+    assert [(j.by, j.what) for m in some[:3] if (j := read.of(m))] == [
+        *((by, "test_a[x|y]") for by in (shipped_judge.TEST, SURVIVED, shipped_judge.TIME))
+    ]
+    edited = [replace(mutant, text=mutant.text + "# edited\n") for mutant in some]
+    assert "| views | 4 | 0 |  |  |  |  |  | 3 | 1 |" in shipped_page({"views": edited}, read)
+
+
+def test_the_page_is_of_mutants_that_there_are() -> None:
+    """If it is not: `python -m workshop shipped-mutants views --sample 1 --write`."""
+    rows = ROW.findall((ROOT / PAGE).read_text("utf-8"))
+    assert rows
+    assert {by for _, by, _, _ in rows} <= {*shipped_judge.CAUGHT, SURVIVED}

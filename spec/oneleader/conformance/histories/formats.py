@@ -175,6 +175,10 @@ def frozen(value: Any) -> Any:
 def edn_lines(text: str) -> list[LoggedOperation]:
     """What Jepsen and Knossos keep, and Porcupine's key-value logs."""
     values = edn.read(text)
+    whole = [value for value in values if isinstance(value, tuple)]
+    if len(whole) > 1:
+        line = next((m.line for m in whole[1] if isinstance(m, edn.EdnMap)), 1)
+        raise BadLine(line, "a second history begins here: put each into a file of its own")
     maps = [m for value in values for m in (value if isinstance(value, tuple) else (value,))]
     moments = [_moment(m) for m in maps if not _is_nemesis(m)]
     return paired(_by_key(moments))

@@ -9,7 +9,7 @@ from typing import Any
 from oneleader.conformance.adapter import MODELS, PRE_CANDIDATE, Observed, ReferenceAdapter, Report
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import Clocks
-from oneleader_raft.raft import NOOP, ReadReady
+from oneleader_raft.raft import NOOP, Entry, Node, ReadReady
 from oneleader_raft.testbench.cluster import Cluster
 
 CLOCKS = Clocks(promise=150, slow=9, fast=10)
@@ -26,6 +26,7 @@ class WholeReference(ReferenceAdapter):
         super().__init__(nodes, core)
         self.cluster = Cluster(nodes, core, clocks=CLOCKS, traced=False)
         self.applied = dict.fromkeys(nodes, 0)
+        self.values: dict[int, Hashable] = {}  # what was applied at each index, in snapshots too
         self.read_now: list[Hashable] = []
 
     def propose(self, node: str, value: str) -> Report:
@@ -40,6 +41,14 @@ class WholeReference(ReferenceAdapter):
         self.cluster.transfer(node, to, finish=False)
         return self._carry_out(node, 0)
 
+    def compact(self, node: str) -> Report:
+        self.cluster.compact(node, finish=False)
+        return self._carry_out(node, 0)
+
+    def change_members(self, node: str, members: Sequence[str]) -> Report:
+        self.cluster.change_members(node, members, finish=False)
+        return self._carry_out(node, 0)
+
     def restart(self, node: str) -> Report:
         self.applied[node] = 0
         return super().restart(node)
@@ -47,7 +56,8 @@ class WholeReference(ReferenceAdapter):
     def observe(self, node: str) -> Observed:
         seen = replace(super().observe(node), clock=self.cluster.clock(node))
         if seen.role is None:
-            return replace(seen, log=entries(self.cluster.disk(node).synced.log))
+            stored = self.cluster.disk(node).synced
+            return replace(seen, log=entries(stored.log), first=stored.snapshot.index + 1)
         now = self.cluster.node(node)
         seen = replace(seen, role=PRE_CANDIDATE) if now.pre_votes else seen
         progress = now.leadership.progress if seen.role == "leader" else {}
@@ -55,6 +65,9 @@ class WholeReference(ReferenceAdapter):
             seen,
             votes=now.votes if seen.role == "candidate" else None,
             log=entries(now.log),
+            first=now.snapshot.index + 1,
+            members=frozenset(now.configuration.members),
+            joint=frozenset(now.configuration.old) or None,
             commit=now.commit_index,
             match={peer: known.match_index for peer, known in progress.items()},
             lease=self.cluster.is_leader(node),
@@ -63,21 +76,29 @@ class WholeReference(ReferenceAdapter):
     def done(self, node: str, operation: Any) -> None:
         if isinstance(operation, ReadReady):
             now = self.cluster.node(node)
-            values = [e.command for e in now.log[: now.commit_index] if e.command != NOOP]
-            self.read_now.append(values[-1] if values else None)
+            known = [index for index in self.values if index <= now.commit_index]
+            self.read_now.append(self.values[max(known)] if known else None)
 
     def _carry_out(self, node: str, begun: int) -> Report:
         report, result = super()._carry_out(node, 0), tuple(self.read_now)
         self.read_now.clear()
         if not self.cluster.is_up(node):
             return replace(report, actions=None)
-        now = self.cluster.node(node)
-        new = list(enumerate(now.log[: now.commit_index], 1))[self.applied[node] :]
-        self.applied[node] = max(self.applied[node], now.commit_index)
+        new = self._newly_applied(self.cluster.node(node))
+        self.values |= {i: entry.command for i, entry in new if is_value(entry.command)}
+        leads, term = self.cluster.node(node).role.value == "leader", self.cluster.node(node).current_term
         given = [(index, entry.command) for index, entry in new]
-        is_leader = now.role.value == "leader"
-        answered = [e.command for _, e in new if is_leader and e.term == now.current_term]
+        answered = [e.command for _, e in new if leads and e.term == term]
         return replace(report, actions=None, applied=given, answered=answered, read=result)
+
+    def _newly_applied(self, now: Node) -> list[tuple[int, Entry]]:
+        begun = max(self.applied[now.id], now.snapshot.index)
+        self.applied[now.id] = max(begun, now.commit_index)
+        return [(i, e) for i, e in enumerate(now.after(begun), begun + 1) if i <= now.commit_index]
+
+
+def is_value(command: Hashable) -> bool:
+    return isinstance(command, str) and command != NOOP
 
 
 def entries(log: Sequence[Any]) -> tuple[tuple[int, Hashable], ...]:

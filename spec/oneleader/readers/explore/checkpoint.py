@@ -32,7 +32,7 @@ class SearchPlace:
     levels     where each level starts, in order of discovery; the last one ends before `end`
     at         the first state not expanded yet
     taken, cut, stuck, failed   as in `Tally`
-    witnesses  the depth at which each was reached
+    met        the depth at which each witness and each premise was
     """
 
     levels: list[int]
@@ -42,7 +42,7 @@ class SearchPlace:
     cut: list[int]
     stuck: list[int]
     failed: list[int]
-    witnesses: dict[str, int | None]
+    met: dict[str, int | None]
 
 
 def digest(run: Run, properties: list[Property], order: int) -> str:

@@ -2,7 +2,8 @@
 
 Breadth first, so that a counterexample and a witness are shortest ones. Properties that read ghost
 fields are explored apart, with those fields kept: history multiplies states. A run that stops at a
-bound on states or memory is inconclusive, whatever it has seen so far.
+bound on states or memory is inconclusive, whatever it has seen so far; so is a property that nothing
+put to the test (`premises.py`).
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from oneleader.readers.explore import checkpoint as checkpoints
 from oneleader.readers.explore.checkpoint import SearchPlace
 from oneleader.readers.explore.disk import Stored, stored
 from oneleader.readers.explore.search import Full, Packed, States, search
+from oneleader.readers.premises import Premise, premises_of, unmet
 from oneleader.readers.run import ClaimFailed, Run, State
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest
 
 REPORT_EVERY = 0.25  # seconds between two calls of `progress`
 ENGINES = ("python", "numpy", "native")
@@ -83,8 +85,8 @@ class Explored:
     run: Run
     symmetry: int  # how many renamings were identified; 1 for none
     symmetry_why: str = ""  # why not all of them
-    verdict: Verdict = INCONCLUSIVE
-    why: str = ""  # why it is inconclusive
+    exhausted: bool = False  # whether every state within the bounds was seen, and nothing is wrong there
+    why: str = ""  # why it is not, or why something is wrong
     states: int = 0
     taken_up: int = 0  # of these states: those that came from a checkpoint
     transitions: int = 0
@@ -94,9 +96,34 @@ class Explored:
     properties: list[str] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
     witnesses: dict[str, int | None] = field(default_factory=dict)  # the depth at which each was reached
+    premises: dict[Premise, int | None] = field(default_factory=dict)  # the depth at which each was met
     violation: Violation | None = None
     agreement: Agreement | None = None  # with the plain interpreter, sought first
     untried: list[str] = field(default_factory=list)  # where a number above the bound may matter
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to be sought."""
+        return self.exhausted or self.violation is not None
+
+    @property
+    def verdict(self) -> Verdict:
+        """On all properties together. Where nothing put any of them to the test, none holds."""
+        if self.violation or (self.agreement and self.agreement.difference):
+            return VIOLATED
+        is_tested = not self.properties or len(self.untested) < len(self.properties)
+        return HOLDS if self.exhausted and is_tested else INCONCLUSIVE
+
+    def verdict_of(self, name: str) -> Verdict:
+        """On one property: another one that is broken ends the search before this one is decided."""
+        if self.violation and self.violation.what == name:
+            return VIOLATED
+        return HOLDS if self.exhausted and name not in self.untested else INCONCLUSIVE
+
+    @property
+    def untested(self) -> list[str]:
+        """Properties that hold in every state, and would without one of their parts: it was never asked."""
+        return unmet(self.premises) if self.exhausted else []
 
     @property
     def never_fired(self) -> list[str]:
@@ -117,7 +144,7 @@ class Explored:
             "model": self.run.model.name,
             "configuration": self.run.configuration.describe(),
             "ghosts": [f.name for f in self.run.cells.fields if f.kind == "ghost"],
-            "verdict": self.verdict.value,
+            "verdict": gravest([self.verdict, INCONCLUSIVE if self.untested else HOLDS]).value,
             "why": self.why,
             "states": self.states,
             "symmetry": self.symmetry,
@@ -129,6 +156,8 @@ class Explored:
             "seconds": round(self.seconds, 3),
             "properties": self.properties,
             "witnesses": self.witnesses,
+            "premises": {premise.name: at for premise, at in self.premises.items()},
+            "untested": self.untested,
             "fired": dict(self.fired),
             "agreement": self.agreement and str(self.agreement),
             "violation": violation and {"what": violation.what, "steps": violation.calls(self.run)},
@@ -191,20 +220,21 @@ def explore(
         properties = [p for p in everything if ghosts_read(model, p) <= ghosts]
     safety = [p for p in properties if p.kind != "witness"]
     witnesses = [p for p in properties if p.kind == "witness"]
+    sought = [*witnesses, *(premise for p in safety for premise in premises_of(model, p))]
     agreed = agreement(model, configuration)
     if agreed.difference:
         names = [p.name for p in safety]
-        return Explored(run, 1, verdict=VIOLATED, why=str(agreed), properties=names, agreement=agreed)
+        return Explored(run, 1, why=str(agreed), properties=names, agreement=agreed)
     memory = limits.memory and limits.memory * 2**20
     states: States
     if disk:
-        states = stored(engine, run, safety, witnesses, disk, symmetry=symmetry)
+        states = stored(engine, run, safety, sought, disk, symmetry=symmetry)
     else:
-        states = search(engine, run, safety, witnesses, symmetry=symmetry, memory=memory)
-    looking = _Search(states, safety, witnesses, limits, progress)
+        states = search(engine, run, safety, sought, symmetry=symmetry, memory=memory)
+    looking = _Search(states, safety, sought, limits, progress)
     saved: _Saved | _OnDisk | None = None
     if checkpoint:
-        saved = _Saved(looking, states, checkpoint, properties)
+        saved = _Saved(looking, states, checkpoint, [*safety, *sought])
     if isinstance(states, Stored):
         saved = _OnDisk(looking, states)
     try:
@@ -234,10 +264,10 @@ class _Saved:
 
     def close(self) -> None:
         """Keep what was found where the search is not over."""
-        if self.looking.result.verdict is INCONCLUSIVE:
-            checkpoints.save(self.path, self.key, self.looking.place, self.states.rows[: self.states.size])
-        else:
+        if self.looking.result.over:
             self.path.unlink(missing_ok=True)
+        else:
+            checkpoints.save(self.path, self.key, self.looking.place, self.states.rows[: self.states.size])
 
 
 class _OnDisk:
@@ -251,7 +281,7 @@ class _OnDisk:
 
     def close(self) -> None:
         """Remove what is not needed any more."""
-        self.states.close(over=self.looking.result.verdict is not INCONCLUSIVE)
+        self.states.close(over=self.looking.result.over)
 
 
 class _Search:
@@ -261,21 +291,21 @@ class _Search:
         self,
         states: States,
         safety: list[Property],
-        witnesses: list[Property],
+        sought: list[Property],
         limits: Limits,
         progress: Callable[[SearchProgress], None],
     ) -> None:
-        self.states, self.safety, self.limits, self.progress = states, safety, limits, progress
-        self.run, self.properties = states.run, [*safety, *witnesses]
+        self.states, self.safety, self.sought = states, safety, sought
+        self.run, self.limits, self.progress = states.run, limits, progress
+        self.met: dict[str, int | None] = {p.name: None for p in sought}  # the depth at which each was
         self.levels, self.end = [0], 0  # where each level starts, and where the last one ends
         self.result = Explored(
             self.run,
             states.order,
             states.why,
             properties=[p.name for p in safety],
-            witnesses=dict.fromkeys(w.name for w in witnesses),
         )
-        self.witnesses_only = bool(witnesses) and not safety
+        self.witnesses_only = bool(sought) and not safety
         self.place = self._here(0)
         self.keep: Callable[[SearchPlace], None] = lambda place: None  # told where each level ends
         self.started = self.reported = self.entered = time.perf_counter()
@@ -292,13 +322,13 @@ class _Search:
                 self.end = hi
                 self.result.depth += 1
                 self.keep(self._here(lo))
-        self.result.verdict = HOLDS
+        self.result.exhausted = True
 
     def _here(self, at: int) -> SearchPlace:
         """How far it is: complete before the state `at`."""
-        tally, witnesses = self.states.tally, dict(self.result.witnesses)
+        tally, met = self.states.tally, dict(self.met)
         counts = tally.taken.tolist(), tally.cut.tolist(), list(tally.stuck), list(tally.failed)
-        return SearchPlace([*self.levels], self.end, at, *counts, witnesses)
+        return SearchPlace([*self.levels], self.end, at, *counts, met)
 
     def resume(self, place: SearchPlace) -> None:
         """Go on from there."""
@@ -307,34 +337,34 @@ class _Search:
         tally = self.states.tally
         tally.taken[:], tally.cut[:] = place.taken, place.cut
         tally.stuck, tally.failed = [*place.stuck], [*place.failed]
-        self.result.witnesses, self.result.depth = dict(place.witnesses), len(place.levels) - 1
+        self.met, self.result.depth = dict(place.met), len(place.levels) - 1
 
     def finish(self) -> None:
         """Write down what was counted."""
         result, tally = self.result, self.states.tally
         result.states, result.seconds = self.states.size, time.perf_counter() - self.started
         result.transitions, result.cut = int(tally.taken.sum()), int(tally.cut.sum())
+        result.premises = {p: self.met[p.name] for p in self.sought if isinstance(p, Premise)}
+        witnesses = [p for p in self.sought if not isinstance(p, Premise)]
+        result.witnesses = {w.name: self.met[w.name] for w in witnesses}
         model, at = self.run.model, self.run.configuration
-        result.untried = untried(model, at, self.properties)
+        result.untried = untried(model, at, [*self.safety, *witnesses])
         result.cut += sum(1 for _ in above(model, at))  # steps whose parameters no run here tries
         for position, times in zip(self.states.instances, (tally.taken + tally.cut).tolist(), strict=True):
             if times:
                 result.fired[self.run.instances[position].action.name] += times
 
     def _judged(self, lo: int, hi: int) -> bool:
-        """Look for broken properties and witnesses in a level. False: the search is over."""
-        result = self.result
+        """Look for broken properties, witnesses and premises in a level. False: the search is over."""
         found = self.states.broken(lo, hi) if self.safety else None
         if found:
             return self._fail(self.safety[found[0]].name, found[1])
-        if None in result.witnesses.values():
-            for (name, at), here in zip(
-                list(result.witnesses.items()), self.states.reached(lo, hi), strict=True
-            ):
-                if at is None and here:
-                    result.witnesses[name] = result.depth
-        if self.witnesses_only and None not in result.witnesses.values():
-            result.verdict = HOLDS
+        if None in self.met.values():
+            for prop, here in zip(self.sought, self.states.reached(lo, hi), strict=True):
+                if here and self.met[prop.name] is None:
+                    self.met[prop.name] = self.result.depth
+        if self.witnesses_only and None not in self.met.values():
+            self.result.exhausted = True
             return False
         return True
 
@@ -381,7 +411,6 @@ class _Search:
         self.result.violation = Violation(
             what, args, steps, self._claiming(last) if what == "claim" else None
         )
-        self.result.verdict = VIOLATED
         return False
 
     def _claiming(self, state: State) -> int:

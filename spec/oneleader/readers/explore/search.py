@@ -18,12 +18,14 @@ from oneleader.errors import Disagreement
 from oneleader.language.definitions import Property
 from oneleader.language.sorts import base, is_set
 from oneleader.language.symmetry import Renaming, renamings, why_fewer
+from oneleader.readers.agree import Traced
 from oneleader.readers.engines.kernel import Kernel, Tally, least
 from oneleader.readers.engines.native import FULLEST, Native
 from oneleader.readers.engines.orbits import Orbits
 from oneleader.readers.engines.packing import Packing, Rows
 from oneleader.readers.engines.table import StateTable
 from oneleader.readers.engines.vector import Vector
+from oneleader.readers.premises import Premise
 from oneleader.readers.run import ClaimFailed, Run, State
 
 CHUNK = 1 << 16  # states that NumPy looks at together
@@ -86,6 +88,7 @@ class Listed:
         self, run: Run, properties: list[Property], witnesses: list[Property], *, symmetry: bool
     ) -> None:
         self.run, self.properties, self.witnesses = run, properties, witnesses
+        self._traced = Traced(run)
         group = renamings(run.model, run.configuration) if symmetry else []
         self.why = why_fewer(run.model, run.configuration, group) if symmetry else ""
         self._images = [_moved(run, renaming) for renaming in group[1:]]
@@ -133,7 +136,14 @@ class Listed:
         return None
 
     def reached(self, lo: int, hi: int) -> list[bool]:
-        return [any(self.run.witnessed(self._states[i], w) for i in range(lo, hi)) for w in self.witnesses]
+        return [any(self._witnessed(self._states[i], w) for i in range(lo, hi)) for w in self.witnesses]
+
+    def _witnessed(self, state: State, witness: Property) -> bool:
+        """A premise is known only as it was traced; everything else is asked of the plain interpreter."""
+        if not isinstance(witness, Premise):
+            return self.run.witnessed(state, witness)
+        values = self.run.configuration.assignments(witness.params)
+        return any(self._traced.holds(witness, state, args) for args in values)
 
     def first(self, positions: Sequence[int]) -> int:
         return min(positions, key=self._states.__getitem__)

@@ -30,6 +30,7 @@ from oneleader.readers.beyond import untried
 from oneleader.readers.engines.native import Native
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explore import Violation
+from oneleader.readers.premises import premises_of, unmet
 from oneleader.readers.run import ClaimFailed, Instance, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
@@ -51,7 +52,7 @@ class Walker(Protocol):
 
     @property
     def witnesses(self) -> set[str]:
-        """The names of those reached so far."""
+        """The names of the witnesses reached and the premises met so far."""
 
     def walk(self, dice: int, length: int) -> WalkedPath:
         """A random run of at most that many steps, seeded by `dice`; it ends where something is wrong."""
@@ -219,7 +220,8 @@ def walker(run: Run, engine: str, *, judging: bool = True) -> Walker:
     """The walker of an engine; MissingTool where `native` finds no C compiler."""
     model = run.model
     judged = [*model.properties.values()] if judging else []
-    watched = [*model.witnesses.values()] if judging else []
+    premises = (premise for prop in judged for premise in premises_of(model, prop))
+    watched = [*model.witnesses.values(), *premises] if judging else []
     return Printed(run, judged, watched) if engine == "python" else Compiled(run, judged, watched)
 
 
@@ -237,6 +239,7 @@ class Walked:
     seconds: float = 0.0
     fired: Counter[str] = field(default_factory=Counter)
     witnesses: dict[str, bool] = field(default_factory=dict)
+    untested: list[str] = field(default_factory=list)  # properties that no state put to the test
     violation: Violation | None = None
     agreement: Agreement | None = None  # with the plain interpreter, sought first
     untried: list[str] = field(default_factory=list)  # where a number above the bound may matter
@@ -262,6 +265,7 @@ def walk(
 ) -> Walked:
     """`runs` random runs of at most `length` steps each, every state judged by every property.
 
+    Inconclusive where no property was put to the test: those that were not are named.
     All ghost fields are kept. A run ends early where no step is left within the bound. MissingTool
     where the engine `native` finds no C compiler.
     """
@@ -275,7 +279,7 @@ def walk(
     if not model.properties:
         result.verdict, result.why = INCONCLUSIVE, NOTHING
         return result
-    started = time.perf_counter()
+    started, met = time.perf_counter(), set[str]()
     try:
         made = walker(run, engine)
         for number in range(runs):
@@ -283,13 +287,18 @@ def walk(
             result.runs += 1
             result.steps += len(steps)
             result.fired.update(run.instances[p].action.name for p in steps)
-            result.witnesses.update(dict.fromkeys(made.witnesses, True))
+            met = made.witnesses
             if end:
                 result.verdict, result.violation = VIOLATED, _violation(run, steps, end)
                 break
     except KeyboardInterrupt:
         result.verdict, result.why = INCONCLUSIVE, "interrupted"
     result.seconds = time.perf_counter() - started
+    result.witnesses = {name: name in met for name in model.witnesses}
+    premises = [premise for prop in model.properties.values() for premise in premises_of(model, prop)]
+    result.untested = unmet({premise: premise.name if premise.name in met else None for premise in premises})
+    if result.verdict is HOLDS and len(result.untested) == len(model.properties):
+        result.verdict, result.why = INCONCLUSIVE, "no property was put to the test"
     return result
 
 

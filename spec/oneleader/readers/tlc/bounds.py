@@ -51,16 +51,25 @@ def _file() -> dict[str, Any]:
 
 def bounds_of(model: Model) -> tuple[Bounds, ...]:
     """Where the twin of this model is compared, cheapest first. UsageError where that is not said."""
-    found = _file().get(model.name, {}).get("bounds")
+    found = _listed(model, "bounds")
     if not found:
         raise UsageError(f"{FILE.name} has no bounds for {model.name}: give --nodes and --terms, or --size")
+    return found
+
+
+def full_bounds_of(model: Model) -> tuple[Bounds, ...]:
+    """Where `oneleader check` compares it, too, unless --quick: what takes long."""
+    return _listed(model, "full")
+
+
+def _listed(model: Model, where: str) -> tuple[Bounds, ...]:
     return tuple(
         Bounds(
             dict(sorted(one["sizes"].items())),
             one.get("quorums", "majority"),
             {name: tuple(names) for name, names in one.get("where", {}).items()},
         )
-        for one in found
+        for one in _file().get(model.name, {}).get(where, ())
     )
 
 

@@ -284,14 +284,22 @@ class StateReader:
                 yield self._value(f, at[key[-1] - 1][part]) if 0 < key[-1] <= len(at) else f.init
 
     def _cells(self, f: Field, told: Any) -> Iterator[int]:
+        sets: dict[tuple[Any, ...], int] = {}  # how many elements each has that no cell has shown yet
         for key in self.keys[f]:
             at, rest = told, [self._name(s, k) for s, k in zip(f.index, key, strict=True)]
             while rest and not isinstance(at, frozenset):
                 at = _applied(at, rest.pop(0))
             if isinstance(at, frozenset) and f.of is bool:
-                yield (rest[0] if len(rest) == 1 else tuple(rest)) in at
+                holds = (rest[0] if len(rest) == 1 else tuple(rest)) in at
+                whole = key[: len(key) - len(rest)]
+                sets[whole] = sets.get(whole, len(at)) - holds
+                yield holds
             else:
                 yield self._value(f, at)
+        if any(sets.values()):
+            raise UsageError(
+                f"TLC has a state in which {camel(f.name)} holds what is no element: {_told(told)}"
+            )
 
     def _name(self, sort: Any, value: int) -> Any:
         """How TLA+ writes an index."""
@@ -309,6 +317,10 @@ class StateReader:
         if is_set(of) or is_enum(of):
             return int(self.configuration.value(of, told))
         return int(told) if is_number(of) or is_time(of) else bool(told)
+
+
+def _told(value: Any) -> str:
+    return "{" + ", ".join(sorted(map(str, value))) + "}" if isinstance(value, frozenset) else str(value)
 
 
 def _applied(function: Any, index: Any) -> Any:

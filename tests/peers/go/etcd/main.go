@@ -1,14 +1,16 @@
-// A shim around go.etcd.io/raft/v3, with pre-vote, check-quorum, snapshots and linearizable reads.
+// A shim around go.etcd.io/raft/v3: pre-vote, check-quorum, snapshots, linearizable reads, changes of members.
 package main
 
 import (
 	"encoding/json"
 	"io"
 	"log"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"peers/lines"
 )
 
@@ -19,15 +21,17 @@ type server struct {
 	names         lines.Names
 	id            uint64
 	disk          *raft.MemoryStorage
+	conf          *pb.ConfState
 	register      *lines.Register
 	reads         []raft.ReadState // that wait until so much is applied
 }
 
 func main() {
 	raft.SetLogger(&raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)})
-	lines.Serve(map[string]any{"can": []string{"heartbeat", "propose", "read", "compact", "transfer"},
+	lines.Serve(map[string]any{"can": []string{"heartbeat", "propose", "read", "compact", "transfer", "change_members"},
 		"may": []string{"step down within a term", "ask again", "give up an election",
-			"the commit index survives a restart", "leadership is handed over", "an old pre-vote counts"},
+			"the commit index survives a restart", "leadership is handed over", "an old pre-vote counts",
+			"the members change", "members change when applied"},
 		"models": []string{"pre_vote"}}, start)
 }
 
@@ -43,11 +47,12 @@ func (s *server) boot() {
 	s.register, s.reads = lines.NewRegister(), nil
 	s.install(snapshot)
 	s.RawNode, _ = raft.NewRawNode(&raft.Config{ID: s.id, Storage: s.disk, ElectionTick: 10, HeartbeatTick: 1,
-		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true, CheckQuorum: true, DisableProposalForwarding: true})
+		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true, CheckQuorum: true, DisableProposalForwarding: true,
+		StepDownOnRemoval: true})
 }
 
 func (s *server) install(snapshot *pb.Snapshot) {
-	s.register.Applied = snapshot.GetMetadata().GetIndex()
+	s.register.Applied, s.conf = snapshot.GetMetadata().GetIndex(), snapshot.GetMetadata().GetConfState()
 	json.Unmarshal(snapshot.GetData(), &s.register.Value)
 }
 
@@ -72,10 +77,12 @@ func (s *server) Step(r lines.Request, answer *lines.Answer) {
 		s.ReadIndex(s.register.Ask())
 	case "compact":
 		value, _ := json.Marshal(s.register.Value)
-		s.disk.CreateSnapshot(s.register.Applied, nil, value)
+		s.disk.CreateSnapshot(s.register.Applied, s.conf, value)
 		s.disk.Compact(s.register.Applied)
 	case "transfer":
 		s.TransferLeader(s.names.Id(r.To))
+	case "change_members":
+		s.ProposeConfChange(s.change(r.Members))
 	case "crash":
 		s.RawNode = nil
 	case "restart":
@@ -87,6 +94,21 @@ func (s *server) Step(r lines.Request, answer *lines.Answer) {
 	for ; len(s.reads) > 0 && s.reads[0].Index <= s.register.Applied; s.reads = s.reads[1:] {
 		answer.Read = append(answer.Read, s.register.Value)
 	}
+}
+
+// change says what is to be added and removed; more than one go through a joint configuration.
+func (s *server) change(members []string) *pb.ConfChangeV2 {
+	change := &pb.ConfChangeV2{}
+	for i, name := range s.names {
+		id, is, wanted := uint64(i+1), slices.Contains(s.conf.Voters, uint64(i+1)), slices.Contains(members, name)
+		if kind := pb.ConfChangeType_ConfChangeRemoveNode; is != wanted {
+			if wanted {
+				kind = pb.ConfChangeType_ConfChangeAddNode
+			}
+			change.Changes = append(change.Changes, &pb.ConfChangeSingle{Type: &kind, NodeId: &id})
+		}
+	}
+	return change
 }
 
 // handle does what is ready, in the order that the library asks for.
@@ -107,7 +129,14 @@ func (s *server) handle(ready raft.Ready, answer *lines.Answer) {
 		}
 	}
 	for _, e := range ready.CommittedEntries {
-		s.register.Apply(e.GetIndex(), string(e.Data), answer)
+		if e.GetType() == pb.EntryNormal {
+			s.register.Apply(e.GetIndex(), string(e.Data), answer)
+			continue
+		}
+		change := &pb.ConfChangeV2{}
+		proto.Unmarshal(e.Data, change)
+		s.conf = s.ApplyConfChange(change)
+		s.register.Apply(e.GetIndex(), "", answer)
 	}
 	for _, read := range ready.ReadStates {
 		if s.register.Asked(read.RequestCtx) {
@@ -130,6 +159,17 @@ func (s *server) Show() map[string]any {
 		e, _ := s.disk.Entries(i, i+1, 0)
 		log = append(log, [2]any{e[0].GetTerm(), string(e[0].Data)})
 	}
-	return map[string]any{"term": hard.GetTerm(), "voted_for": s.names.Name(hard.GetVote()), "role": role,
-		"log": log, "first": first, "commit": hard.GetCommit()}
+	shown := map[string]any{"term": hard.GetTerm(), "voted_for": s.names.Name(hard.GetVote()), "role": role,
+		"log": log, "first": first, "commit": hard.GetCommit(), "members": s.named(s.conf.Voters)}
+	if len(s.conf.VotersOutgoing) > 0 {
+		shown["joint"] = s.named(s.conf.VotersOutgoing)
+	}
+	return shown
+}
+
+func (s *server) named(ids []uint64) (names []any) {
+	for _, id := range ids {
+		names = append(names, s.names.Name(id))
+	}
+	return names
 }

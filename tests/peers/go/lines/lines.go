@@ -12,7 +12,7 @@ import (
 type Request struct {
 	Id                          int
 	Do, Node, Sender, Value, To string
-	Nodes                       []string
+	Nodes, Members              []string
 	Message                     json.RawMessage
 }
 
