@@ -21,6 +21,7 @@ from oneleader.faults.catalogue import variant
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import Core
+from oneleader_raft.lease import Round
 from oneleader_raft.raft import Node, Send, Step
 
 SLOW = ("AppendReply", "AppendEntries", "RequestVote")  # minutes each, of any size: `make handlers`
@@ -63,7 +64,7 @@ def test_a_round_is_never_sent_twice() -> None:
     """Two broadcasts of one round would make one answer count for both."""
 
     def broadcast(node: Node, now: int) -> Step:
-        round = raft.Round(max(node.leadership.round.number, 1), now)
+        round = Round(max(node.leadership.round.number, 1), now)
         node = replace(node, leadership=replace(node.leadership, round=round))
         return Step(node, (raft.action("send_heartbeat", n=node.id, k=f"r{round.number}"),))
 
