@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import z3
 
 from oneleader.conformance.handlers.handlers import (
     ALONE,
@@ -12,12 +13,15 @@ from oneleader.conformance.handlers.handlers import (
     ANY_ALONE,
     HANDLERS,
     WHOLE,
+    PathProof,
     prove_handler,
+    runs,
 )
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.reference.patch import patched
 from oneleader.faults import snapshots
 from oneleader.faults.catalogue import variant
+from oneleader.readers.prove.smt import answer
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import Core
@@ -184,6 +188,19 @@ def test_a_fault_with_snapshots_is_not_proved(id: str) -> None:
     handler, failing = FAULTS_OF_SNAPSHOTS[id]
     found = prove_handler(handler, ANY, variant(id), (snapshots,))
     assert (found.verdict, found.failing) == (VIOLATED, failing)
+
+
+def test_each_way_to_take_a_snapshot_can_be_gone() -> None:
+    """What is assumed there is no contradiction: Z3 has a state of the model and a server for each."""
+    ways = {"append_entries", "keep_after_snapshot", "install_snapshot"}  # it is old, or has news
+    for path, ran, cluster in runs("InstallSnapshot", ANY):
+        taken = ran.step.actions[-1].name if ran.step and ran.step.actions else ""
+        if taken in ways:
+            proof = PathProof(cluster, "snapshots", path, ran)
+            solver = z3.SimpleSolver(ctx=cluster.context)
+            solver.add(*proof.assumed)
+            ways -= {taken} if answer(solver, 200_000)[0] == z3.sat else set()
+    assert ways == set()
 
 
 def entries_from_the_future() -> Core:
