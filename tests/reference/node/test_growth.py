@@ -243,7 +243,7 @@ def test_only_who_has_lost_entries_is_said_to(answer: AppendReply, node: Node, i
 
 def test_a_follower_that_was_set_back_is_not_filled_up_again(clusters: Callable[..., LocalCluster]) -> None:
     """Its store is an older copy of itself. The others go on; it can be replaced."""
-    cluster = clusters(options=("--promise-ms", "1000", "--heartbeat-ms", "100"), trace=False)
+    cluster = clusters(options=("--promise-ms", "2000", "--heartbeat-ms", "100"), trace=False)
     cluster.start()
     leader = cluster.leader()
     other = next(id for id in cluster.members if id != leader)
