@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-growth bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-growth soak bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -62,6 +62,9 @@ bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kil
 
 bench-growth: setup ## What a write costs a node at 10^4, 10^5 and 10^6 entries, and a restart: some 5 minutes
 	$(BIN)/python -m workshop.benchmarks.bench_growth
+
+soak: setup ## Faults on three nodes that compact all the time, for MINUTES (10); what clients saw is judged
+	ONELEADER_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/reference/node/test_soak.py
 
 bench-conform: setup ## Judged steps a second, in process and over a child process, and how soon each fault is found
 	$(BIN)/python -m workshop.benchmarks.bench_conform

@@ -1,6 +1,6 @@
 """Rules 2 to 4 of `raft.py`, judged by what a driver tells of its doings.
 
-A driver tells a `Judge`, one for each server, of every deed as it does it: that it handed in an event
+A driver tells a `DriverJudge`, one for each server, of every deed as it does it: that it handed in an event
 (`Stepped`), wrote and synced (`Wrote`, `Synced`), took the node after a step for the true one (`Became`),
 carried out an effect (`Did`), crashed (`Crashed`) and started again (`Restarted`). The judge knows nothing of
 Raft but what a step asks for.
@@ -83,7 +83,7 @@ class BrokenRuleError(AssertionError):
     """A driver did not keep to a rule."""
 
 
-class Judge:
+class DriverJudge:
     """Of one server's driver, from a moment when nothing is left to do: `stored` is on the disk, and the
     server is down, or it is this node. `kinds`: the effects of which the driver tells."""
 

@@ -2,7 +2,9 @@
 
 Dissertation 6.3: a client numbers its commands and repeats one, with the same number, until it has an answer.
 The state machine keeps the last number and result of each client, and answers a repetition from there. So
-`apply` may meet a command any number of times. A client has one command under way; sessions do not expire.
+`apply` may meet a command any number of times. A client has one command under way. What is remembered of a
+client is forgotten by a command, `ForgetClients`, once it has asked for nothing for long, by the leader's
+clock; a command that it repeats after that is a new one.
 
 A lock is granted with the index of the entry that acquired it as its token (see `fencing`), for a while that
 the holder renews. There is no time in here: that it has run out is a command as well, `Expire`, which the
@@ -91,7 +93,15 @@ class Locate:
     address: str
 
 
-Command: TypeAlias = Put | Cas | Acquire | Renew | Release | Expire | FencedPut | Locate
+@dataclass(frozen=True)
+class ForgetClients:
+    """Those whose last command is the entry at this index or an earlier one. Its result is whether there were
+    any."""
+
+    until: int
+
+
+Command: TypeAlias = Put | Cas | Acquire | Renew | Release | Expire | FencedPut | Locate | ForgetClients
 Result: TypeAlias = bool | int | None
 
 
@@ -105,11 +115,20 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Session:
+    """Of a client: its last command, by number, the result, and at which index it was."""
+
+    number: int = 0
+    result: Result = None
+    index: int = 0
+
+
+@dataclass(frozen=True)
 class StateMachine:
     values: Map[str, Hashable] = field(default_factory=Map)
     locks: Map[str, Holding] = field(default_factory=Map)
     fenced: Map[str, Storage] = field(default_factory=Map)
-    sessions: Map[str, tuple[int, Result]] = field(default_factory=Map)
+    sessions: Map[str, Session] = field(default_factory=Map)
     addresses: Map[str, str] = field(default_factory=Map)
 
 
@@ -117,13 +136,13 @@ def apply(state: StateMachine, index: int, command: Hashable) -> tuple[StateMach
     """The state after the entry at `index`, and its result. What is no request changes nothing."""
     if not isinstance(command, Request):
         return state, None
-    last, result = state.sessions.get(command.client, (0, None))
-    was_applied = command.number <= last
+    last = state.sessions.get(command.client, Session())
+    was_applied = command.number <= last.number
 
     if was_applied:
-        return state, result
+        return state, last.result
     state, result = execute(state, index, command)
-    sessions = state.sessions.set(command.client, (command.number, result))
+    sessions = state.sessions.set(command.client, Session(command.number, result, index))
     return replace(state, sessions=sessions), result
 
 
@@ -148,6 +167,16 @@ def execute(state: StateMachine, index: int, request: Request) -> tuple[StateMac
             return fenced_put(state, key, value, token, nonce)
         case Locate(server, address):
             return replace(state, addresses=state.addresses.set(server, address)), True
+        case ForgetClients(until):
+            return forget(state, until)
+
+
+def forget(state: StateMachine, until: int) -> tuple[StateMachine, Result]:
+    silent = [client for client, session in state.sessions.items() if session.index <= until]
+    sessions = state.sessions.mutate()
+    for client in silent:
+        del sessions[client]
+    return replace(state, sessions=sessions.finish()), bool(silent)
 
 
 def put(state: StateMachine, key: str, value: Hashable) -> StateMachine:

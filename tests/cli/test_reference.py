@@ -40,15 +40,23 @@ def test_a_hunt_for_no_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     assert (status, "there is no fault 'nonsense'" in err) == (2, True)
 
 
-def test_handlers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_handlers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONELEADER_CACHE", str(tmp_path))
     status, out, _ = run("handlers", "--only", "restart", "--workers", "1", capsys=capsys)
     assert status == 0
     assert "any number of servers from 2 on, logs and messages of any length" in out
     assert "a server alone, logs and messages of any length" in out
-    assert out.count("proved        restart") == 2
+    assert "By election, pre_vote, snapshots, lease." in out
+    assert (out.count("proved        restart"), out.count("by an earlier run")) == (4, 0)
+    status, out, _ = run("handlers", "--only", "restart", "--workers", "1", capsys=capsys)
+    assert (status, out.count("proved        restart"), out.count("by an earlier run")) == (0, 4, 4)
     status, out, _ = run("handlers", "--nodes", "2", "--only", "restart", "--workers", "1", capsys=capsys)
     assert (status, "2 servers, logs of up to 1 entry, up to 1 pending read" in out) == (0, True)
     status, _, err = run("handlers", "--log", "2", capsys=capsys)
     assert (status, "give --nodes as well" in err) == (2, True)
     status, _, err = run("handlers", "--nodes", "1", "--only", "VoteReply", capsys=capsys)
     assert (status, "a server alone receives no message" in err) == (2, True)
+    status, _, err = run("handlers", "--nodes", "2", "--only", "compact", capsys=capsys)
+    assert (status, "with --nodes no log is compacted" in err) == (2, True)

@@ -13,6 +13,7 @@ from oneleader_raft.state_machine import (
     Command,
     Expire,
     FencedPut,
+    ForgetClients,
     Locate,
     Put,
     Release,
@@ -155,3 +156,16 @@ def test_where_servers_are_reached_is_kept() -> None:
     )
     assert results == [True, True, True]
     assert dict(state.addresses) == {"n4": "h:3", "n5": "h:2"}
+
+
+def test_a_client_that_was_silent_is_forgotten_and_begins_again() -> None:
+    asked = [("a", 1, Put("x", 1)), ("b", 1, Put("x", 2)), ("a", 2, Put("x", 3)), ("n", 1, ForgetClients(2))]
+    state, results = run(*asked)
+    assert results[-1] is True
+    assert {client: session.index for client, session in state.sessions.items()} == {"a": 3, "n": 4}
+    state, result = apply(state, 5, Request("n", 2, ForgetClients(2)))
+    assert result is False
+    state, _ = apply(state, 6, Request("b", 1, Put("x", 4)))
+    assert state.values["x"] == 4, "a repetition that comes too late is a new command"
+    state, _ = apply(state, 7, Request("a", 2, Put("x", 5)))
+    assert state.values["x"] == 4, "and that of a client that is remembered is none"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from math import inf
@@ -39,6 +40,8 @@ class Timed:
 
 
 def go(*arguments: str, said: str | None = None, **also: str) -> str:
+    if not shutil.which("go"):
+        raise SystemExit("install Go 1.22 or newer: Porcupine is written in it")
     environment = {**os.environ, **also}
     done = subprocess.run(
         ["go", *arguments], cwd=HERE, env=environment, input=said, text=True, check=True, capture_output=True

@@ -13,9 +13,12 @@ from oneleader.cli.console import complain, say
 from oneleader.conformance.conform import conform
 from oneleader.conformance.examined import Cause, Examined
 from oneleader.errors import MissingTool
+from oneleader.pictures.driven import of_cause
+from oneleader.pictures.svg import svg
 from workshop.peers.peer import PEERS, Peer
 
 PAGE = Path("docs/results/peers.md")
+PICTURES = Path("docs/results/pictures")
 SEEDS = (20, 21, 22, 23)  # the next where the same steps are not the same twice
 WIDEST = 150  # characters of a step that are shown
 LONGEST = 25  # steps of a run that are shown
@@ -44,6 +47,7 @@ class ExaminedPeer:
     peer: Peer
     runs: list[Examined]
     seconds: float  # of this process' processor time
+    pictures: dict[str, str]  # of the findings whose run is short, by the file's name
 
     @property
     def causes(self) -> list[Cause]:
@@ -65,7 +69,8 @@ class ExaminedPeer:
         ]
         lines += [peer.remark] if peer.remark else []
         lines += [line for run in self.runs for line in summary(run)]
-        lines += [line for cause in self.causes for line in told(cause)]
+        for cause in self.causes:
+            lines += told(cause, name if (name := file(peer, cause)) in self.pictures else "")
         return "\n".join(lines) + "\n"
 
 
@@ -84,7 +89,11 @@ def summary(run: Examined) -> Iterator[str]:
         yield f"Not the same twice: {run.differs}"
 
 
-def told(cause: Cause) -> Iterator[str]:
+def file(peer: Peer, cause: Cause) -> str:
+    return f"peer-{anchor(f'{peer.name} {cause.key}')}.svg"
+
+
+def told(cause: Cause, picture: str) -> Iterator[str]:
     yield f"\n### {cause.key}"
     yield f"{cause.words.splitlines()[0]} The shortest run found, {len(cause.steps)} steps:\n```"
     for number, step in enumerate(cause.steps[:LONGEST], 1):
@@ -92,6 +101,8 @@ def told(cause: Cause) -> Iterator[str]:
     if len(cause.steps) > LONGEST:
         yield f"     ... and {len(cause.steps) - LONGEST} more"
     yield "```"
+    if picture:
+        yield f"![The run, drawn](pictures/{picture})"
 
 
 def anchor(title: str) -> str:
@@ -103,6 +114,7 @@ def examine(peer: Peer, walks: int) -> ExaminedPeer:
     peer.make()
     began = time.process_time()
     runs: list[Examined] = []
+    pictures: dict[str, str] = {}
     with peer.cluster() as make:
         for nodes in (3, 5):
             known = [cause.key for run in runs for cause in run.causes]
@@ -111,7 +123,9 @@ def examine(peer: Peer, walks: int) -> ExaminedPeer:
                 if not run.differs:
                     break
             runs.append(run)
-    return ExaminedPeer(peer, runs, time.process_time() - began)
+            short = [cause for cause in run.causes if len(cause.steps) <= LONGEST]
+            pictures |= {file(peer, cause): svg(of_cause(make, nodes, cause)) for cause in short}
+    return ExaminedPeer(peer, runs, time.process_time() - began, pictures)
 
 
 def page(found: Iterable[ExaminedPeer], missing: Iterable[str]) -> str:
@@ -144,6 +158,8 @@ def peers(write: bool, walks: int, names: tuple[str, ...]) -> int:
             missing.append(str(why))
             say(str(why))
     if write:
+        for name, text in [item for examined in found for item in examined.pictures.items()]:
+            (PICTURES / name).write_text(text, "utf-8")
         PAGE.write_text(page(found, missing), "utf-8")
         say(f"written to {PAGE}")
     return 0

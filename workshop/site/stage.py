@@ -54,10 +54,7 @@ API = {
         "oneleader.pictures.svg",
         "oneleader.pictures.explorer",
     ),
-    "The reference": (
-        *("oneleader_raft.raft", "oneleader_raft.messages", "oneleader_raft.lease", "oneleader_raft.fencing"),
-        *("oneleader_raft.state_machine", "oneleader_raft.locks"),
-    ),
+    "The reference": ("oneleader_raft.core", "oneleader_raft.views", "oneleader_raft.locks"),
 }
 
 

@@ -73,6 +73,7 @@ class Api:
                 web.put("/v1/fenced/{key:[^/]+}", self.put_fenced),
                 web.get("/v1/members", self.members),
                 web.post("/v1/members", self.change_members),
+                web.get("/v1/backup", self.backup),
                 web.get("/v1/leader", self.leader),
                 web.get("/v1/status", self.status),
                 web.get("/health", self.health),
@@ -147,6 +148,18 @@ class Api:
         except ChangeRefusedError as refused:
             return _error(409, str(refused))
         return web.json_response(self._members())
+
+    async def backup(self, request: web.Request) -> web.StreamResponse:
+        async with asyncio.timeout(_deadline(request)):
+            path = await self._server.backup()
+        with path.open("rb") as file:
+            path.unlink()
+            response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
+            await response.prepare(request)
+            while chunk := file.read(1 << 16):
+                await response.write(chunk)
+        await response.write_eof()
+        return response
 
     def _members(self) -> dict[str, Any]:
         addresses = self._server.addresses

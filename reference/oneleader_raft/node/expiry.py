@@ -1,8 +1,9 @@
-"""Which locks have run out: the leader's measure, by its own clock.
+"""Which locks have run out, and which clients are silent: the leader's measure, by its own clock.
 
 A ttl begins when the leader applies the entry that granted or renewed the lock, which is after the client
 asked for it; a new leader restarts it. So a lock lasts its ttl at the least, and longer where leaders
-change. Fencing makes up for the holder whose clock disagrees.
+change. Fencing makes up for the holder whose clock disagrees. A client is forgotten when it has asked for
+nothing for an hour at the least, again by the clock of one leader.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..fencing import Holding
-from ..state_machine import Expire
+from ..state_machine import Expire, ForgetClients
 
 MICROSECONDS = 1000  # a millisecond
+HOUR = 60 * 60 * 1_000_000  # microseconds
 
 
 class Expiry:
@@ -39,3 +41,25 @@ class Expiry:
         for lock, grant in ran_out:
             self._since[lock] = (grant, now)
         return [Expire(lock, grant.token, grant.renewed) for lock, grant in ran_out]
+
+
+class Silence:
+    """Which entries this leader had seen applied an hour ago."""
+
+    def __init__(self, patience: int = HOUR) -> None:
+        self._patience = patience
+        self._mark: tuple[int, int] | None = None  # when, and which entry was the last one
+
+    def forget(self) -> None:
+        """It leads no more."""
+        self._mark = None
+
+    def due(self, index: int, now: int) -> ForgetClients | None:
+        """What to forget, where entry `index` is the last one applied now."""
+        if self._mark is None:
+            self._mark = now, index
+        since, until = self._mark
+        if now < since + self._patience:
+            return None
+        self._mark = now, index
+        return ForgetClients(until)

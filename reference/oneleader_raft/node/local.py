@@ -46,10 +46,11 @@ class LocalCluster:
         run: Sequence[str] = MODULE,
         route: Route = lambda source, to, address: address,
         trace: bool = True,
+        names: str = "n",
     ) -> None:
         self.folder, self.run, self._route = folder, run, route
         self.options = (*options, "--trace") if trace else options
-        self.members = [f"n{i}" for i in range(1, nodes + 1)]
+        self.members = [f"{names}{i}" for i in range(1, nodes + 1)]
         ports = free_ports(2 * nodes)
         self.addresses = {id: (HOST, port) for id, port in zip(self.members, ports, strict=False)}
         self.apis = {

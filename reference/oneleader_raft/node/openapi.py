@@ -141,6 +141,14 @@ DOCUMENT: dict[str, Any] = {
                 "responses": _answers(MEMBERS, "The members stay as they are, and why."),
             },
         },
+        "/v1/backup": {
+            "get": {
+                "summary": "All that the cluster holds, as lines of JSON, to be restored into a new one.",
+                "parameters": [DEADLINE],
+                "responses": _answers({})
+                | {"200": {"description": "The backup.", "content": {"application/jsonl": {}}}},
+            },
+        },
         "/v1/leader": _plain("Who leads, as far as this node knows.", **{"503": {"description": "Unknown."}}),
         "/v1/status": _plain("This node: role, term, lease, log, peers."),
         "/health": _plain("This node answers."),

@@ -53,14 +53,14 @@ from ..raft import (
     Store,
     Transfer,
 )
-from ..state_machine import Command, Locate, Request, Result, StateMachine
+from ..state_machine import Command, Locate, Request, Result, Session, StateMachine
 from . import snapshots, store
 from .acknowledged import Acknowledged
 from .applying import Applying
 from .clock import Clock
 from .compacting import Compacting
 from .errors import DamagedError
-from .expiry import Expiry
+from .expiry import Expiry, Silence
 from .frames import FrameError, Identity
 from .links import Address, Links, Tls
 from .log import with_growing_log
@@ -203,12 +203,12 @@ class Server:
         self._election: asyncio.TimerHandle | None = None
         self._random = random.SystemRandom()
         self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
-        self._reads: dict[Hashable, asyncio.Future[StateMachine]] = {}
+        self._reads: dict[Hashable, asyncio.Future[tuple[int, StateMachine]]] = {}
         self._acknowledged = Acknowledged()
         self._change: Change | None = None
         self._met: tuple[object, ...] = ()
         self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
-        self._expiry = Expiry()
+        self._expiry, self._silence = Expiry(), Silence()
         self.is_stopping = False
 
     @property
@@ -232,7 +232,11 @@ class Server:
 
     async def read(self) -> StateMachine:
         """The state as of a moment between this call and its return. NotLeaderError, BusyError."""
-        answer: asyncio.Future[StateMachine] = asyncio.get_running_loop().create_future()
+        return (await self.read_at())[1]
+
+    async def read_at(self) -> tuple[int, StateMachine]:
+        """The same, and after which entry it is."""
+        answer: asyncio.Future[tuple[int, StateMachine]] = asyncio.get_running_loop().create_future()
         id = secrets.token_hex(8)
         self._reads[id] = answer
         try:
@@ -240,6 +244,14 @@ class Server:
             return await answer
         finally:
             self._reads.pop(id, None)
+
+    async def backup(self) -> Path:
+        """A file of the state, which is the caller's to delete."""
+        index, state = await self.read_at()
+        path = self._store.path.with_suffix(f".backup-{secrets.token_hex(8)}")
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._scribe, snapshots.write, path, index, state)
+        return path
 
     async def change_members(self, join: Mapping[NodeId, str], leave: Collection[NodeId]) -> None:
         """These join, each at its HOST:PORT, and those leave, in one change. ChangeRefusedError;
@@ -371,15 +383,20 @@ class Server:
             await asyncio.sleep(seconds)
             if self.node.role is Role.LEADER and not self._inbox.full():
                 self._inbox.put_nowait(Happening(HeartbeatTimeout()))
-                self._let_locks_expire()
+                self._let_expire()
 
-    def _let_locks_expire(self) -> None:
+    def _let_expire(self) -> None:
         node = self.node
         if self._applying.index < node.leadership.noop:  # not all that others have committed is applied yet
             return
         for expire in self._expiry.due(self.machine.locks, self.clock.now()):
-            if not self._inbox.full():
-                self._inbox.put_nowait(Happening(Propose(self.request(expire))))
+            self._propose(expire)
+        if forget := self._silence.due(self._applying.index, self.clock.now()):
+            self._propose(forget)
+
+    def _propose(self, command: Command) -> None:
+        if not self._inbox.full():
+            self._inbox.put_nowait(Happening(Propose(self.request(command))))
 
     def _reset_election_timer(self) -> None:
         if self._election:
@@ -553,6 +570,7 @@ class Server:
         still_leads = node.role is Role.LEADER and node.current_term == before.current_term
         if before.role is Role.LEADER and not still_leads:
             self._expiry.forget()
+            self._silence.forget()
             if self._change:
                 self._change.fail(OutcomeUnknownError("the leader lost its leadership meanwhile"))
             for waiting in list(self._writes):
@@ -560,7 +578,7 @@ class Server:
 
     def _applied(self, before: StateMachine, command: Hashable, result: Result) -> None:
         if isinstance(command, Request):
-            last, _ = before.sessions.get(command.client, (0, None))
+            last = before.sessions.get(command.client, Session()).number
             stale = StaleRequestError(f"request {command.number} of {command.client} is older than {last}")
             self._settle((command.client, command.number), stale if command.number < last else result)
 
@@ -576,7 +594,7 @@ class Server:
     def _answer_read(self, id: Hashable) -> None:
         answer = self._reads.get(id)
         if answer and not answer.done():
-            answer.set_result(self.machine)
+            answer.set_result((self._applying.index, self.machine))
 
     def _refuse(self, what: Hashable, leader: NodeId | None, why: str) -> None:
         match what:

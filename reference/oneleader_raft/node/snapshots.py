@@ -24,7 +24,7 @@ from typing import Any
 from immutables import Map
 
 from ..fencing import Holding, Storage
-from ..state_machine import StateMachine
+from ..state_machine import Session, StateMachine
 from .errors import DamagedError
 
 FORMAT, VERSION = "oneleader-snapshot", 1
@@ -49,12 +49,20 @@ def write(path: Path, index: int, state: StateMachine) -> None:
 
 def read(path: Path, index: int) -> StateMachine:
     """DamagedError if this is not, whole, the state after the entry at `index`."""
+    found, state = read_any(path)
+    if found != index:
+        raise DamagedError(f"{path} is the state after entry {found}, and {index} was expected")
+    return state
+
+
+def read_any(path: Path) -> tuple[int, StateMachine]:
+    """After which entry it is, and the state. DamagedError if it is not whole."""
     try:
         with path.open("rb") as file:
-            return _read(file, index)
+            return _read(file)
     except FileNotFoundError:
         raise DamagedError(f"{path} is missing") from None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         raise DamagedError(f"{path} is damaged: {error}") from None
 
 
@@ -75,15 +83,15 @@ def move(path: Path, to: Path) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """The fields of a grant or of a fenced key, in their order; what is plain stays so."""
-    return list(vars(value).values()) if isinstance(value, Holding | Storage) else value
+    """The fields of a grant, a fenced key or a session, in their order; what is plain stays so."""
+    return list(vars(value).values()) if isinstance(value, Holding | Storage | Session) else value
 
 
 READERS: dict[str, Any] = {
     "values": lambda value: value,
     "locks": lambda fields: Holding(*fields),
     "fenced": lambda fields: Storage(*fields),
-    "sessions": lambda fields: (fields[0], fields[1]),
+    "sessions": lambda fields: Session(*fields),
     "addresses": lambda address: address,
 }
 
@@ -98,15 +106,16 @@ def _items(state: StateMachine) -> Iterator[list[Any]]:
             yield [name, key, _plain(value)]
 
 
-def _read(file: Iterable[bytes], index: int) -> StateMachine:
+def _read(file: Iterable[bytes]) -> tuple[int, StateMachine]:
     found: dict[str, dict[str, Any]] = {name: {} for name in READERS}
-    digest, lines, end = sha256(), 0, None
+    digest, lines, index, end = sha256(), 0, 0, None
     for line in file:
         said = json.loads(line)
         if isinstance(said, list):
             name, key, value = said
             found[name][key] = READERS[name](value)
         elif lines == 0:
+            index = int(said["index"])
             if said != _header(index):
                 raise ValueError(f"it begins with {line[:100]!r}")
         else:
@@ -116,7 +125,7 @@ def _read(file: Iterable[bytes], index: int) -> StateMachine:
         lines += 1
     if end != {"lines": lines, "sha256": digest.hexdigest()}:
         raise ValueError("it is cut off, or its digest is another one")
-    return StateMachine(**{name: Map(items) for name, items in found.items()})
+    return index, StateMachine(**{name: Map(items) for name, items in found.items()})
 
 
 def _sync_folder(folder: Path) -> None:

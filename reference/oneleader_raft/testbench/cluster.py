@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 from .. import raft
 from ..core import RAFT, Core
-from ..driving import Became, Crashed, Deed, Did, Judge, Restarted, Stepped, Synced, Wrote
+from ..driving import Became, Crashed, Deed, Did, DriverJudge, Restarted, Stepped, Synced, Wrote
 from ..lease import DEFAULT, Clocks
 from ..messages import ImpossibleMessageError, sender, why_contradicted, why_impossible
 from ..raft import (
@@ -200,7 +200,7 @@ class Cluster:
         self._servers = {id: SimulatedServer(start.node, disks[id]) for id, start in starts.items()}
         for id, start in starts.items():
             self._record(self._servers[id], "start", start.actions)
-        self._judges: dict[NodeId, Judge] = {}
+        self._judges: dict[NodeId, DriverJudge] = {}
 
     # What there is to see
 
@@ -257,7 +257,7 @@ class Cluster:
         """From now on BrokenRuleError where this cluster breaks one of rules 2 to 4 of `raft.py`. All servers
         are up, and none is in the middle of a step."""
         servers = {id: self._idle(id) for id in self.members}
-        self._judges = {id: Judge(server.disk.synced, server.node) for id, server in servers.items()}
+        self._judges = {id: DriverJudge(server.disk.synced, server.node) for id, server in servers.items()}
 
     # Events. With `finish=False` the step stays where it begins, for `advance`, `finish` or `crash`.
 

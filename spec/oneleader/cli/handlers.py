@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import click
 
 from oneleader.conformance.handlers.contracts import CONTRACTS, check_contract
+from oneleader.conformance.handlers.earlier import anew, once
 from oneleader.conformance.handlers.handlers import (
     ALONE,
     ANY,
     ANY_ALONE,
     HANDLERS,
+    OF_WHOLE_LOGS,
+    WHOLE,
+    WHOLE_ALONE,
     Handled,
     Size,
     prove_handler,
@@ -22,6 +27,9 @@ from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.handlers.stable import everything, prove_stable
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS, Verdict, exit_status
+from oneleader_raft.views import FIXED_MEMBERS
+
+Proving: TypeAlias = Callable[..., Any]
 
 
 @click.command()
@@ -45,6 +53,7 @@ from oneleader.verdict import HOLDS, Verdict, exit_status
     help="Only what the handlers' proof rests on: the contracts of the core's loops, and that what it "
     "assumes of a server holds at first and is kept by the steps of others.",
 )
+@click.option("--no-cache", is_flag=True, help="Prove again what an earlier run of the same code has proved.")
 @click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
 def handlers(
     nodes: int | None,
@@ -52,35 +61,38 @@ def handlers(
     reads: int | None,
     only: tuple[str, ...],
     rest: bool,
+    no_cache: bool,
     workers: int,
 ) -> int:
     """Prove each handler of the reference along every path.
 
-    The proof is for any number of servers, and logs of any length, together with what it rests on (--rest).
-    With --nodes it is for so many servers and entries, which shows a failure in numbers.
+    The proof is for any number of servers, and logs of any length, compacted or not, together with what it
+    rests on (--rest). What was proved before of the same code is not proved again. With --nodes it is for so
+    many servers and entries, which shows a failure in numbers.
     """
     if nodes is None and (log is not None or reads is not None):
         raise UsageError("--log and --reads are bounds of a cluster of --nodes servers: give --nodes as well")
     if rest and (only or nodes):
         raise UsageError("--rest is of no single handler and has no bounds: give it without --only, --nodes")
     verdicts: list[Verdict] = []
+    proving = anew if no_cache else once
     with ProcessPoolExecutor(workers) as pool:
         if rest or (nodes is None and not only):
-            verdicts += _contracts(pool)
-            verdicts += _kept(pool)
+            verdicts += _contracts(pool, proving)
+            verdicts += _kept(pool, proving)
         if not rest:
             verdicts += _handlers(
-                pool, _any_size(only) if nodes is None else _bounded(nodes, log, reads, only)
+                pool, proving, _any_size(only) if nodes is None else _bounded(nodes, log, reads, only)
             )
     return exit_status(verdicts)
 
 
-def _contracts(pool: ProcessPoolExecutor) -> Iterator[Verdict]:
+def _contracts(pool: ProcessPoolExecutor, proving: Proving) -> Iterator[Verdict]:
     print(
         "The core's loops meet the contracts by which they are taken below, up to so many servers or entries."
     )
-    for met in pool.map(check_contract, CONTRACTS):
-        said = f"  {met.failing}" if met.failing else ""
+    for met, is_earlier in pool.map(partial(proving, check_contract), CONTRACTS):
+        said = _said(met.failing, is_earlier)
         print(
             f"{met.verdict.worded('proof'):13} {met.function:20} up to {met.most} {met.paths:>5,} paths "
             f"{met.seconds:8.1f} s{said}",
@@ -89,13 +101,13 @@ def _contracts(pool: ProcessPoolExecutor) -> Iterator[Verdict]:
         yield met.verdict
 
 
-def _kept(pool: ProcessPoolExecutor) -> Iterator[Verdict]:
+def _kept(pool: ProcessPoolExecutor, proving: Proving) -> Iterator[Verdict]:
     print(
         "What is assumed of a server and of a message holds at first, and is kept by each step of another "
         "server. Any number of servers, logs of any length."
     )
-    for kept in pool.map(prove_stable, *zip(*everything(), strict=True)):
-        said = f"  {kept.failing}" if kept.failing else ""
+    for kept, is_earlier in pool.map(partial(proving, prove_stable), *zip(*everything(), strict=True)):
+        said = _said(kept.failing, is_earlier)
         print(
             f"{kept.verdict.worded('proof'):13} {kept.model:12} {kept.action:22} {kept.goals:>5,} goals "
             f"{kept.seconds:8.1f} s{said}",
@@ -104,34 +116,46 @@ def _kept(pool: ProcessPoolExecutor) -> Iterator[Verdict]:
         yield kept.verdict
 
 
-def _handlers(pool: ProcessPoolExecutor, work: list[tuple[str, Any]]) -> Iterator[Verdict]:
+def _handlers(pool: ProcessPoolExecutor, proving: Proving, work: list[tuple[str, Any]]) -> Iterator[Verdict]:
     said = None
-    for found in pool.map(prove_handler, *zip(*work, strict=True)):
+    for found, is_earlier in pool.map(partial(proving, prove_handler), *zip(*work, strict=True)):
         if found.scope != said:
             said = found.scope
-            print(f"{said} Four models.")
-        print(_line(found), flush=True)
+            models = said.models if isinstance(said, Size) else FIXED_MEMBERS
+            print(f"{said} By {', '.join(models)}.")
+        print(_line(found, is_earlier), flush=True)
         yield found.verdict
 
 
 def _any_size(only: tuple[str, ...]) -> list[tuple[str, Size]]:
-    """Two servers and more, and then a server alone."""
-    return [(handler, size) for size in (ANY, ANY_ALONE) for handler in only or HANDLERS]
+    """Two servers and more, and then a server alone; logs that are compacted or not, and then whole ones."""
+    return [
+        (handler, size)
+        for size in (ANY, ANY_ALONE, WHOLE, WHOLE_ALONE)
+        for handler in only or HANDLERS
+        if handler in (OF_WHOLE_LOGS if size.whole else HANDLERS)
+    ]
 
 
 def _bounded(
     nodes: int, log: int | None, reads: int | None, only: tuple[str, ...]
 ) -> list[tuple[str, Scope]]:
     scope = Scope(nodes, 1 if log is None else log, 1 if reads is None else reads)
-    possible = ALONE if nodes == 1 else HANDLERS  # of named servers all are members: alone, nobody sends
+    possible = ALONE if nodes == 1 else OF_WHOLE_LOGS  # of named servers all are members: alone, nobody sends
     wanted = [(handler, scope) for handler in only or possible if handler in possible]
-    if not wanted:
+    if not wanted and set(only) <= set(OF_WHOLE_LOGS):
         raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
+    if not wanted:
+        raise UsageError("with --nodes no log is compacted: leave --nodes out for any size")
     return wanted
 
 
-def _line(found: Handled) -> str:
-    said = f"  {found.failing}" if found.failing else ""
+def _said(failing: str, is_earlier: bool) -> str:
+    return "  by an earlier run" if is_earlier else f"  {failing}" if failing else ""
+
+
+def _line(found: Handled, is_earlier: bool) -> str:
+    said = _said(found.failing, is_earlier)
     if found.verdict is not HOLDS and isinstance(found.scope, Size):
         said += f" (`oneleader handlers --nodes 2 --only '{found.handler}'` may show it in numbers)"
     return (

@@ -1,14 +1,16 @@
-"""The commands `node`: who is a member of a cluster that runs."""
+"""The commands `node`: who is a member of a cluster that runs; a backup, and a new cluster from it."""
 
 from __future__ import annotations
 
 import functools
+import http.client
 import json
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +18,10 @@ import click
 from oneleader.cli.console import say
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, exit_status
+from oneleader_raft.node import snapshots
+from oneleader_raft.node.backup import restore as restored
+from oneleader_raft.node.errors import DamagedError
+from oneleader_raft.node.members import NODE_NAME
 
 MOST_HOPS = 10  # from a node that does not lead to one that may
 Said = dict[str, Any]
@@ -23,7 +29,7 @@ Said = dict[str, Any]
 
 @click.group()
 def node() -> None:
-    """Say who is a member of a cluster that runs, and change it.
+    """Change the members of a cluster that runs; back it up, and restore it.
 
     A node that is to join is started before, with --join and the --peers of all
     others. It is sent what the cluster has first, and has a vote from then on.
@@ -40,36 +46,45 @@ class Asking:
     tls: ssl.SSLContext | None
 
     def ask(self, method: str, body: Said | None) -> tuple[int, Said]:
+        """Of the members: the status, and what was said."""
+        status, said = self.fetch(method, "/v1/members", body)
+        return status, json.loads(said)
+
+    def fetch(self, method: str, path: str, body: Said | None = None) -> tuple[int, bytes]:
         """The status and the answer of the first node that has one, or of the one that it sends us to."""
         silent: list[str] = []
+        last = b""
         for api in self.apis:
             at = api.rstrip("/")
             for _ in range(MOST_HOPS):
-                answer = self._ask_one(at, method, body)
+                answer = self._ask_one(at, method, path, body)
                 if answer is None:
                     silent.append(at)
                     break
                 status, said, elsewhere = answer
+                if status == 503:  # it knows no leader, or is busy; another one may do better
+                    last = said
+                    break
                 if status != 307:
                     return status, said
-                at = elsewhere.removesuffix("/v1/members")
-        return 503, {"error": f"no answer from {' '.join(silent) or 'a leader'}"}
+                at = elsewhere.removesuffix(path)
+        return 503, last or json.dumps({"error": f"no answer from {' '.join(silent) or 'a leader'}"}).encode()
 
-    def _ask_one(self, at: str, method: str, body: Said | None) -> tuple[int, Said, str] | None:
+    def _ask_one(self, at: str, method: str, path: str, body: Said | None) -> tuple[int, bytes, str] | None:
         headers = {"X-Deadline-Ms": str(int(self.seconds * 1000))}
         headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = None if body is None else json.dumps(body).encode()
         try:
-            request = urllib.request.Request(f"{at}/v1/members", data, headers, method=method)
+            request = urllib.request.Request(f"{at}{path}", data, headers, method=method)
         except ValueError:
             raise UsageError(f"{at!r} is not of the form http://HOST:PORT") from None
         opener = urllib.request.build_opener(_StayHere, urllib.request.HTTPSHandler(context=self.tls))
         try:
             with opener.open(request, timeout=self.seconds + 1) as answer:
-                return answer.status, json.load(answer), ""
+                return answer.status, answer.read(), ""
         except urllib.error.HTTPError as error:
             return _refused(error)
-        except (OSError, ValueError):
+        except (OSError, http.client.HTTPException):
             return None
 
 
@@ -78,14 +93,15 @@ class _StayHere(urllib.request.HTTPRedirectHandler):
         """What is posted is not posted elsewhere by itself."""
 
 
-def _refused(error: urllib.error.HTTPError) -> tuple[int, Said, str] | None:
+def _refused(error: urllib.error.HTTPError) -> tuple[int, bytes, str] | None:
     """What a node says; nothing, where something else answered."""
+    body = error.read()
     try:
-        said = json.load(error)
+        said = json.loads(body)
     except ValueError:
         return None
     is_of_a_node = isinstance(said, dict) and "error" in said
-    return (error.code, said, error.headers.get("Location", "")) if is_of_a_node else None
+    return (error.code, body, error.headers.get("Location", "")) if is_of_a_node else None
 
 
 def asks(command: Callable[..., int]) -> Callable[..., int]:
@@ -147,6 +163,41 @@ def replace(cluster: Asking, name: str, who: str) -> int:
 
     The other one was started with --join."""
     return _change(cluster, join=[who], leave=[name])
+
+
+@node.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@asks
+def backup(cluster: Asking, file: Path) -> int:
+    """Write all that the cluster holds to FILE."""
+    status, said = cluster.fetch("GET", "/v1/backup")
+    if status != 200:
+        return _show(status, json.loads(said))
+    part = file.with_name(f"{file.name}.part")
+    part.write_bytes(said)
+    index, state = snapshots.read_any(part)
+    part.replace(file)
+    say(f"{file}: {snapshots.size(state):,} items, as of entry {index:,}")
+    return exit_status([HOLDS])
+
+
+@node.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--id", "name", required=True, help="The name of the node, the first of the new cluster.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Its folder.")
+def restore(file: Path, name: str, data: Path) -> int:
+    """Make the first node of a new cluster from a backup.
+
+    It is the only member; others are started with --join, and added.
+    """
+    if not NODE_NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no name: up to 64 letters, digits, '.', '_' and '-'")
+    try:
+        items = restored(file, data, name)
+    except DamagedError as damaged:
+        raise UsageError(str(damaged)) from None
+    say(f"{data}: {name} holds {items:,} items; start it with --peers {name}=HOST:PORT, then add others")
+    return exit_status([HOLDS])
 
 
 def _change(cluster: Asking, join: Sequence[str] = (), leave: Sequence[str] = ()) -> int:

@@ -127,6 +127,7 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
         and {
             "line": refusal.line,
             "text": refusal.text,
+            "hint": refusal.hint,
             "action": refusal.action,
             "guard": refusal.guard.name if refusal.guard else None,
             "clause": refusal.guard.clause if refusal.guard else None,

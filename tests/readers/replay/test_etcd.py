@@ -245,6 +245,29 @@ def test_a_message_that_nobody_sent(name, sent, received):
     assert refusal.text.startswith(f"nobody has sent {first['type']} n{first['from']} to n{first['to']}")
 
 
+@pytest.mark.parametrize(
+    ("sent", "guard"), [("SendRequestVoteRequest", None), ("SendRequestVoteResponse", "vote_was_granted")]
+)
+def test_a_message_that_is_received_before_it_is_sent_is_a_hint(sent, guard):
+    """As where the files of nodes were sorted by clocks that differ."""
+    events = load(RAWNODE)
+    received = find(events, name=sent.replace("Send", "Receive"), reject=False)
+    alike = {k: events[received - 1]["msg"][k] for k in ("type", "term", "from", "to", "reject")}
+    at = find(events, name=sent, **alike)
+    events.insert(received, events.pop(at - 1))
+    refusal = refused_at(judge(events), received - 1, guard)
+    assert refusal.hint.startswith(f"it is sent in line {received + 1}: the lines of the nodes are not in")
+
+
+def test_what_is_sent_nowhere_gives_no_hint():
+    events = load(RAWNODE)
+    line = find(events, name="ReceiveRequestVoteRequest")
+    kept = [e for e in events if e["name"] != "SendRequestVoteRequest"]
+    found = judge(kept)
+    assert found.refusal.line < line
+    assert found.refusal.hint == ""
+
+
 def test_a_reply_cannot_leave_before_the_vote_is_stored():
     """Figure 2: term and vote are updated on stable storage before responding."""
     events = load(EXAMPLE)

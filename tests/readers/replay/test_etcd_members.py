@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,9 @@ from tests.places import RECORDINGS
 
 Event = dict[str, Any]
 EXAMPLE = RECORDINGS / "etcd-raft-example.ndjson.gz"
+MEMBERS, LOSSY = (
+    Path(__file__).with_name("samples") / f"etcd-members{kind}.ndjson.gz" for kind in ("", "-lossy")
+)
 
 
 class Written:
@@ -239,6 +243,16 @@ def test_a_snapshot_brings_what_is_committed() -> None:
     assert w.judged().verdict is HOLDS
 
 
+def test_a_snapshot_may_be_of_no_use() -> None:
+    """Etcd does not take one that does not name the server as a member."""
+    w = sent(2)
+    w.say("Ready", "3")
+    assert w.judged().verdict is HOLDS
+    w.of["3"]["log"] = 2
+    w.say("Ready", "3")
+    refused_last(w, "log_length[n3] is 2 in the recording and 1")
+
+
 @pytest.mark.parametrize("key", ["log", "commit"])
 def test_a_snapshot_brings_no_more(key: str) -> None:
     w = sent(2)
@@ -254,10 +268,51 @@ def test_a_snapshot_beyond_what_is_committed() -> None:
     refused_last(w, "n1 sends a snapshot up to 3 and has committed 2 (section 7)")
 
 
-# -- etcd's own recording ------------------------------------------------------------------------------------
-def example() -> list[Event]:
-    with gzip.open(EXAMPLE, "rt") as lines:
+# -- etcd's own recordings -----------------------------------------------------------------------------------
+def example(path: Path = EXAMPLE) -> list[Event]:
+    with gzip.open(path, "rt") as lines:
         return [json.loads(line)["event"] for line in lines]
+
+
+@pytest.mark.parametrize(("path", "lines"), [(MEMBERS, 618), (LOSSY, 1092)])
+def test_joint_changes_and_snapshots_of_etcd(path: Path, lines: int) -> None:
+    found = judge(example(path))
+    assert (found.verdict, found.lines) == (HOLDS, lines), found.summary()
+
+
+def _is_snapshot(e: Event) -> bool:
+    return e["name"].startswith("Send") and e["msg"]["type"] == "MsgSnap"
+
+
+def _beyond(e: Event) -> None:
+    e["msg"]["entries"] = e["state"]["commit"] + 1
+
+
+def _all_at_once(e: Event) -> None:
+    e["conf"][1] = []
+
+
+def _another_leader(e: Event) -> None:
+    e["role"] = "StateFollower"
+
+
+DOCTORED: list[tuple[Callable[[Event], bool], Callable[[Event], None], str]] = [
+    (_is_snapshot, _beyond, "(section 7)"),
+    (lambda e: bool(e["conf"][1]), _all_at_once, "at once: quorums of the two need not meet"),
+    (lambda e: e["name"] == "ChangeConf", _another_leader, "leads nobody"),
+]
+
+
+@pytest.mark.parametrize(("where", "doctor", "text"), DOCTORED)
+def test_a_doctored_copy_is_refused_at_its_line(
+    where: Callable[[Event], bool], doctor: Callable[[Event], None], text: str
+) -> None:
+    events = example(MEMBERS)
+    line = next(i for i, e in enumerate(events, 1) if where(e))
+    doctor(events[line - 1])
+    found = judge(events)
+    assert found.refusal, found.summary()
+    assert (found.refusal.line, text in found.refusal.text) == (line, True), found.refusal.text
 
 
 def _another(e: Event) -> None:

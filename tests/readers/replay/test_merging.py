@@ -20,6 +20,7 @@ from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.merging import Merging
 from oneleader.readers.replay.replay import replay_lines
 from oneleader.verdict import HOLDS, VIOLATED
+from workshop.benchmarks import bench_replay
 
 Step = dict[str, Any]
 NODES = ["n1", "n2", "n3"]
@@ -108,6 +109,20 @@ def test_what_the_model_allowed_is_allowed_when_merged(seed: int) -> None:
     assert replay_lines(lines).lines == len(steps) + 1
 
 
+@pytest.mark.parametrize("model", ["replication", "membership", "snapshots"])
+def test_logs_members_and_snapshots_are_merged(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recordings of the benchmark, with elections, changes and snapshots every few lines."""
+    for name, n in (("ELECTION_EVERY", 30), ("CHANGE_EVERY", 2), ("COMPACT_EVERY", 2), ("KEPT", 1)):
+        monkeypatch.setattr(bench_replay, name, n)
+    header, *steps = (json.loads(line) for line in islice(bench_replay.lines(model, 120), 120))
+    assert replay_lines(text(*steps, header=header)).verdict is HOLDS
+    by_node = [[s for s in steps if s["node"] == n] for n in reversed(header["nodes"])]
+    assert replay_lines(text(*(s for own in by_node for s in own), header=header)).verdict is VIOLATED
+    found = Merging([(f"file{i}", text(*own, header=header)) for i, own in enumerate(by_node)])
+    assert replay_lines(found.lines()).verdict is HOLDS
+    assert not found.waiting
+
+
 def test_it_is_a_stream() -> None:
     def without_end() -> Iterator[str]:
         yield from text()
@@ -146,6 +161,7 @@ def test_a_message_is_received_after_it_was_sent() -> None:
     assert refusal.line == 2
     assert "nobody has sent m1 before this line" in refusal.text
     assert "oneleader trace merge" in refusal.text
+    assert refusal.hint.startswith("it is sent in line 3: ")
 
 
 def test_what_no_order_allows_is_named_and_still_written() -> None:

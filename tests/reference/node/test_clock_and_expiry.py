@@ -9,8 +9,8 @@ import pytest
 from oneleader_raft.fencing import Holding
 from oneleader_raft.node import clock
 from oneleader_raft.node.clock import Clock, ClockWentBackError
-from oneleader_raft.node.expiry import Expiry
-from oneleader_raft.state_machine import Expire
+from oneleader_raft.node.expiry import Expiry, Silence
+from oneleader_raft.state_machine import Expire, ForgetClients
 
 
 def test_one_that_goes_back_is_refused() -> None:
@@ -42,6 +42,18 @@ def test_a_lock_runs_out_after_its_ttl() -> None:
     assert expiry.due(locks, 1_010_001) == [], "said once a ttl"
     assert expiry.due(locks, 1_020_000) == [Expire("l", 3, 3)]
     assert expiry.due({}, 1_030_000) == []
+
+
+def test_who_was_silent_for_an_hour_is_forgotten() -> None:
+    silence = Silence(patience=100)
+    assert silence.due(7, 1000) is None
+    assert silence.due(9, 1099) is None
+    assert silence.due(12, 1100) == ForgetClients(7)
+    assert silence.due(13, 1199) is None
+    assert silence.due(14, 1200) == ForgetClients(12)
+    silence.forget()
+    assert silence.due(15, 1300) is None, "a new leader measures again"
+    assert silence.due(16, 1400) == ForgetClients(15)
 
 
 def test_a_renewal_a_new_grant_and_a_new_leader_begin_anew() -> None:

@@ -40,7 +40,7 @@ from oneleader_raft.raft import (
     Snapshot,
     initial,
 )
-from oneleader_raft.state_machine import Put, Request, StateMachine, apply
+from oneleader_raft.state_machine import Put, Request, Session, StateMachine, apply
 
 MEMBERS = ("n1", "n2", "n3")
 IN_EFFECT = InEffect(0, Membership(MEMBERS))
@@ -48,7 +48,7 @@ STATE = StateMachine(
     Map({"k": "v", "n": -3, "none": None}),
     Map({"l": Holding("c", 7, "c/4", 1000, 9)}),
     Map({"f": Storage(7, "c/4", "v")}),
-    Map({"c": (9, True), "d": (1, None)}),
+    Map({"c": Session(9, True, 7), "d": Session(1, None, 3)}),
     Map({"n4": "h:7001"}),
 )
 
@@ -112,7 +112,7 @@ def test_a_snapshot_comes_back_and_a_damaged_one_is_refused(tmp_path: Path) -> N
         with pytest.raises(DamagedError, match="is damaged"):
             snapshots.read(path, 9)
     path.write_bytes(whole)
-    with pytest.raises(DamagedError, match="it begins with"):
+    with pytest.raises(DamagedError, match="is the state after entry 9, and 8 was expected"):
         snapshots.read(path, 8)
     with pytest.raises(DamagedError, match="is missing"):
         snapshots.read(tmp_path / "other", 9)
@@ -243,7 +243,7 @@ def test_only_who_has_lost_entries_is_said_to(answer: AppendReply, node: Node, i
 
 def test_a_follower_that_was_set_back_is_not_filled_up_again(clusters: Callable[..., LocalCluster]) -> None:
     """Its store is an older copy of itself. The others go on; it can be replaced."""
-    cluster = clusters(options=("--promise-ms", "1000", "--heartbeat-ms", "100"), trace=False)
+    cluster = clusters(options=("--promise-ms", "2000", "--heartbeat-ms", "100"), trace=False)
     cluster.start()
     leader = cluster.leader()
     other = next(id for id in cluster.members if id != leader)

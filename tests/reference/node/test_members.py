@@ -34,6 +34,17 @@ def asked(cluster: LocalCluster, *words: str) -> Result:
     return CliRunner().invoke(command, [*words, *apis], standalone_mode=False)
 
 
+PATIENT = ("--promise-ms", "1500", "--heartbeat-ms", "100")  # a busy machine changes no leader
+
+
+def begun(cluster: LocalCluster, id: str) -> str:
+    """Start a node that is to join, and wait until it answers: where it is reached."""
+    place = cluster.place(id)
+    cluster.start(id)
+    until(lambda: cluster.status(id), 60)
+    return place
+
+
 def until(what: Callable[[], Any], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not what():
@@ -43,14 +54,13 @@ def until(what: Callable[[], Any], seconds: float = 30) -> None:
 
 def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster]) -> None:
     """One is added, one replaced, the leader removed; what was written is read from those that are left."""
-    cluster = clusters(options=("--compact-after", "30", "--promise-ms", "1000", "--heartbeat-ms", "100"))
+    cluster = clusters(options=(*PATIENT, "--compact-after", "30"))
     cluster.start()
     leader = cluster.leader()
     with Client(list(cluster.apis.values()), deadline=30) as client:
         for number in range(80):
             assert client.put(f"k{number % 40}", number)
-        place = cluster.place("n4")
-        cluster.start("n4")
+        place = begun(cluster, "n4")
         added = asked(cluster, "add", f"n4={place}")
         assert (added.exit_code, added.return_value) == (0, 0), added.output
         assert f"n4       {place}" in added.output
@@ -58,8 +68,7 @@ def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster
 
         broken = next(id for id in cluster.members if id != leader)
         cluster.kill(broken)
-        place = cluster.place("n5")
-        cluster.start("n5")
+        place = begun(cluster, "n5")
         replaced = asked(cluster, "replace", broken, f"n5={place}")
         assert replaced.return_value == 0, replaced.output
         assert broken not in replaced.output
@@ -78,11 +87,46 @@ def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster
     assert all("Traceback" not in path.read_text() for path in cluster.folder.glob("*.log"))
 
 
+def test_a_backup_becomes_a_new_cluster(clusters: Callable[..., LocalCluster], tmp_path: Path) -> None:
+    """What it had is there; tokens go on beyond all that was granted since; nodes of the old one stay out."""
+    old, file = clusters(tmp_path / "old", options=PATIENT, trace=False), tmp_path / "backup"
+    old.start()
+    with Client(list(old.apis.values()), "c", deadline=30) as client:
+        for number in range(20):
+            assert client.put(f"k{number}", number)
+        held = client.acquire("lock", 60_000)
+        saved = asked(old, "backup", str(file))
+        assert "22 items" in saved.output  # the keys, the lock, the client
+        assert client.release("lock", held.token)
+        later = client.acquire("lock", 60_000)
+        assert client.put("lost", "v")
+    assert not list(old.folder.glob("*.backup-*"))
+
+    def restored(path: Path, *words: str) -> Result:
+        words = (*words, "--id", "m1", "--data", str(tmp_path / "new"))
+        return CliRunner().invoke(command, ["restore", str(path), *words], standalone_mode=False)
+
+    whole = file.read_bytes()
+    (tmp_path / "cut").write_bytes(whole[:-80])
+    assert "is damaged" in str(restored(tmp_path / "cut").exception)
+    assert restored(file).return_value == 0
+    assert "is there already" in str(restored(file).exception)
+    new = clusters(tmp_path / "new", nodes=1, options=PATIENT, trace=False, names="m")
+    new.start()
+    place = begun(new, "m2")
+    assert asked(new, "add", f"m2={place}", "--api", new.apis["m1"]).return_value == 0
+    with Client(list(new.apis.values()), deadline=30) as client:
+        assert [client.get(f"k{number}") for number in range(20)] == list(range(20))
+        assert client.get("lost") is None, "it was written after the backup"
+        assert client.release("lock", held.token)
+        assert client.acquire("lock", 60_000).token > later.token
+    assert old.leader() in old.members
+
+
 def test_what_the_nodes_did_is_judged_up_to_the_change(clusters: Callable[..., LocalCluster]) -> None:
-    cluster = clusters(options=("--promise-ms", "1000", "--heartbeat-ms", "100"))
+    cluster = clusters(options=PATIENT)
     cluster.start()
-    place = cluster.place("n4")
-    cluster.start("n4")
+    place = begun(cluster, "n4")
     assert asked(cluster, "add", f"n4={place}").return_value == 0
     cluster.stop()
     for judging in recorded.judge(cluster.folder, ["election", "pre_vote", "replication", "lease"]):
@@ -92,10 +136,9 @@ def test_what_the_nodes_did_is_judged_up_to_the_change(clusters: Callable[..., L
 def test_a_node_that_waits_to_be_added_does_nothing_and_others_are_not_let_in(
     clusters: Callable[..., LocalCluster],
 ) -> None:
-    cluster = clusters(trace=False)
+    cluster = clusters(options=PATIENT, trace=False)
     cluster.start()
-    cluster.place("n4")
-    cluster.start("n4")
+    begun(cluster, "n4")
     leader = cluster.leader()
     log = cluster.folder / f"{leader}.log"
     until(

@@ -15,7 +15,7 @@ from oneleader_raft.driving import (
     BrokenRuleError,
     Crashed,
     Did,
-    Judge,
+    DriverJudge,
     Restarted,
     Stepped,
     Synced,
@@ -48,7 +48,7 @@ class Judged(Server):
     """Its disk, its core and its links tell a judge what they do. `fails`: whether the next save does, and
     then whether it has reached the disk."""
 
-    def __init__(self, id: str, folder: Path, now: Any, judge: Judge, sent: list[Any]) -> None:
+    def __init__(self, id: str, folder: Path, now: Any, judge: DriverJudge, sent: list[Any]) -> None:
         self.judge, self.sent = judge, sent
         self.fails: bool | None = None
         self._asked: list[Send] = []
@@ -105,7 +105,7 @@ class Cluster:
 
     def __init__(self, folder: Path, kind: type[Judged] = Judged) -> None:
         self.folder, self.kind, self.now, self.sent = folder, kind, 0, list[Any]()
-        self.judges = {id: Judge(Durable(), kinds=(Send,)) for id in PEERS}
+        self.judges = {id: DriverJudge(Durable(), kinds=(Send,)) for id in PEERS}
         self.servers = {id: self.start(id) for id in PEERS}
         self.crashes = 0
 

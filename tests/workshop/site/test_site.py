@@ -196,6 +196,18 @@ def test_a_table_is_filtered_and_sorted(built: Path, browser: Browser) -> None:
     tab.close()
 
 
+@pytest.mark.slow("some 340 pages are built, and each is opened twice: minutes")
+def test_the_whole_site_is_crawled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, browser: Browser) -> None:
+    monkeypatch.setattr(command, "BUILD", tmp_path)
+    out = tmp_path / "site"
+    command.build(out, runs=False)
+    pages = sorted(out.rglob("*.html"))
+    assert len(pages) > 300
+    assert list(broken_links(out)) == []
+    for tab in (Tab(browser, theme) for theme in WIDTHS):
+        assert {page: wrong for page in pages if (wrong := tab.opened(page))} == {}
+
+
 def test_the_command_fails_where_a_link_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(
         command, "build", lambda out, runs: (out / "index.html").write_text('<a href="no.html">')

@@ -30,21 +30,30 @@ from oneleader.conformance.handlers.symbolic import (
     entries_of,
     no_servers,
 )
+from oneleader.errors import Inexpressible
 from oneleader.language.fields import Field
 from oneleader.language.sorts import AnySort, OptionSort
 from oneleader.language.trace import TracedProperty
 from oneleader.models.election import Node as NodeSort
-from oneleader.models.election import Quorum
+from oneleader.models.election import Quorum, Term
 from oneleader.models.lease import Round as RoundSort
 from oneleader.models.replication import Value
 from oneleader.readers.prove.algebra import SymbolicState, meaning
 from oneleader.readers.prove.smt import AnySize
-from oneleader_raft.raft import Node, NodeId
+from oneleader_raft.configuration import initial
+from oneleader_raft.raft import NO_SNAPSHOT, Node, NodeId
 from oneleader_raft.views import View
 
 Fact: TypeAlias = tuple[str, Any]  # its name, and what it says
 Body: TypeAlias = Callable[..., Any]
-OF_LOGS = ("log_length", "log_term", "log_value")  # which the coupling says itself
+OF_LOGS = (  # which the coupling says itself
+    "log_length",
+    "log_term",
+    "log_value",
+    "log_config",
+    "log_since",
+    "snapshot_index",
+)
 
 
 class AnyOrNamed(AnySize, ABC):
@@ -76,6 +85,10 @@ class AnyOrNamed(AnySize, ABC):
 
     def clock(self, server: Any) -> Any:
         return z3.Function("clock of", self.sort(NodeSort), z3.RealSort(self.context))(server)
+
+    def function(self, name: str, fields: Mapping[str, Field]) -> Body:
+        """A constant of a model, which no step changes."""
+        return self._function(fields[name])
 
     def value(self, text: str) -> Any:
         return z3.Const(text, self.sort(Value))
@@ -113,8 +126,12 @@ class AnyOrNamed(AnySize, ABC):
         """body(index, term, value) of each, the first of which stands after the index `before`."""
 
     @abstractmethod
-    def each_index(self, entries: Any, body: Body, *triggers: Body) -> Iterator[Any]:
-        """body(index) of each index of a log, and of index 0."""
+    def each_index(self, entries: Any, before: Any, body: Body, *triggers: Body) -> Iterator[Any]:
+        """body(index) of each index of a log, and of the index before its first."""
+
+    @abstractmethod
+    def everywhere(self, *fields: Body) -> Iterator[Any]:
+        """Each of these, of a server or a term and an index, is as it was at first, for every one of them."""
 
     @abstractmethod
     def length(self, entries: Any) -> Any:
@@ -226,8 +243,11 @@ class Named(AnyOrNamed):
         for k, entry in enumerate(entries, 1):
             yield body(self.integer(before + k), self.integer(entry.term), self.value_of(entry.command))
 
-    def each_index(self, entries: Any, body: Body, *triggers: Body) -> Iterator[Any]:
-        yield from map(body, range(len(entries) + 1))
+    def each_index(self, entries: Any, before: Any, body: Body, *triggers: Body) -> Iterator[Any]:
+        yield from map(body, range(before, before + len(entries) + 1))
+
+    def everywhere(self, *fields: Body) -> Iterator[Any]:
+        raise Inexpressible("a log with configurations, of named servers")
 
     def length(self, entries: Any) -> Any:
         return self.integer(len(entries))
@@ -332,7 +352,8 @@ class AnyCluster(AnyOrNamed):
     # -- what the coupling says things by -----------------------------------------------------------
     def shown(self, view: View, node: Node, now: Any) -> dict[str, Any]:
         """What the view shows of the server without its log and its sets, and these sets as they are."""
-        plain: Any = replace(node, log=(), votes=frozenset(), pre_votes=frozenset())
+        plain: Any = replace(node, log=(), snapshot=NO_SNAPSHOT, history=initial(()))
+        plain = replace(plain, votes=frozenset(), pre_votes=frozenset())
         shown = {name: value for name, value in view.state(plain, now).items() if name not in OF_LOGS}
         shown["votes"] = self._set(node.votes)
         if "pre_votes" in shown:
@@ -391,10 +412,16 @@ class AnyCluster(AnyOrNamed):
 
         return found.length, shifted(found.term_of), shifted(found.value_of)
 
-    def each_index(self, entries: Any, body: Body, *triggers: Body) -> Iterator[Any]:
-        i = self._variable(RoundSort)
-        inside = z3.And(i >= 0, i <= self.length(entries))
+    def each_index(self, entries: Any, before: Any, body: Body, *triggers: Body) -> Iterator[Any]:
+        before, i = self.integer(before), self._variable(RoundSort)
+        inside = z3.And(i >= before, i <= before + self.length(entries))
         yield self._all(i, z3.Implies(inside, body(i)), triggers)
+
+    def everywhere(self, *fields: Body) -> Iterator[Any]:
+        for f, sort in zip(fields, (NodeSort, Term), strict=True):
+            v, i = self._variable(sort), self._variable(RoundSort)
+            patterns = [f(v, i)] if self.is_given else []
+            yield z3.ForAll([v, i], f(v, i) == 0, patterns=patterns)
 
     def length(self, entries: Any) -> Any:
         return entries_of(self.path, entries).length

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from typing import Any, TypeAlias
@@ -32,6 +32,7 @@ from oneleader_raft.raft import (
     NodeId,
     Progress,
     Role,
+    Snapshot,
 )
 
 RLIMIT = 3_000_000
@@ -95,11 +96,15 @@ def _servers(size: int) -> tuple[NodeId, ...]:
 
 
 def _leader(path: CodePath, servers: int, entries: int = 0) -> Node:
+    """Where it has entries, before them there is nothing, or a snapshot of two more."""
     me, *peers = members = _servers(servers)
     number: Callable[[str], Any] = path.number
     log = tuple(Entry(path.number(f"term {i}", 1), f"command {i}") for i in range(1, entries + 1))
     progress = {peer: Progress(number(f"next of {peer}"), number(f"match of {peer}")) for peer in peers}
-    return Node(me, initial(members), log=log, role=Role.LEADER, leadership=Leadership(progress=progress))
+    node = Node(me, initial(members), log=log, role=Role.LEADER, leadership=Leadership(progress=progress))
+    if not entries or path.choose([True, False]):
+        return node
+    return replace(node, snapshot=Snapshot(2, path.number("term of the snapshot", 1), node.history[0]))
 
 
 def _values(node: Node, own: Any) -> dict[NodeId, Any]:
@@ -127,12 +132,14 @@ def _entries(path: CodePath, name: str, size: int) -> tuple[Entry, ...]:
 
 
 def _conflict(path: CodePath, size: int) -> Iterator[Any]:
-    node, prev = _leader(path, 2, size), path.number("prev", 1)
+    node = _leader(path, 2, size)
+    first = node.snapshot.index + 1
+    prev = path.number("prev", first)
     m = AppendEntries(1, "n2", prev, path.number("prev term"), (), 0, NO_ROUND)
     reply = raft.conflict(node, m)
     is_refusal = (reply.term, reply.follower_id, reply.success, reply.round) == (1, node.id, False, m.round)
     yield _is(path, is_refusal)
-    yield term_of(reply.index >= 1)
+    yield term_of(reply.index >= first)
     yield term_of(reply.conflict_term) >= 0
 
 

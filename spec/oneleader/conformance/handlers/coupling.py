@@ -22,6 +22,7 @@ import z3
 
 from oneleader.conformance.handlers.clusters import AnyOrNamed, Fact
 from oneleader.conformance.handlers.paths import CodePath, term_of
+from oneleader.conformance.handlers.servers import last_index
 from oneleader.conformance.handlers.symbolic import Servers
 from oneleader.language.expr import Symbolic, variable
 from oneleader.language.fields import Field
@@ -38,6 +39,7 @@ from oneleader_raft.raft import (
     ActionTaken,
     AppendEntries,
     AppendReply,
+    InstallSnapshot,
     Message,
     Node,
     PreVoteReply,
@@ -101,6 +103,9 @@ class Coupling:
             q, known, obliged = self.cluster.quorum(self.path, len(self._quorums), servers)
             self._quorums[key] = q, servers
             self.known += known
+            if self.has("quorum_of"):  # every majority is one of the initial configuration
+                of_the_first = self.cluster.function("quorum_of", self.model.fields)(q, 0)
+                self.known.append(z3.Implies(self.cluster.is_majority(servers), of_the_first))
             self.obliged += obliged
         return self._quorums[key][0]
 
@@ -174,6 +179,7 @@ class Coupling:
 
     def _shows_log(self, state: SymbolicState, n: Any, node: Node) -> Iterator[Fact]:
         some = self.cluster.sort(self.model.fields["log_value"].of).some
+        before = self.cluster.integer(node.snapshot.index)
 
         def terms(i: Any) -> Any:
             return state["log_term"](n, i)
@@ -181,7 +187,10 @@ class Coupling:
         def values(i: Any) -> Any:
             return state["log_value"](n, i)
 
-        yield "state: log_length", state["log_length"](n) == self.cluster.length(node.log)
+        yield "state: log_length", state["log_length"](n) == last_index(self.cluster, node)
+        if self.has("snapshot_index"):
+            yield "state: snapshot_index", state["snapshot_index"](n) == before
+            yield "state: log_term", terms(before) == self.cluster.integer(node.snapshot.term)
 
         def same_term(i: Any, term: Any, value: Any) -> Any:
             return terms(i) == term
@@ -189,9 +198,9 @@ class Coupling:
         def same_value(i: Any, term: Any, value: Any) -> Any:
             return values(i) == some(value)
 
-        for fact in self.cluster.each_entry(node.log, 0, same_term, terms, values):
+        for fact in self.cluster.each_entry(node.log, before, same_term, terms, values):
             yield "state: log_term", fact
-        for fact in self.cluster.each_entry(node.log, 0, same_value, terms, values):
+        for fact in self.cluster.each_entry(node.log, before, same_value, terms, values):
             yield "state: log_value", fact
 
     def term_is_known(self, state: SymbolicState, t: Any) -> Any:
@@ -240,32 +249,69 @@ def of_elections(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Ite
 
 def of_logs(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
     yield from of_elections(c, state, node, now)
-    cluster, log = c.cluster, node.log
-    n, t = cluster.node(node.id), term_of(node.current_term)
+    n = c.cluster.node(node.id)
     yield "nothing stands at index 0", state["log_term"](n, 0) == 0
     if c.is_premise:
-        for fact in cluster.each_server(
-            lambda v: state["acknowledged"](v, t) >= 0, lambda v: state["acknowledged"](v, t)
-        ):
-            yield "no number is less", fact
-        for fact in cluster.each_entry(
-            log,
+        yield from _no_number_is_less(c, state, term_of(node.current_term))
+        for fact in c.cluster.each_entry(
+            node.log,
             0,
             lambda i, term, value: c.invariant("log_is_a_leaders", state, n=n, i=i, j=i),
             lambda i: state["log_term"](n, i),
         ):
             yield "invariant", fact
-    if node.role is not Role.LEADER:
-        return
+    if node.role is Role.LEADER:
+        yield from _leads(c, state, node)
 
-    def same(what: str) -> Iterator[Any]:
-        of_leader, of_log = state[f"leader_log_{what}"], state[f"log_{what}"]
-        return cluster.each_index(log, lambda i: of_leader(t, i) == of_log(n, i), lambda i: of_leader(t, i))
 
-    yield "its log is the leader's", state["leader_log_length"](t) == cluster.length(log)
-    yield from (("its log is the leader's", fact) for what in ("term", "value") for fact in same(what))
+def of_snapshots(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
+    """A log of which the beginning may be gone, in a cluster whose members stay."""
+    yield from of_elections(c, state, node, now)
+    cluster, n, t = c.cluster, c.cluster.node(node.id), term_of(node.current_term)
+    begins = cluster.integer(node.snapshot.index)
+    for field in ("log_config", "log_since"):
+        for fact in cluster.everywhere(state[field], state[f"leader_{field}"]):
+            yield "nobody has changed the members", fact
+    if c.is_premise:
+        yield from _no_number_is_less(c, state, t)
+        yield "invariant", c.invariant("commit_index_is_known", state, n=n)
+        for fact in cluster.each_index(
+            node.log,
+            begins,
+            lambda i: c.invariant("an_entry_is_as_created", state, n=n, i=i),
+            lambda i: state["log_term"](n, i),
+        ):
+            yield "invariant", fact
+    if node.role is Role.LEADER:
+        yield from _leads(c, state, node)
+        yield "it had entries from its snapshot on", state["leader_snapshot"](t) <= begins
+
+
+def _no_number_is_less(c: Coupling, state: SymbolicState, t: Any) -> Iterator[Fact]:
+    for fact in c.cluster.each_server(
+        lambda v: state["acknowledged"](v, t) >= 0, lambda v: state["acknowledged"](v, t)
+    ):
+        yield "no number is less", fact
+
+
+def _leads(c: Coupling, state: SymbolicState, node: Node) -> Iterator[Fact]:
+    """What a leader has announced is its log, and what it knows of its followers is true."""
+    cluster, log, begins = c.cluster, node.log, node.snapshot.index
+    n, t = cluster.node(node.id), term_of(node.current_term)
+    of_leader, of_log = state["leader_log_term"], state["log_term"]
+    of_leaders, of_logs = state["leader_log_value"], state["log_value"]
+
+    yield "its log is the leader's", state["leader_log_length"](t) == last_index(cluster, node)
+    for fact in cluster.each_index(
+        log, begins, lambda i: of_leader(t, i) == of_log(n, i), lambda i: of_leader(t, i)
+    ):
+        yield "its log is the leader's", fact
+    for fact in cluster.each_entry(
+        log, begins, lambda i, term, value: of_leaders(t, i) == of_logs(n, i), lambda i: of_leaders(t, i)
+    ):
+        yield "its log is the leader's", fact
     yield "it tells what is committed", state["leader_commit"](t) == term_of(node.commit_index)
-    yield "it stores its own log", state["acknowledged"](n, t) == cluster.length(log)
+    yield "it stores its own log", state["acknowledged"](n, t) == last_index(cluster, node)
     for fact in cluster.each_follower(
         node,
         lambda v, progress: cluster.integer(progress.match_index) <= state["acknowledged"](v, t),
@@ -302,7 +348,13 @@ def of_leases(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterat
         yield "followers acknowledged", fact
 
 
-KNOWN = {"election": of_elections, "pre_vote": of_elections, "replication": of_logs, "lease": of_leases}
+KNOWN = {
+    "election": of_elections,
+    "pre_vote": of_elections,
+    "replication": of_logs,
+    "snapshots": of_snapshots,
+    "lease": of_leases,
+}
 
 
 # --- What a message may say ---------------------------------------------------------------------------------
@@ -316,7 +368,7 @@ def request_vote(c: Coupling, state: SymbolicState, m: RequestVote, to: Any) -> 
     yield "of a term that it reached", c.cluster.both(t > 0, t <= state["term"](candidate))
     if c.name == "pre_vote":
         yield "nobody hands over", m.forced_by is None
-    if c.name == "replication":
+    if c.has("last_log_index"):
         yield "its log", state["last_log_index"](candidate, t) == term_of(m.last_log_index)
         yield "its log", state["last_log_term"](candidate, t) == term_of(m.last_log_term)
     if c.name == "lease" and m.forced_by is not None:
@@ -356,8 +408,22 @@ def pre_vote_reply(c: Coupling, state: SymbolicState, m: PreVoteReply, to: Any) 
 
 
 def append_entries(c: Coupling, state: SymbolicState, m: AppendEntries, to: Any) -> Licence:
-    cluster = c.cluster
-    leader, t, prev = cluster.node(m.leader_id), term_of(m.term), cluster.integer(m.prev_log_index)
+    cluster, t, prev = c.cluster, term_of(m.term), c.cluster.integer(m.prev_log_index)
+    yield from _of_leader_itself(c, state, m, to)
+    for fact in cluster.each_entry(
+        m.entries, prev, lambda i, term, value: cluster.both(term >= 1, term <= t), *_of_leader(c, state, t)
+    ):
+        yield "its entries are of its term or before", fact
+    yield "nothing is before index 1", z3.Implies(prev == 0, cluster.integer(m.prev_log_term) == 0)
+    if c.has("leader_log_length"):
+        yield from _is_of_log(c, state, m, prev, to)
+
+
+def _of_leader_itself(
+    c: Coupling, state: SymbolicState, m: AppendEntries | InstallSnapshot, to: Any
+) -> Licence:
+    """It is from the leader of its term, in a round that was sent."""
+    cluster, leader, t = c.cluster, c.cluster.node(m.leader_id), term_of(m.term)
     yield "a leader sent it", state["heartbeat"](leader, t)
     yield "its term is known", cluster.both(t > 0, c.term_is_known(state, t))
     yield "to another", leader != to
@@ -368,13 +434,6 @@ def append_entries(c: Coupling, state: SymbolicState, m: AppendEntries, to: Any)
         ):
             yield "theorem", fact
     yield "in a round", term_of(m.round.number) >= 1
-    for fact in cluster.each_entry(
-        m.entries, prev, lambda i, term, value: cluster.both(term >= 1, term <= t), *_of_leader(c, state, t)
-    ):
-        yield "its entries are of its term or before", fact
-    yield "nothing is before index 1", z3.Implies(prev == 0, cluster.integer(m.prev_log_term) == 0)
-    if c.name == "replication":
-        yield from _is_of_log(c, state, m, prev)
     if c.name == "lease":
         yield "the round was sent", state["sent"](leader, t, cluster.integer(m.round.number))
         yield "when it was sent", c.round_was_sent_at(state, leader, t, m.round)
@@ -382,11 +441,11 @@ def append_entries(c: Coupling, state: SymbolicState, m: AppendEntries, to: Any)
 
 def _of_leader(c: Coupling, state: SymbolicState, t: Any) -> list[Callable[[Any], Any]]:
     """By an index: the entry in the log of the leader of t, where the model has logs."""
-    fields = ("leader_log_term", "leader_log_value") if c.name == "replication" else ()
+    fields = ("leader_log_term", "leader_log_value") if c.has("leader_log_length") else ()
     return [lambda i, read=state[field]: read(t, i) for field in fields]  # type: ignore[misc]
 
 
-def _is_of_log(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any) -> Licence:
+def _is_of_log(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any, to: Any) -> Licence:
     """What it holds stands in the log of the leader of its term."""
     cluster, t = c.cluster, term_of(m.term)
     some = cluster.sort(c.model.fields["log_value"].of).some
@@ -401,7 +460,7 @@ def _is_of_log(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any) -
         values,
     ):
         yield "its entries", fact
-    if c.is_premise:
+    if c.is_premise and not c.has("leader_snapshot"):
         for fact in cluster.each_entry(
             m.entries,
             prev,
@@ -410,6 +469,43 @@ def _is_of_log(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any) -
         ):
             yield "invariant", fact
     yield "what is committed", term_of(m.leader_commit) <= state["leader_commit"](t)
+    if c.has("leader_snapshot"):
+        yield "the leader has what it sends", state["leader_snapshot"](t) <= prev
+    if c.is_premise and c.has("leader_snapshot"):
+        for fact in cluster.each_index(
+            m.entries, prev, lambda i: c.invariant("a_leaders_entry_is_as_created", state, u=t, i=i), terms
+        ):
+            yield "invariant", fact
+        yield from _knows_what_is_committed(c, state, m, to, [])
+
+
+def install_snapshot(c: Coupling, state: SymbolicState, m: InstallSnapshot, to: Any) -> Licence:
+    t, k = term_of(m.term), c.cluster.integer(m.snapshot.index)
+    yield from _of_leader_itself(c, state, m, to)
+    its_term = c.cluster.integer(m.snapshot.term)
+    yield "it stands for entries of its term or before", c.cluster.both(k >= 1, its_term >= 1, its_term <= t)
+    if not c.has("leader_snapshot"):
+        return
+    has_it = c.cluster.both(state["leader_snapshot"](t) <= k, k <= state["leader_commit"](t))
+    yield "the leader has it", has_it
+    yield "its last entry", state["leader_log_term"](t, k) == its_term
+    if c.is_premise:
+        yield "invariant", c.invariant("leader_commit_is_known", state, u=t)
+        yield from _knows_what_is_committed(c, state, m, to, [k])
+
+
+def _knows_what_is_committed(
+    c: Coupling, state: SymbolicState, m: AppendEntries | InstallSnapshot, to: Any, indices: list[Any]
+) -> Licence:
+    """What the model proves where what the receiver has of the log is committed, and the message may not say
+    so any more: at the index of its snapshot and at these."""
+    t = term_of(m.term)
+    yield "invariant", c.invariant("nothing_before_the_first_entry", state, n=to, t=t)
+    yield "invariant", c.invariant("elected_by_some_quorum", state, n=c.cluster.node(m.leader_id), t=t)
+    for i in [state["snapshot_index"](to), *indices]:
+        yield "theorem", c.invariant("what_is_known_is_in_later_leader_logs", state, n=to, u=t, i=i)
+        yield "invariant", c.invariant("a_leaders_entry_is_as_created", state, u=t, i=i)
+        yield "invariant", c.invariant("an_entry_is_as_created", state, n=to, i=i)
 
 
 def append_reply(c: Coupling, state: SymbolicState, m: AppendReply, to: Any) -> Licence:
@@ -422,7 +518,7 @@ def append_reply(c: Coupling, state: SymbolicState, m: AppendReply, to: Any) -> 
     if c.name == "pre_vote":
         yield "it was told", z3.Or(is_answer, state["told"](to, t))
         yield "it heard the leader", z3.Implies(is_answer, state["replied"](follower, t))
-    if c.name == "replication" and m.success:
+    if c.has("leader_log_length") and m.success:
         stored = state["acknowledged"](follower, t)
         yield "it stores as much", term_of(m.index) <= stored
         yield "and the leader has as much", term_of(m.index) <= state["leader_log_length"](t)
@@ -447,5 +543,6 @@ LICENCES: dict[type, Callable[[Coupling, SymbolicState, Any, Any], Licence]] = {
     PreVoteReply: pre_vote_reply,
     AppendEntries: append_entries,
     AppendReply: append_reply,
+    InstallSnapshot: install_snapshot,
     TimeoutNow: timeout_now,
 }

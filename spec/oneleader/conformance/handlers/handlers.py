@@ -46,10 +46,12 @@ from oneleader_raft.raft import (
     AppendEntries,
     AppendReply,
     Apply,
+    Compact,
     Durable,
     ElectionTimeout,
     Event,
     HeartbeatTimeout,
+    InstallSnapshot,
     Message,
     Node,
     NodeId,
@@ -61,6 +63,7 @@ from oneleader_raft.raft import (
     Receive,
     RequestPreVote,
     RequestVote,
+    Restore,
     Send,
     Step,
     Store,
@@ -71,28 +74,39 @@ from oneleader_raft.raft import (
 from oneleader_raft.views import FIXED_MEMBERS
 
 RLIMIT = 20_000_000
+OF_LOGS = {"replication": "commit_index_is_committed", "snapshots": "snapshot_is_committed"}
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of servers, logs and pending reads: any number. `alone`: one member, else two and more."""
+    """Of servers, logs and pending reads: any number. `alone`: one member, else two and more. `whole`: no log
+    is compacted, else a snapshot may stand for the beginning of each."""
 
     alone: bool = False
+    whole: bool = False
 
     def __str__(self) -> str:
         return (
             f"{self.short}, any number of pending reads, senders that are members or not. The members stay: "
-            "no change of them is in the log, and no log is compacted. Terms, indices, rounds, times and "
-            "rates are any integers, and commands any values."
+            "no change of them is in the log. Terms, indices, rounds, times and rates are any integers, and "
+            "commands any values."
         )
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """`snapshots` says of compacted logs what `replication` says of whole ones."""
+        return ("replication",) if self.whole else COMPACTED_LOGS
 
     @property
     def short(self) -> str:
         members = "a server alone" if self.alone else "any number of servers from 2 on"
-        return f"{members}, logs and messages of any length"
+        logs = "no log is compacted" if self.whole else "any part of a log compacted"
+        return f"{members}, logs and messages of any length, {logs}"
 
 
 ANY, ANY_ALONE = Size(), Size(alone=True)
+WHOLE, WHOLE_ALONE = Size(whole=True), Size(alone=True, whole=True)
+COMPACTED_LOGS = tuple("snapshots" if model == "replication" else model for model in FIXED_MEMBERS)
 
 
 # --- The handlers ----------------------------------------------------------------------------------------
@@ -111,14 +125,18 @@ EVENTS: dict[str, Callable[[Made], Event]] = {
             VoteReply,
             AppendEntries,
             AppendReply,
+            InstallSnapshot,
             TimeoutNow,
         )
     },
     "propose": lambda u: Propose(u.command("command")),
     "read": lambda u: Read("new"),
     "transfer": lambda u: Transfer(u.target()),
+    "compact": lambda u: Compact(u.path.number("compact to"), "a newer state"),
 }
 HANDLERS = (RESTART, IS_LEADER, *EVENTS)
+OF_SNAPSHOTS = (InstallSnapshot.__name__, "compact")  # nothing happens there while logs are whole
+OF_WHOLE_LOGS = tuple(handler for handler in HANDLERS if handler not in OF_SNAPSHOTS)
 ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer")
 
 
@@ -169,11 +187,13 @@ def _run(u: Made, handler: str, core: Core) -> Ran:
         raise
     except Exception as error:  # whatever is raised must be shown to be out of reach
         return Ran(before, now, event, None, f"{type(error).__name__}: {error}", (), False)
-    return Ran(before, now, event, step, "", tuple(plain(u, before, step, now)), acts)
+    known = 0 if handler == RESTART else before.commit_index  # to the state machine
+    return Ran(before, now, event, step, "", tuple(plain(u, before, step, now, known)), acts)
 
 
-def plain(u: Made, before: Node, step: Step, now: Any) -> Iterator[Fact]:
-    """What needs no model: well-formed; what changed is stored first, what is committed is applied."""
+def plain(u: Made, before: Node, step: Step, now: Any, known: Any) -> Iterator[Fact]:
+    """What needs no model: well-formed; what changed is stored first, what is committed is applied, by a
+    state machine that begins with the snapshot where it knows less."""
     after, effects, cluster = step.node, members_of(step.effects), u.cluster
     yield from well_formed(cluster, after, now)
     if isinstance(u.path, AnyPath):
@@ -184,22 +204,32 @@ def plain(u: Made, before: Node, step: Step, now: Any) -> Iterator[Fact]:
         yield "stored first", same_durable(u, stores[0].durable, after.durable)
     else:
         yield "stored", same_durable(u, before.durable, after.durable)
-    first, last = cluster.integer(before.commit_index), cluster.integer(after.commit_index)
+    begins = after.snapshot.index
+    restored = [e for e in effects if isinstance(e, Restore)]
     applied = [e for e in effects if isinstance(e, Apply)]
+    is_behind = cluster.integer(known) < cluster.integer(begins)
+    yield "restored", is_behind == cluster.truth(bool(restored))
+    if restored:
+        comes_first = not applied or effects.index(restored[0]) < effects.index(applied[0])
+        is_it = [restored[0].snapshot is after.snapshot, comes_first, len(restored) == 1]
+        yield "restored", cluster.truth(all(is_it))
+        known = begins
+    first, last = cluster.integer(known), cluster.integer(after.commit_index)
     if not applied:
         yield "applied", last <= first
         return
-    yield "applied", z3.And(len(applied) == 1, last > first, cluster.integer(applied[0].index) == first + 1)
-    yield "applied", same_slice(u, applied[0].entries, after.log, before.commit_index, after.commit_index)
+    apply, *more = applied
+    yield "applied", z3.And(not more, last > first, cluster.integer(apply.index) == first + 1)
+    yield "applied", same_slice(u, apply.entries, after.log, known - begins, after.commit_index - begins)
 
 
 def same_durable(u: Made, a: Durable, b: Durable) -> Any:
-    """The same term, vote and log."""
+    """The same term, vote, log and snapshot."""
     c = u.cluster
     same_term = c.integer(a.current_term) == c.integer(b.current_term)
     same_vote = c.optional(a.voted_for) == c.optional(b.voted_for)
     log_is_same = c.truth(True) if a.log is b.log else same_log(u, a.log, b.log)
-    return z3.And(same_term, same_vote, log_is_same)
+    return z3.And(same_term, same_vote, log_is_same, c.truth(a.snapshot is b.snapshot))
 
 
 def same_log(u: Made, a: Any, b: Any) -> Any:
@@ -259,11 +289,12 @@ def prove_handler(
         return Handled(handler, scope, count, goals, verdict, failing, seconds)
 
     try:
+        models = FIXED_MEMBERS if isinstance(scope, Scope) else scope.models
         for path, ran, cluster in runs(handler, scope, core, modules):
             count += 1
             if ran.does_nothing:
                 continue
-            verdict, failing, tried = prove_path(cluster, path, ran)
+            verdict, failing, tried = prove_path(cluster, path, ran, models)
             goals += tried
             if verdict is not HOLDS:
                 return handled(verdict, failing)
@@ -285,18 +316,22 @@ def runs(
         return
     cluster = AnyCluster(scope.alone)
     for any_path, ran in paths(
-        lambda path: run(Anything(path, cluster), handler, core, modules), cluster.context, AnyPath
+        lambda path: run(Anything(path, cluster, not scope.whole), handler, core, modules),
+        cluster.context,
+        AnyPath,
     ):
         cluster.path = any_path
         yield any_path, ran, cluster
 
 
-def prove_path(cluster: AnyOrNamed, path: CodePath, ran: Ran) -> tuple[Verdict, str, int]:
+def prove_path(
+    cluster: AnyOrNamed, path: CodePath, ran: Ran, models: tuple[str, ...] = FIXED_MEMBERS
+) -> tuple[Verdict, str, int]:
     """The verdict of all models on a path, what fails, and how many goals were tried. What is raised has to
     be out of reach by one of the models; all other goals are proved in each."""
     found: list[tuple[Verdict, str]] = []
     goals = 0
-    for model in FIXED_MEMBERS:
+    for model in models:
         proof = PathProof(cluster, model, path, ran)
         if proof.is_over:
             continue
@@ -345,8 +380,8 @@ class PathProof:
             return
         guards, state = coupling.take(state, ran.step.actions)
         yield from guards
-        if coupling.name == "replication":  # it knows most of this; its invariants hold after the step too
-            known = coupling.invariant("commit_index_is_committed", state, n=self.cluster.node(ran.before.id))
+        if coupling.name in OF_LOGS:  # it knows most of this; its invariants hold after the step too
+            known = coupling.invariant(OF_LOGS[coupling.name], state, n=self.cluster.node(ran.before.id))
             yield from ((name, z3.Implies(known, self._formula(fact))) for name, fact in ran.plain)
         sent: list[tuple[Message, NodeId]] = []
         for send in members_of(ran.step.effects):

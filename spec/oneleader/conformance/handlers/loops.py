@@ -7,7 +7,7 @@ have one, and a handler that is proved for any size runs their contracts in thei
 |-----------------------|------------------------------------------------------------------------------|
 | `Node.peers`          | exactly the members but itself                                               |
 | `terms`               | those of two logs are equal exactly if the entries' terms are, one by one    |
-| `conflict`            | from a previous index of 1 or more: a refusal, with some index from 1 on     |
+| `conflict`            | from an index after the snapshot's: a refusal, with some index after it      |
 | `back_off`            | some index from 0 on; its caller keeps it within what the follower may lack  |
 | `reaching`            | exactly the members, the leader among them, whose value is as great          |
 | `reached_by_majority` | the value of some member, which every member of some majority has reached    |
@@ -49,8 +49,10 @@ def loops(path: AnyPath) -> dict[str, Callable[..., Any]]:
         return TermsOfLog(entries_of(path, entries))
 
     def conflict(node: Node, m: AppendEntries) -> AppendReply:
-        path.required.append(("conflict: something is before", path.integer(m.prev_log_index) >= 1))
-        index: Any = path.number(path.fresh("try next"), 1)
+        first = path.integer(node.snapshot.index) + 1
+        path.required.append(("conflict: something is before", path.integer(m.prev_log_index) >= first))
+        index: Any = path.number(path.fresh("try next"))
+        path.assume(index.term >= first)
         term: Any = path.number(path.fresh("conflicting term"))
         return AppendReply(m.term, node.id, False, m.round, index, term)
 

@@ -2,8 +2,8 @@
 
 `Unknown` makes them of named servers and of logs up to a length (`Scope`); `Anything` of any number of
 servers, and of logs and messages of any length, with any number of pending reads, and with senders that are
-no members. `well_formed` is what holds of a server by itself at any time: assumed before a step, proved
-after.
+no members; where logs are `compacted`, a snapshot up to any index stands for their beginning. `well_formed`
+is what holds of a server by itself at any time: assumed before a step, proved after.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import z3
 
 from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact, Named
-from oneleader.conformance.handlers.paths import CodePath, Infeasible, Name, Number
+from oneleader.conformance.handlers.paths import CodePath, Infeasible, Name, Number, term_of
 from oneleader.conformance.handlers.symbolic import (
     AnyPath,
     Entries,
@@ -33,14 +33,16 @@ from oneleader.language.sorts import OptionSort
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.replication import Value
 from oneleader.words import plural
-from oneleader_raft.configuration import initial
+from oneleader_raft.configuration import InEffect, Membership, initial
 from oneleader_raft.lease import LONG_AGO, Clocks, Round
 from oneleader_raft.raft import (
     NIL,
+    NO_SNAPSHOT,
     NOBODY_LED,
     AppendEntries,
     AppendReply,
     Entry,
+    InstallSnapshot,
     Leadership,
     Message,
     Node,
@@ -51,6 +53,7 @@ from oneleader_raft.raft import (
     RequestPreVote,
     RequestVote,
     Role,
+    Snapshot,
     TimeoutNow,
     VoteReply,
 )
@@ -204,9 +207,11 @@ class Anything:
 
     path: AnyPath
     cluster: AnyCluster
+    compacted: bool = False
 
     def __post_init__(self) -> None:
         self.path.cluster = self.cluster
+        self.in_effect = InEffect(0, Membership(self.members()))
         self.cluster.assumed(self.path)
 
     def log(self, name: str, offset: Any = None) -> Any:
@@ -220,6 +225,14 @@ class Anything:
 
     def members(self) -> Any:
         return Servers(self.path, self.cluster.members, self.cluster.total)
+
+    def snapshot(self, name: str, least: int = 0) -> Snapshot:
+        """Of any index, with the members that there are; of index 0 it is none."""
+        if not self.compacted:
+            return NO_SNAPSHOT
+        index, term = (self.path.number(f"{name} {what}", least) for what in ("index", "term"))
+        self.path.assume((index.term == 0) == (term.term == 0))
+        return Snapshot(index, term, self.in_effect, f"the state of {name}")
 
     def no_log(self) -> Any:
         return entries_of(self.path, ())
@@ -243,13 +256,15 @@ class Anything:
         path, cluster = self.path, self.cluster
         me, nobody = self.name(cluster.me), no_servers(path)
         role = path.choose([Role.FOLLOWER, Role.CANDIDATE, Role.LEADER])
+        snapshot = self.snapshot("snapshot")
         node = Node(
             me,
-            initial(self.members()),
+            (self.in_effect,),
             self.clocks(),
             current_term=path.number("current term"),
             voted_for=self.name(z3.Const("voted for", cluster.option)) if role is Role.FOLLOWER else me,
-            log=self.log("log"),
+            log=self.log("log", term_of(snapshot.index) if self.compacted else None),
+            snapshot=snapshot,
             role=role,
             commit_index=path.number("commit index"),
             promised_at=path.number("promised at", None),
@@ -279,7 +294,7 @@ class Anything:
         followers: Any = node.leadership.progress
 
         def of_follower(server: Any) -> None:
-            for _, fact in of_progress(cluster, followers.at(server), cluster.length(node.log)):
+            for _, fact in of_progress(cluster, followers.at(server), last_index(cluster, node)):
                 path.assume(z3.Implies(followers.peers.holds(server), fact))
 
         path.of_follower = of_follower
@@ -311,6 +326,9 @@ class Anything:
     def message(self, kind: type) -> Message:
         leader = self.name(z3.Const("leader", self.cluster.nodes))
         sender = self.name(self.cluster.sender)
+        if kind is InstallSnapshot:
+            term, snapshot = self.path.number("term"), self.snapshot("its snapshot", 1)
+            return InstallSnapshot(term, sender, snapshot, self.round("its"))
         return any_message(
             self.path, kind, sender, leader, lambda prev: self.log("new", prev.term), self.round
         )
@@ -332,14 +350,21 @@ def of_round(c: AnyOrNamed, round: Round) -> Any:
     return z3.And(number >= 0, (number == 0) == (sent_at == LONG_AGO), sent_at >= LONG_AGO)
 
 
+def last_index(c: AnyOrNamed, node: Node) -> Any:
+    """Of the snapshot, and the log after it."""
+    return z3.simplify(c.integer(node.snapshot.index) + c.length(node.log))
+
+
 def well_formed(c: AnyOrNamed, node: Node, now: Any) -> Iterator[Fact]:
     """What holds of a server by itself at any time."""
-    n, t, last = c.node(node.id), c.integer(node.current_term), c.length(node.log)
+    n, t, last = c.node(node.id), c.integer(node.current_term), last_index(c, node)
+    begins, its_term = c.integer(node.snapshot.index), c.integer(node.snapshot.term)
     commit, promised, at = c.integer(node.commit_index), c.integer(node.promised_at), c.integer(now)
     yield "term", t >= 0
-    for fact in c.each_entry(node.log, 0, lambda i, term, value: z3.And(term >= 1, term <= t)):
+    yield "snapshot", z3.And(begins >= 0, its_term >= 0, its_term <= t, (begins == 0) == (its_term == 0))
+    for fact in c.each_entry(node.log, begins, lambda i, term, value: z3.And(term >= 1, term <= t)):
         yield "terms of entries", fact
-    yield "commit index", z3.And(commit >= 0, commit <= last)
+    yield "commit index", z3.And(commit >= begins, commit <= last)
     yield "promise", z3.And(promised <= at, promised >= LONG_AGO)
     yield "time", z3.And(at >= 0, c.integer(node.clocks.lease) <= -LONG_AGO)
     yield from _well_formed_role(c, node, n, at)
@@ -371,13 +396,14 @@ def _well_formed_role(c: AnyOrNamed, node: Node, n: Any, now: Any) -> Iterator[F
 
 def _well_formed_leader(c: AnyOrNamed, node: Node, now: Any) -> Iterator[Fact]:
     """What it knows of its followers, and what it has promised to readers."""
-    leadership, last, t = node.leadership, c.length(node.log), c.integer(node.current_term)
+    leadership, last, t = node.leadership, last_index(c, node), c.integer(node.current_term)
     noop, since = c.integer(leadership.noop), c.integer(leadership.since)
     round, sent_at = c.integer(leadership.round.number), c.integer(leadership.round.sent_at)
     yield "since", z3.And(since <= now, since >= LONG_AGO)
     yield "round", z3.And(round >= 1, sent_at <= now)
     yield "no-op", z3.And(noop >= 1, noop <= last)
-    for fact in c.each_entry(node.log, 0, lambda i, term, value: z3.Implies(i == noop, term == t)):
+    begins = c.integer(node.snapshot.index)
+    for fact in c.each_entry(node.log, begins, lambda i, term, value: z3.Implies(i == noop, term == t)):
         yield "no-op", fact
     if leadership.transfer_to is not NIL:
         yield "transfer", c.is_peer(leadership.transfer_to)

@@ -52,6 +52,7 @@ class LineRefused(Exception):
     def __init__(self, text: str, action: str = "", guard: Guard | None = None, property: str = "") -> None:
         super().__init__(text)
         self.text, self.action, self.guard, self.property = text, action, guard, property
+        self.unsent: Any = None  # the message that the line receives and no line before sends
 
 
 class NotModelled(Exception):

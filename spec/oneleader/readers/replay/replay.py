@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from os import PathLike
 from typing import Any, Protocol
 
@@ -38,6 +39,7 @@ from oneleader.readers.replay.properties import Properties
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 
 MOST_CANDIDATES = 64
+LOOKS_AHEAD = 10_000  # lines, for the sending of what a refused line receives
 FORMATS = ("oneleader", "etcd")
 
 
@@ -50,6 +52,7 @@ class LineRefusal:
     action: str = ""
     guard: Guard | None = None
     property: str = ""
+    hint: str = ""
 
 
 @dataclass
@@ -83,6 +86,7 @@ class Replayed:
         lines = [f"{self.verdict.worded('recording')}  {what}"]
         if self.refusal:
             lines.append(f"line {self.refusal.line}: {self.refusal.text}")
+            lines += [f"hint: {self.refusal.hint}"] if self.refusal.hint else []
         elif self.why:
             lines.append(self.why)
         taken = ", ".join(f"{n:,} {name}" for name, n in self.steps.most_common())
@@ -125,6 +129,9 @@ class Format(Protocol):
 
     def judge(self, record: dict[str, Any]) -> None: ...
 
+    def sends(self, record: dict[str, Any], message: Any) -> bool:
+        """Whether the line sends the message that a refused one receives."""
+
     def end(self) -> None:
         """Judge what the recording says after its last event."""
 
@@ -160,9 +167,9 @@ def replay_lines(
         raise UsageError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
     result, started = Replayed(limit=limit), time.perf_counter()
     reader: Format | None = None
-    number = 0
+    number, numbered = 0, records(lines)
     try:
-        for number, record in records(lines):
+        for number, record in numbered:
             if reader is None:
                 reader = _reader(record, format, model, limit, judges_states)
                 if judges_states:
@@ -186,7 +193,9 @@ def replay_lines(
             result.why = "there is nothing to judge: no line says what was done, or what stood after it"
     except LineRefused as refused:
         result.verdict = VIOLATED
-        result.refusal = LineRefusal(number, refused.text, refused.action, refused.guard, refused.property)
+        hint = _hint(reader, refused.unsent, numbered) if reader and refused.unsent else ""
+        said = refused.text, refused.action, refused.guard, refused.property, hint
+        result.refusal = LineRefusal(number, *said)
     except NotModelled as beyond:
         result.why = f"line {number}: {beyond}{_judged(result)}"
     except TooMany:
@@ -225,6 +234,16 @@ def _reader(
         'this is no format known here: neither a header {"format": "oneleader", ...}'
         ' nor a line of etcd, {"event": {"name": ..., "nid": ...}}'
     )
+
+
+def _hint(reader: Format, unsent: Any, rest: Iterator[tuple[int, dict[str, Any]]]) -> str:
+    """Where the message that nobody has sent yet is sent: then effects stand before their causes."""
+    try:
+        sent = next((n for n, record in islice(rest, LOOKS_AHEAD) if reader.sends(record, unsent)), 0)
+    except UsageError:
+        return ""
+    way = "the lines of the nodes are not in the order of cause and effect (do their clocks differ?)"
+    return f"it is sent in line {sent}: {way}" if sent else ""
 
 
 def _filled(result: Replayed, reader: Format | None, started: float) -> Replayed:

@@ -158,6 +158,14 @@ class EtcdFormat:
         self.events += 1
         self._cover(record, line)
 
+    def sends(self, record: dict[str, Any], message: EtcdMessage) -> bool:
+        """Whether the line sends the message."""
+        try:
+            line = self.read(record)
+        except (UsageError, NotModelled, LineRefused):
+            return False
+        return line.event.startswith("Send") and line.message == message
+
     def _cover(self, record: dict[str, Any], line: EtcdLine) -> None:
         """Count what was compared, and name what was not."""
         if line.event in self.left_aside:
@@ -427,12 +435,16 @@ class Elections:
         """A message that was sent arrives."""
         s, line, n = self.s, self.line, self.n
         agree(f"the receiver of {m.type}", m.to, n)
-        is_vote = m.type in VOTE_REPLIES and not m.rejects
-        if is_vote and m.term == line.term and line.role == CANDIDATE:
-            s.act("receive_vote", n, m.sender, m.term)
         state = s.get("message", m)
-        if state is None:
-            raise LineRefused(f"nobody has sent {m}")
+        try:
+            is_vote = m.type in VOTE_REPLIES and not m.rejects
+            if is_vote and m.term == line.term and line.role == CANDIDATE:
+                s.act("receive_vote", n, m.sender, m.term)
+            if state is None:
+                raise LineRefused(f"nobody has sent {m}")
+        except LineRefused as refused:
+            refused.unsent = m if state is None else None
+            raise
         if state == "queued":
             raise LineRefused(
                 f"{m} cannot have left: {m.sender} has not stored its term and vote since (no Ready)"

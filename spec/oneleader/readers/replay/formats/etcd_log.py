@@ -30,6 +30,7 @@ What is inferred, and no more
 - A node answers entries before its commit index with that index, and stores none: likewise.
 - A snapshot stands for the leader's entries up to its last: it is judged as AppendEntries of all of them
   after the node's commit index. That leaves the same log, for the node lacks the last one or one differs.
+  Whether it took the snapshot its next line shows: etcd takes none that does not name it as a member.
 
 Pre-vote is left aside: its lines are counted, and what they change of a candidate is a `restart`.
 """
@@ -134,7 +135,8 @@ class RecordedLogs(Elections):
     """One line from one candidate state, by the actions of `replication`.
 
     Notes more: match[n, v], up to where v has told leader n, in the leader's term, that it stores its log;
-    due[n], AppendEntries that n has received and not dealt with, for it was no follower in that term.
+    due[n], AppendEntries that n has received and not dealt with, for it was no follower in that term;
+    offered[n], term and last entry of the snapshot that n has received last, until its next line.
     """
 
     def __init__(self, s: Candidate, line: EtcdLine, contents: Contents) -> None:
@@ -251,6 +253,7 @@ class RecordedLogs(Elections):
 
     # -- messages --------------------------------------------------------------------------------
     def take(self) -> None:
+        self._restore()
         super().take()
         if self.line.event == "BecomeFollower":
             due = self.s.get("due", self.n)
@@ -323,8 +326,7 @@ class RecordedLogs(Elections):
         s, n, t = self.s, self.n, m.term
         self._forget()
         if m.type == "MsgSnap":
-            if last_included(log) > self.commit:
-                self._store(t, self.commit, last_included(log), last_included(log))
+            s.put("offered", n, (t, last_included(log)))
         elif m.type == "MsgHeartbeat":
             if log.up_to > self.commit:
                 s.act("append_entries", n, t, log.up_to, log.up_to, log.up_to)
@@ -332,6 +334,19 @@ class RecordedLogs(Elections):
             s.act("append_entries", n, t, self.commit, self.commit, 0)
         elif self._matches(t, log.prev):
             self._store(t, log.prev, log.prev + log.entries, log.up_to)
+
+    def _restore(self) -> None:
+        """A snapshot received just before was taken if its last entry is committed now; else the node has no
+        more than before, and says so."""
+        offered = self.s.get("offered", self.n)
+        self.s.put("offered", self.n, None)
+        if offered is None or self.line.event == "InitState":
+            return
+        term, last = offered
+        if self.commit < last <= self.log.commit:
+            self._store(term, self.commit, last, last)
+        else:
+            self.s.act("append_entries", self.n, term, self.commit, self.commit, 0)
 
     def _store(self, t: int, prev: int, last: int, commit: int) -> None:
         """Figure 2, AppendEntries receiver 3 to 5."""

@@ -230,10 +230,12 @@ class OwnFormat:
         """Judge a line that was read."""
         for message in record.get("receives", ()):
             if message not in self.sent:
-                raise LineRefused(
+                refused = LineRefused(
                     f"nobody has sent {message} before this line: where a file for each node was joined, "
                     "`oneleader trace merge` puts effects after their causes"
                 )
+                refused.unsent = message
+                raise refused
         self.candidates.follow(lambda state: [self._explain(state, steps, after)])
         self.sent.update(record.get("sends", ()))
         self.events += 1
@@ -243,6 +245,10 @@ class OwnFormat:
         if not record.keys() <= self.known_keys:
             self.coverage.ignored |= record.keys() - LOOKED_AT
             self.known_keys = LOOKED_AT | self.coverage.ignored
+
+    def sends(self, record: dict[str, Any], message: str) -> bool:
+        """Whether the line sends the message."""
+        return message in (record.get("sends") or ())
 
     # -- the header ---------------------------------------------------------------------------------
     def _elements(self, header: dict[str, Any]) -> dict[str, tuple[str, ...]]:

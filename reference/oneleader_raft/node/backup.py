@@ -1,0 +1,41 @@
+"""A backup of what a cluster holds, as a new cluster of one node; others join it.
+
+It begins with the state that the backup has, and with an identity of its own: no node of the old cluster is
+let in, and with one member there is no other majority that could have begun without the state. Its log begins
+far beyond the backup's end: tokens of locks are indices of the log, and none that was granted since must be
+granted again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from immutables import Map
+
+from ..configuration import InEffect, Membership
+from ..raft import Durable, NodeId, Snapshot
+from . import snapshots
+from .errors import DamagedError
+from .store import NodeStore
+
+BEYOND = 1 << 32  # entries, more than come between a backup and the end of a cluster
+
+
+def restore(file: Path, folder: Path, id: NodeId) -> int:
+    """Make the store of node `id` in `folder`, the only member of its cluster: how many items it holds.
+    DamagedError if the backup is no whole one, or the store is there already."""
+    index, state = snapshots.read_any(file)
+    path = folder / f"{id}.db"
+    if path.exists():
+        raise DamagedError(f"{path} is there already: a backup is restored into a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    state = replace(state, addresses=Map())  # of the nodes of the old cluster
+    snapshot = Snapshot(index + BEYOND, 1, InEffect(0, Membership((id,))), state)
+    store = NodeStore(path, id, (id,))
+    try:
+        snapshots.write(store.snapshot_path(snapshot.index), snapshot.index, state)
+        store.save(Durable(1, None, (), snapshot))
+    finally:
+        store.close()
+    return snapshots.size(state)
