@@ -70,6 +70,7 @@ class EtcdConfigurations:
         self.initial: int | None = None  # how many there were when somebody first stood for election
         self.proposed: list[EtcdLine] = []  # each ChangeConf whose configuration nobody has applied yet
         self.may_jump: set[str] = set()  # nodes that have received a snapshot
+        self.restoring: set[str] = set()  # those that have received one since their last Ready
 
     def judge(self, line: EtcdLine) -> None:
         """Refused where the line's configuration is one that no earlier line allows."""
@@ -87,6 +88,9 @@ class EtcdConfigurations:
             self._propose(line)
         elif line.message and line.message.type == "MsgSnap" and line.event.startswith("Receive"):
             self.may_jump.add(line.node)
+            self.restoring.add(line.node)
+        elif line.event == "Ready":
+            self.restoring.discard(line.node)
         elif line.event in STANDS:
             self._stand(line)
 
@@ -103,7 +107,7 @@ class EtcdConfigurations:
 
     def _restores(self, line: EtcdLine) -> bool:
         """While etcd takes over a snapshot's configuration it has none."""
-        return line.event == "ApplyConfChange" and not any(line.conf) and line.node in self.may_jump
+        return line.event == "ApplyConfChange" and not any(line.conf) and line.node in self.restoring
 
     def _same(self, line: EtcdLine) -> None:
         """The line shows what the node has; where that is new, whether it is joint."""
