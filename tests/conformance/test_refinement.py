@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from oneleader.conformance.adapter import May
-from oneleader.conformance.conform import conform
+from oneleader.conformance.conform import again, conform
 from oneleader.conformance.network import Network
 from oneleader.conformance.observations import CLAUSES
-from oneleader.conformance.trial import FIGURE_3
+from oneleader.conformance.trial import FIGURE_3, Event
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 from tests.conformance.small_raft import Message, SmallAdapter, SmallRaft
 from tests.conformance.test_may import CheckQuorum, PreVote
@@ -136,3 +136,43 @@ def test_the_model_names_the_guard(kind: type[SmallRaft], cause: str) -> None:
     found = conform(adapter(kind), walks=60, seed=1, known=ALL_OF_FIGURE_3)
     keys = [c.key for c in found.causes]
     assert f"{REPLICATION}: {cause}" in keys, keys
+
+
+class TellsByVote(SmallRaft):
+    """A request for a vote says what is committed, and who has that entry takes it as committed."""
+
+    def say(self, to: str, kind: str, **more: Any) -> None:
+        last = self.log[self.commit - 1] if self.commit else None
+        super().say(to, kind, **more, known=(self.commit, last))
+
+    def on_ask(self, m: Message) -> None:
+        commit, entry = m["known"]
+        if commit > self.commit and len(self.log) >= commit and self.log[commit - 1] == entry:
+            self.commit = commit
+            self.apply()
+        super().on_ask(m)
+
+
+def test_a_vote_may_tell_what_is_committed() -> None:
+    """n1 commits v1 with n2, which does not know it yet; n1 stands again, and its request says so."""
+    run: tuple[Event, ...] = (
+        ("timeout", "n1"),
+        ("deliver", "n1", "n2"),
+        ("deliver", "n2", "n1"),
+        ("propose", "n1", "v1"),
+        ("burst", "n1", "n2"),
+        ("burst", "n2", "n1"),
+        ("crash", "n1"),
+        ("restart", "n1"),
+        ("timeout", "n1"),
+        ("burst", "n1", "n2"),
+    )
+
+    class Keeps(TellsByVote, KeepsItsCommitIndex):
+        pass
+
+    found = again(adapter(Keeps, declares=[May.COMMIT_SURVIVES]), run)
+    assert not found.causes, found.text
+    assert found.no_word == {(REPLICATION, May.COMMIT_BY_VOTE)}
+    declared = again(adapter(Keeps, declares=[May.COMMIT_SURVIVES, May.COMMIT_BY_VOTE]), run)
+    assert set(declared.verdicts.values()) == {HOLDS}, declared.text

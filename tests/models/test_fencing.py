@@ -36,7 +36,9 @@ def test_everything_is_proved_with_its_hint() -> None:
 )
 def test_every_state_is_explored(resources: int, clients: int, tokens: int, states: int, most: int) -> None:
     found = list(explore_all(MODEL, at(resources, clients, tokens), engine="native"))
-    assert {result.verdict for result in found} == {HOLDS}
+    assert all(result.exhausted for result in found)
+    untested = {name for result in found for name in result.untested}
+    assert untested == (set() if tokens > 1 else {"tokens_grow", "newest_is_never_refused", "no_stale_write"})
     assert {name for result in found for name in result.properties} == MODEL.properties.keys()
     assert (found[0].states, max(result.states for result in found)) == (states, most)
     for result in found:

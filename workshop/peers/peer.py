@@ -129,6 +129,9 @@ def run(name: str, command: Sequence[str], folder: Path) -> None:
 
 WITH_JOURNAL = """With a journal and dumps on disk. A run of 40 walks found that a crash between a dump and
 the cutting of the journal loses acknowledged entries: `tests/peers/findings/pysyncobj_loses_entries.py`."""
+ETCD = """With `PreVote`, `CheckQuorum` and `StepDownOnRemoval`: without the last, a leader that has removed
+itself goes on, and drops what is proposed to it. A pre-candidate counts the answer to an earlier request for
+a pre-vote, which harms nobody, for pre-votes bind nobody; it is declared (`an old pre-vote counts`)."""
 IN_MEMORY = """As it comes: all is kept in memory, so a server that restarts is a new one with an old name
 (`tests/peers/findings/pysyncobj_forgets.py`)."""
 OLD = """An old version, with a journal on disk: is a fault found that was mended since? It is: a restart
@@ -206,7 +209,7 @@ def python(name: str, library: str, version: str, kind: str, *more: str, remark:
 
 
 ALL = (
-    go("etcd", "go.etcd.io/raft/v3", "3.7.0"),
+    go("etcd", "go.etcd.io/raft/v3", "3.7.0", ETCD),
     HASHICORP,
     RUST,
     python("PySyncObj", "PySyncObj", "0.3.17", "PySyncObjAdapter", remark=WITH_JOURNAL),

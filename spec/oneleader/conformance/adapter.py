@@ -122,6 +122,7 @@ class May(Enum):
     ASK_AGAIN = "ask again"  # a candidate whose timer rings asks for pre-votes, as a follower (9.6)
     GIVE_UP = "give up an election"  # a candidate that an answer tells that it cannot win
     LATE_PRE_VOTES = "an old pre-vote counts"  # the answer to an earlier request (9.6): it binds nobody
+    COMMIT_BY_VOTE = "a vote tells what is committed"  # a request or its answer, as in raft-rs
     COMMIT_SURVIVES = "the commit index survives a restart"  # it is stored: Figure 2 has it volatile
     DROP_CONFLICTS = "drop conflicting entries early"  # when a check fails, before the new ones arrive
     CHANGE_MEMBERS = "the members change"  # a model with logs follows a run up to there

@@ -188,8 +188,18 @@ class LogStep(ModelStep):
             return
         if self.leads:
             self.s.act("advance_commit", self.n, commit, self.majority(lambda v: self.is_known(v, commit)))
+        elif self.is_told(commit):
+            self.of.say(May.COMMIT_BY_VOTE)
+            self.s.put("commit_index", self.n, commit)
         else:
             self.s.act("append_entries", self.n, self.now.term, commit, commit, commit)
+
+    def is_told(self, commit: int) -> bool:
+        """In a term without a leader, by a server that knows it to be committed and has the same entry."""
+        said = self.prompt.said
+        if said is None or self.heard_leaders or (said.commit or 0) < commit:
+            return False
+        return at(said, commit) is not None and at(said, commit) == at(self.now, commit)
 
     def is_known(self, follower: str, index: int) -> bool:
         """The leader has heard from the follower since it stored that."""

@@ -46,9 +46,9 @@ func (s *server) boot() {
 	snapshot, _ := s.disk.Snapshot()
 	s.register, s.reads = lines.NewRegister(), nil
 	s.install(snapshot)
-	s.RawNode, _ = raft.NewRawNode(&raft.Config{ID: s.id, Storage: s.disk, ElectionTick: 10, HeartbeatTick: 1,
-		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true, CheckQuorum: true, DisableProposalForwarding: true,
-		StepDownOnRemoval: true})
+	s.RawNode, _ = raft.NewRawNode(&raft.Config{ID: s.id, Storage: s.disk, Applied: s.register.Applied,
+		ElectionTick: 10, HeartbeatTick: 1, MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true,
+		CheckQuorum: true, DisableProposalForwarding: true, StepDownOnRemoval: true})
 }
 
 func (s *server) install(snapshot *pb.Snapshot) {
@@ -76,8 +76,7 @@ func (s *server) Step(r lines.Request, answer *lines.Answer) {
 	case "read":
 		s.ReadIndex(s.register.Ask())
 	case "compact":
-		value, _ := json.Marshal(s.register.Value)
-		s.disk.CreateSnapshot(s.register.Applied, s.conf, value)
+		s.snapshot()
 		s.disk.Compact(s.register.Applied)
 	case "transfer":
 		s.TransferLeader(s.names.Id(r.To))
@@ -94,6 +93,11 @@ func (s *server) Step(r lines.Request, answer *lines.Answer) {
 	for ; len(s.reads) > 0 && s.reads[0].Index <= s.register.Applied; s.reads = s.reads[1:] {
 		answer.Read = append(answer.Read, s.register.Value)
 	}
+}
+
+func (s *server) snapshot() {
+	value, _ := json.Marshal(s.register.Value)
+	s.disk.CreateSnapshot(s.register.Applied, s.conf, value)
 }
 
 // change says what is to be added and removed; more than one go through a joint configuration.
@@ -137,6 +141,7 @@ func (s *server) handle(ready raft.Ready, answer *lines.Answer) {
 		proto.Unmarshal(e.Data, change)
 		s.conf = s.ApplyConfChange(change)
 		s.register.Apply(e.GetIndex(), "", answer)
+		s.snapshot() // who joins takes none in which it is no member
 	}
 	for _, read := range ready.ReadStates {
 		if s.register.Asked(read.RequestCtx) {

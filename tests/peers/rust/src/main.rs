@@ -124,7 +124,7 @@ fn main() {
         let r: Value = serde_json::from_str(&line.unwrap()).unwrap();
         let answer = match r["do"].as_str().unwrap() {
             "hello" => json!({"version": 1, "can": ["heartbeat", "propose", "read", "transfer"], "may": ["step down within a term",
-                "ask again", "give up an election", "the commit index survives a restart"]}),
+                "ask again", "give up an election", "the commit index survives a restart", "a vote tells what is committed"]}),
             "start" => {
                 let ids: Vec<u64> = r["nodes"].as_array().unwrap().iter().map(id).collect();
                 let new = |id: &u64| (format!("n{id}"), boot(MemStorage::new_with_conf_state((ids.clone(), vec![])), *id));

@@ -70,6 +70,7 @@ class EtcdConfigurations:
         self.initial: int | None = None  # how many there were when somebody first stood for election
         self.proposed: list[EtcdLine] = []  # each ChangeConf whose configuration nobody has applied yet
         self.may_jump: set[str] = set()  # nodes that have received a snapshot
+        self.restoring: set[str] = set()  # those that have received one since their last Ready
 
     def judge(self, line: EtcdLine) -> None:
         """Refused where the line's configuration is one that no earlier line allows."""
@@ -79,7 +80,7 @@ class EtcdConfigurations:
             raise UsageError(
                 f"{line.node} has no InitState before this line: a recording has to begin at the start"
             )
-        else:
+        elif not self._restores(line):
             self._same(line)
         if line.event == "ApplyConfChange" and line.new_voters is not None:
             self._apply(line, frozenset(line.new_voters))
@@ -87,6 +88,9 @@ class EtcdConfigurations:
             self._propose(line)
         elif line.message and line.message.type == "MsgSnap" and line.event.startswith("Receive"):
             self.may_jump.add(line.node)
+            self.restoring.add(line.node)
+        elif line.event == "Ready":
+            self.restoring.discard(line.node)
         elif line.event in STANDS:
             self._stand(line)
 
@@ -100,6 +104,10 @@ class EtcdConfigurations:
     def _of(self, node: str) -> EtcdConfiguration:
         at = self.applied.get(node, 0)
         return self.sequence[at - 1] if at else EtcdConfiguration(NOBODY, NOBODY)
+
+    def _restores(self, line: EtcdLine) -> bool:
+        """While etcd takes over a snapshot's configuration it has none."""
+        return line.event == "ApplyConfChange" and not any(line.conf) and line.node in self.restoring
 
     def _same(self, line: EtcdLine) -> None:
         """The line shows what the node has; where that is new, whether it is joint."""
@@ -168,8 +176,10 @@ class EtcdConfigurations:
         self.may_jump.add(line.node)  # it may read back a snapshot; never past what the cluster has
 
     def _apply(self, line: EtcdLine, new: Voters) -> None:
-        known, at = self._of(line.node), self.applied[line.node]
+        known, at = self._of(line.node), self._past_the_same(line.node)
         if new == known.incoming and not known.outgoing:
+            if at == len(self.sequence) and self._is_proposed(line, known, new):
+                self.applied[line.node] = at + 1  # of the same voters, and joint, perhaps
             return
         if new == known.incoming and at == len(self.sequence) and (line.commit or 0) > known.index:
             self.sequence.append(EtcdConfiguration(new, NOBODY, known.index + 1))
@@ -187,19 +197,20 @@ class EtcdConfigurations:
             )
         self.applied[line.node] = place + 1
 
+    def _past_the_same(self, node: str) -> int:
+        """How far the node may have got: a change that changes nothing does not show."""
+        known, at = self._of(node), self.applied[node]
+        while at and at < len(self.sequence) and self.sequence[at].may_be(known):
+            at += 1
+        return at
+
     def _extend(self, line: EtcdLine, known: EtcdConfiguration, new: Voters) -> None:
         """A configuration that no node has had yet."""
         if self.initial is None and known.incoming < new and len(new - known.incoming) == 1:
             self.sequence.append(EtcdConfiguration(new, NOBODY))
             return
-        for change in self.proposed:
-            index = index_of(change)
-            is_committed = index <= (line.commit or 0)
-            is_stored = self.has_entry(line.node, index, change.term) is not False
-            if is_committed and is_stored and _changed(known.incoming, change.changes) == new:
-                self.proposed = [p for p in self.proposed if index_of(p) > index]
-                self.sequence.append(EtcdConfiguration(new, None, index))
-                return
+        if self._is_proposed(line, known, new):
+            return
         if known.outgoing and new == known.incoming:
             raise LineRefused(
                 f"{line.node} leaves joint consensus, and has committed no entry after the one that began it"
@@ -208,6 +219,18 @@ class EtcdConfigurations:
             f"{line.node} applies the configuration {show(new)} after {known}, "
             "and no ChangeConf before this line that it has committed says so"
         )
+
+    def _is_proposed(self, line: EtcdLine, known: EtcdConfiguration, new: Voters) -> bool:
+        """A change that the node stores and has committed makes it; then it is the cluster's next one."""
+        for change in self.proposed:
+            index = index_of(change)
+            is_committed = index <= (line.commit or 0)
+            is_stored = self.has_entry(line.node, index, change.term) is not False
+            if is_committed and is_stored and _changed(known.incoming, change.changes) == new:
+                self.proposed = [p for p in self.proposed if index_of(p) > index]
+                self.sequence.append(EtcdConfiguration(new, None, index))
+                return True
+        return False
 
     def _stand(self, line: EtcdLine) -> None:
         """Nobody stands before it knows all of the configuration that the cluster started with."""

@@ -336,11 +336,17 @@ class RecordedLogs(Elections):
             self._store(t, log.prev, log.prev + log.entries, log.up_to)
 
     def _restore(self) -> None:
-        """A snapshot received just before was taken if its last entry is committed now."""
+        """A snapshot received just before was taken if its last entry is committed now; else the node has no
+        more than before, and says so."""
         offered = self.s.get("offered", self.n)
         self.s.put("offered", self.n, None)
-        if offered is not None and self.commit < offered[1] <= self.log.commit:
-            self._store(offered[0], self.commit, offered[1], offered[1])
+        if offered is None or self.line.event == "InitState":
+            return
+        term, last = offered
+        if self.commit < last <= self.log.commit:
+            self._store(term, self.commit, last, last)
+        else:
+            self.s.act("append_entries", self.n, term, self.commit, self.commit, 0)
 
     def _store(self, t: int, prev: int, last: int, commit: int) -> None:
         """Figure 2, AppendEntries receiver 3 to 5."""
