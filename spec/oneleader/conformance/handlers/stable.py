@@ -54,6 +54,7 @@ HINTS: Mapping[str, tuple[str, ...]] = {
         "leader_was_announced",
         "elected_by_some_quorum",
     ),
+    "client_request": ("election_safety", "leader_was_announced", "leader_append_only"),
     "advance_commit": ("the acting leader", "election_safety", "leader_was_announced"),
 }
 
