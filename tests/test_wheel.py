@@ -164,8 +164,12 @@ def _examples(command: click.Command) -> Iterator[str]:
     """Each command that the help of this one or of one below it shows."""
     for text in (command.help or "", command.epilog or ""):
         yield from (line.strip() for line in text.splitlines() if line.strip().startswith("oneleader "))
-    for below in command.commands.values() if isinstance(command, click.Group) else ():
-        yield from _examples(below)
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for below in filter(
+            None, (command.get_command(context, name) for name in command.list_commands(context))
+        ):
+            yield from _examples(below)
 
 
 def test_no_help_shows_an_example_that_is_not_run() -> None:

@@ -17,7 +17,7 @@ from oneleader.cli.options import json_option, print_json
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @json_option
 def check(quick: bool, every: bool, only: tuple[str, ...], workers: int | None, as_json: bool) -> int:
-    """Run every reader on every model, the reference and all faults."""
+    """Run every reader on all models, faults and the reference."""
     from oneleader.cli import checks, print_checks
     from oneleader.cli.check_row import status
 

@@ -56,7 +56,7 @@ def conform(
     out: Path,
     as_json: bool,
 ) -> int:
-    """Drive a Raft, or a lock, in any language through a shim, and judge it.
+    """Drive and judge a Raft, or a lock, in any language.
 
     COMMAND starts the shim, which speaks JSON lines: docs/any-language.md.
     """

@@ -47,7 +47,7 @@ def linearizable(
     html: Path | None,
     as_json: bool,
 ) -> int:
-    """Judge clients' histories: does some order explain what they saw?"""
+    """Does some order of operations explain what clients saw?"""
     start, limit = _start(initial), inf if seconds is None else seconds
     found: list[tuple[Path, JudgedHistory]] = []
     rows: list[dict[str, Any]] = []

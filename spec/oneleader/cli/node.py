@@ -29,7 +29,7 @@ Said = dict[str, Any]
 
 @click.group()
 def node() -> None:
-    """Change the members of a cluster that runs; back it up, and restore it.
+    """Members of a cluster that runs, its backup and restoration.
 
     A node that is to join is started before, with --join and the --peers of all
     others. It is sent what the cluster has first, and has a vote from then on.

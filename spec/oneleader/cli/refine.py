@@ -41,7 +41,7 @@ def refine(
     save_test: Path | None,
     as_json: bool,
 ) -> int:
-    """Check that each step of CONCRETE is one of ABSTRACT, or none.
+    """Is each step of CONCRETE one of ABSTRACT, or none?
 
     Each is a model or a .py file.
 

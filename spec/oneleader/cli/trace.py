@@ -48,7 +48,10 @@ def lint(file: Path) -> int:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--output", type=click.File("w", lazy=True), default="-", help="[default: standard output]")
 def merge(files: tuple[Path, ...], output: IO[str]) -> int:
-    """Write the recordings of several nodes, a file for each, as one: effects come after their causes."""
+    """Write the recordings of several nodes, a file for each, as one.
+
+    Effects come after their causes.
+    """
     return exit_status([VIOLATED if merge_into(output, files).waiting else HOLDS])
 
 
