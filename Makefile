@@ -91,7 +91,7 @@ hunt: setup ## Draw scenarios and simulate the reference over all cores for MINU
 	$(BIN)/oneleader hunt --minutes $(MINUTES)
 
 progress: setup ## Prove what the models come to, for any number of servers: a leader, a lease, a commit, a transfer
-	for name in a_leader_is_elected an_election_is_started a_lease_is_taken a_transfer_comes_about an_entry_is_committed; do \
+	for name in a_leader_is_elected an_election_is_started a_lease_is_taken a_transfer_comes_about an_entry_is_committed every_follower_learns a_change_is_made; do \
 		$(BIN)/oneleader prove progress/$$name || exit 1; done
 
 handlers: setup ## Prove the handlers of the reference for any number of servers, and again within small bounds

@@ -30,6 +30,11 @@ ALLOWED = {
     ("workshop/mutation/tla_judge.py", "refused"): "the same of a mutant of the TLA+ text",
     ("workshop/mutation/model_judge.py", "caught"): "how many mutants were caught: a heading",
     ("workshop/benchmarks/bench_peers.py", "holds"): "a key in the JSON of another checker",
+    ("workshop/benchmarks/bench_histories.py", "holds"): "a key in the JSON of Porcupine's program",
+    ("spec/oneleader/conformance/locks", "holds"): "what a client of a lock does: a method of its adapter",
+    ("spec/oneleader/conformance/locks", "accepted"): "what a storage does with a write",
+    ("spec/oneleader/conformance/locks", "refused"): "the same",
+    ("spec/oneleader/conformance/shim.py", "holds"): "the method of a lock's adapter, asked of a shim",
     ("spec/oneleader/cli/tlc.py", "violated"): "a key in the JSON of `tlc`: what is violated",
 }
 

@@ -39,7 +39,7 @@ def test_it_agrees_with_the_search(
     reads = [read(f"v{i}" if i >= 0 else None, *at) for at, i in looked]
     seen = {r.result for r in reads}
     effective = [w for w in writes.values() if w.returned != inf or w.value in seen]
-    order = search([*effective, *reads], REGISTER.step, None).order
+    order = search([*effective, *reads], REGISTER, None).order
     assert is_explained(writes, reads) is (order is not None)
 
 

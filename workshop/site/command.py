@@ -52,6 +52,7 @@ def build(out: Path, *, runs: bool) -> None:
     explorers.write(extra / "explore", runs=runs)
     stage(BUILD / "site-source")
     settings, source = str(Path(__file__).parent), str(BUILD / "site-source")
+    beside = f"html_extra_path={extra}"
     command = [
         sys.executable,
         "-m",
@@ -63,6 +64,8 @@ def build(out: Path, *, runs: bool) -> None:
         "html",
         "-c",
         settings,
+        "-D",
+        beside,
         source,
         str(out),
     ]

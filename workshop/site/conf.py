@@ -21,7 +21,6 @@ html_js_files = ["tables.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
-html_extra_path = [str(Path(__file__).parents[2] / "build" / "site-extra")]
 pygments_style, pygments_dark_style = "friendly", "github-dark"
 
 myst_heading_anchors = 4

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from oneleader import models
 from oneleader.language.configuration import Configuration, configure
 from oneleader.readers.explore.explore import Explored, explore_all
-from oneleader.verdict import HOLDS
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,8 @@ def shown() -> Iterator[Shown]:
         corrected = explored(defect, defect.corrected, defect.instead or defect.breaks)
         broken = written.violation.what if written.violation else "nothing"
         assert broken == defect.breaks, f"{defect.id}: {broken} is broken"
-        assert corrected.verdict is HOLDS, f"{defect.id}: the correction does not hold"
+        assert corrected.exhausted, f"{defect.id}: {corrected.why}"
+        assert not corrected.violation, f"{defect.id}: the correction does not hold"
         yield Shown(defect, written, corrected)
 
 

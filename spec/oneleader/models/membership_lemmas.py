@@ -768,3 +768,43 @@ def what_is_known_is_the_same(s: State, a: Node, b: Node, i: Index) -> bool:
     """Two servers know of the same entries that they are committed."""
     both_know = both(i <= s.commit_index[a], i <= s.commit_index[b])
     return implies(both_know, s.log_term[a, i] == s.log_term[b, i])
+
+
+# -- What a lease rests on, and the next election --------------------------------------------------
+def is_next(s: State, t: Term, u: Term) -> bool:
+    """The first term after t that has had a leader."""
+    nobody_between = Term.all(lambda w: implies(both(t < w, w < u), no(elected(s, w))))
+    return both(t < u, elected(s, u), nobody_between)
+
+
+@theorem
+def next_that_lacks_it_is_the_first(s: State, t: Term, i: Index, u: Term) -> bool:
+    """If the next leader lacks an entry, it is the first that does."""
+    lacks = both(is_next(s, t, u), created(s, t, i), no(has(s, u, t, i)))
+    return implies(lacks, s.overtaker[t, i] == u)
+
+
+@theorem
+def next_that_has_it_has_no_more(s: State, t: Term, u: Term) -> bool:
+    """If it has the last entry that a leader has created, it was elected with that leader's log."""
+    last, base = s.leader_log_length[t], s.base_length[u]
+    has_it = both(is_next(s, t, u), created(s, t, last), has(s, u, t, last))
+    return implies(has_it, both(base == last, s.leader_log_term[u, base] == t))
+
+
+@theorem
+def next_leader_is_close(s: State, t: Term, u: Term) -> bool:
+    """Once a leader has an entry of its own, its configuration is close to that which elects the next one."""
+    last = s.leader_log_length[t]
+    is_close = close(s, config_at(s, t, last), config_at(s, u, s.base_length[u]))
+    return implies(both(is_next(s, t, u), created(s, t, last)), is_close)
+
+
+@theorem
+def leases_meet_the_next_election(s: State, n: Node, u: Term) -> bool:
+    """Whatever either has changed: a quorum of the configuration that a leader uses, on which a lease rests,
+    shares a server with the one that elected the next leader."""
+    t = s.term[n]
+    is_close = close(s, config_of(s, n), config_at(s, u, s.base_length[u]))
+    leads = both(s.role[n] == LEADER, created(s, t, s.log_length[n]))
+    return implies(both(leads, is_next(s, t, u)), is_close)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from immutables import Map
 
 from oneleader.conformance import histories
 from oneleader.models import MODELS
@@ -309,7 +310,7 @@ def test_the_bound_on_clocks_is_exact(slow: int, fast: int, safe: bool) -> None:
 
 def test_retries_that_take_effect_twice_are_seen() -> None:
     def forgetful(state: Any, index: int, command: Any) -> Any:
-        return RAFT.apply(replace(state, sessions={}), index, command)
+        return RAFT.apply(replace(state, sessions=Map()), index, command)
 
     assert broken_by(range(150), FAULTY, Core(apply=forgetful)) == "linearizability"
 

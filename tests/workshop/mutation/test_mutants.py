@@ -243,7 +243,7 @@ def broken() -> Model:
 
 
 def test_a_model_that_is_broken_itself_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(judging.MODELS, "election", broken())
+    monkeypatch.setattr(judging, "MODELS", {"election": broken()})
     judging.usual.cache_clear()
     with pytest.raises(AssertionError, match="elected_by_quorum broken"):
         judging.usual("election", EXPLORED["election"][0])

@@ -128,7 +128,7 @@ def built(staged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "lock.md").write_text(model.replace("../" * 4 + "spec", str(ROOT / "spec")))
     (source / "api.md").write_text((staged / "api" / "oneleader.readers.retrace.md").read_text("utf-8"))
     (source / "table.md").write_text(TABLE)
-    call = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-c", str(SITE), "-D", "html_extra_path="]
+    call = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-c", str(SITE)]
     subprocess.run(
         [*call, str(source), str(folder / "site")], check=True, env={**os.environ, "NO_COLOR": "1"}
     )
