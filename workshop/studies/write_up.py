@@ -127,8 +127,8 @@ def shown() -> Iterator[Shown]:
         corrected = explored(defect, defect.corrected, defect.instead or defect.breaks)
         broken = written.violation.what if written.violation else "nothing"
         assert broken == defect.breaks, f"{defect.id}: {broken} is broken"
-        assert corrected.exhausted, f"{defect.id}: {corrected.why}"
         assert not corrected.violation, f"{defect.id}: the correction does not hold"
+        assert corrected.exhausted, f"{defect.id}: {corrected.why}"
         yield Shown(defect, written, corrected)
 
 
