@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..lease import Clocks
+from .members import NODE_NAME
 
 MAGIC, VERSION = b"1L", 3
 HELLO, WELCOME, PROOF, MESSAGE, PING, REFUSED, SNAPSHOT = range(7)
@@ -184,6 +185,8 @@ def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Chann
     said = _fields(theirs)
     if said["cluster"] != own.cluster:
         raise FrameError(f"a node of the cluster {said['cluster']!r}, and this one is of {own.cluster!r}")
+    if not NODE_NAME.fullmatch(said["id"]):  # files are named after it
+        raise FrameError(f"{said['id']!r} is no name of a node")
     if not own.knows(said["id"]):
         raise FrameError(
             f"{said['id']!r} is no other member of this cluster: add it with `oneleader node add`"

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import click
 
 from oneleader.conformance.handlers.contracts import CONTRACTS, check_contract
-from oneleader.conformance.handlers.earlier import anew, once
+from oneleader.conformance.handlers.earlier import afresh, once
 from oneleader.conformance.handlers.handlers import (
     ALONE,
     ANY,
@@ -75,7 +75,7 @@ def handlers(
     if rest and (only or nodes):
         raise UsageError("--rest is of no single handler and has no bounds: give it without --only, --nodes")
     verdicts: list[Verdict] = []
-    proving = anew if no_cache else once
+    proving = afresh if no_cache else once
     with ProcessPoolExecutor(workers) as pool:
         if rest or (nodes is None and not only):
             verdicts += _contracts(pool, proving)

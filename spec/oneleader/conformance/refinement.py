@@ -21,12 +21,12 @@ explains and correct implementations do is put into the state by hand.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
+from typing import Any
 
-from oneleader.conformance.adapter import May, Observed, Report
+from oneleader.conformance.adapter import May, Observed
 from oneleader.conformance.following import GIVEN, Grounds, ModelJudge, ModelStep
-from oneleader.conformance.judge import Seen, in_words
+from oneleader.conformance.judge import in_words
 from oneleader.conformance.observations import at, shared
-from oneleader.conformance.prompt import Prompt
 from oneleader.errors import Inexpressible
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, FOLLOWER
@@ -47,17 +47,8 @@ def said(value: Hashable) -> str:
 class LogStep(ModelStep):
     """One step of a server with a log."""
 
-    def __init__(
-        self,
-        of: LogJudge,
-        s: Candidate,
-        node: str,
-        prompt: Prompt,
-        report: Report,
-        now: Observed,
-        seen: Seen,
-    ) -> None:
-        super().__init__(of, s, node, prompt, report, now, seen)
+    def __init__(self, of: LogJudge, *rest: Any) -> None:
+        super().__init__(of, *rest)
         self.of = of
 
     def take(self) -> None:

@@ -58,8 +58,21 @@ class RaisedElsewhere(Exception):
     """An implementation in another process says that it raised."""
 
 
+class Driven:
+    """What is driven, and passes over causes that are known."""
+
+    known: Collection[str]
+    passed_over: set[str]
+
+    def _refuse(self, broke: Broke) -> None:
+        """It is over, unless this is known."""
+        if broke.key not in self.known:
+            raise broke
+        self.passed_over.add(broke.key)
+
+
 @dataclass
-class Trial:
+class Trial(Driven):
     """The cluster, its network, its judges, and what happened so far."""
 
     adapter: Adapter
@@ -370,12 +383,6 @@ class Trial:
         except StepRefused as why:
             self.stopped.add(name)
             self._refuse(Broke(name, why.refusal.cause, str(why)))
-
-    def _refuse(self, broke: Broke) -> None:
-        """It is over, unless this is known."""
-        if broke.key not in self.known:
-            raise broke
-        self.passed_over.add(broke.key)
 
 
 def raised(error: Exception) -> Broke:

@@ -22,8 +22,7 @@ class Shipped(Mapping[str, Model]):
     def __getitem__(self, name: str) -> Model:
         if name not in self.names:
             raise KeyError(name)
-        found: Model = importlib.import_module(f"{__name__}.{name}").MODEL
-        return found
+        return _imported(f"{__name__}.{name}")
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
@@ -51,16 +50,18 @@ def find(name: str) -> Model:
         return _load(Path(name))
     bare = name.removeprefix("flawed/")  # a recording names its model without the folder
     if f"flawed/{bare}" in FLAWED:
-        wrong: Model = importlib.import_module(f"{flawed.__name__}.{bare}").MODEL
-        return wrong
+        return _imported(f"{flawed.__name__}.{bare}")
     if f"progress/{name.removeprefix('progress/')}" in PROGRESS:
-        module = importlib.import_module(f"{progress.__name__}.{name.removeprefix('progress/')}")
-        live: Model = module.MODEL
-        return live
+        return _imported(f"{progress.__name__}.{name.removeprefix('progress/')}")
     if name not in MODELS:
         names = ", ".join((*MODELS, *FLAWED, *PROGRESS))
         raise UsageError(f"there is no model {name!r}: choose from {names}, or give a .py file")
     return MODELS[name]
+
+
+def _imported(module: str) -> Model:
+    found: Model = importlib.import_module(module).MODEL
+    return found
 
 
 def name_of(model: Model) -> str:

@@ -30,7 +30,7 @@ def test_a_proof_is_made_once() -> None:
     assert earlier.once(prove, "a") == (Met("a", 3, 7, HOLDS), False)
     assert earlier.once(prove, "a") == (Met("a", 3, 7, HOLDS), True)
     assert earlier.once(prove, "b") == (Met("b", 3, 7, HOLDS), False)
-    assert earlier.anew(prove, "a") == (Met("a", 3, 7, HOLDS), False)
+    assert earlier.afresh(prove, "a") == (Met("a", 3, 7, HOLDS), False)
     assert asked == ["a", "b", "a"]
 
 

@@ -121,6 +121,13 @@ def test_who_joins_is_known_from_then_on_and_knows_everybody_until_then() -> Non
     assert all(isinstance(side, Channel) for side in asyncio.run(shake(joining, after)))
 
 
+@pytest.mark.parametrize("name", ["../n3", "n3/x", "", "n" * 65, "n 3"])
+def test_who_joins_takes_nobody_for_a_node_who_has_no_name_of_one(name: str) -> None:
+    """The parts of a snapshot go to a file that is named after who sends it."""
+    _, why = asyncio.run(shake(replace(N1, id=name), replace(N2, known=None)))
+    assert f"{name!r} is no name of a node" in str(why)
+
+
 def test_members_know_each_other() -> None:
     at_n1, at_n2 = asyncio.run(shake(N1, N2))
     assert isinstance(at_n1, Channel)

@@ -70,6 +70,6 @@ def once(prove: Callable[..., T], *asked: Any) -> tuple[T, bool]:
     return found, False
 
 
-def anew(prove: Callable[..., T], *asked: Any) -> tuple[T, bool]:
+def afresh(prove: Callable[..., T], *asked: Any) -> tuple[T, bool]:
     """The same, whatever earlier runs have said."""
     return prove(*asked), False

@@ -18,7 +18,7 @@ from typing import Any
 from oneleader.conformance.judge import StepRefused
 from oneleader.conformance.locks.adapter import LockAdapter, LockGrant, lock_can
 from oneleader.conformance.locks.fenced import FencingJudge
-from oneleader.conformance.trial import Broke, Event, raised
+from oneleader.conformance.trial import Broke, Driven, Event, raised
 from oneleader.errors import UsageError
 from oneleader.models import fencing
 
@@ -40,7 +40,7 @@ LOCK_CLAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 
 @dataclass
-class LockTrial:
+class LockTrial(Driven):
     """The lock, what its clients were granted and have sent, its judges, and what happened so far."""
 
     adapter: LockAdapter
@@ -196,9 +196,3 @@ class LockTrial:
         except StepRefused as why:
             self.stopped.add(name)
             self._refuse(Broke(name, why.refusal.cause, str(why)))
-
-    def _refuse(self, broke: Broke) -> None:
-        """It is over, unless this is known."""
-        if broke.key not in self.known:
-            raise broke
-        self.passed_over.add(broke.key)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from oneleader.language import both, either, implies, invariant, leads_to, model, never, no, step
 from oneleader.models import membership
-from oneleader.models.election import FOLLOWER, LEADER, Node, Quorum, Term, step_down, update_term
+from oneleader.models.election import LEADER, Node, Quorum, Term
 from oneleader.models.membership import (
     Config,
     advance_commit,
@@ -25,6 +25,13 @@ from oneleader.models.membership import (
     start_election,
     votes_in,
 )
+from oneleader.models.progress.an_entry_is_committed import (
+    REACHED,
+    follows,
+    has_stored,
+    has_term,
+    leads_unchallenged,
+)
 from oneleader.models.replication import Index
 
 
@@ -32,30 +39,8 @@ class State(membership.State):
     """Logs and configurations."""
 
 
-# -- A leader, and each server that it sends its log to ------------------------------------------------
-def leads_unchallenged(s: State, leader: Node, t: Term) -> bool:
-    """The server leads t, and nobody has asked for a later term."""
-    no_later = Node.all(lambda x: Term.all(lambda u: implies(u > t, no(s.requested[x, u]))))
-    return both(s.role[leader] == LEADER, s.term[leader] == t, no_later)
-
-
-def has_term(s: State, t: Term, v: Node) -> bool:
-    """A message of the leader has reached it."""
-    return s.term[v] == t
-
-
-def follows(s: State, leader: Node, t: Term, v: Node) -> bool:
-    """It is no candidate of this term any more."""
-    return both(s.term[v] == t, either(v == leader, s.role[v] == FOLLOWER))
-
-
-def has_stored(s: State, t: Term, i: Index, v: Node) -> bool:
-    """It has stored the leader's log up to the entry, and said so."""
-    return i <= s.acknowledged[v, t]
-
-
+# -- A leader, and each server that it sends its log to, as for an entry ----------------------------------
 CALM = (never(start_election), never(restart, n="leader"), never(give_up, n="leader"))
-REACHED = (step(update_term, n="v", t="t"), step(step_down, n="v", leader="leader", t="t"))
 STORES = (
     step(append_entries, n="v", t="t", prev=0, last="i", commit=0),
     step(replace_entries, n="v", t="t", prev=0, last="i", commit=0),

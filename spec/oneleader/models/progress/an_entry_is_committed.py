@@ -25,15 +25,15 @@ class State(replication.State):
 
 
 # -- A leader, and each server that it sends its log to ------------------------------------------------
-def leads_unchallenged(s: State, c: Node, t: Term) -> bool:
+def leads_unchallenged(s: State, leader: Node, t: Term) -> bool:
     """The server leads t, and nobody has asked for a later term."""
     no_later = Node.all(lambda x: Term.all(lambda u: implies(u > t, no(s.requested[x, u]))))
-    return both(s.role[c] == LEADER, s.term[c] == t, no_later)
+    return both(s.role[leader] == LEADER, s.term[leader] == t, no_later)
 
 
-def has_an_entry_of_its_own(s: State, c: Node, t: Term, i: Index) -> bool:
+def has_an_entry_of_its_own(s: State, leader: Node, t: Term, i: Index) -> bool:
     """It has appended the entry in this term, as it does when it is elected."""
-    return both(i > 0, i <= s.log_length[c], s.log_term[c, i] == t)
+    return both(i > 0, i <= s.log_length[leader], s.log_term[leader, i] == t)
 
 
 def has_term(s: State, t: Term, v: Node) -> bool:
@@ -41,9 +41,9 @@ def has_term(s: State, t: Term, v: Node) -> bool:
     return s.term[v] == t
 
 
-def follows(s: State, c: Node, t: Term, v: Node) -> bool:
+def follows(s: State, leader: Node, t: Term, v: Node) -> bool:
     """It is no candidate of this term any more."""
-    return both(s.term[v] == t, either(v == c, s.role[v] == FOLLOWER))
+    return both(s.term[v] == t, either(v == leader, s.role[v] == FOLLOWER))
 
 
 def has_stored(s: State, t: Term, i: Index, v: Node) -> bool:
@@ -51,8 +51,8 @@ def has_stored(s: State, t: Term, i: Index, v: Node) -> bool:
     return i <= s.acknowledged[v, t]
 
 
-CALM = (never(start_election), never(restart, n="c"), never(give_up, n="c"))
-REACHED = (step(update_term, n="v", t="t"), step(step_down, n="v", leader="c", t="t"))
+CALM = (never(start_election), never(restart, n="leader"), never(give_up, n="leader"))
+REACHED = (step(update_term, n="v", t="t"), step(step_down, n="v", leader="leader", t="t"))
 STORES = (
     step(append_entries, n="v", t="t", prev=0, last="i", commit=0),
     step(replace_entries, n="v", t="t", prev=0, last="i", commit=0),
@@ -65,11 +65,11 @@ STORES = (
     each=("v", "q"),
     stages=(has_term, follows, has_stored),
     fair=(*REACHED, STORES),
-    by=step(advance_commit, n="c", i="i", q="q"),
+    by=step(advance_commit, n="leader", i="i", q="q"),
 )
-def an_entry_is_committed(s: State, c: Node, t: Term, i: Index, q: Quorum) -> bool:
+def an_entry_is_committed(s: State, leader: Node, t: Term, i: Index, q: Quorum) -> bool:
     """The leader has committed the entry, and so all before it, once a quorum has stored it."""
-    return i <= s.commit_index[c]
+    return i <= s.commit_index[leader]
 
 
 # -- What this rests on beside what `replication` proves ---------------------------------------------

@@ -6,19 +6,12 @@ knows that it is committed, and so all before it. A server that restarts forgets
 
 from __future__ import annotations
 
-from oneleader.language import both, implies, invariant, leads_to, model, never, step
+from oneleader.language import both, implies, invariant, leads_to, model, step
 from oneleader.models import replication
-from oneleader.models.election import FOLLOWER, LEADER, Node, Term, step_down, update_term
+from oneleader.models.election import FOLLOWER, LEADER, Node, Term
 from oneleader.models.progress import an_entry_is_committed
-from oneleader.models.progress.an_entry_is_committed import leads_unchallenged
-from oneleader.models.replication import (
-    Index,
-    append_entries,
-    give_up,
-    replace_entries,
-    restart,
-    start_election,
-)
+from oneleader.models.progress.an_entry_is_committed import CALM, REACHED, has_term, leads_unchallenged
+from oneleader.models.replication import Index, append_entries, replace_entries
 
 
 class State(replication.State):
@@ -26,14 +19,9 @@ class State(replication.State):
 
 
 # -- A leader that has committed, and any server -------------------------------------------------------
-def has_committed(s: State, c: Node, i: Index) -> bool:
+def has_committed(s: State, leader: Node, i: Index) -> bool:
     """It has committed the entry."""
-    return i <= s.commit_index[c]
-
-
-def has_term(s: State, t: Term, v: Node) -> bool:
-    """A message of the leader has reached it."""
-    return s.term[v] == t
+    return i <= s.commit_index[leader]
 
 
 def follows(s: State, t: Term, v: Node) -> bool:
@@ -43,15 +31,15 @@ def follows(s: State, t: Term, v: Node) -> bool:
 
 @leads_to(
     given=(leads_unchallenged, has_committed),
-    stops=(never(start_election), never(restart, n="c"), never(give_up, n="c")),
+    stops=CALM,
     stages=(has_term, follows),
-    fair=(step(update_term, n="v", t="t"), step(step_down, n="v", leader="c", t="t")),
+    fair=REACHED,
     by=(
         step(append_entries, n="v", t="t", prev=0, last="i", commit="i"),
         step(replace_entries, n="v", t="t", prev=0, last="i", commit="i"),
     ),
 )
-def every_follower_learns(s: State, c: Node, t: Term, i: Index, v: Node) -> bool:
+def every_follower_learns(s: State, leader: Node, t: Term, i: Index, v: Node) -> bool:
     """The server knows that the entry is committed."""
     return i <= s.commit_index[v]
 
