@@ -283,6 +283,10 @@ class Judge:
             path = self._without_a_word(name, prompt, observed)
         if path is None:
             assert observed is not None, "anything leads to nothing observed"
+            stood_in = self.rules.shows(before, search.node).term
+            if prompt.restarts and (observed.role, observed.term) == ("candidate", stood_in):
+                self.no_word |= {May.STANDS_ON} - set(self.may)
+                raise BeyondTheBound
             if self._may_be_lost(name, observed) or (search.cut and observed.term > self.rules.terms):
                 raise BeyondTheBound
             raise StepRefused(lambda: search.explain(before))

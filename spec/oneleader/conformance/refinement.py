@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from typing import Any
 
+from oneleader.conformance.adapter import CANDIDATE as STANDING
 from oneleader.conformance.adapter import May, Observed
 from oneleader.conformance.following import GIVEN, Grounds, ModelJudge, ModelStep
 from oneleader.conformance.judge import in_words
@@ -90,6 +91,8 @@ class LogStep(ModelStep):
     # -- starting and stopping -----------------------------------------------------------------------
     def restart(self) -> None:
         """The commit index is volatile, but for what a snapshot holds."""
+        if self.now.role == STANDING and self.now.term == self.get("term"):
+            self.of.leave(May.STANDS_ON)
         before, commit = self.get("commit_index"), self.committed
         self.s.act("restart", self.n)
         if 0 < commit <= before:
