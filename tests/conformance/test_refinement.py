@@ -86,6 +86,17 @@ class StandsOn(SmallRaft):
         self.disk["led"] = self.role == "leader"
 
 
+class PassesATerm(SmallRaft):
+    """Who led a term stands in none that it has led: its timer takes it into the next."""
+
+    def timeout(self) -> None:
+        if self.role == "leader":
+            self.adopt(self.term + 1)
+            self.role = "pre-candidate"
+        else:
+            super().timeout()
+
+
 class CommitsOldTerms(SmallRaft):
     """Figure 8: an entry of an older term is counted."""
 
@@ -128,6 +139,7 @@ def test_a_raft_like_etcd_holds_when_it_says_what_it_does(network: Network) -> N
         (DropsEarly, May.DROP_CONFLICTS),
         (LosesHeart, May.GIVE_UP),
         (StandsOn, May.STANDS_ON),
+        (PassesATerm, May.PASSES_A_TERM),
     ],
 )
 def test_what_has_no_word_is_inconclusive_by_its_name(kind: type[SmallRaft], step: May) -> None:

@@ -124,7 +124,9 @@ def examine(peer: Peer, walks: int) -> ExaminedPeer:
         for nodes in (3, 5):
             known = [cause.key for run in runs for cause in run.causes]
             for seed in SEEDS:
-                run = conform(make, nodes=nodes, walks=walks, seed=seed, known=known, liveness=True)
+                run = conform(
+                    make, nodes=nodes, walks=walks, seed=seed, known=known, liveness=peer.asks_liveness
+                )
                 if not run.differs:
                     break
             runs.append(run)

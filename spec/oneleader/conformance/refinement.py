@@ -23,10 +23,9 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from typing import Any
 
-from oneleader.conformance.adapter import CANDIDATE as STANDING
 from oneleader.conformance.adapter import May, Observed
 from oneleader.conformance.following import GIVEN, Grounds, ModelJudge, ModelStep
-from oneleader.conformance.judge import in_words
+from oneleader.conformance.judge import in_words, leads_away
 from oneleader.conformance.observations import at, shared
 from oneleader.errors import Inexpressible
 from oneleader.language.sorts import NIL
@@ -54,6 +53,8 @@ class LogStep(ModelStep):
 
     def take(self) -> None:
         self.hear()
+        if (step := leads_away(self.prompt, self.get("term"), self.now)) is not None:
+            self.of.leave(step)
         known = self.get("commit_index")
         if self.prompt.restarts:
             self.restart()
@@ -91,8 +92,6 @@ class LogStep(ModelStep):
     # -- starting and stopping -----------------------------------------------------------------------
     def restart(self) -> None:
         """The commit index is volatile, but for what a snapshot holds."""
-        if self.now.role == STANDING and self.now.term == self.get("term"):
-            self.of.leave(May.STANDS_ON)
         before, commit = self.get("commit_index"), self.committed
         self.s.act("restart", self.n)
         if 0 < commit <= before:

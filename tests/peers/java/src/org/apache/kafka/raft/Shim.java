@@ -193,7 +193,7 @@ public class Shim {
             answer = JSON.createObjectNode().put("id", ask.get("id").asInt());
             if (ask.get("do").asText().equals("hello")) {
                 answer.put("version", 1).put("network", "tcp").putArray("can").add("heartbeat").add("propose");
-                answer.putArray("may").add("step down within a term").add("ask again").add("give up an election").add("a candidate restarts as one").add("drop conflicting entries early");
+                answer.putArray("may").add("step down within a term").add("ask again").add("give up an election").add("a candidate restarts as one").add("a term is passed over").add("drop conflicting entries early");
             } else if (ask.get("do").asText().equals("start")) {
                 start(ask.get("nodes"));
             } else {
