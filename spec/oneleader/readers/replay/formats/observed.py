@@ -36,7 +36,7 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER
 from oneleader.readers.replay.candidates import Candidate, LineRefused, NotModelled, TooMany, show
-from oneleader.readers.replay.formats.shown import UNSEEN, Shown
+from oneleader.readers.replay.formats.shown import UNSEEN, NodeShown
 
 ACTIONS = {
     "start_election": ("n",),
@@ -69,7 +69,7 @@ def speaks(model: Model, actions: dict[str, tuple[str, ...]] = ACTIONS) -> bool:
     )
 
 
-class Seen:
+class SeenNodes:
     """What the lines so far have shown of each node."""
 
     def __init__(self, nodes: tuple[str, ...], quorums: SetsOfNodes) -> None:
@@ -80,7 +80,7 @@ class Seen:
         """It has never shown this."""
         return name not in self.of[node]
 
-    def note(self, line: Shown) -> None:
+    def note(self, line: NodeShown) -> None:
         self.of[line.node] |= line.what
 
     def helpers(self, node: str) -> list[str]:
@@ -89,7 +89,7 @@ class Seen:
         return [n for n in self.nodes if n != node and not wanted <= self.of[n]]
 
 
-def explanations(seen: Seen, node: str, explain: Explain, *, may_hide: bool) -> Iterator[Candidate]:
+def explanations(seen: SeenNodes, node: str, explain: Explain, *, may_hide: bool) -> Iterator[Candidate]:
     """The state without hidden steps, or those with the steps of each least set of helpers."""
     try:
         yield explain(frozenset())
@@ -117,7 +117,9 @@ def explanations(seen: Seen, node: str, explain: Explain, *, may_hide: bool) -> 
 class ObservedElection:
     """One line from one candidate state `s`, by the actions of `election`: `take` changes the state."""
 
-    def __init__(self, model: Model, seen: Seen, s: Candidate, line: Shown, helpers: frozenset[str]) -> None:
+    def __init__(
+        self, model: Model, seen: SeenNodes, s: Candidate, line: NodeShown, helpers: frozenset[str]
+    ) -> None:
         self.actions, self.seen, self.s, self.line, self.helpers = model.actions, seen, s, line, helpers
         self.n = line.node
         self.taken: list[Call] = []  # the actions so far

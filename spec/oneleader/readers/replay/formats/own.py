@@ -74,12 +74,12 @@ from oneleader.readers.replay.formats.observed import (
     ACTIONS,
     Call,
     ObservedElection,
-    Seen,
+    SeenNodes,
     explanations,
     speaks,
 )
 from oneleader.readers.replay.formats.observed_log import LOG_ACTIONS, ObservedLog
-from oneleader.readers.replay.formats.shown import KEYS, Shown, ShownKeys, shown
+from oneleader.readers.replay.formats.shown import KEYS, NodeShown, ShownKeys, shown
 from oneleader.readers.replay.formats.values import Observed, Reader, ValueReaders, are_words
 from oneleader.readers.replay.properties import Properties, broken, check_axioms, is_proved
 
@@ -174,7 +174,7 @@ class OwnFormat:
         self.shown_keys = ShownKeys(self.model, self.values, self.closed.get("Node", ()))
         self.inferring = next((how for how, actions in INFERRED if speaks(self.model, actions)), None)
         nodes = self.closed.get("Node", ())
-        self.seen = Seen(
+        self.seen = SeenNodes(
             nodes, self.quorums if isinstance(self.quorums, Quorums) else Quorums(nodes, "majority")
         )
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
@@ -282,7 +282,7 @@ class OwnFormat:
             self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at
             self.known_keys = LOOKED_AT | self.coverage.ignored
 
-    def _infer(self, line: Shown, after: list[Observed], *, may_hide: bool) -> None:
+    def _infer(self, line: NodeShown, after: list[Observed], *, may_hide: bool) -> None:
         """The same of a line that names no actions."""
         how, seen = self.inferring, self.seen
         assert how is not None, "read() saw to it"

@@ -45,7 +45,7 @@ LogEntry = tuple[Any, Any]  # its term and its value, each UNSEEN where it is no
 
 
 @dataclass(slots=True)
-class Shown:
+class NodeShown:
     """What a line shows of its node: the values of the model's fields there, and its log."""
 
     node: str
@@ -135,9 +135,9 @@ class ShownKeys:
             )
 
 
-def shown(record: Mapping[str, Any], observed: Iterable[Observed]) -> Shown:
+def shown(record: Mapping[str, Any], observed: Iterable[Observed]) -> NodeShown:
     """What the cells say of the line's node, those of `after` among them."""
-    found = Shown(record["node"], restarts=record.get("restarts", False))
+    found = NodeShown(record["node"], restarts=record.get("restarts", False))
     for of, index, value in observed:
         if not index or index[0] != found.node or of.name not in FIELDS:
             continue
