@@ -41,7 +41,7 @@ def refine(
     save_test: Path | None,
     as_json: bool,
 ) -> int:
-    """Is each step of CONCRETE a step of ABSTRACT, or no step at all?
+    """Is each step of CONCRETE a step of ABSTRACT, or no step?
 
     Each is a model or a .py file.
 

@@ -44,7 +44,7 @@ def tlc(
     graph: Path | None,
     as_json: bool,
 ) -> int:
-    """Compare MODEL's TLA+ twin with it, state graph with state graph.
+    """Compare the state graphs of MODEL and of its TLA+ twin.
 
     Without bounds: at several small ones, whose graphs together fire every action and see every guard true
     and false. With bounds: at these alone; what they do not exercise is named.
