@@ -176,7 +176,7 @@
     return details;
   }
   const buttonOf = (position, more) =>
-    el("button", { type: "button", "data-call": callOfInstance(position), title: callOfInstance(position), onclick: () => take(position), ...more }, inWordsOf(engine.instances[position]));
+    el("button", { type: "button", "data-call": callOfInstance(position), title: callOfInstance(position), "aria-label": `${titled(engine.instances[position].name)} ${inWordsOf(engine.instances[position])}`.trim(), onclick: () => take(position), ...more }, inWordsOf(engine.instances[position]));
   function refusals(name, refused, count, isAlone, isOpen) {
     const guards = engine.actions[name].guards;
     const [most] = [...refused].sort((a, b) => b[1].length - a[1].length)[0];
