@@ -301,20 +301,6 @@ def test_engines_that_disagree_are_an_alarm(
     assert (status, "the engines disagree on" in err, "Traceback" in err) == (3, True, False)
 
 
-@pytest.mark.slow("most examples of --help are run")
-def test_help_has_examples_that_work(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    _, out, _ = run("--help", capsys=capsys)
-    examples = [line.split()[1:] for line in out.splitlines() if line.startswith("    oneleader ")]
-    assert len(examples) >= 8
-    for example in examples:
-        if example[0] in ("check", "faults", "cluster", "hunt", "linearizable", "conform", "node"):
-            continue  # minutes, one's own file, or a cluster; tests/test_wheel.py runs them, made shorter
-        assert run(*example, capsys=capsys)[0] in (0, 1, 3)
-
-
 README = (ROOT / "README.md").read_text()
 SESSIONS = re.findall(r"```console\n\$ oneleader (.*)\n((?:.*\n)*?)```", README)
 

@@ -61,6 +61,14 @@ class SnapshotAdapter(SmallAdapter):
         return replace(seen, log=tuple(self.disks[node]["log"][held:]), first=held + 1)
 
 
+class CompactsAtOnce(Snapshots):
+    """Nothing that is committed stays in the log."""
+
+    def apply(self) -> None:
+        super().apply()
+        self.compact()
+
+
 class CompactsTooMuch(Snapshots):
     """What is not committed goes into its snapshots, too."""
 

@@ -63,6 +63,25 @@ class NobodyLearns(SmallRaft):
         super().on_entries(m if m["entries"] else {**m, "commit": 0})
 
 
+class IsBusyAtFirst(SmallRaft):
+    """It takes no proposal in its first rounds, as one that hands its leadership over."""
+
+    rang = 0
+
+    def heartbeat(self) -> None:
+        self.rang += 1
+        super().heartbeat()
+
+    def propose(self, value: str) -> None:
+        if self.rang > 12:
+            super().propose(value)
+
+
+class IsAlwaysBusy(SmallRaft):
+    def propose(self, value: str) -> None:
+        pass
+
+
 class GivesUpItsTerm(SmallRaft):
     """A leader that steps down forgets the vote of its term: no declaration allows that."""
 
@@ -116,3 +135,9 @@ def test_liveness_of_commits() -> None:
     assert found.verdicts == HOLDING | {"liveness": VIOLATED}
     assert (found.liveness[A_LEADER], found.liveness[COMMITS]) == ("", "")
     assert found.liveness[LEARNED]
+
+
+@pytest.mark.parametrize(("kind", "is_live"), [(IsBusyAtFirst, True), (IsAlwaysBusy, False)])
+def test_a_client_that_is_refused_asks_again(kind: type[SmallRaft], is_live: bool) -> None:
+    found = conform(made(kind), walks=1, seed=1, liveness=True)
+    assert (found.liveness[COMMITS] == "") == is_live, found.text

@@ -49,6 +49,10 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("language", SCAFFOLDS)
 def test_it_is_short(language: str) -> None:
-    texts = [TEMPLATES.joinpath(language, f"{name}.in").read_text() for name in SCAFFOLDS[language].files]
-    lines = [line for text in texts for line in text.splitlines() if line.strip()]
-    assert len(lines) <= 80
+    shim, *beside = (
+        [line for line in TEMPLATES.joinpath(language, f"{name}.in").read_text().splitlines() if line.strip()]
+        for name in SCAFFOLDS[language].files
+    )
+    assert len(shim) <= 30
+    assert "YOURS" in str(shim)
+    assert all(len(text) <= 105 and "YOURS" not in str(text) for text in beside)

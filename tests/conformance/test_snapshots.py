@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from oneleader.conformance import observations as clauses
+from oneleader.conformance.calm import COMMITS, LEARNED
 from oneleader.conformance.conform import again, conform
 from oneleader.conformance.network import Network
 from oneleader.conformance.observations import CLAUSES
 from oneleader.conformance.trial import FIGURE_3, Event, Trial
 from oneleader.verdict import HOLDS
 from tests.conformance.snapshots import (
+    CompactsAtOnce,
     CompactsTooMuch,
     CompactsUnseen,
     DropsWhatFollows,
@@ -89,6 +91,11 @@ def test_a_snapshot_takes_the_place_of_an_entry_that_conflicts() -> None:
 
     found = again(adapter(Snapshots), CONFLICT)
     assert set(found.verdicts.values()) == {HOLDS}, found.text
+
+
+def test_what_is_committed_may_be_in_a_snapshot_alone() -> None:
+    found = conform(adapter(CompactsAtOnce), walks=2, seed=1, liveness=True)
+    assert (found.liveness[COMMITS], found.liveness[LEARNED]) == ("", "")
 
 
 @pytest.mark.parametrize("network", [Network.tcp(), Network.udp()], ids=["tcp", "udp"])

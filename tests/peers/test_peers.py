@@ -66,17 +66,23 @@ def test_what_etcd_does_and_the_model_has_no_word_for_has_to_be_declared() -> No
 
 
 VOTE, TERM = "Figure 3: terms and commit indices grow", "Figure 3: promises survive a restart"
+OWN = "replication: advance_commit: entry_is_own (section 5.4.2 and Figure 8)"
+STORED = "replication: advance_commit: quorum_stores (Figure 2, Leaders 4: a majority of matchIndex)"
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"),
+    ("name", "walks", "seed", "wrong"),
     [
-        ("PySyncObj without a journal", {TERM: 3}),
-        ("PySyncObj 0.3.12", {TERM: 3}),  # mended since
-        ("raftos", {VOTE: 2}),
+        ("PySyncObj without a journal", 5, 1, {TERM: 3}),
+        ("PySyncObj 0.3.12", 5, 1, {TERM: 3}),  # mended since
+        ("raftos", 5, 1, {VOTE: 2}),
+        ("libraft", 8, 2, {OWN: 20}),  # mended since
+        ("libraft", 8, 3, {STORED: 17}),
     ],
 )
-def test_what_is_wrong_is_found_with_its_shortest_run(name: str, wrong: dict[str, int]) -> None:
+def test_what_is_wrong_is_found_with_its_shortest_run(
+    name: str, walks: int, seed: int, wrong: dict[str, int]
+) -> None:
     with made(name).cluster() as make:
-        found = conform(make, walks=5, seed=1)
+        found = conform(make, walks=walks, seed=seed)
     assert wrong.items() <= {cause.key: len(cause.steps) for cause in found.causes}.items(), found.text

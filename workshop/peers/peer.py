@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from oneleader.conformance.scaffold import TEMPLATES
 from oneleader.conformance.shim import Shim
 from oneleader.conformance.trial import MakeAdapter
 from oneleader.errors import MissingTool
@@ -62,11 +63,15 @@ class ShimPeer(Peer):
     folder: str = ""
     build: Sequence[str] = ()
     command: Sequence[str] = ()
+    header: str = ""  # of a library in C, and what to install for it
+    package: str = ""
 
     def make(self) -> None:
         for tool, package in self.tools:
             if shutil.which(tool) is None:
                 raise MissingTool(f"{self.name} is built with {tool}: install {package}")
+        if self.header and not has_header(self.header):
+            raise MissingTool(f"{self.name} is built with {self.header}: install {self.package}")
         run(self.name, self.filled(self.build), SOURCES / self.folder)
 
     @contextmanager
@@ -116,6 +121,12 @@ class PythonPeer(Peer):
                     del sys.modules[name]
 
 
+def has_header(header: str) -> bool:
+    """Whether the C compiler finds it."""
+    asked = subprocess.run(["cc", "-E", "-include", header, "-"], input=b"", capture_output=True)
+    return asked.returncode == 0
+
+
 def run(name: str, command: Sequence[str], folder: Path) -> None:
     """A step of building; packages of old times want an old setuptools."""
     BUILT.mkdir(exist_ok=True)
@@ -140,6 +151,14 @@ RAFTOS = """Its serializer is JSON here: with its own it cannot read its log aga
 (`tests/peers/findings/raftos_cannot_read_its_log.py`). A vote is forgotten within its term, by the timer of
 a candidate and by a restart: `tests/peers/findings/raftos_votes_twice.py`. A late AppendEntries drops
 entries that are committed: `tests/peers/findings/raftos_drops_entries.py`."""
+
+LIBRAFT = """Debian's package. It calls a disk, a network and a clock that one brings (`struct raft_io`): 102
+lines more, `tests/peers/c/io.h`. It commits entries of earlier terms by counting (Figure 8 of the paper;
+`tests/peers/findings/libraft_commits_old_terms.c`), which was found here unaided and is known upstream: its
+issue 220, mended in its pull request 336. And a leader counts the last index of who accepts a heartbeat,
+though what is there differs (`tests/peers/findings/libraft_counts_what_differs.c`), the kind of Apache Ratis'
+pull request 1519. The model `pre_vote` does not judge it: a candidate whose timer rings begins the next term
+without asking for pre-votes again. A snapshot is taken with the next entry that is applied."""
 
 # --- Which there are --------------------------------------------------------------------------------------
 
@@ -195,6 +214,22 @@ RUST = ShimPeer(
 )
 
 
+C = ShimPeer(
+    "libraft",
+    "libraft-dev",
+    "0.15.0",
+    "C",
+    "c/shim.c",
+    LIBRAFT,
+    tools=[("cc", "gcc")],
+    header="raft.h",
+    package="libraft-dev (Debian 12)",
+    folder="c",
+    build=["cc", "-O2", "-D_GNU_SOURCE", f"-I{TEMPLATES}/c", "-o", "{built}/libraft", "shim.c", "-lraft"],
+    command=["{built}/libraft"],
+)
+
+
 def python(name: str, library: str, version: str, kind: str, *more: str, remark: str = "") -> PythonPeer:
     return PythonPeer(
         name,
@@ -212,6 +247,7 @@ ALL = (
     go("etcd", "go.etcd.io/raft/v3", "3.7.0", ETCD),
     HASHICORP,
     RUST,
+    C,
     python("PySyncObj", "PySyncObj", "0.3.17", "PySyncObjAdapter", remark=WITH_JOURNAL),
     python("PySyncObj without a journal", "PySyncObj", "0.3.17", "WithoutAJournal", remark=IN_MEMORY),
     python("PySyncObj 0.3.12", "PySyncObj", "0.3.12", "PySyncObjAdapter", remark=OLD),

@@ -15,7 +15,10 @@ SUFFIX = ".in"  # of a template: no tool is to take it for a source of ours
 
 @dataclass(frozen=True)
 class Scaffold:
-    """The files of one language, and the commands that build and start a program, in their folder."""
+    """The files of one language, and the commands that build and start a program, in their folder.
+
+    The first file is the shim, to be edited; one beside it speaks the protocol.
+    """
 
     files: Sequence[str]
     build: Sequence[str]
@@ -23,15 +26,19 @@ class Scaffold:
 
 
 SCAFFOLDS: Mapping[str, Scaffold] = {
-    "python": Scaffold(["shim.py"], [], ["python3", "shim.py"]),
-    "go": Scaffold(["go.mod", "main.go"], ["go", "build", "-o", "my-shim", "."], ["./my-shim"]),
+    "python": Scaffold(["shim.py", "lines.py"], [], ["python3", "shim.py"]),
+    "go": Scaffold(["main.go", "lines.go", "go.mod"], ["go", "build", "-o", "my-shim", "."], ["./my-shim"]),
     "rust": Scaffold(
-        ["Cargo.toml", "src/main.rs"],
+        ["src/main.rs", "src/lines.rs", "Cargo.toml"],
         ["cargo", "build", "--release", "--quiet", "--offline"],
         ["./target/release/shim"],
     ),
-    "java": Scaffold(["Shim.java"], ["javac", "Shim.java"], ["java", "-cp", ".", "Shim"]),
-    "c": Scaffold(["shim.c"], ["cc", "-O2", "-D_GNU_SOURCE", "-o", "my-shim", "shim.c"], ["./my-shim"]),
+    "java": Scaffold(["Shim.java", "Lines.java"], ["javac", "Shim.java"], ["java", "-cp", ".", "Shim"]),
+    "c": Scaffold(
+        ["shim.c", "lines.h"],
+        ["cc", "-O2", "-D_GNU_SOURCE", "-o", "my-shim", "shim.c"],
+        ["./my-shim"],
+    ),
 }
 
 

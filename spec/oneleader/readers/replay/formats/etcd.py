@@ -164,7 +164,7 @@ class EtcdFormat:
         self._cover(record, line)
 
     def _shows_storage(self, line: EtcdLine) -> bool:
-        """The line shows what a node has read back: what tells a step that was kept from one that was lost."""
+        """The line shows what a node has read back, and so whether a step was kept or lost."""
         return line.event == "InitState" or bool(self.candidates.states[0].get("loading", line.node))
 
     def sends(self, record: dict[str, Any], message: EtcdMessage) -> bool:
