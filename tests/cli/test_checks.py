@@ -33,7 +33,7 @@ from oneleader.cli.check_rows import (
     switched_off,
     walking,
 )
-from oneleader.conformance.handlers.handlers import ANY, HANDLERS
+from oneleader.conformance.handlers.running import ANY, HANDLERS
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because
@@ -42,24 +42,35 @@ from oneleader.readers.tlc import tlc
 from oneleader.shipped import recordings
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader_raft import raft
+from tests.places import ROOT
 
 NO_BOUNDS = {"ghosts", "small", "breaks", "together"}
 NO_ROWS = {"environment", "lock"}  # each is explored by its tests, and by the study of trade-offs
 
 
-# The same proofs are made by tests/models and tests/readers/prove/test_second.py.
-ASKED_ELSEWHERE = {"prove", "cvc5"}
+# What other tests ask: of these readers the check that takes least is made here; `make check` makes all.
+ASKED_ELSEWHERE = {
+    "prove": "tests/models/test_proofs.py",
+    "cvc5": "tests/readers/prove/test_second.py",
+    "explore": "tests/models",
+    "handlers": "tests/conformance/handlers",
+}
 
 
-@pytest.mark.slow("every check of --quick but the faults and the proofs is run, on all cores: a minute")
+@pytest.mark.slow("every twin is compared, at all its bounds, on all cores: a minute")
 def test_everything_holds() -> None:
     """Of the models, the reference and the recordings; tests/faults asks every reader about every fault."""
     try:
         tlc.find_java(), tlc.find_jar()
     except MissingTool as missing:
         pytest.skip(str(missing))
+    assert all((ROOT / tests).exists() for tests in ASKED_ELSEWHERE.values())
     wanted = [one for one in check.chosen(quick=True) if not one.model.startswith("fault ")]
-    checks = [one for one in wanted if one.reader not in ASKED_ELSEWHERE or one.model == "fencing"]
+    checks = [one for one in wanted if one.reader not in ASKED_ELSEWHERE]
+    checks += [
+        min((one for one in wanted if one.reader == reader), key=lambda one: one.seconds)
+        for reader in ASKED_ELSEWHERE
+    ]
     with closing(check.done(checks)) as doing:
         rows = check.in_order(checks, dict(doing))
     assert status(rows, interrupted=False) == 0

@@ -47,11 +47,6 @@ def test_row_10_a_proof_of_handlers_says_its_bounds(nth: int) -> None:
     assert prove_handler("read", Scope(reads=nth - 1), read_for_free(nth)).verdict is VIOLATED
 
 
-def test_handlers_of_three_servers_are_proved() -> None:
-    """AppendEntries was refused, `pre_vote: state: heard`: the coupling lacked whom a follower follows."""
-    assert prove_handler("AppendEntries", Scope(3, log=0)).verdict is HOLDS
-
-
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -40,8 +40,8 @@ from oneleader_raft.testbench.safety import Safety, UnsafeError
 from oneleader_raft.testbench.simulator import CHANGING, FAULTY, Simulation, SimulationSettings
 
 MEMBERS = (3, 5, 2, 3, 4)  # of the clusters, in turn
-EXAMPLES, WALKS, RUNS = 100, 40, 5  # drawn, walked, and simulated, between two looks at the clock
-GUARDS_EVERY = 8  # batches: looking at guards takes time
+EXAMPLES, WALKS, RUNS = 100, 20, 5  # drawn, walked, and simulated, between two looks at the clock
+GUARDS_EVERY, WATCHED = 8, 20  # batches, and examples in each that is watched: looking at guards takes time
 DRAWN_FAULTS = {"elapse": "drift", "overtake": "drift", "transfer": "transfer", "hand_over": "transfer"}
 
 
@@ -89,7 +89,15 @@ def guards_watched(seen: HuntSeen) -> Iterator[None]:
         sys.setprofile(None)
 
 
-def draw_some(seen: HuntSeen, core: Core, seed: int, folder: Path, *, changing: bool = False) -> None:
+def draw_some(
+    seen: HuntSeen,
+    core: Core,
+    seed: int,
+    folder: Path,
+    *,
+    changing: bool = False,
+    examples: int = EXAMPLES,
+) -> None:
     """A batch of drawn scenarios; of what fails, the shortest."""
     base = ChangingMachine if changing else ScenarioMachine
 
@@ -108,7 +116,7 @@ def draw_some(seen: HuntSeen, core: Core, seed: int, folder: Path, *, changing: 
         core,
         nodes=nodes,
         joining=joining,
-        examples=EXAMPLES,
+        examples=examples,
         seed=seed,
         shrink=True,
         database=folder,
@@ -189,7 +197,7 @@ def hunt_alone(first: int, step: int, seconds: float, folder: Path, core_name: s
         changing = batch % 2 == 1
         if batch % GUARDS_EVERY in (0, 1):
             with guards_watched(seen):
-                draw_some(seen, core, seed, folder, changing=changing)
+                draw_some(seen, core, seed, folder, changing=changing, examples=WATCHED)
         else:
             draw_some(seen, core, seed, folder, changing=changing)
         walk_some(seen, core, seed, folder, changing=changing)

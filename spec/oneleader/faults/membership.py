@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oneleader.conformance.reference.patch import patched
-from oneleader.faults.fault import NOT_WRITTEN, Because, core_fault, fault
+from oneleader.faults.fault import Because, core_fault, fault
 from oneleader.language.model import Model
 from oneleader.models import membership, membership_steps
 from oneleader_raft import raft
@@ -132,7 +132,7 @@ def changing_before_a_commit() -> Core:
     explore=("election_safety", 6),
     prove=("change_config", "one_change_beyond_the_commit"),
     fails_at=ONE,
-    tlc=NOT_WRITTEN,
+    tlc="MCMembershipCorrection_bug_added_and_added.cfg",
 )
 def added_and_added(m: Model) -> Model:
     """R3 dropped. The leader of one term adds n5, and that of the next, who has not heard of it, adds n6. Of
@@ -160,7 +160,7 @@ added_and_added.core(
     explore=("election_safety", 6),
     prove=("change_config", "configuration_rests_on_a_commit"),
     fails_at=ONE,
-    tlc=NOT_WRITTEN,
+    tlc="MCMembershipCorrection_bug_added_and_removed.cfg",
 )
 def added_and_removed(m: Model) -> Model:
     """R3 dropped. Three of five are a majority with n5; two of three are one without n1."""
@@ -187,7 +187,7 @@ added_and_removed.core(
     explore=("election_safety", 6),
     prove=("change_config", "configuration_began"),
     fails_at=ONE,
-    tlc=NOT_WRITTEN,
+    tlc="MCMembershipCorrection_bug_removed_and_removed.cfg",
 )
 def removed_and_removed(m: Model) -> Model:
     """R3 dropped. Two of n1, n2, n3 are a majority, and so are two of n2, n3, n4."""

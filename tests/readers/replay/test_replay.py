@@ -11,7 +11,7 @@ import pytest
 
 from oneleader.errors import Inexpressible, SpecError, UsageError
 from oneleader.language import NIL, Fields, NumberSort, Option, SetSort, action, field, ite, model
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.models import election, vote_count
 from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, OpenRun, TooMany
 from oneleader.readers.replay.replay import BadRecording, replay, replay_lines
@@ -303,7 +303,7 @@ def test_a_header_without_nodes():
     ("line", "says"),
     [
         ({"event": "x"}, "a step needs `node` and `event`"),
-        ({"node": "n1", "event": "x"}, "a step needs `actions`, a list"),
+        ({"node": "n1", "event": "x", "actions": {}}, "a step needs `actions`, a list"),
         (
             step("n1", ("become_leader", {"n": "n1", "q": "n1 n2"})),
             "'n1 n2' is no Quorum: write it as a list",
@@ -431,7 +431,7 @@ def open_outcome(run, candidate, instance):
 
 def test_it_agrees_with_the_plain_interpreter():
     """In 150 states of random runs: the same guard refuses, or the same state comes after."""
-    run = Run(election.MODEL, cluster(election.MODEL, nodes=3, terms=4))
+    run = Run(election.MODEL, bounded(election.MODEL, nodes=3, terms=4))
     rng, enabled = random.Random(3), 0
     for _ in range(5):
         open_run = OpenRun(election.MODEL, run.configuration.constants)

@@ -1,6 +1,7 @@
 """TLC on the TLA+ modules finds what tla/manifest.json says, and its words are read rightly."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from oneleader.readers.tlc.tlc import Function, parse_state, parse_value
 from oneleader.verdict import HOLDS
 from tests.places import TLA
 
+DEEP = os.environ.get("ONELEADER_PROFILE") == "deep"
 CONFIGURATIONS = json.loads((TLA / "manifest.json").read_text())["configurations"]
 SMALL = """
 SPECIFICATION Spec
@@ -31,8 +33,11 @@ INVARIANT %s
 # -- The modules ----------------------------------------------------------------------------------
 
 
+SLOW = {"MCReplication_symmetry.cfg"}  # a minute of renaming; with ONELEADER_PROFILE=deep it is checked
+
+
 @pytest.mark.usefixtures("tools")
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("name", [name for name in CONFIGURATIONS if DEEP or name not in SLOW])
 def test_tlc_finds_what_the_manifest_says(name: str) -> None:
     expected = CONFIGURATIONS[name]
     result = tlc.run(TLA / expected["module"], TLA / name, workers=1)
