@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-replay bench-node bench-growth soak bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -49,6 +49,9 @@ figure-16: setup ## Election times beside the Raft paper's own: a table and docs
 
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
 	$(BIN)/python -m workshop.benchmarks.bench_explore
+
+bench-explorer: setup ## Until an explorer's page shows its first state, and for a step, in Chromium: a minute
+	$(BIN)/python -m workshop.benchmarks.bench_explorer election membership snapshots
 
 bench-replay: setup ## Events a second that replay judges, for each model, to a million events: some 10 minutes
 	$(BIN)/python -m workshop.benchmarks.bench_replay

@@ -21,7 +21,7 @@ from oneleader.campaigns.campaign import Campaign, Job, campaign, here, merged, 
 from oneleader.campaigns.dask_executor import over
 from oneleader.campaigns.journal import Journal, key
 from oneleader.errors import UsageError
-from oneleader.language.configuration import cluster as cluster_of
+from oneleader.language.configuration import bounded
 from oneleader.models import election
 from oneleader.readers.explore.explore import explore_all
 from oneleader.readers.explore.walk import walk
@@ -74,7 +74,7 @@ def test_the_runs_do_not_depend_on_how_many_there_are() -> None:
 def test_a_job_is_what_its_reader_does() -> None:
     job = walks()[2]
     alone = walk(
-        election.MODEL, cluster_of(election.MODEL, nodes=3, terms=3), seed=job["seed"], runs=5, length=30
+        election.MODEL, bounded(election.MODEL, nodes=3, terms=3), seed=job["seed"], runs=5, length=30
     )
     result, _ = reader.do(job)
     fired = {name: times for name, times in result["fired"].items() if times}
@@ -87,7 +87,7 @@ def test_a_sweep_is_the_explorations_one_by_one() -> None:
         result.states
         for nodes in (2, 3)
         for terms in (1, 2)
-        for result in explore_all(election.MODEL, cluster_of(election.MODEL, nodes=nodes, terms=terms))
+        for result in explore_all(election.MODEL, bounded(election.MODEL, nodes=nodes, terms=terms))
     ]
     assert [row["states"] for row in made.merged["rows"]] == alone
     assert (made.merged["verdict"], made.merged["states"]) == ("holds", sum(alone))

@@ -33,7 +33,7 @@ from oneleader.cli.check_rows import (
     switched_off,
     walking,
 )
-from oneleader.conformance.handlers.handlers import ANY, HANDLERS
+from oneleader.conformance.handlers.running import ANY, HANDLERS
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because

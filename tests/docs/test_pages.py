@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from oneleader.errors import UsageError
 from tests.places import DOCS, RESULTS, ROOT
 from workshop.pages import architecture
+from workshop.site.excerpt import lines_of
 
 WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "tla" / "README.md", *DOCS.rglob("*.md")]
 PAGES = [page for page in WRITTEN if page.is_file()]
@@ -60,14 +62,23 @@ def missing_paths(page: Path) -> Iterator[str]:
 
 
 def missing_links(page: Path) -> Iterator[str]:
-    """The links that lead to no file, or to no heading of it."""
+    """The links that lead to no file, or to no heading or symbol of it."""
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if link.startswith(("http:", "https:", "mailto:")):
             continue
         target, _, anchor = link.partition("#")
         file = page.parent / target if target else page
-        if not file.exists() or (anchor and anchor not in anchors(file)):
+        if not file.exists() or (anchor and not leads_to(file, anchor)):
             yield link
+
+
+def leads_to(file: Path, anchor: str) -> bool:
+    if file.suffix not in (".py", ".tla"):
+        return anchor in anchors(file)
+    try:
+        return bool(lines_of(file, anchor))
+    except UsageError:
+        return False
 
 
 def anchors(page: Path) -> set[str]:
@@ -97,12 +108,13 @@ def test_what_a_page_names_exists(page: Path) -> None:
 
 def test_what_is_missing_is_noticed(tmp_path: Path) -> None:
     page = ROOT / "docs" / "index.md"
-    text = "`language/gone.py` `gone.py` [a](gone.md) [b](index.md#gone) `" + "vanished_" + "function(x)`"
+    text = "`language/gone.py` `gone.py` [a](gone.md) [b](index.md#gone) [c](../tla/Lease.tla#Gone) "
+    text += "`vanished_" + "function(x)`"
     fake = page.with_name("fake-page-of-a-test.md")
     fake.write_text(text)
     try:
         assert [*missing_paths(fake)] == ["language/gone.py", "gone.py"]
-        assert [*missing_links(fake)] == ["gone.md", "index.md#gone"]
+        assert [*missing_links(fake)] == ["gone.md", "index.md#gone", "../tla/Lease.tla#Gone"]
         assert [*missing_symbols(fake)] == ["vanished_" + "function"]
     finally:
         fake.unlink()

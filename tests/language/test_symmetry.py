@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oneleader.language.configuration import Configuration, cluster
+from oneleader.language.configuration import Configuration, bounded
 from oneleader.language.symmetry import renamings, why_fewer
 from oneleader.models import lock
 from oneleader.models.election import MODEL
@@ -28,7 +28,7 @@ from oneleader.readers.explore.explore import explore
     ],
 )
 def test_number_of_renamings(nodes: int, quorums: str, order: int) -> None:
-    configuration = cluster(MODEL, nodes=nodes, terms=1, quorums=quorums)
+    configuration = bounded(MODEL, nodes=nodes, terms=1, quorums=quorums)
     found = renamings(MODEL, configuration)
     assert len(found) == order
     assert len({tuple(sorted(r.values.items())) for r in found}) == order
@@ -45,7 +45,7 @@ def test_sorts_without_constants_are_renamed_freely() -> None:
 
 
 def test_other_quorums_have_fewer_symmetries_and_the_same_verdict() -> None:
-    configuration = cluster(MODEL, nodes=3, terms=1, quorums="n1 n2, n1 n3")
+    configuration = bounded(MODEL, nodes=3, terms=1, quorums="n1 n2, n1 n3")
     full, less = (explore(MODEL, configuration, symmetry=s) for s in (False, True))
     assert (full.symmetry, less.symmetry) == (1, 2)
     assert (full.verdict, full.depth, full.witnesses) == (less.verdict, less.depth, less.witnesses)
@@ -61,7 +61,7 @@ def test_other_quorums_have_fewer_symmetries_and_the_same_verdict() -> None:
     ],
 )
 def test_a_sentence_says_why_not_all_renamings_are_used(nodes: int, quorums: str, sentence: str) -> None:
-    configuration = cluster(MODEL, nodes=nodes, terms=1, quorums=quorums)
+    configuration = bounded(MODEL, nodes=nodes, terms=1, quorums=quorums)
     group = renamings(MODEL, configuration)
     assert why_fewer(MODEL, configuration, group) == sentence
 

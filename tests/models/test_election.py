@@ -7,7 +7,7 @@ import pytest
 from oneleader.errors import MissingTool
 from oneleader.faults.catalogue import FAULTS
 from oneleader.language import action, implies
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.language.model import Model
 from oneleader.models.election import CANDIDATE, LEADER, MODEL, Node, Quorum, State
 from oneleader.readers.explore.explore import explore, ghosts_read
@@ -64,7 +64,7 @@ def test_each_property_has_a_mutant() -> None:
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_mutant_breaks_the_property_and_the_model_does_not(name: str) -> None:
-    at = cluster(MODEL, nodes=3, terms=2)
+    at = bounded(MODEL, nodes=3, terms=2)
     prop = MODEL.properties[name]
     for model, verdict in ((MUTANTS[name], VIOLATED), (MODEL, HOLDS)):
         found = explore(model, at, ghosts=ghosts_read(model, prop), properties=[prop])
@@ -92,4 +92,4 @@ def test_the_twin_misses_a_guard_that_safety_does_not_need(name: str, guard: str
     except MissingTool as missing:
         pytest.skip(str(missing))
     mutant = MODEL.without_guard(name, guard)
-    assert compare(mutant, cluster(mutant, nodes=2, terms=2)).verdict is VIOLATED
+    assert compare(mutant, bounded(mutant, nodes=2, terms=2)).verdict is VIOLATED

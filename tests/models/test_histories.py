@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL
 from oneleader.models import MODELS
@@ -114,7 +114,7 @@ def test_a_history_is_what_happened(of: str) -> None:
 # -- pre-vote, where the twin is compared with two servers ---------------------------------------------
 def only_its_own_touch_is_lost(model: Model) -> None:
     """An election timeout passes at one server: what others heard still counts."""
-    run = Run(model, cluster(model, nodes=3, terms=1))
+    run = Run(model, bounded(model, nodes=3, terms=1))
     everybody_heard = changed(run, {("heard", m, v): True for m, v in permutations(range(3), 2)})
     after = reader(run, run.step(everybody_heard, model.actions["lose_touch"], (0,)))
     heard = [m for m, v in permutations(range(3), 2) if after("heard", m, v)]
@@ -123,7 +123,7 @@ def only_its_own_touch_is_lost(model: Model) -> None:
 
 def whoever_gives_up_hears_nobody(model: Model) -> None:
     """Also where it has heard some: with these quorums it takes all three to lead on."""
-    run = Run(model, cluster(model, nodes=3, terms=1, quorums="n1 n2 n3"))
+    run = Run(model, bounded(model, nodes=3, terms=1, quorums="n1 n2 n3"))
     leads = changed(run, {("role", 0): LEADER, ("term", 0): 1, ("heard", 0, 1): True})
     after = reader(run, run.step(leads, model.actions["give_up"], (0,)))
     assert not after("heard", 0, 1), "after give_up"

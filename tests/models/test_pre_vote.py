@@ -6,7 +6,7 @@ import pytest
 
 from oneleader.errors import MissingTool
 from oneleader.language import action, both, implies, ite
-from oneleader.language.configuration import Configuration, cluster
+from oneleader.language.configuration import Configuration, bounded
 from oneleader.language.model import Model
 from oneleader.models import election
 from oneleader.models.election import CANDIDATE, LEADER, Node, Quorum
@@ -19,11 +19,11 @@ from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.twin import compare
 from oneleader.verdict import HOLDS, VIOLATED
 
-N2_DECIDES = cluster(MODEL, nodes=2, terms=2, quorums="n2, n1 n2")  # n2 can be elected beside n1
+N2_DECIDES = bounded(MODEL, nodes=2, terms=2, quorums="n2, n1 n2")  # n2 can be elected beside n1
 EXPLORED = {
-    "two nodes": (cluster(MODEL, nodes=2, terms=1), 295),
-    "three nodes": (cluster(MODEL, nodes=3, terms=1), 156_688),
-    "two terms": (cluster(MODEL, nodes=2, terms=2), 45_434),
+    "two nodes": (bounded(MODEL, nodes=2, terms=1), 295),
+    "three nodes": (bounded(MODEL, nodes=3, terms=1), 156_688),
+    "two terms": (bounded(MODEL, nodes=2, terms=2), 45_434),
     "two leaders": (N2_DECIDES, 710_740),
 }
 
@@ -36,7 +36,7 @@ def test_explored_within_bounds_every_action_and_witness_is_seen() -> None:
         fired |= {*found.fired}
         reached |= {name for name, depth in found.witnesses.items() if depth is not None}
     assert fired == {*MODEL.actions}
-    walked = walk(MODEL, cluster(MODEL, nodes=3, terms=3), seed=1, runs=3_000, engine="native")
+    walked = walk(MODEL, bounded(MODEL, nodes=3, terms=3), seed=1, runs=3_000, engine="native")
     assert walked.verdict is HOLDS
     reached |= {name for name, seen in walked.witnesses.items() if seen}
     kept_apart = {name for name, w in MODEL.witnesses.items() if ghosts_read(MODEL, w)}
@@ -66,7 +66,7 @@ def test_proved_for_any_cluster_size() -> None:
 )
 def test_a_guard_less_breaks_a_property(action: str, guard: str, broken: str, steps: int) -> None:
     mutant = MODEL.without_guard(action, guard)
-    at = cluster(MODEL, nodes=2, terms=1, quorums="n2, n1 n2")
+    at = bounded(MODEL, nodes=2, terms=1, quorums="n2, n1 n2")
     properties = [p for p in MODEL.properties.values() if not ghosts_read(MODEL, p)]
     found = explore(mutant, at, properties=properties).violation
     assert found
@@ -148,7 +148,7 @@ MUTANTS = {
     "leader_asked_for_votes": MODEL.with_action(start_election),
     "candidate_asked_for_votes": MODEL.with_action(start_election),
 }
-SMALL = (cluster(MODEL, nodes=2, terms=1, quorums="n2, n1 n2"), cluster(MODEL, nodes=2, terms=2))
+SMALL = (bounded(MODEL, nodes=2, terms=1, quorums="n2, n1 n2"), bounded(MODEL, nodes=2, terms=2))
 
 
 def test_each_property_has_a_mutant() -> None:
@@ -201,12 +201,12 @@ def count(model: Model, at: Configuration) -> tuple[int, int]:
 
 
 def test_it_refines_the_election() -> None:
-    at = cluster(MODEL, nodes=2, terms=1, quorums="n2, n1 n2")  # where every action is taken
+    at = bounded(MODEL, nodes=2, terms=1, quorums="n2, n1 n2")  # where every action is taken
     assert refine(MODEL, at).verdict is HOLDS
 
 
 @pytest.mark.parametrize(
-    "at", [cluster(MODEL, nodes=2, terms=1), cluster(MODEL, nodes=2, terms=1, quorums="n2, n1 n2")]
+    "at", [bounded(MODEL, nodes=2, terms=1), bounded(MODEL, nodes=2, terms=1, quorums="n2, n1 n2")]
 )
 def test_the_twin_has_the_same_graph(at: Configuration) -> None:
     try:

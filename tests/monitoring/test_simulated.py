@@ -36,7 +36,7 @@ from oneleader_raft.raft import (
     TimeoutNow,
     store_entries,
 )
-from oneleader_raft.testbench.cluster import Packet
+from oneleader_raft.testbench.servers import Packet
 from oneleader_raft.testbench.simulator import CALM, Simulation
 
 SCRAPE = 15  # seconds

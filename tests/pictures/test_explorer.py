@@ -301,7 +301,7 @@ def test_a_refused_step_names_its_guard_and_faults_are_switches(visit: Open) -> 
 
 def test_keys_undo_branch_and_theme(visit: Open) -> None:
     with visit(explorer_of("lock", {"Client": 2, "Token": 2}), color_scheme="light") as tab:
-        tab.locator('[data-call="acquire(c=c1)"]').focus()
+        tab.get_by_role("button", name="Acquire c1", exact=True).focus()  # as a screen reader says it
         tab.keyboard.press("Enter")
         tab.keyboard.press("ArrowLeft")
         tab.locator('[data-call="acquire(c=c2)"]').click()
@@ -319,3 +319,7 @@ def test_keys_undo_branch_and_theme(visit: Open) -> None:
 def test_nothing_stands_beyond_the_edge(visit: Open, width: int) -> None:
     with visit(explorer_of("system", {"Node": 3, "Term": 2}), width=width) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        tab.emulate_media(media="print")  # on paper: the run and the state, nothing to click
+        assert tab.locator("#diagram").is_visible()
+        assert tab.locator("#state").is_visible()
+        assert not any(button.is_visible() for button in tab.locator("nav button, .middle button").all())

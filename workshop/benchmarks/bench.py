@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.models import election
 from oneleader.readers.explore.walk import walk
 from oneleader.readers.prove.prove import prove
@@ -32,7 +32,7 @@ def median(run: Callable[[], float], times: int = 3) -> float:
 
 def main() -> None:
     print(f"oneleader bench, Python {sys.version.split()[0]}")
-    walked = walk(MODEL, cluster(MODEL, nodes=5, terms=6), seed=1, runs=1000)
+    walked = walk(MODEL, bounded(MODEL, nodes=5, terms=6), seed=1, runs=1000)
     line("walk     5 nodes, 6 terms", walked.steps, "steps", walked.seconds)
 
     obligations = len(prove(MODEL).rows)

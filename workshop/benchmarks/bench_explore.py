@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from oneleader.errors import MissingTool
-from oneleader.language.configuration import Configuration, cluster
+from oneleader.language.configuration import Configuration, bounded
 from oneleader.models import election
 from oneleader.readers.explore.explore import explore, used_memory
 from oneleader.readers.tlc import tlc
@@ -43,7 +43,7 @@ def tlc_states(at: Configuration, *, symmetry: bool) -> tuple[int, float]:
 def ours(engine: str, nodes: int, terms: int, symmetry: bool) -> tuple[int, float, float]:
     """States, seconds and bytes a state of one engine, in a process of its own."""
     before, started = used_memory(), time.perf_counter()
-    at = cluster(MODEL, nodes=nodes, terms=terms)
+    at = bounded(MODEL, nodes=nodes, terms=terms)
     found = explore(MODEL, at, properties=SAFETY, symmetry=symmetry, engine=engine)
     assert found.verdict is HOLDS
     seconds = time.perf_counter() - started
@@ -52,7 +52,7 @@ def ours(engine: str, nodes: int, terms: int, symmetry: bool) -> tuple[int, floa
 
 def exploring(nodes: int, terms: int, *, symmetry: bool) -> None:
     """One configuration on NumPy, C and TLC."""
-    at = cluster(MODEL, nodes=nodes, terms=terms)
+    at = bounded(MODEL, nodes=nodes, terms=terms)
     print(f"{nodes} nodes, {terms} terms{', symmetry' if symmetry else ''}", flush=True)
     fresh = multiprocessing.get_context("spawn")
     results = {}

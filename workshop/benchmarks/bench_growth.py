@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from oneleader_raft.node.server import NodeSettings, Server
+from oneleader_raft.node.server import Server
+from oneleader_raft.node.settings import NodeSettings
 from oneleader_raft.state_machine import Put, Request
 
 CLIENTS = 64

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.models.election import MODEL
 from oneleader.readers.explore.explore import explore
 from oneleader.verdict import HOLDS
@@ -165,7 +165,7 @@ def musil(module: Any) -> int:
 
 
 def ours(engine: str) -> int:
-    at, safety = cluster(MODEL, nodes=NODES, terms=TERMS), [MODEL.theorems["election_safety"]]
+    at, safety = bounded(MODEL, nodes=NODES, terms=TERMS), [MODEL.theorems["election_safety"]]
     found = explore(MODEL, at, properties=safety, symmetry=False, engine=engine)
     assert found.verdict is HOLDS
     return found.states

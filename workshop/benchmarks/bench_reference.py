@@ -15,8 +15,9 @@ from typing import TypeVar
 from oneleader.campaigns.fault_table import by_property_test
 from oneleader.conformance.histories import judge
 from oneleader.faults.catalogue import FAULTS, variants
+from oneleader_raft.testbench.clients import Operation
 from oneleader_raft.testbench.safety import Safety
-from oneleader_raft.testbench.simulator import Operation, Simulation
+from oneleader_raft.testbench.simulator import Simulation
 
 T = TypeVar("T")
 FIVE = [f"n{i + 1}" for i in range(5)]

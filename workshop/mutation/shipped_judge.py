@@ -31,7 +31,10 @@ N, L, B = "tests/reference/node", "tests/reference/locks", "tests/reference/test
 C, R = "tests/conformance", "tests/readers/replay"
 # The first tests are the quickest. What is not named is judged by its part's tests.
 TESTS: dict[str, tuple[str, ...]] = {
-    "node/server": (f"{N}/test_server.py", f"{N}/test_api.py"),
+    **{
+        f"node/{file}": (f"{N}/test_server.py", f"{N}/test_api.py")
+        for file in ("server", "settings", "waiting", "trust", "loading")
+    },
     "node/codec": (f"{N}/test_codec.py", f"{N}/test_store.py"),
     "node/frames": (f"{N}/test_frames.py",),
     "node/links": (f"{N}/test_codec.py", f"{N}/test_frames.py", f"{N}/test_api.py"),

@@ -21,6 +21,7 @@ from oneleader.language.definitions import Action, Definition
 from oneleader.language.model import Model
 from workshop import DOCS, ROOT
 from workshop.pages import explorers
+from workshop.site.excerpt import EXCERPT, lines_of
 from workshop.site.incident import incident_section
 
 BESIDE = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "tla/README.md")
@@ -100,6 +101,7 @@ class Staging:
     def _page(self, name: Path, text: str) -> str:
         """The page, and what only the site can show."""
         text = ANCHORED.sub(r"(\2)=\n\1 ", text)  # a target as MyST writes it
+        text = EXCERPT.sub(lambda found: self._excerpt(name, found), text)
         return text + incident_section() if name == Path("docs/results/incident.md") else text
 
     # -- links ------------------------------------------------------------------------------------
@@ -118,9 +120,11 @@ class Staging:
             inside = file if str(file) in BESIDE else Path(SOURCES) / f"{file}.md"
         elif file.parent == CORE and file.stem in PURE:
             inside = Path("core") / f"{file.stem}.md"
+            anchor = anchor and anchor.partition(".")[0].lower()  # each symbol of the module has a heading
         else:
             self.sources.add(file)
             inside = Path(SOURCES) / f"{file}.md"
+            anchor = None if file.suffix in LANGUAGES else anchor  # a source is shown as one block
         return f"[{words}]({os.path.relpath(inside, page.parent)}{anchor or ''})"
 
     # -- models -----------------------------------------------------------------------------------
@@ -144,7 +148,7 @@ class Staging:
         kind = "action" if isinstance(definition, Action) else getattr(definition, "kind", "")
         said = " ".join(definition.doc.split())
         lines, first = inspect.getsourcelines(definition.function)
-        shown = self._shown(Path("models"), file, f":lines: {first}-{first + len(lines) - 1}")
+        shown = self._shown(Path("models"), file, (first, first + len(lines) - 1))
         return f"## {definition.title}\n\n*{kind}* — {said}\n\n{shown}"
 
     # -- the reference ----------------------------------------------------------------------------
@@ -158,19 +162,25 @@ class Staging:
         ]
         for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
                 parts += [
                     f"## {node.name}",
                     (ast.get_docstring(node) or "").partition("\n\n")[0],
-                    self._shown(Path("core"), file, f":lines: {first}-{node.end_lineno}"),
+                    self._shown(Path("core"), file, lines_of(ROOT / file, node.name)),
                 ]
         return "\n\n".join(filter(None, parts)) + "\n"
 
-    def _shown(self, folder: Path, file: Path, *options: str) -> str:
-        """A file of the repository, or a part of it, on a page of this folder: read, never copied."""
+    def _excerpt(self, page: Path, found: re.Match[str]) -> str:
+        """The link, and below it the source of the symbol that it leads to."""
+        _, target, symbol = found.groups()
+        file = Path(os.path.normpath(page.parent / target))
+        return f"{found[0]}\n\n{self._shown(page.parent, file, lines_of(ROOT / file, symbol))}"
+
+    def _shown(self, folder: Path, file: Path, lines: tuple[int, int] | None = None) -> str:
+        """A file of the repository, or some lines of it, on a page of this folder: read, never copied."""
         path = os.path.relpath(ROOT / file, self.folder / folder)
-        language = f":language: {LANGUAGES.get(file.suffix, 'text')}"
-        return "\n".join([f"```{{literalinclude}} {path}", language, *options, "```"])
+        options = [f":language: {LANGUAGES.get(file.suffix, 'text')}"]
+        options += [f":lines: {lines[0]}-{lines[1]}", ":dedent:"] if lines else []
+        return "\n".join([f"```{{literalinclude}} {path}", *options, "```"])
 
     def _source_page(self, source: Path) -> str:
         page = f"---\norphan: true\n---\n# {source}\n\n"

@@ -25,7 +25,8 @@ from .door import REQUEST_SECONDS, Door
 from .errors import DamagedError
 from .links import Address, Tls
 from .members import NODE_NAME
-from .server import NodeSettings, Server
+from .server import Server
+from .settings import NodeSettings
 
 
 class Parser(argparse.ArgumentParser):

@@ -26,9 +26,10 @@ from ..state_machine import (
     StateMachine,
 )
 from .door import BODY_SECONDS, Door
+from .errors import BusyError, NotLeaderError, OutcomeUnknownError, StaleRequestError
 from .members import NODE_NAME, ChangeRefusedError
 from .openapi import DOCUMENT
-from .server import OWN_NAME, BusyError, NotLeaderError, OutcomeUnknownError, Server, StaleRequestError
+from .server import OWN_NAME, Server
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from ..fencing import Holding
 from ..state_machine import Expire, ForgetClients
+from .clock import MICROSECONDS
 
-MICROSECONDS = 1000  # a millisecond
 HOUR = 60 * 60 * 1_000_000  # microseconds
 
 

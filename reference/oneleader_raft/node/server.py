@@ -14,8 +14,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,11 +24,9 @@ from typing import Any
 
 from .. import raft
 from ..core import RAFT, Core
-from ..lease import Clocks
 from ..messages import why_contradicted
 from ..raft import (
     AppendEntries,
-    AppendReply,
     Apply,
     ChangeMembers,
     Compact,
@@ -41,7 +38,6 @@ from ..raft import (
     Node,
     NodeId,
     Propose,
-    Read,
     ReadReady,
     Receive,
     Refuse,
@@ -53,71 +49,32 @@ from ..raft import (
     Store,
     Transfer,
 )
-from ..state_machine import Command, Locate, Request, Result, Session, StateMachine
+from ..state_machine import Command, Locate, Request, Result, StateMachine
 from . import snapshots, store
-from .acknowledged import Acknowledged
 from .applying import Applying
-from .clock import Clock
+from .clock import MICROSECONDS, Clock
 from .compacting import Compacting
-from .errors import DamagedError
+from .errors import BusyError, NotLeaderError, OutcomeUnknownError
 from .expiry import Expiry, Silence
-from .frames import FrameError, Identity
-from .links import Address, Links, Tls
+from .frames import Identity
+from .links import Address, Links
+from .loading import Loading
 from .log import with_growing_log
 from .members import Change, ChangeRefusedError, places, wanted
 from .metrics import Metrics, lease_left
+from .settings import NodeSettings
 from .trace import Source, Trace
 from .transfer import Receiving, Sending
+from .trust import Trust
+from .waiting import Waiting
 
 log = logging.getLogger(__name__)
 
+DEPOSED = "the leader lost its leadership meanwhile"
 MOST_WAITING = 4096  # events; beyond it, clients are refused and peers wait
 MOST_AT_ONCE = 256  # events that share a sync
-MICROSECONDS = 1000  # a millisecond
 JOIN_SECONDS = 5.0  # in which a node that is to join has to be connected
 OWN_NAME = "node:"  # how the names begin in which nodes propose themselves; no client's does
-
-
-@dataclass(frozen=True)
-class NodeSettings:
-    """Times in milliseconds; `drift` is how far any clock's rate may be from the true one, in thousandths."""
-
-    id: NodeId
-    peers: Mapping[NodeId, Address]  # those that the cluster began with
-    data: Path
-    cluster: str = "oneleader"
-    secret: bytes = b""
-    tls: Tls | None = None
-    promise_ms: int = 300
-    heartbeat_ms: int = 60
-    drift: int = 10
-    trace: bool = False
-    compact_after: int = 10_000  # entries, at the least
-    address: str = ""  # where peers reach this node, if it is none of those
-
-    @property
-    def clocks(self) -> Clocks:
-        return Clocks(self.promise_ms * MICROSECONDS, 1000 - self.drift, 1000 + self.drift)
-
-
-class NotLeaderError(Exception):
-    """Nothing was done: this node does not lead. `leader` may."""
-
-    def __init__(self, leader: NodeId | None) -> None:
-        super().__init__("this node does not lead")
-        self.leader = leader
-
-
-class OutcomeUnknownError(Exception):
-    """It may have been done, or not."""
-
-
-class StaleRequestError(Exception):
-    """A client's number that is below one that it has used."""
-
-
-class BusyError(Exception):
-    """Nothing was done: too much waits already."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +102,6 @@ def is_contradicted(happening: Happening, node: Node) -> bool:
     return bool(why)
 
 
-def replace_it(peer: NodeId) -> str:
-    return f"replace it: oneleader node replace {peer} NAME=HOST:PORT"
-
-
 class Server:
     """One node. `node` is what it truly is: without steps that are not yet synced."""
 
@@ -163,7 +116,8 @@ class Server:
         stored = self._store.durable
         start = core.restart(settings.id, members, stored, now, settings.clocks)
         self.node: Node = start.node
-        self._applying = Applying(core.apply, self._applied)
+        self._waiting = Waiting(self._enqueue)
+        self._applying = Applying(core.apply, self._waiting.applied)
         self._carry_out_start(start)
         path = settings.data / f"{settings.id}.trace.jsonl" if settings.trace else None
         self._trace = Trace(path, settings.id, members, settings.clocks, stored, self._store.trace)
@@ -176,35 +130,32 @@ class Server:
             settings.clocks,
             settings.secret,
             self._store.identity,
-            self._own_address(),
+            settings.own_address,
+        )
+        self.metrics = Metrics(settings.cluster, settings.id)
+        self.metrics.observe(self.node, now, ())
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
+        self._trust = Trust(
+            settings.id, self._store, self._disk, self.metrics, lambda peer: self.links.drop(peer)
         )
         self._receiving = Receiving(lambda peer: self._store.path.with_suffix(f".from-{peer}"))
         self.links = Links(
             own,
             self._received,
             self.clock.now,
-            self._recognise,
+            self._trust.recognise,
             settings.tls,
             self._receiving.chunk,
         )
         self._sending = Sending(self.links, self._store.snapshot_path, lambda: self.node)
         self.api = api
-        self.metrics = Metrics(settings.cluster, settings.id)
-        self.metrics.observe(self.node, now, ())
-
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue(MOST_WAITING)
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
-        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._compacting = Compacting(
-            settings.compact_after, self._store.snapshot_path, self._scribe, self._put
-        )
-        self._loading: set[NodeId] = set()  # the peers whose snapshot is being read
+        path_of = self._store.snapshot_path
+        self._compacting = Compacting(settings.compact_after, path_of, self._scribe, self._compact)
+        self._loading = Loading(self._receiving, path_of, self._scribe, self._deliver)
         self._election: asyncio.TimerHandle | None = None
         self._random = random.SystemRandom()
-        self._writes: dict[tuple[str, int], list[asyncio.Future[Result]]] = defaultdict(list)
-        self._reads: dict[Hashable, asyncio.Future[tuple[int, StateMachine]]] = {}
-        self._acknowledged = Acknowledged()
         self._change: Change | None = None
         self._met: tuple[object, ...] = ()
         self._session, self._requests = f"{OWN_NAME}{settings.id}-{secrets.token_hex(8)}", 0
@@ -219,16 +170,7 @@ class Server:
 
     async def write(self, request: Request) -> Result:
         """Commit and apply it. NotLeaderError, BusyError, StaleRequestError; UnknownError."""
-        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        waiting = self._writes[request.client, request.number]
-        waiting.append(answer)
-        if len(waiting) == 1:
-            try:
-                self._enqueue(Propose(request))
-            except BusyError:
-                del self._writes[request.client, request.number]
-                raise
-        return await answer
+        return await self._waiting.write(request)
 
     async def read(self) -> StateMachine:
         """The state as of a moment between this call and its return. NotLeaderError, BusyError."""
@@ -236,14 +178,7 @@ class Server:
 
     async def read_at(self) -> tuple[int, StateMachine]:
         """The same, and after which entry it is."""
-        answer: asyncio.Future[tuple[int, StateMachine]] = asyncio.get_running_loop().create_future()
-        id = secrets.token_hex(8)
-        self._reads[id] = answer
-        try:
-            self._enqueue(Read(id))
-            return await answer
-        finally:
-            self._reads.pop(id, None)
+        return await self._waiting.read()
 
     async def backup(self) -> Path:
         """A file of the state, which is the caller's to delete."""
@@ -326,7 +261,7 @@ class Server:
         (dissertation 3.10). It takes no longer than a promise for each."""
         self.is_stopping = True
         seconds = self.settings.promise_ms / 1000
-        await self._until(lambda: not self._writes, seconds)
+        await self._until(lambda: not self._waiting.for_writes, seconds)
         followers = self.node.leadership.progress if self.node.role is Role.LEADER else {}
         near = [peer for peer in followers if peer in self.connected and peer in self.node.members]
         if near:
@@ -364,11 +299,11 @@ class Server:
                     batch.append(self._inbox.get_nowait())
                 await self._handle(batch)
         finally:
-            for task in (heart, *self._tasks):
-                task.cancel()
+            heart.cancel()
             if self._election:
                 self._election.cancel()
             self._sending.stop()
+            self._loading.stop()
             self._compacting.stop()
             await self.links.stop()
             self._receiving.stop()
@@ -411,69 +346,16 @@ class Server:
         else:
             self._inbox.put_nowait(Happening(ElectionTimeout()))
 
-    async def _recognise(self, peer: NodeId, identity: str) -> None:
-        """A peer whose store is another one has forgotten its term, its vote, and what it acknowledged."""
-        known = asyncio.get_running_loop().run_in_executor(self._disk, self._store.is_known, peer, identity)
-        is_known = await known
-        self.metrics.strange_store(peer, not is_known)
-        if not is_known:
-            raise FrameError(
-                f"{peer} has another store than the one {self.node.id} knows, or has lost what it "
-                f"acknowledged: start it with its own data again, or {replace_it(peer)}"
-            )
-
-    async def _has_lost(self, happening: Happening, leader: Node) -> bool:
-        """A follower that is shorter than what it acknowledged is not sent to any more, and not heard."""
-        match happening.event:
-            case Receive(AppendReply() as reply) if self._acknowledged.is_lost(leader, reply):
-                peer = reply.follower_id
-                log.critical(
-                    "a follower has lost entries that it acknowledged",
-                    extra={
-                        "peer": peer,
-                        "advice": f"stop it, and: oneleader node replace {peer} NAME=HOST:PORT",
-                    },
-                )
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._disk, self._store.distrust, peer)
-                self.metrics.strange_store(peer, True)
-                self.links.drop(peer)
-                return True
-        return False
-
     async def _received(self, source: Source, message: Message) -> None:
         if isinstance(message, InstallSnapshot) and message.snapshot.index > self.node.commit_index:
-            if source[0] not in self._loading:
-                self._loading.add(source[0])
-                self._in_background(self._load(source, message))
-            return
+            self._loading.begin(source, message)
+        else:
+            await self._deliver(source, message)
+
+    async def _deliver(self, source: Source, message: Message) -> None:
         await self._inbox.put(Happening(Receive(message), source))
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _load(self, source: Source, message: InstallSnapshot) -> None:
-        """What the message speaks of has come before it: it goes to the core with its state."""
-        snapshot, loop = message.snapshot, asyncio.get_running_loop()
-        received, path = self._receiving.whole(source[0]), self._store.snapshot_path(snapshot.index)
-
-        def read() -> StateMachine:
-            state = snapshots.read(received, snapshot.index)
-            snapshots.move(received, path)
-            return state
-
-        try:
-            state = await loop.run_in_executor(self._scribe, read)
-            message = replace(message, snapshot=replace(snapshot, state=state))
-            await self._inbox.put(Happening(Receive(message), source))
-        except (DamagedError, OSError) as error:
-            log.warning("cannot take a snapshot", extra={"peer": source[0], "why": str(error)})
-        finally:
-            self._loading.discard(source[0])
-
-    async def _put(self, event: Event) -> None:
+    async def _compact(self, event: Compact) -> None:
         await self._inbox.put(Happening(event))
 
     def _enqueue(self, event: Event) -> None:
@@ -488,7 +370,7 @@ class Server:
     async def _handle(self, batch: list[Happening]) -> None:
         node, steps, lines = self.node, [], []
         for happening in batch:
-            if is_contradicted(happening, node) or await self._has_lost(happening, node):
+            if is_contradicted(happening, node) or await self._trust.has_lost(happening.event, node):
                 continue
             now = self.clock.now()
             step = self.core.step(node, happening.event, now)
@@ -559,10 +441,6 @@ class Server:
             known = None if is_to_join else frozenset({*peers, *self.addresses})
             self.links.meet(peers, self.addresses, known)
 
-    def _own_address(self) -> str:
-        host, port = self.settings.peers.get(self.settings.id, ("", 0))
-        return f"{host}:{port}" if host else self.settings.address
-
     def _notice_role(self, before: Node) -> None:
         node = self.node
         if (node.role, node.current_term) != (before.role, before.current_term):
@@ -572,29 +450,11 @@ class Server:
             self._expiry.forget()
             self._silence.forget()
             if self._change:
-                self._change.fail(OutcomeUnknownError("the leader lost its leadership meanwhile"))
-            for waiting in list(self._writes):
-                self._settle(waiting, OutcomeUnknownError("the leader lost its leadership meanwhile"))
-
-    def _applied(self, before: StateMachine, command: Hashable, result: Result) -> None:
-        if isinstance(command, Request):
-            last = before.sessions.get(command.client, Session()).number
-            stale = StaleRequestError(f"request {command.number} of {command.client} is older than {last}")
-            self._settle((command.client, command.number), stale if command.number < last else result)
-
-    def _settle(self, request: tuple[str, int], outcome: Result | Exception) -> None:
-        for answer in self._writes.pop(request, ()):
-            if answer.done():
-                continue
-            if isinstance(outcome, Exception):
-                answer.set_exception(outcome)
-            else:
-                answer.set_result(outcome)
+                self._change.fail(OutcomeUnknownError(DEPOSED))
+            self._waiting.give_up(DEPOSED)
 
     def _answer_read(self, id: Hashable) -> None:
-        answer = self._reads.get(id)
-        if answer and not answer.done():
-            answer.set_result((self._applying.index, self.machine))
+        self._waiting.answer_read(id, self._applying.index, self.machine)
 
     def _refuse(self, what: Hashable, leader: NodeId | None, why: str) -> None:
         match what:
@@ -602,13 +462,9 @@ class Server:
                 log.warning("change of members refused", extra={"why": why})
                 if self._change:
                     self._change.fail(ChangeRefusedError(why))
-            case Request(client, number):
-                self._settle((client, number), NotLeaderError(leader))
             case Transfer():
                 log.info("transfer refused")
             case Compact():
                 pass  # a newer snapshot came in the meantime
             case _:
-                answer = self._reads.get(what)
-                if answer and not answer.done():
-                    answer.set_exception(NotLeaderError(leader))
+                self._waiting.refuse(what, leader)

@@ -14,14 +14,15 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
 from typing import Any
 
 from ..core import RAFT, Core
 from ..lease import Clocks
 from ..raft import Durable, NodeId, ReadReady, Refuse, ResetElectionTimer, Role
-from ..state_machine import Cas, Put, Request, Result
-from .cluster import Applied, Cluster, Packet, PendingWrite, Sync
+from ..state_machine import Request, Result
+from .clients import Operation, SimulatedClient
+from .cluster import Cluster
+from .servers import Applied, Packet, PendingWrite, Sync
 
 Range = tuple[int, int]
 
@@ -80,65 +81,6 @@ DISTURBANCES = ("crash", "pause", "partition", "transfer", "change", "compaction
 NO_FAULTS: dict[str, Any] = dict.fromkeys((*CHANCES, *DISTURBANCES), 0)
 CALM = SimulationSettings(**NO_FAULTS)
 DRIFTING = replace(CALM, partition=0.3, rates=(50, 200))  # far outside of what the core is told
-
-
-@dataclass(frozen=True)
-class Operation:
-    """What one client did to one key.
-
-    read   `result` is what it read; None where nothing was written yet
-    write  of `value`
-    cas    of `value` where the register held `expected`; `result` is True or False
-
-    Other objects have other kinds (`oneleader.conformance.histories.objects`).
-
-    `called` and `returned` are in any unit that orders them. `returned` is inf for an operation whose
-    outcome nobody knows.
-    """
-
-    client: str
-    kind: str
-    key: str
-    called: float
-    returned: float = inf
-    value: Hashable = None
-    expected: Hashable = None
-    result: Hashable = None
-
-    def __str__(self) -> str:
-        of = f" {self.key}" if self.key else ""
-        words = {
-            "read": f"read{of} -> {self.result}",
-            "write": f"write{of} := {self.value}",
-            "cas": f"cas{of} from {self.expected} to {self.value} -> {self.result}",
-        }
-        value = "" if self.value is None else f" {self.value}"
-        returned = "" if self.result is None else f" -> {self.result}"
-        said = words.get(self.kind, f"{self.kind}{of}{value}{returned}")
-        end = "?" if self.returned == inf else f"{self.returned:g}"
-        return f"{self.client:8} {self.called:g} .. {end}  {said}"
-
-
-@dataclass
-class SimulatedClient:
-    """Somebody with one operation under way, who repeats it, under the same number, until it is answered."""
-
-    name: str
-    number: int = 0
-    operation: Operation | None = None
-    attempt: int = 0
-    asks: NodeId = ""
-    seen: Hashable = None
-
-    @property
-    def request(self) -> Request | None:
-        """The command of its operation; None for a read."""
-        match self.operation:
-            case Operation(kind="write", key=key, value=value):
-                return Request(self.name, self.number, Put(key, value))
-            case Operation(kind="cas", key=key, value=value, expected=expected):
-                return Request(self.name, self.number, Cas(key, expected, value))
-        return None
 
 
 class Simulation:

@@ -40,7 +40,7 @@ def campaign_options(command: F) -> F:
         click.option(
             "--journal",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Write each finished job into this file; do only those that do not stand in it.",
+            help="Append each finished job to this file, and skip those already in it.",
         ),
         click.option(
             "--cluster",
@@ -56,7 +56,7 @@ def campaign_options(command: F) -> F:
 
 def shares(what: str, total: int, chunk: int) -> Callable[[F], F]:
     def add(command: F) -> F:
-        helped = f"How many {what} a job.  [default: {chunk:,}]"
+        helped = f"How many {what} per job.  [default: {chunk:,}]"
         command = click.option("--chunk", type=POSITIVE, default=chunk, help=helped)(command)
         helped = f"How many {what} in all.  [default: {total:,}]"
         command = click.option(f"--{what}", type=POSITIVE, default=total, help=helped)(command)
@@ -144,7 +144,7 @@ def carry_out(
 @model_argument
 @sizes_options("5", "6")
 @fault_option
-@click.option("--length", type=POSITIVE, default=100, help="Steps a run.  [default: 100]")
+@click.option("--length", type=POSITIVE, default=100, help="Steps per run.  [default: 100]")
 @shares("runs", 10_000, 200)
 @campaign_options
 def walk(
@@ -178,9 +178,11 @@ def walk(
 @sizes_options("2,3", "1,2")
 @fault_option
 @click.option("--property", "only", multiple=True, metavar="NAME", help="Check only this (may be repeated).")
-@click.option("--no-symmetry", is_flag=True, help="Tell states apart that differ in the names of nodes.")
+@click.option("--no-symmetry", is_flag=True, help="Count states that differ only in nodes' names separately.")
 @click.option("--engine", type=click.Choice(ENGINES), default="numpy", help="[default: numpy]")
-@click.option("--max-states", type=POSITIVE, help="Stop one configuration, inconclusive, after these.")
+@click.option(
+    "--max-states", type=POSITIVE, help="Stop a configuration as inconclusive after this many states."
+)
 @campaign_options
 def explore(
     only: tuple[str, ...],
@@ -208,8 +210,8 @@ def explore(
 @click.argument("name", metavar="ADAPTER", default="reference")
 @click.option("--nodes", type=POSITIVE, default=3, help="How many servers.  [default: 3]")
 @click.option("--terms", type=POSITIVE, default=6, help="Elections are started to this term.  [default: 6]")
-@click.option("--fault", help="Put this fault into the reference: an id from `oneleader faults`.")
-@click.option("--steps", type=POSITIVE, default=50, help="Steps an example.  [default: 50]")
+@click.option("--fault", help="Inject this fault into the reference (ids: `oneleader faults`).")
+@click.option("--steps", type=POSITIVE, default=50, help="Steps per example.  [default: 50]")
 @shares("examples", 10_000, 200)
 @campaign_options
 def conform(

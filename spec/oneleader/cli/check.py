@@ -12,9 +12,11 @@ from oneleader.cli.options import json_option, print_json
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Smaller bounds: a minute or two.")
-@click.option("--all", "every", is_flag=True, help="One line a row, not one a model and one a fault.")
+@click.option(
+    "--all", "every", is_flag=True, help="One line per row, instead of one per model and one per fault."
+)
 @click.option("--only", multiple=True, metavar="NAME", help="Only this model or fault (may be repeated).")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
 @json_option
 def check(quick: bool, every: bool, only: tuple[str, ...], workers: int | None, as_json: bool) -> int:
     """Run every reader on all models, faults and the reference."""

@@ -15,7 +15,8 @@ from oneleader.cli.check_row import CheckRow
 from oneleader.cli.console import not_tested, not_tried, skipped
 from oneleader.cli.explore import open_verdict
 from oneleader.conformance.adapter import ReferenceAdapter
-from oneleader.conformance.handlers.handlers import Size, prove_handler
+from oneleader.conformance.handlers.handlers import prove_handler
+from oneleader.conformance.handlers.running import Size
 from oneleader.conformance.machine import check_conformance
 from oneleader.conformance.reference.drawn import ScenarioMachine, draw
 from oneleader.errors import MissingTool, UsageError

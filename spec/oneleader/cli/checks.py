@@ -33,8 +33,8 @@ from oneleader.cli.check_rows import (
     twinning,
     walking,
 )
-from oneleader.conformance.handlers.handlers import ANY as ANY_CLUSTER
-from oneleader.conformance.handlers.handlers import HANDLERS
+from oneleader.conformance.handlers.running import ANY as ANY_CLUSTER
+from oneleader.conformance.handlers.running import HANDLERS
 from oneleader.errors import UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault

@@ -38,11 +38,11 @@ Row = dict[str, Any]
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the nodes' data, traces and logs here; go on from it the next time.  [default: temporary]",
+    help="Keep the nodes' data, traces and logs here, and continue from them later.  [default: temporary]",
 )
 @click.option("--promise-ms", type=click.IntRange(20), default=300, help="Least election timeout.")
-@click.option("--heartbeat-ms", type=click.IntRange(5), default=60, help="Between two heartbeats.")
-@click.option("--seconds", type=click.FloatRange(0.1), help="Stop by itself after this long.")
+@click.option("--heartbeat-ms", type=click.IntRange(5), default=60, help="Time between two heartbeats.")
+@click.option("--seconds", type=click.FloatRange(0.1), help="Stop automatically after this long.")
 def cluster(
     nodes: int, folder: Path | None, promise_ms: int, heartbeat_ms: int, seconds: float | None
 ) -> int:

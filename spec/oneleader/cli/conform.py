@@ -25,7 +25,9 @@ FORMAT = "oneleader run 1"
 
 @click.command()
 @click.argument("command", nargs=-1, required=True)
-@click.option("--again", type=click.Path(path_type=Path), help="Play the run in this file, nothing else.")
+@click.option(
+    "--again", type=click.Path(path_type=Path), help="Replay the run in this file and do nothing else."
+)
 @click.option(
     "--nodes",
     type=click.IntRange(2, 7),
@@ -35,10 +37,14 @@ FORMAT = "oneleader run 1"
 )
 @click.option("--network", type=click.Choice(sorted(NETWORKS)), help="[default: what the shim says]")
 @click.option("--minutes", type=float, default=1.0, show_default=True, help="For how long to search.")
-@click.option("--walks", type=click.IntRange(1), help="Stop after so many walks instead.")
+@click.option("--walks", type=click.IntRange(1), help="Stop after this many walks instead.")
 @click.option("--seed", type=int, help="The same seed and walks give the same result.  [default: drawn]")
 @click.option("--known", multiple=True, metavar="CAUSE", help="Step past this finding (may be repeated).")
-@click.option("--liveness", is_flag=True, help="Also: after calm there is a leader, and proposals commit.")
+@click.option(
+    "--liveness",
+    is_flag=True,
+    help="Also check that a calm network gets a leader, and that proposals commit.",
+)
 @click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds to wait for an answer.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Where findings go.")
 @json_option

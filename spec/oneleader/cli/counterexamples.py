@@ -27,7 +27,7 @@ def save_test_option(command: F) -> F:
     return click.option(
         "--save-test",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Write the first violation to this file, as a test for pytest that fails with it.",
+        help="Write the first violation to this file, as a pytest test that fails with it.",
     )(command)
 
 

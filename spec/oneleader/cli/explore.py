@@ -35,25 +35,25 @@ MOST_STATES = 50_000  # in which each run of a page is sought
 @bounds(3, 2)
 @fault_option
 @click.option("--property", "only", multiple=True, metavar="NAME", help="Check only this (may be repeated).")
-@click.option("--no-symmetry", is_flag=True, help="Tell states apart that differ in the names of nodes.")
+@click.option("--no-symmetry", is_flag=True, help="Count states that differ only in nodes' names separately.")
 @click.option(
     "--engine",
     type=click.Choice(explore_reader.ENGINES),
     default="numpy",
     help="python is the slow oracle, native compiles C.  [default: numpy]",
 )
-@click.option("--max-states", type=click.IntRange(1), help="Stop, inconclusive, after this many states.")
-@click.option("--max-memory", type=click.IntRange(1), metavar="MIB", help="Stop, inconclusive, above this.")
+@click.option("--max-states", type=click.IntRange(1), help="Stop as inconclusive after this many states.")
+@click.option("--max-memory", type=click.IntRange(1), metavar="MIB", help="Stop as inconclusive above this.")
 @click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Save a search that ends early in this file; go on from there the next time. Needs --property.",
+    help="If the search ends early, save it in this file and resume from it next time. Needs --property.",
 )
 @click.option(
     "--disk",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the states in files in this folder, not in memory; go on from there after an early end.",
+    help="Keep the states in files in this folder instead of in memory; resume from it after an early end.",
 )
 @click.option(
     "--html",

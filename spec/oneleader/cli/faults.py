@@ -35,7 +35,7 @@ def faults(context: click.Context) -> None:
 @faults.command("show")
 @click.argument("id")
 def faults_show(id: str) -> int:
-    """Tell the story of one fault, with its shortest counterexample."""
+    """Show the story of one fault, with its shortest counterexample."""
     fault_told(catalogue.find(id))
     return 0
 

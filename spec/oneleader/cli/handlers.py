@@ -11,7 +11,8 @@ import click
 
 from oneleader.conformance.handlers.contracts import CONTRACTS, check_contract
 from oneleader.conformance.handlers.earlier import afresh, once
-from oneleader.conformance.handlers.handlers import (
+from oneleader.conformance.handlers.handlers import Handled, prove_handler
+from oneleader.conformance.handlers.running import (
     ALONE,
     ANY,
     ANY_ALONE,
@@ -19,9 +20,7 @@ from oneleader.conformance.handlers.handlers import (
     OF_WHOLE_LOGS,
     WHOLE,
     WHOLE_ALONE,
-    Handled,
     Size,
-    prove_handler,
 )
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.handlers.stable import everything, prove_stable
@@ -33,7 +32,9 @@ Proving: TypeAlias = Callable[..., Any]
 
 
 @click.command()
-@click.option("--nodes", type=click.IntRange(1, 5), help="Only so many servers, and within the bounds below.")
+@click.option(
+    "--nodes", type=click.IntRange(1, 5), help="Prove it for this many servers only, within the bounds below."
+)
 @click.option(
     "--log",
     type=click.IntRange(0, 4),
@@ -67,8 +68,8 @@ def handlers(
     """Prove each handler of the reference along every path.
 
     The proof is for any number of servers, and logs of any length, compacted or not, together with what it
-    rests on (--rest). What was proved before of the same code is not proved again. With --nodes it is for so
-    many servers and entries, which shows a failure in numbers.
+    rests on (--rest). What an earlier run of the same code has proved is not proved again. With --nodes the
+    proof is for that many servers, and a failure comes with concrete values.
     """
     if nodes is None and (log is not None or reads is not None):
         raise UsageError("--log and --reads are bounds of a cluster of --nodes servers: give --nodes as well")

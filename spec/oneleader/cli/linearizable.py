@@ -36,7 +36,7 @@ MOST_SHOWN = 20  # operations of a failing part
     help="At most this long for a smallest failing part.",
 )
 @click.option("--html", type=click.Path(path_type=Path), help="Draw the first failing part on this page.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, in a list.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file, in a list.")
 def linearizable(
     files: tuple[Path, ...],
     form: str | None,

@@ -86,7 +86,7 @@ def test_the_guard_is_needed() -> None:
 
 @click.group()
 def new() -> None:
-    """Begin something: a model of your own."""
+    """Start something new: a model of your own."""
 
 
 @new.command()

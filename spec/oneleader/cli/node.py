@@ -29,10 +29,10 @@ Said = dict[str, Any]
 
 @click.group()
 def node() -> None:
-    """Members of a cluster that runs, its backup and restoration.
+    """Manage a running cluster: its members, backup and restore.
 
-    A node that is to join is started before, with --join and the --peers of all
-    others. It is sent what the cluster has first, and has a vote from then on.
+    Start a node that is to join before you add it, with --join and the --peers of
+    all others. It receives what the cluster has, and only then gets a vote.
     """
 
 
@@ -108,11 +108,13 @@ def asks(command: Callable[..., int]) -> Callable[..., int]:
     """The options of a command that asks a cluster."""
 
     @click.option(
-        "--api", "apis", multiple=True, required=True, help="http://HOST:PORT of a node; may be given again."
+        "--api", "apis", multiple=True, required=True, help="http://HOST:PORT of a node (may be repeated)."
     )
-    @click.option("--token-file", type=click.File(), help="The token that the cluster wants to be shown.")
+    @click.option("--token-file", type=click.File(), help="A file with the token that the cluster asks for.")
     @click.option(
-        "--ca", type=click.Path(exists=True, dir_okay=False), help="Who signs its certificates, PEM."
+        "--ca",
+        type=click.Path(exists=True, dir_okay=False),
+        help="The authority that signs its certificates, PEM.",
     )
     @click.option(
         "--seconds", type=click.FloatRange(0.1, 60), default=30.0, help="How long to wait.  [default: 30]"
@@ -150,7 +152,7 @@ def add(cluster: Asking, who: str) -> int:
 @click.argument("name")
 @asks
 def remove(cluster: Asking, name: str) -> int:
-    """Remove a node; it may be stopped afterwards."""
+    """Remove a node; stop it afterwards."""
     return _change(cluster, leave=[name])
 
 
@@ -159,9 +161,9 @@ def remove(cluster: Asking, name: str) -> int:
 @click.argument("who", metavar="NAME=HOST:PORT")
 @asks
 def replace(cluster: Asking, name: str, who: str) -> int:
-    """Put another node in the place of one, in one change.
+    """Replace one node by another, in one change.
 
-    The other one was started with --join."""
+    Start the new node with --join first."""
     return _change(cluster, join=[who], leave=[name])
 
 
@@ -183,7 +185,7 @@ def backup(cluster: Asking, file: Path) -> int:
 
 @node.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--id", "name", required=True, help="The name of the node, the first of the new cluster.")
+@click.option("--id", "name", required=True, help="The name of the new cluster's first node.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Its folder.")
 def restore(file: Path, name: str, data: Path) -> int:
     """Make the first node of a new cluster from a backup.

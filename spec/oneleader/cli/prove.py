@@ -25,17 +25,21 @@ if TYPE_CHECKING:  # importing them would load Z3 for commands that do without
 @click.option("--only", multiple=True, metavar="NAME", help="Only this action, property or action/property.")
 @click.option("--no-hints", is_flag=True, help="Give Z3 every hypothesis each time.")
 @click.option(
-    "--update-hints", is_flag=True, help="Find out which hypotheses are needed, and write them down."
+    "--update-hints", is_flag=True, help="Find the hypotheses that each proof needs, and save them."
 )
-@click.option("--rlimit", type=click.IntRange(1), help="Z3's effort an obligation.")
+@click.option("--rlimit", type=click.IntRange(1), help="Z3's effort per obligation.")
 @click.option("--seed", type=int, default=0, help="Z3's random seed.")
 @click.option(
     "--prover",
     type=click.Choice(["z3", "cvc5", "both"]),
     default="z3",
-    help="cvc5 confirms or has no opinion; both: what only one proves is not known.  [default: z3]",
+    help="cvc5 can only confirm; with both, what only one proves is inconclusive.  [default: z3]",
 )
-@click.option("--instance", is_flag=True, help="Print a model of axioms and Init, and one for each action.")
+@click.option(
+    "--instance",
+    is_flag=True,
+    help="Print a finite instance of the axioms and Init, and one for each action.",
+)
 @click.option("--grid", is_flag=True, help="Also show the milliseconds of each obligation.")
 @json_option
 def prove(

@@ -21,7 +21,7 @@ from oneleader.verdict import exit_status
 @click.argument("abstract", metavar="[ABSTRACT]", required=False)
 @bounds(2, 1)
 @click.option("--runs", type=click.IntRange(0), default=0, help="Compare random runs, not every state.")
-@click.option("--length", type=click.IntRange(1), default=200, help="Steps a run.  [default: 200]")
+@click.option("--length", type=click.IntRange(1), default=200, help="Steps per run.  [default: 200]")
 @click.option("--seed", type=int, default=1, help="The seed of the runs.  [default: 1]")
 @click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
 @save_test_option
@@ -41,11 +41,11 @@ def refine(
     save_test: Path | None,
     as_json: bool,
 ) -> int:
-    """Is each step of CONCRETE one of ABSTRACT, or none?
+    """Is each step of CONCRETE a step of ABSTRACT, or no step?
 
     Each is a model or a .py file.
 
-    ABSTRACT is the model that CONCRETE says it refines, unless given. Fields go by their names."""
+    Without ABSTRACT, it is the model that CONCRETE says it refines. Fields are matched by name."""
     model = models.find(name)
     other = models.beside(model, abstract) if abstract else None
     at = configuration(model, None, (2, 1), nodes, terms, quorums, sizes, where)

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--follow", is_flag=True, help="FILE is the folder of a cluster that runs: judge as it grows.")
+@click.option("--follow", is_flag=True, help="FILE is the folder of a running cluster: judge it as it grows.")
 @click.option(
-    "--format", "format_", type=click.Choice(["oneleader", "etcd"]), help="Told from the file otherwise."
+    "--format",
+    "format_",
+    type=click.Choice(["oneleader", "etcd"]),
+    help="By default, recognised from the file.",
 )
 @click.option(
     "--model", "name", metavar="MODEL", help="The model that judges.  [default: the file's, or election]"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--graph",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Our graph, as `oneleader graph` wrote it, instead of exploring again.",
+    help="Use the graph that `oneleader graph` wrote instead of exploring again.",
 )
 @json_option
 def tlc(
@@ -44,10 +44,10 @@ def tlc(
     graph: Path | None,
     as_json: bool,
 ) -> int:
-    """Compare the TLA+ of MODEL with the model, graph with graph.
+    """Compare the state graphs of MODEL and of its TLA+ twin.
 
     Without bounds: at several small ones, whose graphs together fire every action and see every guard true
-    and false. With bounds: at these alone, and what they do not exercise is named.
+    and false. With bounds: at these alone; what they do not exercise is named.
     """
     from oneleader.readers.tlc import tlc as tlc_reader
     from oneleader.readers.tlc import twin as twin_reader

@@ -21,7 +21,7 @@ MOST_SHOWN = 20
 
 @click.group()
 def trace() -> None:
-    """Recordings in the format oneleader: what they may say."""
+    """Check and merge recordings, and print their schema."""
 
 
 @trace.command("schema")
@@ -34,7 +34,7 @@ def print_schema() -> int:
 @trace.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def lint(file: Path) -> int:
-    """Say what is wrong with the form of FILE's lines. Nothing is judged: that is `replay`."""
+    """Check the form of FILE's lines; `replay` judges what they say."""
     with opened(file) as lines:
         faults = list(faults_of(lines))
     for fault in faults[:MOST_SHOWN]:

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 @bounds(5, 6)
 @fault_option
 @click.option("--runs", type=click.IntRange(1), default=200, help="How many runs.  [default: 200]")
-@click.option("--length", type=click.IntRange(1), default=100, help="Steps a run.  [default: 100]")
+@click.option("--length", type=click.IntRange(1), default=100, help="Steps per run.  [default: 100]")
 @click.option(
     "--engine",
     type=click.Choice(["python", "native"]),
     default="python",
     help="native compiles the model first: for long walks.  [default: python]",
 )
-@click.option("--seed", type=int, help="The seed; a fresh one is drawn and printed otherwise.")
+@click.option("--seed", type=int, help="The seed; by default a random one, printed.")
 @click.option("--out", "folder", default="runs", help="Where a counterexample is written.  [default: runs]")
 @save_test_option
 @json_option

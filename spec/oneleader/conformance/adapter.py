@@ -23,7 +23,8 @@ from typing import Any
 
 from oneleader.conformance.network import Network
 from oneleader_raft.core import RAFT, Core
-from oneleader_raft.testbench.cluster import Cluster, Packet, PendingWrite, Sync, TraceEntry
+from oneleader_raft.testbench.cluster import Cluster
+from oneleader_raft.testbench.servers import Packet, PendingWrite, Sync, TraceEntry
 from oneleader_raft.views import VIEWS
 
 

@@ -29,7 +29,7 @@ from typing import Any, Protocol
 from oneleader.conformance.adapter import PRE_CANDIDATE, May, Observed, Report, Taken
 from oneleader.conformance.prompt import Prompt
 from oneleader.errors import Disagreement, UsageError
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.language.definitions import Action, Guard
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, is_number
@@ -93,7 +93,7 @@ class Rules:
     """A model of elections for these nodes, ready to judge. Built once; the state is the judge's."""
 
     def __init__(self, model: Model, nodes: int, terms: int) -> None:
-        self.configuration = cluster(model, nodes=nodes, terms=terms)
+        self.configuration = bounded(model, nodes=nodes, terms=terms)
         ghosts = frozenset(f.name for f in model.fields.values() if f.kind == "ghost")
         self.model, self.terms = model, terms
         self.run = Run(model, self.configuration, ghosts)

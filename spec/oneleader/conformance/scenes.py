@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from oneleader.story import Arrow, Lane, Spot, Story, StoryRow
 from oneleader_raft.raft import Node, Role
-from oneleader_raft.testbench.cluster import Cluster, Packet
+from oneleader_raft.testbench.cluster import Cluster
+from oneleader_raft.testbench.servers import Packet
 
 if TYPE_CHECKING:
     from oneleader.conformance.adapter import Observed

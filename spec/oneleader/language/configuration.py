@@ -1,8 +1,8 @@
 """Configurations: what a run puts in place of the sorts and constants of a model.
 
 A set sort becomes a list of element names, a number sort the numbers up to its greatest, a constant
-a table. Bounds live here and never in a model. `cluster` makes the usual one: nodes, terms and a
-quorum system.
+a table. Bounds live here and never in a model. `configure` makes one from sizes; `bounded` is short for
+those of models that have nodes and terms.
 """
 
 from __future__ import annotations
@@ -221,8 +221,8 @@ class Configuration:
         return table[sort.__name__]
 
 
-def cluster(model: Model, *, nodes: int, terms: int, quorums: str = "majority") -> Configuration:
-    """The configuration of a Raft model: `nodes` named n1, n2 ..., terms 0 to `terms`; the rest as usual."""
+def bounded(model: Model, *, nodes: int, terms: int, quorums: str = "majority") -> Configuration:
+    """The configuration with `nodes` named n1, n2 ... and the terms 0 to `terms`; the rest as usual."""
     return configure(model, {"Node": nodes, "Term": terms}, quorums)
 
 

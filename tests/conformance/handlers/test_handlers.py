@@ -7,16 +7,8 @@ from dataclasses import replace
 import pytest
 import z3
 
-from oneleader.conformance.handlers.handlers import (
-    ALONE,
-    ANY,
-    ANY_ALONE,
-    HANDLERS,
-    WHOLE,
-    PathProof,
-    prove_handler,
-    runs,
-)
+from oneleader.conformance.handlers.handlers import PathProof, prove_handler, runs
+from oneleader.conformance.handlers.running import ALONE, ANY, ANY_ALONE, HANDLERS, WHOLE
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.reference.patch import patched
 from oneleader.faults import snapshots

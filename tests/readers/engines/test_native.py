@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from oneleader.errors import MissingTool, SpecError, UsageError
-from oneleader.language.configuration import Configuration, cluster
+from oneleader.language.configuration import Configuration, bounded
 from oneleader.language.model import Model
 from oneleader.models import lock
 from oneleader.models.election import MODEL
@@ -29,7 +29,7 @@ from oneleader.readers.run import ClaimFailed, Run, State
 Build = Callable[[str], ModuleType]
 GHOSTS = frozenset({"elected_by", "unsent"})
 TWO = Configuration({"Client": ("c1", "c2")}, {"Token": 2})
-ELECTION = {(n, t): cluster(MODEL, nodes=n, terms=t) for n, t in [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3)]}
+ELECTION = {(n, t): bounded(MODEL, nodes=n, terms=t) for n, t in [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3)]}
 
 
 @pytest.fixture(autouse=True, scope="module")

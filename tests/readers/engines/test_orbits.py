@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from oneleader.language.configuration import Configuration, cluster
+from oneleader.language.configuration import Configuration, bounded
 from oneleader.language.symmetry import renamings
 from oneleader.models import lock
 from oneleader.models.election import MODEL
@@ -24,14 +24,14 @@ from oneleader.shipped import tla_folder
 
 GHOSTS = frozenset({"elected_by", "unsent"})
 RUNS = {
-    "three nodes": Run(MODEL, cluster(MODEL, nodes=3, terms=2)),
-    "with ghosts": Run(MODEL, cluster(MODEL, nodes=3, terms=2), GHOSTS),
-    "a special node": Run(MODEL, cluster(MODEL, nodes=3, terms=2, quorums="n1 n2, n1 n3")),
+    "three nodes": Run(MODEL, bounded(MODEL, nodes=3, terms=2)),
+    "with ghosts": Run(MODEL, bounded(MODEL, nodes=3, terms=2), GHOSTS),
+    "a special node": Run(MODEL, bounded(MODEL, nodes=3, terms=2, quorums="n1 n2, n1 n3")),
     "a square": Run(
         MODEL.without_axiom("quorums_intersect"),
-        cluster(MODEL, nodes=4, terms=1, quorums="n1 n2, n2 n3, n3 n4, n4 n1"),
+        bounded(MODEL, nodes=4, terms=1, quorums="n1 n2, n2 n3, n3 n4, n4 n1"),
     ),
-    "five nodes": Run(MODEL, cluster(MODEL, nodes=5, terms=2)),
+    "five nodes": Run(MODEL, bounded(MODEL, nodes=5, terms=2)),
     "clients": Run(lock.MODEL, Configuration({"Client": ("a", "b", "c")}, {"Token": 3})),
 }
 
@@ -125,5 +125,5 @@ def test_orbits_are_as_many_as_tlc_finds_under_symmetry(engine: str) -> None:
     except tlc.MissingTool as missing:
         pytest.skip(str(missing))
     told = tlc.run(tla_folder() / "MCElection.tla", tla_folder() / "MCElection_symmetry.cfg", workers=1)
-    found = explore(MODEL, cluster(MODEL, nodes=3, terms=2), engine=engine)
+    found = explore(MODEL, bounded(MODEL, nodes=3, terms=2), engine=engine)
     assert (found.states, found.depth) == (told.distinct, told.depth - 1)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from oneleader.errors import UsageError
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.models.election import MODEL
 from oneleader.readers.explore import disk as module
 from oneleader.readers.explore.explore import ENGINES, Explored, Limits, SearchProgress, explore, explore_all
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 
-AT = cluster(MODEL, nodes=3, terms=2)
+AT = bounded(MODEL, nodes=3, terms=2)
 COMPILED = [e for e in ENGINES if e != "python"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from oneleader.errors import UsageError
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.models import vote_count
 from oneleader.models.election import MODEL
 from oneleader.readers.explore.graph import Graph
@@ -18,11 +18,11 @@ from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.twin import compare
 from oneleader.verdict import HOLDS, VIOLATED
 
-AT = cluster(MODEL, nodes=2, terms=1)
+AT = bounded(MODEL, nodes=2, terms=1)
 
 
 def test_it_has_every_state_and_step_of_the_plain_interpreter() -> None:
-    run = Run(MODEL, cluster(MODEL, nodes=2, terms=2))
+    run = Run(MODEL, bounded(MODEL, nodes=2, terms=2))
     graph = Graph.of(run)
     states = graph.plain()
     expected = {(s, p, after) for s in states for p, after in run.steps(s) if after is not None}
@@ -84,6 +84,6 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
         Graph.read(file, run)
     Graph.of(run).write(file)
     with pytest.raises(UsageError, match="of another model or other bounds"):
-        Graph.read(file, Run(MODEL, cluster(MODEL, nodes=2, terms=2)))
+        Graph.read(file, Run(MODEL, bounded(MODEL, nodes=2, terms=2)))
     with pytest.raises(UsageError, match="of another model or other bounds"):
-        Graph.read(file, Run(vote_count.MODEL, cluster(vote_count.MODEL, nodes=2, terms=1)))
+        Graph.read(file, Run(vote_count.MODEL, bounded(vote_count.MODEL, nodes=2, terms=1)))

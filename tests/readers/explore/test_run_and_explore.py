@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from oneleader.errors import SpecError, UsageError
-from oneleader.language.configuration import Configuration, cluster
+from oneleader.language.configuration import Configuration, bounded
 from oneleader.language.model import Model
 from oneleader.models import lock
 from oneleader.models.election import MODEL
@@ -45,7 +45,7 @@ TWO = Configuration({"Client": ("c1", "c2")}, {"Token": 2})
 def test_pinned_counts(
     nodes: int, terms: int, symmetry: bool, states: int, transitions: int, cut: int, depth: int
 ) -> None:
-    found = explore(MODEL, cluster(MODEL, nodes=nodes, terms=terms), symmetry=symmetry)
+    found = explore(MODEL, bounded(MODEL, nodes=nodes, terms=terms), symmetry=symmetry)
     assert (found.states, found.transitions, found.cut, found.depth) == (states, transitions, cut, depth)
     assert (found.verdict, found.why, found.violation) == (HOLDS, "", None)
     assert found.symmetry == (6 if symmetry else 1)
@@ -54,7 +54,7 @@ def test_pinned_counts(
 
 @pytest.mark.parametrize(("nodes", "terms"), [(2, 2), (3, 1)])
 def test_all_engines_find_the_same(nodes: int, terms: int) -> None:
-    configuration = cluster(MODEL, nodes=nodes, terms=terms)
+    configuration = bounded(MODEL, nodes=nodes, terms=terms)
     for symmetry in (False, True):
         plain, *others = (explore(MODEL, configuration, symmetry=symmetry, engine=e) for e in ENGINES)
         for other in others:
@@ -72,16 +72,16 @@ def test_counts_of_the_lock() -> None:
 
 
 def test_witnesses_are_reached_at_their_least_depth() -> None:
-    found = explore(MODEL, cluster(MODEL, nodes=3, terms=2))
+    found = explore(MODEL, bounded(MODEL, nodes=3, terms=2))
     depths = {"a_leader_exists": 6, "two_leaders_of_different_terms": 12, "a_split_vote": 3}
     assert found.witnesses == depths
-    small = explore(MODEL, cluster(MODEL, nodes=2, terms=2))
+    small = explore(MODEL, bounded(MODEL, nodes=2, terms=2))
     assert small.verdict is HOLDS
     assert small.witnesses["two_leaders_of_different_terms"] is None  # two of two nodes cannot both lead
 
 
 def test_a_search_for_witnesses_alone_ends_when_it_has_them() -> None:
-    configuration = cluster(MODEL, nodes=3, terms=2)
+    configuration = bounded(MODEL, nodes=3, terms=2)
     (found,) = explore_all(MODEL, configuration, only=["a_leader_exists"])
     assert found.witnesses == {"a_leader_exists": 6}
     assert found.states < 2_467
@@ -91,7 +91,7 @@ def test_what_reads_a_ghost_is_explored_with_it() -> None:
     kept = {ghosts: [p.name for p in properties] for ghosts, properties in plan(MODEL)}
     assert list(kept) == [frozenset(), frozenset({"elected_by"}), frozenset({"unsent"})]
     assert kept[frozenset({"unsent"})] == ["a_restart_between_vote_and_reply"]
-    results = list(explore_all(MODEL, cluster(MODEL, nodes=3, terms=1)))
+    results = list(explore_all(MODEL, bounded(MODEL, nodes=3, terms=1)))
     assert [r.verdict for r in results] == [HOLDS] * 3
     with pytest.raises(UsageError, match="election has no property nothing: choose from granted_once"):
         plan(MODEL, ["nothing"])
@@ -126,7 +126,7 @@ def reachable(run: Run) -> set[State]:
 
 @pytest.mark.parametrize(("nodes", "terms", "count"), [(2, 2, 237), (3, 1, 288)])
 def test_engines_agree_on_every_reachable_state(nodes: int, terms: int, count: int) -> None:
-    run = Run(MODEL, cluster(MODEL, nodes=nodes, terms=terms))
+    run = Run(MODEL, bounded(MODEL, nodes=nodes, terms=terms))
     states = reachable(run)
     assert len(states) == count
     compare(run, states)
@@ -134,7 +134,7 @@ def test_engines_agree_on_every_reachable_state(nodes: int, terms: int, count: i
 
 def test_packing_keeps_every_value_and_its_kind() -> None:
     """Truth values come back as bools: the connectives of a model refuse 0 and 1."""
-    run = Run(MODEL, cluster(MODEL, nodes=3, terms=2), GHOSTS)
+    run = Run(MODEL, bounded(MODEL, nodes=3, terms=2), GHOSTS)
     states, packing = [*random_states(run, seed=3, runs=5)], Packing(run)
     back = packing.unpack(packing.pack(states))
     assert back == states
@@ -144,7 +144,7 @@ def test_packing_keeps_every_value_and_its_kind() -> None:
 
 
 def test_engines_agree_on_every_reachable_state_with_ghosts() -> None:
-    run = Run(MODEL, cluster(MODEL, nodes=2, terms=1), GHOSTS)
+    run = Run(MODEL, bounded(MODEL, nodes=2, terms=1), GHOSTS)
     compare(run, reachable(run))
     kept = Run(lock.MODEL, TWO, frozenset({"overtaken"}))
     compare(kept, reachable(kept))
@@ -162,7 +162,7 @@ def random_states(run: Run, seed: int, runs: int = 40, length: int = 30) -> Iter
 
 
 def test_engines_agree_on_random_reachable_states() -> None:
-    run = Run(MODEL, cluster(MODEL, nodes=3, terms=2), GHOSTS)
+    run = Run(MODEL, bounded(MODEL, nodes=3, terms=2), GHOSTS)
     states = set(random_states(run, seed=1))
     assert len(states) > 300
     compare(run, states)
@@ -172,7 +172,7 @@ def test_engines_agree_on_random_reachable_states() -> None:
 
 def test_engines_agree_on_which_property_is_false() -> None:
     """On states that no run reaches: there most properties are false somewhere."""
-    run = Run(MODEL, cluster(MODEL, nodes=3, terms=2), GHOSTS)
+    run = Run(MODEL, bounded(MODEL, nodes=3, terms=2), GHOSTS)
     dice, witnesses = random.Random(2), list(MODEL.witnesses.values())
     domains = [run.configuration.domain(field.of) for field, _ in run.cells.keys]
     states = [
@@ -211,7 +211,7 @@ MUTANTS = [
 def test_mutants_have_a_shortest_run_that_the_oracle_takes(
     action: str, guard: str, nodes: int, terms: int, what: str, steps: int
 ) -> None:
-    mutant, configuration = MODEL.without_guard(action, guard), cluster(MODEL, nodes=nodes, terms=terms)
+    mutant, configuration = MODEL.without_guard(action, guard), bounded(MODEL, nodes=nodes, terms=terms)
     found = explore(mutant, configuration)
     assert found.verdict is VIOLATED
     assert found.violation
@@ -396,7 +396,7 @@ class State(Fields):
 # -- what the explorer does not know -------------------------------------------------------------
 @pytest.mark.parametrize("states", [0, 1, 2, 100, 286, 287])
 def test_a_limit_on_states_is_inconclusive_even_one_short(states: int) -> None:
-    configuration = cluster(MODEL, nodes=3, terms=1)
+    configuration = bounded(MODEL, nodes=3, terms=1)
     found = explore(MODEL, configuration, symmetry=False, limits=Limits(states=states))
     assert (found.verdict, found.why) == (INCONCLUSIVE, f"stopped at {states:,} states")
     assert states < found.states <= 288
@@ -404,19 +404,19 @@ def test_a_limit_on_states_is_inconclusive_even_one_short(states: int) -> None:
 
 @pytest.mark.parametrize("states", [None, 288, 1000])
 def test_a_limit_that_is_not_met_changes_nothing(states: int | None) -> None:
-    found = explore(MODEL, cluster(MODEL, nodes=3, terms=1), symmetry=False, limits=Limits(states=states))
+    found = explore(MODEL, bounded(MODEL, nodes=3, terms=1), symmetry=False, limits=Limits(states=states))
     assert (found.verdict, found.states) == (HOLDS, 288)
 
 
 def test_a_limit_on_memory_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
-    found = explore(MODEL, cluster(MODEL, nodes=3, terms=1), limits=Limits(memory=1))
+    found = explore(MODEL, bounded(MODEL, nodes=3, terms=1), limits=Limits(memory=1))
     assert (found.verdict, found.why) == (INCONCLUSIVE, "stopped at 1 MiB of memory")
 
 
 def test_a_violation_found_before_the_limit_is_a_violation() -> None:
     mutant = MODEL.without_guard("become_leader", "quorum_voted")
-    found = explore(mutant, cluster(MODEL, nodes=2, terms=1), limits=Limits(states=60))
+    found = explore(mutant, bounded(MODEL, nodes=2, terms=1), limits=Limits(states=60))
     assert found.verdict is VIOLATED
 
 
@@ -429,7 +429,7 @@ def test_an_interrupted_run_keeps_what_it_saw(monkeypatch: pytest.MonkeyPatch) -
         if progress.states > 100:
             raise KeyboardInterrupt
 
-    found = explore(MODEL, cluster(MODEL, nodes=3, terms=2), progress=interrupt)
+    found = explore(MODEL, bounded(MODEL, nodes=3, terms=2), progress=interrupt)
     assert (found.verdict, found.why, found.violation) == (INCONCLUSIVE, "interrupted", None)
     assert found.states == told[-1].states > 100
     assert found.depth == told[-1].depth > 0
@@ -446,12 +446,12 @@ def test_an_interrupted_run_keeps_what_it_saw(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_bounds_of_a_cluster_that_make_no_sense(nodes: int, terms: int) -> None:
     with pytest.raises(UsageError, match=r"give a size from 1 to|choose smaller bounds"):
-        cluster(MODEL, nodes=nodes, terms=terms)
+        bounded(MODEL, nodes=nodes, terms=terms)
 
 
 def test_bounds_of_a_cluster_that_are_too_large_to_explore() -> None:
     with pytest.raises(UsageError, match=r"cells and .* possible steps a state; .* choose smaller bounds"):
-        explore(MODEL, cluster(MODEL, nodes=9, terms=1000))
+        explore(MODEL, bounded(MODEL, nodes=9, terms=1000))
 
 
 @pytest.mark.parametrize(
@@ -480,14 +480,14 @@ def test_a_sort_without_a_size_and_a_first_value_beyond_the_bound(build: Build) 
 
 @pytest.mark.parametrize("quorums", ["n1 n2, n3", "n1, n2", "n1 n2, n2 n3, n1 n3, n3"])
 def test_quorums_that_do_not_meet_are_refused(quorums: str) -> None:
-    configuration = cluster(MODEL, nodes=3, terms=1, quorums=quorums)
+    configuration = bounded(MODEL, nodes=3, terms=1, quorums=quorums)
     says = r"breaks the axiom quorums_intersect\(p=\{.*\}, q=\{.*\}\): Any two quorums share a server"
     with pytest.raises(UsageError, match=says):
         explore(MODEL, configuration)
 
 
 def test_quorums_that_do_not_meet_elect_two_leaders() -> None:
-    configuration = cluster(MODEL, nodes=2, terms=1, quorums="n1, n2")
+    configuration = bounded(MODEL, nodes=2, terms=1, quorums="n1, n2")
     found = explore(MODEL.without_axiom("quorums_intersect"), configuration)
     assert found.violation
     assert (found.violation.what, len(found.violation.steps)) == ("election_safety", 4)
@@ -496,7 +496,7 @@ def test_quorums_that_do_not_meet_elect_two_leaders() -> None:
 @pytest.mark.parametrize("quorums", ["", "n1,", "n4", "n1 n9", "most"])
 def test_quorums_that_name_no_node_are_refused(quorums: str) -> None:
     with pytest.raises(UsageError, match="names no node of n1, n2, n3"):
-        cluster(MODEL, nodes=3, terms=1, quorums=quorums)
+        bounded(MODEL, nodes=3, terms=1, quorums=quorums)
 
 
 # -- a search that goes on -----------------------------------------------------------------------
@@ -509,7 +509,7 @@ def test_an_interrupted_search_goes_on_where_it_was(
     monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
     monkeypatch.setattr(searches.Gathered, "batch", 100)
     monkeypatch.setattr(searches.Threaded, "batch", 100)
-    configuration, file = cluster(MODEL, nodes=3, terms=2), tmp_path / "some" / "search.oneleader"
+    configuration, file = bounded(MODEL, nodes=3, terms=2), tmp_path / "some" / "search.oneleader"
     whole = explore(MODEL, configuration, symmetry=symmetry)
     calls = 0
 
@@ -534,7 +534,7 @@ def test_an_interrupted_search_goes_on_where_it_was(
 
 def test_a_violation_after_an_interruption_has_its_whole_run(tmp_path: Path) -> None:
     mutant, file = MODEL.without_guard("become_leader", "quorum_voted"), tmp_path / "file"
-    configuration = cluster(MODEL, nodes=2, terms=1)
+    configuration = bounded(MODEL, nodes=2, terms=1)
     early = explore(mutant, configuration, limits=Limits(states=10), checkpoint=file)
     assert (early.why, early.taken_up) == ("stopped at 10 states", 0)
     found = explore(mutant, configuration, checkpoint=file)
@@ -546,7 +546,7 @@ def test_a_violation_after_an_interruption_has_its_whole_run(tmp_path: Path) -> 
 
 def test_a_checkpoint_of_another_search_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
-    three, two = cluster(MODEL, nodes=3, terms=1), cluster(MODEL, nodes=2, terms=2)
+    three, two = bounded(MODEL, nodes=3, terms=1), bounded(MODEL, nodes=2, terms=2)
     explore(MODEL, three, limits=Limits(states=100), symmetry=False, checkpoint=file)
     for other in (
         lambda: explore(MODEL, two, symmetry=False, checkpoint=file),

@@ -11,7 +11,7 @@ from hypothesis.errors import NoSuchExample
 
 from oneleader.errors import UsageError
 from oneleader.language import action, no
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.language.definitions import Action, define
 from oneleader.language.model import Model
 from oneleader.models import election, vote_count
@@ -25,7 +25,7 @@ from oneleader.verdict import HOLDS, VIOLATED
 
 
 def test_the_same_seed_is_the_same_walk() -> None:
-    at = cluster(election.MODEL, nodes=3, terms=4)
+    at = bounded(election.MODEL, nodes=3, terms=4)
     one, two, other = (walk(election.MODEL, at, seed=s, runs=5) for s in (7, 7, 8))
     assert (one.steps, one.fired) == (two.steps, two.fired)
     assert one.fired != other.fired
@@ -33,7 +33,7 @@ def test_the_same_seed_is_the_same_walk() -> None:
 
 def test_a_walk_takes_every_action_and_reaches_every_witness() -> None:
     result = walk(
-        election.MODEL, cluster(election.MODEL, nodes=5, terms=6), seed=1, runs=2_000, engine="native"
+        election.MODEL, bounded(election.MODEL, nodes=5, terms=6), seed=1, runs=2_000, engine="native"
     )
     assert result.verdict is HOLDS
     assert result.never_fired == []
@@ -43,13 +43,13 @@ def test_a_walk_takes_every_action_and_reaches_every_witness() -> None:
 
 def test_an_action_that_cannot_fire_is_named() -> None:
     """In a cluster of one there is nobody to step down for."""
-    result = walk(election.MODEL, cluster(election.MODEL, nodes=1, terms=3), seed=1, runs=20)
+    result = walk(election.MODEL, bounded(election.MODEL, nodes=1, terms=3), seed=1, runs=20)
     assert "step_down" in result.never_fired
 
 
 def test_a_walk_finds_a_fault_and_its_run_is_one_of_the_plain_interpreter() -> None:
     model = election.MODEL.without_guard("grant_vote", "vote_is_free")
-    result = walk(model, cluster(model, nodes=3, terms=2), seed=3, runs=50)
+    result = walk(model, bounded(model, nodes=3, terms=2), seed=3, runs=50)
     assert result.verdict is VIOLATED
     assert result.violation is not None
     state = result.run.initial
@@ -61,14 +61,14 @@ def test_a_walk_finds_a_fault_and_its_run_is_one_of_the_plain_interpreter() -> N
 
 
 def test_counting_refines_collecting() -> None:
-    result = refine(vote_count.MODEL, cluster(vote_count.MODEL, nodes=3, terms=2))
+    result = refine(vote_count.MODEL, bounded(vote_count.MODEL, nodes=3, terms=2))
     assert (result.verdict, result.states, result.stuttering) == (HOLDS, 14_387, 0)
     assert result.abstract > result.states
 
 
 def test_a_duplicate_counted_twice_is_no_step_of_the_election() -> None:
     model = vote_count.MODEL.without_guard("receive_vote", "vote_is_new")
-    result = refine(model, cluster(model, nodes=3, terms=1))
+    result = refine(model, bounded(model, nodes=3, terms=1))
     assert result.violation is not None
     last = result.run.instances[result.violation.steps[-1][0]]
     assert (last.action.name, len(result.violation.steps)) == ("become_leader", 3)
@@ -76,7 +76,7 @@ def test_a_duplicate_counted_twice_is_no_step_of_the_election() -> None:
 
 def test_a_model_that_refines_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="refines no other"):
-        refine(election.MODEL, cluster(election.MODEL, nodes=2, terms=1))
+        refine(election.MODEL, bounded(election.MODEL, nodes=2, terms=1))
 
 
 # -- the two walkers -----------------------------------------------------------------------------
@@ -90,7 +90,7 @@ FAULTY = {
 @pytest.mark.parametrize("broken", FAULTY)
 def test_both_engines_walk_the_same_runs(broken: str) -> None:
     model = FAULTY[broken]
-    at = cluster(model, nodes=4, terms=3)
+    at = bounded(model, nodes=4, terms=3)
     printed, compiled = (walk(model, at, seed=11, runs=60, engine=engine) for engine in walks.ENGINES)
     assert (printed.runs, printed.steps, printed.fired) == (compiled.runs, compiled.steps, compiled.fired)
     assert (printed.verdict, printed.witnesses) == (compiled.verdict, compiled.witnesses)
@@ -135,7 +135,7 @@ def test_a_walk_ends_at_a_false_claim_and_where_nothing_is_possible(
     make: Callable[[], Model], what: str, engine: str
 ) -> None:
     model = make()
-    result = walk(model, cluster(model, nodes=2, terms=2), seed=1, runs=20, engine=engine)
+    result = walk(model, bounded(model, nodes=2, terms=2), seed=1, runs=20, engine=engine)
     assert result.violation
     assert (result.verdict, result.violation.what) == (VIOLATED, what)
     assert len(result.violation.steps) >= 1
@@ -144,7 +144,7 @@ def test_a_walk_ends_at_a_false_claim_and_where_nothing_is_possible(
 # -- Hypothesis ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("engine", walks.ENGINES)
 def test_hypothesis_draws_runs_of_the_model_and_shrinks_them(engine: str) -> None:
-    at = cluster(election.MODEL, nodes=3, terms=2)
+    at = bounded(election.MODEL, nodes=3, terms=2)
     checked = Run(election.MODEL, at, frozenset({"elected_by", "unsent"}))
     leading = checked.cells.start["role"]
 

@@ -33,7 +33,7 @@ from oneleader.language import (
     no,
     theorem,
 )
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.language.definitions import define
 from oneleader.language.expr import FALSE
 from oneleader.models import election
@@ -536,7 +536,7 @@ def test_a_counterexample_is_read_aloud() -> None:
 
 
 def test_a_run_is_told_step_by_step() -> None:
-    run = Run(MODEL, cluster(MODEL, nodes=2, terms=1))
+    run = Run(MODEL, bounded(MODEL, nodes=2, terms=1))
     steps = []
     state = run.initial
     for name, args in (("start_election", (0,)), ("update_term", (1, 1))):

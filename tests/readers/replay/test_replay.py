@@ -11,7 +11,7 @@ import pytest
 
 from oneleader.errors import Inexpressible, SpecError, UsageError
 from oneleader.language import NIL, Fields, NumberSort, Option, SetSort, action, field, ite, model
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.models import election, vote_count
 from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, OpenRun, TooMany
 from oneleader.readers.replay.replay import BadRecording, replay, replay_lines
@@ -431,7 +431,7 @@ def open_outcome(run, candidate, instance):
 
 def test_it_agrees_with_the_plain_interpreter():
     """In 150 states of random runs: the same guard refuses, or the same state comes after."""
-    run = Run(election.MODEL, cluster(election.MODEL, nodes=3, terms=4))
+    run = Run(election.MODEL, bounded(election.MODEL, nodes=3, terms=4))
     rng, enabled = random.Random(3), 0
     for _ in range(5):
         open_run = OpenRun(election.MODEL, run.configuration.constants)

@@ -6,7 +6,7 @@ import pytest
 
 from oneleader.cli.tlc import difference
 from oneleader.errors import UsageError
-from oneleader.language.configuration import cluster, configure
+from oneleader.language.configuration import bounded, configure
 from oneleader.language.model import Model
 from oneleader.models import election, lock, pre_vote, replication, vote_count
 from oneleader.readers.run import Run
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("tools")
 def test_same_states_and_transitions(
     model: Model, nodes: int, terms: int, quorums: str, states: int, edges: int
 ) -> None:
-    found = compare(model, cluster(model, nodes=nodes, terms=terms, quorums=quorums))
+    found = compare(model, bounded(model, nodes=nodes, terms=terms, quorums=quorums))
     assert (found.verdict, found.states, found.edges, found.difference) == (HOLDS, states, edges, "")
 
 
@@ -61,7 +61,7 @@ def test_a_difference_in_a_log_is_told() -> None:
 )
 def test_a_transition_too_many_is_told(action: str, guard: str, said: str) -> None:
     model = election.MODEL.without_guard(action, guard)
-    found = compare(model, cluster(model, nodes=2, terms=1))
+    found = compare(model, bounded(model, nodes=2, terms=1))
     assert found.verdict is VIOLATED
     assert said in found.difference
     shown = "\n".join(difference(found))
@@ -80,13 +80,13 @@ def test_a_transition_too_few_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return states, {e for e in edges if e[1] != "Restart"}
 
     monkeypatch.setattr(twin, "edges_of", without_restart)
-    found = compare(election.MODEL, cluster(election.MODEL, nodes=2, terms=1))
+    found = compare(election.MODEL, bounded(election.MODEL, nodes=2, terms=1))
     assert "TLC takes Restart and explore does not" in found.difference
 
 
 def test_an_element_that_no_cell_shows_is_refused() -> None:
     """A beginning with one more element, and the graphs would be the same."""
-    reader = StateReader(Run(pre_vote.MODEL, cluster(pre_vote.MODEL, nodes=1, terms=1)))
+    reader = StateReader(Run(pre_vote.MODEL, bounded(pre_vote.MODEL, nodes=1, terms=1)))
     sets = "requested granted heartbeat asking preRequested preGranted replied told"
     of_one: dict[str, tlc.Value] = {"term": 0, "votedFor": "Nil", "role": "follower"}
     of_one |= dict.fromkeys(("votes", "preVotes", "heard"), frozenset())
@@ -104,7 +104,7 @@ def test_a_model_without_a_twin_is_refused() -> None:
 
 
 def test_config_has_the_sizes_asked_for() -> None:
-    at = cluster(election.MODEL, nodes=3, terms=4, quorums="n1 n2, n1 n3")
+    at = bounded(election.MODEL, nodes=3, terms=4, quorums="n1 n2, n1 n3")
     text = config_text(module_of(election.MODEL), election.MODEL, at)
     assert "  MaxTerm = 4" in text
     assert "  Quorum = {{n1, n2}, {n1, n3}}" in text

@@ -18,7 +18,7 @@ from oneleader_raft.node.client import Client, UnknownOutcomeError
 from oneleader_raft.node.links import Address
 from oneleader_raft.node.local import HOST, LocalCluster
 from oneleader_raft.raft import NodeId
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 Pair = tuple[NodeId, NodeId]
 

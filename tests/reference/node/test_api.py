@@ -32,7 +32,8 @@ from oneleader_raft.node.door import Door
 from oneleader_raft.node.links import Address
 from oneleader_raft.node.local import HOST, free_ports
 from oneleader_raft.node.openapi import DOCUMENT
-from oneleader_raft.node.server import NodeSettings, Server
+from oneleader_raft.node.server import Server
+from oneleader_raft.node.settings import NodeSettings
 from oneleader_raft.state_machine import Put
 
 Http = TestClient[web.Request, web.Application]

@@ -21,7 +21,8 @@ from oneleader_raft.driving import (
     Synced,
     Wrote,
 )
-from oneleader_raft.node.server import Happening, NodeSettings, Server
+from oneleader_raft.node.server import Happening, Server
+from oneleader_raft.node.settings import NodeSettings
 from oneleader_raft.raft import (
     Durable,
     ElectionTimeout,

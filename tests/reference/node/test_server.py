@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from oneleader_raft.lease import Clocks, Round
-from oneleader_raft.node.server import Happening, NodeSettings, NotLeaderError, OutcomeUnknownError, Server
+from oneleader_raft.node.errors import NotLeaderError, OutcomeUnknownError
+from oneleader_raft.node.server import Happening, Server
+from oneleader_raft.node.settings import NodeSettings
 from oneleader_raft.raft import (
     AppendEntries,
     AppendReply,

@@ -15,7 +15,7 @@ from oneleader.conformance import histories
 from oneleader.verdict import HOLDS
 from oneleader_raft.node.client import Client
 from oneleader_raft.node.local import LocalCluster
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 MINUTES = float(os.environ.get("ONELEADER_SOAK_MINUTES", "0"))
 SEED = int(os.environ.get("ONELEADER_SOAK_SEED", "1"))

@@ -8,7 +8,8 @@ import pytest
 
 from oneleader_raft.driving import Became, BrokenRuleError
 from oneleader_raft.raft import Apply, Durable, Event, Node, ResetElectionTimer, Send, Step
-from oneleader_raft.testbench.cluster import Cluster, PendingWrite, SimulatedServer, Sync
+from oneleader_raft.testbench.cluster import Cluster
+from oneleader_raft.testbench.servers import PendingWrite, SimulatedServer, Sync
 from oneleader_raft.testbench.simulator import CHANGING, FAULTY, Simulation, SimulationSettings
 
 

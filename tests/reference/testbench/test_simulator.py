@@ -34,8 +34,9 @@ from oneleader_raft.raft import (
     TwoLeadersError,
     VoteReply,
 )
-from oneleader_raft.testbench.cluster import Cluster, Packet, PendingWrite, Sync
+from oneleader_raft.testbench.cluster import Cluster
 from oneleader_raft.testbench.safety import Safety, UnsafeError
+from oneleader_raft.testbench.servers import Packet, PendingWrite, Sync
 from oneleader_raft.testbench.simulator import CALM, DRIFTING, FAULTY, Simulation, SimulationSettings
 from oneleader_raft.views import FIXED_MEMBERS, VIEWS
 

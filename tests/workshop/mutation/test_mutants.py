@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from oneleader.errors import SpecError, UsageError
-from oneleader.language.configuration import cluster
+from oneleader.language.configuration import bounded
 from oneleader.language.expr import Expr, lift, variable
 from oneleader.language.model import Model
 from oneleader.language.trace import TracedAction, trace_action
@@ -66,7 +66,7 @@ def test_the_plain_interpreter_does_what_the_data_says(name: str) -> None:
 def test_every_reader_takes_a_mutant() -> None:
     """The counterexamples of `explore` and `prove` are runs of the mutant in the plain interpreter."""
     mutant = judging.find("election/grant_vote/-vote_is_free").model
-    explored = explore(mutant, cluster(mutant, nodes=3, terms=1))
+    explored = explore(mutant, bounded(mutant, nodes=3, terms=1))
     assert explored.violation
     assert explored.violation.what == "granted_is_stored"
     proof = prove(mutant, only=["grant_vote/granted_is_stored"])
@@ -157,7 +157,7 @@ def test_graphs_that_never_ask_what_was_mutated_say_nothing(monkeypatch: pytest.
     """With two servers and majorities nobody steps down: a mutant of that has an equal graph, of nothing."""
     (mutant,) = (m for m in mutants(election.MODEL) if m.id == "election/step_down/-is_candidate")
     few = ModelCoverage.of(
-        election.MODEL, [Graph.of(Run(election.MODEL, cluster(election.MODEL, nodes=2, terms=1)))]
+        election.MODEL, [Graph.of(Run(election.MODEL, bounded(election.MODEL, nodes=2, terms=1)))]
     )
     assert "step_down" in judging.unexercised(mutant, few)
     assert judging.unexercised(mutant, judging._coverage("election")) == []

@@ -17,7 +17,7 @@ from workshop.mutation.shipped_command import page as shipped_page
 from workshop.mutation.shipped_mutation import SOURCES, ShippedMutant, files, shipped_mutants
 
 KNOWN = {  # survivors of old, each with the quickest test that catches it now
-    "node/server/NodeSettings.clocks/-→+": ("node/test_server.py", "drift"),
+    "node/settings/NodeSettings.clocks/-→+": ("node/test_server.py", "drift"),
     "node/server/a leader's election timer is not reset": ("node/test_server.py", "check_quorum"),
     "locks/cluster/an unknown outcome of the cluster's store is nothing done": (
         "locks/test_stores.py",

@@ -18,24 +18,22 @@ numbers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any
 
 import z3
 
-from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact, Named
+from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact
 from oneleader.conformance.handlers.coupling import Coupling
-from oneleader.conformance.handlers.loops import any_size
-from oneleader.conformance.handlers.paths import CodePath, Infeasible, paths, term_of
-from oneleader.conformance.handlers.servers import Anything, Scope, Unknown, well_formed
+from oneleader.conformance.handlers.named import Named
+from oneleader.conformance.handlers.paths import CodePath, paths, term_of
+from oneleader.conformance.handlers.running import Ran, Size, reads_answered, run
+from oneleader.conformance.handlers.servers import Anything, Scope, Unknown
 from oneleader.conformance.handlers.symbolic import (
     AnyPath,
-    Entries,
-    entries_of,
     members_of,
-    same_entries,
 )
 from oneleader.errors import Inexpressible
 from oneleader.readers.prove.algebra import SymbolicState
@@ -43,226 +41,18 @@ from oneleader.readers.prove.smt import answer
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.raft import (
-    AppendEntries,
-    AppendReply,
-    Apply,
-    Compact,
-    Durable,
-    ElectionTimeout,
-    Event,
-    HeartbeatTimeout,
-    InstallSnapshot,
     Message,
     Node,
     NodeId,
     PendingRead,
-    PreVoteReply,
-    Propose,
-    Read,
     ReadReady,
     Receive,
-    RequestPreVote,
-    RequestVote,
-    Restore,
     Send,
-    Step,
-    Store,
-    TimeoutNow,
-    Transfer,
-    VoteReply,
 )
 from oneleader_raft.views import FIXED_MEMBERS
 
 RLIMIT = 20_000_000
 OF_LOGS = {"replication": "commit_index_is_committed", "snapshots": "snapshot_is_committed"}
-
-
-@dataclass(frozen=True)
-class Size:
-    """Of servers, logs and pending reads: any number. `alone`: one member, else two and more. `whole`: no log
-    is compacted, else a snapshot may stand for the beginning of each."""
-
-    alone: bool = False
-    whole: bool = False
-
-    def __str__(self) -> str:
-        return (
-            f"{self.short}, any number of pending reads, senders that are members or not. The members stay: "
-            "no change of them is in the log. Terms, indices, rounds, times and rates are any integers, and "
-            "commands any values."
-        )
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """`snapshots` says of compacted logs what `replication` says of whole ones."""
-        return ("replication",) if self.whole else COMPACTED_LOGS
-
-    @property
-    def short(self) -> str:
-        members = "a server alone" if self.alone else "any number of servers from 2 on"
-        logs = "no log is compacted" if self.whole else "any part of a log compacted"
-        return f"{members}, logs and messages of any length, {logs}"
-
-
-ANY, ANY_ALONE = Size(), Size(alone=True)
-WHOLE, WHOLE_ALONE = Size(whole=True), Size(alone=True, whole=True)
-COMPACTED_LOGS = tuple("snapshots" if model == "replication" else model for model in FIXED_MEMBERS)
-
-
-# --- The handlers ----------------------------------------------------------------------------------------
-
-Made: TypeAlias = Unknown | Anything
-RESTART, IS_LEADER = "restart", "is_leader"
-EVENTS: dict[str, Callable[[Made], Event]] = {
-    "election timeout": lambda u: ElectionTimeout(),
-    "heartbeat timeout": lambda u: HeartbeatTimeout(),
-    **{
-        kind.__name__: lambda u, kind=kind: Receive(u.message(kind))  # type: ignore[misc]
-        for kind in (
-            RequestPreVote,
-            PreVoteReply,
-            RequestVote,
-            VoteReply,
-            AppendEntries,
-            AppendReply,
-            InstallSnapshot,
-            TimeoutNow,
-        )
-    },
-    "propose": lambda u: Propose(u.command("command")),
-    "read": lambda u: Read("new"),
-    "transfer": lambda u: Transfer(u.target()),
-    "compact": lambda u: Compact(u.path.number("compact to"), "a newer state"),
-}
-HANDLERS = (RESTART, IS_LEADER, *EVENTS)
-OF_SNAPSHOTS = (InstallSnapshot.__name__, "compact")  # nothing happens there while logs are whole
-OF_WHOLE_LOGS = tuple(handler for handler in HANDLERS if handler not in OF_SNAPSHOTS)
-ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer")
-
-
-@dataclass(frozen=True)
-class Ran:
-    """One path through a handler: the server before, the step or what was raised, and what is plain of it."""
-
-    before: Node
-    now: Any
-    event: Event | None
-    step: Step | None
-    raised: str
-    plain: tuple[Fact, ...]
-    acts_as_leader: bool
-
-    @property
-    def does_nothing(self) -> bool:
-        """The server is the very same, and nothing comes of it."""
-        step = self.step
-        return (
-            step is not None
-            and step.node is self.before
-            and step == Step(step.node)
-            and not self.acts_as_leader
-        )
-
-
-def run(u: Made, handler: str, core: Core, modules: tuple[ModuleType, ...] = ()) -> Ran:
-    if isinstance(u, Unknown):
-        return _run(u, handler, core)
-    with any_size(u.path, modules):
-        return _run(u, handler, core)
-
-
-def _run(u: Made, handler: str, core: Core) -> Ran:
-    now: Any = u.path.number("now", None)
-    before = u.node(now)
-    event = EVENTS[handler](u) if handler in EVENTS else None
-    acts = False
-    try:
-        if handler == IS_LEADER:
-            step, acts = Step(before), bool(core.is_leader(before, now))
-        elif event is None:
-            step = core.restart(before.id, before.members, before.durable, now, before.clocks)
-        else:
-            step = core.step(before, event, now)
-    except (Infeasible, Inexpressible, KeyboardInterrupt):
-        raise
-    except Exception as error:  # whatever is raised must be shown to be out of reach
-        return Ran(before, now, event, None, f"{type(error).__name__}: {error}", (), False)
-    known = 0 if handler == RESTART else before.commit_index  # to the state machine
-    return Ran(before, now, event, step, "", tuple(plain(u, before, step, now, known)), acts)
-
-
-def plain(u: Made, before: Node, step: Step, now: Any, known: Any) -> Iterator[Fact]:
-    """What needs no model: well-formed; what changed is stored first, what is committed is applied, by a
-    state machine that begins with the snapshot where it knows less."""
-    after, effects, cluster = step.node, members_of(step.effects), u.cluster
-    yield from well_formed(cluster, after, now)
-    if isinstance(u.path, AnyPath):
-        yield from u.path.required
-    stores = [e for e in effects if isinstance(e, Store)]
-    if stores:
-        yield "stored first", cluster.truth(effects[0] is stores[0])
-        yield "stored first", same_durable(u, stores[0].durable, after.durable)
-    else:
-        yield "stored", same_durable(u, before.durable, after.durable)
-    begins = after.snapshot.index
-    restored = [e for e in effects if isinstance(e, Restore)]
-    applied = [e for e in effects if isinstance(e, Apply)]
-    is_behind = cluster.integer(known) < cluster.integer(begins)
-    yield "restored", is_behind == cluster.truth(bool(restored))
-    if restored:
-        comes_first = not applied or effects.index(restored[0]) < effects.index(applied[0])
-        is_it = [restored[0].snapshot is after.snapshot, comes_first, len(restored) == 1]
-        yield "restored", cluster.truth(all(is_it))
-        known = begins
-    first, last = cluster.integer(known), cluster.integer(after.commit_index)
-    if not applied:
-        yield "applied", last <= first
-        return
-    apply, *more = applied
-    yield "applied", z3.And(not more, last > first, cluster.integer(apply.index) == first + 1)
-    yield "applied", same_slice(u, apply.entries, after.log, known - begins, after.commit_index - begins)
-
-
-def same_durable(u: Made, a: Durable, b: Durable) -> Any:
-    """The same term, vote, log and snapshot."""
-    c = u.cluster
-    same_term = c.integer(a.current_term) == c.integer(b.current_term)
-    same_vote = c.optional(a.voted_for) == c.optional(b.voted_for)
-    log_is_same = c.truth(True) if a.log is b.log else same_log(u, a.log, b.log)
-    return z3.And(same_term, same_vote, log_is_same, c.truth(a.snapshot is b.snapshot))
-
-
-def same_log(u: Made, a: Any, b: Any) -> Any:
-    if isinstance(u.path, AnyPath):
-        return same_entries(entries_of(u.path, a), b)
-    c = u.cluster
-    same = [
-        z3.And(c.integer(x.term) == c.integer(y.term), c.value_of(x.command) == c.value_of(y.command))
-        for x, y in zip(a, b, strict=False)
-    ]
-    return z3.And(c.truth(len(a) == len(b)), *same)
-
-
-def same_slice(u: Made, entries: Any, log: Any, first: Any, last: Any) -> Any:
-    """The entries of the log after `first` up to `last`."""
-    if not isinstance(u.path, AnyPath):
-        return same_log(u, entries, log[first:last])
-    low, whole = u.path.integer(first), entries_of(u.path, log)
-    part = Entries(u.path, u.path.integer(last) - low, whole.term_of, whole.value_of, whole.offset + low)
-    return same_entries(entries_of(u.path, entries), part)
-
-
-def reads_answered(c: AnyOrNamed, before: Node, event: Event | None) -> dict[Any, PendingRead]:
-    """What is to be true of each read that may be answered: its index and its round."""
-    reads = {read.id: read for read in members_of(before.leadership.reads)}
-    if isinstance(event, Read):
-        commit, noop = c.integer(before.commit_index), c.integer(before.leadership.noop)
-        index: Any = z3.If(commit >= noop, commit, noop)
-        reads[event.id] = PendingRead(event.id, index, c.integer(before.leadership.round.number) + 1)
-    return reads
-
-
-# --- The proof -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

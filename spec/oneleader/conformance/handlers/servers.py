@@ -15,7 +15,8 @@ from typing import Any
 
 import z3
 
-from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact, Named
+from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact
+from oneleader.conformance.handlers.named import Named
 from oneleader.conformance.handlers.paths import CodePath, Infeasible, Name, Number, term_of
 from oneleader.conformance.handlers.symbolic import (
     AnyPath,

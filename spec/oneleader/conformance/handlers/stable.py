@@ -21,9 +21,11 @@ from typing import Any
 import z3
 
 from oneleader.conformance.handlers.clusters import AnyCluster, Fact
-from oneleader.conformance.handlers.coupling import LICENCES, Coupling
-from oneleader.conformance.handlers.handlers import COMPACTED_LOGS, RLIMIT
+from oneleader.conformance.handlers.coupling import Coupling
+from oneleader.conformance.handlers.handlers import RLIMIT
+from oneleader.conformance.handlers.licences import LICENCES
 from oneleader.conformance.handlers.paths import Number, paths, term_of
+from oneleader.conformance.handlers.running import COMPACTED_LOGS
 from oneleader.conformance.handlers.servers import Anything
 from oneleader.conformance.handlers.symbolic import AnyPath
 from oneleader.errors import Inexpressible

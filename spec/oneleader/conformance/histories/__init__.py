@@ -2,6 +2,6 @@
 
 from oneleader.conformance.histories.judging import JudgedHistory, judge
 from oneleader.conformance.histories.objects import CAS, READ, WRITE, BadOperation
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 __all__ = ["CAS", "READ", "WRITE", "BadOperation", "JudgedHistory", "Operation", "judge"]

@@ -25,7 +25,7 @@ from oneleader.conformance.histories.timeline import (
     changes_nothing,
 )
 from oneleader.readers.engines.compiling import library
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 GO_ON, EXPLAINED, STUCK, ASK, FULL, NO_MEMORY = range(6)
 KNOWN, CHANGES_NOTHING = 1, 2

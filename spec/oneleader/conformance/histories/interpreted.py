@@ -22,7 +22,7 @@ from oneleader.conformance.histories.timeline import (
     Timeline,
     changes_nothing,
 )
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 BYTES = 256  # of one pair that was tried, with its part of a table; and a bit for each operation
 

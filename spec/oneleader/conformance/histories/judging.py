@@ -19,7 +19,7 @@ from oneleader.conformance.histories.objects import REGISTER, SharedObject
 from oneleader.conformance.histories.search import OutOfTime, search_all
 from oneleader.conformance.histories.shrinking import first_failure, smallest, up_to
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 SHRINK_SECONDS = 2.0
 MOST_TIMES, LEAST_SECONDS = 20, 0.2  # shrinking: at most so many times the verdict, or this

@@ -20,7 +20,7 @@ from enum import Enum
 from math import inf
 from typing import Any, TypeAlias
 
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 READ, WRITE, CAS, APPEND = "read", "write", "cas", "append"
 ADD, REMOVE = "add", "remove"

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from oneleader.conformance.histories.objects import ACQUIRE, CAS, READ
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 INVOKE, OK, FAIL, INFO = TYPES = ("invoke", "ok", "fail", "info")
 

@@ -14,7 +14,7 @@ from oneleader.conformance.histories import compiled, interpreted
 from oneleader.conformance.histories.objects import SharedObject
 from oneleader.conformance.histories.timeline import MOST_BYTES, Searched, Searching
 from oneleader.errors import UsageError
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 Engine = Callable[[Sequence[Operation], SharedObject, Hashable], Searching]
 

@@ -13,7 +13,7 @@ from math import inf
 
 from oneleader.conformance.histories.objects import SharedObject
 from oneleader.conformance.histories.search import OutOfTime, search
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 
 def first_failure(

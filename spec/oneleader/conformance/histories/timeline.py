@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias
 
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.clients import Operation
 
 MOVES = 4096  # of one turn
 MOST_BYTES = 1 << 30  # that a search holds of what it tried: then it forgets, which takes time and no more

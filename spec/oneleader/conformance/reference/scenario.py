@@ -37,9 +37,10 @@ from oneleader_raft.lease import Clocks
 from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import NodeId, ReadReady, TwoLeadersError
 from oneleader_raft.state_machine import Put, Request
-from oneleader_raft.testbench.cluster import Applied, Cluster, Packet, PendingWrite, Sync
+from oneleader_raft.testbench.clients import Operation
+from oneleader_raft.testbench.cluster import Cluster
 from oneleader_raft.testbench.safety import Safety, UnsafeError
-from oneleader_raft.testbench.simulator import Operation
+from oneleader_raft.testbench.servers import Applied, Packet, PendingWrite, Sync
 from oneleader_raft.views import VIEWS
 
 CLOCKS = Clocks(promise=30, slow=2, fast=3)

@@ -176,7 +176,7 @@
     return details;
   }
   const buttonOf = (position, more) =>
-    el("button", { type: "button", "data-call": callOfInstance(position), title: callOfInstance(position), onclick: () => take(position), ...more }, inWordsOf(engine.instances[position]));
+    el("button", { type: "button", "data-call": callOfInstance(position), title: callOfInstance(position), "aria-label": `${titled(engine.instances[position].name)} ${inWordsOf(engine.instances[position])}`.trim(), onclick: () => take(position), ...more }, inWordsOf(engine.instances[position]));
   function refusals(name, refused, count, isAlone, isOpen) {
     const guards = engine.actions[name].guards;
     const [most] = [...refused].sort((a, b) => b[1].length - a[1].length)[0];
@@ -202,7 +202,7 @@
     rows.push(el("ul", { class: "properties" }, ...theorems.map(judgedLine)));
     rows.push(el("h3", {}, "Can happen"), el("ul", { class: "properties" }, ...MODEL.witnesses.map((w) => {
       const args = engine.witnessed(state, w);
-      return line(w, args ? "reached" : "open", args ? `is so here${w.params.length ? ` for ${bindingOf(w, args)}` : ""}` : "is not so here", runTo(w, true));
+      return line(w, args ? "reached" : "open", args ? `is true here${w.params.length ? ` for ${bindingOf(w, args)}` : ""}` : "is not true here", runTo(w, true));
     })));
     if (invariants.length) {
       const wrong = invariants.filter(([, args]) => args).length, was = document.querySelector("#properties details")?.open;
@@ -213,7 +213,7 @@
     }
     $("properties").replaceChildren(...rows);
   }
-  const runTo = (definition, isWitness) => el("button", { type: "button", class: "run-to", title: isWitness ? "the shortest run to a state in which it is so" : "the shortest run to a state in which it is false",
+  const runTo = (definition, isWitness) => el("button", { type: "button", class: "run-to", title: isWitness ? "the shortest run to a state in which it is true" : "the shortest run to a state in which it is false",
     "aria-label": `${isWitness ? "Run to" : "Look for a violation of"} ${titled(definition.name)}`, onclick: () => seek(definition, isWitness) }, isWitness ? "Run to" : "Break it");
 
   function drawState(state) {
