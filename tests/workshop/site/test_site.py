@@ -52,7 +52,7 @@ def test_each_link_of_a_staged_page_leads_to_one(staged: Path) -> None:
 def shown(page: Path, heading: str) -> list[str]:
     """The lines of source that stand under a heading."""
     found = re.search(
-        rf"## {heading}\n.*?```\{{literalinclude\}} (\S+)\n:language: python\n:lines: (\d+)-(\d+)\n:dedent:\n```",
+        rf"## {heading}\n.*?```\{{literalinclude\}} (\S+)\n:language: python\n:lines: (\d+)-(\d+)\n",
         page.read_text("utf-8"),
         re.DOTALL,
     )
