@@ -16,6 +16,7 @@ import pytest
 
 from oneleader.cli import main as cli
 from tests.places import DOCS
+from tests.sessions import unlike
 
 PAGE = (DOCS / "campaigns.md").read_text()
 SESSIONS = re.findall(r"```console\n\$ oneleader (.*)\n((?:.*\n)*?)```", PAGE)
@@ -260,9 +261,7 @@ def test_the_page_shows_what_the_commands_print(capsys: pytest.CaptureFixture[st
     assert len(SESSIONS) >= 4
     for command, shown in SESSIONS:
         _, out, err = run(*command.split()[1:], capsys=capsys)
-        printed = iter(out.splitlines())
-        for line in shown.splitlines():
-            assert any(p.startswith(line) for p in printed), f"$ oneleader {command}\n{line}\n{out}{err}"
+        assert unlike(out, shown) is None, f"$ oneleader {command}\n{unlike(out, shown)}\n{out}{err}"
 
 
 def test_parameters_are_swept_like_sizes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ import pytest
 from oneleader.cli import main as cli
 from oneleader.readers.run import Run
 from tests.places import RECORDINGS, ROOT
+from tests.sessions import unlike
 
 
 def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -314,20 +315,6 @@ def test_the_readme_shows_what_the_commands_print(
     for command, shown in SESSIONS:
         _, out, err = run(*command.split(), capsys=capsys)
         assert unlike(out, shown) is None, f"$ oneleader {command}\n{unlike(out, shown)}\n{out}{err}"
-
-
-def unlike(out: str, shown: str) -> str | None:
-    """The first line of a session that was not printed at its place. Lines may go on: times differ."""
-    printed, skips = out.rstrip("\n").splitlines(), False
-    for line in shown.splitlines():
-        if line == "...":
-            skips = True
-            continue
-        places = [i for i, p in enumerate(printed) if p.startswith(line)]
-        if not places or (places[0] and not skips):
-            return line
-        printed, skips = printed[places[0] + 1 :], False
-    return None if skips or not printed else f"more was printed: {printed[0]}"
 
 
 def test_a_session_that_leaves_out_a_line_says_so() -> None:
