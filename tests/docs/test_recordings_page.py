@@ -25,16 +25,14 @@ import (
 %s
 func main() {
 	r := NewRecorder(os.Stdout, "election", []string{"n1", "n2", "n3"})
-	stands := [][]any{{"start_election", map[string]any{"n": "n1"}}}
-	r.Step("n1", "election timeout", stands, map[string]any{"term": 1, "role": "candidate"})
+	r.Step("n1", "election timeout", map[string]any{"term": 1, "role": "candidate"})
 }
 """
 RUST_MAIN = """
 %s
 fn main() -> std::io::Result<()> {
     let mut r = Recorder::start(std::io::stdout(), "election", &["n1", "n2", "n3"])?;
-    let stands = r#"[["start_election", {"n": "n1"}]]"#;
-    r.step("n1", "election timeout", stands, &[("term", "1"), ("role", "\\"candidate\\"")])
+    r.step("n1", "election timeout", &[("term", "1"), ("role", "\\"candidate\\"")])
 }
 """
 JAVA_MAIN = """
@@ -43,8 +41,7 @@ public class Main {
     public static void main(String[] arguments) {
         var r = new Recorder(System.out);
         r.start("election", java.util.List.of("n1", "n2", "n3"));
-        var stands = "[[\\"start_election\\", {\\"n\\": \\"n1\\"}]]";
-        r.step("n1", "election timeout", stands, java.util.Map.of("term", "1", "role", "\\"candidate\\""));
+        r.step("n1", "election timeout", java.util.Map.of("term", "1", "role", "\\"candidate\\""));
     }
 }
 """
@@ -61,9 +58,10 @@ def accepted(path: Path) -> bool:
     return result.verdict is HOLDS and not list(faults_of(path.read_text().splitlines(keepends=True)))
 
 
-def test_the_example_is_accepted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", [0, 1], ids=["steps found", "steps named"])
+def test_the_example_is_accepted(example: int, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    path.write_text(blocks("json")[0])
+    path.write_text(blocks("json")[example])
     assert accepted(path)
 
 

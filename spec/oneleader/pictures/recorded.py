@@ -100,7 +100,7 @@ def _take(
     verdict: str = "",
 ) -> None:
     """One line of the recording; one with a verdict of its own changes nothing."""
-    acts = [(name, {p: _plain(v) for p, v in args.items()}) for name, args in record["actions"]]
+    acts = [(name, {p: _plain(v) for p, v in args.items()}) for name, args in _named(format, record, verdict)]
     cells = {} if verdict else _cells(format, before)
     telling.now.elements |= _elements(format, telling.now)
     changes = tuple(
@@ -113,6 +113,14 @@ def _take(
     telling.take(
         number, acts, cells, at, label, f"{verdict}: " if verdict else "", call=call, changes=changes
     )
+
+
+def _named(format: OwnFormat, record: dict[str, Any], verdict: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The actions of a line; those that were found where it names none."""
+    if "actions" in record:
+        return [(name, args) for name, args in record["actions"]]
+    found = [] if verdict else format.found
+    return [(action.name, dict(zip(dict(action.params), args, strict=True))) for action, args in found]
 
 
 def _cells(format: OwnFormat, before: dict[Any, Any] | None = None) -> dict[Any, Plain]:

@@ -303,7 +303,7 @@ def test_a_header_without_nodes():
     ("line", "says"),
     [
         ({"event": "x"}, "a step needs `node` and `event`"),
-        ({"node": "n1", "event": "x"}, "a step needs `actions`, a list"),
+        ({"node": "n1", "event": "x", "actions": {}}, "a step needs `actions`, a list"),
         (
             step("n1", ("become_leader", {"n": "n1", "q": "n1 n2"})),
             "'n1 n2' is no Quorum: write it as a list",

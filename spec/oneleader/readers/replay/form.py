@@ -37,6 +37,8 @@ ACTION = {
     "minItems": 2,
     "maxItems": 2,
 }
+TERM = {"type": "integer", "minimum": 0}
+ENTRY = {"anyOf": [TERM, {"type": "array", "prefixItems": [TERM], "minItems": 1, "maxItems": 2}]}
 OF_STEP: dict[str, Any] = {
     "node": {"type": "string"},
     "event": {"type": "string"},
@@ -45,6 +47,16 @@ OF_STEP: dict[str, Any] = {
     "time": {"type": "number"},
     "sends": WORDS,
     "receives": WORDS,
+    "term": TERM,
+    "voted_for": {"type": ["string", "null"]},
+    "role": {"enum": ["follower", "pre-candidate", "candidate", "leader"]},
+    "votes": WORDS,
+    "log": {"type": "array", "items": ENTRY},
+    "first": {"type": "integer", "minimum": 1},
+    "commit": {"type": "integer", "minimum": 0},
+    "members": WORDS,
+    "lease": {"type": "boolean"},
+    "restarts": {"type": "boolean"},
 }
 
 
@@ -56,7 +68,7 @@ def schema() -> dict[str, Any]:
         "$comment": "The first line is a header, every other one a step.",
         "anyOf": [
             _object(OF_HEADER, HEADER, HEADER_FOR_PEOPLE, ["format", "version", "model"]),
-            _object(OF_STEP, STEP, STEP_FOR_PEOPLE, ["node", "event", "actions"]),
+            _object(OF_STEP, STEP, STEP_FOR_PEOPLE, ["node", "event"]),
         ],
     }
 

@@ -21,8 +21,8 @@ from typing import Any
 
 from oneleader.errors import UsageError
 from oneleader.readers.replay.candidates import LineRefused
-from oneleader.readers.replay.formats.own import HEADER, OwnFormat
-from oneleader.readers.replay.replay import records
+from oneleader.readers.replay.formats.own import HEADER, OwnFormat, Step
+from oneleader.readers.replay.replay import MOST_CANDIDATES, records
 
 OF_MESSAGES = ("election", "vote_count", "pre_vote", "replication", "membership", "snapshots")
 MOST_WAITING = 5  # lines that are named where nothing goes on
@@ -37,7 +37,7 @@ class NodeFile:
     nodes: set[str] = field(default_factory=set)
     number: int = 0
     record: dict[str, Any] = field(default_factory=dict)
-    step: tuple[list[Any], list[Any]] = ([], [])  # what the line says
+    step: Step = ([], [])  # what the line says
     refusal: str = ""  # why it waits
     since: tuple[float, str] = (-inf, "")  # the latest line by its clock since it was refused last
 
@@ -68,7 +68,7 @@ class Merging:
     def __init__(self, files: Iterable[tuple[str, Iterable[bytes | str]]]) -> None:
         self.files = [NodeFile(name, records(lines)) for name, lines in files]
         self.header = self._agreed_header()
-        self.format = OwnFormat(self.header, None, 1, judges_states=False)
+        self.format = OwnFormat(self.header, None, MOST_CANDIDATES, judges_states=False)
         self.format.may_lose_states = False  # a line that is refused has changed nothing
         if self.format.model.name not in OF_MESSAGES:
             raise UsageError(
@@ -133,18 +133,23 @@ class Merging:
         return True
 
     def _next(self, left: Sequence[NodeFile]) -> NodeFile | None:
-        """The first by the clocks that may be taken; it is taken."""
+        """The first by the clocks that may be taken; it is taken. What no line shows is believed last."""
         self.format.run.go_in_place(False)
-        for file in _by_time(left):
-            try:
-                self.format.take(file.record, *file.step)
-            except LineRefused as refused:
-                file.refusal, file.since = refused.text, (-inf, "")
-                continue
-            if file.refusal:
-                self._see_clocks(file)
-            return file
+        for may_hide in (False, True):
+            for file in _by_time(left):
+                if self._may_take(file, may_hide=may_hide):
+                    if file.refusal:
+                        self._see_clocks(file)
+                    return file
         return None
+
+    def _may_take(self, file: NodeFile, *, may_hide: bool) -> bool:
+        try:
+            self.format.take(file.record, *file.step, may_hide=may_hide)
+        except LineRefused as refused:
+            file.refusal, file.since = refused.text, (-inf, "")
+            return False
+        return True
 
     def _see_clocks(self, file: NodeFile) -> None:
         """The line waited for one of those that were taken since it was refused."""

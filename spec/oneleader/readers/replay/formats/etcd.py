@@ -6,7 +6,8 @@ The term, vote and role on *every* line must be those of the model; a step is ta
 | event                       | actions tried                            | beside term, vote and role       |
 |-----------------------------|------------------------------------------|----------------------------------|
 | InitState, a node's first   | none: it states where the node starts    | term 0 or 1, no vote             |
-| InitState, later            | restart                                  | term and vote are those stored   |
+| InitState, later            | restart                                  | term and vote are those stored,  |
+|                             |                                          | or 0 and none: see Loading       |
 | BecomeCandidate             | start_election                           |                                  |
 | BecomeLeader                | become_leader, by a majority             |                                  |
 |                             | of each half of conf                     |                                  |
@@ -37,6 +38,9 @@ What is inferred, and no more
   storing leaves at once. A node that crashes between a step and its `Ready` may have kept the step or
   lost it with everything since its last `Ready`. Both are followed, so candidate states double with each
   node that is between the two. At `InitState` what stands must be one or the other, never a mixture.
+- Loading: etcd's own logger, as of v3.6 and v3.7, writes the `InitState` of a restart before it has read back
+  what is stored. Term and vote are 0 there, and the commit index that of the last snapshot, up to the
+  `BecomeFollower` that shows them.
 - Bootstrap: a node that has only just started may go from term 0 to term 1, for no candidate's sake.
 - Giving up: etcd's candidate becomes a follower, in its term, once so many have rejected it that no quorum
   is left. The model has no action of that name; what it loses, role and votes, is what `restart` loses.
@@ -95,6 +99,7 @@ class EtcdFormat:
     Notes beside the model's state, for each candidate:
     stored[n]   the term and vote that n stored last; None before it starts
     starting[n] n has started and done nothing yet
+    loading[n]  n has started again, and no line has shown yet what it had stored
     last[n]     the message that n received last, since its last Ready
     message[m]  "queued" until its sender stores its state, then "sent", then "received"
     queue[n]    the messages of n that are queued
@@ -153,10 +158,14 @@ class EtcdFormat:
         for node in {line.node, *line.conf[0], *line.conf[1]}:
             self.candidates.run.see(Node, node)
         self.candidates.follow(
-            lambda state: self._explain(state, line), first_decides=line.event != "InitState"
+            lambda state: self._explain(state, line), first_decides=not self._shows_storage(line)
         )
         self.events += 1
         self._cover(record, line)
+
+    def _shows_storage(self, line: EtcdLine) -> bool:
+        """The line shows what a node has read back, and so whether a step was kept or lost."""
+        return line.event == "InitState" or bool(self.candidates.states[0].get("loading", line.node))
 
     def sends(self, record: dict[str, Any], message: EtcdMessage) -> bool:
         """Whether the line sends the message."""
@@ -233,6 +242,8 @@ class Elections:
             return self.init_state()
         if line.event not in WHILE_STARTING:
             s.put("starting", n, None)
+        if s.get("loading", n):
+            return self.load()
 
         self.become()
         is_reply = line.event == "SendRequestVoteResponse"
@@ -288,8 +299,26 @@ class Elections:
                 s.put("message", message, None)
             for note in ("queue", "lost", "starting"):
                 s.put(note, n, None)
+            if self.shows_nothing():
+                s.put("loading", n, True)
+                self.compare_loading()
+                return self.store()
         self.compare()
-        self.store()
+        return self.store()
+
+    def shows_nothing(self) -> bool:
+        """The line was written before the node had read back what it had stored."""
+        return (self.line.term, self.line.vote) == (0, NIL)
+
+    def load(self) -> None:
+        """What is stored shows with the first line that is not of its configuration."""
+        if self.line.event == "ApplyConfChange" and self.shows_nothing():
+            return self.compare_loading()
+        self.s.put("loading", self.n, None)
+        return self.compare()
+
+    def compare_loading(self) -> None:
+        """What shows of a node's storage before that."""
 
     def start_in(self, term: int) -> None:
         """The node's first term is taken from the recording: 0, or the 1 of `BOOTSTRAP`."""
@@ -331,6 +360,8 @@ class Elections:
             if s.get("starting", n) and (term, line.term) == (0, 1):
                 self.start_in(1)
                 return self.store()
+            if s.get("starting", n):
+                raise NotModelled(f"{n} starts in term {line.term}: what came before is not recorded")
             self.follow_newer_term()
         elif line.term == term and s.get("role", n) == LEADER:
             self.resign()

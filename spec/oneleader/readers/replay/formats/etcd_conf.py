@@ -176,6 +176,9 @@ class EtcdConfigurations:
         self.may_jump.add(line.node)  # it may read back a snapshot; never past what the cluster has
 
     def _apply(self, line: EtcdLine, new: Voters) -> None:
+        is_later = any(c.incoming == new for c in self.sequence[self.applied[line.node] :])
+        if not is_later:
+            self._go_on(line.node)
         known, at = self._of(line.node), self._past_the_same(line.node)
         if new == known.incoming and not known.outgoing:
             if at == len(self.sequence) and self._is_proposed(line, known, new):
@@ -196,6 +199,13 @@ class EtcdConfigurations:
                 f"and the cluster's next is {self.sequence[at]}"
             )
         self.applied[line.node] = place + 1
+
+    def _go_on(self, node: str) -> None:
+        """What it read from a snapshot was the last of several configurations with the same voters."""
+        known, at = self._of(node), self.applied[node]
+        if node in self.may_jump and at:
+            same = [i for i in range(at, len(self.sequence)) if self.sequence[i].may_be(known)]
+            self.applied[node] = same[-1] + 1 if same else at
 
     def _past_the_same(self, node: str) -> int:
         """How far the node may have got: a change that changes nothing does not show."""
@@ -236,6 +246,8 @@ class EtcdConfigurations:
         """Nobody stands before it knows all of the configuration that the cluster started with."""
         if self.initial is None:
             self.initial = len(self.sequence)
+        if self.applied[line.node] < self.initial:
+            self._go_on(line.node)
         if self.applied[line.node] < self.initial:
             known, whole = self._of(line.node), self.sequence[self.initial - 1]
             raise LineRefused(

@@ -172,6 +172,9 @@ class RecordedLogs(Elections):
         if not self.s.get("fresh", self.n):  # whose first entries may show after its commit index
             agree(f"commit_index[{self.n}]", self.log.commit, self.commit)
 
+    def compare_loading(self) -> None:
+        agree(f"log_length[{self.n}]", self.log.length, self.length)
+
     def _bootstrap(self) -> None:
         """Entries of term 1, on a node that has only just started: as many as the cluster started with."""
         s, n, length = self.s, self.n, self.log.length

@@ -1,11 +1,16 @@
-"""oneleader: our own format. A recording that names the actions it took, of any model.
+"""oneleader: our own format. A recording of any model that names the actions it took, or shows its nodes.
 
     {"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1", "n2", "n3"]}
     {"node": "n1", "event": "election timeout", "actions": [["start_election", {"n": "n1"}]],
      "after": {"term": {"n1": 1}, "role": {"n1": "candidate"}, "votes": {"n1": ["n1"]}}}
 
-The header, then one step a line: its actions are taken in their order, and then `after` is compared with
-the model. A key that stands neither here nor in the tables is refused: it would be judged by nobody.
+The header, then one step a line: its actions are taken in their order, and then what is shown is compared
+with the model. A key that stands neither here nor in the tables is refused: it would be judged by nobody.
+
+Where a line names no actions, they are found from what it shows of its node (`observed`), for the models
+`election`, `vote_count` and `replication`:
+
+    {"node": "n1", "event": "election timeout", "term": 1, "voted_for": "n1", "role": "candidate"}
 
 | in the header | what it says                                                                    |
 |---------------|---------------------------------------------------------------------------------|
@@ -24,7 +29,8 @@ the model. A key that stands neither here nor in the tables is refused: it would
 |----------------|------------------------------------------------------------------|
 | `node`, `event`| who did it, and what happened, in words                          |
 | `actions`      | the steps of the model: [["name", {"parameter": value, ...}]]    |
-| `after`        | what stands after them                                           |
+| `term`, `role`, ...  | what its node is like after them: all such keys in `shown` |
+| `after`        | what stands after them, of any node, in the words of the model   |
 | `time`         | the node's clock, a number; it does not go back                  |
 | `sends`, `receives` | the names of messages: each is sent before it is received   |
 | `step`, `note` | for people                                                       |
@@ -39,6 +45,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -63,6 +70,16 @@ from oneleader.readers.replay.candidates import (
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage, check_keys
 from oneleader.readers.replay.formats.configurations import Configurations
+from oneleader.readers.replay.formats.observed import (
+    ACTIONS,
+    Call,
+    ObservedElection,
+    SeenNodes,
+    explanations,
+    speaks,
+)
+from oneleader.readers.replay.formats.observed_log import LOG_ACTIONS, ObservedLog
+from oneleader.readers.replay.formats.shown import KEYS, NodeShown, ShownKeys, shown
 from oneleader.readers.replay.formats.values import Observed, Reader, ValueReaders, are_words
 from oneleader.readers.replay.properties import Properties, broken, check_axioms, is_proved
 
@@ -72,12 +89,14 @@ HEADER = (
     *("constants", "parameters", "violates"),
 )
 HEADER_FOR_PEOPLE = ("seed", "numbers", "fault", "note")
-STEP = ("node", "event", "actions", "after", "time", "sends", "receives")
+STEP = ("node", "event", "actions", "after", "time", "sends", "receives", *KEYS)
 STEP_FOR_PEOPLE = ("step", "note")
 MOST_LISTED = 7  # nodes whose majorities are listed: 35
 IN_STEP = frozenset({*STEP, *STEP_FOR_PEOPLE})
 LOOKED_AT = frozenset({"actions", "after", "time", "sends", "receives"})
+INFERRED = ((ObservedLog, LOG_ACTIONS), (ObservedElection, ACTIONS))
 Quorum = frozenset[str]
+Step = tuple[list[Call] | None, list[Observed]]  # actions, None if none are named
 
 
 class Quorums:
@@ -152,8 +171,15 @@ class OwnFormat:
         self.properties = Properties(self.run, is_proved=is_proved(self.model))
         self.judges_states = judges_states
         self.candidates = Candidates(self.run, limit, *([self.properties.check] if judges_states else []))
+        self.shown_keys = ShownKeys(self.model, self.values, self.closed.get("Node", ()))
+        self.inferring = next((how for how, actions in INFERRED if speaks(self.model, actions)), None)
+        nodes = self.closed.get("Node", ())
+        self.seen = SeenNodes(
+            nodes, self.quorums if isinstance(self.quorums, Quorums) else Quorums(nodes, "majority")
+        )
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
+        self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
         self.violates = header.get("violates")
         self.clocks: dict[str, float] = {}  # each node's last `time`
         self.sent: set[str] = set()  # the messages that lines name
@@ -197,7 +223,7 @@ class OwnFormat:
             raise broken(prop, args)
         return call_of(prop, args)
 
-    def read(self, record: dict[str, Any]) -> tuple[list[Any], list[Observed]]:
+    def read(self, record: dict[str, Any]) -> Step:
         """The actions of a step, and what stands after them; UsageError where it cannot be read."""
         if not record.keys() <= IN_STEP:
             check_keys(record, (*STEP, *STEP_FOR_PEOPLE), "a step")
@@ -209,7 +235,12 @@ class OwnFormat:
         for key in ("sends", "receives"):
             if key in record and not are_words(record[key]):
                 raise UsageError(f"`{key}` is not a list of the names of messages")
-        return [self._step(action) for action in _list(record, "actions")], self._after(record)
+        steps = [self._step(action) for action in _list(record, "actions")] if "actions" in record else None
+        if steps is None and self.inferring is None:
+            raise NotModelled(
+                f"the line names no actions, and those of {self.model.name} are not found without"
+            )
+        return steps, self._after(record) + self.shown_keys.observed(record)
 
     def _see_clock(self, node: str, time: Any) -> None:
         if isinstance(time, bool) or not isinstance(time, int | float) or time != time:
@@ -223,11 +254,13 @@ class OwnFormat:
 
     def judge(self, record: dict[str, Any]) -> None:
         steps, after = self.read(record)
-        self.run.go_in_place(self.may_lose_states or self.properties.rests)
+        self.run.go_in_place(steps is not None and (self.may_lose_states or self.properties.rests))
         self.take(record, steps, after)
 
-    def take(self, record: dict[str, Any], steps: list[Any], after: list[Observed]) -> None:
-        """Judge a line that was read."""
+    def take(
+        self, record: dict[str, Any], steps: list[Any] | None, after: list[Observed], *, may_hide: bool = True
+    ) -> None:
+        """Judge a line that was read. `may_hide`: nodes take steps that they never show."""
         for message in record.get("receives", ()):
             if message not in self.sent:
                 refused = LineRefused(
@@ -236,15 +269,41 @@ class OwnFormat:
                 )
                 refused.unsent = message
                 raise refused
-        self.candidates.follow(lambda state: [self._explain(state, steps, after)])
+        if steps is None:
+            self._infer(shown(record, after), after, may_hide=may_hide)
+        else:
+            self.candidates.follow(lambda state: [self._explain(state, steps, after)])
         self.sent.update(record.get("sends", ()))
         self.events += 1
         compared = self.coverage.compared
         for field, _, _ in after:
             compared[field.name] += 1
         if not record.keys() <= self.known_keys:
-            self.coverage.ignored |= record.keys() - LOOKED_AT
+            self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at
             self.known_keys = LOOKED_AT | self.coverage.ignored
+
+    def _infer(self, line: NodeShown, after: list[Observed], *, may_hide: bool) -> None:
+        """The same of a line that names no actions."""
+        how, seen = self.inferring, self.seen
+        assert how is not None, "read() saw to it"
+        if line.node not in seen.of:
+            raise UsageError(f"{line.node!r} is none of the header's `nodes`")
+
+        found: list[list[Call]] = []
+
+        def explain(before: Candidate, helpers: frozenset[str]) -> Candidate:
+            state = before.copy()
+            explained = how(self.model, seen, state, line, helpers)
+            explained.take()
+            self._compare(state, after)
+            found.append(explained.taken)
+            return state
+
+        self.candidates.follow(
+            lambda state: explanations(seen, line.node, partial(explain, state), may_hide=may_hide)
+        )
+        seen.note(line)
+        self.found = found[0]
 
     def sends(self, record: dict[str, Any], message: str) -> bool:
         """Whether the line sends the message."""
@@ -329,6 +388,11 @@ class OwnFormat:
         state = before if self.run.in_place else before.copy()
         for action, args in steps:
             self._act(state, action, args)
+        self._compare(state, after)
+        return state
+
+    def _compare(self, state: Candidate, after: list[Observed]) -> None:
+        """What is recorded is what the model has; LineRefused otherwise."""
         for field, index, recorded in after:
             is_set_of = isinstance(recorded, frozenset) and len(index) < len(field.index)
             key = index[0] if len(index) == 1 else index
@@ -339,7 +403,6 @@ class OwnFormat:
                     f"{field.name}{f'[{where}]' if index else ''} is {show(recorded)} in the recording "
                     f"and {show(modelled)} in the model"
                 )
-        return state
 
     def _act(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> None:
         """The step; where what it calls a quorum is not one, with the nodes that it lacks."""

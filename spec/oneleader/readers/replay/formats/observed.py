@@ -1,0 +1,282 @@
+"""observed: the steps of a line that names none, found from what it shows of its node.
+
+A line shows a node as it is now. What a node has shown before, it has until it shows something else: its
+lines leave no change of that out. Between two of its lines it may have taken several steps:
+
+| what is shown               | actions tried                                                             |
+|-----------------------------|---------------------------------------------------------------------------|
+| a newer term, its own vote  | start_election; before it update_term, to the term before                 |
+| a newer term otherwise      | update_term                                                               |
+| a vote                      | grant_vote and, for a reply is seen by nobody, reply_vote                 |
+| votes that are collected    | receive_vote for each                                                     |
+| it leads                    | receive_vote of all that were granted, unless it shows its votes;         |
+|                             | become_leader                                                             |
+| it follows, after it stood  | step_down, if somebody leads its term; give_up otherwise                  |
+| it follows, after it led    | give_up; restart, where the model has no give_up                          |
+| `restarts`                  | restart                                                                   |
+
+What a reply may have told is told: what was sent only ever enables.
+
+Hidden steps. Of what a node has never shown nobody knows, so it may be whatever the model allows: a server
+that does not write its votes may have voted, and one that writes nothing at all may have stood. A line that
+is refused without such steps is tried with those of some of these nodes (`helpers`), and each least set of
+nodes that explains it gives a state of its own.
+
+`observed_log` does the same for logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import combinations
+from typing import Any, Protocol
+
+from oneleader.language.definitions import Action
+from oneleader.language.model import Model
+from oneleader.language.sorts import NIL
+from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER
+from oneleader.readers.replay.candidates import Candidate, LineRefused, NotModelled, TooMany, show
+from oneleader.readers.replay.formats.shown import UNSEEN, NodeShown
+
+ACTIONS = {
+    "start_election": ("n",),
+    "grant_vote": ("voter", "candidate", "t"),
+    "reply_vote": ("voter", "candidate", "t"),
+    "receive_vote": ("candidate", "voter", "t"),
+    "update_term": ("n", "t"),
+    "step_down": ("n", "leader", "t"),
+    "restart": ("n",),
+}
+MOST_TERMS = 64  # that a hidden candidate stands in, one after another
+MOST_TRIES = 256  # sets of helpers
+Call = tuple[Action, tuple[Any, ...]]
+Explain = Callable[[frozenset[str]], Candidate]
+
+
+class SetsOfNodes(Protocol):
+    """The quorums of a recording."""
+
+    def smallest(self) -> Iterable[frozenset[str]]: ...
+
+    def completed(self, votes: frozenset[str]) -> frozenset[str]: ...
+
+
+def speaks(model: Model, actions: dict[str, tuple[str, ...]] = ACTIONS) -> bool:
+    """Whether the model has these actions, with these parameters."""
+    return all(
+        name in model.actions and tuple(p for p, _ in model.actions[name].params) == params
+        for name, params in actions.items()
+    )
+
+
+class SeenNodes:
+    """What the lines so far have shown of each node."""
+
+    def __init__(self, nodes: tuple[str, ...], quorums: SetsOfNodes) -> None:
+        self.nodes, self.quorums = nodes, quorums
+        self.of: dict[str, set[str]] = {n: set() for n in nodes}
+
+    def hides(self, node: str, name: str) -> bool:
+        """It has never shown this."""
+        return name not in self.of[node]
+
+    def note(self, line: NodeShown) -> None:
+        self.of[line.node] |= line.what
+
+    def helpers(self, node: str) -> list[str]:
+        """The other nodes that hide something."""
+        wanted = {"term", "voted_for", "role", "log_length", "commit_index"}
+        return [n for n in self.nodes if n != node and not wanted <= self.of[n]]
+
+
+def explanations(seen: SeenNodes, node: str, explain: Explain, *, may_hide: bool) -> Iterator[Candidate]:
+    """The state without hidden steps, or those with the steps of each least set of helpers."""
+    try:
+        yield explain(frozenset())
+        return
+    except LineRefused as refused:
+        why = refused
+    found: list[frozenset[str]] = []
+    hiding = seen.helpers(node) if may_hide else []
+    sets = (frozenset(c) for size in range(1, len(hiding) + 1) for c in combinations(hiding, size))
+    for tried, helpers in enumerate(sets):
+        if tried >= MOST_TRIES:
+            raise TooMany
+        if any(least <= helpers for least in found):
+            continue
+        try:
+            after = explain(helpers)
+        except LineRefused:
+            continue
+        found.append(helpers)
+        yield after
+    if not found:
+        raise why
+
+
+class ObservedElection:
+    """One line from one candidate state `s`, by the actions of `election`: `take` changes the state."""
+
+    def __init__(
+        self, model: Model, seen: SeenNodes, s: Candidate, line: NodeShown, helpers: frozenset[str]
+    ) -> None:
+        self.actions, self.seen, self.s, self.line, self.helpers = model.actions, seen, s, line, helpers
+        self.n = line.node
+        self.taken: list[Call] = []  # the actions so far
+
+    def take(self) -> None:
+        if self.line.restarts:
+            self.restart()
+        self.terms()
+        self.vote()
+        self.roles()
+
+    def act(self, name: str, *args: Any) -> None:
+        self.s.act(name, *args)
+        self.taken.append((self.actions[name], args))
+
+    def get(self, name: str, node: str) -> Any:
+        return self.s.get(name, node)
+
+    def may_hide(self, node: str, name: str) -> bool:
+        """The node takes hidden steps in this attempt, and has never shown what they change."""
+        return (node == self.n or node in self.helpers) and self.seen.hides(node, name)
+
+    # -- terms and votes ---------------------------------------------------------------------------
+    def terms(self) -> None:
+        n, term, before = self.n, self.line.get("term"), self.get("term", self.n)
+        if term is UNSEEN:
+            return self._same_term()
+        if term > before and self._stands():
+            self._reach(term - 1)
+            if self.get("role", n) == LEADER:
+                self.give_up(n)
+            self.act("start_election", n)
+        elif term > before:
+            self.hear_of(n, term)
+        return None
+
+    def _stands(self) -> bool:
+        """It raises the term itself: it votes for itself, or says of no vote and stands or leads."""
+        vote, role = self.line.get("voted_for"), self.line.get("role")
+        return bool(vote == self.n or (vote is UNSEEN and role in (CANDIDATE, LEADER)))
+
+    def _same_term(self) -> None:
+        """A line without a term is of the one that its node has shown last."""
+        n, role = self.n, self.line.get("role")
+        is_new = role == CANDIDATE or (role == LEADER and self.get("role", n) == FOLLOWER)
+        if is_new and role != self.get("role", n):
+            raise NotModelled(f"{n} is {show(role)} in a term that its line does not show")
+
+    def _reach(self, term: int) -> None:
+        """It has heard of the term before the one that it stands in; or stood in those, if nobody saw it."""
+        if term <= self.get("term", self.n):
+            return
+        if self.may_hide(self.n, "term") and not self._was_requested(term):
+            self.stand(self.n, term)
+        else:
+            self.hear_of(self.n, term)
+
+    def hear_of(self, node: str, term: int) -> None:
+        """It has learned of a newer term, in which somebody stood."""
+        if not self._was_requested(term):
+            for c in sorted(self.helpers - {node}):
+                if self.may_hide(c, "term") and self.get("term", c) < term:
+                    self.stand(c, term)
+                    break
+        self.act("update_term", node, term)
+
+    def _was_requested(self, term: int) -> bool:
+        return any(self.s.get("requested", (c, term)) for c in self.seen.nodes)
+
+    def stand(self, node: str, term: int) -> None:
+        """Hidden: election timeouts, one after another, up to the term."""
+        if term - self.get("term", node) > MOST_TERMS:
+            raise NotModelled(f"{self.n} begins in term {term}: what came before is not recorded")
+        if self.get("role", node) == LEADER:
+            self.give_up(node)
+        while self.get("term", node) < term:
+            self.act("start_election", node)
+
+    def vote(self) -> None:
+        n, vote, term = self.n, self.line.get("voted_for"), self.get("term", self.n)
+        if vote not in (UNSEEN, NIL, self.get("voted_for", n)) and self.line.get("term") in (UNSEEN, term):
+            is_hidden = not self.s.get("requested", (vote, term)) and self.may_hide(vote, "term")
+            if is_hidden and vote != n:
+                self.stand(vote, term)
+            self.grant(n, vote, term)
+        self._reply(n)
+
+    def grant(self, voter: str, candidate: str, term: int) -> None:
+        self.act("grant_vote", voter, candidate, term)
+
+    def _reply(self, voter: str) -> None:
+        """The reply to a vote is seen by nobody."""
+        vote, term = self.get("voted_for", voter), self.get("term", voter)
+        if vote is not NIL and not self.s.get("granted", (voter, term, vote)):
+            self.act("reply_vote", voter, vote, term)
+
+    def hidden_vote(self, voter: str, candidate: str) -> None:
+        """A helper votes, as far as it has not shown otherwise."""
+        term = self.get("term", candidate)
+        if not self.may_hide(voter, "voted_for") or self.s.get("granted", (voter, term, candidate)):
+            return
+        if self.get("term", voter) < term:
+            if not self.may_hide(voter, "term"):
+                return
+            self.act("update_term", voter, term)
+        self.grant(voter, candidate, term)
+        self._reply(voter)
+
+    # -- roles ---------------------------------------------------------------------------------------
+    def roles(self) -> None:
+        n, wanted, role = self.n, self.line.get("role"), self.get("role", self.n)
+        if role == CANDIDATE:
+            for voter in sorted(self.line.votes or ()):
+                self.collect(n, voter)
+        if wanted == LEADER and role != LEADER:
+            self.win(n)
+        elif wanted == FOLLOWER and role == CANDIDATE:
+            self.follow(n)
+        elif wanted == FOLLOWER and role == LEADER:
+            self.give_up(n)
+
+    def collect(self, candidate: str, voter: str) -> None:
+        if not self.s.get("votes", (candidate, voter)):
+            self.hidden_vote(voter, candidate)
+            self.act("receive_vote", candidate, voter, self.get("term", candidate))
+
+    def win(self, candidate: str) -> None:
+        """With the votes that it shows; with all that were granted, if it never shows any."""
+        s, term = self.s, self.get("term", candidate)
+        shows_votes = self.line.votes is not None if candidate == self.n else False
+        if self.seen.hides(candidate, "votes") and not shows_votes:
+            for voter in self.seen.nodes:
+                self.hidden_vote(voter, candidate)
+                if s.get("granted", (voter, term, candidate)) and not s.get("votes", (candidate, voter)):
+                    self.act("receive_vote", candidate, voter, term)
+        if "q" not in dict(self.actions["become_leader"].params):
+            return self.act("become_leader", candidate)
+        quorum = self.enough({v for v in self.seen.nodes if s.get("votes", (candidate, v))})
+        return self.act("become_leader", candidate, quorum)
+
+    def enough(self, nodes: set[str]) -> frozenset[str]:
+        """A quorum of these nodes; one with others, if they are none: the model says who is missing."""
+        return next((q for q in self.seen.quorums.smallest() if q <= nodes), None) or (
+            self.seen.quorums.completed(frozenset(nodes))
+        )
+
+    def follow(self, node: str) -> None:
+        """A candidate has heard the leader of its term, or has lost."""
+        term = self.get("term", node)
+        leader = next((v for v in self.seen.nodes if self.s.get("heartbeat", (v, term))), None)
+        if leader is None:
+            self.give_up(node)
+        else:
+            self.act("step_down", node, leader, term)
+
+    def give_up(self, node: str) -> None:
+        self.act("give_up" if "give_up" in self.actions else "restart", node)
+
+    def restart(self) -> None:
+        self.act("restart", self.n)
