@@ -72,7 +72,7 @@ def timing(browser: Browser, name: str, file: Path) -> Timing:
 
 
 def clicked(tab: Page, session: CDPSession) -> tuple[list[float], int]:
-    """The milliseconds of each step beyond those of a frame without a click; the most that could be clicked."""
+    """The milliseconds of each step beyond those of a frame without a click; the most choices there were."""
     drawn, taken, most = random.Random(1), [], 0
     idle = statistics.median(cost(tab, session, -1)[0] for _ in range(IDLE))
     for number in range(STEPS):
