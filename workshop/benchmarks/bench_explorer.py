@@ -85,7 +85,7 @@ def clicked(tab: Page, session: CDPSession) -> tuple[list[float], int]:
 
 
 def cost(tab: Page, session: CDPSession, choice: int) -> tuple[float, int]:
-    """Milliseconds until the frame after a click on this choice, and how many there were. Below 0: no click."""
+    """Milliseconds until the frame after a click on this choice, and how many there were. Below 0: none."""
     before = busy(session)
     choices = int(tab.evaluate(CLICK, choice))
     return busy(session) - before, choices
