@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession, Page
 
 FIRST_MS, STEP_MS = 200, 16
-STEPS, LONGEST = 40, 12  # steps in all, and before the run begins again
+STEPS, LONGEST, IDLE = 40, 12, 15  # steps in all, before the run begins again, and frames without one
 CLICK = """async (choice) => {
   const buttons = [...document.querySelectorAll("#actions [data-call]:not([disabled])")];
   if (!buttons.length) return 0;
   await new Promise((done) => setTimeout(() => {
-    buttons[choice % buttons.length].click();
+    if (choice >= 0) buttons[choice % buttons.length].click();
     requestAnimationFrame(() => setTimeout(done));
   }));
   return buttons.length;
@@ -72,17 +72,23 @@ def timing(browser: Browser, name: str, file: Path) -> Timing:
 
 
 def clicked(tab: Page, session: CDPSession) -> tuple[list[float], int]:
-    """The milliseconds of each step, and the most that could be clicked."""
+    """The milliseconds of each step beyond those of a frame without a click; the most choices there were."""
     drawn, taken, most = random.Random(1), [], 0
+    idle = statistics.median(cost(tab, session, -1)[0] for _ in range(IDLE))
     for number in range(STEPS):
         if number % LONGEST == 0:
             tab.keyboard.press("Home")
-        before = busy(session)
-        choices = tab.evaluate(CLICK, drawn.randrange(1 << 20))
-        if choices:
-            taken.append(busy(session) - before)
+        spent, choices = cost(tab, session, drawn.randrange(1 << 20))
+        taken += [spent - idle] if choices else []
         most = max(most, choices)
     return taken, most
+
+
+def cost(tab: Page, session: CDPSession, choice: int) -> tuple[float, int]:
+    """Milliseconds until the frame after a click on this choice, and how many there were. Below 0: none."""
+    before = busy(session)
+    choices = int(tab.evaluate(CLICK, choice))
+    return busy(session) - before, choices
 
 
 def busy(session: CDPSession) -> float:
