@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["oneleader", "etcd"]),
+    type=click.Choice(["oneleader", "etcd", "ccf"]),
     help="By default, recognised from the file.",
 )
 @click.option(

@@ -1,4 +1,4 @@
-"""From a recording to a story: our own format by the actions that it names, etcd's by what its lines say.
+"""From a recording to a story: our own format by its actions, those of etcd and CCF by what their lines say.
 
 `replay` judges it first. Where it refuses a line, that line is the violation and the story ends there.
 """
@@ -19,10 +19,12 @@ from oneleader.faults import catalogue
 from oneleader.language.configuration import MOST_VALUES
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, name_of
+from oneleader.models.election import FOLLOWER
 from oneleader.pictures.stories import says
 from oneleader.pictures.telling import Telling, Values
 from oneleader.pictures.vocabulary import Plain
 from oneleader.readers.replay.candidates import LineRefused, NotModelled, OpenRun, TooMany
+from oneleader.readers.replay.formats import ccf_lines
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.replay import Replayed, opened, records, replay
 from oneleader.story import NBSP, Arrow, Lane, Spot, Story, StoryRow
@@ -51,6 +53,8 @@ def judged(path: Path, result: Replayed, model: Model | None = None) -> Story:
     with opened(path) as lines:
         if result.format == "oneleader":
             return _own(path, list(records(lines)), result, model)
+        if result.format == "ccf":
+            return _etcd(path, _as_etcd(records(lines), result), result, "CCF")
         return _etcd(path, records(lines), result)
 
 
@@ -207,7 +211,9 @@ def _cell(cell: tuple[str, tuple[Plain, ...]]) -> str:
 
 
 # -- etcd's ------------------------------------------------------------------------------------------------
-def _etcd(path: Path, lines: Iterable[tuple[int, dict[str, Any]]], result: Replayed) -> Story:
+def _etcd(
+    path: Path, lines: Iterable[tuple[int, dict[str, Any]]], result: Replayed, whose: str = "etcd"
+) -> Story:
     """What each line says of its node. Lines that only store, commit or configure are no rows."""
     end = result.refusal.line if result.refusal else result.lines
     told = _Told()
@@ -224,9 +230,37 @@ def _etcd(path: Path, lines: Iterable[tuple[int, dict[str, Any]]], result: Repla
     rows = tuple(_with_all(row, lanes) for row in told.rows)
     arrows = [*told.arrows, *told.unread(end)]
     arrows.sort(key=lambda a: (a.sent, a.received is None, a.received or 0))
-    title = f"{path.name}, a recording of etcd; rows are its lines"
+    title = f"{path.name}, a recording of {whose}; rows are its lines"
     again = f"oneleader replay {path}"
     return Story(title, lanes, rows, tuple(arrows), **said, again=again)
+
+
+def _as_etcd(
+    lines: Iterable[tuple[int, dict[str, Any]]], result: Replayed
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The lines of CCF in the words of etcd's: what is judged of them is the same."""
+    last = result.refusal.line if result.refusal else result.lines
+    for number, record in lines:
+        if number > last:
+            return
+        line = ccf_lines.read(record)
+        is_told = line and (line.function in ccf_lines.BECOMES or line.packet_term)
+        if line and (is_told or number == last):
+            yield number, {"event": _event_of_ccf(line)}
+
+
+def _event_of_ccf(line: ccf_lines.CcfLine) -> dict[str, Any]:
+    words = "".join(w.title() for w in line.function.replace("recv", "receive").split("_"))
+    role = (line.role or FOLLOWER).name.title()
+    state = {"term": line.term, "vote": "0"}  # no line shows it
+    event = {"name": words, "nid": line.node[1:], "state": state, "role": f"State{role}"}
+    if line.packet_term:
+        ends = [line.node[1:], line.other[1:]]
+        source, to = ends if words.startswith("Send") else reversed(ends)
+        kind = words.removeprefix("Send").removeprefix("Receive")
+        said = {"type": kind, "term": line.packet_term, "reject": line.granted is False}
+        event["msg"] = {**said, "from": source, "to": to}
+    return event
 
 
 def _with_all(row: StoryRow, lanes: tuple[Lane, ...]) -> StoryRow:

@@ -32,6 +32,7 @@ from oneleader.language.definitions import Guard
 from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import Candidates, LineRefused, NotModelled, TooMany
 from oneleader.readers.replay.coverage import ReplayCoverage
+from oneleader.readers.replay.formats.ccf import CcfFormat
 from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
 from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
@@ -42,7 +43,7 @@ from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_statu
 MOST_CANDIDATES = 64
 LOOKS_AHEAD = 10_000  # lines, for the sending of what a refused line receives
 LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
-FORMATS = ("oneleader", "etcd")
+FORMATS = ("oneleader", "etcd", "ccf")
 
 
 @dataclass(frozen=True)
@@ -180,9 +181,9 @@ def replay_lines(
                 raise UsageError(
                     "a second header: another recording begins here; judge each in a file of its own"
                 )
-            elif isinstance(reader, OwnFormat) and EtcdFormat.recognises(record):
+            elif isinstance(reader, OwnFormat) and (other := _foreign(record)):
                 raise UsageError(
-                    "a line of etcd in a recording of the format oneleader: judge each by itself"
+                    f"a line of {other} in a recording of the format oneleader: judge each by itself"
                 )
             if number > 1 or not isinstance(reader, OwnFormat):
                 reader.judge(record)
@@ -221,7 +222,8 @@ def _reader(
     own = OwnFormat.recognises(record) if format is None else format == "oneleader"
     if own:
         return OwnFormat(record, model, limit, judges_states=judges_states)
-    if format == "etcd" or EtcdFormat.recognises(record):
+    foreign = format or _foreign(record)
+    if foreign == "etcd":
         from oneleader.models.election import MODEL
 
         of = model or MODEL
@@ -232,10 +234,19 @@ def _reader(
             )
         spoken = next(f for f in (PreVoteFormat, LogFormat, EtcdFormat) if f.speaks(of))
         return spoken(of, limit)
+    if foreign == "ccf":
+        from oneleader.models.election import MODEL
+
+        return CcfFormat(model or MODEL, limit)
     raise UsageError(
-        'this is no format known here: neither a header {"format": "oneleader", ...}'
-        ' nor a line of etcd, {"event": {"name": ..., "nid": ...}}'
+        'this is no format known here: neither a header {"format": "oneleader", ...}, nor a line of etcd, '
+        '{"event": {"name": ..., "nid": ...}}, nor one of CCF, {"tag": "raft_trace", "msg": ...}'
     )
+
+
+def _foreign(record: dict[str, Any]) -> str:
+    """Whose logger writes such lines; "" where none does."""
+    return next((f.name for f in (EtcdFormat, CcfFormat) if f.recognises(record)), "")
 
 
 def _hint(reader: Format, unsent: Any, rest: Iterator[tuple[int, dict[str, Any]]]) -> str:

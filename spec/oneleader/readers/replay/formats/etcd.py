@@ -223,6 +223,19 @@ def agree(what: str, recorded: Any, modelled: Any) -> None:
         raise LineRefused(f"{what} is {show(recorded)} in the recording and {show(modelled)} in the model")
 
 
+def majorities(
+    s: Candidate, n: str, conf: Iterable[tuple[str, ...]], votes: str = "votes", becomes: str = "leader"
+) -> frozenset[str]:
+    """Section 5.2, and section 6 in joint consensus: votes from a majority of each configuration."""
+    if not any(conf):
+        raise LineRefused(f"{n} becomes {becomes} of a configuration without voters")
+    quorum: set[str] = set()
+    for voters in conf:
+        voted_first = sorted(voters, key=lambda v: not s.get(votes, (n, v)))
+        quorum.update(voted_first[: len(voters) // 2 + 1] if voters else ())
+    return frozenset(quorum)
+
+
 class Elections:
     """One line from one candidate state, by the actions of `election`: `take` changes the state."""
 
@@ -344,14 +357,7 @@ class Elections:
         self.s.act("start_election", self.n)
 
     def quorum(self, votes: str, becomes: str) -> frozenset[str]:
-        """Section 5.2, and section 6 in joint consensus: votes from a majority of each configuration."""
-        if not any(self.line.conf):
-            raise LineRefused(f"{self.n} becomes {becomes} of a configuration without voters")
-        quorum: set[str] = set()
-        for voters in self.line.conf:
-            voted_first = sorted(voters, key=lambda v: not self.s.get(votes, (self.n, v)))
-            quorum.update(voted_first[: len(voters) // 2 + 1] if voters else ())
-        return frozenset(quorum)
+        return majorities(self.s, self.n, self.line.conf, votes, becomes)
 
     def become_follower(self) -> None:
         s, line, n = self.s, self.line, self.n

@@ -110,19 +110,19 @@ class EtcdLine:
 
 def read(record: dict[str, Any], words: Words = WORDS) -> EtcdLine:
     """A line in the model's words; UsageError where malformed, NotModelled where beyond the model."""
-    event = _get(record, "event", dict)
-    name = _get(event, "name", str)
+    event = part(record, "event", dict)
+    name = part(event, "name", str)
     _check_known(name, "event", {*words.carries, *words.others})
-    state, role = _get(event, "state", dict), _get(event, "role", str)
+    state, role = part(event, "state", dict), part(event, "role", str)
     _check_known(role, "role", words.roles)
     return EtcdLine(
         event=name,
-        node=_node(_get(event, "nid", str)),
+        node=_node(part(event, "nid", str)),
         term=number(state, "term"),
-        vote=_vote(_get(state, "vote", str)),
+        vote=_vote(part(state, "vote", str)),
         role=words.roles[role],
-        conf=_conf(_get(event, "conf", list)),
-        message=_message(name, _get(event, "msg", dict), words) if name in words.carries else None,
+        conf=_conf(part(event, "conf", list)),
+        message=_message(name, part(event, "msg", dict), words) if name in words.carries else None,
         asking=role == "StatePreCandidate",
         length=number(event, "log") if "log" in event else None,
         commit=number(state, "commit") if "commit" in state else None,
@@ -131,10 +131,10 @@ def read(record: dict[str, Any], words: Words = WORDS) -> EtcdLine:
 
 
 def _message(event: str, m: dict[str, Any], words: Words) -> EtcdMessage:
-    kind = _get(m, "type", str)
+    kind = part(m, "type", str)
     _check_known(kind, "message", frozenset().union(*words.carries.values()))
-    sender, to = _node(_get(m, "from", str)), _node(_get(m, "to", str))
-    message = EtcdMessage(kind, sender, to, number(m, "term"), _get(m, "reject", bool))
+    sender, to = _node(part(m, "from", str)), _node(part(m, "to", str))
+    message = EtcdMessage(kind, sender, to, number(m, "term"), part(m, "reject", bool))
     if kind not in words.carries[event]:
         raise LineRefused(f"{event} carries {kind}")
     if message.rejects and kind not in words.may_reject:
@@ -154,12 +154,12 @@ def _change(name: str, event: dict[str, Any]) -> dict[str, Any]:
     """What ApplyConfChange and ChangeConf say of the configuration."""
     if name not in ("ApplyConfChange", "ChangeConf"):
         return {}
-    cc = _get(_get(event, "prop", dict), "cc", dict)
+    cc = part(part(event, "prop", dict), "cc", dict)
     if name == "ApplyConfChange":
         voters = cc.get("newconf")
         return {"new_voters": _voters(voters, "newconf") if voters is not None else None}
     changes = [c for c in cc.get("changes") or () if isinstance(c, dict)]
-    return {"changes": tuple((_node(_get(c, "nid", str)), _get(c, "action", str)) for c in changes)}
+    return {"changes": tuple((_node(part(c, "nid", str)), part(c, "action", str)) for c in changes)}
 
 
 def _voters(ids: Any, key: str) -> tuple[str, ...]:
@@ -187,7 +187,8 @@ def _check_known(word: str, what: str, known: Iterable[str]) -> None:
         raise UsageError(f"unknown {what} {word!r}")
 
 
-def _get(record: dict[str, Any], key: str, kind: type) -> Any:
+def part(record: dict[str, Any], key: str, kind: type) -> Any:
+    """A part of a record; UsageError if it is not of that kind."""
     value = record.get(key)
     if type(value) is not kind:
         names = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
