@@ -20,6 +20,7 @@ from oneleader.pictures.recorded import judged
 from oneleader.readers.replay.replay import BadRecording, Replayed, replay, replay_lines
 from oneleader.readers.replay.shorten import shortened
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from tests.readers.replay.ccf_cluster import FAULTS, CcfCluster, wrong_line
 
 Line = dict[str, Any]
 
@@ -390,3 +391,18 @@ def test_the_command(tmp_path: Path) -> None:
     for format in ([], ["--format", "ccf"]):
         done = CliRunner().invoke(command, [str(path), *format], standalone_mode=False)
         assert (done.return_value, "accepted  ccf recording" in done.output) == (0, True)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_clusters_drawn_at_random(fault: str) -> None:
+    """A correct one is never refused, a faulty one at the first line that shows it, and not before."""
+    wrong = 0
+    for seed in range(24):
+        size = (1, 2, 3, 4, 5, 7)[seed % 6]
+        lines = CcfCluster(seed, size, fault).run((40, 120)[seed % 2])
+        at = wrong_line(lines, size)
+        found = judge(lines)
+        assert (found.refusal.line if found.refusal else 0) == at, (seed, found.summary())
+        assert (found.verdict is HOLDS) == (at == 0), (seed, found.summary())
+        wrong += at > 0
+    assert (wrong > 4) == bool(fault)
