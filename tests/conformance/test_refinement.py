@@ -73,6 +73,30 @@ class LikeEtcd(PreVote, CheckQuorum, KeepsItsCommitIndex, LosesHeart):
         (CheckQuorum if self.role == "leader" else PreVote).timeout(self)
 
 
+class StandsOn(SmallRaft):
+    """A candidate that restarts is one again, as in Kafka: its vote for itself is stored."""
+
+    def __init__(self, name: str, nodes: Sequence[str], disk: dict[str, Any]) -> None:
+        super().__init__(name, nodes, disk)
+        if disk["vote"] == name and not disk.get("led"):
+            self.role, self.votes = "candidate", {name}
+
+    def count_votes(self) -> None:
+        super().count_votes()
+        self.disk["led"] = self.role == "leader"
+
+
+class PassesATerm(SmallRaft):
+    """Who led a term stands in none that it has led: its timer takes it into the next."""
+
+    def timeout(self) -> None:
+        if self.role == "leader":
+            self.adopt(self.term + 1)
+            self.role = "pre-candidate"
+        else:
+            super().timeout()
+
+
 class CommitsOldTerms(SmallRaft):
     """Figure 8: an entry of an older term is counted."""
 
@@ -110,7 +134,13 @@ def test_a_raft_like_etcd_holds_when_it_says_what_it_does(network: Network) -> N
 
 @pytest.mark.parametrize(
     ("kind", "step"),
-    [(KeepsItsCommitIndex, May.COMMIT_SURVIVES), (DropsEarly, May.DROP_CONFLICTS), (LosesHeart, May.GIVE_UP)],
+    [
+        (KeepsItsCommitIndex, May.COMMIT_SURVIVES),
+        (DropsEarly, May.DROP_CONFLICTS),
+        (LosesHeart, May.GIVE_UP),
+        (StandsOn, May.STANDS_ON),
+        (PassesATerm, May.PASSES_A_TERM),
+    ],
 )
 def test_what_has_no_word_is_inconclusive_by_its_name(kind: type[SmallRaft], step: May) -> None:
     found = conform(adapter(kind), walks=60, seed=1)

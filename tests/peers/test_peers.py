@@ -29,7 +29,7 @@ def made(name: str) -> Peer:
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
 def test_an_adapter_is_short(peer: Peer) -> None:
     # Calls made messages; the protocol in the same file; changes of members.
-    most = {"hashicorp": 240, "raft-rs": 130, "etcd": 140}
+    most = {"hashicorp": 240, "raft-rs": 130, "etcd": 140, "kafka-raft": 200}
     assert peer.lines < most.get(peer.name, 100)
 
 
@@ -45,12 +45,16 @@ def test_a_healthy_one_holds(name: str) -> None:
         assert found.by_model["pre_vote"]
 
 
-def test_the_one_in_rust_holds() -> None:
-    if not (BUILT / "rust/debug/peers").exists():
-        pytest.skip("raft-rs is built by `make peers`, which takes a minute or more")
-    with made("raft-rs").cluster() as make:
+@pytest.mark.parametrize(
+    ("name", "built"), [("raft-rs", "rust/debug/peers"), ("kafka-raft", "kafka/classes")]
+)
+def test_one_that_is_long_to_build_holds(name: str, built: str) -> None:
+    if not (BUILT / built).exists():
+        pytest.skip(f"{name} is built by `make peers`, which takes a minute or more")
+    with made(name).cluster() as make:
         found = conform(make, walks=10, seed=1)
     assert set(found.verdicts.values()) == {HOLDS}, found.text
+    assert found.by_model["replication"]
 
 
 def test_what_etcd_does_and_the_model_has_no_word_for_has_to_be_declared() -> None:

@@ -124,7 +124,9 @@ def examine(peer: Peer, walks: int) -> ExaminedPeer:
         for nodes in (3, 5):
             known = [cause.key for run in runs for cause in run.causes]
             for seed in SEEDS:
-                run = conform(make, nodes=nodes, walks=walks, seed=seed, known=known, liveness=True)
+                run = conform(
+                    make, nodes=nodes, walks=walks, seed=seed, known=known, liveness=peer.asks_liveness
+                )
                 if not run.differs:
                     break
             runs.append(run)
@@ -133,11 +135,23 @@ def examine(peer: Peer, walks: int) -> ExaminedPeer:
     return ExaminedPeer(peer, runs, time.process_time() - began, pictures)
 
 
-def page(found: Iterable[ExaminedPeer], missing: Iterable[str]) -> str:
-    found = list(found)
+def page(found: Iterable[ExaminedPeer], missing: Iterable[str], before: str = "") -> str:
+    """Of the peers that were not examined in this run the page of `before` is kept."""
+    rows, parts = pieces(before)
+    for examined in found:
+        rows[examined.peer.name], parts[examined.peer.name] = examined.row, examined.part
     left = "".join(f"\nNot in this run: {why.splitlines()[0]}\n" for why in missing)
-    rows = "\n".join(examined.row for examined in found) + "\n"
-    return HEAD.replace("{shared}", str(shared())) + rows + left + "".join(e.part for e in found)
+    order = [name for name in PEERS if name in parts]
+    table = "".join(f"{rows[name]}\n" for name in order)
+    return HEAD.replace("{shared}", str(shared())) + table + left + "".join(parts[name] for name in order)
+
+
+def pieces(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The row and the part of each peer on a page."""
+    head, *parts = text.split("\n## ")
+    rows = [line for line in head.splitlines() if line.startswith("| [")]
+    by_name = {row.removeprefix("| [").partition("]")[0]: row for row in rows}
+    return by_name, {part.partition("\n")[0]: f"\n## {part}" for part in parts}
 
 
 def shared() -> int:
@@ -151,7 +165,7 @@ def shared() -> int:
 )
 @click.argument("names", nargs=-1)
 def peers(write: bool, walks: int, names: tuple[str, ...]) -> int:
-    """Drive real Raft libraries, all or those named, and tell what they do."""
+    """Drive real Raft libraries, all or those named, and tell what they do; of others the page stays."""
     found, missing = [], []
     for name in names or PEERS:
         if name not in PEERS:
@@ -163,10 +177,12 @@ def peers(write: bool, walks: int, names: tuple[str, ...]) -> int:
             missing.append(str(why))
             say(str(why))
     if write:
+        text = page(found, missing, PAGE.read_text("utf-8") if names else "")
+        for name, picture in [item for examined in found for item in examined.pictures.items()]:
+            (PICTURES / name).write_text(picture, "utf-8")
         for old in PICTURES.glob("peer-*.svg"):
-            old.unlink()
-        for name, text in [item for examined in found for item in examined.pictures.items()]:
-            (PICTURES / name).write_text(text, "utf-8")
-        PAGE.write_text(page(found, missing), "utf-8")
+            if old.name not in text:
+                old.unlink()
+        PAGE.write_text(text, "utf-8")
         say(f"written to {PAGE}")
     return 0

@@ -37,6 +37,7 @@ class Peer:
     language: str
     adapter: str  # its file, below tests/peers
     remark: str = ""
+    asks_liveness: bool = True
 
     @property
     def lines(self) -> int:
@@ -160,6 +161,12 @@ though what is there differs (`tests/peers/findings/libraft_counts_what_differs.
 pull request 1519. The model `pre_vote` does not judge it: a candidate whose timer rings begins the next term
 without asking for pre-votes again. A snapshot is taken with the next entry that is applied."""
 
+KAFKA = """Kafka's Raft is polled and has no thread. The log, the store of votes, the queue and the channel
+are those of its own tests (`MockLog` ... of its test jar), which keep all in memory; clock and chance are the
+adapter's. Followers fetch, and one whose request was lost asks again by its own clock, which the questions
+after calm do not move: liveness is not asked. Nothing is compacted. A candidate that restarts is one again,
+and who led a term passes to the next before it asks for pre-votes; both are declared, and harm nobody."""
+
 # --- Which there are --------------------------------------------------------------------------------------
 
 
@@ -230,6 +237,32 @@ C = ShimPeer(
 )
 
 
+JVM = ShimPeer(
+    "kafka-raft",
+    "org.apache.kafka:kafka-raft",
+    "4.1.0",
+    "Java",
+    "java/src/org/apache/kafka/raft/Shim.java",
+    KAFKA,
+    asks_liveness=False,
+    tools=[("mvn", "Maven"), ("javac", "a JDK, 17 or newer")],
+    folder="java",
+    build=[
+        "sh",
+        "-c",
+        'mvn --quiet --batch-mode dependency:copy-dependencies "-DoutputDirectory={built}/kafka/lib" && '
+        'javac -nowarn -cp "{built}/kafka/lib/*" -d "{built}/kafka/classes" src/org/apache/kafka/raft/*.java',
+    ],
+    command=[
+        "java",
+        "-XX:+UseSerialGC",
+        "-cp",
+        "{built}/kafka/classes:{built}/kafka/lib/*",
+        "org.apache.kafka.raft.Shim",
+    ],
+)
+
+
 def python(name: str, library: str, version: str, kind: str, *more: str, remark: str = "") -> PythonPeer:
     return PythonPeer(
         name,
@@ -248,6 +281,7 @@ ALL = (
     HASHICORP,
     RUST,
     C,
+    JVM,
     python("PySyncObj", "PySyncObj", "0.3.17", "PySyncObjAdapter", remark=WITH_JOURNAL),
     python("PySyncObj without a journal", "PySyncObj", "0.3.17", "WithoutAJournal", remark=IN_MEMORY),
     python("PySyncObj 0.3.12", "PySyncObj", "0.3.12", "PySyncObjAdapter", remark=OLD),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from oneleader.errors import MissingTool
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ViewportSize
+    from playwright.sync_api import Browser
 
 WIDTHS = {"light": 1280, "dark": 390}  # so each page is seen wide and narrow as well
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -32,21 +32,19 @@ def look(site: Path, pages: Iterable[Path], shots: Path | None = None) -> Iterat
     arguments = ["--no-sandbox", "--disable-background-networking", "--allow-file-access-from-files"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
-        for theme in WIDTHS:
-            tab = Tab(browser, theme)
-            for page in pages:
-                for wrong in tab.opened(page, shots):
-                    yield f"{page.relative_to(site)} ({theme}): {wrong}"
+        tab = Tab(browser)
+        for page in pages:
+            for wrong in tab.opened(page, shots):
+                yield f"{page.relative_to(site)}: {wrong}"
         browser.close()
 
 
 class Tab:
-    """One tab in one theme: pages are opened in it one after the other."""
+    """One tab: pages are opened in it one after the other, and each is seen in both themes."""
 
-    def __init__(self, browser: Browser, theme: str) -> None:
-        self.theme = theme
-        size: ViewportSize = {"width": WIDTHS[theme], "height": 900}
-        self.page = browser.new_page(viewport=size, color_scheme="dark" if theme == "dark" else "light")
+    def __init__(self, browser: Browser) -> None:
+        self.page = browser.new_page()
+        self.page.set_default_timeout(120_000)  # ms, on a machine that does much else
         self.wrong: list[str] = []
         self.page.on("request", lambda r: self.asked(r.url))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
@@ -59,13 +57,20 @@ class Tab:
         """What is wrong with one page."""
         self.wrong.clear()
         self.page.goto(page.as_uri())
+        for theme in WIDTHS:
+            self.wrong += [f"{wrong} ({theme})" for wrong in self.seen(theme)]
+            if shots:
+                self.page.screenshot(path=shots / f"{page.stem}-{theme}.png")
+        return list(self.wrong)
+
+    def seen(self, theme: str) -> Iterator[str]:
+        """What is wrong in this theme."""
+        self.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        self.page.set_viewport_size({"width": WIDTHS[theme], "height": 900})
         beyond = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if beyond > 0:
-            self.wrong.append(f"is {beyond} pixels wider than the screen")
+            yield f"is {beyond} pixels wider than the screen"
         ground = self.page.evaluate("getComputedStyle(document.body).backgroundColor")
         is_dark = sum(int(part) for part in ground.strip("rgba()").split(",")[:3]) < 3 * 128
-        if is_dark != (self.theme == "dark"):
-            self.wrong.append(f"has the ground {ground}")
-        if shots:
-            self.page.screenshot(path=shots / f"{page.stem}-{self.theme}.png")
-        return list(self.wrong)
+        if is_dark != (theme == "dark"):
+            yield f"has the ground {ground}"

@@ -283,6 +283,10 @@ class Judge:
             path = self._without_a_word(name, prompt, observed)
         if path is None:
             assert observed is not None, "anything leads to nothing observed"
+            step = leads_away(prompt, self.rules.shows(before, search.node).term, observed)
+            if step is not None:
+                self.no_word |= {step} - set(self.may)
+                raise BeyondTheBound
             if self._may_be_lost(name, observed) or (search.cut and observed.term > self.rules.terms):
                 raise BeyondTheBound
             raise StepRefused(lambda: search.explain(before))
@@ -333,6 +337,14 @@ def giving_up(role: str | None, prompt: Prompt) -> May | None:
     if prompt.what != "receive":
         return May.ASK_AGAIN
     return May.GIVE_UP if prompt.is_answer else None
+
+
+def leads_away(prompt: Prompt, term: int, now: Observed) -> May | None:
+    """What a step of a server of this term is called after which a model cannot follow the run."""
+    if prompt.restarts and (now.role, now.term) == ("candidate", term):
+        return May.STANDS_ON
+    passes = prompt.what == "timeout" and (now.role, now.term) == ("pre-candidate", term + 1)
+    return May.PASSES_A_TERM if passes and now.voted_for is None else None
 
 
 Path = tuple[Instance, ...]

@@ -25,7 +25,7 @@ from typing import Any
 
 from oneleader.conformance.adapter import May, Observed
 from oneleader.conformance.following import GIVEN, Grounds, ModelJudge, ModelStep
-from oneleader.conformance.judge import in_words
+from oneleader.conformance.judge import in_words, leads_away
 from oneleader.conformance.observations import at, shared
 from oneleader.errors import Inexpressible
 from oneleader.language.sorts import NIL
@@ -53,6 +53,8 @@ class LogStep(ModelStep):
 
     def take(self) -> None:
         self.hear()
+        if (step := leads_away(self.prompt, self.get("term"), self.now)) is not None:
+            self.of.leave(step)
         known = self.get("commit_index")
         if self.prompt.restarts:
             self.restart()

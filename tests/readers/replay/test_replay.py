@@ -483,3 +483,16 @@ def test_candidates_that_come_to_the_same_are_one():
     candidates.follow(lambda state: [state, putting(holder="bob")(state)])
     candidates.follow(lambda state: [putting(holder=NIL)(state) if state.get("holder") == "bob" else state])
     assert len(candidates.states) == 1
+
+
+def test_a_file_without_lines_is_not_read_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("oneleader.readers.replay.replay.LONGEST", 1000)
+    path = tmp_path / "run.jsonl"
+    path.write_text(json.dumps(HEADER) + "\n" + json.dumps(step("n1", event="x" * 5000)) + "\n")
+    with pytest.raises(BadRecording, match="line 2: this line is longer than 1,000 bytes") as error:
+        replay(path)
+    assert "line 1 was judged and accepted" in str(error.value)
+    gz = tmp_path / "run.jsonl.gz"
+    gz.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(BadRecording, match="line 2: this line is longer"):
+        replay(gz)

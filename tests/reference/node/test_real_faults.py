@@ -100,6 +100,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, proxies: Any, clients: Any) ->
             cluster.kill(id)
         cluster.start()
         cluster.leader()
+        while not all(map(cluster.status, cluster.members)):  # SIGTERM ends what is not up yet
+            time.sleep(0.1)
         some_writes(writing)
         history = writing.stop()
         with Client(list(cluster.apis.values())) as client:

@@ -46,7 +46,7 @@ def test_what_survived_is_caught(id: str, copy: Path) -> None:
     before = file.read_text("utf-8")
     file.write_text(mutant.text, encoding="utf-8")
     try:
-        by, what = shipped_judge.first_failure(copy, (f"tests/reference/{test}",), only, 300)
+        by, what = shipped_judge.first_failure(copy, (f"tests/reference/{test}",), only, 900)
     finally:
         file.write_text(before, encoding="utf-8")
     assert by == shipped_judge.TEST, what

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from os import PathLike
 from typing import Any, Protocol
@@ -40,6 +41,7 @@ from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_statu
 
 MOST_CANDIDATES = 64
 LOOKS_AHEAD = 10_000  # lines, for the sending of what a refused line receives
+LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
 FORMATS = ("oneleader", "etcd")
 
 
@@ -281,9 +283,9 @@ def opened(path: str | PathLike[str]) -> Iterator[Iterable[bytes]]:
         with open(path, "rb") as file:
             if file.peek(2)[:2] == b"\x1f\x8b":
                 with gzip.open(file) as unpacked:
-                    yield unpacked
+                    yield iter(partial(unpacked.readline, LONGEST), b"")
             else:
-                yield file
+                yield iter(partial(file.readline, LONGEST), b"")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
 
@@ -321,6 +323,8 @@ def _decoded(number: int, line: bytes) -> str:
         raise _Malformed(number, f"this file is packed by {packed}: unpack it, or pack it by gzip")
     if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in line[:4]:
         raise _Malformed(number, "this is UTF-16 text: save it as UTF-8")
+    if len(line) >= LONGEST:
+        raise _Malformed(number, f"this line is longer than {LONGEST:,} bytes: write one JSON object a line")
     try:
         return line.removeprefix(codecs.BOM_UTF8).decode() if number == 1 else line.decode()
     except UnicodeDecodeError:

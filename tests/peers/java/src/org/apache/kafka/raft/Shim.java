@@ -1,0 +1,211 @@
+// A shim around Kafka's Raft (KRaft), which is polled and has no thread: the log, the store, the queue and the channel
+// are those of its own tests (MockLog ...), the clock and chance are here. It lies in Kafka's package for its constructor.
+package org.apache.kafka.raft;
+
+import com.fasterxml.jackson.databind.*;
+import com.fasterxml.jackson.databind.node.*;
+import java.io.*;
+import java.net.InetSocketAddress;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.function.Supplier;
+import org.apache.kafka.common.*;
+import org.apache.kafka.common.config.AbstractConfig;
+import org.apache.kafka.common.memory.MemoryPool;
+import org.apache.kafka.common.metrics.Metrics;
+import org.apache.kafka.common.network.ListenerName;
+import org.apache.kafka.common.protocol.*;
+import org.apache.kafka.common.utils.*;
+import org.apache.kafka.raft.internals.StringSerde;
+import org.apache.kafka.server.common.Feature;
+import org.apache.kafka.snapshot.SnapshotReader;
+
+public class Shim {
+    static final int ELECTION = 1000, FETCH = 2000, WAIT = 100; // milliseconds: to an election, without a leader, of a fetch
+    static final ListenerName LISTENER = ListenerName.normalised("LISTENER");
+    static final Uuid CLUSTER = new Uuid(1, 1), TOPIC = new Uuid(2, 2);
+    static final ObjectMapper JSON = new ObjectMapper();
+    static final QuorumConfig CONFIG = new QuorumConfig(new AbstractConfig(QuorumConfig.CONFIG_DEF, Map.of(
+        QuorumConfig.QUORUM_ELECTION_TIMEOUT_MS_CONFIG, ELECTION, QuorumConfig.QUORUM_FETCH_TIMEOUT_MS_CONFIG, FETCH,
+        QuorumConfig.QUORUM_LINGER_MS_CONFIG, 0, QuorumConfig.QUORUM_REQUEST_TIMEOUT_MS_CONFIG, ELECTION,
+        QuorumConfig.QUORUM_RETRY_BACKOFF_MS_CONFIG, 1)));
+
+    record Sent(int correlation, ApiMessage data, boolean answers, Node from) {}
+
+    static final Map<String, Server> servers = new TreeMap<>();
+    static final List<String> names = new ArrayList<>();
+    static final List<Sent> messages = new ArrayList<>(); // each goes by its number
+    static ObjectNode answer;
+
+    static class Clock implements Time, ExpirationService {
+        long now = 1;
+        final PriorityQueue<Map.Entry<Long, Runnable>> due = new PriorityQueue<>(Comparator.comparingLong(Map.Entry::getKey));
+
+        public long milliseconds() { return now; }
+        public long nanoseconds() { return now * 1_000_000; }
+        public void waitObject(Object o, Supplier<Boolean> done, long deadline) { throw new UnsupportedOperationException(); }
+        public void sleep(long ms) {
+            now += ms;
+            while (!due.isEmpty() && due.peek().getKey() <= now) due.poll().getValue().run();
+        }
+        public <T> CompletableFuture<T> failAfter(long ms) {
+            CompletableFuture<T> future = new CompletableFuture<>();
+            due.add(Map.entry(now + ms, () -> future.completeExceptionally(new org.apache.kafka.common.errors.TimeoutException())));
+            return future;
+        }
+    }
+
+    static class Server implements RaftClient.Listener<String> {
+        final int id;
+        final MockLog log = new MockLog(new TopicPartition("log", 0), TOPIC, new LogContext());
+        final MockQuorumStateStore store = new MockQuorumStateStore();
+        final Set<String> proposed = new HashSet<>();
+        final Clock clock = new Clock();
+        MockNetworkChannel channel = new MockNetworkChannel();
+        KafkaRaftClient<String> raft; // null when down
+
+        Server(int id) { this.id = id; }
+
+        void boot() {
+            Map<Integer, InetSocketAddress> all = new TreeMap<>();
+            for (int i = 1; i <= names.size(); i++) all.put(i, InetSocketAddress.createUnresolved("n" + i, i));
+            Endpoints mine = Endpoints.fromInetSocketAddresses(Map.of(LISTENER, all.get(id)));
+            channel = new MockNetworkChannel(new java.util.concurrent.atomic.AtomicInteger(channel.newCorrelationId()));
+            proposed.clear();
+            clock.due.clear();
+            raft = new KafkaRaftClient<>(OptionalInt.of(id), new Uuid(9, id), new StringSerde(), channel, new MockMessageQueue(),
+                log, MemoryPool.NONE, clock, clock, WAIT, false, CLUSTER.toString(), List.of(), mine,
+                Feature.KRAFT_VERSION.supportedVersionRange(), new LogContext(), new Random(id), CONFIG);
+            raft.register(this);
+            raft.initialize(all, store, new Metrics(clock), ignored -> {});
+        }
+
+        void step(JsonNode ask) {
+            switch (ask.get("do").asText()) {
+                case "timeout" -> { // in small steps, until it asks for votes
+                    int before = answer.withArray("sent").size();
+                    for (int waited = 0; waited < FETCH + ELECTION && !asksForVotes(before); waited += WAIT) pass();
+                }
+                case "heartbeat" -> { if (raft.quorum().isLeader()) pass(); }
+                case "receive" -> receive(names.indexOf(ask.get("sender").asText()) + 1, messages.get(ask.get("message").get("number").asInt()));
+                case "propose" -> {
+                    if (raft.quorum().isLeader()) {
+                        raft.prepareAppend(raft.quorum().epoch(), List.of(ask.get("value").asText()));
+                        raft.schedulePreparedAppend();
+                        proposed.add(ask.get("value").asText());
+                    }
+                }
+                case "crash" -> raft = null;
+                case "restart" -> { log.reopen(); boot(); }
+            }
+            settle();
+        }
+
+        boolean asksForVotes(int before) {
+            for (JsonNode sent : answer.withArray("sent"))
+                if (before-- <= 0 && sent.get("message").get("kind").asText().startsWith("VOTE of")) return true;
+            return raft.quorum().isLeader();
+        }
+
+        void pass() {
+            clock.sleep(WAIT);
+            settle();
+        }
+
+        void settle() {
+            for (int i = 0; raft != null && i < 5; i++) { // it does one thing at a time
+                raft.poll();
+                for (RaftRequest.Outbound sent : channel.drainSendQueue())
+                    if (sent.destination().id() != id) send(sent.destination().id(), new Sent(sent.correlationId(), sent.data(), false, null));
+            }
+        }
+
+        void receive(int sender, Sent message) {
+            if (message.answers) {
+                try {
+                    channel.mockReceive(new RaftResponse.Inbound(message.correlation, message.data, new Node(sender, "n" + sender, sender)));
+                } catch (IllegalStateException | NullPointerException nobodyWaits) { }
+                return;
+            }
+            ApiKeys key = ApiKeys.forId(message.data.apiKey());
+            RaftRequest.Inbound request = new RaftRequest.Inbound(LISTENER, message.correlation, key.latestVersion(true), (ApiMessage) message.data.duplicate(), clock.now);
+            KafkaRaftClient<String> mine = raft;
+            request.completion.whenComplete((done, failed) -> {
+                if (raft == mine && failed == null) send(sender, new Sent(message.correlation, done.data(), true, null));
+            });
+            raft.handle(request);
+        }
+
+        void send(int to, Sent message) {
+            String kind = ApiKeys.forId(message.data.apiKey()) + (message.answers ? " answer" : " of epoch " + raft.quorum().epoch());
+            ObjectNode sent = answer.withArray("sent").addObject().put("to", names.get(to - 1));
+            sent.putObject("message").put("number", messages.size()).put("kind", kind);
+            messages.add(message);
+        }
+
+        public void handleCommit(BatchReader<String> reader) {
+            try (reader) {
+                while (reader.hasNext()) {
+                    Batch<String> batch = reader.next();
+                    for (int i = 0; i < batch.records().size(); i++) {
+                        String value = batch.records().get(i);
+                        answer.withArray("applied").addArray().add(batch.baseOffset() + i + 1).add(value);
+                        if (proposed.remove(value)) answer.withArray("answered").add(value);
+                    }
+                }
+            }
+        }
+
+        public void handleLoadSnapshot(SnapshotReader<String> reader) { reader.close(); }
+
+        ObjectNode show() {
+            ObjectNode shown = JSON.createObjectNode();
+            Optional<ElectionState> stored = store.readElectionState();
+            shown.put("term", raft == null ? stored.map(ElectionState::epoch).orElse(0) : raft.quorum().epoch());
+            int voted = stored.map(s -> s.optionalVotedKey().map(ReplicaKey::id).orElse(s.isLeader(id) ? id : 0)).orElse(0);
+            shown.put("voted_for", voted == 0 ? null : names.get(voted - 1)); // a leader no longer stores its vote for itself
+            shown.put("role", raft == null ? null : raft.quorum().isLeader() ? "leader" : raft.quorum().isCandidate() ? "candidate"
+                : raft.quorum().isProspective() ? "pre-candidate" : "follower");
+            ArrayNode entries = shown.putArray("log");
+            for (MockLog.LogBatch batch : log.readBatches(0, OptionalLong.empty()))
+                for (MockLog.LogEntry entry : batch.entries)
+                    entries.addArray().add(batch.epoch).add(batch.isControlBatch ? "" : Utils.utf8(entry.record.value()));
+            if (raft != null) shown.put("commit", log.highWatermark().offset());
+            return shown;
+        }
+    }
+
+    static void start(JsonNode nodes) {
+        names.clear();
+        servers.clear();
+        messages.clear();
+        nodes.forEach(name -> names.add(name.asText()));
+        for (String name : names) servers.put(name, new Server(servers.size() + 1));
+        answer.putObject("servers");
+        for (Server server : servers.values()) server.boot();
+        servers.forEach((name, server) -> { server.raft.poll(); answer.withObject("/servers").set(name, server.show()); });
+    }
+
+    public static void main(String[] arguments) throws IOException {
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        for (String line; (line = in.readLine()) != null; System.out.println(answer)) {
+            JsonNode ask = JSON.readTree(line);
+            answer = JSON.createObjectNode().put("id", ask.get("id").asInt());
+            if (ask.get("do").asText().equals("hello")) {
+                answer.put("version", 1).put("network", "tcp").putArray("can").add("heartbeat").add("propose");
+                answer.putArray("may").add("step down within a term").add("ask again").add("give up an election").add("a candidate restarts as one").add("a term is passed over").add("drop conflicting entries early");
+            } else if (ask.get("do").asText().equals("start")) {
+                start(ask.get("nodes"));
+            } else {
+                Server server = servers.get(ask.get("node").asText());
+                try {
+                    server.step(ask);
+                    answer.set("server", server.show());
+                } catch (RuntimeException why) {
+                    if (System.getenv("TRACE") != null) why.printStackTrace();
+                    answer = JSON.createObjectNode().put("id", ask.get("id").asInt()).put("error", why.toString());
+                }
+            }
+        }
+    }
+}
