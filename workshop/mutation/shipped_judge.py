@@ -56,6 +56,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "conformance/histories": (f"{C}/histories/test_judging.py", f"{C}/histories/test_formats.py"),
     "conformance/reference": (f"{C}/reference/test_scenarios.py", f"{C}/reference/test_reference.py"),
     "conformance": (f"{C}/reference/test_reference.py", f"{C}/test_own_raft.py"),
+    "replay/formats/ccf": (f"{R}/test_ccf.py",),
     "replay/formats/etcd": (f"{R}/test_etcd.py", f"{R}/test_etcd_log.py", f"{R}/test_etcd_pre_vote.py"),
     "replay": (f"{R}/test_replay.py", f"{R}/test_etcd.py"),
 }

@@ -179,7 +179,7 @@ class Staging:
         """A file of the repository, or some lines of it, on a page of this folder: read, never copied."""
         path = os.path.relpath(ROOT / file, self.folder / folder)
         options = [f":language: {LANGUAGES.get(file.suffix, 'text')}"]
-        options += [f":lines: {lines[0]}-{lines[1]}", ":dedent:"] if lines else []
+        options += [f":lines: {lines[0]}-{lines[1]}"] if lines else []
         return "\n".join([f"```{{literalinclude}} {path}", *options, "```"])
 
     def _source_page(self, source: Path) -> str:

@@ -164,6 +164,16 @@ def test_a_healthy_recording_is_accepted() -> None:
     assert "not modelled: the commit index of 1 commit" in said
 
 
+def test_the_first_node_of_a_service_leads_at_once() -> None:
+    forced = line("become_leader", "0", 2, "Leader", configurations=[])
+    for first in ([], [line("add_configuration", "0", 0, "None")]):
+        found = judge([*first, forced, *RUN[2:]])
+        assert found.verdict is HOLDS, found.summary()
+        assert "taken as given: n0 begins in term 2, leading" in found.summary()
+    again = [*RUN, line("become_follower", "0", 3, "Follower"), forced]
+    refused_at(judge(again), len(again), "without voters")
+
+
 def test_the_words_of_2023() -> None:
     ledger = {"event": {"component": "ledger", "function": "append"}, "state": {"current_view": 0}}
     entry = {"event": {"component": "raft", "function": "replicate"}, "state": {"my_node_id": "1"}}

@@ -25,7 +25,7 @@ read is said in `ccf_lines`.
 | all others                  | none                                  |                                |
 
 What is inferred, and no more
-- Votes. CCF's lines do not show `voted_for`, and since 2024 none shows that a vote is granted. So it is
+- Votes. CCF's lines do not show `voted_for`, and today none shows that a vote is granted. So it is
   granted where the reply arrives. A voter that leaves the term before may have voted for anybody whose
   request it had received: each is a candidate state. That it granted nothing needs none: a vote that was
   sent only ever enables, and the voter's own vote ends with the term.
@@ -111,12 +111,17 @@ class CcfFormat:
             return
         for node in (line.node, *(v for voters in line.conf for v in voters)):
             self.candidates.run.see(Node, node)
-        is_first = self.candidates.states[0].get("began", line.node) is None
+        begins = self._begins(line)
         self.candidates.follow(lambda state: explanations(state, line))
         self.events += 1
-        self._cover(record, line, is_first)
+        self._cover(record, line, begins)
 
-    def _cover(self, record: dict[str, Any], line: CcfLine, is_first: bool) -> None:
+    def _begins(self, line: CcfLine) -> bool:
+        """The term of the line is taken as given."""
+        state, n = self.candidates.states[0], line.node
+        return state.get("began", n) is None or leads_at_once(state, line)
+
+    def _cover(self, record: dict[str, Any], line: CcfLine, begins: bool) -> None:
         """Count what was compared, and name what was not and what was believed."""
         what = "pre-vote" if line.is_pre_vote else line.function
         if what in LEFT_ASIDE:
@@ -124,11 +129,16 @@ class CcfFormat:
         self.coverage.compared.update(("term",) if line.role is None else ("term", "role"))
         self.coverage.ignored |= unknown_keys(record)
         given = self.coverage.given
-        if is_first and line.term:
+        if begins and line.term:
             given.append(f"{line.node} begins in term {line.term}{', leading' * (line.role == LEADER)}")
         if line.function == "become_leader" and line.conf not in self.configurations:
             self.configurations.add(line.conf)
             given.append(f"the configuration {' and '.join(' '.join(v) for v in line.conf) or 'of nobody'}")
+
+
+def leads_at_once(s: Candidate, line: CcfLine) -> bool:
+    """The first node of a service, which has been in no election."""
+    return line.function == "become_leader" and bool(s.get("term", line.node) == 0 < line.term)
 
 
 class CcfElection:
@@ -185,7 +195,7 @@ class CcfElection:
         gives_up = line.has_no_role or line.function == "become_pre_vote_candidate"
         if line.function == "become_candidate":
             s.act("start_election", n)
-        elif line.function == "become_leader" and s.get("term", n) == 0 < line.term:
+        elif leads_at_once(s, line):
             self.lead_at_once()
         elif line.function == "become_leader":
             s.act("become_leader", n, majorities(s, n, line.conf))

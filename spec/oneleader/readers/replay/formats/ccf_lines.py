@@ -1,4 +1,4 @@
-"""The lines of CCF's logger (tag `raft_trace`, before 2024 `tla`), in the model's words.
+"""The lines of CCF's logger (tag `raft_trace`, in 2023 `tla`), in the model's words.
 
 | now                                   | 2023                                  | here          |
 |---------------------------------------|---------------------------------------|---------------|
