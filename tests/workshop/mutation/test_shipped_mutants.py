@@ -23,7 +23,7 @@ KNOWN = {  # survivors of old, each with the quickest test that catches it now
         "locks/test_stores.py",
         "unknown",
     ),
-    "locks/sql/WRITE/<→<=": ("locks/test_property.py", "sqlite and not async"),
+    "locks/sql/WRITE/<→<=": ("locks/test_stores.py", "sqlite and accepts"),
 }
 
 
