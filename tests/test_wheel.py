@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow("a wheel is built and installed, and every command
 
 COMMANDS = [line.strip() for line in EXAMPLES.splitlines() if line.strip().startswith("oneleader ")]
 SHORTER = {
-    "check": "--only vote_count --only vote-twice --only replication",
+    "check": "--only vote_count --only vote-twice",
     "faults": "--only vote-twice",
     "cluster": "--seconds 10",
     "node": "--help",  # it asks a cluster that runs
