@@ -101,6 +101,7 @@ handlers: setup ## Prove the handlers of the reference for any number of servers
 	$(BIN)/oneleader handlers
 	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 2
 	$(BIN)/oneleader handlers --nodes 3 --log 0
+	$(BIN)/oneleader handlers --nodes 3 --log 1 --reads 0 --only AppendEntries
 
 monitoring: setup ## Check the alert rules with promtool and write the dashboard
 	promtool test rules monitoring/alerts.test.yml monitoring/write-up.alerts.test.yml
