@@ -55,6 +55,14 @@ def another_leader(cluster: LocalCluster, than: str) -> str:
     raise AssertionError(f"nobody but {than} leads; the nodes' logs are in {cluster.folder}")
 
 
+def all_are_up(cluster: LocalCluster) -> None:
+    """Each answers: what is not up yet would be ended by SIGTERM, and not stop by itself."""
+    until = time.monotonic() + 60
+    while not all(map(cluster.status, cluster.members)):
+        assert time.monotonic() < until, f"not all nodes are up; their logs are in {cluster.folder}"
+        time.sleep(0.1)
+
+
 def some_writes(clients: Any) -> None:
     """The clients go on: some of what they ask for from now on is acknowledged."""
     before, until = clients.acknowledged, time.monotonic() + 15
@@ -100,8 +108,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, proxies: Any, clients: Any) ->
             cluster.kill(id)
         cluster.start()
         cluster.leader()
-        while not all(map(cluster.status, cluster.members)):  # SIGTERM ends what is not up yet
-            time.sleep(0.1)
+        all_are_up(cluster)
         some_writes(writing)
         history = writing.stop()
         with Client(list(cluster.apis.values())) as client:
