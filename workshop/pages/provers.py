@@ -132,13 +132,16 @@ def page(found: Iterable[ComparedProvers]) -> str:
     return HEAD + "\n".join(c.line() for c in found) + "\n" + title
 
 
-def write(compared: ComparedProvers) -> None:
-    """The model's page, the table, and the list of what cvc5 leaves open."""
+def write(compared: ComparedProvers, *, accept: bool) -> None:
+    """The model's page and the table. `accept`: what cvc5 leaves open of it goes into the list."""
     FOLDER.mkdir(exist_ok=True)
     page_of(compared.model).write_text(compared.page(), encoding="utf-8")
     every = [read(model) for model in subjects() if page_of(model).is_file()]
     PAGE.write_text(page(every), encoding="utf-8")
-    listed = {**second.unconfirmed(), **{c.model.name: c.open for c in every}}
+    listed = dict(second.unconfirmed())
+    for c in every:
+        is_new = accept and c.model is compared.model
+        listed[c.model.name] = [key for key in c.open if is_new or key not in c.grown]
     LIST.write_text(json.dumps({k: v for k, v in listed.items() if v}, indent=1) + "\n", encoding="utf-8")
 
 
@@ -161,7 +164,7 @@ def second_prover(writing: bool, accept: bool, names: tuple[str, ...]) -> int:
         for key in compared.grown:
             say(f"not confirmed, and not in the list: {model.name}: {key}")
         wrong = bool(compared.unproved or (compared.grown and not accept))
-        if writing and not wrong:
-            write(compared)
+        if writing:  # what took minutes is kept, whatever it says
+            write(compared, accept=accept)
         failed = failed or wrong
     return 1 if failed else 0
