@@ -133,15 +133,19 @@ def page(found: Iterable[ComparedProvers]) -> str:
 
 
 def write(compared: ComparedProvers, *, accept: bool) -> None:
-    """The model's page and the table. `accept`: what cvc5 leaves open of it goes into the list."""
+    """The model's page and the table. `accept`: what cvc5 leaves open of it goes into the list.
+
+    What the list excuses of a model, it excuses of those that extend it.
+    """
     FOLDER.mkdir(exist_ok=True)
     page_of(compared.model).write_text(compared.page(), encoding="utf-8")
     every = [read(model) for model in subjects() if page_of(model).is_file()]
     PAGE.write_text(page(every), encoding="utf-8")
     listed = dict(second.unconfirmed())
     for c in every:
-        is_new = accept and c.model is compared.model
-        listed[c.model.name] = [key for key in c.open if is_new or key not in c.grown]
+        known = second.unconfirmed().get(c.model.name, ())
+        is_new = set(c.grown) if accept and c.model is compared.model else set()
+        listed[c.model.name] = [key for key in c.open if key in known or key in is_new]
     LIST.write_text(json.dumps({k: v for k, v in listed.items() if v}, indent=1) + "\n", encoding="utf-8")
 
 
