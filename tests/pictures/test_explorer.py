@@ -337,13 +337,14 @@ def test_a_page_that_keeps_what_a_step_leaves_shows_what_a_fresh_page_does(visit
 
 def test_a_step_makes_one_layout_and_keeps_what_it_does_not_change(visit: Open) -> None:
     with visit(explorer_of("election", {"Node": 3, "Term": 2})) as tab:
-        tab.evaluate("for (const e of document.querySelectorAll('#actions > section, #theorems > li')) e.seen = 1")
+        tab.evaluate(
+            "for (const e of document.querySelectorAll('#actions > section, #theorems > li')) e.seen = 1"
+        )
         session = tab.context.new_cdp_session(tab)
         session.send("Performance.enable")
         before = layouts(session)
-        tab.locator("#actions .instances > button").first.evaluate(
-            "(button) => { button.click(); return new Promise(requestAnimationFrame).then(() => new Promise(setTimeout)); }"
-        )
+        frame = "b.click(); await new Promise(requestAnimationFrame); await new Promise(setTimeout);"
+        tab.locator("#actions .instances > button").first.evaluate(f"async (b) => {{ {frame} }}")
         assert layouts(session) - before == 1
         assert tab.evaluate("[...document.querySelectorAll('#theorems > li')].every((e) => e.seen)")
         kept = tab.evaluate("[...document.querySelectorAll('#actions > section')].map((e) => e.seen === 1)")
