@@ -51,7 +51,7 @@ class SimulationSettings:
     new_rates: float = 0.2
 
     joining: int = 0  # servers that are up and no members at first
-    change: float = 0  # of members, by whoever leads
+    change: float = 0  # of members, by the leader
     compaction: float = 0  # at a server
 
     one_way: float = 0.5  # of a partition
@@ -388,7 +388,7 @@ class Simulation:
         self._at_leaders(hand_over)
 
     def _at_leaders(self, ask: Callable[[NodeId], None]) -> None:
-        """Whoever leads, or believes so, is asked."""
+        """A server that leads, or believes so, is asked."""
         for id, node in self.cluster.nodes.items():
             leads = self.cluster.is_up(id) and node.role is Role.LEADER
             if leads and self._paused_until[id] <= self.now:

@@ -55,7 +55,7 @@ def term_is_not_told() -> Core:
     tlc="MCPreVoteLiveness_bug_no_check_quorum.cfg",
 )
 def no_check_quorum() -> Core:
-    """A leader that nobody answers goes on with its heartbeats, and whoever hears them elects nobody else."""
+    """A leader that nobody answers goes on with its heartbeats, so its followers elect nobody else."""
 
     def check_quorum(node: Node, now: int) -> Step:
         return Step(node, (), (raft.ResetElectionTimer(),))

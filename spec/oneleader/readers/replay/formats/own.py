@@ -287,7 +287,7 @@ class OwnFormat:
         how, seen = self.inferring, self.seen
         assert how is not None, "read() saw to it"
         if line.node not in seen.of:
-            raise UsageError(f"{line.node!r} is none of the header's `nodes`")
+            raise UsageError(f"{line.node!r} is not one of the header's `nodes`")
 
         found: list[list[Call]] = []
 
