@@ -249,7 +249,7 @@ def test_members_are_fixed() -> None:
         ({"members": "n1"}, "`members` is not a list of nodes"),
         ({"restarts": 1}, "`restarts` is not true or false"),
         ({"vote": "n1"}, "unknown key `vote` in a step"),
-        ({"node": "n9"}, "'n9' is none of the header's `nodes`"),
+        ({"node": "n9"}, "'n9' is not one of the header's `nodes`"),
     ],
 )
 def test_a_bad_line_is_one_sentence(shown: Line, says: str) -> None:

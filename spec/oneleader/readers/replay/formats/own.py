@@ -294,7 +294,7 @@ class OwnFormat:
                 f"how `{unfound}` came to be so is not found from what lines show: name the actions"
             )
         if line.node not in seen.of:
-            raise UsageError(f"{line.node!r} is none of the header's `nodes`")
+            raise UsageError(f"{line.node!r} is not one of the header's `nodes`")
 
         found: list[list[Call]] = []
 
