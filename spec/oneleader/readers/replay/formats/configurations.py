@@ -39,6 +39,10 @@ class Configurations:
         """The votes: the model judges by the configuration whether they are enough."""
         return votes
 
+    def within(self, nodes: Quorum, configuration: int) -> Quorum:
+        """Those of the nodes who are members: whether they are a quorum, the model says."""
+        return nodes & frozenset().union(*self.known[configuration].sets)
+
     def number(self, written: Any) -> int:
         """Which one it is; a new one is known from now on."""
         parts = written if isinstance(written, list) else []
