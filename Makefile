@@ -59,7 +59,7 @@ bench-replay: setup ## Events a second that replay judges, for each model, to a 
 bench-histories: setup ## Verdicts on Porcupine's own histories, ours and Porcupine's (Go): a minute
 	$(BIN)/python -m workshop.benchmarks.bench_histories
 
-bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kill -9 another node leads
+bench-node: setup ## The 3-node cluster beside PySyncObj and etcd, and how soon another node leads after kill -9 and SIGTERM
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
 	$(BIN)/python -m workshop.benchmarks.bench_node
 
