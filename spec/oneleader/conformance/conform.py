@@ -19,14 +19,14 @@ from oneleader.conformance.examined import Examined
 from oneleader.conformance.following import grounds
 from oneleader.conformance.judge import Judge, StepJudge, rules
 from oneleader.conformance.leases import LeaseJudge
-from oneleader.conformance.memberships import WITH_EARLY, MembershipGrounds, MembershipJudge
+from oneleader.conformance.memberships import MembershipJudge, membership_grounds
 from oneleader.conformance.pre_votes import PreVoteJudge
 from oneleader.conformance.refinement import LogJudge
 from oneleader.conformance.trial import Event, MakeAdapter, Trial
 from oneleader.conformance.walking import Walking
 from oneleader.conformance.wander import wander
 from oneleader.errors import UsageError
-from oneleader.models import election, lease, pre_vote, replication
+from oneleader.models import election, lease, membership, pre_vote, replication
 
 TERMS = 6  # of the model; a walk that goes beyond is judged by Figure 3 alone from there
 
@@ -104,8 +104,7 @@ class Driving(Walking[Trial]):
             found[replication.MODEL.name] = LogJudge(grounds(replication.MODEL, self.nodes), adapter.may)
             changes = "change_members" in can(adapter) and all(s is not None and s.members for s in seen)
             if changes and May.APPLY_MEMBERS not in adapter.may:
-                known = grounds(WITH_EARLY, self.nodes, kind=MembershipGrounds)
-                found[WITH_EARLY.name] = MembershipJudge(known, adapter.may)
+                found[membership.MODEL.name] = MembershipJudge(membership_grounds(self.nodes), adapter.may)
         if pre_vote.MODEL.name in adapter.models:
             found[pre_vote.MODEL.name] = PreVoteJudge(grounds(pre_vote.MODEL, self.nodes), adapter.may)
         if lease.MODEL.name in adapter.models:

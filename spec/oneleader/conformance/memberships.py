@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import Any
 
 from oneleader.conformance.adapter import May, Observed
-from oneleader.conformance.following import Grounds
+from oneleader.conformance.following import Grounds, grounds
 from oneleader.conformance.refinement import LogJudge, LogStep, with_log
 from oneleader.errors import Inexpressible
 from oneleader.language.members import Members
@@ -56,6 +56,12 @@ class MembershipGrounds(Grounds):
         self.run.see(Quorum, frozenset().union(*members.sets))
         self.run.see(Config, number)
         return number
+
+
+def membership_grounds(nodes: tuple[str, ...]) -> MembershipGrounds:
+    found = grounds(WITH_EARLY, nodes, kind=MembershipGrounds)
+    assert isinstance(found, MembershipGrounds)
+    return found
 
 
 class MembershipStep(LogStep):
