@@ -77,7 +77,7 @@ class ShimPeer(Peer):
 
     @contextmanager
     def cluster(self) -> Iterator[MakeAdapter]:
-        with Shim(self.filled(self.command)) as shim:
+        with Shim(self.filled(self.command), timeout=60.0) as shim:  # on a busy machine, too
             yield shim.adapter
 
     def filled(self, command: Sequence[str]) -> list[str]:

@@ -90,7 +90,7 @@ def test_a_server_that_crashes_as_it_asks_has_asked() -> None:
 
 
 def test_without_a_declaration_a_transfer_is_inconclusive_by_its_name() -> None:
-    found = conform(Silent, walks=10, seed=1)
+    found = conform(Silent, walks=20, seed=1)
     assert found.verdict is INCONCLUSIVE, found.text
     assert ("pre_vote", May.HAND_OVER) in found.no_word
 
