@@ -100,6 +100,25 @@ def test_quorums_meet(apart: Line) -> None:
     refused([ELECTION | apart, STANDS], 1, "the axiom quorums_intersect(")
 
 
+LEADS_BY: Line = {"node": "n1", "event": "x", "actions": [["become_leader", {"n": "n1", "q": "z"}]]}
+
+
+@pytest.mark.parametrize("member", [[["n1", "p"], ["n2", "p"]], []])
+def test_a_quorum_that_appears_later_satisfies_the_axioms_too(member: list[list[str]]) -> None:
+    """No list of the header says who is in it: it is empty, and its leader would need no vote."""
+    late = ELECTION | {"constants": {"member": member}}
+    refused([late, STANDS, LEADS_BY], 3, "the axiom quorums_intersect(")
+
+
+def test_what_the_header_says_of_constants_is_printed_as_given() -> None:
+    off = ELECTION | {"model": "system", "constants": {"off": [["quorum"]]}}
+    elected = {"node": "n1", "event": "x", "actions": [["elect", {"n": "n1", "q": ["n1", "n2"]}]]}
+    assert 'taken as given: constants {"off": [["quorum"]]}' in judge([off, elected]).summary()
+    listed = {"quorums": [["n1", "n2"], ["n1", "n3"]]}
+    said = judge([ELECTION | listed, STANDS]).summary()
+    assert 'taken as given: quorums [["n1", "n2"], ["n1", "n3"]]' in said
+
+
 def test_what_is_said_to_be_false_in_the_end_is_judged() -> None:
     claims = {"violates": ["election_safety", {"t": 1, "a": "n1", "b": "n1"}]}
     refused(
