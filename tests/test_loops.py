@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.conftest import SLOW_TESTS
+from tests.conftest import SLOW_TESTS, pytest_collection_modifyitems
 from tests.places import ROOT
 
-CONFTEST = "from tests.conftest import pytest_collection_modifyitems\n"
-TEST = "import pytest\n@pytest.mark.slow{reason}\ndef test_it(): pass\n"
+
+def marked(*reason: str) -> Any:
+    """As much of a collected test as is looked at."""
+    mark = pytest.mark.slow(*reason).mark
+    return SimpleNamespace(nodeid="tests/test_it.py::test_it", iter_markers=lambda name: [mark])
 
 
-@pytest.mark.parametrize(("reason", "status"), [("", 4), ("('')", 4), ("('it explores five nodes')", 0)])
-def test_a_slow_test_without_a_reason_is_refused(tmp_path: Path, reason: str, status: int) -> None:
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_it.py").write_text(TEST.format(reason=reason))
-    pytest_ = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        str(ROOT / "pyproject.toml"),
-    ]
-    said = subprocess.run(
-        [*pytest_, "--rootdir", str(tmp_path), str(tmp_path)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert said.returncode == status, said.stdout + said.stderr
-    assert ("say why" in said.stderr) == (status == 4)
+@pytest.mark.parametrize("reason", [(), ("",), ("slow",)])
+def test_a_slow_test_without_a_reason_is_refused(reason: tuple[str, ...]) -> None:
+    pytest_collection_modifyitems([marked("it explores five nodes")])
+    with pytest.raises(pytest.UsageError, match="test_it is marked slow: say why"):
+        pytest_collection_modifyitems([marked(*reason)])
 
 
 @pytest.mark.parametrize("beginning", SLOW_TESTS)

@@ -16,6 +16,7 @@ from workshop.mutation.shipped_command import shipped
 from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import architecture, claims, faults
 from workshop.pages.explorers import explorers
+from workshop.pages.handlers import handlers
 from workshop.pages.peers import peers
 from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
@@ -74,6 +75,7 @@ workshop.add_command(tla_mutants)
 workshop.add_command(tla_bounds)
 workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
+workshop.add_command(handlers)
 workshop.add_command(explorers)
 workshop.add_command(site)
 workshop.add_command(peers)

@@ -1,10 +1,10 @@
 """Leader leases: for how long a leader may act alone, by clocks that drift.
 
-Dissertation 6.4.1, as proved in the model `lease` for any number of servers. Whoever acknowledges a leader
-promises, for `promise` on its own clock, to vote for nobody else and not to stand itself. The leader holds a
-lease while a majority has acknowledged what it *sent* less than `lease` ago, on its own clock. No clock is
-compared with another one: it is enough that while one advances by x and another one by y,
-slow * x <= fast * y. With rates between 1 - rho and 1 + rho that is slow / fast = (1 - rho) / (1 + rho).
+Dissertation 6.4.1, as proved in the model `lease` for any number of servers. A server that acknowledges a
+leader promises, for `promise` on its own clock, to vote for nobody else and not to stand itself. The leader
+holds a lease while a majority has acknowledged what it *sent* less than `lease` ago, on its own clock. No
+clock is compared with another one: it is enough that while one advances by x and another one by y, slow * x
+<= fast * y. With rates between 1 - rho and 1 + rho that is slow / fast = (1 - rho) / (1 + rho).
 
 The bound is exact: a longer lease is unsafe. So is one that is counted from when a reply came in.
 """

@@ -47,11 +47,11 @@ Each step reports which actions of the models it took, in order; a reader takes 
 vote is two actions, since a crash may fall between them: `grant_vote` belongs to the step, `reply_vote` to
 the `Send` that carries the answer, to be reported when it leaves.
 
-A promise is what leases rest on and what keeps servers that were away from disturbing a leader: whoever has
-acknowledged a leader, for `clocks.promise` on its own clock gives nobody a vote or a pre-vote and asks for
-none. Who has restarted does not know what it promised, and waits as long.
+A promise is what leases rest on and what keeps servers that were away from disturbing a leader: a server that
+has acknowledged a leader, for `clocks.promise` on its own clock gives nobody a vote or a pre-vote and asks
+for none. One that has restarted does not know what it promised, and waits as long.
 
-The election timer always runs: a driver sets it anew, to a random time no shorter than the promise, whenever
+The election timer always runs: a driver sets it again, to a random time no shorter than the promise, whenever
 `ResetElectionTimer` says so. The heartbeat timer may ring at any time; only a leader answers.
 
 The members change by entries of the log that bring a `Membership`, in effect from the append on,
@@ -375,7 +375,7 @@ class Transfer:
 @dataclass(frozen=True)
 class ChangeMembers:
     """These are to be the members. Servers that are to join begin as those that were there did: with the same
-    initial members, of which they are none, and an empty disk."""
+    initial members, of which they are not one, and an empty disk."""
 
     members: tuple[NodeId, ...]
 
@@ -432,7 +432,7 @@ class Send:
 
 @dataclass(frozen=True)
 class ResetElectionTimer:
-    """Start the election timer anew, with a new random timeout (section 5.2)."""
+    """Start the election timer again, with a new random timeout (section 5.2)."""
 
 
 @dataclass(frozen=True)
@@ -1167,8 +1167,8 @@ def go_on_with_change(node: Node, now: int) -> Step:
 
 
 def next_configuration(node: Node) -> Membership | None:
-    """R1: on the way to the members that are wanted; from a joint configuration to its new members, whoever
-    brought it."""
+    """R1: on the way to the members that are wanted; from a joint configuration to its new members, no
+    matter who brought it."""
     configuration, wanted = node.configuration, node.leadership.wanted
     if configuration.is_joint:
         return configuration.towards(configuration.members)

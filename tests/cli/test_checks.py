@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from inspect import signature
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,66 @@ def test_a_process_that_dies_costs_its_own_row_only() -> None:
     assert (silent.verdict, silent.detail) == (INCONCLUSIVE, "it came to no result")
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ONELEADER_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def small() -> check.Check:
+    return check.of("lock", exploring, 1.0, sizes={"Client": 2, "Token": 2}, small=True)
+
+
+def made_of(one: check.Check) -> list[CheckRow]:
+    ((_, rows),) = check.done([one], workers=1, cached=True)
+    return rows
+
+
+def test_what_an_earlier_run_found_in_the_same_texts_is_not_checked_again(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = made_of(small()), made_of(small())
+    assert [replace(row, is_earlier=True) for row in first] == second
+    assert not any(row.is_earlier for row in first)
+    print_checks.summary(second, interrupted=False, quick=False, seconds=0.1)
+    assert f"{len(first)} of them by an earlier run that read the same: --no-cache" in capsys.readouterr().out
+    ((_, afresh),) = check.done([small()], workers=1)
+    assert not any(row.is_earlier for row in afresh)
+    monkeypatch.setattr(check.ON_MODELS, "hash", "one letter is another")
+    assert not any(row.is_earlier for row in made_of(small()))
+
+
+def test_what_does_not_hold_is_checked_each_time(own_cache: Path) -> None:
+    fails = check.of("flawed/incident", exploring, 1.0, nodes=2, small=True)
+    for _ in range(2):
+        rows = made_of(fails)
+        assert VIOLATED in {row.verdict for row in rows}
+        assert not any(row.is_earlier for row in rows)
+
+
+def test_no_two_checks_are_taken_for_one_another() -> None:
+    asked = [(one.model, one.reader, repr(check.told(one.rows))) for one in check.CHECKS]
+    assert len({*asked}) == len(asked) > 500
+
+
+LOADS = r"""
+import sys
+from oneleader.cli.checks import CHECKS
+for reader in ("explore", "prove", "hypothesis", "simulate", "replay"):
+    next(c for c in CHECKS if c.reader == reader and c.model.startswith("fault ") and c().pop().seconds)
+files = {getattr(m, "__file__", None) for name, m in sys.modules.items() if name.startswith("oneleader")}
+print(*filter(None, files), sep="\n")
+"""
+
+
+def test_a_check_reads_nothing_else() -> None:
+    """All that is loaded of the two packages is among the texts that its rows are known by."""
+    done = subprocess.run([sys.executable, "-c", LOADS], capture_output=True, text=True, check=True)
+    loaded = {Path(line).resolve() for line in done.stdout.split()}
+    assert len(loaded) > 100
+    assert sorted(loaded - {file.resolve() for file in check.ON_ALL.files()}) == []
+
+
 def test_what_is_left_is_estimated_by_what_was_done() -> None:
     left = check.Left([10.0, 10.0, 20.0], workers=2)
     assert left.after([]) == 20
@@ -165,7 +226,7 @@ main.main()
 @pytest.mark.slow("a child imports everything and starts its workers")
 def test_ctrl_c_shows_what_is_done() -> None:
     """With status 130, at once, and with the half-done line of the table."""
-    command = [sys.executable, "-c", SCRIPT, "check", "--workers", "1"]
+    command = [sys.executable, "-c", SCRIPT, "check", "--workers", "1", "--no-cache"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as child:
         assert child.stdout

@@ -11,7 +11,7 @@ from oneleader.conformance.adapter import Observed, Report, Taken
 from oneleader.conformance.machine import check_conformance
 from oneleader.errors import UsageError
 from oneleader.verdict import INCONCLUSIVE, VIOLATED
-from tests.places import DOCS, ROOT
+from tests.places import DOCS
 
 PAGE = DOCS / "bring-your-own-raft.md"
 BLOCKS = re.findall(r"```(python|text)\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -35,13 +35,6 @@ def own() -> dict[str, Any]:
     names: dict[str, Any] = {}
     exec(compile(BLOCKS[0][1], PAGE.name, "exec"), names)
     return names
-
-
-def test_the_two_lines_of_the_readme_run_its_property_test(own: dict[str, Any]) -> None:
-    (block,) = re.findall(r"```py\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    exec(compile(block, "README.md", "exec"), own)
-    outcome = own["TestMyRaft"]("runTest").run()
-    assert (outcome.testsRun, outcome.errors, outcome.failures) == (1, [], [])
 
 
 def test_one_that_votes_twice_is_caught(own: dict[str, Any]) -> None:

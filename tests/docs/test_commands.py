@@ -1,4 +1,4 @@
-"""The commands that pages tell people to type exist, with their options; each door of the README is run."""
+"""The commands that pages tell people to type exist, with their options."""
 
 from __future__ import annotations
 
@@ -64,13 +64,3 @@ def test_a_command_that_is_gone_is_noticed() -> None:
     assert [unknown(line) for line in commands(text)] == ["vanish", "--nodez"]
     assert unknown("oneleader campaign explore election --nodes 2,3   # a comment") == ""
     assert unknown("oneleader faults vanish") == "vanish"
-
-
-def test_each_door_of_the_readme_has_something_to_run() -> None:
-    """`tests/cli/test_cli.py` runs its sessions, `tests/conformance/test_own_raft.py` the code of door 1."""
-    doors = re.split(r"^## Door \d: ", README.read_text("utf-8"), flags=re.MULTILINE)[1:]
-    ran = [[language for language, _ in BLOCK.findall(door.partition("\n## ")[0])] for door in doors]
-    assert len(ran) == 3
-    for languages in ran:
-        assert "console" in languages
-        assert {*languages} <= {"console", "py", "python"}, "nothing runs a block of this kind"

@@ -79,8 +79,8 @@ class Watched:
         self.cut_off: set[NodeId] = set()  # from Prometheus
         self.twice: set[NodeId] = set()
         self.metrics = {id: self._start(id) for id in self.cluster.members}
-        self._carry_out, self._deliver = self.simulation._carry_out, self.cluster.deliver
-        self.simulation._carry_out = self.carry_out  # type: ignore[method-assign]
+        self._carry_out, self._deliver = self.simulation.carry_out, self.cluster.deliver
+        self.simulation.carry_out = self.carry_out  # type: ignore[method-assign]
         self.cluster.deliver = self.deliver  # type: ignore[method-assign]
 
     def _start(self, id: NodeId) -> Metrics:

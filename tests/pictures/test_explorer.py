@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from oneleader.story import Arrow, Story
 from oneleader.verdict import HOLDS, VIOLATED
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, CDPSession, Page
 
 Evaluate = Callable[[str], Any]
 TEMPLATES = Path(models.__file__).parents[1] / "pictures" / "templates"
@@ -315,11 +316,51 @@ def test_keys_undo_branch_and_theme(visit: Open) -> None:
         assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != light
 
 
+SHOWN = """() => Object.fromEntries(["actions", "properties", "state", "heads", "diagram"].map(
+  (id) => [id, document.getElementById(id).innerHTML]))"""
+
+
+def test_a_page_that_keeps_what_a_step_leaves_shows_what_a_fresh_page_does(visit: Open) -> None:
+    drawn, page = random.Random(7), explorer_of("election", {"Node": 3, "Term": 2})
+    with visit(page) as tab:
+        for _ in range(4):
+            for key in drawn.choices(["Enter", "u", "r", "Home"], [12, 2, 1, 1], k=8):
+                buttons = tab.locator("#actions .instances > button:not([disabled]):visible")
+                if count := buttons.count():
+                    buttons.nth(drawn.randrange(count)).focus()
+                tab.keyboard.press(key)
+            if switches := tab.locator("[data-switch]:visible").all():
+                drawn.choice(switches).set_checked(drawn.random() < 0.5)
+            with visit(page, at=f"#{tab.url.partition('#')[2]}") as fresh:
+                assert fresh.evaluate(SHOWN) == tab.evaluate(SHOWN)
+
+
+def test_a_step_makes_one_layout_and_keeps_what_it_does_not_change(visit: Open) -> None:
+    with visit(explorer_of("election", {"Node": 3, "Term": 2})) as tab:
+        tab.evaluate(
+            "for (const e of document.querySelectorAll('#actions > section, #theorems > li')) e.seen = 1"
+        )
+        session = tab.context.new_cdp_session(tab)
+        session.send("Performance.enable")
+        before = layouts(session)
+        frame = "b.click(); await new Promise(requestAnimationFrame); await new Promise(setTimeout);"
+        tab.locator("#actions .instances > button").first.evaluate(f"async (b) => {{ {frame} }}")
+        assert layouts(session) - before == 1
+        assert tab.evaluate("[...document.querySelectorAll('#theorems > li')].every((e) => e.seen)")
+        kept = tab.evaluate("[...document.querySelectorAll('#actions > section')].map((e) => e.seen === 1)")
+        assert set(kept) == {True, False}
+
+
+def layouts(session: CDPSession) -> int:
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return int(next(m["value"] for m in metrics if m["name"] == "LayoutCount"))
+
+
 @pytest.mark.parametrize("width", [1400, 390], ids=["wide", "narrow"])
 def test_nothing_stands_beyond_the_edge(visit: Open, width: int) -> None:
     with visit(explorer_of("system", {"Node": 3, "Term": 2}), width=width) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
         tab.emulate_media(media="print")  # on paper: the run and the state, nothing to click
         assert tab.locator("#diagram").is_visible()
-        assert tab.locator("#state").is_visible()
+        assert tab.locator(".now").is_visible()
         assert not any(button.is_visible() for button in tab.locator("nav button, .middle button").all())

@@ -1,7 +1,7 @@
 """`make bench-peers`: our engines and the explicit-state checkers for Python on PyPI, on one election.
 
 The election is written below as their users would write it: plain functions over tuples and frozen
-sets. Each must find the same states. musil needs Python 3.12; whoever is not installed is left out.
+sets. Each must find the same states. musil needs Python 3.12; what is not installed is left out.
 `bench_peers.py 4,2` takes other bounds, and leaves out our slow oracle.
 """
 

@@ -52,7 +52,7 @@ def one_vote_a_term(
 
 
 def only_up_to_date_logs(term: int, log: list[int], last: int, at: int) -> bool:
-    """Section 5.4.1: whoever gets the vote has a log with a later last term, or of the same and as long.
+    """Section 5.4.1: the vote goes to a log with a later last term, or of the same and as long.
 
     pre: 0 < term and len(log) <= 2 and all(0 < t <= term for t in log) and 0 <= last <= term and 0 <= at
     post: __return__

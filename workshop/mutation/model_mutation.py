@@ -66,7 +66,7 @@ def as_action(traced: TracedAction) -> Action:
 
 
 def replayed(traced: TracedAction) -> Callable[..., None]:
-    """What the data says, done on the state of whoever reads it."""
+    """What the data says, done on the state of the reader."""
     names = [p.args[0] for p in traced.params]
     updates = in_order(traced.updates)
 

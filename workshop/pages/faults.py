@@ -73,7 +73,8 @@ to find it.
 - **TLC**: the same fault written in TLA+ (`tla/MC*_bug_*.cfg`), and the steps of its counterexample.
 - **property test**: a scenario of the faulty reference, drawn by Hypothesis, that a judge refuses; the steps
   that are left when it is made short.
-- **simulate**: faults have ended; {recovery.PATIENCE} election timeouts later no leader stays and commits.
+- **simulate**: faults have ended; {recovery.PATIENCE} election timeouts later no leader stays and commits,
+  or what has to come about by then has not.
 - **replay**: a recording of the faulty reference is refused at this event; one of the correct one is not.
 
 """

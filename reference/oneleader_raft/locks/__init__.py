@@ -14,8 +14,8 @@ The contract
 - A write carries the token and the nonce. It is accepted if no greater token has been seen for its key;
   of several grants with one token (an issuer that lost its state repeats it) the first that writes has it.
 - So once a newer holder has written a key, no older one writes it. Before that, an older one may: only the
-  deadline keeps it from that, and `write` looks at it. `write_with_fencing` does not: it is for whoever was
-  handed a token, and has none.
+  deadline keeps it from that, and `write` looks at it. `write_with_fencing` does not: it is for a holder that
+  was handed a token, and has no deadline.
 - A key is protected by one lock. Tokens of two locks do not compare.
 - A deadline is a reading of this process' clock, which counts through a suspend: from BEFORE the request was
   sent, the ttl shortened by `rates`, a bound on how unevenly two clocks may run (`lease.Clocks`).
@@ -114,7 +114,7 @@ class Locks(Base):
     def write_with_fencing(self, key: str, value: str, token: int, nonce: str = UNNAMED) -> None:
         """Write with a token alone; StaleError if a newer grant has written, or another one with this token.
 
-        Whoever names no nonce is one grant: leave it out only where no token is given out twice."""
+        A holder without a nonce is one grant: leave it out only where no token is given out twice."""
         self._drive(self._do.write_with_fencing(key, value, token, nonce))
 
     def read(self, key: str) -> Found | None:

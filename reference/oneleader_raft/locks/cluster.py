@@ -1,7 +1,7 @@
 """Locks on the cluster itself, by its HTTP API: the only store here that grants and keeps through failovers.
 
-A token is the index of the committed entry that acquired the lock, so it is given once and grows, whoever
-leads. Fenced keys are in the same log. A ttl is counted by the leader's clock, and again by a new one. A
+A token is the index of the committed entry that acquired the lock, so it is given once and grows, no matter
+who leads. Fenced keys are in the same log. A ttl is counted by the leader's clock, and again by a new one. A
 request is repeated, by the same name and number, until `deadline` seconds have passed: it takes effect once.
 
 What it assumes: what the cluster assumes (`node`): a majority up, disks that keep what they synced.

@@ -124,7 +124,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--peers", required=True, help="the members that the cluster began with: n1=HOST:PORT,..."
     )
-    parser.add_argument("--join", action="store_true", help="this node is none of them: it waits to be added")
+    parser.add_argument("--join", action="store_true", help="a node that waits to be added to them")
     parser.add_argument("--listen", type=address, help="where peers reach this node, if not as --peers says")
     parser.add_argument("--api", type=address, required=True, help="HOST:PORT for clients")
     parser.add_argument("--advertise-api", type=address, help="where others send clients, if not to --api")

@@ -35,8 +35,8 @@ from typing import Any, Protocol
 from ..lease import Clocks
 from .members import NODE_NAME
 
-MAGIC, VERSION = b"1L", 3
-HELLO, WELCOME, PROOF, MESSAGE, PING, REFUSED, SNAPSHOT = range(7)
+MAGIC, VERSION = b"1L", 4
+HELLO, WELCOME, PROOF, MESSAGE, PING, REFUSED, SNAPSHOT, PART, LAST_PART = range(9)
 HEADER = struct.Struct("!2sBBI")
 TAG = 16
 MOST_BYTES = 8 << 20  # of a body

@@ -3,6 +3,9 @@ Whom to dial, and who may connect, changes as members come and go (`meet`).
 
 What is sent may be lost, as the core expects: where there is no connection, or one whose buffer is full, a
 message is dropped. Nothing is queued for a peer that is away.
+
+A long message leaves in parts, as fast as they are taken, and what is short goes between them: so a heartbeat
+never waits behind a big value.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..messages import why_impossible
-from ..raft import AppendEntries, Entry, Message, NodeId
+from ..raft import Message, NodeId
 from . import codec, frames
 from .frames import Channel, FrameError, Identity, Recognise
 from .trace import Source
@@ -28,7 +31,7 @@ Address = tuple[str, int]
 OnMessage = Callable[[Source, Message], Awaitable[None]]
 OnChunk = Callable[[NodeId, bytes], None]
 MOST_BUFFERED = 1 << 20  # bytes not yet sent, above which messages are dropped
-MOST_ENTRY_BYTES = 1 << 17  # of entries in one message; what is left follows with the next one
+PART = 1 << 16  # bytes: what is longer leaves in parts, and with more than this unsent a connection is busy
 MOST_STRANGERS = 32  # connections in the handshake
 COMPLAINT_SECONDS = 60.0  # between two equal lines of the log
 MOST_COMPLAINTS = 1024  # that are remembered
@@ -55,11 +58,33 @@ class Tls:
 
 @dataclass
 class DialledLine:
-    """A connection that was dialled: to where, under which key, and whether it was used lately."""
+    """A connection that was dialled: to where, under which key, whether it was used lately, and the message
+    that is leaving in parts."""
 
     writer: asyncio.StreamWriter
     channel: Channel
     is_idle: bool = True
+    in_parts: asyncio.Task[None] | None = None
+
+    @property
+    def unsent(self) -> int:
+        return self.writer.transport.get_write_buffer_size()
+
+    def write(self, kind: int, body: bytes) -> None:
+        self.writer.write(self.channel.seal(kind, body))
+        self.is_idle = False
+
+    async def write_in_parts(self, body: bytes) -> None:
+        """The last part is the message's own frame."""
+        try:
+            for at in range(0, len(body) - PART, PART):
+                self.write(frames.PART, body[at : at + PART])
+                await self.writer.drain()
+            self.write(frames.LAST_PART, body[(len(body) - 1) // PART * PART :])
+        except OSError:
+            pass  # the connection is gone, and `_dial` sees it
+        finally:
+            self.in_parts = None
 
 
 class Links:
@@ -123,14 +148,34 @@ class Links:
 
     # Sending
 
-    def send(self, to: NodeId, step: int, message: Message) -> None:
-        """`step` numbers the last line of this node's trace."""
+    def send(self, to: NodeId, step: int, message: Message) -> bool:
+        """`step` numbers the last line of this node's trace. Whether it was not dropped."""
         line = self._lines.get(to)
-        if line is None or line.writer.transport.get_write_buffer_size() > MOST_BUFFERED:
-            return
-        body = json.dumps({"step": step, "message": codec.plain(fitting(message))}, separators=(",", ":"))
-        line.writer.write(line.channel.seal(frames.MESSAGE, body.encode()))
-        line.is_idle = False
+        if line is None or line.unsent > MOST_BUFFERED:
+            return False
+        said = {"step": step, "message": codec.plain(message)}
+        body = json.dumps(said, separators=(",", ":")).encode()
+        if len(body) <= PART:
+            line.write(frames.MESSAGE, body)
+            return True
+        if line.in_parts:
+            return False
+        line.in_parts = asyncio.create_task(line.write_in_parts(body))
+        return True
+
+    def connection(self, to: NodeId) -> object:
+        """The one that there is; None without."""
+        return self._lines.get(to)
+
+    def is_busy(self, to: NodeId) -> bool:
+        """What is sent now would wait for a while."""
+        line = self._lines.get(to)
+        return line is not None and (line.in_parts is not None or line.unsent > PART)
+
+    def is_in_parts(self, to: NodeId) -> bool:
+        """A long message is leaving: what is sent now overtakes it."""
+        line = self._lines.get(to)
+        return line is not None and line.in_parts is not None
 
     def drop(self, peer: NodeId) -> None:
         """End the connections with a peer. Both sides may try again."""
@@ -149,8 +194,7 @@ class Links:
         for chunk in chunks:
             if line is None or self._lines.get(to) is not line:
                 return False
-            line.writer.write(line.channel.seal(frames.SNAPSHOT, chunk))
-            line.is_idle = False
+            line.write(frames.SNAPSHOT, chunk)
             await line.writer.drain()
         return line is not None
 
@@ -159,8 +203,8 @@ class Links:
         while True:
             await asyncio.sleep(seconds)
             for line in self._lines.values():
-                if line.is_idle and not line.writer.transport.get_write_buffer_size():
-                    line.writer.write(line.channel.seal(frames.PING, b""))
+                if line.is_idle and not line.unsent:
+                    line.write(frames.PING, b"")
                 line.is_idle = True
 
     async def _keep_dialling(self, peer: NodeId, address: Address) -> None:
@@ -191,7 +235,9 @@ class Links:
             log.info("connected", extra={"peer": peer})
             await reader.read(1)  # nothing comes on it: this waits for its end
         finally:
-            if self._lines.pop(peer, None):
+            if line := self._lines.pop(peer, None):
+                if line.in_parts:
+                    line.in_parts.cancel()
                 log.info("disconnected", extra={"peer": peer})
             writer.close()
 
@@ -243,16 +289,23 @@ class Links:
             self.told[channel.peer] = host.strip("[]"), int(port)
 
     async def _listen(self, reader: asyncio.StreamReader, channel: Channel) -> None:
-        pace = frames.Pace()
+        pace, parts = frames.Pace(), bytearray()
         while True:
             kind, body = await channel.unseal(reader)
             await pace.spend(len(body))
             self.heard[channel.peer] = self._now()
-            if kind == frames.MESSAGE:
+            if kind in (frames.PART, frames.LAST_PART):
+                parts += body
+                if len(parts) > frames.MOST_BYTES:
+                    raise FrameError(f"a message of more than {frames.MOST_BYTES} bytes")
+            if kind == frames.LAST_PART:
+                await self._on_message(*read(bytes(parts), channel.peer, self._own))
+                parts.clear()
+            elif kind == frames.MESSAGE:
                 await self._on_message(*read(body, channel.peer, self._own))
             elif kind == frames.SNAPSHOT:
                 self._on_chunk(channel.peer, body)
-            elif kind != frames.PING:
+            elif kind not in (frames.PART, frames.PING):
                 raise FrameError(f"a frame of kind {kind} is not known")
 
 
@@ -271,25 +324,6 @@ def read(body: bytes, peer: NodeId, own: Identity) -> tuple[Source, Message]:
     return (peer, said["step"]), message
 
 
-def fitting(message: Message) -> Message:
-    """AppendEntries with as many of its entries as fit into one frame: a leader may send just these, and
-    what is committed of them."""
-    if not isinstance(message, AppendEntries) or len(message.entries) < 2:
-        return message
-    size = 0
-    for before, entry in enumerate(message.entries):
-        size += _size(entry)
-        if before and size > MOST_ENTRY_BYTES:
-            commit = min(message.leader_commit, message.prev_log_index + before)
-            return replace(message, entries=message.entries[:before], leader_commit=commit)
-    return message
-
-
-def _size(entry: Entry) -> int:
-    """An estimate of its bytes in a frame: strings may take six bytes a character."""
-    return 100 + len(str(entry.command))
-
-
 def _check_certificate(writer: asyncio.StreamWriter, peer: NodeId) -> None:
     """Under TLS: that of another node of the same cluster is not this peer's."""
     certificate = writer.get_extra_info("peercert")
@@ -302,9 +336,12 @@ def _check_certificate(writer: asyncio.StreamWriter, peer: NodeId) -> None:
 
 
 def _notice_silence(writer: asyncio.StreamWriter) -> None:
-    """Small frames leave at once; a connection whose other end is gone ends, where the system can tell."""
+    """Small frames leave at once, and wait behind little that the system keeps unsent, where it can be told;
+    a connection whose other end is gone ends."""
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5000)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, PART)

@@ -3,7 +3,8 @@
 Events wait in one queue. Those that wait together are stepped one after the other and share one sync; then
 their effects are carried out in their order. That is as if each had been stored by itself in no time: nothing
 leaves before the sync, and a crash before it loses all of them, as if they had not happened yet. Of several
-AppendEntries to one follower in such a batch the last says it all; the others are dropped.
+AppendEntries to one follower in such a batch the last says it all; the others are dropped. A batch has no
+more bytes than are stored in a moment, as heartbeats wait for it.
 
 A node that cannot store, or finds two leaders in one term, stops: it must not guess.
 """
@@ -57,11 +58,13 @@ from .compacting import Compacting
 from .errors import BusyError, NotLeaderError, OutcomeUnknownError
 from .expiry import Expiry, Silence
 from .frames import Identity
+from .inbox import Happening, Inbox
 from .links import Address, Links
 from .loading import Loading
 from .log import with_growing_log
 from .members import Change, ChangeRefusedError, places, wanted
 from .metrics import Metrics, lease_left
+from .pipeline import Pipeline
 from .settings import NodeSettings
 from .trace import Source, Trace
 from .transfer import Receiving, Sending
@@ -72,21 +75,15 @@ log = logging.getLogger(__name__)
 
 DEPOSED = "the leader lost its leadership meanwhile"
 MOST_WAITING = 4096  # events; beyond it, clients are refused and peers wait
-MOST_AT_ONCE = 256  # events that share a sync
 JOIN_SECONDS = 5.0  # in which a node that is to join has to be connected
 OWN_NAME = "node:"  # how the names begin in which nodes propose themselves; no client's does
 
 
 @dataclass(frozen=True)
-class Happening:
-    event: Event
-    source: Source | None = None
-
-
-@dataclass(frozen=True)
 class StepTaken:
-    """A step, when it was taken, and the number of the last line of the trace after it."""
+    """A step, of what, when it was taken, and the number of the last line of the trace after it."""
 
+    event: Event
     step: Step
     at: int
     line: int
@@ -148,9 +145,10 @@ class Server:
             settings.tls,
             self._receiving.chunk,
         )
+        self._pipeline = Pipeline(self.links)
         self._sending = Sending(self.links, self._store.snapshot_path, lambda: self.node)
         self.api = api
-        self._inbox: asyncio.Queue[Happening] = asyncio.Queue(MOST_WAITING)
+        self._inbox = Inbox(MOST_WAITING)
         path_of = self._store.snapshot_path
         self._compacting = Compacting(settings.compact_after, path_of, self._scribe, self._compact)
         self._loading = Loading(self._receiving, path_of, self._scribe, self._deliver)
@@ -294,10 +292,7 @@ class Server:
         log.info("started", extra={"term": self.node.current_term, "last": self.node.last_index})
         try:
             while True:
-                batch = [await self._inbox.get()]
-                while len(batch) < MOST_AT_ONCE and not self._inbox.empty():
-                    batch.append(self._inbox.get_nowait())
-                await self._handle(batch)
+                await self._handle(await self._inbox.batch())
         finally:
             heart.cancel()
             if self._election:
@@ -376,7 +371,7 @@ class Server:
             step = self.core.step(node, happening.event, now)
             step = replace(step, node=with_growing_log(step.node))
             lines += self._lines_of(happening, now, node, step)
-            steps.append(StepTaken(step, now, self._trace.step))
+            steps.append(StepTaken(happening.event, step, now, self._trace.step))
             node = step.node
 
         trace = "".join(lines)
@@ -400,13 +395,16 @@ class Server:
         last_to = {send.to: send for send in sends if isinstance(send.message, AppendEntries)}
         for taken in steps:
             before, self.node = self.node, taken.step.node
+            self._pipeline.hear(taken.event)
             for effect in taken.step.effects:
                 match effect:
                     case Send(to, InstallSnapshot() as message):
                         self._sending.send(self.node, taken.line, to, message)
+                    case Send(to, AppendEntries() as message):
+                        if last_to[to] is effect:
+                            self._pipeline.send(self.node, taken.line, to, message)
                     case Send(to, message):
-                        if not isinstance(message, AppendEntries) or last_to[to] is effect:
-                            self.links.send(to, taken.line, message)
+                        self.links.send(to, taken.line, message)
                     case ResetElectionTimer():
                         self._reset_election_timer()
                     case Apply(first, entries):
@@ -423,6 +421,8 @@ class Server:
             self._notice_role(before)
         self._meet()
         self._compacting.look(self.node, self._applying)
+        if self.node.role is Role.LEADER and self._inbox.empty() and self._pipeline.can_go_on(self.node):
+            self._inbox.put_nowait(Happening(HeartbeatTimeout()))
 
     def _carry_out_start(self, start: Step) -> None:
         for effect in start.effects:

@@ -27,7 +27,7 @@ class NodeSettings:
     drift: int = 10
     trace: bool = False
     compact_after: int = 10_000  # entries, at the least
-    address: str = ""  # where peers reach this node, if it is none of those
+    address: str = ""  # where peers reach this node, if not one of those
 
     @property
     def clocks(self) -> Clocks:

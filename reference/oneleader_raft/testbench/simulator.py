@@ -51,7 +51,7 @@ class SimulationSettings:
     new_rates: float = 0.2
 
     joining: int = 0  # servers that are up and no members at first
-    change: float = 0  # of members, by whoever leads
+    change: float = 0  # of members, by the leader
     compaction: float = 0  # at a server
 
     one_way: float = 0.5  # of a partition
@@ -179,7 +179,7 @@ class Simulation:
         self._reset_election_timer(id)
         if self.cluster.is_up(id):
             self.cluster.election_timeout(id, finish=False)
-            self._carry_out(id)
+            self.carry_out(id)
         return None
 
     def _heartbeat_timer(self, id: NodeId) -> None:
@@ -187,7 +187,7 @@ class Simulation:
             self._after(self.settings.heartbeat_interval, partial(self._heartbeat_timer, id))
             if self.cluster.is_up(id) and self.cluster.node(id).role is Role.LEADER:
                 self.cluster.heartbeat_timeout(id, finish=False)
-                self._carry_out(id)
+                self.carry_out(id)
 
     def _wakes(self, id: NodeId, later: Callable[[], None]) -> bool:
         """A server that is paused does nothing until it goes on; its clock does not stop."""
@@ -198,7 +198,8 @@ class Simulation:
 
     # Steps and messages
 
-    def _carry_out(self, id: NodeId) -> None:
+    def carry_out(self, id: NodeId) -> None:
+        """Let a step go through that was begun by hand on `cluster`."""
         self._go_through(id)
         for watch in self.watchers:
             watch(id)
@@ -239,7 +240,7 @@ class Simulation:
         if not self._wakes(packet.to, partial(self._deliver, packet)):
             return
         if self.cluster.is_pending(packet) and self.cluster.deliver(packet, finish=False):
-            self._carry_out(packet.to)
+            self.carry_out(packet.to)
 
     def _delay(self) -> int:
         is_late = self._chance(self.settings.late)
@@ -289,7 +290,7 @@ class Simulation:
         else:
             self._waiting[server].add((client.name, number))
             self.cluster.propose(server, request, finish=False)
-        self._carry_out(server)
+        self.carry_out(server)
 
     def _answer(self, id: NodeId, results: tuple[tuple[Request, Result], ...]) -> None:
         for request, result in results:
@@ -371,7 +372,7 @@ class Simulation:
     def _restart(self, id: NodeId) -> None:
         if not self.cluster.is_up(id):
             self.cluster.restart(id, finish=False)
-            self._carry_out(id)
+            self.carry_out(id)
 
     def _pause(self, id: NodeId) -> None:
         self._paused_until[id] = max(
@@ -388,12 +389,12 @@ class Simulation:
         self._at_leaders(hand_over)
 
     def _at_leaders(self, ask: Callable[[NodeId], None]) -> None:
-        """Whoever leads, or believes so, is asked."""
+        """A server that leads, or believes so, is asked."""
         for id, node in self.cluster.nodes.items():
             leads = self.cluster.is_up(id) and node.role is Role.LEADER
             if leads and self._paused_until[id] <= self.now:
                 ask(id)
-                self._carry_out(id)
+                self.carry_out(id)
 
     def _change_members(self, leader: NodeId) -> None:
         """One server more or less, mostly; or any others."""
@@ -407,7 +408,7 @@ class Simulation:
     def _compact(self, id: NodeId) -> None:
         if self.cluster.is_up(id) and self._paused_until[id] <= self.now:
             self.cluster.compact(id, finish=False)
-            self._carry_out(id)
+            self.carry_out(id)
 
     def _partition(self) -> None:
         """Cut the servers in two, one way or both; or but for one that both sides reach; or one link."""

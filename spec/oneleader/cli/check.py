@@ -16,10 +16,16 @@ from oneleader.cli.options import json_option, print_json
     "--all", "every", is_flag=True, help="One line per row, instead of one per model and one per fault."
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Only this model or fault (may be repeated).")
+@click.option("--no-cache", is_flag=True, help="Check again what an earlier run has found in the same code.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
 @json_option
-def check(quick: bool, every: bool, only: tuple[str, ...], workers: int | None, as_json: bool) -> int:
-    """Run every reader on all models, faults and the reference."""
+def check(
+    quick: bool, every: bool, only: tuple[str, ...], no_cache: bool, workers: int | None, as_json: bool
+) -> int:
+    """Run every reader on all models, faults and the reference.
+
+    What holds is kept, with a hash of all that the check reads, and not checked again while that is the same.
+    """
     from oneleader.cli import checks, print_checks
     from oneleader.cli.check_row import status
 
@@ -27,7 +33,7 @@ def check(quick: bool, every: bool, only: tuple[str, ...], workers: int | None, 
     wanted = checks.chosen(quick=quick, only=only)
     table = print_checks.Table(wanted, every=every, quiet=as_json)
     try:
-        with closing(checks.done(wanted, workers=workers, tick=table.tick)) as doing:
+        with closing(checks.done(wanted, workers=workers, cached=not no_cache, tick=table.tick)) as doing:
             for one, rows in doing:
                 table.add(one, rows)
     except KeyboardInterrupt:

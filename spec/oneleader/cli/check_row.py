@@ -14,6 +14,7 @@ class CheckRow:
     """What one reader said of one model or fault.
 
     `detail` says why, where the verdict is not `holds`; `left_out` what bounds leave out, in sentences.
+    `is_earlier`: an earlier run has found it, reading the same texts.
     """
 
     model: str
@@ -25,6 +26,7 @@ class CheckRow:
     detail: str = ""
     left_out: tuple[str, ...] = ()
     kind: Kind = "property"
+    is_earlier: bool = False
 
     @property
     def question(self) -> str:

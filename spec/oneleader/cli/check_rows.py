@@ -211,7 +211,10 @@ def breaking(model: Model, breaks: str, **at: Any) -> CheckRow:
 
 def judging(fault: str, reader: str) -> CheckRow:
     """A reader catches a fault."""
-    return fault_row(fault_table.READERS[reader](catalogue.find(fault)))
+    found = catalogue.find(fault)
+    if reader == "hypothesis":
+        return fault_row(fault_table.by_property_test(found, shorten=False))
+    return fault_row(fault_table.READERS[reader](found))
 
 
 def fault_row(found: fault_table.FaultRow) -> CheckRow:

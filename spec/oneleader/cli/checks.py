@@ -11,8 +11,11 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import oneleader
+import oneleader_raft
 from oneleader.campaigns.cores import Died, Running, cores, over_cores
 from oneleader.campaigns.fault_table import READERS
 from oneleader.cli.check_row import CheckRow
@@ -33,15 +36,19 @@ from oneleader.cli.check_rows import (
     twinning,
     walking,
 )
+from oneleader.conformance.handlers import earlier
 from oneleader.conformance.handlers.running import ANY as ANY_CLUSTER
 from oneleader.conformance.handlers.running import HANDLERS
-from oneleader.errors import UsageError
+from oneleader.errors import MissingTool, UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault
 from oneleader.models import find, system
 from oneleader.models.flawed.bully import Assumption
+from oneleader.readers.earlier import Texts
 from oneleader.readers.tlc.bounds import full_bounds_of
-from oneleader.verdict import INCONCLUSIVE, Kind
+from oneleader.readers.tlc.tlc import find_jar
+from oneleader.shipped import tla_folder
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, Kind
 
 ALWAYS, QUICK, FULL = "always", "with --quick only", "without --quick only"
 Rows = Callable[..., CheckRow | Iterable[CheckRow]]
@@ -63,6 +70,24 @@ READER_OF: dict[Rows, str] = {
 }
 
 
+def jar() -> dict[Path, tuple[str, ...]]:
+    """TLC itself, where it is installed."""
+    try:
+        return {find_jar().parent: (find_jar().name,)}
+    except MissingTool:
+        return {}
+
+
+OURS, RAFT = Path(oneleader.__file__).parent, Path(oneleader_raft.__file__).parent
+MODELS = ("*.py", "cli/*", "language/**/*", "models/**/*", "readers/**/*", "recordings/*")
+REFERENCE = ("campaigns/*", "conformance/**/*", "faults/**/*", "pictures/__init__.py", "pictures/plain.py")
+BESIDE = {tla_folder(): ("*",), **jar()}
+ON_MODELS = Texts({OURS: MODELS, **BESIDE})
+ON_ALL = Texts({OURS: (*MODELS, *REFERENCE), RAFT: ("*.py", "testbench/**/*", "locks/**/*"), **BESIDE})
+PROOF = earlier.READ.patterns
+ON_HANDLERS = Texts({**PROOF, OURS: (*PROOF[OURS], "cli/check_row*.py")})
+
+
 @dataclass(frozen=True)
 class Check:
     """One reader on one model, on the reference or on one fault. It can be called in another process."""
@@ -81,10 +106,33 @@ class Check:
     def title(self) -> str:
         return f"{self.model} {self.reader}"
 
+    def known(self) -> list[CheckRow] | None:
+        """Its rows, where an earlier run has made them from the same texts."""
+        rows: list[CheckRow] | None = self._read.known(self.model, self.reader, told(self.rows))
+        return rows and [replace(row, is_earlier=True) for row in rows]
+
+    def keep(self, rows: list[CheckRow]) -> None:
+        """For later runs; what does not hold is asked again."""
+        if rows and all(row.verdict in (HOLDS, NOT_EXPRESSIBLE) for row in rows):
+            self._read.keep(rows, self.model, self.reader, told(self.rows))
+
+    @property
+    def _read(self) -> Texts:
+        if self.reader == "handlers":
+            return ON_HANDLERS
+        return ON_ALL if self.model.startswith(("reference", "fault ")) else ON_MODELS
+
     def unknown(self, cause: str) -> CheckRow:
         """The row of a check that came to no end."""
         kind: Kind = "fault" if self.model.startswith("fault ") else "property"
         return CheckRow(self.model, self.reader, "not finished", INCONCLUSIVE, "", 0.0, cause, kind=kind)
+
+
+def told(value: Any) -> Any:
+    """A partial call, told apart from others by the names of its functions."""
+    if isinstance(value, partial):
+        return told(value.func), *map(told, value.args), value.keywords
+    return getattr(value, "__qualname__", value)
 
 
 def of(model: str, rows: Rows, seconds: float, when: str = ALWAYS, **bounds: Any) -> Check:
@@ -296,13 +344,17 @@ def done(
     checks: Sequence[Check],
     *,
     workers: int | None = None,
+    cached: bool = False,
     tick: Callable[[Sequence[str], float], None] = lambda running, left: None,
 ) -> Generator[tuple[Check, list[CheckRow]], None, None]:
     """Each check with its rows, as soon as it is done. A check that has none, or died, is inconclusive.
 
-    `tick` is handed the titles of what runs, and about how many seconds are left.
+    `cached`: what an earlier run has found of the same texts is taken from it. `tick` is handed the titles
+    of what runs, and about how many seconds are left.
     """
-    jobs = sorted(checks, key=lambda check: -check.seconds)
+    known = {check: found for check in checks if cached and (found := check.known())}
+    yield from known.items()
+    jobs = sorted((check for check in checks if check not in known), key=lambda check: -check.seconds)
     left = Left([check.seconds for check in jobs], workers or cores())
 
     def looked(running: Sequence[Running]) -> None:
@@ -313,7 +365,10 @@ def done(
             check, rows = jobs[outcome.number], outcome.result
             left.ended(outcome.number, outcome.seconds)
             if isinstance(rows, Died):
-                rows = [check.unknown(rows.cause)]
+                yield check, [check.unknown(rows.cause)]
+                continue
+            if cached:
+                check.keep(rows)
             yield check, rows or [check.unknown("it came to no result")]
 
 

@@ -12,16 +12,7 @@ import click
 from oneleader.conformance.handlers.contracts import CONTRACTS, check_contract
 from oneleader.conformance.handlers.earlier import afresh, once
 from oneleader.conformance.handlers.handlers import Handled, prove_handler
-from oneleader.conformance.handlers.running import (
-    ALONE,
-    ANY,
-    ANY_ALONE,
-    HANDLERS,
-    OF_WHOLE_LOGS,
-    WHOLE,
-    WHOLE_ALONE,
-    Size,
-)
+from oneleader.conformance.handlers.running import ALONE, HANDLERS, OF_WHOLE_LOGS, Size, of_any_size
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.handlers.stable import everything, prove_stable
 from oneleader.errors import UsageError
@@ -83,7 +74,7 @@ def handlers(
             verdicts += _kept(pool, proving)
         if not rest:
             verdicts += _handlers(
-                pool, proving, _any_size(only) if nodes is None else _bounded(nodes, log, reads, only)
+                pool, proving, of_any_size(only) if nodes is None else _bounded(nodes, log, reads, only)
             )
     return exit_status(verdicts)
 
@@ -126,16 +117,6 @@ def _handlers(pool: ProcessPoolExecutor, proving: Proving, work: list[tuple[str,
             print(f"{said} By {', '.join(models)}.")
         print(_line(found, is_earlier), flush=True)
         yield found.verdict
-
-
-def _any_size(only: tuple[str, ...]) -> list[tuple[str, Size]]:
-    """Two servers and more, and then a server alone; logs that are compacted or not, and then whole ones."""
-    return [
-        (handler, size)
-        for size in (ANY, ANY_ALONE, WHOLE, WHOLE_ALONE)
-        for handler in only or HANDLERS
-        if handler in (OF_WHOLE_LOGS if size.whole else HANDLERS)
-    ]
 
 
 def _bounded(

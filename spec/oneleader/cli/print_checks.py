@@ -71,6 +71,8 @@ def _details(row: CheckRow) -> None:
 
 def group_line(model: str, rows: Sequence[CheckRow], note: str) -> None:
     """One model or fault: its gravest verdict, what holds by which reader, and in full what does not hold."""
+    if rows and all(row.is_earlier for row in rows):
+        note += ", by an earlier run"
     seconds = f"{sum(row.seconds for row in rows):.1f} s".rjust(WIDTHS[1])
     judged(total(rows), model, seconds, f"{_said(rows)}{note}", widths=WIDTHS)
     for row in rows:
@@ -129,6 +131,8 @@ def summary(rows: Sequence[CheckRow], *, interrupted: bool, quick: bool, seconds
     judged(word, f"{plural(len(rows), 'rows')}: {counts}", f"{seconds:.0f} s")
     if interrupted:
         say("        interrupted: the rest was not checked")
+    if before := sum(row.is_earlier for row in rows):
+        say(f"        {before:,} of them by an earlier run that read the same: --no-cache checks them again")
     leaving_out = dict.fromkeys(row.model for row in rows if row.left_out)
     if leaving_out:
         say(f"        bounds leave something out of {', '.join(leaving_out)}: --all says what")

@@ -34,7 +34,7 @@ from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.formats.etcd import RecordedVoters
 from oneleader.readers.replay.properties import Properties
 
-GIVEN = "what it starts with"  # stands for whoever led and wrote before the first step
+GIVEN = "what it starts with"  # stands for those who led and wrote before the first step
 ROLES = {"follower": FOLLOWER, "pre-candidate": FOLLOWER, "candidate": CANDIDATE, "leader": LEADER}
 
 

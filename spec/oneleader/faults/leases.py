@@ -50,8 +50,8 @@ LEASES, LIN = "at most one lease", "linearizable reads"
     tlc="MCSystem_bug_no_lease.cfg",
 )
 def role_is_a_lease(m: Model) -> Model:
-    """Whoever takes itself for the leader acts as one: an old leader that has not heard of the new one too.
-    (In `system` the cure is a switch, and here it is off.)"""
+    """A server that takes itself for the leader acts as one: so does an old one that has not heard of the
+    new one. (In `system` the cure is a switch, and here it is off.)"""
     return m
 
 

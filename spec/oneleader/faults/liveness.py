@@ -1,4 +1,5 @@
-"""Faults that break no safety: nobody is elected, or nothing committed, or nobody stays."""
+"""Faults that break no safety: nobody is elected or stays, nothing is committed or learned, or what was
+asked for does not come about."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from oneleader.conformance.reference.patch import patched
 from oneleader.faults.fault import live_fault
 from oneleader_raft import raft
 from oneleader_raft.core import Core
-from oneleader_raft.lease import promise_ran_out
-from oneleader_raft.raft import Node, RequestPreVote, Role, Step
+from oneleader_raft.lease import NO_ROUND, promise_ran_out
+from oneleader_raft.raft import AppendEntries, AppendReply, Node, NodeId, RequestPreVote, Role, Send, Step
 
 
 @live_fault(
@@ -55,7 +56,7 @@ def term_is_not_told() -> Core:
     tlc="MCPreVoteLiveness_bug_no_check_quorum.cfg",
 )
 def no_check_quorum() -> Core:
-    """A leader that nobody answers goes on with its heartbeats, and whoever hears them elects nobody else."""
+    """A leader that nobody answers goes on with its heartbeats, so its followers elect nobody else."""
 
     def check_quorum(node: Node, now: int) -> Step:
         return Step(node, (), (raft.ResetElectionTimer(),))
@@ -106,3 +107,77 @@ def transfer_never_ends() -> Core:
         return Step(node, (), (raft.ResetElectionTimer(),))
 
     return patched(check_quorum)
+
+
+@live_fault(
+    "a heartbeat does not say what is committed",
+    sources="akka-raft#33, c5#43",
+    lasting="idle",
+    missing="not learned",
+)
+def heartbeats_commit_nothing() -> Core:
+    """A follower takes over the leader's commit index with new entries alone: what came last is learned when
+    something comes after it."""
+    correct = raft.store_entries
+
+    def store_entries(node: Node, m: AppendEntries) -> Step:
+        taken = correct(node, m)
+        if m.entries:
+            return taken
+        return replace(taken, node=replace(taken.node, commit_index=node.commit_index))
+
+    return patched(store_entries)
+
+
+@live_fault(
+    "heartbeats are refused",
+    sources="mofa#1126",
+    lasting="idle",
+    missing=("no leader", "deposed"),
+)
+def heartbeats_are_refused() -> Core:
+    """A follower takes a message without entries for one of a stale leader: as soon as nothing is written it
+    hears nobody, and stands for election."""
+    correct = raft.on_append_entries
+
+    def on_append_entries(node: Node, m: AppendEntries, now: int) -> Step:
+        if m.entries:
+            return correct(node, m, now)
+        refusal = AppendReply(node.current_term, node.id, False, NO_ROUND, 0)
+        return raft.tell_term(node, m.leader_id, m.term, refusal)
+
+    return patched(on_append_entries)
+
+
+@live_fault(
+    "the target of a transfer is never told",
+    sources="dissertation 3.10 without its TimeoutNow",
+    lasting="idle",
+    missing="not handed over",
+)
+def target_is_not_told() -> Core:
+    """The leader takes no more proposals, waits for the target to catch up, and leaves it at that."""
+
+    def hand_over(node: Node) -> Step:
+        return Step(node)
+
+    return patched(hand_over)
+
+
+@live_fault(
+    "who is added is sent heartbeats alone",
+    sources="dissertation 4.2.1 without its rounds of entries",
+    lasting="idle",
+    missing="not caught up",
+)
+def joining_get_no_entries() -> Core:
+    """A leader sends entries to members only; a server that is to join gets none, and never becomes one."""
+    correct = raft.append_entries_to
+
+    def append_entries_to(leader: Node, to: NodeId) -> Send:
+        send = correct(leader, to)
+        if to in leader.members or not isinstance(send.message, AppendEntries):
+            return send
+        return replace(send, message=replace(send.message, entries=()))
+
+    return patched(append_entries_to)

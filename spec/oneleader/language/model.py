@@ -35,7 +35,7 @@ from oneleader.language.definitions import Action, Property, define
 from oneleader.language.fields import Field, Fields
 from oneleader.language.progress import LeadsTo, define_progress
 from oneleader.language.sorts import AnySort, EachSort, base
-from oneleader.language.trace import check
+from oneleader.language.trace import TracedProperty, check
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,9 @@ class Model:
     refines: Model | None = None
     usual: Mapping[str, int | tuple[str, ...]] = field(default_factory=dict)
     progress: dict[str, LeadsTo] = field(default_factory=dict)
+    traced: dict[Property, TracedProperty] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         self._check_sorts()

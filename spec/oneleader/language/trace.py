@@ -260,7 +260,13 @@ def trace_action(model: Model, action: Action) -> TracedAction:
 
 
 def trace_property(model: Model, prop: Property) -> TracedProperty:
-    """What the property says, as an expression in its parameters."""
+    """What the property says, as an expression in its parameters. A proof asks for each a thousand times."""
+    if prop not in model.traced:
+        model.traced[prop] = _trace_property(model, prop)
+    return model.traced[prop]
+
+
+def _trace_property(model: Model, prop: Property) -> TracedProperty:
     state = TracedState(model.fields)
     params, body = _run(prop, prop.kind, state)
     if state._written() or state._guards or state._claims:

@@ -144,7 +144,7 @@ def become_leader(s: State, n: Node, q: Quorum) -> None:
 # -- Stepping down -------------------------------------------------------------------------------
 @action
 def update_term(s: State, n: Node, t: Term) -> None:
-    """Figure 2, All Servers 2: a message carries a newer term. Whoever sends one of term t, a candidate
+    """Figure 2, All Servers 2: a message carries a newer term. The sender of one of term t, a candidate
     of t asked for votes before."""
     term_was_sent = Node.any(lambda c: s.requested[c, t])  # section 5.1: terms are exchanged in messages
     term_is_newer = t > s.term[n]  # Figure 2, All Servers 2

@@ -213,7 +213,7 @@ def give_up_write(s: State, n: Node) -> None:
 # -- What holds, depending on all of this --------------------------------------------------------
 @theorem
 def no_lost_update(s: State) -> bool:
-    """Whoever writes has seen what is there."""
+    """A writer has seen what is there."""
     return no(s.lost)
 
 

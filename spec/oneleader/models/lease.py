@@ -266,7 +266,7 @@ def forced_was_asked(s: State, leader: Node, c: Node, t: Term) -> bool:
 
 @invariant
 def timeout_now_from_leader(s: State, leader: Node, c: Node, t: Term, u: Term) -> bool:
-    """Whoever is told to stand in a term was told by the leader of the one before."""
+    """A server that is told to stand in a term was told by the leader of the one before."""
     return implies(both(s.timeout_now[leader, c, u], t + 1 == u), s.heartbeat[leader, t])
 
 
@@ -302,7 +302,7 @@ def relies_on(s: State, n: Node, t: Term, v: Node, k: Round) -> bool:
 
 @invariant
 def stored_vote_broke_no_promise(s: State, v: Node, n: Node, t: Term, k: Round) -> bool:
-    """Whoever has voted in a later term did so when the lease from its acknowledgement had ended."""
+    """A server that has voted in a later term did so when the lease from its acknowledgement had ended."""
     voted = both(t < s.term[v], s.voted_for[v] != NIL, s.overtaken_by[t] == NIL)
     return implies(both(relies_on(s, n, t, v, k), voted), s.since_sent[n, k] >= s.lease)
 

@@ -150,7 +150,7 @@ def all_meet(s: State, n: Node, c: Config) -> bool:
 
 @action
 def take_config(s: State, n: Node, t: Term, v: Version) -> None:
-    """SendConfig: a server takes a newer configuration, whoever sent it and however late."""
+    """SendConfig: a server takes a newer configuration, from any sender and however late."""
     config_was_made = s.made[t, v]  # SendConfig
     is_follower = s.role[n] == FOLLOWER  # SendConfig: leaders make their own
     config_is_newer = newer(t, v, s.config_term[n], s.config_version[n])  # SendConfig, NewerConfig

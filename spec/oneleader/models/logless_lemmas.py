@@ -262,6 +262,12 @@ def a_term_is_won_once(s: State, n: Node, q: Quorum, m: Node) -> bool:
 
 
 @theorem
+def nobody_has_asked_with_the_winners_term(s: State, n: Node, q: Quorum, c: Node, t: Term) -> bool:
+    """The winner has made no configuration yet, so nobody has asked for votes with one of its term."""
+    return implies(both(wins(s, n, q), s.requested[c, t]), s.asked_term[c, t] != s.term[n])
+
+
+@theorem
 def who_wins_meets_what_was_newer(
     s: State, n: Node, w: Quorum, c: Node, u: Term, p: Quorum, o: Quorum
 ) -> bool:

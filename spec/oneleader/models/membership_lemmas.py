@@ -111,13 +111,13 @@ def elected_was_heard(s: State, t: Term) -> bool:
 
 @invariant
 def electors_moved_on(s: State, t: Term, q: Quorum, v: Node) -> bool:
-    """Whoever elected the leader of a term has reached it."""
+    """Each server that elected the leader of a term has reached that term."""
     return implies(both(s.elected_by[t] == q, s.member[v, q]), t <= s.term[v])
 
 
 @invariant
 def electors_voted_for_the_leader(s: State, t: Term, q: Quorum, v: Node, n: Node) -> bool:
-    """Whoever elected the leader of a term voted for no one else."""
+    """Each server that elected the leader of a term voted for no one else."""
     voted = both(s.elected_by[t] == q, s.member[v, q], s.granted[v, t, n])
     return implies(voted, s.heartbeat[n, t])
 
@@ -554,7 +554,7 @@ def newer_log_goes_as_far(s: State, voter: Node, candidate: Node, t: Term, i: In
 
 @theorem
 def winner_has_what_its_voters_confirmed(s: State, n: Node, q: Quorum, v: Node, t: Term, i: Index) -> bool:
-    """Whoever wins has what its voters have confirmed, unless a leader before lacked it."""
+    """A winner has what its voters have confirmed, unless a leader before lacked it."""
     confirmed = both(s.member[v, q], t < s.term[n], created(s, t, i), i <= s.acknowledged[v, t])
     has_it = both(i <= s.log_length[n], s.log_term[n, i] == t)
     return implies(both(wins(s, n, q), confirmed), either(overtaken_by(s, t, i, s.term[n]), has_it))
@@ -562,7 +562,7 @@ def winner_has_what_its_voters_confirmed(s: State, n: Node, q: Quorum, v: Node, 
 
 @theorem
 def winner_has_close_commits(s: State, n: Node, q: Quorum, t: Term, i: Index) -> bool:
-    """Whoever wins has what was committed with a configuration close to its own."""
+    """A winner has what was committed with a configuration close to its own."""
     is_close = both(committed(s, t, i), close(s, config_of(s, n), s.committed_with[t, i]))
     has_it = both(i <= s.log_length[n], s.log_term[n, i] == t)
     return implies(both(wins(s, n, q), t < s.term[n], is_close), has_it)
@@ -570,7 +570,7 @@ def winner_has_close_commits(s: State, n: Node, q: Quorum, t: Term, i: Index) ->
 
 @theorem
 def winner_has_its_last_terms_commits(s: State, n: Node, q: Quorum, i: Index) -> bool:
-    """Whoever wins has all that was committed in the term of its last entry."""
+    """A winner has all that was committed in the term of its last entry."""
     return implies(both(wins(s, n, q), committed(s, last_term(s, n), i)), i <= s.log_length[n])
 
 
@@ -583,7 +583,7 @@ def winner_has_what_its_last_leader_has(s: State, n: Node, t: Term, i: Index) ->
 
 @theorem
 def ground_was_committed(s: State, t: Term, y: Index) -> bool:
-    """What a configuration in a leader's log rests on was committed, by whoever changed it."""
+    """What a configuration in a leader's log rests on was committed, no matter who changed it."""
     m, u = ground_at(s, t, y), s.leader_log_term[t, since_at(s, t, y)]
     is_committed = both(s.leader_log_term[t, m] == u, implies(m > 0, committed(s, u, m)))
     return implies(y <= s.leader_log_length[t], both(m <= y, u <= s.leader_log_term[t, y], is_committed))
@@ -599,7 +599,7 @@ def ground_is_in_later_leader_logs(s: State, t: Term, y: Index, u: Term) -> bool
 
 @theorem
 def ground_is_in_the_winners_log(s: State, n: Node, q: Quorum, t: Term, y: Index) -> bool:
-    """Whoever wins has what a configuration rests on that was changed by its last entry's term."""
+    """A winner has what a configuration rests on that was changed by its last entry's term."""
     u, m = last_term(s, n), ground_at(s, t, y)
     is_older = both(y <= s.leader_log_length[t], s.leader_log_term[t, since_at(s, t, y)] <= u)
     return implies(both(wins(s, n, q), is_older), both(m <= s.log_length[n], agree_at(s, u, t, m)))
@@ -607,7 +607,7 @@ def ground_is_in_the_winners_log(s: State, n: Node, q: Quorum, t: Term, y: Index
 
 @theorem
 def winner_is_close_to_leaders_that_changed_nothing(s: State, n: Node, q: Quorum, t: Term) -> bool:
-    """Whoever wins has a configuration close to that of any later leader than its last entry's, if this
+    """A winner has a configuration close to that of any later leader than its last entry's, if this
     was changed no later than that."""
     u, base = last_term(s, n), s.base_length[t]
     is_older = s.leader_log_term[t, since_at(s, t, base)] <= u
@@ -617,7 +617,7 @@ def winner_is_close_to_leaders_that_changed_nothing(s: State, n: Node, q: Quorum
 
 @theorem
 def winner_is_close_to_its_last_leaders_next(s: State, n: Node, q: Quorum, t: Term) -> bool:
-    """Whoever wins has a configuration close to that which elected the next leader that committed."""
+    """A winner has a configuration close to that which elected the next leader that committed."""
     u = last_term(s, n)
     is_next = both(
         u < t, t < s.term[n], elected(s, t), either(t <= s.next_committing[u], s.next_committing[u] == 0)
@@ -643,7 +643,7 @@ def nothing_was_committed_since_the_winners_last_term(s: State, n: Node, q: Quor
 
 @theorem
 def committed_is_a_winners(s: State, n: Node, q: Quorum, t: Term, i: Index) -> bool:
-    """Whoever wins has all that was committed in earlier terms."""
+    """A winner has all that was committed in earlier terms."""
     has_it = both(i <= s.log_length[n], s.log_term[n, i] == t)
     return implies(both(wins(s, n, q), t < s.term[n], committed(s, t, i)), has_it)
 
@@ -659,7 +659,7 @@ def winner_is_close_to_its_terms_leader(s: State, n: Node, q: Quorum) -> bool:
 
 @theorem
 def a_term_is_won_once(s: State, n: Node, q: Quorum) -> bool:
-    """Whoever wins a term is the first to lead in it."""
+    """The winner of a term is the first to lead in it."""
     return implies(wins(s, n, q), no(elected(s, s.term[n])))
 
 

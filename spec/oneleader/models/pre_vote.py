@@ -84,7 +84,7 @@ def start_pre_vote(s: State, n: Node) -> None:
 
 @action
 def grant_pre_vote(s: State, voter: Node, candidate: Node, t: Term) -> None:
-    """Dissertation 9.6: would the voter vote for it? A promise of nothing, given to whoever asks."""
+    """Dissertation 9.6: would the voter vote for it? A promise of nothing, given to any server that asks."""
     pre_vote_was_requested = s.pre_requested[candidate, t]  # dissertation 9.6: a pre-candidate asked
     term_is_newer = t > s.term[voter]  # dissertation 9.6: it would be a new election for the voter
     not_leader = s.role[voter] != LEADER  # dissertation 9.6, 4.2.3: a leader hears of itself
@@ -117,7 +117,7 @@ def start_election(s: State, n: Node, q: Quorum) -> None:
     _forget(s, n)
 
 
-# -- Elections, in which whoever hears a leader takes no part ---------------------------------------
+# -- Elections, in which servers that hear a leader take no part ---------------------------------------
 @action
 def grant_vote(s: State, voter: Node, candidate: Node, t: Term) -> None:
     """Dissertation 4.2.3: no vote from a server that hears a leader."""
@@ -187,7 +187,7 @@ def lose_touch(s: State, n: Node) -> None:
 
 @action
 def give_up(s: State, n: Node) -> None:
-    """Dissertation 6.2: a leader without a quorum steps down. Whoever stands may, for it may have lost."""
+    """Dissertation 6.2: a leader without a quorum steps down. A candidate may, for it may have lost."""
     stands_or_leads = either(s.role[n] != FOLLOWER, s.asking[n])  # Figure 2, Rules for Servers
     quorum_is_silent = either(  # dissertation 6.2: an election timeout without a round of heartbeats
         s.role[n] != LEADER,
@@ -202,7 +202,7 @@ def give_up(s: State, n: Node) -> None:
 # -- Newer terms, other than from requests for votes --------------------------------------------------
 @action
 def tell_term(s: State, n: Node, sender: Node, t: Term) -> None:
-    """Figure 2, receivers 1: a reply that grants nothing still tells the term of whoever replies."""
+    """Figure 2, receivers 1: a reply that grants nothing still tells the term of the server that replies."""
     message_was_sent = either(  # Figure 2, RequestVote and AppendEntries; dissertation 9.6
         s.requested[sender, t], s.heartbeat[sender, t], s.pre_requested[sender, t]
     )
@@ -241,19 +241,19 @@ def pre_votes_were_granted(s: State, candidate: Node, voter: Node, t: Term) -> b
 
 @invariant
 def pre_votes_are_asked_for(s: State, candidate: Node, voter: Node) -> bool:
-    """Whoever has pre-votes is asking still."""
+    """A server with pre-votes is still asking."""
     return implies(s.pre_votes[candidate, voter], s.asking[candidate])
 
 
 @invariant
 def pre_candidate_hears_no_leader(s: State, n: Node, v: Node) -> bool:
-    """Whoever asks is a follower that has lost its leader."""
+    """A server that asks is a follower that has lost its leader."""
     return implies(s.asking[n], both(s.role[n] == FOLLOWER, no(s.heard[n, v])))
 
 
 @invariant
 def candidate_hears_no_leader(s: State, n: Node, v: Node) -> bool:
-    """So has whoever stands."""
+    """So has a candidate."""
     return implies(s.role[n] == CANDIDATE, no(s.heard[n, v]))
 
 
@@ -271,13 +271,13 @@ def backed_by_quorum(s: State, n: Node, t: Term, q: Quorum, v: Node) -> bool:
 
 @invariant
 def leader_asked_for_votes(s: State, n: Node, t: Term) -> bool:
-    """Whoever leads a term has stood in it."""
+    """The leader of a term has stood in it."""
     return implies(s.heartbeat[n, t], s.requested[n, t])
 
 
 @invariant
 def candidate_asked_for_votes(s: State, n: Node) -> bool:
-    """Whoever stands has asked for votes."""
+    """A candidate has asked for votes."""
     return implies(s.role[n] == CANDIDATE, s.requested[n, s.term[n]])
 
 

@@ -7,7 +7,7 @@ client's command.
 What AppendEntries carries is not stored message by message. A leader only appends, so whatever the
 leader of a term ever sent is a piece of its log in that term: `leader_log_term`, `leader_log_value`
 and `leader_log_length` say, for each term, what was or could be sent, and `leader_commit` the greatest
-commit index sent with it. This is network and no history: a follower reads it, whoever has crashed
+commit index sent with it. This is network and no history: a follower reads it, no matter who has crashed
 since. A receiver may be handed any piece of it at any time, again, late or never; that is exactly what
 sending each piece as a message of its own allows. In the same way `acknowledged` is the greatest index
 that a follower's replies to the leader of a term have confirmed: a leader that hears less acts as if

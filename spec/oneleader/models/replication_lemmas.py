@@ -251,21 +251,21 @@ def wins(s: State, n: Node, q: Quorum) -> bool:
 
 @theorem
 def a_term_is_won_once(s: State, n: Node, q: Quorum, other: Node) -> bool:
-    """Whoever wins a term is the first to lead in it."""
+    """The winner of a term is the first to lead in it."""
     t = s.term[n]
     return implies(wins(s, n, q), both(no(s.heartbeat[other, t]), s.leader_log_length[t] == 0))
 
 
 @theorem
 def choosable_is_a_winners(s: State, n: Node, q: Quorum, t: Term, i: Index) -> bool:
-    """Whoever wins has each entry of an older term that a quorum may store (section 5.4.3)."""
+    """A winner has each entry of an older term that a quorum may store (section 5.4.3)."""
     may_be_chosen = both(t < s.term[n], created(s, t, i), choosable(s, t, i))
     return implies(both(wins(s, n, q), may_be_chosen), both(i <= s.log_length[n], s.log_term[n, i] == t))
 
 
 @theorem
 def committed_is_a_winners(s: State, n: Node, q: Quorum, i: Index) -> bool:
-    """Whoever wins has every committed entry."""
+    """A winner has every committed entry."""
     is_committed = both(i > 0, i <= s.committed_up_to[s.term[n]])
     same_term = s.log_term[n, i] == s.committed_term[i]
     same_value = s.log_value[n, i] == s.committed_value[i]

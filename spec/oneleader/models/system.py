@@ -116,7 +116,7 @@ def may_act(s: State, n: Node) -> bool:
 # -- Leaders -------------------------------------------------------------------------------------
 @action
 def elect(s: State, n: Node, q: Quorum) -> None:
-    """Section 5.2: a server stands and gets its quorum's votes; whoever votes for another follows it."""
+    """Section 5.2: a server stands and gets its quorum's votes; who votes for another follows it."""
     is_no_leader = no(s.leads[n])  # Figure 2, Followers 2
     term_is_newer = no_later_term(s, n, q)  # Figure 2, RequestVote receiver 1: the term will be one more
     nobody_promised = all_voters(s, n, q, lambda v: no(Node.any(lambda m: s.promised[v, m])))

@@ -10,6 +10,7 @@ import pytest
 
 from oneleader.conformance.handlers import earlier
 from oneleader.conformance.handlers.contracts import Met
+from oneleader.readers.earlier import Texts
 from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 asked: list[str] = []
@@ -36,7 +37,7 @@ def test_a_proof_is_made_once() -> None:
 
 def test_other_texts_are_another_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     earlier.once(prove, "a")
-    monkeypatch.setattr(earlier, "texts", lambda: "one letter is another")
+    monkeypatch.setattr(earlier.READ, "hash", "one letter is another")
     assert earlier.once(prove, "a")[1] is False
 
 
@@ -54,13 +55,12 @@ def test_what_is_damaged_is_proved_again(tmp_path: Path) -> None:
         assert earlier.once(prove, "a") == (Met("a", 3, 7, HOLDS), False)
 
 
-def test_a_changed_letter_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_letter_is_seen(tmp_path: Path) -> None:
     core = tmp_path / "raft.py"
-    monkeypatch.setattr(earlier, "files", lambda: iter([core]))
     core.write_text("match_index >= i")
-    before = earlier.texts.__wrapped__()
+    before = Texts({tmp_path: ("*.py",)}).hash
     core.write_text("match_index > i")
-    assert earlier.texts.__wrapped__() != before
+    assert Texts({tmp_path: ("*.py",)}).hash != before
 
 
 PROOFS = "oneleader.conformance.handlers"
@@ -79,4 +79,4 @@ def test_a_proof_reads_nothing_else() -> None:
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     loaded = {Path(line).resolve() for line in done.stdout.split()}
     assert len(loaded) > 30
-    assert sorted(loaded - {file.resolve() for file in earlier.files()}) == []
+    assert sorted(loaded - {file.resolve() for file in earlier.READ.files()}) == []

@@ -194,11 +194,36 @@ def test_what_shows_nothing_is_inconclusive() -> None:
     assert found.why.startswith("there is nothing to judge")
 
 
+def test_a_vote_without_its_term_is_inconclusive() -> None:
+    found = judge(only("voted_for"))
+    assert (found.verdict, "n1 votes in a term that its line does not show" in found.why) == (
+        INCONCLUSIVE,
+        True,
+    )
+
+
+def test_votes_that_are_gone_say_that_nobody_stands() -> None:
+    """Nobody shows a role: n2, elected, hears of a newer election and shows no votes any more."""
+    shown = only("term", "voted_for", "log", of=[record | {"votes": []} for record in RUN[:6]])
+    votes = {3: ["n1"], 5: ["n1", "n2"]}
+    lines = [record | {"votes": votes.get(i, [])} for i, record in enumerate(shown)]
+    lines[5]["role"] = "leader"
+    assert judge([*lines, lines[0] | {"term": 1, "voted_for": "n1"}]).verdict is HOLDS
+
+
+def test_a_leader_shows_in_one_line_what_it_did_last() -> None:
+    """n1 appends b and commits a, then hears of term 2: its next line is that of a follower."""
+    stands = line("n2", 2, "n2", "candidate", [A], 0)
+    last = line("n1", 2, None, "follower", [A, [1, "b"]], 1)
+    assert judge([*RUN[:8], stands, last]).verdict is HOLDS
+    assert judge([*RUN[:7], stands | {"log": []}, last]).verdict is VIOLATED, "nobody but n1 has a"
+
+
 def test_a_model_whose_actions_are_not_found_is_inconclusive() -> None:
-    found = judge(only("term", "role"), model="pre_vote")
+    found = replay_lines(json.dumps(x) + "\n" for x in (header("system") | {"elements": {}}, *only("term")))
     assert (found.verdict, found.why) == (
         INCONCLUSIVE,
-        "line 2: the line names no actions, and those of pre_vote are not found without; "
+        "line 2: the line names no actions, and those of system are not found without; "
         "line 1 was judged and accepted",
     )
 
@@ -224,7 +249,7 @@ def test_members_are_fixed() -> None:
         ({"members": "n1"}, "`members` is not a list of nodes"),
         ({"restarts": 1}, "`restarts` is not true or false"),
         ({"vote": "n1"}, "unknown key `vote` in a step"),
-        ({"node": "n9"}, "'n9' is none of the header's `nodes`"),
+        ({"node": "n9"}, "'n9' is not one of the header's `nodes`"),
     ],
 )
 def test_a_bad_line_is_one_sentence(shown: Line, says: str) -> None:

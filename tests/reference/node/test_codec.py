@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneleader_raft.configuration import Membership
 from oneleader_raft.lease import DEFAULT, NO_ROUND, Round
-from oneleader_raft.node import codec, links
+from oneleader_raft.node import codec, links, pipeline
 from oneleader_raft.node.codec import MalformedError
 from oneleader_raft.node.frames import FrameError, Identity
 from oneleader_raft.raft import (
@@ -129,9 +129,9 @@ def test_a_message_that_nobody_can_have_sent_is_no_message() -> None:
 def test_a_long_message_is_cut_to_a_beginning_that_fits() -> None:
     entries = tuple(Entry(1, Request("c", i, Put("k", "v" * 100_000))) for i in range(1, 30))
     whole = AppendEntries(1, "n1", 0, 0, entries, 0, Round(1, 1))
-    cut = links.fitting(whole)
+    cut = pipeline.fitting(whole)
     assert isinstance(cut, AppendEntries)
     assert 0 < len(cut.entries) < 29
     assert cut == replace(whole, entries=entries[: len(cut.entries)])
     single = replace(whole, entries=(Entry(1, Request("c", 1, Put("k", "v" * 2_000_000))),))
-    assert links.fitting(single) == single
+    assert pipeline.fitting(single) == single

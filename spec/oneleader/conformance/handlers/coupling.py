@@ -197,7 +197,7 @@ class Coupling:
             yield "state: log_value", fact
 
     def term_is_known(self, state: SymbolicState, t: Any) -> Any:
-        """Whoever is in a term got there from somebody's request for votes."""
+        """A server in a term got there from somebody's request for votes."""
         return self.cluster.either(t <= 0, self.cluster.some_server(lambda c: state["requested"](c, t)))
 
     def licensed(self, state: SymbolicState, m: Message, to: Any) -> list[Fact]:

@@ -3,7 +3,7 @@
 The code under test takes its numbers, names and truths as values of the classes below. Where it branches
 on one of them (`if`, `max`, a slice), Python asks for a `bool` or an index, and here the answer is decided:
 what was decided before is the path, both answers are tried where both are possible, and the function is run
-anew for each. No source is rewritten and nothing is approximated: at the end of a path stands what the
+again for each. No source is rewritten and nothing is approximated: at the end of a path stands what the
 function returned, as terms, under the condition under which it goes that way.
 
     for path, result in paths(lambda path: handler(path.number("term"))):

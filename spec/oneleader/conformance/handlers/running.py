@@ -6,7 +6,7 @@ server stays well-formed, what changed is stored first, and what is committed is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -115,6 +115,16 @@ HANDLERS = (RESTART, IS_LEADER, *EVENTS)
 OF_SNAPSHOTS = (InstallSnapshot.__name__, "compact")  # nothing happens there while logs are whole
 OF_WHOLE_LOGS = tuple(handler for handler in HANDLERS if handler not in OF_SNAPSHOTS)
 ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer")
+
+
+def of_any_size(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
+    """Two servers and more, and then a server alone; logs that are compacted or not, and then whole ones."""
+    return [
+        (handler, size)
+        for size in (ANY, ANY_ALONE, WHOLE, WHOLE_ALONE)
+        for handler in only or HANDLERS
+        if handler in (OF_WHOLE_LOGS if size.whole else HANDLERS)
+    ]
 
 
 @dataclass(frozen=True)

@@ -216,8 +216,8 @@ def _formulas(cluster: AnyCluster, facts: list[Fact]) -> list[Fact]:
 
 
 def _proved(coupling: Coupling, state: SymbolicState) -> dict[str, Any]:
-    """What the model proves of every state, that numbers are natural, and what `handlers` proves of whoever
-    leads: it has told what it has committed."""
+    """What the model proves of every state, that numbers are natural, and what `handlers` proves of any
+    leader: it has told what it has committed."""
     cluster: Any = coupling.cluster
     model = coupling.model
     known: dict[str, Any] = {}

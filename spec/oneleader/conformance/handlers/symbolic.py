@@ -46,7 +46,7 @@ class AnyPath(CodePath):
         super().__post_init__()
         self._made = 0
         self.quorums: list[Any] = []  # of which something is known on this path
-        self.required: list[tuple[str, Any]] = []  # what contracts ask of whoever calls
+        self.required: list[tuple[str, Any]] = []  # what contracts ask of the caller
         self.of_follower: Callable[[Any], None] = lambda server: None  # what is known of any follower
 
     def _new_solver(self) -> z3.Solver:

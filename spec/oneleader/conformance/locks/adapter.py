@@ -33,7 +33,7 @@ class LockAdapter(ABC):
 
     @abstractmethod
     def write(self, grant: LockGrant, value: str) -> bool:
-        """A write of this grant arrives, whoever has the lock by now; whether it is accepted."""
+        """A write of this grant arrives, no matter who has the lock by now; whether it is accepted."""
 
     # You may leave out the rest.
 

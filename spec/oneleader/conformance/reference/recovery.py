@@ -1,4 +1,5 @@
-"""Liveness in the simulator: soon after faults have ended there is a leader, it commits, and it stays.
+"""Liveness in the simulator: soon after faults have ended there is a leader, it commits, and it stays; all
+that hear it learn what is committed, whom it is asked to hand over to leads, and who is added catches up.
 
 A run of random faults, which then end but for one that lasts, chosen against the leader of the moment.
 `wrong` says in words what is missing a bounded number of election timeouts later.
@@ -76,9 +77,21 @@ def left_behind(seed: int, core: Core, nodes: int) -> Simulation:
     return simulation
 
 
+def idle(seed: int, core: Core, nodes: int) -> Simulation:
+    """Nothing lasts, and no client asks for anything: what comes about comes by heartbeats. One more server
+    is up, and no member."""
+    ids = [f"n{i + 1}" for i in range(nodes)]
+    settings = replace(FAULTY, clients=0, joining=1)
+    simulation = Simulation(ids, seed, settings, core, traced=False)
+    simulation.run(STORM)
+    simulation.end_faults()
+    simulation.run(STORM + RETURN)
+    return simulation
+
+
 LASTING: dict[str, Begin] = {
     f.__name__.replace("_", " "): after_a_storm(f) for f in (whole, deaf, bridge, down, failed_transfer)
-} | {"left behind": left_behind}
+} | {"left behind": left_behind, "idle": idle}
 
 
 def wrong(seed: int, lasting: str, core: Core = RAFT, nodes: int = 3) -> str:
@@ -94,7 +107,38 @@ def wrong(seed: int, lasting: str, core: Core = RAFT, nodes: int = 3) -> str:
     simulation.run(simulation.now + PATIENCE * TIMEOUT)
     if (simulation.leader(), simulation.cluster.node(leader).current_term) != (leader, node.current_term):
         return f"deposed: {leader}, the leader of term {node.current_term}, though nothing new had failed"
-    return ""
+    return "" if lasting != "idle" else _unlearned(simulation, leader) or _undone(simulation, leader)
+
+
+def _unlearned(simulation: Simulation, leader: NodeId) -> str:
+    """A member does not know what its leader has committed, nor does it learn of one entry more."""
+    simulation.cluster.propose(leader, "one more", finish=False)
+    simulation.carry_out(leader)
+    simulation.run(simulation.now + PATIENCE * TIMEOUT)
+    node = simulation.cluster.node(leader)
+    late = [n for n in node.members if simulation.cluster.node(n).commit_index < node.commit_index]
+    return f"not learned by {' '.join(late)}: what {leader} has committed" if late else ""
+
+
+def _undone(simulation: Simulation, leader: NodeId) -> str:
+    """A server that is added does not catch up, or whom the leader hands over to does not lead: everybody is
+    up, and who is asked to stand needs no election timeout."""
+    cluster = simulation.cluster
+    members = cluster.node(leader).members
+    (added,) = set(cluster.members) - {*members}
+    cluster.change_members(leader, [*members, added], finish=False)
+    simulation.carry_out(leader)
+    simulation.run(simulation.now + PATIENCE * TIMEOUT)
+    committed = cluster.node(leader).commit_index
+    if added not in cluster.node(leader).members or cluster.node(added).commit_index < committed:
+        return f"not caught up: {added}, which was added"
+    target = _another(simulation, leader)
+    cluster.transfer(leader, target, finish=False)
+    simulation.carry_out(leader)
+    took_over = simulation.run(
+        simulation.now + FAULTY.election_timeout[0], lambda: cluster.node(target).role is Role.LEADER
+    )
+    return "" if took_over else f"not handed over: {leader} was asked to, and {target} does not lead"
 
 
 def _takes_itself_for_leader(simulation: Simulation) -> NodeId:

@@ -188,7 +188,7 @@ class Walk:
     # Elections and time
 
     def elect(self) -> None:
-        """An election with the help of whoever is reached."""
+        """An election with the help of the servers that are reached."""
         one = self.anybody()
         other = self.another(one)
         self.scenario.timeout(one)

@@ -60,7 +60,7 @@ def is_connected(s: State, n: Node, m: Node) -> bool:
 # -- The cluster ---------------------------------------------------------------------------------
 @action
 def elect(s: State, n: Node, q: Quorum) -> None:
-    """Section 5.2: a server stands, gets the votes of a quorum, and leads; whoever votes follows."""
+    """Section 5.2: a server stands, gets the votes of a quorum, and leads; the voters follow."""
     is_no_leader = no(s.leads[n])  # Figure 2, Followers 2
     is_voter = s.member[n, q]  # Figure 2, Candidates 1: it votes for itself
     quorum_answers = Node.all(lambda v: implies(s.member[v, q], is_connected(s, n, v)))  # section 5.2

@@ -178,7 +178,7 @@ def stand(s: State, n: Node) -> None:
 def halt(s: State, n: Node, smaller: Node) -> None:
     """It makes a smaller node stop whatever it does."""
     is_halting = both(is_awake(s, n), s.status[n] == HALTING)  # section IV: "enter election"
-    smaller_answers = both(smaller < n, answers(s, n, smaller))  # whoever is up obeys
+    smaller_answers = both(smaller < n, answers(s, n, smaller))  # servers that are up obey
     s.require(is_halting, smaller_answers)
 
     s.status[smaller] = ELECTION

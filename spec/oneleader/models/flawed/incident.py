@@ -1,6 +1,6 @@
 """The incident as it happened: an election without a quorum, without terms, and a storage without fencing.
 
-Whoever hears no leader becomes one. That is right as long as the network does not split, which is the
+A server that hears no leader becomes one. That is right as long as the network does not split, which is the
 assumption that nobody wrote down; it is the switch here. When it does split, each part has a leader, and
 when it is whole again nothing tells the old leader from the new one: both write.
 

@@ -11,7 +11,7 @@ rules are missing, each a switch that is on where it is kept:
 Each is needed, with clocks that do not drift at all. What else is wrong there: at the very end of a
 lease `>` still says leader, which costs a tick (the lease is one longer than `leaseTimeout`, and where it
 was as long as it may be it is too long); `MaintainLeadership` returns for good when one renewal fails, and
-whoever is elected again renews nothing; and what is done after `return true` may be done at any later
+a server that is elected again renews nothing; and what is done after `return true` may be done at any later
 time, which no lease helps against: `flawed/lease_without_fencing`.
 """
 
@@ -63,7 +63,7 @@ def start_election(s: State, n: Node) -> None:
 
 @action
 def grant_vote(s: State, voter: Node, candidate: Node, t: Term) -> None:
-    """The other side of `requestVote`: whoever has not voted in the term does."""
+    """The other side of `requestVote`: a server that has not voted in the term does."""
     promise_ran_out = s.since_promise[voter] >= s.promise
     was_forced = Node.any(lambda leader: s.forced[leader, candidate, t])
     may_vote = either(no(s.kept[PROMISES]), promise_ran_out, was_forced)  # dissertation 4.2.3

@@ -20,7 +20,7 @@ class State(lease.State):
 
 @action
 def receive_acknowledgement(s: State, leader: Node, voter: Node, k: Round) -> None:
-    """The leader counts anew from now on, not from when it sent the round."""
+    """The leader counts from now on, not from when it sent the round."""
     t = s.term[leader]
     is_a_leader = s.role[leader] == LEADER  # section 5.2: replies to AppendEntries
     was_acknowledged = s.acknowledged[voter, leader, t, k]  # section 5.2: a reply of this term

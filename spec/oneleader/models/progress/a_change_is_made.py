@@ -113,7 +113,7 @@ def a_change_is_committed(s: State, leader: Node, t: Term, i: Index, q: Quorum) 
 # -- What this rests on beside what `membership` proves ------------------------------------------------
 @invariant
 def leader_asked_for_votes(s: State, n: Node, t: Term) -> bool:
-    """Whoever leads a term has stood in it."""
+    """The leader of a term has stood in it."""
     return implies(s.heartbeat[n, t], s.requested[n, t])
 
 

@@ -79,13 +79,13 @@ def a_lease_is_taken(s: State, c: Node, t: Term, k: Round, q: Quorum) -> bool:
 # -- What this rests on beside what `lease` proves ---------------------------------------------------
 @invariant
 def leader_asked_for_votes(s: State, n: Node, t: Term) -> bool:
-    """Whoever leads a term has stood in it."""
+    """The leader of a term has stood in it."""
     return implies(s.heartbeat[n, t], both(t > 0, s.requested[n, t]))
 
 
 @invariant
 def candidate_asked_for_votes(s: State, n: Node) -> bool:
-    """Whoever stands has asked for votes."""
+    """A candidate has asked for votes."""
     return implies(s.role[n] != FOLLOWER, both(s.term[n] > 0, s.requested[n, s.term[n]]))
 
 

@@ -46,13 +46,13 @@ def a_transfer_comes_about(s: State, leader: Node, target: Node, during: Term) -
 # -- What this rests on beside what `lease` proves ---------------------------------------------------
 @invariant
 def leader_asked_for_votes(s: State, n: Node, t: Term) -> bool:
-    """Whoever leads a term has stood in it."""
+    """The leader of a term has stood in it."""
     return implies(s.heartbeat[n, t], s.requested[n, t])
 
 
 @invariant
 def candidate_asked_for_votes(s: State, n: Node) -> bool:
-    """Whoever stands has asked for votes."""
+    """A candidate has asked for votes."""
     return implies(s.role[n] == CANDIDATE, s.requested[n, s.term[n]])
 
 

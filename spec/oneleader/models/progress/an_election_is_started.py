@@ -99,7 +99,7 @@ def an_election_is_started(s: State, c: Node, t: Term, next: Term, quorum: Quoru
 # -- What this rests on beside what `pre_vote` proves ------------------------------------------------
 @invariant
 def it_would_vote_for_itself(s: State, n: Node) -> bool:
-    """Whoever asks is the first to be asked."""
+    """A server that asks is the first to be asked."""
     own = both(s.pre_votes[n, n], s.pre_granted[n, s.term[n] + 1, n])
     return implies(s.asking[n], own)
 

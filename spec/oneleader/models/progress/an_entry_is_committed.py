@@ -75,13 +75,13 @@ def an_entry_is_committed(s: State, leader: Node, t: Term, i: Index, q: Quorum) 
 # -- What this rests on beside what `replication` proves ---------------------------------------------
 @invariant
 def leader_asked_for_votes(s: State, n: Node, t: Term) -> bool:
-    """Whoever leads a term has stood in it."""
+    """The leader of a term has stood in it."""
     return implies(s.heartbeat[n, t], both(t > 0, s.requested[n, t]))
 
 
 @invariant
 def candidate_asked_for_votes(s: State, n: Node) -> bool:
-    """Whoever stands has asked for votes."""
+    """A candidate has asked for votes."""
     return implies(s.role[n] != FOLLOWER, both(s.term[n] > 0, s.requested[n, s.term[n]]))
 
 

@@ -48,7 +48,7 @@ function widestOf(spot, m) {
 const pillWidthOf = ({ rows, lanes }, m) =>
   Math.min(m.pill, 1 + Math.max(40, ...lanes.map((lane) => textWidth(lane.shown, m.words)), ...rows.flatMap((row) => lanes.map(({ name }) => widestOf(row.after[name], m)))));
 
-/** The diagram's inner SVG, its width and height. `wrong`: the numbers of rows in which something is false. */
+/** The diagram's elements, of each kind as texts of SVG; its width and height. `wrong`: the numbers of rows in which something is false. */
 function diagramOf(story, available, wrong) {
   const { rows, lanes, arrows } = story, wide = WIDE.number + WIDE.label + 20 + (pillWidthOf(story, WIDE) + WIDE.gap) * lanes.length;
   const sizes = wide > available * 1.25 ? NARROW : WIDE, digits = textWidth(String(rows.at(-1).number), sizes.small) + 14;
@@ -56,7 +56,7 @@ function diagramOf(story, available, wrong) {
   const badge = (kind, term) => badgeWidth(kind, term, m);
   const pitch = pillWidth + m.gap, left = m.number + m.label + 12;
   const x = Object.fromEntries(lanes.map(({ name }, i) => [name, left + pitch * (i + 0.5)]));
-  const width = left + pitch * Math.max(1, lanes.length) + 8, out = { bands: [], lanes: [], halos: [], arrows: [], rows: [] };
+  const width = left + pitch * Math.max(1, lanes.length) + 8, out = { bands: [], edges: [], bars: [], lanes: [], halos: [], arrows: [], rows: [] };
   const slots = rows.map((row) => [
     ...arrows.filter((a) => a.received === row.number),
     ...(arrows.some((a) => a.sent === row.number && a.received !== row.number) ? [null] : [])]);
@@ -88,7 +88,7 @@ function diagramOf(story, available, wrong) {
     }
     const height = low - top + AFTER;
     out.bands.push(`<rect class="band${i % 2 ? "" : " odd"}${isWrong ? " wrong" : ""}" x="0" y="${top}" width="${width}" height="${height}"/>`);
-    if (isWrong) out.bands.push(`<line class="edge" x1="2" y1="${top}" x2="2" y2="${top + height}"/>`);
+    if (isWrong) out.edges.push(`<line class="edge" x1="2" y1="${top}" x2="2" y2="${top + height}"/>`);
     const told = spoken(story, row, before);
     out.rows.push(`<g class="row" data-row="${row.number}" role="listitem" aria-label="${escaped(told)}"><title>${escaped([row.call || row.label, ...row.changes].join("\n"))}</title><rect class="hit" x="1" y="${top + 1}" width="${width - 2}" height="${height - 2}" rx="4"/>${parts.join("")}</g>`);
     top += height;
@@ -102,16 +102,15 @@ function diagramOf(story, available, wrong) {
       if (spot.life !== "down") out.lanes.push(`<line class="${style} ${colour(spot.term)}" x1="${x[name]}" y1="${ys[i]}" x2="${x[name]}" y2="${below}"/>`);
       if (spot.lease) bar = { from: bar?.from ?? ys[i], to: below, term: spot.term };
       if (bar && (!spot.lease || i + 1 === rows.length)) {
-        out.lanes.unshift(`<rect class="bar ${colour(bar.term)} fill-${colour(bar.term)}" x="${x[name] - 11}" y="${bar.from}" width="22" height="${bar.to - bar.from}" rx="3"><title>lease</title></rect>`);
+        out.bars.push(`<rect class="bar ${colour(bar.term)} fill-${colour(bar.term)}" x="${x[name] - 11}" y="${bar.from}" width="22" height="${bar.to - bar.from}" rx="3"><title>lease</title></rect>`);
         bar = null;
       }
     });
   }
   for (const arrow of arrows.filter((a) => a.source in x && a.to in x)) arrowOf(arrow, { x, ys, slots, rows, pillWidth, pitch, m }, out);
   const heads = lanes.map(({ name, kind, shown }) =>
-    `<text class="words" x="${x[name]}" y="20" text-anchor="middle" font-size="${m.words + 1}" font-weight="650">${escaped(shown)}</text><text class="kind" x="${x[name]}" y="35" text-anchor="middle" font-size="${m.small}">${escaped(kind)}</text>`);
-  const body = `<g aria-hidden="true">${out.bands.join("")}${out.lanes.join("")}${out.halos.join("")}</g><g class="arrows">${out.arrows.join("")}</g><g class="rows" role="list" aria-label="the steps">${out.rows.join("")}</g>`;
-  return { heads: heads.join(""), body, width: Math.ceil(width), height: Math.ceil(top + 8) };
+    `<g><text class="words" x="${x[name]}" y="20" text-anchor="middle" font-size="${m.words + 1}" font-weight="650">${escaped(shown)}</text><text class="kind" x="${x[name]}" y="35" text-anchor="middle" font-size="${m.small}">${escaped(kind)}</text></g>`);
+  return { heads, body: out, width: Math.ceil(width), height: Math.ceil(top + 8) };
 }
 
 function sentBy(story, number) {

@@ -19,6 +19,18 @@
     made.append(...children);
     return made;
   };
+  const keys = new WeakMap();
+  /** Gives `parent` these children, each a key and how it is made. What has its key still stays, so a step lays out only what it changes. */
+  function renew(parent, wanted) {
+    wanted.forEach(([key, make], i) => {
+      const there = parent.children[i];
+      if (there && keys.get(there) === key) return;
+      const made = make();
+      keys.set(made, key);
+      if (there) there.replaceWith(made); else parent.append(made);
+    });
+    while (parent.children.length > wanted.length) parent.lastElementChild.remove();
+  }
   const callOfInstance = (position) => callOf(PAGE, engine, engine.instances[position].name, engine.instances[position].args);
   const inWordsOf = ({ name, args }) => {
     const { params } = engine.actions[name], shown = params.map(([, sort], i) => reading.shown(sort, args[i]));
@@ -101,12 +113,12 @@
 
   // -- drawing ----------------------------------------------------------------------------------------------
   function draw(spoken = null) {
-    const shown = story(), state = here().state, broken = judged(state);
+    const shown = story(), state = here().state, broken = judged(state), focused = document.activeElement?.dataset?.call;
     drawActions(state);
     drawProperties(broken);
     drawState(state);
     drawBranches();
-    drawRun(shown); // last: it asks for the layout, which should be made once a step
+    drawRun(shown);
     $("where").textContent = at ? `step ${at}${at < path.length - 1 ? ` of ${path.length - 1}` : ""}` : path.length > 1 ? `start of ${path.length - 1}` : "the first state";
     $("undo").disabled = $("restart").disabled = at === 0;
     $("redo").disabled = at === path.length - 1;
@@ -118,6 +130,12 @@
     $("said").hidden = !said;
     $("live").textContent = [spoken ?? `step ${at}: ${shown.rows.at(-1).label}`, theorem ? $("verdict").textContent : ""].filter(Boolean).join(". ");
     history.replaceState(null, "", `${location.pathname}${location.search}${address()}`);
+    requestAnimationFrame(() => settle(focused)); // both ask for the layout, which is made once a step
+  }
+  /** The keyboard stays where it was, though its button may be a new one; the last step is in sight. */
+  function settle(focused) {
+    if (focused && document.activeElement?.dataset?.call !== focused) ([...document.querySelectorAll("#actions [data-call]")].find((b) => b.dataset.call === focused) ?? document.querySelector("#actions button"))?.focus({ preventScroll: true });
+    $("run").scrollTop = $("run").scrollHeight;
   }
   const verdicts = new WeakMap(); // of a state, as long as nothing is switched
   function judged(state) {
@@ -130,36 +148,42 @@
   function drawRun(shown) {
     const wrong = new Set(path.slice(0, at + 1).flatMap((node, i) => (judged(node.state).some(([p, args]) => args && MODEL.theorems.includes(p)) ? [i] : [])));
     const { heads, body, width, height } = diagramOf(shown, available, wrong), svg = $("diagram");
-    for (const [drawn, top, tall, inner] of [[$("heads"), 0, HEAD - 2, heads], [svg, HEAD, height - HEAD, body]]) {
+    for (const [drawn, top, tall, parts] of [[$("heads"), 0, HEAD - 2, { heads }], [svg, HEAD, height - HEAD, body]]) {
       drawn.setAttribute("viewBox", `0 ${top} ${width} ${tall}`);
       drawn.setAttribute("width", width);
       drawn.setAttribute("height", tall);
       drawn.style.minWidth = `${0.8 * width}px`; // on a phone one scrolls rather than guesses
-      drawn.innerHTML = inner;
+      for (const [part, texts] of Object.entries(parts)) renew(drawn.querySelector(`.${part}`), texts.map((text) => [text, () => drawnFrom(text)]));
     }
-    for (const row of svg.querySelectorAll(".row")) row.addEventListener("click", () => go(Number(row.dataset.row)));
+    svg.querySelector(".row.current")?.classList.remove("current");
     svg.querySelector(`.row[data-row="${at}"]`)?.classList.add("current");
-    $("run").scrollTop = height;
   }
+  const workbench = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const drawnFrom = (text) => { workbench.innerHTML = text; return workbench.firstElementChild; };
   function drawActions(state) {
     wasOpen = new Set([...document.querySelectorAll("#actions details[open]")].map((d) => d.dataset.name));
-    const focused = document.activeElement?.dataset?.call, by = new Map(MODEL.actions.map(({ name }) => [name, { may: [], refused: new Map(), count: 0 }]));
+    const by = new Map(MODEL.actions.map(({ name }) => [name, { may: [], refused: new Map(), count: 0 }]));
     engine.instances.forEach(({ name, args }, position) => {
       const group = by.get(name), refused = engine.refusedBy(state, name, args);
       if (refused < 0) group.may.push(position);
       else { group.count += 1; group.refused.set(refused, [...(group.refused.get(refused) ?? []), position]); }
     });
-    const sections = [...by].map(([name, group]) => actionOf(state, name, group, wasOpen.has(name)));
-    $("actions").replaceChildren(...sections);
-    if (focused) ([...document.querySelectorAll("#actions [data-call]")].find((b) => b.dataset.call === focused) ?? document.querySelector("#actions button"))?.focus({ preventScroll: true });
+    renew($("actions"), [...by].map(([name, group]) => {
+      const steps = sorted(state, name, group.may);
+      return [JSON.stringify([name, steps, [...group.refused]]), () => actionOf(name, steps, group, wasOpen.has(name))];
+    }));
   }
-  function actionOf(state, name, { may, refused, count }, isOpen) {
-    const { doc, where } = PAGE.definitions[name], section = el("section", { class: may.length ? "may" : "may-not" }, el("h3", {}, titled(name)), el("p", { class: "doc", title: where }, doc));
+  /** The instances that may be taken, by what they come to. */
+  function sorted(state, name, may) {
     const steps = { leads: [], idle: [], cut: [], claim: [], clash: [] };
     for (const position of may) {
       const after = engine.effect(state, name, engine.instances[position].args);
       steps[!Array.isArray(after) ? after : after.every((value, i) => value === state[i]) ? "idle" : "leads"].push(position);
     }
+    return steps;
+  }
+  function actionOf(name, steps, { may, refused, count }, isOpen) {
+    const { doc, where } = PAGE.definitions[name], section = el("section", { class: may.length ? "may" : "may-not" }, el("h3", {}, titled(name)), el("p", { class: "doc", title: where }, doc));
     const buttons = (positions, more) => el("div", { class: "instances" }, ...positions.map((position) => buttonOf(position, more)));
     if (steps.leads.length) section.append(buttons(steps.leads, {}));
     if (steps.idle.length) section.append(apart(`${name}.idle`, `${steps.idle.length} ${steps.idle.length === 1 ? "changes" : "change"} nothing`, () => buttons(steps.idle, { class: "idle" })));
@@ -194,24 +218,22 @@
   const guardName = ({ name, clause }) => el("span", { class: "guard" }, el("b", {}, name.replaceAll("_", " ")), clause ? ` (${clause})` : "");
 
   function drawProperties(broken) {
-    const state = here().state, rows = [];
+    const state = here().state, valued = (p, args) => (p.params.length ? ` for ${bindingOf(p, args)}` : "");
     const line = (definition, is, words, target) => el("li", { class: is }, el("span", { class: "mark", "aria-hidden": "true" }, { true: "✓", false: "✗", reached: "●", open: "○" }[is]),
       el("div", {}, el("b", {}, titled(definition.name)), ` ${words}`, el("p", { class: "doc" }, PAGE.definitions[definition.name].doc)), target ?? "");
     const theorems = broken.filter(([p]) => MODEL.theorems.includes(p)), invariants = broken.filter(([p]) => MODEL.invariants.includes(p));
-    const judgedLine = ([p, args]) => line(p, args ? "false" : "true", args ? `is false here${p.params.length ? ` for ${bindingOf(p, args)}` : ""}` : "holds here", runTo(p, false));
-    rows.push(el("ul", { class: "properties" }, ...theorems.map(judgedLine)));
-    rows.push(el("h3", {}, "Can happen"), el("ul", { class: "properties" }, ...MODEL.witnesses.map((w) => {
-      const args = engine.witnessed(state, w);
-      return line(w, args ? "reached" : "open", args ? `is true here${w.params.length ? ` for ${bindingOf(w, args)}` : ""}` : "is not true here", runTo(w, true));
-    })));
-    if (invariants.length) {
-      const wrong = invariants.filter(([, args]) => args).length, was = document.querySelector("#properties details")?.open;
-      const details = el("details", {}, el("summary", {}, `${invariants.length} invariants that the proof needs${wrong ? `: ${wrong} false here` : ": all hold here"}`));
-      details.addEventListener("toggle", () => details.open && details.childElementCount === 1 && details.append(el("ul", { class: "properties" }, ...invariants.map(judgedLine))));
-      details.open = was || false;
-      rows.push(details);
-    }
-    $("properties").replaceChildren(...rows);
+    const judgedLine = ([p, args]) => line(p, args ? "false" : "true", args ? `is false here${valued(p, args)}` : "holds here", runTo(p, false));
+    const witnessed = MODEL.witnesses.map((w) => [w, engine.witnessed(state, w)]);
+    const witnessLine = ([w, args]) => line(w, args ? "reached" : "open", args ? `is true here${valued(w, args)}` : "is not true here", runTo(w, true));
+    const lines = (judgements, lineOf) => judgements.map((one) => [`${one[0].name} ${one[1]}`, () => lineOf(one)]);
+    renew($("theorems"), lines(theorems, judgedLine));
+    renew($("witnesses"), lines(witnessed, witnessLine));
+    const wrong = invariants.filter(([, args]) => args).length, details = $("invariants"), listed = details.lastElementChild;
+    details.hidden = !invariants.length;
+    details.firstElementChild.textContent = `${invariants.length} invariants that the proof needs${wrong ? `: ${wrong} false here` : ": all hold here"}`;
+    const fill = () => details.open && renew(listed, lines(invariants, judgedLine));
+    details.ontoggle = fill;
+    fill();
   }
   const runTo = (definition, isWitness) => el("button", { type: "button", class: "run-to", title: isWitness ? "the shortest run to a state in which it is true" : "the shortest run to a state in which it is false",
     "aria-label": `${isWitness ? "Run to" : "Look for a violation of"} ${titled(definition.name)}`, onclick: () => seek(definition, isWitness) }, isWitness ? "Run to" : "Break it");
@@ -223,8 +245,8 @@
       const value = sort === "bool" ? (state[i] ? "" : "false") : ` ${reading.shown(sort, state[i])}`;
       fields.set(field, { kind, said: [...(fields.get(field)?.said ?? []), `${key.join(" ")}${key.length && value ? ":" : ""}${value}` || "true"] });
     });
-    $("state").replaceChildren(...[...fields].map(([field, { kind, said: entries }]) => el("div", { class: kind }, el("dt", {}, field, kind === "ghost" ? el("small", {}, " history") : ""), el("dd", {}, ...entries.map((entry) => el("code", {}, entry))))));
-    if (!fields.size) $("state").append(el("p", { class: "doc" }, "Nothing has happened."));
+    renew($("state"), [...fields].map(([field, { kind, said: entries }]) => [`${field} ${entries}`, () => el("div", { class: kind }, el("dt", {}, field, kind === "ghost" ? el("small", {}, " history") : ""), el("dd", {}, ...entries.map((entry) => el("code", {}, entry))))]));
+    $("nothing").hidden = fields.size > 0;
   }
   function drawBranches() {
     const others = path.slice(0, at + 1).at(-1).children;
@@ -365,12 +387,13 @@
     undo: () => go(at - 1), redo: () => go(at + 1), restart: () => { said = ""; go(0); },
     theme: () => { const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches; root.dataset.theme = dark ? "light" : "dark"; },
   };
-  const keys = { ArrowLeft: "undo", u: "undo", ArrowRight: "redo", r: "redo", Home: "restart", t: "theme" };
+  const pressed = { ArrowLeft: "undo", u: "undo", ArrowRight: "redo", r: "redo", Home: "restart", t: "theme" };
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in pressed)) return;
     event.preventDefault();
-    moves[keys[event.key]]();
+    moves[pressed[event.key]]();
   });
+  $("diagram").addEventListener("click", ({ target }) => { const row = target.closest(".row"); if (row) go(Number(row.dataset.row)); });
   for (const [name, move] of Object.entries(moves)) $(name).addEventListener("click", move);
   for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", exports[button.dataset.export]);
   addEventListener("hashchange", () => { if (location.hash !== address()) { said = ""; fromAddress(); } });

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from itertools import combinations, takewhile
 
 from oneleader.language.definitions import Property
@@ -43,7 +44,7 @@ class Obligation:
     def key(self) -> str:
         return f"{self.step}/{self.goal}"
 
-    @property
+    @cached_property
     def assumed(self) -> dict[str, TracedProperty]:
         """Axioms, invariants and theorems that hold before the step; for a theorem, those above it."""
         model = self.model
@@ -54,7 +55,7 @@ class Obligation:
             known |= {f"theorem {p.name}": trace_property(model, p) for p in above}
         return known
 
-    @property
+    @cached_property
     def hypotheses(self) -> tuple[str, ...]:
         """The names of everything that it may be proved from: what counts elements is never assumed."""
         bodies = [(name, prop.body) for name, prop in self.assumed.items()]
@@ -112,6 +113,7 @@ def _apart(update: Update) -> Expr:
     return lift(both(*(no(both(*map(equal, one, other))) for one, other in pairs)), bool)
 
 
+@lru_cache(maxsize=65536)
 def mentions(expr: Expr, op: str) -> bool:
     """Whether this operation stands somewhere in the expression."""
     return expr.op == op or any(isinstance(arg, Expr) and mentions(arg, op) for arg in expr.args)

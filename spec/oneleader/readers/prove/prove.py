@@ -328,7 +328,7 @@ def _fault(obligation: Obligation) -> str:
     if obligation.step == THEOREM:
         return "does not follow from the invariants"
     if obligation.of == GUARDS:
-        return "the step is not possible in this stage: whoever waits for it starves"
+        return "the step is not possible in this stage: what waits for it starves"
     if obligation.of == AFTER:
         return "a step leads away from this stage, and the goal is not reached"
     if obligation.property is None:

@@ -53,8 +53,9 @@ OF_STEP: dict[str, Any] = {
     "votes": WORDS,
     "log": {"type": "array", "items": ENTRY},
     "first": {"type": "integer", "minimum": 1},
+    "snapshot": {"type": "integer", "minimum": 0},
     "commit": {"type": "integer", "minimum": 0},
-    "members": WORDS,
+    "members": {"anyOf": [WORDS, {"type": "array", "items": WORDS, "minItems": 1, "maxItems": 2}]},
     "lease": {"type": "boolean"},
     "restarts": {"type": "boolean"},
 }

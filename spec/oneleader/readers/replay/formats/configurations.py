@@ -39,6 +39,10 @@ class Configurations:
         """The votes: the model judges by the configuration whether they are enough."""
         return votes
 
+    def within(self, nodes: Quorum, configuration: int) -> Quorum:
+        """Those of the nodes who are members: whether they are a quorum, the model says."""
+        return nodes & frozenset().union(*self.known[configuration].sets)
+
     def number(self, written: Any) -> int:
         """Which one it is; a new one is known from now on."""
         parts = written if isinstance(written, list) else []
@@ -46,7 +50,7 @@ class Configurations:
             raise UsageError(f"{written!r} is no configuration: a list of one list of nodes, or of two")
         unknown = [node for part in parts for node in part if node not in self.nodes]
         if unknown:
-            raise UsageError(f"{unknown[0]!r} is none of the `nodes`, and a member")
+            raise UsageError(f"{unknown[0]!r} is a member, but not one of the `nodes`")
         members = Members(tuple(frozenset(part) for part in parts))
         if members not in self.known:
             self.known.append(members)

@@ -176,7 +176,7 @@ class PreVotes(Elections):
         return m.type in HEARTBEAT_REPLIES and not self.s.get("heartbeat", (m.to, m.term))
 
     def _grant_pre_vote(self, m: EtcdMessage) -> None:
-        """Dissertation 9.6: to whoever asked, if the node hears no leader.
+        """Dissertation 9.6: to the node that asked, if the node hears no leader.
 
         Etcd also grants it, late, to whom it has voted for in that very term. No step: it counts for nothing.
         """

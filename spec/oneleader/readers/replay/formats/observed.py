@@ -9,7 +9,7 @@ lines leave no change of that out. Between two of its lines it may have taken se
 | a newer term otherwise      | update_term                                                               |
 | a vote                      | grant_vote and, for a reply is seen by nobody, reply_vote                 |
 | votes that are collected    | receive_vote for each                                                     |
-| it leads                    | receive_vote of all that were granted, unless it shows its votes;         |
+| it leads                    | receive_vote of all that were granted, unless the line shows its votes;   |
 |                             | become_leader                                                             |
 | it follows, after it stood  | step_down, if somebody leads its term; give_up otherwise                  |
 | it follows, after it led    | give_up; restart, where the model has no give_up                          |
@@ -22,12 +22,13 @@ that does not write its votes may have voted, and one that writes nothing at all
 is refused without such steps is tried with those of some of these nodes (`helpers`), and each least set of
 nodes that explains it gives a state of its own.
 
-`observed_log` does the same for logs.
+`observed_log` does the same for logs, `observed_members` for members that change and for snapshots,
+`observed_pre_vote` for pre-votes and `observed_lease` for leases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 from typing import Any, Protocol
 
@@ -38,7 +39,8 @@ from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER
 from oneleader.readers.replay.candidates import Candidate, LineRefused, NotModelled, TooMany, show
 from oneleader.readers.replay.formats.shown import UNSEEN, NodeShown
 
-ACTIONS = {
+Parameters = tuple[str, ...]
+ACTIONS: dict[str, Parameters] = {
     "start_election": ("n",),
     "grant_vote": ("voter", "candidate", "t"),
     "reply_vote": ("voter", "candidate", "t"),
@@ -47,6 +49,7 @@ ACTIONS = {
     "step_down": ("n", "leader", "t"),
     "restart": ("n",),
 }
+BY_A_QUORUM = {"become_leader": ("n", "q")}
 MOST_TERMS = 64  # that a hidden candidate stands in, one after another
 MOST_TRIES = 256  # sets of helpers
 Call = tuple[Action, tuple[Any, ...]]
@@ -56,25 +59,41 @@ Explain = Callable[[frozenset[str]], Candidate]
 class SetsOfNodes(Protocol):
     """The quorums of a recording."""
 
-    def smallest(self) -> Iterable[frozenset[str]]: ...
+    def within(self, nodes: frozenset[str], configuration: int) -> frozenset[str]:
+        """A quorum of these nodes; one with others, or no quorum, if they are none: the model says so."""
 
-    def completed(self, votes: frozenset[str]) -> frozenset[str]: ...
 
+class SeenMessages:
+    """What `lease` asks of the lines so far beside the model's state: their time, and who sent what."""
 
-def speaks(model: Model, actions: dict[str, tuple[str, ...]] = ACTIONS) -> bool:
-    """Whether the model has these actions, with these parameters."""
-    return all(
-        name in model.actions and tuple(p for p, _ in model.actions[name].params) == params
-        for name, params in actions.items()
-    )
+    def __init__(self) -> None:
+        self.now, self.by = 0, ""  # the time of the last line, and its node
+        self.sent_by: dict[str, tuple[str, int]] = {}  # a leader's message -> the leader and its term
+        self.rounds: dict[tuple[str, int], dict[str, None]] = {}  # the same the other way, oldest first
+        self.holds: dict[str, bool] = {}  # whether a leader has shown last that it has a lease
+
+    def note(self, line: NodeShown) -> None:
+        if line.time is not None:
+            self.now, self.by = line.time, line.node
+        if line.lease is not None:
+            self.holds[line.node] = line.lease
+        elif line.get("role") not in (UNSEEN, LEADER):
+            self.holds.pop(line.node, None)
+
+    def send(self, leader: str, term: int, message: str) -> None:
+        self.sent_by[message] = leader, term
+        self.rounds.setdefault((leader, term), {})[message] = None
 
 
 class SeenNodes:
     """What the lines so far have shown of each node."""
 
-    def __init__(self, nodes: tuple[str, ...], quorums: SetsOfNodes) -> None:
-        self.nodes, self.quorums = nodes, quorums
+    def __init__(
+        self, nodes: tuple[str, ...], quorums: SetsOfNodes, parameters: Mapping[str, int] | None = None
+    ) -> None:
+        self.nodes, self.quorums, self.parameters = nodes, quorums, parameters or {}
         self.of: dict[str, set[str]] = {n: set() for n in nodes}
+        self.messages = SeenMessages()
 
     def hides(self, node: str, name: str) -> bool:
         """It has never shown this."""
@@ -82,6 +101,7 @@ class SeenNodes:
 
     def note(self, line: NodeShown) -> None:
         self.of[line.node] |= line.what
+        self.messages.note(line)
 
     def helpers(self, node: str) -> list[str]:
         """The other nodes that hide something."""
@@ -117,6 +137,14 @@ def explanations(seen: SeenNodes, node: str, explain: Explain, *, may_hide: bool
 class ObservedElection:
     """One line from one candidate state `s`, by the actions of `election`: `take` changes the state."""
 
+    MODELS: tuple[dict[str, Parameters], ...] = (ACTIONS | BY_A_QUORUM, ACTIONS | {"become_leader": ("n",)})
+    UNFOUND: frozenset[str] = frozenset()  # the fields of which no line can say how they came about
+
+    @classmethod
+    def speaks(cls, model: Model) -> bool:
+        """Whether the model has these actions, with these parameters, and no others."""
+        return {name: tuple(p for p, _ in a.params) for name, a in model.actions.items()} in cls.MODELS
+
     def __init__(
         self, model: Model, seen: SeenNodes, s: Candidate, line: NodeShown, helpers: frozenset[str]
     ) -> None:
@@ -147,19 +175,24 @@ class ObservedElection:
         n, term, before = self.n, self.line.get("term"), self.get("term", self.n)
         if term is UNSEEN:
             return self._same_term()
-        if term > before and self._stands():
+        if term > before and self._stands(term):
             self._reach(term - 1)
             if self.get("role", n) == LEADER:
                 self.give_up(n)
-            self.act("start_election", n)
+            self.start(n)
         elif term > before:
             self.hear_of(n, term)
         return None
 
-    def _stands(self) -> bool:
-        """It raises the term itself: it votes for itself, or says of no vote and stands or leads."""
-        vote, role = self.line.get("voted_for"), self.line.get("role")
-        return bool(vote == self.n or (vote is UNSEEN and role in (CANDIDATE, LEADER)))
+    def _stands(self, term: int) -> bool:
+        """It raises the term itself: it votes for itself, or says of no vote and stands or leads; or it hides
+        all that, and nobody else has stood in the term."""
+        vote, role, votes = self.line.get("voted_for"), self.line.get("role"), self.line.votes
+        if vote is not UNSEEN or self.n in (votes or ()):
+            return bool(vote in (UNSEEN, self.n))
+        if role is UNSEEN and votes is None and self.may_hide(self.n, "voted_for"):
+            return self.may_hide(self.n, "role") and not self._was_requested(term)
+        return role in (CANDIDATE, LEADER)
 
     def _same_term(self) -> None:
         """A line without a term is of the one that its node has shown last."""
@@ -184,7 +217,14 @@ class ObservedElection:
                 if self.may_hide(c, "term") and self.get("term", c) < term:
                     self.stand(c, term)
                     break
+        self.update_term(node, term)
+
+    def update_term(self, node: str, term: int) -> None:
         self.act("update_term", node, term)
+
+    def start(self, node: str) -> None:
+        """An election timeout."""
+        self.act("start_election", node)
 
     def _was_requested(self, term: int) -> bool:
         return any(self.s.get("requested", (c, term)) for c in self.seen.nodes)
@@ -196,11 +236,13 @@ class ObservedElection:
         if self.get("role", node) == LEADER:
             self.give_up(node)
         while self.get("term", node) < term:
-            self.act("start_election", node)
+            self.start(node)
 
     def vote(self) -> None:
         n, vote, term = self.n, self.line.get("voted_for"), self.get("term", self.n)
         if vote not in (UNSEEN, NIL, self.get("voted_for", n)) and self.line.get("term") in (UNSEEN, term):
+            if self.line.get("term") is UNSEEN and self.seen.hides(n, "term"):
+                raise NotModelled(f"{n} votes in a term that its line does not show")
             is_hidden = not self.s.get("requested", (vote, term)) and self.may_hide(vote, "term")
             if is_hidden and vote != n:
                 self.stand(vote, term)
@@ -224,7 +266,7 @@ class ObservedElection:
         if self.get("term", voter) < term:
             if not self.may_hide(voter, "term"):
                 return
-            self.act("update_term", voter, term)
+            self.update_term(voter, term)
         self.grant(voter, candidate, term)
         self._reply(voter)
 
@@ -238,8 +280,15 @@ class ObservedElection:
             self.win(n)
         elif wanted == FOLLOWER and role == CANDIDATE:
             self.follow(n)
-        elif wanted == FOLLOWER and role == LEADER:
+        elif (wanted == FOLLOWER and role == LEADER) or self._has_lost_votes():
             self.give_up(n)
+
+    def _has_lost_votes(self) -> bool:
+        """It shows fewer votes than it had collected, and not its role: it no longer stands or leads."""
+        n, votes = self.n, self.line.votes
+        if votes is None or self.line.get("role") is not UNSEEN:
+            return False
+        return any(self.s.get("votes", (n, v)) and v not in votes for v in self.seen.nodes)
 
     def collect(self, candidate: str, voter: str) -> None:
         if not self.s.get("votes", (candidate, voter)):
@@ -247,24 +296,25 @@ class ObservedElection:
             self.act("receive_vote", candidate, voter, self.get("term", candidate))
 
     def win(self, candidate: str) -> None:
-        """With the votes that it shows; with all that were granted, if it never shows any."""
+        """With the votes that the line shows; with all that were granted, if it shows none: the last one may
+        have come with it."""
         s, term = self.s, self.get("term", candidate)
-        shows_votes = self.line.votes is not None if candidate == self.n else False
-        if self.seen.hides(candidate, "votes") and not shows_votes:
+        if candidate != self.n or self.line.votes is None:
             for voter in self.seen.nodes:
                 self.hidden_vote(voter, candidate)
                 if s.get("granted", (voter, term, candidate)) and not s.get("votes", (candidate, voter)):
                     self.act("receive_vote", candidate, voter, term)
         if "q" not in dict(self.actions["become_leader"].params):
             return self.act("become_leader", candidate)
-        quorum = self.enough({v for v in self.seen.nodes if s.get("votes", (candidate, v))})
+        quorum = self.enough({v for v in self.seen.nodes if s.get("votes", (candidate, v))}, candidate)
         return self.act("become_leader", candidate, quorum)
 
-    def enough(self, nodes: set[str]) -> frozenset[str]:
-        """A quorum of these nodes; one with others, if they are none: the model says who is missing."""
-        return next((q for q in self.seen.quorums.smallest() if q <= nodes), None) or (
-            self.seen.quorums.completed(frozenset(nodes))
-        )
+    def enough(self, nodes: set[str], of: str) -> frozenset[str]:
+        """A quorum of these nodes, in the configuration of the node `of`."""
+        return self.seen.quorums.within(frozenset(nodes), self.configuration_of(of))
+
+    def configuration_of(self, node: str) -> int:
+        return 0
 
     def follow(self, node: str) -> None:
         """A candidate has heard the leader of its term, or has lost."""

@@ -20,30 +20,41 @@ not explain a line and a hidden log could, the line is inconclusive.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, LEADER
 from oneleader.readers.replay.candidates import LineRefused, NotModelled
-from oneleader.readers.replay.formats.observed import ACTIONS, ObservedElection
+from oneleader.readers.replay.formats.observed import ACTIONS, BY_A_QUORUM, ObservedElection, Parameters
 from oneleader.readers.replay.formats.shown import ENTRY, UNSEEN
 
-LOG_ACTIONS = ACTIONS | {
-    "client_request": ("n", "value"),
-    "append_entries": ("n", "t", "prev", "last", "commit"),
-    "replace_entries": ("n", "t", "prev", "last", "commit"),
-    "advance_commit": ("n", "i", "q"),
-}
+LOG_ACTIONS: dict[str, Parameters] = (
+    ACTIONS
+    | BY_A_QUORUM
+    | {
+        "give_up": ("n",),
+        "client_request": ("n", "value"),
+        "append_entries": ("n", "t", "prev", "last", "commit"),
+        "replace_entries": ("n", "t", "prev", "last", "commit"),
+        "advance_commit": ("n", "i", "q"),
+    }
+)
 
 
 class ObservedLog(ObservedElection):
     """One line of a node that shows its log."""
+
+    MODELS = (LOG_ACTIONS,)
+    NOTHING: dict[str, Any] = {"log_term": 0, "log_value": NIL}  # what is where no entry is
 
     def take(self) -> None:
         if self.line.restarts:
             self.restart()
         if self.seen.hides(self.n, "log_length") and self.get("role", self.n) != LEADER:
             self._catch_up()
+        if self.get("role", self.n) == LEADER and self._stops_leading():
+            self._last_deeds()
         self.terms()
         self.vote()
         self.roles()
@@ -71,6 +82,28 @@ class ObservedLog(ObservedElection):
         super().restart()
         if shown is not UNSEEN and shown <= before:
             self.s.put("commit_index", self.n, shown)
+
+    # -- the end of a leader -----------------------------------------------------------------------------
+    def _stops_leading(self) -> bool:
+        role, term = self.line.get("role"), self.line.get("term")
+        return role not in (UNSEEN, LEADER) or term not in (UNSEEN, self.get("term", self.n))
+
+    def _last_deeds(self) -> None:
+        """What it appended and committed before, in the same line."""
+        n, term, commit = self.n, self.get("term", self.n), self.line.get("commit_index")
+        for index in range(self.get("log_length", n) + 1, self.last + 1):
+            if self.line.entries.get(index, (UNSEEN,))[0] != term:
+                break
+            self.request(n, index)
+        if commit is not UNSEEN:
+            self.advance_before(n, commit)
+
+    def advance_before(self, leader: str, commit: int) -> None:
+        """Commit what may be, up to this index, before something else: what is left is seen to later."""
+        index = min(commit, self.get("log_length", leader))
+        if index > self.get("commit_index", leader):
+            with suppress(LineRefused):
+                self.advance(leader, index)
 
     # -- entries ---------------------------------------------------------------------------------------
     @property
@@ -106,7 +139,7 @@ class ObservedLog(ObservedElection):
             self.win(n)
         if self.get("role", n) == LEADER:
             for index in range(length + 1, last + 1):
-                self.act("client_request", n, self._value(index))
+                self.request(n, index)
         elif last < length and self._agreed() == last:
             self._drop(last)
         elif last > self._agreed():
@@ -118,6 +151,10 @@ class ObservedLog(ObservedElection):
         stands = self.get("role", n) == CANDIDATE and self.may_hide(n, "role")
         is_own = self.line.entries.get(last, (UNSEEN,))[0] == term
         return stands and is_own and self._leader_of(term) is None
+
+    def request(self, leader: str, index: int) -> None:
+        """A leader appends the entry that the line shows there."""
+        self.act("client_request", leader, self._value(index))
 
     def _value(self, index: int) -> str:
         if index not in self.line.entries:
@@ -149,7 +186,7 @@ class ObservedLog(ObservedElection):
             return
         for index in range(self.get("log_length", leader) + 1, self.last + 1):
             if self.line.entries.get(index, (UNSEEN,))[0] in (UNSEEN, term):
-                self.act("client_request", leader, self._value(index))
+                self.request(leader, index)
 
     def _hidden_leader(self, term: int) -> str | None:
         """A helper that does not show its role was elected."""
@@ -173,8 +210,8 @@ class ObservedLog(ObservedElection):
                 f"{n} shows {last} entries and had {length}, and none of its leader's conflicts with the rest"
             )
         for index in range(last + 1, length + 1):
-            s.put("log_term", (n, index), 0)
-            s.put("log_value", (n, index), NIL)
+            for name, nothing in self.NOTHING.items():
+                s.put(name, (n, index), nothing)
         s.put("log_length", n, last)
 
     # -- what is committed -----------------------------------------------------------------------------
@@ -195,14 +232,21 @@ class ObservedLog(ObservedElection):
     def _learn(self, commit: int) -> None:
         """Figure 2, AppendEntries receiver 5."""
         n, term = self.n, self.get("term", self.n)
+        with self._told_by_leader(commit):
+            self._hidden_store(n, term, commit)
+            self.act("append_entries", n, term, commit, commit, commit)
+
+    @contextmanager
+    def _told_by_leader(self, commit: int) -> Iterator[None]:
+        """A follower hears from the leader of its term, which has committed so much."""
+        n, term = self.n, self.get("term", self.n)
         if self.get("role", n) == CANDIDATE and self._leader_of(term) is not None:
             self.follow(n)
         leader = self._leader_of(term) or self._hidden_leader(term)
         with self._as_known(leader or n), self._as_known(n):
             if leader and self.may_hide(leader, "commit_index"):
                 self._hidden_commit(leader, term, commit)
-            self._hidden_store(n, term, commit)
-            self.act("append_entries", n, term, commit, commit, commit)
+            yield
 
     def _hidden_commit(self, leader: str, term: int, commit: int) -> None:
         """The leader of the term has committed so much."""
@@ -222,7 +266,7 @@ class ObservedLog(ObservedElection):
         for node in sorted(self.helpers - {leader}):
             self._hidden_store(node, term, index)
         storing = {v for v in self.seen.nodes if self.s.get("acknowledged", (v, term)) >= index}
-        self.act("advance_commit", leader, index, self.enough(storing))
+        self.act("advance_commit", leader, index, self.enough(storing, leader))
 
     def _hidden_entries(self, leader: str, last: int) -> None:
         """A leader that shows no log has appended what is committed."""
@@ -235,10 +279,15 @@ class ObservedLog(ObservedElection):
         if not self.may_hide(node, "log_length") or s.get("acknowledged", (node, term)) >= index:
             return
         if self.get("term", node) < term and self.may_hide(node, "term"):
-            self.act("update_term", node, term)
+            self.update_term(node, term)
         if self.get("role", node) == CANDIDATE:
             self.follow(node)
-        agreed, length = 0, min(self.get("log_length", node), index)
-        while agreed < length and self._is_leaders(node, term, agreed + 1):
-            agreed += 1
+        length = min(self.get("log_length", node), index)
+        agreed = self._agrees_up_to(node, term, length)
         self.act("append_entries" if agreed == length else "replace_entries", node, term, agreed, index, 0)
+
+    def _agrees_up_to(self, node: str, term: int, index: int) -> int:
+        """The last index up to this one at which the log is the leader's, and so before it too."""
+        while index > 0 and not self._is_leaders(node, term, index):
+            index -= 1
+        return index

@@ -8,7 +8,7 @@ The header, then one step a line: its actions are taken in their order, and then
 with the model. A key that stands neither here nor in the tables is refused: it would be judged by nobody.
 
 Where a line names no actions, they are found from what it shows of its node (`observed`), for the models
-`election`, `vote_count` and `replication`:
+`election`, `vote_count`, `pre_vote`, `replication`, `membership`, `snapshots` and `lease`:
 
     {"node": "n1", "event": "election timeout", "term": 1, "voted_for": "n1", "role": "candidate"}
 
@@ -18,7 +18,8 @@ Where a line names no actions, they are found from what it shows of its node (`o
 | `nodes`       | the elements of the sort Node; no others may appear                             |
 | `elements`    | the same for other set sorts, by name; one not named grows as elements appear   |
 | `quorums`     | "majority", or a list of lists of nodes; a quorum is written as a list of nodes |
-| `configuration` | where members change: the initial one; `configurations` says how it is written     |
+| `configuration` | where members change: the initial one, all `nodes` where it says none;           |
+|               | `configurations` says how it is written                                         |
 | `constants`   | for other constants, by name: the list of the indices at which it is true       |
 | `parameters`  | the lengths of time and the rates, by name: natural numbers                     |
 | `violates`    | what is false after the last line: ["a property", {"parameter": value, ...}],   |
@@ -71,16 +72,12 @@ from oneleader.readers.replay.candidates import (
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage, check_keys
 from oneleader.readers.replay.formats.configurations import Configurations
-from oneleader.readers.replay.formats.observed import (
-    ACTIONS,
-    Call,
-    ObservedElection,
-    SeenNodes,
-    explanations,
-    speaks,
-)
-from oneleader.readers.replay.formats.observed_log import LOG_ACTIONS, ObservedLog
-from oneleader.readers.replay.formats.shown import KEYS, NodeShown, ShownKeys, shown
+from oneleader.readers.replay.formats.observed import Call, ObservedElection, SeenNodes, explanations
+from oneleader.readers.replay.formats.observed_lease import ObservedLease
+from oneleader.readers.replay.formats.observed_log import ObservedLog
+from oneleader.readers.replay.formats.observed_members import ObservedMembers, ObservedSnapshots
+from oneleader.readers.replay.formats.observed_pre_vote import ObservedPreVote
+from oneleader.readers.replay.formats.shown import KEYS, LAST, NodeShown, ShownKeys, shown
 from oneleader.readers.replay.formats.values import Observed, Reader, ValueReaders, are_words
 from oneleader.readers.replay.properties import Axioms, Properties, broken, is_proved
 
@@ -96,7 +93,10 @@ LONGEST_GIVEN = 100  # characters of what is taken as given
 MOST_LISTED = 7  # nodes whose majorities are listed: 35
 IN_STEP = frozenset({*STEP, *STEP_FOR_PEOPLE})
 LOOKED_AT = frozenset({"actions", "after", "time", "sends", "receives"})
-INFERRED = ((ObservedLog, LOG_ACTIONS), (ObservedElection, ACTIONS))
+INFERRED: tuple[type[ObservedElection], ...] = (
+    *(ObservedElection, ObservedPreVote, ObservedLog, ObservedMembers, ObservedSnapshots),
+    ObservedLease,
+)
 Quorum = frozenset[str]
 Step = tuple[list[Call] | None, list[Observed]]  # actions, None if none are named
 
@@ -131,6 +131,10 @@ class Quorums:
             return votes if any(q <= votes for q in self.listed) else votes | self.listed[0]
         missing = [n for n in self.nodes if n not in votes]
         return votes | frozenset(missing[: max(0, len(self.nodes) // 2 + 1 - len(votes))])
+
+    def within(self, nodes: Quorum, configuration: int) -> Quorum:
+        """A quorum of these nodes; one with others if they are none: the model says who is missing."""
+        return next((q for q in self.smallest() if q <= nodes), None) or self.completed(nodes)
 
 
 class OwnFormat:
@@ -174,12 +178,11 @@ class OwnFormat:
         self.properties = Properties(self.run, is_proved=is_proved(self.model))
         self.judges_states = judges_states
         self.candidates = Candidates(self.run, limit, *([self.properties.check] if judges_states else []))
-        self.shown_keys = ShownKeys(self.model, self.values, self.closed.get("Node", ()))
-        self.inferring = next((how for how, actions in INFERRED if speaks(self.model, actions)), None)
         nodes = self.closed.get("Node", ())
-        self.seen = SeenNodes(
-            nodes, self.quorums if isinstance(self.quorums, Quorums) else Quorums(nodes, "majority")
-        )
+        changes = isinstance(self.quorums, Configurations)
+        self.shown_keys = ShownKeys(self.model, self.values, nodes, self._configuration if changes else None)
+        self.inferring = next((how for how in INFERRED if how.speaks(self.model)), None)
+        self.seen = SeenNodes(nodes, self.quorums or Quorums(nodes, "majority"), parameters)
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
@@ -293,8 +296,12 @@ class OwnFormat:
         """The same of a line that names no actions."""
         how, seen = self.inferring, self.seen
         assert how is not None, "read() saw to it"
+        for unfound in sorted(how.UNFOUND & {field.name for field, _, _ in after}):
+            raise NotModelled(
+                f"how `{unfound}` came to be so is not found from what lines show: name the actions"
+            )
         if line.node not in seen.of:
-            raise UsageError(f"{line.node!r} is none of the header's `nodes`")
+            raise UsageError(f"{line.node!r} is not one of the header's `nodes`")
 
         found: list[list[Call]] = []
 
@@ -347,8 +354,9 @@ class OwnFormat:
             if of.__name__ not in self.closed:
                 raise UsageError(f"{self.model.name} has quorums: the header has to name the `nodes`")
             nodes = self.closed[of.__name__]
-            if "configuration" in header:
-                return Configurations(nodes, header["configuration"])
+            given = {*header, *_object(header, "constants")}
+            if "quorum_of" in self.model.fields and not given & {"quorums", "quorum_of"}:
+                return Configurations(nodes, header.get("configuration", [list(nodes)]))
             return Quorums(nodes, header.get("quorums", "majority"))
         if header.get("quorums", "majority") != "majority":
             raise UsageError("nothing reads `quorums` here: `constants` or the model says who is a member")
@@ -401,6 +409,8 @@ class OwnFormat:
     def _compare(self, state: Candidate, after: list[Observed]) -> None:
         """What is recorded is what the model has; LineRefused otherwise."""
         for field, index, recorded in after:
+            if index and index[-1] is LAST:
+                index = (*index[:-1], state.get("log_length", index[0]))
             is_set_of = isinstance(recorded, frozenset) and len(index) < len(field.index)
             key = index[0] if len(index) == 1 else index
             modelled = self._true_at(state, field, index) if is_set_of else state.get(field.name, key)

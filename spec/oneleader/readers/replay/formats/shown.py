@@ -5,13 +5,18 @@
 | `term`      | its term                                                          | `term`                  |
 | `voted_for` | whom it has voted for in that term; null                          | `voted_for`             |
 | `role`      | follower, pre-candidate (a follower that asks), candidate, leader | `role`                  |
-| `votes`     | the votes that it has collected, all of them                      | `votes`                 |
-| `log`       | its entries from `first` on, each [term, value] or a term         | `log_length`,           |
-|             |                                                                   | `log_term`, `log_value` |
-| `first`     | the index of the first entry in `log`, 1 otherwise                |                         |
+|             |                                                                   | `asking`                |
+| `votes`     | the votes that it has collected, all; those of a pre-candidate,   | `votes`, `pre_votes`    |
+|             | where `role` says that, are pre-votes                             |                         |
+| `log`       | its entries from `first` on, each [term, value] or a term; one    | `log_length`,           |
+|             | that brings a configuration is [term, {"members": [nodes]}]       | `log_term`, `log_value` |
+| `first`     | the index of the first entry in `log`; otherwise 1, or the one    |                         |
+|             | behind `snapshot`                                                 |                         |
+| `snapshot`  | the index up to which a snapshot stands for its log               | `snapshot_index`        |
 | `commit`    | its commit index                                                  | `commit_index`          |
-| `members`   | the voters that it knows: in these models, always the `nodes`     |                         |
-| `lease`     | whether it takes itself to have a lease: no model is asked        |                         |
+| `members`   | the voters that it knows: a list, or two while they are joint;    | `log_config` of its     |
+|             | where a model has no changes of them, always the `nodes`          | last entry              |
+| `lease`     | true: it takes itself to have a lease                             | `lease_is_void`         |
 | `restarts`  | true: it has just started again                                   |                         |
 
 They are the words of the kit's protocol. What a model has no field for is not compared, and replay says so.
@@ -20,7 +25,7 @@ They are the words of the kit's protocol. What a model has no field for is not c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,16 +34,22 @@ from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import NotModelled
 from oneleader.readers.replay.formats.values import Observed, ValueReaders, are_words
 
-KEYS = ("term", "voted_for", "role", "votes", "log", "first", "commit", "members", "lease", "restarts")
+KEYS = (
+    *("term", "voted_for", "role", "votes", "log", "first", "snapshot", "commit", "members", "lease"),
+    "restarts",
+)
 SINGLE = {
     "term": "term",
     "voted_for": "voted_for",
     "role": "role",
     "votes": "votes",
     "commit": "commit_index",
+    "snapshot": "snapshot_index",
 }
-FIELDS = {"term", "voted_for", "role", "votes", "log_length", "log_term", "log_value", "commit_index"}
+FIELDS = {"term", "voted_for", "role", "log_length", "commit_index", "snapshot_index", "asking"}
+SETS = ("votes", "pre_votes")
 UNSEEN = object()
+LAST = object()  # the index of the last entry of a log, in an observation
 ENTRY = "entry"  # the value of every entry, where a recording shows terms alone
 
 LogEntry = tuple[Any, Any]  # its term and its value, each UNSEEN where it is not shown
@@ -51,60 +62,110 @@ class NodeShown:
     node: str
     fields: dict[str, Any] = field(default_factory=dict)
     entries: dict[int, LogEntry] = field(default_factory=dict)
-    votes: frozenset[str] | None = None  # None where the line does not show them
+    configurations: dict[int, int] = field(default_factory=dict)  # that entries bring: by index, its number
+    sets: dict[str, frozenset[str]] = field(default_factory=dict)  # `votes` and `pre_votes`, where shown
+    members: int | None = None  # the number of the configuration that the node has
+    lease: bool | None = None
     restarts: bool = False
+    time: Any = None
+    sends: tuple[str, ...] = ()
+    receives: tuple[str, ...] = ()
 
     def get(self, name: str) -> Any:
         """UNSEEN where the line does not show it."""
         return self.fields.get(name, UNSEEN)
 
     @property
+    def votes(self) -> frozenset[str] | None:
+        """None where the line does not show them."""
+        return self.sets.get("votes")
+
+    @property
     def what(self) -> frozenset[str]:
         """The fields of which the line shows something."""
-        return frozenset(self.fields) | ({"votes"} if self.votes is not None else set())
+        asks = (
+            {"asking"} if self.fields.get("asking") else set()
+        )  # who never asks does not show whether it does
+        messages = {key for key, named in (("sends", self.sends), ("receives", self.receives)) if named}
+        return (frozenset(self.fields) - {"asking"}) | asks | self.sets.keys() | messages
 
 
 class ShownKeys:
-    """Reads those keys as cells of a model."""
+    """Reads those keys as cells of a model. `configuration` numbers the configurations, where it has them."""
 
-    def __init__(self, model: Model, values: ValueReaders, nodes: Iterable[str]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        values: ValueReaders,
+        nodes: Iterable[str],
+        configuration: Callable[[Any], int] | None = None,
+    ) -> None:
         self.model, self.values, self.nodes = model, values, frozenset(nodes)
+        self.configuration = configuration
         self.has_values: bool | None = None  # of entries, as the first one shows
         self.looked_at = {"members", "restarts"} | {k for k, name in SINGLE.items() if name in model.fields}
         self.looked_at |= {"log", "first"} if "log_length" in model.fields else set()
+        self.looked_at |= {"lease"} if "lease_is_void" in model.fields else set()
 
     def observed(self, record: Mapping[str, Any]) -> list[Observed]:
         """The cells of which the keys of a line speak."""
-        node, found = record["node"], []
-        for key, name in SINGLE.items():
-            if key in record and name in self.model.fields:
-                found += self._cells(name, {node: _role(record[key]) if key == "role" else record[key]})
+        node, found = record["node"], self._single(record)
         if "log" in record and "log_length" in self.model.fields:
             found += self._log(node, record)
         if "members" in record:
-            self._same_members(node, record["members"])
-        if not isinstance(record.get("restarts", False), bool):
-            raise UsageError("`restarts` is not true or false")
+            found += self._members(node, record["members"])
+        for key in ("restarts", "lease"):
+            if not isinstance(record.get(key, False), bool):
+                raise UsageError(f"`{key}` is not true or false")
+        if record.get("lease") and "lease_is_void" in self.model.fields:
+            found += self._cells("lease_is_void", {node: False})
+        return found
+
+    def _single(self, record: Mapping[str, Any]) -> list[Observed]:
+        """The keys that speak of one field each; of a pre-candidate, the votes are pre-votes."""
+        node, fields, found = record["node"], self.model.fields, list[Observed]()
+        asks = record.get("role") == "pre-candidate"
+        for key, of in SINGLE.items():
+            name = "pre_votes" if key == "votes" and asks else of
+            if key in record and name in fields:
+                found += self._cells(name, {node: _role(record[key]) if key == "role" else record[key]})
+        if "role" in record and "asking" in fields:
+            found += self._cells("asking", {node: asks})
         return found
 
     def _cells(self, name: str, written: Any) -> list[Observed]:
         return self.values.observed(self.model.fields[name], written)
 
     def _log(self, node: str, record: Mapping[str, Any]) -> list[Observed]:
-        first, log = record.get("first", 1), record["log"]
+        snapshot, log = record.get("snapshot", 0), record["log"]
+        first = record.get("first", snapshot + 1 if type(snapshot) is int else 1)
         if type(first) is not int or first < 1:
             raise UsageError("`first` is no index: a whole number from 1 on")
         if not isinstance(log, list):
             raise UsageError("`log` is not a list of entries, each [term, value] or a term")
         found = self._cells("log_length", {node: first - 1 + len(log)})
-        terms, values = {}, {}
+        terms, values, brought = {}, {}, {}
         for index, entry in enumerate(log, first):
-            term, value = self._entry(entry)
+            if self.configuration and (members := _brings(entry)):
+                term, value, brought[index] = entry[0], None, members
+            else:
+                term, value = self._entry(entry)
             terms[str(index)] = term
             if value is not UNSEEN:
                 values[str(index)] = value
         found += self._cells("log_term", {node: terms}) if terms else []
-        return found + (self._cells("log_value", {node: values}) if values else [])
+        found += self._cells("log_value", {node: values}) if values else []
+        return found + [cell for at, members in brought.items() for cell in self._brought(node, at, members)]
+
+    def _brought(self, node: str, index: int, members: Any) -> list[Observed]:
+        """The entry brings a configuration, which is in effect since then."""
+        config, since = self.model.fields["log_config"], self.model.fields["log_since"]
+        return [(config, (node, index), self._number(members)), (since, (node, index), index)]
+
+    def _number(self, members: Any) -> int:
+        assert self.configuration is not None
+        is_flat = are_words(members) and members
+        return self.configuration([members] if is_flat else members)
 
     def _entry(self, entry: Any) -> LogEntry:
         found: LogEntry
@@ -125,7 +186,9 @@ class ShownKeys:
         self.has_values = has_value
         return found
 
-    def _same_members(self, node: str, members: Any) -> None:
+    def _members(self, node: str, members: Any) -> list[Observed]:
+        if self.configuration:
+            return [(self.model.fields["log_config"], (node, LAST), self._number(members))]
         if not are_words(members):
             raise UsageError("`members` is not a list of nodes")
         if frozenset(members) != self.nodes:
@@ -133,23 +196,46 @@ class ShownKeys:
                 f"{node} has the members {' '.join(sorted(members))}, and in {self.model.name} they are the "
                 "`nodes` of the header for ever"
             )
+        return []
+
+
+def _brings(entry: Any) -> Any:
+    """The members, where the entry brings a configuration."""
+    match entry:
+        case [_, {"members": members, **rest}] if not rest:
+            return members
+    return None
 
 
 def shown(record: Mapping[str, Any], observed: Iterable[Observed]) -> NodeShown:
     """What the cells say of the line's node, those of `after` among them."""
-    found = NodeShown(record["node"], restarts=record.get("restarts", False))
+    found = NodeShown(
+        record["node"],
+        lease=record.get("lease"),
+        restarts=record.get("restarts", False),
+        time=record.get("time"),
+        sends=tuple(record.get("sends", ())),
+        receives=tuple(record.get("receives", ())),
+    )
+    in_effect: dict[int, int] = {}
+    since: dict[int, int] = {}
     for of, index, value in observed:
-        if not index or index[0] != found.node or of.name not in FIELDS:
+        if not index or index[0] != found.node:
             continue
-        if of.name == "votes":
+        if of.name in SETS:
             voters = value if isinstance(value, frozenset) else frozenset(index[1:]) if value else frozenset()
-            found.votes = (found.votes or frozenset()) | voters
+            found.sets[of.name] = found.sets.get(of.name, frozenset()) | voters
         elif of.name in ("log_term", "log_value"):
             term, entry = found.entries.get(index[1], (UNSEEN, UNSEEN))
             found.entries[index[1]] = (value, entry) if of.name == "log_term" else (term, value)
             found.fields[of.name] = None
-        else:
+        elif of.name == "log_config" and index[1] is LAST:
+            found.members = value
+        elif of.name in ("log_config", "log_since"):
+            (in_effect if of.name == "log_config" else since)[index[1]] = value
+        elif of.name in FIELDS:
             found.fields[of.name] = value
+    found.configurations = {i: number for i, number in in_effect.items() if since.get(i) == i}
     return found
 
 
