@@ -406,6 +406,13 @@ def test_what_is_taken_as_given_is_printed() -> None:
     assert "taken as given: the voters that the cluster started with: {n1 n2 n3}" in summary
 
 
+def test_a_change_that_nobody_saw_committed_is_printed_as_given() -> None:
+    proposed = event("ChangeConf", "1", 2, log=3, prop=CHANGED, **LEADER)
+    summary = judge([*led(), proposed, applied(["1", "2"])]).summary()
+    given = "taken as given: that 1 change of the voters had been committed (--model replication judges that)"
+    assert given in summary
+
+
 def test_an_event_that_nobody_knows_is_inconclusive_by_name() -> None:
     result = judge([*STARTED, event("BecomeWitness", "1", 1)])
     assert (result.verdict, result.status) == (INCONCLUSIVE, 3)
