@@ -53,13 +53,13 @@ bench-explore: setup ## The explorer's three engines and TLC, to ten million sta
 bench-explorer: setup ## Until an explorer's page shows its first state, and for a step, in Chromium: a minute
 	$(BIN)/python -m workshop.benchmarks.bench_explorer election membership snapshots
 
-bench-replay: setup ## Events a second that replay judges, for each model, to a million events: some 10 minutes
+bench-replay: setup ## Events a second that replay judges, for each model, to a million events, and beside TLC: some 10 minutes
 	$(BIN)/python -m workshop.benchmarks.bench_replay
 
 bench-histories: setup ## Verdicts on Porcupine's own histories, ours and Porcupine's (Go): a minute
 	$(BIN)/python -m workshop.benchmarks.bench_histories
 
-bench-node: setup ## The 3-node cluster beside PySyncObj, and how long after kill -9 another node leads
+bench-node: setup ## The 3-node cluster beside PySyncObj and etcd, and how soon another node leads after kill -9 and SIGTERM
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,node]'
 	$(BIN)/python -m workshop.benchmarks.bench_node
 

@@ -217,3 +217,20 @@ def running_postgres(*options: str, copy_of: PostgresServer | None = None) -> It
 def postgres_server() -> Iterator[PostgresServer]:
     with running_postgres(*FAST) as server:
         yield server
+
+
+# -- DynamoDB ------------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def dynamodb_client() -> Iterator[Any]:
+    """A client of moto, with the table for locks. Skips where moto is missing, in CI too: it is big."""
+    moto = pytest.importorskip(
+        "moto", reason="moto is missing: pip install 'oneleader[dynamodb]' 'moto[dynamodb]'"
+    )
+    import boto3
+
+    from oneleader_raft.locks.dynamodb import make_table
+
+    with moto.mock_aws():
+        client = boto3.client("dynamodb", "eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
+        make_table(client)
+        yield client

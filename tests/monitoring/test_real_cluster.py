@@ -33,6 +33,25 @@ def check_quorum(node, now):
 sys.exit(main(core=patched(check_quorum)))
 """
 
+# Of two followers one stores what it is sent, and forgets what is committed: akka-raft#33.
+FORGETFUL = """
+import sys
+from dataclasses import replace
+from oneleader.conformance.reference.patch import patched
+from oneleader_raft import raft
+from oneleader_raft.node.__main__ import main
+
+correct = raft.store_entries
+
+def store_entries(node, m):
+    taken = correct(node, m)
+    if node.id != max({*node.members} - {m.leader_id}):
+        return taken
+    return replace(taken, node=replace(taken.node, commit_index=node.commit_index))
+
+sys.exit(main(core=patched(store_entries)))
+"""
+
 
 @pytest.fixture
 def clusters(tmp_path: Path) -> Iterator[Callable[..., LocalCluster]]:
@@ -66,12 +85,16 @@ class Watch:
 
 
 @pytest.fixture
-def watch(prometheus: Callable[..., Any]) -> Callable[[LocalCluster], Watch]:
-    def of(cluster: LocalCluster) -> Watch:
+def watch(prometheus: Callable[..., Any]) -> Callable[..., Watch]:
+    def of(cluster: LocalCluster, again: bool = False) -> Watch:
+        """`again`: the first node is scraped under a second address."""
         apis = {id: api.removeprefix("http://") for id, api in cluster.apis.items()}
         targets = [{"targets": [api], "labels": {"instance": id}} for id, api in apis.items()]
+        if again:
+            port = next(iter(apis.values())).rpartition(":")[2]
+            targets.append({"targets": [f"localhost:{port}"], "labels": {"instance": "again"}})
         watch = Watch(prometheus(targets, FACTOR))
-        assert soon(lambda: len(watch.server.query("up == 1")) == 3)
+        assert soon(lambda: len(watch.server.query("up == 1")) == len(targets))
         return watch
 
     return of
@@ -95,6 +118,17 @@ def ask(cluster: LocalCluster, method: str, path: str, **body: Any) -> tuple[int
         return error.code, json.load(error)
 
 
+def write_in_vain(api: str) -> int:
+    """To a leader that cannot commit: what it answers in the end."""
+    headers = {"Content-Type": "application/json", "X-Deadline-Ms": "500"}
+    request = urllib.request.Request(f"{api}/v1/keys/k", b'{"value": 1}', headers, method="PUT")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 def write_by_two_holders(cluster: LocalCluster) -> list[int]:
     """The second one writes, and then the first one, which has not heard that its lock went over."""
     grants = []
@@ -110,7 +144,7 @@ def write_by_two_holders(cluster: LocalCluster) -> list[int]:
 
 
 def test_alerts_fire_on_what_happens_to_a_real_cluster(
-    clusters: Callable[..., LocalCluster], watch: Callable[[LocalCluster], Watch]
+    clusters: Callable[..., LocalCluster], watch: Callable[..., Watch]
 ) -> None:
     cluster = clusters(PATIENT)
     leader = cluster.leader(30)
@@ -145,6 +179,13 @@ def test_alerts_fire_on_what_happens_to_a_real_cluster(
     assert soon(lambda: not due & prometheus.firing()), prometheus.firing()
     assert prometheus.firing() <= {stale}
 
+    # one loses its disk: the others refuse it
+    wiped = next(id for id in cluster.members if id != cluster.leader(30))
+    lose_disks(cluster, [wiped])
+    strange = {("OneleaderStrangeStore", id) for id in cluster.members if id != wiped}
+    due = strange | {("OneleaderMemberHearsNoLeader", wiped)}
+    assert soon(lambda: prometheus.firing() - {stale} == due), prometheus.firing()
+
 
 def other_leader(cluster: LocalCluster, than: str) -> dict[str, Any]:
     """Who leads beside this one: what it says of itself."""
@@ -171,7 +212,7 @@ def lose_disks(cluster: LocalCluster, ids: list[str]) -> None:
 
 
 def test_alerts_fire_on_what_must_not_happen_to_a_real_cluster(
-    clusters: Callable[..., LocalCluster], watch: Callable[[LocalCluster], Watch], proxies: Any
+    clusters: Callable[..., LocalCluster], watch: Callable[..., Watch], proxies: Any
 ) -> None:
     cluster = clusters(QUICK, run=("-c", STUBBORN), route=proxies.route)
     leader = cluster.leader(30)
@@ -184,8 +225,10 @@ def test_alerts_fire_on_what_must_not_happen_to_a_real_cluster(
     # a leader that is cut off, and does not step down
     proxies.cut(leader)
     other_leader(cluster, leader)
+    assert write_in_vain(cluster.apis[leader]) == 504
     assert prometheus.fires("OneleaderStaleLeader", leader)
     assert prometheus.fires("OneleaderLeaderWithoutQuorum", leader)
+    assert prometheus.fires("OneleaderNoProgress", leader)
     silent = {"OneleaderTwoLeadersInOneTerm", "OneleaderNoLeader", "OneleaderMajorityUnreachable"}
     assert not silent & {alert for alert, _ in prometheus.firing()}
 
@@ -200,11 +243,19 @@ def test_alerts_fire_on_what_must_not_happen_to_a_real_cluster(
 
 
 def test_alerts_fire_on_what_wears_a_real_cluster_down(
-    clusters: Callable[..., LocalCluster], watch: Callable[[LocalCluster], Watch]
+    clusters: Callable[..., LocalCluster], watch: Callable[..., Watch]
 ) -> None:
-    cluster = clusters(QUICK)
+    cluster = clusters(QUICK, run=("-c", FORGETFUL))
     cluster.leader(30)
-    prometheus = watch(cluster)
+    prometheus = watch(cluster, again=True)
+    assert prometheus.fires("OneleaderMemberTwice")
+    assert ask(cluster, "PUT", "/v1/keys/k", value=1)[0] == 200
+
+    def lags() -> bool:
+        forgetful = max({*cluster.members} - {cluster.leader(30)})
+        return ("OneleaderMemberLags", forgetful) in prometheus.firing()
+
+    assert soon(lags), prometheus.firing()
 
     def until_fires(alert: str, again: Callable[[str], None]) -> bool:
         for _ in range(100):

@@ -14,6 +14,10 @@ from workshop.peers.peer import SOURCES, PythonPeer
 
 SHOWN = {
     "pysyncobj_forgets": ("PySyncObj", *(f"in term 1 it answers {n}: response_vote" for n in ("n2", "n3"))),
+    "pysyncobj_changes_twice": (
+        "PySyncObj",
+        "committed: 2 of term 1 3 of term 1 4 of term 1\ncommitted: 2 of term 1 3 of term 2",
+    ),
     "pysyncobj_loses_entries": ("PySyncObj", "its last entry is 4", "after a restart it is 3"),
     "libraft_commits_old_terms": ("libraft", "a leader of term 4 has 2 committed, the last of term 2"),
     "libraft_counts_what_differs": (

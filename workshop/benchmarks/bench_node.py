@@ -1,13 +1,18 @@
 """`make bench-node`: the 3-node local cluster beside PySyncObj and etcd, with the same clients and disk.
 
-Both are three processes with a journal on disk, and both serve `PUT /v1/keys/{key}` by aiohttp; clients write
-by HTTP to the leader, each one write after the other. PySyncObj never syncs its journal: so it is run as it
-is, and with its own `flush` (msync) after each entry. The node syncs before it answers; for comparison it is
-also run with SQLite's synchronous=OFF. etcd syncs; its clients write by its JSON gateway. A write without an
-answer in time is counted, and the load goes on. Each is measured in turn, several times; the median run
-counts. Then: how long after kill -9 of the leader another one holds a lease.
+All are three processes with a journal on disk. Clients write and read by HTTP at the leader, each one request
+after the other; reads are linearizable, which PySyncObj has none of. PySyncObj never syncs its journal: so it
+is run as it is, and with its own `flush` (msync) after each entry. The node syncs before it answers; for
+comparison it is also run with SQLite's synchronous=OFF. etcd syncs; its clients use its JSON gateway. A
+request without an answer in time is counted, and the load goes on. Each is measured in turn, several times;
+the median run counts.
 
-`bench_node.py SECONDS ROUNDS KILLS`: how long a load lasts, how often each is measured, how many kills.
+The node and etcd are measured again with that many entries written before: the node's lie in its stores when
+it starts, etcd's are written by transactions. Then: how long after kill -9 and after SIGTERM of the leader
+another one holds a lease, and has answered a write.
+
+`bench_node.py SECONDS ROUNDS STOPS [ENTRIES ...]`: how long a load lasts, how often each is measured, how
+many leaders are stopped, and with how many entries; 100000 if nothing else is said.
 """
 
 from __future__ import annotations
@@ -32,10 +37,15 @@ import aiohttp
 
 from oneleader_raft.node.client import AsyncClient, UnknownOutcomeError
 from oneleader_raft.node.local import MODULE, LocalCluster, free_ports
+from oneleader_raft.node.log import growing
+from oneleader_raft.node.store import NodeStore
+from oneleader_raft.raft import Durable, Entry
+from oneleader_raft.state_machine import Put, Request
 
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 20
+STOPS = int(sys.argv[3]) if len(sys.argv) > 3 else 20
+ENTRIES = [int(word) for word in sys.argv[4:]] or [100_000]
 CLIENTS = (1, 16, 64)
 
 UNSYNCED = """
@@ -101,62 +111,66 @@ web.run_app(app, host=host, port=int(port), print=None, access_log=None)
 """
 
 
-Put = Callable[[str, str], Awaitable[object]]
-Connect = Callable[[Sequence[str]], AbstractAsyncContextManager[Put]]
+Call = Callable[[str, str], Awaitable[object]]
+Connect = Callable[[Sequence[str]], AbstractAsyncContextManager[dict[str, Call]]]
 
 
 @asynccontextmanager
-async def by_the_client(apis: Sequence[str]) -> AsyncIterator[Put]:
+async def by_the_client(apis: Sequence[str]) -> AsyncIterator[dict[str, Call]]:
     async with AsyncClient(apis) as client:
-        yield client.put
+        yield {"writes": client.put, "reads": lambda key, value: client.get(key)}
 
 
 @asynccontextmanager
-async def by_the_gateway(apis: Sequence[str]) -> AsyncIterator[Put]:
+async def by_the_gateway(apis: Sequence[str]) -> AsyncIterator[dict[str, Call]]:
     """Of etcd."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
 
-        async def put(key: str, value: str) -> None:
-            said = {
-                name: b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))
-            }
+        async def call(path: str, said: object) -> None:
             try:
-                async with session.post(f"{apis[0]}/v3/kv/put", json=said) as answer:
+                async with session.post(f"{apis[0]}/v3/kv/{path}", json=said) as answer:
                     answer.raise_for_status()
                     await answer.read()
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise UnknownOutcomeError(str(error)) from None
 
-        yield put
+        yield {
+            "writes": lambda key, value: call("put", {"key": in_base64(key), "value": in_base64(value)}),
+            "reads": lambda key, value: call("range", {"key": in_base64(key)}),
+        }
+
+
+def in_base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Writes a second, how long each took in milliseconds, sorted, and how many had no answer in time."""
+    """Requests a second, how long each took in milliseconds, sorted, and how many had no answer in time."""
 
     rate: float
     took: Sequence[float]
     unanswered: int
 
 
-async def load(apis: Sequence[str], clients: int, seconds: float, connect: Connect = by_the_client) -> Loaded:
+async def load(apis: Sequence[str], clients: int, seconds: float, connect: Connect, what: str) -> Loaded:
     took: list[float] = []
     unanswered = 0
 
-    async def write(number: int) -> None:
+    async def ask(number: int) -> None:
         nonlocal unanswered
-        async with connect(apis) as put:
+        async with connect(apis) as calls:
             while time.perf_counter() < until:
                 began = time.perf_counter()
                 try:
-                    await put(f"key-{number}-{len(took) % 100}", "v" * 100)
+                    await calls[what](f"key-{number}-{len(took) % 100}", "v" * 100)
                     took.append((time.perf_counter() - began) * 1000)
                 except UnknownOutcomeError:
                     unanswered += 1
 
     began = time.perf_counter()
     until = began + seconds
-    await asyncio.gather(*map(write, range(clients)))
+    await asyncio.gather(*map(ask, range(clients)))
     return Loaded(len(took) / (time.perf_counter() - began), sorted(took) or [float("nan")], unanswered)
 
 
@@ -171,6 +185,7 @@ class Subject:
     name: str
     run: Sequence[str] = ()
     options: Sequence[str] = ()
+    reads: bool = True
 
 
 @dataclass(frozen=True)
@@ -181,30 +196,60 @@ class Measured:
     unanswered: int
 
 
-def measure(subject: Subject, clients: int) -> Measured:
-    with tempfile.TemporaryDirectory() as folder, running(subject, Path(folder)) as (apis, connect):
-        asyncio.run(load(apis, clients, 0.5, connect))
-        done = asyncio.run(load(apis, clients, SECONDS, connect))
-    return Measured(done.rate, percentile(done.took, 0.5), percentile(done.took, 0.99), done.unanswered)
+def measure(subject: Subject, clients: int, entries: int) -> dict[str, Measured]:
+    found = {}
+    with tempfile.TemporaryDirectory() as folder, running(subject, Path(folder), entries) as (apis, connect):
+        asyncio.run(load(apis, clients, 0.5, connect, "writes"))
+        for what in ("writes", "reads")[: 1 + subject.reads]:
+            done = asyncio.run(load(apis, clients, SECONDS, connect, what))
+            middle, late = percentile(done.took, 0.5), percentile(done.took, 0.99)
+            found[what] = Measured(done.rate, middle, late, done.unanswered)
+    return found
 
 
 @contextmanager
-def running(subject: Subject, folder: Path) -> Iterator[tuple[Sequence[str], Connect]]:
-    """The addresses of its nodes, the leader's first, and how to write to them."""
+def running(subject: Subject, folder: Path, entries: int) -> Iterator[tuple[Sequence[str], Connect]]:
+    """The addresses of its nodes, the leader's first, and how to ask them."""
     if not subject.run:
         with running_etcd(folder) as apis:
+            asyncio.run(fill_etcd(apis[0], entries))
             yield apis, by_the_gateway
         return
     cluster = LocalCluster(folder, run=subject.run, options=subject.options, trace=False)
+    if entries:
+        fill(cluster, entries)
     cluster.start()
     try:
-        leader = cluster.leader(20)
+        leader = cluster.leader(60)
         yield (
             [cluster.apis[leader], *(api for id, api in cluster.apis.items() if id != leader)],
             by_the_client,
         )
     finally:
         cluster.stop()
+
+
+def fill(cluster: LocalCluster, entries: int) -> None:
+    """Its stores, with a log that an earlier leader wrote."""
+    values = (Request("filler", i, Put(f"old-{i % 100_000}", "v" * 100)) for i in range(1, entries + 1))
+    durable = Durable(1, None, growing(tuple(Entry(1, value) for value in values)))
+    for id in cluster.members:
+        store = NodeStore(cluster.folder / f"{id}.db", id, cluster.members)
+        store.save(durable)
+        store.close()
+
+
+async def fill_etcd(api: str, entries: int) -> None:
+    value = in_base64("v" * 100)
+    async with aiohttp.ClientSession() as session:
+        for first in range(0, entries, 100):
+            puts = [
+                {"requestPut": {"key": in_base64(f"old-{i % 100_000}"), "value": value}}
+                for i in range(first, min(first + 100, entries))
+            ]
+            async with session.post(f"{api}/v3/kv/txn", json={"success": puts}) as answer:
+                answer.raise_for_status()
+                await answer.read()
 
 
 @contextmanager
@@ -243,52 +288,58 @@ def etcd_leads(api: str) -> bool:
     raise SystemExit("etcd has no leader within 30 seconds")
 
 
-def side_by_side(subjects: Sequence[Subject], clients: int) -> dict[str, float]:
-    """Writes a second, by name: the median of the rounds, in which each had its turn."""
-    runs: dict[str, list[Measured]] = {subject.name: [] for subject in subjects}
+def side_by_side(subjects: Sequence[Subject], clients: int, entries: int = 0) -> None:
+    """Of each the median of the rounds, in which each had its turn, and how they stand to each other."""
+    runs: dict[tuple[str, str], list[Measured]] = {}
     for _ in range(ROUNDS):
         for subject in subjects:
-            runs[subject.name].append(measure(subject, clients))
+            for what, measured in measure(subject, clients, entries).items():
+                runs.setdefault((subject.name, what), []).append(measured)
     rates = {}
-    for name, measured in runs.items():
-        middle = sorted(measured, key=lambda m: m.rate)[len(measured) // 2]
-        rates[name] = middle.rate
-        numbers = f"{middle.rate:6.0f} writes/s   p50 {middle.p50:6.1f} ms   p99 {middle.p99:6.1f} ms"
-        lost = sum(m.unanswered for m in measured)
+    for (name, what), some in runs.items():
+        middle = sorted(some, key=lambda m: m.rate)[len(some) // 2]
+        rates[name, what] = middle.rate
+        numbers = f"{middle.rate:6.0f} {what}/s   p50 {middle.p50:6.1f} ms   p99 {middle.p99:6.1f} ms"
+        lost = sum(m.unanswered for m in some)
         lost_too = f"   {lost} without an answer" if lost else ""
-        print(f"{name:34} {clients:3} clients {numbers}{lost_too}", flush=True)
-    return rates
+        print(f"{name:34} {entries:7,} entries {clients:3} clients {numbers}{lost_too}", flush=True)
+    for ours, theirs in BESIDE:
+        for what in ("writes", "reads"):
+            if (ours, what) in rates and (theirs, what) in rates:
+                ratio = rates[ours, what] / max(rates[theirs, what], 0.001)
+                print(
+                    f"{entries:,} entries, {clients} clients, {what}/s, {ours} : {theirs}: {ratio:.2f}",
+                    flush=True,
+                )
 
 
-def failover() -> None:
-    """kill -9 of the leader, until another node holds a lease and has answered a write."""
+def stops(name: str, how: Callable[[LocalCluster, str], object]) -> None:
+    """Of the leader, until another node holds a lease and has answered a write."""
     elected, written = [], []
     with tempfile.TemporaryDirectory() as folder:
         cluster = LocalCluster(Path(folder), trace=False)
         cluster.start()
         try:
-            for _ in range(KILLS):
+            for _ in range(STOPS):
                 leader = cluster.leader()
                 others = [id for id in cluster.members if id != leader]
                 while any(not cluster.status(id) for id in others):
                     time.sleep(0.05)
                 time.sleep(1.0)  # everybody has heard it
-                cluster.kill(leader)
                 began = time.perf_counter()
+                how(cluster, leader)
                 while not any((cluster.status(id) or {"lease_ms": 0})["lease_ms"] for id in others):
                     time.sleep(0.002)
                 elected.append((time.perf_counter() - began) * 1000)
                 asyncio.run(one_write([cluster.apis[id] for id in others]))
                 written.append((time.perf_counter() - began) * 1000)
+                cluster.processes[leader].wait(30)
                 cluster.start(leader)
         finally:
             cluster.stop()
     for what, took in (("holds a lease", sorted(elected)), ("has answered a write", sorted(written))):
         p99, median = percentile(took, 0.99), statistics.median(took)
-        print(
-            f"kill -9: another node {what:21} median {median:5.0f} ms   p99 {p99:5.0f} ms   ({KILLS} times)"
-        )
-    print("configured: promise 300 ms, election timeouts drawn from 300 to 600 ms")
+        print(f"{name}: another node {what:21} median {median:5.0f} ms   p99 {p99:5.0f} ms   ({STOPS} times)")
 
 
 BESIDE = [
@@ -303,7 +354,7 @@ async def one_write(nodes: Sequence[str]) -> None:
         try:
             await client.put("k", "v")
         except UnknownOutcomeError:
-            print("no write was answered within 10 s after a kill", flush=True)
+            print("no write was answered within 10 s after a stop", flush=True)
 
 
 def main() -> None:
@@ -318,8 +369,8 @@ def main() -> None:
         ]
         if importlib.util.find_spec("pysyncobj"):
             subjects += [
-                Subject("PySyncObj, flush after each entry", (str(peer),), ("--flush",)),
-                Subject("PySyncObj, as it is (no fsync)", (str(peer),)),
+                Subject("PySyncObj, flush after each entry", (str(peer),), ("--flush",), reads=False),
+                Subject("PySyncObj, as it is (no fsync)", (str(peer),), reads=False),
             ]
         else:
             print("PySyncObj is not installed: pip install 'oneleader[bench]'")
@@ -328,12 +379,14 @@ def main() -> None:
         else:
             print("etcd is not installed: apt-get install etcd-server")
         for clients in CLIENTS:
-            rates = side_by_side(subjects, clients)
-            for ours, theirs in BESIDE:
-                if theirs in rates:
-                    ratio = rates[ours] / rates[theirs]
-                    print(f"{clients} clients, writes/s, {ours} : {theirs}: {ratio:.2f}", flush=True)
-    failover()
+            side_by_side(subjects, clients)
+        filled = [subject for subject in subjects if subject.name in ("oneleader", "etcd")]
+        for entries in ENTRIES:
+            for clients in CLIENTS:
+                side_by_side(filled, clients, entries)
+    stops("kill -9", LocalCluster.kill)
+    stops("SIGTERM", lambda cluster, leader: cluster.processes[leader].terminate())
+    print("configured: promise 300 ms, election timeouts drawn from 300 to 600 ms")
 
 
 if __name__ == "__main__":

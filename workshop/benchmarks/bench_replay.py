@@ -6,6 +6,7 @@ Recordings in our own format are made on the fly, of five nodes: elections, one 
 one leader, with time passing before each line; a log that grows, with restarts and an election every 5,000
 events, for `membership` with changes of the configuration, and for `snapshots` with compaction too. Their
 processor time is taken away from the figure. A size that would take more than `MOST_SECONDS` is left out.
+Where no model is named, a recording of etcd is then judged beside TLC (`trace_validation`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from oneleader.readers.replay.replay import replay_lines
 from oneleader.verdict import HOLDS
+from workshop.benchmarks import trace_validation
 
 NODES = ["n1", "n2", "n3", "n4", "n5"]
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -145,6 +147,8 @@ def main(models: list[str]) -> None:
                 continue
             seconds, before = measured(model, events), events
             print(f"{model:12} {events:>9,} events  {events / seconds:>9,.0f} a second", flush=True)
+    if not models:
+        trace_validation.main()
 
 
 if __name__ == "__main__":

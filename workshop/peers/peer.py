@@ -15,7 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oneleader.conformance.scaffold import TEMPLATES
@@ -77,7 +77,7 @@ class ShimPeer(Peer):
 
     @contextmanager
     def cluster(self) -> Iterator[MakeAdapter]:
-        with Shim(self.filled(self.command)) as shim:
+        with Shim(self.filled(self.command), timeout=60.0) as shim:  # on a busy machine, too
             yield shim.adapter
 
     def filled(self, command: Sequence[str]) -> list[str]:
@@ -143,7 +143,13 @@ WITH_JOURNAL = """With a journal and dumps on disk. A run of 40 walks found that
 the cutting of the journal loses acknowledged entries: `tests/peers/findings/pysyncobj_loses_entries.py`."""
 ETCD = """With `PreVote`, `CheckQuorum` and `StepDownOnRemoval`: without the last, a leader that has removed
 itself goes on, and drops what is proposed to it. A pre-candidate counts the answer to an earlier request for
-a pre-vote, which harms nobody, for pre-votes bind nobody; it is declared (`an old pre-vote counts`)."""
+a pre-vote, which harms nobody, for pre-votes bind nobody; it is declared (`an old pre-vote counts`). Members
+change one at a time or by way of a joint configuration, when that is applied, which is declared: Figure 3
+judges them, and not the model `membership`, in which they change when that is appended."""
+CHANGING = """With `dynamicMembershipChange`. A change does not wait until the one before is committed: the
+code that asks for it compares with an index that nothing sets. A leader that is cut off removes all others
+and commits alone: `tests/peers/findings/pysyncobj_changes_twice.py`. A server never takes itself to be
+removed."""
 IN_MEMORY = """As it comes: all is kept in memory, so a server that restarts is a new one with an old name
 (`tests/peers/findings/pysyncobj_forgets.py`)."""
 OLD = """An old version, with a journal on disk: is a fault found that was mended since? It is: a restart
@@ -283,6 +289,10 @@ ALL = (
     C,
     JVM,
     python("PySyncObj", "PySyncObj", "0.3.17", "PySyncObjAdapter", remark=WITH_JOURNAL),
+    replace(
+        python("PySyncObj whose members change", "PySyncObj", "0.3.17", "Changing", remark=CHANGING),
+        adapter="python/pysyncobj_members_adapter.py",
+    ),
     python("PySyncObj without a journal", "PySyncObj", "0.3.17", "WithoutAJournal", remark=IN_MEMORY),
     python("PySyncObj 0.3.12", "PySyncObj", "0.3.12", "PySyncObjAdapter", remark=OLD),
     python("raftos", "raftos", "0.2.6", "RaftosAdapter", "msgpack-python==0.4.8", remark=RAFTOS),

@@ -90,11 +90,6 @@ class LocalCluster:
         self.processes[id].kill()
         self.processes[id].wait()
 
-    def stop_one(self, id: NodeId) -> None:
-        """Ask one to stop, and wait for it."""
-        self.processes[id].terminate()
-        self.processes[id].wait(20)
-
     def pause(self, id: NodeId) -> None:
         os.kill(self.processes[id].pid, signal.SIGSTOP)
 

@@ -14,18 +14,19 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 
-from oneleader.conformance.adapter import MODELS, Adapter, Observed, can
+from oneleader.conformance.adapter import MODELS, Adapter, May, Observed, can
 from oneleader.conformance.examined import Examined
 from oneleader.conformance.following import grounds
 from oneleader.conformance.judge import Judge, StepJudge, rules
 from oneleader.conformance.leases import LeaseJudge
+from oneleader.conformance.memberships import MembershipJudge, membership_grounds
 from oneleader.conformance.pre_votes import PreVoteJudge
 from oneleader.conformance.refinement import LogJudge
 from oneleader.conformance.trial import Event, MakeAdapter, Trial
 from oneleader.conformance.walking import Walking
 from oneleader.conformance.wander import wander
 from oneleader.errors import UsageError
-from oneleader.models import election, lease, pre_vote, replication
+from oneleader.models import election, lease, membership, pre_vote, replication
 
 TERMS = 6  # of the model; a walk that goes beyond is judged by Figure 3 alone from there
 
@@ -101,6 +102,9 @@ class Driving(Walking[Trial]):
         seen = [adapter.observe(node) for node in self.nodes]
         if all(s is not None and None not in (s.log, s.commit) and s.first == 1 for s in seen):
             found[replication.MODEL.name] = LogJudge(grounds(replication.MODEL, self.nodes), adapter.may)
+            changes = "change_members" in can(adapter) and all(s is not None and s.members for s in seen)
+            if changes and May.APPLY_MEMBERS not in adapter.may:
+                found[membership.MODEL.name] = MembershipJudge(membership_grounds(self.nodes), adapter.may)
         if pre_vote.MODEL.name in adapter.models:
             found[pre_vote.MODEL.name] = PreVoteJudge(grounds(pre_vote.MODEL, self.nodes), adapter.may)
         if lease.MODEL.name in adapter.models:

@@ -19,8 +19,8 @@ action, or a state that differs from what is seen, refuses the step.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import ClassVar
+from collections.abc import Callable, Collection, Container, Mapping
+from typing import Any, ClassVar
 
 from oneleader.conformance.adapter import May, Observed, Report
 from oneleader.conformance.judge import BeyondTheBound, Seen, StepRefused, in_words, refused
@@ -43,9 +43,12 @@ class Grounds:
 
     def __init__(self, model: Model, nodes: tuple[str, ...], parameters: Mapping[str, int]) -> None:
         self.model, self.nodes, self.parameters = model, nodes, parameters
-        quorums = {"member": RecordedVoters()} if "member" in model.fields else {}
-        self.run = CompiledRun(model, quorums, parameters)
+        self.run = CompiledRun(model, self.constants(), parameters)
         self.properties = Properties(self.run, without="member")
+
+    def constants(self) -> dict[str, Container[Any]]:
+        """A quorum is the set of its members: which sets are quorums, each step says."""
+        return {"member": RecordedVoters()} if "member" in self.model.fields else {}
 
     def fresh(self) -> Candidates:
         self.run.shared.clear()
@@ -62,11 +65,16 @@ class Grounds:
 _built: dict[tuple[int, tuple[str, ...], tuple[tuple[str, int], ...]], Grounds] = {}
 
 
-def grounds(model: Model, nodes: tuple[str, ...], parameters: Mapping[str, int] | None = None) -> Grounds:
+def grounds(
+    model: Model,
+    nodes: tuple[str, ...],
+    parameters: Mapping[str, int] | None = None,
+    kind: type[Grounds] = Grounds,
+) -> Grounds:
     """Built once in a process; one run at a time may use them."""
     key = id(model), nodes, tuple(sorted((parameters or {}).items()))
     if key not in _built:
-        _built[key] = Grounds(model, nodes, parameters or {})
+        _built[key] = kind(model, nodes, parameters or {})
     return _built[key]
 
 
@@ -103,8 +111,7 @@ class ModelJudge:
         now = seen[node]
         if now is None:
             return []
-        if now.members is not None and now.members != frozenset(self.nodes):
-            self.leave(May.CHANGE_MEMBERS)
+        self.look_at_members(now)
         taken: list[str] = []
 
         def explain(before: Candidate) -> list[Candidate]:
@@ -121,6 +128,11 @@ class ModelJudge:
             raise BeyondTheBound from None
         self.remember(node, now)
         return taken
+
+    def look_at_members(self, now: Observed) -> None:
+        """Here all servers are members."""
+        if now.members is not None and now.members != frozenset(self.nodes):
+            self.leave(May.CHANGE_MEMBERS)
 
     def remember(self, node: str, now: Observed) -> None:
         self.last[node] = now
@@ -246,8 +258,7 @@ class ModelStep:
                 s.act("receive_vote", n, voter, term)
         s.act("become_leader", n, self.majority(lambda v: bool(s.get("votes", (n, v)))))
 
-    def majority(self, is_preferred: object) -> frozenset[str]:
-        assert callable(is_preferred)
+    def majority(self, is_preferred: Callable[[str], bool]) -> frozenset[str]:
         first = sorted(self.judge.nodes, key=lambda v: not is_preferred(v))
         return frozenset(first[: len(first) // 2 + 1])
 

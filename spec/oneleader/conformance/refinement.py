@@ -21,7 +21,7 @@ explains and correct implementations do is put into the state by hand.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
-from typing import Any
+from typing import Any, ClassVar
 
 from oneleader.conformance.adapter import May, Observed
 from oneleader.conformance.following import GIVEN, Grounds, ModelJudge, ModelStep
@@ -130,18 +130,28 @@ class LogStep(ModelStep):
             is_conflict = not all(self.is_leaders(self.now.term, index) for index in below)
             self.store(prev, last, last, is_conflict=is_conflict)
 
+    def roles(self) -> None:
+        """A leader that steps down may have committed before; the removal of itself, for one."""
+        if self.leads and self.now.role != "leader":
+            self.commit_before(self.get("log_length"))
+        super().roles()
+
     def entries(self) -> None:
         if self.now.log is None:
             return
         length, last = self.get("log_length"), self.now.first - 1 + len(self.now.log)
         agreed = self.agreed(length)
         if self.leads:
-            for index in range(length + 1, last + 1):
-                self.s.act("client_request", self.n, said(self.entry(index)[1]))
+            self.append(length, last)
         elif last > agreed:
             self.store(agreed, last, 0, is_conflict=agreed < length)
         elif last < length:
             self.drop(last, length)
+
+    def append(self, length: int, last: int) -> None:
+        """A leader has made entries."""
+        for index in range(length + 1, last + 1):
+            self.s.act("client_request", self.n, said(self.entry(index)[1]))
 
     def entry(self, index: int) -> tuple[int, Hashable]:
         found = at(self.now, index)
@@ -171,9 +181,12 @@ class LogStep(ModelStep):
             raise LineRefused(f"{text}, and nothing of its leader's conflicts with them")
         self.of.say(May.DROP_CONFLICTS)
         for index in range(last + 1, length + 1):
-            s.put("log_term", (n, index), 0)
-            s.put("log_value", (n, index), NIL)
+            self.forget(index)
         s.put("log_length", n, last)
+
+    def forget(self, index: int) -> None:
+        self.s.put("log_term", (self.n, index), 0)
+        self.s.put("log_value", (self.n, index), NIL)
 
     def commits(self) -> None:
         commit = self.committed
@@ -186,6 +199,16 @@ class LogStep(ModelStep):
             self.s.put("commit_index", self.n, commit)
         else:
             self.s.act("append_entries", self.n, self.now.term, commit, commit, commit)
+
+    def commit_before(self, length: int) -> None:
+        """What a quorum had stored when that was its log: all of it may not be committed yet."""
+        known, commit = self.get("commit_index"), min(self.committed, length)
+        for index in range(commit, known, -1):
+            quorum = self.majority(lambda v, index=index: self.is_known(v, index))  # type: ignore[misc]
+            is_own = self.s.get("log_term", (self.n, index)) == self.get("term")
+            if is_own and all(self.is_known(v, index) for v in quorum):
+                self.s.act("advance_commit", self.n, index, quorum)
+                return
 
     def is_told(self, commit: int) -> bool:
         """In a term without a leader, by a server that knows it to be committed and has the same entry."""
@@ -230,17 +253,20 @@ class LogStep(ModelStep):
         self.agree("log_length", now.first - 1 + len(now.log))
         start = shared(self.of.last.get(self.n), now)
         for index, (term, value) in enumerate(now.log[start:], now.first + start):
-            entry = (term, said(value))
             ours = tuple(self.s.get(f"log_{part}", (self.n, index)) for part in ("term", "value"))
-            if entry != ours:
+            if term != ours[0] or not (said(value) == ours[1] or self.is_change(index)):
                 shown = f"{value!r} of term {term}, and {ours[1]} of term {ours[0]} in the model"
                 raise LineRefused(f"log: entry {index} of {self.n} is {shown}")
+
+    def is_change(self, index: int) -> bool:
+        """What it says are members, and no value of a client."""
+        return False
 
 
 class LogJudge(ModelJudge):
     """Follows one run of an implementation in the model `replication`."""
 
-    step = LogStep
+    step: ClassVar[type[ModelStep]] = LogStep
 
     def __init__(self, known: Grounds, may: Collection[May] = ()) -> None:
         super().__init__(known, may)

@@ -2,13 +2,14 @@
 
 Each walk has a mix of its own, for a storm of one kind of fault hides the faults of another. Faults know of
 quorums: most walks keep a majority up, a partition often leaves the leader with a minority, and it is the
-leader that crashes, pauses or is asked more often than not.
+leader that crashes, pauses or is asked more often than not. Where members change, some events come
+together: an election that a majority carries through; a leader that is cut off, and overthrown by the others.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oneleader.conformance.trial import Event, Trial
@@ -42,10 +43,13 @@ WEIGHTS: Mapping[str, float] = {
     "members": 0.7,
     "heal": 1.5,
 }
+# In some walks members change all the time, one change upon another, and these come in addition.
+STORM: Mapping[str, float] = {"members": 6, "elect": 2, "agree": 2, "overthrow": 1}
 ALWAYS = ("deliver", "timeout", "heartbeat", "propose", "restart")  # in every mix
 
 
 ANYWHERE = ("deliver", "burst", "timeout", "crash", "restart", "groups", "pause", "wake", "heal")
+TOGETHER = ("elect", "agree", "overthrow")  # several events, one after another
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ def wander(trial: Trial, rng: random.Random) -> None:
     proposed = 0
     for _ in range(EVENTS_A_WALK):
         (verb,) = rng.choices(mix.verbs, mix.weights)
+        if verb in TOGETHER:
+            together(verb, trial, rng)
+            continue
         event = draw(verb, trial, rng, proposed, mix.keeps_majority)
         if event is not None:
             proposed += verb == "propose"
@@ -74,11 +81,13 @@ def mixed(trial: Trial, rng: random.Random) -> Mix:
     possible = {*ANYWHERE, *faults, *trial.abilities}
     possible |= {"resume"} if "freeze" in faults else set()
     possible |= {"crash_next"} if trial.adapter.crash_points else set()
-    if "change_members" in trial.abilities and all(s is not None and s.members for s in trial.seen.values()):
-        possible.add("members")  # without what they are, nobody can tell what is a majority
+    possible |= {"members"} if can_change(trial) else set()
     chosen = [verb for verb in WEIGHTS if verb in possible and (verb in ALWAYS or rng.random() < 0.6)]
     weights = [WEIGHTS[verb] * rng.choice((0.5, 1, 2)) for verb in chosen]
-    return Mix(chosen, weights, rng.random() < 0.7)
+    keeps_majority = rng.random() < 0.7
+    if "members" in chosen and rng.random() < 0.5:
+        chosen, weights = [*chosen, *STORM], [*weights, *STORM.values()]
+    return Mix(chosen, weights, keeps_majority)
 
 
 def draw(verb: str, trial: Trial, rng: random.Random, proposed: int, keeps_majority: bool) -> Event | None:
@@ -104,6 +113,57 @@ def draw(verb: str, trial: Trial, rng: random.Random, proposed: int, keeps_major
     if verb in ("crash", "crash_next", "pause") and keeps_majority and 2 * (len(trial.up) - 1) <= len(nodes):
         return None
     return draw_step(verb, trial, rng, proposed)
+
+
+def together(verb: str, trial: Trial, rng: random.Random) -> None:
+    """Events that lead somewhere, which drawn one by one they seldom do."""
+    leader = newest_leader(trial)
+    if verb == "elect" and trial.up:
+        elect(trial, rng, trial.up)
+    elif verb == "agree" and leader:
+        trial.play(("heartbeat", leader))
+        exchange(trial, rng, leader, trial.up)
+    elif verb == "overthrow" and leader and len(trial.up) > 1:
+        overthrow(trial, rng, leader)
+
+
+def elect(trial: Trial, rng: random.Random, among: Sequence[str]) -> None:
+    """One of these stands."""
+    one = rng.choice(among)
+    trial.play(("timeout", one))
+    exchange(trial, rng, one, among)
+
+
+def exchange(trial: Trial, rng: random.Random, one: str, among: Sequence[str]) -> None:
+    """What is on its way between it and a majority arrives, in a few rounds: votes, entries."""
+    others = rng.sample(among, min(len(among), len(trial.nodes) // 2 + 1))
+    for _ in range(3):
+        for other in others:
+            trial.play(("burst", one, other))
+            trial.play(("burst", other, one))
+
+
+def overthrow(trial: Trial, rng: random.Random, leader: str) -> None:
+    """A leader that is cut off is asked for other members; the others elect one, who is asked as well."""
+    others = [node for node in trial.up if node != leader]
+    trial.play(("groups", leader, " ".join(others)))
+    for _ in range(2):
+        leader = newest_leader(trial) or leader
+        trial.play(("members", leader, other_members(trial, leader, rng)))
+        elect(trial, rng, others)
+    trial.play(("heal",))
+
+
+def newest_leader(trial: Trial) -> str:
+    """The one of the greatest term; or ""."""
+    terms = {node: seen.term for node in trial.leaders if (seen := trial.seen[node]) is not None}
+    return max(terms, key=lambda node: terms[node], default="")
+
+
+def can_change(trial: Trial) -> bool:
+    """Whether members can: without what they are, nobody can tell what is a majority."""
+    shown = all(s is None or s.members for s in trial.seen.values())
+    return "change_members" in trial.abilities and shown
 
 
 def draw_step(verb: str, trial: Trial, rng: random.Random, proposed: int) -> Event | None:
@@ -147,8 +207,9 @@ def elapsing(trial: Trial, rng: random.Random) -> tuple[str, ...]:
 
 
 def other_members(trial: Trial, node: str, rng: random.Random) -> str:
-    """One server more, or one less."""
+    """One server more or less; or one in the place of another, or any others, by way of a joint one."""
     seen = trial.seen[node]
     members = set(seen.members or ()) if seen is not None else set()
-    changed = members ^ {rng.choice(trial.nodes)}
+    most = rng.choice((1, 1, 1, 2, 2, len(trial.nodes)))
+    changed = members ^ set(rng.sample(trial.nodes, min(most, len(trial.nodes))))
     return " ".join(sorted(changed or members))

@@ -21,7 +21,7 @@ BEAT, ELECTION = 0.1, 1.0  # seconds: appendEntriesPeriod and raftMinTimeout
 class Server(SyncObj):
     """The register, replicated. Its applied entries are counted without the first, as its log is shown."""
 
-    def __init__(self, name: str, others: Collection[str], files: dict[str, str]) -> None:
+    def __init__(self, name: str, others: Collection[str], files: dict[str, Any]) -> None:
         self.applied, self.answered = [], []
         times = {"raftMinTimeout": ELECTION, "raftMaxTimeout": ELECTION + 1e-9, "appendEntriesPeriod": BEAT}
         times["leaderFallbackTimeout"] = ELECTION
@@ -47,14 +47,14 @@ class Wire(Transport):
         self.sent.append(Sent(node.id, message))
         return True
 
-    def destroy(self) -> None:
-        pass
+    addNode = Transport._onNodeConnected
+    destroy = dropNode = lambda self, *_: None
 
 
 class PySyncObjAdapter(Adapter):
     network = Network.tcp()
     may = (May.STEP_DOWN, May.COMMIT_SURVIVES)
-    has_journal = True
+    has_journal, options = True, {}
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self.nodes, self.folder = nodes, tempfile.TemporaryDirectory()
@@ -66,7 +66,7 @@ class PySyncObjAdapter(Adapter):
         self.now(node, 0)
         path = f"{self.folder.name}/{node}"
         files = {"journalFile": f"{path}.journal", "fullDumpFile": f"{path}.dump"} if self.has_journal else {}
-        server = self.servers[node] = Server(node, set(self.nodes) - {node}, files)
+        server = self.servers[node] = Server(node, set(self.nodes) - {node}, files | self.options)
         for other in sorted(server.otherNodes, key=str):
             server.wire._onNodeConnected(other)
         return self.run(node)

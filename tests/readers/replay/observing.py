@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from oneleader.language.sorts import NIL
-from oneleader.models.lease import LEADER
+from oneleader.models.election import LEADER
 from oneleader.readers.replay.candidates import Candidate
 from oneleader.readers.replay.formats.configurations import Configurations
 from oneleader.readers.replay.formats.own import OwnFormat

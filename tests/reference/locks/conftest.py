@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from oneleader_raft.node.local import LocalCluster
-from tests.services import etcd_server, postgres_server, redis_server, temporary_folder
+from tests.services import dynamodb_client, etcd_server, postgres_server, redis_server, temporary_folder
 
-__all__ = ["etcd_server", "postgres_server", "redis_server"]
+__all__ = ["dynamodb_client", "etcd_server", "postgres_server", "redis_server"]
 
 
 @pytest.fixture(scope="session")

@@ -172,6 +172,23 @@ def async_etcd(server: EtcdServer) -> Iterator[Subject]:
         runner.run(locks.close())
 
 
+# -- DynamoDB ------------------------------------------------------------------------------------------
+@contextmanager
+def dynamodb(client: Any, kind: type[Any] | None = None) -> Iterator[Subject]:
+    """Of moto, as Amazon's own emulator has no free licence."""
+    from oneleader_raft.locks.dynamodb import TABLE, DynamoStore
+
+    def set_back(lock: str, token: int) -> None:
+        key = {"name": {"S": f"lock/{lock}"}}
+        if token:
+            state = {"token": {"N": str(token)}, "nonce": {"S": ""}, "expires": {"N": "0"}}
+            client.put_item(TableName=TABLE, Item=key | state)
+        else:
+            client.delete_item(TableName=TABLE, Key=key)
+
+    yield blocking((kind or DynamoStore)(client), set_back)
+
+
 # -- The cluster -------------------------------------------------------------------------------------
 @contextmanager
 def cluster(nodes: LocalCluster) -> Iterator[Subject]:

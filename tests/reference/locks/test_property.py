@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -43,6 +44,7 @@ STORES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager
     "redis, async": lambda request, _: subjects.async_redis(request.getfixturevalue("redis_server")),
     "etcd": lambda request, _: subjects.etcd(request.getfixturevalue("etcd_server")),
     "etcd, async": lambda request, _: subjects.async_etcd(request.getfixturevalue("etcd_server")),
+    "dynamodb": lambda request, _: subjects.dynamodb(request.getfixturevalue("dynamodb_client")),
     "cluster": lambda request, _: subjects.cluster(request.getfixturevalue("nodes")),
     "cluster, async": lambda request, _: subjects.async_cluster(request.getfixturevalue("nodes")),
 }
@@ -52,9 +54,8 @@ STORES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager
 def test_a_store_does_only_what_the_model_allows(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    share = (6 if name.startswith(("cluster", "etcd")) else 1) * (
-        2 if "async" in name else 1
-    )  # of what takes long
+    slow = {"cluster": 6, "etcd": 6, "dynamodb": 12}
+    share = slow.get(name.split(",")[0], 1) * (2 if "async" in name else 1)
     with STORES[name](request, tmp_path) as subject:
         driven = machine(subject)
         run_state_machine_as_test(driven, settings=settings(STEPS, max_examples=EXAMPLES // share))
@@ -135,3 +136,39 @@ def play(running: LocksMachine, first: int, steps: str) -> None:
     for step in steps.split(", "):
         rule, *numbers = step.split()
         getattr(running, rule)(*map(int, numbers))
+
+
+@pytest.mark.parametrize(
+    ("condition", "first", "steps", "breaks"),
+    [
+        (
+            "attribute_not_exists(#token) OR #token <= :token",
+            0,
+            "acquire, expire, acquire, write 1, fail_over 1, acquire, write 2",
+            "one_holder_per_token",
+        ),
+        (
+            "attribute_not_exists(#token) OR #token < :token",
+            0,
+            "acquire, write 0, write 0",
+            "newest_is_never_refused",
+        ),
+        (
+            "#token <> :zero OR attribute_not_exists(#token)",
+            0,
+            "acquire, expire, acquire, write 1, write 0",
+            "no_stale_write",
+        ),
+    ],
+)
+def test_a_wrong_condition_in_dynamodb_is_caught(
+    condition: str, first: int, steps: str, breaks: str, dynamodb_client: Any
+) -> None:
+    from oneleader_raft.locks.dynamodb import CONDITIONS, DynamoStore
+
+    class WrongStore(DynamoStore):
+        conditions = CONDITIONS | {WriteStep: condition}
+
+    with subjects.dynamodb(dynamodb_client, WrongStore) as subject, pytest.raises(Broken) as caught:
+        play(machine(subject)(), first, steps)
+    assert breaks in caught.value.properties

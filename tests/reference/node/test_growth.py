@@ -256,7 +256,8 @@ def test_a_follower_that_was_set_back_is_not_filled_up_again(clusters: Callable[
 
     with Client([cluster.apis[leader]], deadline=30) as client:
         assert client.put("before", "v")
-        cluster.stop_one(other)
+        cluster.processes[other].terminate()
+        cluster.processes[other].wait(20)
         copy = (cluster.folder / f"{other}.db").read_bytes()
         cluster.start(other)
         soon(lambda: leader in (cluster.status(other) or {"connected": ()})["connected"])
@@ -264,7 +265,8 @@ def test_a_follower_that_was_set_back_is_not_filled_up_again(clusters: Callable[
             assert client.put("k", number)
         soon(lambda: (cluster.status(other) or {"last": 0})["last"] >= 20)
         assert metric().endswith(" 0.0")
-        cluster.stop_one(other)
+        cluster.processes[other].terminate()
+        cluster.processes[other].wait(20)
         (cluster.folder / f"{other}.db").write_bytes(copy)
         cluster.start(other)
         log = cluster.folder / f"{leader}.log"

@@ -19,6 +19,7 @@ from oneleader_raft.node.pipeline import MOST_UNDER_WAY, Pipeline, size
 from oneleader_raft.raft import (
     AppendEntries,
     AppendReply,
+    Compact,
     Durable,
     ElectionTimeout,
     Entry,
@@ -291,6 +292,30 @@ def test_a_follower_that_lost_what_was_sent_is_sent_it_again_on_the_same_connect
     assert pair.follower.log == pair.leader.log
 
 
+def test_who_is_to_get_a_snapshot_is_not_sent_for_ever() -> None:
+    """The core sends no entries where the log begins later: the timer would ring again and again."""
+    node, wire = restart("n1", ("n1", "n2", "n3"), Durable(), -(10**9)).node, Wire()
+    pipeline = Pipeline(wire)
+    events: list[Event] = [
+        ElectionTimeout(),
+        Receive(PreVoteReply(1, "n2", True)),
+        Receive(VoteReply(1, "n2", True)),
+        Receive(AppendReply(1, "n3", True, Round(1, 0), 1)),
+        *(Propose(put(number, 10)) for number in range(3)),
+        Receive(AppendReply(1, "n2", True, Round(4, 0), 4)),
+        Propose(put(4, 10)),
+    ]
+    for event in events:
+        taken = step(node, event, 0)
+        node, wire.is_full = taken.node, event is events[-1]
+        for effect in taken.effects:
+            if isinstance(effect, Send) and effect.to == "n3" and isinstance(effect.message, AppendEntries):
+                pipeline.send(node, 1, "n3", effect.message)
+    wire.is_full = False
+    assert pipeline.can_go_on(node)
+    assert not pipeline.can_go_on(step(node, Compact(3, None), 0).node)
+
+
 # -- What is stored at once ------------------------------------------------------------------------------
 
 
@@ -317,4 +342,4 @@ def test_a_batch_has_no_more_bytes_than_are_stored_in_a_moment_and_peers_come_fi
     assert batches[1][0] is answer
     assert len(batches[-1]) >= 150, "small ones share a sync as before"
     proposed = [h.event.command for batch in batches for h in batch if isinstance(h.event, Propose)]
-    assert [request.number for request in proposed] == [*range(264)]
+    assert [r.number for r in proposed if isinstance(r, Request)] == [*range(264)]

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from oneleader.conformance.adapter import MODELS, PRE_CANDIDATE, Observed, ReferenceAdapter, Report
+from oneleader_raft.configuration import Membership
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import Clocks
-from oneleader_raft.raft import NOOP, Entry, Node, ReadReady
+from oneleader_raft.raft import NOOP, Durable, Entry, Node, ReadReady
 from oneleader_raft.testbench.cluster import Cluster
 
 CLOCKS = Clocks(promise=150, slow=9, fast=10)
@@ -25,6 +26,7 @@ class WholeReference(ReferenceAdapter):
     def __init__(self, nodes: Sequence[str], core: Core = RAFT) -> None:
         super().__init__(nodes, core)
         self.cluster = Cluster(nodes, core, clocks=CLOCKS, traced=False)
+        self.at_first = Membership(tuple(nodes))
         self.applied = dict.fromkeys(nodes, 0)
         self.values: dict[int, Hashable] = {}  # what was applied at each index, in snapshots too
         self.read_now: list[Hashable] = []
@@ -57,21 +59,26 @@ class WholeReference(ReferenceAdapter):
         seen = replace(super().observe(node), clock=self.cluster.clock(node))
         if seen.role is None:
             stored = self.cluster.disk(node).synced
-            return replace(seen, log=entries(stored.log), first=stored.snapshot.index + 1)
+            seen = replace(seen, log=entries(stored.log), first=stored.snapshot.index + 1)
+            return with_members(seen, self.stored_members(stored))
         now = self.cluster.node(node)
         seen = replace(seen, role=PRE_CANDIDATE) if now.pre_votes else seen
         progress = now.leadership.progress if seen.role == "leader" else {}
         return replace(
-            seen,
+            with_members(seen, now.configuration),
             votes=now.votes if seen.role == "candidate" else None,
             log=entries(now.log),
             first=now.snapshot.index + 1,
-            members=frozenset(now.configuration.members),
-            joint=frozenset(now.configuration.old) or None,
             commit=now.commit_index,
             match={peer: known.match_index for peer, known in progress.items()},
             lease=self.cluster.is_leader(node),
         )
+
+    def stored_members(self, stored: Durable) -> Membership:
+        """What a server will find when it comes back."""
+        known = [entry.command for entry in stored.log if isinstance(entry.command, Membership)]
+        before = stored.snapshot.in_effect.configuration if stored.snapshot.index else self.at_first
+        return [before, *known][-1]
 
     def done(self, node: str, operation: Any) -> None:
         if isinstance(operation, ReadReady):
@@ -95,6 +102,11 @@ class WholeReference(ReferenceAdapter):
         begun = max(self.applied[now.id], now.snapshot.index)
         self.applied[now.id] = max(begun, now.commit_index)
         return [(i, e) for i, e in enumerate(now.after(begun), begun + 1) if i <= now.commit_index]
+
+
+def with_members(seen: Observed, configuration: Membership) -> Observed:
+    joint = frozenset(configuration.old) or None
+    return replace(seen, members=frozenset(configuration.members), joint=joint)
 
 
 def is_value(command: Hashable) -> bool:

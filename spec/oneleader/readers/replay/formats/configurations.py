@@ -51,7 +51,10 @@ class Configurations:
         unknown = [node for part in parts for node in part if node not in self.nodes]
         if unknown:
             raise UsageError(f"{unknown[0]!r} is a member, but not one of the `nodes`")
-        members = Members(tuple(frozenset(part) for part in parts))
+        return self.number_of(Members(tuple(frozenset(part) for part in parts)))
+
+    def number_of(self, members: Members) -> int:
+        """The same of one that is known by its members."""
         if members not in self.known:
             self.known.append(members)
         return self.known.index(members)

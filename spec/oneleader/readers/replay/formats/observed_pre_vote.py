@@ -2,7 +2,8 @@
 
 | what is shown                  | actions tried                                                          |
 |--------------------------------|------------------------------------------------------------------------|
-| it asks (`pre-candidate`)      | start_pre_vote                                                         |
+| it asks (`pre-candidate`), or  | start_pre_vote                                                         |
+| again, with fewer pre-votes    |                                                                        |
 | pre-votes that are collected   | receive_pre_vote for each                                              |
 | it stands                      | receive_pre_vote of all that were granted; start_election              |
 | it no longer asks              | give_up                                                                |
@@ -86,13 +87,19 @@ class ObservedPreVote(ObservedElection):
     def roles(self) -> None:
         super().roles()
         n, asks = self.n, self.line.get("asking")
-        if asks is True and not self.get("asking", n):
+        if asks is True and (not self.get("asking", n) or self._asks_again()):
             self.ask(n)
         elif asks is False and self.get("asking", n):
             self.give_up(n)
         for voter in sorted(self.line.sets.get("pre_votes", ())):
             self.collect_pre_vote(n, voter)
         self.grant_pre_votes(n)
+
+    def _asks_again(self) -> bool:
+        """It shows fewer pre-votes than it had collected: another election timeout has passed."""
+        shown = self.line.sets.get("pre_votes")
+        had = (v for v in self.seen.nodes if self.s.get("pre_votes", (self.n, v)))
+        return shown is not None and any(v not in shown for v in had)
 
     # -- elections, in which whoever hears a leader takes no part --------------------------------------
     def lose_touch(self, node: str) -> None:
