@@ -100,6 +100,25 @@ def test_quorums_meet(apart: Line) -> None:
     refused([ELECTION | apart, STANDS], 1, "the axiom quorums_intersect(")
 
 
+LEADS_BY: Line = {"node": "n1", "event": "x", "actions": [["become_leader", {"n": "n1", "q": "z"}]]}
+
+
+@pytest.mark.parametrize("member", [[["n1", "p"], ["n2", "p"]], []])
+def test_a_quorum_that_appears_later_satisfies_the_axioms_too(member: list[list[str]]) -> None:
+    """No list of the header says who is in it: it is empty, and its leader would need no vote."""
+    late = ELECTION | {"constants": {"member": member}}
+    refused([late, STANDS, LEADS_BY], 3, "the axiom quorums_intersect(")
+
+
+def test_what_the_header_says_of_constants_is_printed_as_given() -> None:
+    off = ELECTION | {"model": "system", "constants": {"off": [["quorum"]]}}
+    elected = {"node": "n1", "event": "x", "actions": [["elect", {"n": "n1", "q": ["n1", "n2"]}]]}
+    assert 'taken as given: constants {"off": [["quorum"]]}' in judge([off, elected]).summary()
+    listed = {"quorums": [["n1", "n2"], ["n1", "n3"]]}
+    said = judge([ELECTION | listed, STANDS]).summary()
+    assert 'taken as given: quorums [["n1", "n2"], ["n1", "n3"]]' in said
+
+
 def test_what_is_said_to_be_false_in_the_end_is_judged() -> None:
     claims = {"violates": ["election_safety", {"t": 1, "a": "n1", "b": "n1"}]}
     refused(
@@ -385,6 +404,13 @@ def test_entries_out_of_nothing_are_refused(lines: list[Line], text: str) -> Non
 def test_what_is_taken_as_given_is_printed() -> None:
     summary = judge(led()).summary()
     assert "taken as given: the voters that the cluster started with: {n1 n2 n3}" in summary
+
+
+def test_a_change_that_nobody_saw_committed_is_printed_as_given() -> None:
+    proposed = event("ChangeConf", "1", 2, log=3, prop=CHANGED, **LEADER)
+    summary = judge([*led(), proposed, applied(["1", "2"])]).summary()
+    given = "taken as given: that 1 change of the voters had been committed (--model replication judges that)"
+    assert given in summary
 
 
 def test_an_event_that_nobody_knows_is_inconclusive_by_name() -> None:

@@ -95,13 +95,23 @@ def functions() -> Iterator[tuple[str, ModuleType, str, ast.FunctionDef]]:
 # -- mutations ----------------------------------------------------------------------------------------
 def mutations(tree: ast.FunctionDef) -> Iterator[tuple[str, int, ast.FunctionDef]]:
     """What is mutated, in words; the line; the function with it."""
+    for what, line, number, choice in places(tree):
+        yield what, line, mutated_at(tree, number, choice)
+
+
+def places(tree: ast.FunctionDef) -> Iterator[tuple[str, int, int, int]]:
+    """The same without the function: which site it is, and which of its alternatives."""
     for number, (node, place) in enumerate(_sites(tree)):
         for choice, (what, _) in enumerate(_alternatives(node)):
-            mutated = copy.deepcopy(tree)
-            same, _ = list(_sites(mutated))[number]
-            (_, new) = list(_alternatives(same))[choice]
-            _Put(same, new).visit(mutated)
-            yield f"{place}{what}", node.lineno, ast.fix_missing_locations(mutated)
+            yield f"{place}{what}", node.lineno, number, choice
+
+
+def mutated_at(tree: ast.FunctionDef, number: int, choice: int) -> ast.FunctionDef:
+    mutated = copy.deepcopy(tree)
+    same, _ = list(_sites(mutated))[number]
+    (_, new) = list(_alternatives(same))[choice]
+    _Put(same, new).visit(mutated)
+    return ast.fix_missing_locations(mutated)
 
 
 Site = ast.stmt | ast.expr | ast.match_case
@@ -213,7 +223,7 @@ class _Put(ast.NodeTransformer):
         self.generic_visit(node)
         if getattr(node, "body", None) == []:
             node.body = [ast.Pass()]  # type: ignore[attr-defined]
-        return node
+        return ast.Pass() if isinstance(node, ast.Match) and not node.cases else node
 
 
 # -- in place -----------------------------------------------------------------------------------------

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cache
+from math import sqrt
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import click
@@ -28,14 +31,19 @@ INTRODUCTION = """\
 # Mutants of the node, the locks and the judges
 
 Each function of shipped code around the core with one small thing wrong, the SQL and Lua texts of the locks
-included, each judged by the tests that concern its file. `python -m workshop shipped-mutants --write` writes
-this page. `make shipped-mutants` judges all, which takes many hours; a run takes up what this page knows.
-Below stands how many were judged of the code as it was when the page was written; `older` are those judged
-before their file or its tests changed, which count for nothing. The score is what is caught, of what was
-judged: a survivor is equivalent, which nobody has shown yet, or breaks a rule that no test knows. The
-fingerprint beside each mutant is that of its file and of the tests that judge it; `make shipped-mutants`
-judges again where it is another one.
+included, each judged by the tests that concern its file. Judging all takes days, so this is a sample: of each
+part those whose names have the smallest SHA-256, which depends on nothing else, so that a larger sample holds
+a smaller one. `python -m workshop shipped-mutants --sample 30 --write` takes up what this page knows, and
+`make shipped-mutants` goes on until all are judged.
+
+The score is what is caught, of what was judged and is not equivalent; with a probability of 95 % the score of
+all mutants of a part lies in the range beside it (Wilson's interval). `older` are those judged before their
+function or its tests changed, which count for nothing. What survives stands below: a test is missing, or it
+is equivalent, and nobody has said why; what is equivalent, or need not be tested, has its reason. The
+fingerprint beside each mutant is that of its function and of the tests that judge it.
 """
+EQUIVALENT, STALE = "equivalent", "stale"
+CONFIDENCE = 0.95
 ROW = re.compile(r"^\| `(.+)` \| ([a-z ]+) \| (.*) \| `(\w+)` \|$", re.MULTILINE)
 
 
@@ -74,14 +82,41 @@ def _written(page: str) -> Iterable[tuple[str, tuple[str, JudgedMutant]]]:
 
 
 def digest(mutant: ShippedMutant) -> str:
-    """Of the mutated file and of the tests that judge it."""
+    """Of what was mutated and of the tests that judge it."""
     tests = [(ROOT / test).read_text("utf-8") for test in TESTS[concern(mutant.id)]]
-    return hashlib.sha256("".join([mutant.text, *tests]).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join([mutant.definition, *tests]).encode()).hexdigest()[:16]
 
 
 def drawn(every: list[ShippedMutant], sample: int | None) -> list[ShippedMutant]:
-    """So many of them, the same each time."""
-    return every if sample is None else random.Random(1).sample(every, min(sample, len(every)))
+    """So many of them, by their names alone: what else there is changes nothing."""
+    by_chance = sorted(every, key=lambda mutant: hashlib.sha256(mutant.id.encode()).digest())
+    return every if sample is None else by_chance[:sample]
+
+
+@cache
+def reasons() -> dict[str, str]:
+    """Why no test need tell a mutant from its original. UsageError where an entry says nothing."""
+    path = Path(__file__).with_name("shipped_equivalent.toml")
+    found = {id: entry.get("reason", "") for id, entry in tomllib.loads(path.read_text("utf-8")).items()}
+    for id, reason in found.items():
+        if not reason:
+            raise UsageError(f"{path.name}: {id} has no reason")
+    return found
+
+
+def became(judged: JudgedMutant) -> str:
+    """Who caught it; else equivalent, survived, or stale: an entry that is caught."""
+    if judged.by == SURVIVED:
+        return EQUIVALENT if judged.id in reasons() else SURVIVED
+    return STALE if judged.id in reasons() else judged.by
+
+
+def likely(caught: int, judged: int) -> tuple[float, float]:
+    """Wilson's interval: where the share of all lies, by that of a sample drawn by chance."""
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share, weight = caught / judged, z * z / judged
+    middle, half = share + weight / 2, z * sqrt(share * (1 - share) / judged + weight / (4 * judged))
+    return (middle - half) / (1 + weight), (middle + half) / (1 + weight)
 
 
 @click.command("shipped-mutants")
@@ -108,7 +143,7 @@ def shipped(names: tuple[str, ...], sample: int | None, only: str, listing: bool
     if write:
         everything = {name: every.get(name) or [*shipped_mutants(name)] for name in SOURCES}
         (ROOT / PAGE).write_text(page(everything, results), encoding="utf-8")
-    return exit_status([VIOLATED if judged.by == SURVIVED else HOLDS for judged in found])
+    return exit_status([VIOLATED if became(judged) in (SURVIVED, STALE) else HOLDS for judged in found])
 
 
 def judge_all(wanted: list[ShippedMutant], results: ShippedResults) -> Iterable[JudgedMutant]:
@@ -118,29 +153,43 @@ def judge_all(wanted: list[ShippedMutant], results: ShippedResults) -> Iterable[
             if judged is None:
                 judged = judge(mutant, copy)
                 results.add(mutant, judged)
-            click.echo(f"{judged.by:10} {judged.id}  {judged.what}")
+            click.echo(f"{became(judged):10} {judged.id}  {judged.what}")
             yield judged
 
 
 # -- the page -----------------------------------------------------------------------------------------
 def page(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> str:
-    survived = [m for part in every.values() for m in part if _by(m, results) == SURVIVED]
+    found = [(m, judged) for part in every.values() for m in part if (judged := results.of(m))]
+    survived = [m for m, judged in found if became(judged) == SURVIVED]
+    explained = [m for m, judged in found if became(judged) == EQUIVALENT]
     lines = [INTRODUCTION, *_table(every, results), "", "## What survived", ""]
     lines += ["| mutant | judged by |", "|---|---|"]
     lines += [f"| `{_cell(m.id)}` | {', '.join(TESTS[concern(m.id)])} |" for m in survived]
+    lines += ["", "## What no test need see", "", "| mutant | reason |", "|---|---|"]
+    lines += [f"| `{_cell(m.id)}` | {_cell(reasons()[m.id])} |" for m in explained]
     return "\n".join([*lines, "", "## What was judged", "", *_details(every, results)]) + "\n"
 
 
 def _table(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> Iterable[str]:
-    yield f"| part | mutants | judged | {' | '.join(CAUGHT)} | {SURVIVED} | score | older | not judged |"
-    yield f"|---|{'---:|' * (len(CAUGHT) + 6)}"
+    outcomes = (*CAUGHT, SURVIVED, EQUIVALENT)
+    yield f"| part | mutants | judged | {' | '.join(outcomes)} | score | 95 % | older | not judged |"
+    yield f"|---|{'---:|' * (len(outcomes) + 6)}"
     for name, mutants in every.items():
-        counted = Counter(filter(None, (_by(mutant, results) for mutant in mutants)))
+        counted = Counter(became(found) for mutant in mutants if (found := results.of(mutant)))
         judged, older = counted.total(), sum(map(results.is_older, mutants))
-        score = f"{100 * (judged - counted[SURVIVED]) / judged:.0f} %" if judged else ""
-        by = [counted[by] or "" for by in (*CAUGHT, SURVIVED)]
-        cells: list[Any] = [len(mutants), judged, *by, score, older or "", len(mutants) - judged - older]
-        yield f"| {name} | {' | '.join(map(str, cells))} |"
+        by = [counted[outcome] or "" for outcome in outcomes]
+        cells: list[Any] = [len(mutants), judged, *by, *_score(counted), older or ""]
+        yield f"| {name} | {' | '.join(map(str, [*cells, len(mutants) - judged - older]))} |"
+
+
+def _score(counted: Counter[str]) -> tuple[str, str]:
+    """Of what was judged, and where that of all lies."""
+    caught = sum(counted[by] for by in CAUGHT)
+    asked = caught + counted[SURVIVED]
+    if not asked:
+        return "", ""
+    least, most = likely(caught, asked)
+    return f"{100 * caught / asked:.0f} %", f"{100 * least:.0f} to {100 * most:.0f} %"
 
 
 def _details(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> Iterable[str]:
@@ -149,11 +198,6 @@ def _details(every: dict[str, list[ShippedMutant]], results: ShippedResults) -> 
     for mutant in (m for part in every.values() for m in part if m.id in results.found):
         of, judged = results.found[mutant.id]
         yield f"| `{_cell(mutant.id)}` | {judged.by} | {_cell(judged.what)} | `{of}` |"
-
-
-def _by(mutant: ShippedMutant, results: ShippedResults) -> str:
-    judged = results.of(mutant)
-    return judged.by if judged else ""
 
 
 def _cell(text: str) -> str:

@@ -17,12 +17,13 @@ import ast
 import copy
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 from workshop import ROOT
-from workshop.mutation.core_mutation import mutations
+from workshop.mutation.core_mutation import mutated_at, places
 
 SOURCES = {
     "node": "reference/oneleader_raft/node",
@@ -69,16 +70,27 @@ BY_HAND = {
     ),
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Mutation = tuple[str, int, Callable[[], tuple[str, str]]]  # in words, the line, how
 
 
 @dataclass(frozen=True)
 class ShippedMutant:
-    """The text of one file, with one thing wrong. `file` is its path in the checkout."""
+    """One thing wrong in one file, whose path in the checkout is `file`."""
 
     id: str
     file: str
     line: int
-    text: str
+    mutate: Callable[[], tuple[str, str]]
+
+    @cached_property
+    def definition(self) -> str:
+        """What was mutated alone: a function, a statement in SQL, a script."""
+        return self.mutate()[0]
+
+    @cached_property
+    def text(self) -> str:
+        """The whole file."""
+        return self.mutate()[1]
 
 
 def files(name: str) -> list[str]:
@@ -94,33 +106,32 @@ def shipped_mutants(name: str) -> Iterator[ShippedMutant]:
         source = (ROOT / file).read_text("utf-8")
         short = file.partition(SOURCES[name].removesuffix(".py"))[2].removesuffix(".py").strip("/")
         seen: Counter[str] = Counter()
-        for what, line, text in [*_of_functions(source), *_of_texts(source)]:
-            if not _is_python(text):  # say, a `match` without its only case
-                continue
+        for what, line, mutate in [*_of_functions(source), *_of_texts(source)]:
             id = "/".join(filter(None, (name, short, what)))
             seen[id] += 1
-            yield ShippedMutant(f"{id} #{seen[id]}" if seen[id] > 1 else id, file, line, text)
+            yield ShippedMutant(f"{id} #{seen[id]}" if seen[id] > 1 else id, file, line, mutate)
         for what, (of, old, new) in BY_HAND.items():
             if of == file:
                 if source.count(old) != 1:
                     raise LookupError(f"{file} does not have once what {what!r} replaces: write it again")
                 at = source[: source.index(old)].count("\n") + 1
-                yield ShippedMutant(f"{name}/{short}/{what}", file, at, source.replace(old, new))
+                mutate = partial(_replaced, source, old, new)
+                yield ShippedMutant(f"{name}/{short}/{what}", file, at, mutate)
 
 
-def _is_python(text: str) -> bool:
-    try:
-        compile(text, "a mutant", "exec", dont_inherit=True)
-    except SyntaxError:
-        return False
-    return True
+def _replaced(source: str, old: str, new: str) -> tuple[str, str]:
+    return new, source.replace(old, new)
 
 
 # -- functions ----------------------------------------------------------------------------------------
-def _of_functions(source: str) -> Iterator[tuple[str, int, str]]:
+def _of_functions(source: str) -> Iterator[Mutation]:
     for place, function in _functions(ast.parse(source), ""):
-        for what, line, mutated in [*mutations(function), *_without_raise(function)]:
-            yield f"{place}/{what}", line, _put(source, function, mutated)
+        put = partial(_put, source, function)
+        for what, line, number, choice in places(function):
+            yield f"{place}/{what}", line, partial(put, mutated_at, number, choice)
+        for number, node in enumerate(_raises(function)):
+            what = f"raises {ast.unparse(node.exc) if node.exc else ''}: dropped"
+            yield f"{place}/{what}", node.lineno, partial(put, _without_raise, number)
 
 
 def _functions(tree: ast.AST, place: str) -> Iterator[tuple[str, Any]]:
@@ -132,39 +143,33 @@ def _functions(tree: ast.AST, place: str) -> Iterator[tuple[str, Any]]:
             yield from _functions(node, f"{place}{node.name}.")
 
 
-def _without_raise(function: Any) -> Iterator[tuple[str, int, Any]]:
-    raises = [node for node in ast.walk(function) if isinstance(node, ast.Raise)]
-    for number, node in enumerate(raises):
-        mutated = copy.deepcopy(function)
-        same = [n for n in ast.walk(mutated) if isinstance(n, ast.Raise)][number]
-        yield (
-            f"raises {ast.unparse(node.exc) if node.exc else ''}: dropped",
-            node.lineno,
-            _passing(mutated, same),
-        )
+def _raises(function: Any) -> list[ast.Raise]:
+    return [node for node in ast.walk(function) if isinstance(node, ast.Raise)]
 
 
-def _passing(tree: Any, gone: ast.Raise) -> Any:
+def _without_raise(function: Any, number: int) -> Any:
+    mutated = copy.deepcopy(function)
+    gone = _raises(mutated)[number]
+
     class Pass(ast.NodeTransformer):
         def visit_Raise(self, node: ast.Raise) -> ast.AST:
             return ast.copy_location(ast.Pass(), node) if node is gone else node
 
-    return Pass().visit(tree)
+    return ast.fix_missing_locations(Pass().visit(mutated))
 
 
-def _put(source: str, function: Any, mutated: Any) -> str:
-    """The file with the function replaced; its decorators stay, the rest is untouched."""
+def _put(source: str, function: Any, mutated: Callable[..., Any], *at: int) -> tuple[str, str]:
+    """The mutated function, and the file with it; the rest is untouched."""
+    definition = ast.unparse(mutated(function, *at))
     lines = source.splitlines(keepends=True)
     first = min([function.lineno, *(d.lineno for d in function.decorator_list)]) - 1
     indent = " " * function.col_offset
-    text = "".join(
-        f"{indent}{line}\n" for line in ast.unparse(ast.fix_missing_locations(mutated)).splitlines()
-    )
-    return "".join([*lines[:first], text, *lines[function.end_lineno :]])
+    text = "".join(f"{indent}{line}\n" for line in definition.splitlines())
+    return definition, "".join([*lines[:first], text, *lines[function.end_lineno :]])
 
 
 # -- texts in SQL and Lua -----------------------------------------------------------------------------
-def _of_texts(source: str) -> Iterator[tuple[str, int, str]]:
+def _of_texts(source: str) -> Iterator[Mutation]:
     """Statements and scripts are what capital names of a module hold in triple quotes."""
     lines = source.splitlines(keepends=True)
     for node in ast.parse(source).body:
@@ -173,8 +178,17 @@ def _of_texts(source: str) -> Iterator[tuple[str, int, str]]:
                 first, last = node.lineno - 1, node.end_lineno or node.lineno
                 text = "".join(lines[first:last])
                 if name.isupper() and ('"""' in text or "SELECT" in text):
-                    for what, at, new in _turned(text):
-                        yield f"{name}/{what}", first + 1 + at, "".join([*lines[:first], new, *lines[last:]])
+                    for what, at, new in filter(_is_python, _turned(text)):
+                        yield f"{name}/{what}", first + 1 + at, partial(_replaced, source, text, new)
+
+
+def _is_python(turned: tuple[str, int, str]) -> bool:
+    """Whether the text still ends where it did."""
+    try:
+        ast.parse(turned[2])
+    except SyntaxError:
+        return False
+    return True
 
 
 def _turned(text: str) -> Iterator[tuple[str, int, str]]:

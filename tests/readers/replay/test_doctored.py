@@ -87,7 +87,7 @@ def other(value: Any) -> st.SearchStrategy[Any]:
 def test_compiled_and_plain_agree(model: str, recordings: dict[str, list[Line]]) -> None:
     refused: list[int] = []
 
-    @settings(max_examples=settings.default.max_examples // 4 if settings.default else 8)
+    @settings(max_examples=max(15, settings.default.max_examples // 4 if settings.default else 0))
     @given(st.data())
     def judged(data: st.DataObject) -> None:
         lines = doctored(recordings[model], data)

@@ -96,6 +96,8 @@ def test_an_element_that_no_cell_shows_is_refused() -> None:
     for wrong in ({"asking": frozenset({0})}, {"heard": tlc.Function({"n1": frozenset({"n1", 0})})}):
         with pytest.raises(UsageError, match="holds what is no element"):
             reader.state(tlc.Function(at_first | wrong))
+    with pytest.raises(UsageError, match=r"in which term is 0, and term\[Node\] cannot be read"):
+        reader.state(tlc.Function(at_first | {"term": 0}))
 
 
 def test_a_model_without_a_twin_is_refused() -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from workshop import ROOT
-from workshop.mutation import shipped_judge
+from workshop.mutation import shipped_command, shipped_judge
 from workshop.mutation.model_judge import SURVIVED, JudgedMutant
-from workshop.mutation.shipped_command import PAGE, ROW, ShippedResults
+from workshop.mutation.shipped_command import PAGE, ROW, ShippedResults, became, drawn
 from workshop.mutation.shipped_command import page as shipped_page
 from workshop.mutation.shipped_mutation import SOURCES, ShippedMutant, files, shipped_mutants
 
+BY = (shipped_judge.TEST, SURVIVED)
 KNOWN = {  # survivors of old, each with the quickest test that catches it now
     "node/settings/NodeSettings.clocks/-→+": ("node/test_server.py", "drift"),
     "node/server/a leader's election timer is not reset": ("node/test_server.py", "check_quorum"),
@@ -91,13 +92,41 @@ def test_the_page_keeps_what_was_judged_and_says_what_is_older(tmp_path: Path) -
         results.add(mutant, JudgedMutant(mutant.id, "views", by, "test_a[x|y]", 1.0))
     written = tmp_path / "page.md"
     written.write_text(shipped_page({"views": some}, results), encoding="utf-8")
-    assert "| views | 4 | 3 | 1 | 1 |  | 1 | 67 % |  | 1 |" in written.read_text("utf-8")
+    assert "| views | 4 | 3 | 1 | 1 |  | 1 |  | 67 % | 21 to 94 % |  | 1 |" in written.read_text("utf-8")
     read = ShippedResults(tmp_path / "other.jsonl", written)
     assert [(j.by, j.what) for m in some[:3] if (j := read.of(m))] == [
         *((by, "test_a[x|y]") for by in (shipped_judge.TEST, SURVIVED, shipped_judge.TIME))
     ]
-    edited = [replace(mutant, text=mutant.text + "# edited\n") for mutant in some]
-    assert "| views | 4 | 0 |  |  |  |  |  | 3 | 1 |" in shipped_page({"views": edited}, read)
+    edited = [replace(mutant, mutate=lambda: ("def f(): ...", "")) for mutant in some]
+    assert "| views | 4 | 0 |  |  |  |  |  |  |  | 3 | 1 |" in shipped_page({"views": edited}, read)
+
+
+def test_a_survivor_with_a_reason_is_equivalent_and_one_that_is_caught_is_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shipped_command, "reasons", lambda: {"views/x": "No test need see it."})
+    outcomes = [became(JudgedMutant(id, "views", by, "")) for id in ("views/x", "views/y") for by in BY]
+    assert outcomes == [shipped_command.STALE, shipped_command.EQUIVALENT, shipped_judge.TEST, SURVIVED]
+
+
+def test_reasons_are_of_mutants_that_there_are() -> None:
+    assert all(id in mutants(id.partition("/")[0]) for id in shipped_command.reasons())
+
+
+def test_a_larger_sample_holds_a_smaller_one() -> None:
+    every = [*mutants("messages").values()]
+    few, more = ({m.id for m in drawn(every, n)} for n in (10, 20))
+    assert len(few) == 10
+    assert few < more
+    assert {m.id for m in drawn(every[::-1], 10)} == few
+
+
+def test_a_mutant_is_python_and_differs_from_its_original() -> None:
+    """A text that cannot be read would be caught by everything, and one that is unchanged by nothing."""
+    for part in ("views", "messages", "locks"):
+        for mutant in drawn([*mutants(part).values()], 60):
+            compile(mutant.text, mutant.id, "exec", dont_inherit=True)
+            assert mutant.text != (ROOT / mutant.file).read_text("utf-8")
 
 
 def test_the_page_is_of_mutants_that_there_are() -> None:

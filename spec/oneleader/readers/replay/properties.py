@@ -17,7 +17,7 @@ Properties that read history (ghost fields) are judged as long as that history c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
@@ -142,12 +142,29 @@ def is_proved(model: Model) -> bool:
     return MODELS.get(model.name) is model and hints_file(model).is_file()
 
 
-def check_axioms(run: OpenRun) -> None:
-    """Refused where what the recording says of constants and parameters breaks an axiom."""
-    for axiom in run.model.axioms.values():
-        for args in product(*(run.domain(sort) for _, sort in axiom.params)):
-            if not run.holds(axiom, run.now, args):
-                raise broken(axiom, args)
+class Axioms:
+    """A model's axioms, judged on what a recording says of constants and parameters.
+
+    `said` names the constants that the recording lists itself. The elements of their sorts need not all be
+    named at first, and one that appears later, say a quorum of which no list says anything, may break an
+    axiom, too: then they are judged again.
+    """
+
+    def __init__(self, run: OpenRun, said: Iterable[str]) -> None:
+        self.run, self.of = run, -1  # how many elements there were when they were judged last
+        self.sorts = {sort for name in said for sort in run.model.fields[name].index}
+
+    def check(self) -> None:
+        """Refused where one is false."""
+        run = self.run
+        known = sum(len(run.elements.get(sort, ())) + run.greatest.get(sort, 0) for sort in self.sorts)
+        if known == self.of:
+            return
+        self.of = known
+        for axiom in run.model.axioms.values():
+            for args in product(*(run.domain(sort) for _, sort in axiom.params)):
+                if not run.holds(axiom, run.now, args):
+                    raise broken(axiom, args)
 
 
 def broken(prop: Property, args: tuple[Any, ...]) -> LineRefused:

@@ -268,7 +268,13 @@ class StateReader:
             key = (f.name, told[variable])
             if key not in self._read:
                 cells_of = partial(self._components, f, part) if records else partial(self._cells, f)
-                self._read[key] = tuple(cells_of(told[variable]))
+                try:
+                    self._read[key] = tuple(cells_of(told[variable]))
+                except (LookupError, TypeError, ValueError, RuntimeError):  # StopIteration is RuntimeError
+                    raise UsageError(
+                        f"TLC has a state in which {variable} is {_told(told[variable])}, "
+                        f"and {f} cannot be read from it"
+                    ) from None
             cells += self._read[key]
         return tuple(cells)
 

@@ -69,9 +69,8 @@ var servers = map[string]*server{}
 
 func TestShim(test *testing.T) {
 	t = test
-	can := []string{"heartbeat", "propose", "read", "transfer", "change_members"} // "compact" works too: see docs/results/peers.md
-	lines.Serve(map[string]any{"can": can, "may": []string{"step down within a term", "ask again", "give up an election",
-		"the members change", "members join before they have caught up"}}, start)
+	can := []string{"heartbeat", "propose", "read", "transfer"} // "compact" works too: see docs/results/peers.md
+	lines.Serve(map[string]any{"can": can, "may": []string{"step down within a term", "ask again", "give up an election"}}, start)
 }
 
 func start(names lines.Names, node string) lines.Server {
@@ -92,7 +91,7 @@ func start(names lines.Names, node string) lines.Server {
 func (s *server) config() *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID, c.Logger, c.TrailingLogs = raft.ServerID(s.name), hclog.NewNullLogger(), 0
-	c.SnapshotInterval, c.ShutdownOnRemove = 1e6*time.Hour, false
+	c.SnapshotInterval = 1e6 * time.Hour
 	return c
 }
 
@@ -164,35 +163,9 @@ func (s *server) step(r lines.Request) {
 		go s.read()
 	case "compact":
 		go s.raft.Snapshot()
-	case "change_members":
-		s.change(r.Members)
 	case "transfer":
 		go s.raft.LeadershipTransferToServer(raft.ServerID(r.To), raft.ServerAddress(r.To))
 	}
-}
-
-// change asks for one server more or less: the library changes one at a time.
-func (s *server) change(members []string) {
-	now := s.members()
-	for _, name := range members {
-		if !slices.Contains(now, name) {
-			go s.raft.AddVoter(raft.ServerID(name), raft.ServerAddress(name), 0, 0)
-			return
-		}
-	}
-	for _, name := range now {
-		if !slices.Contains(members, name) {
-			go s.raft.RemoveServer(raft.ServerID(name), 0, 0)
-			return
-		}
-	}
-}
-
-func (s *server) members() (names []string) {
-	for _, member := range s.raft.GetConfiguration().Configuration().Servers {
-		names = append(names, string(member.ID))
-	}
-	return names
 }
 
 // giveUp ends the calls that nobody has answered for long.
@@ -356,7 +329,6 @@ func (s *server) Show() map[string]any {
 		shown["voted_for"] = string(vote)
 	}
 	if s.raft != nil {
-		shown["members"] = s.members()
 		shown["commit"] = max(s.raft.CommitIndex(), 1) - 1
 		shown["role"] = map[raft.RaftState]string{raft.Follower: "follower", raft.Candidate: "candidate", raft.Leader: "leader"}[s.raft.State()]
 		if shown["role"] == "candidate" && !s.stands {

@@ -33,6 +33,7 @@ from oneleader.errors import UsageError
 from oneleader.models.election import LEADER
 from oneleader.readers.replay.candidates import LineRefused, NotModelled, show
 from oneleader.readers.replay.formats.etcd_lines import STANDS, EtcdLine
+from oneleader.words import plural
 
 Voters = frozenset[str]
 NOBODY: Voters = frozenset()
@@ -71,6 +72,7 @@ class EtcdConfigurations:
         self.proposed: list[EtcdLine] = []  # each ChangeConf whose configuration nobody has applied yet
         self.may_jump: set[str] = set()  # nodes that have received a snapshot
         self.restoring: set[str] = set()  # those that have received one since their last Ready
+        self.believed = 0  # changes that count as committed because a node says so, where logs are not judged
 
     def judge(self, line: EtcdLine) -> None:
         """Refused where the line's configuration is one that no earlier line allows."""
@@ -99,6 +101,12 @@ class EtcdConfigurations:
         if self.sequence:
             first = self.sequence[(self.initial or len(self.sequence)) - 1]
             yield f"the voters that the cluster started with: {first}"
+
+    def given_in_the_end(self) -> Iterator[str]:
+        """What decided about changes and was judged by nobody."""
+        if self.believed:
+            changes = plural(self.believed, "changes")
+            yield f"that {changes} of the voters had been committed (--model replication judges that)"
 
     # -- what a node has ------------------------------------------------------------------------------
     def _of(self, node: str) -> EtcdConfiguration:
@@ -238,6 +246,7 @@ class EtcdConfigurations:
             is_stored = self.has_entry(line.node, index, change.term) is not False
             if is_committed and is_stored and _changed(known.incoming, change.changes) == new:
                 self.proposed = [p for p in self.proposed if index_of(p) > index]
+                self.believed += self.has_entry is nobody_knows
                 self.sequence.append(EtcdConfiguration(new, None, index))
                 return True
         return False

@@ -44,8 +44,9 @@ indices at which a relation is true; null is NIL; a member of an enumeration sta
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -78,7 +79,7 @@ from oneleader.readers.replay.formats.observed_members import ObservedMembers, O
 from oneleader.readers.replay.formats.observed_pre_vote import ObservedPreVote
 from oneleader.readers.replay.formats.shown import KEYS, LAST, NodeShown, ShownKeys, shown
 from oneleader.readers.replay.formats.values import Observed, Reader, ValueReaders, are_words
-from oneleader.readers.replay.properties import Properties, broken, check_axioms, is_proved
+from oneleader.readers.replay.properties import Axioms, Properties, broken, is_proved
 
 VERSION = 1
 HEADER = (
@@ -88,6 +89,7 @@ HEADER = (
 HEADER_FOR_PEOPLE = ("seed", "numbers", "fault", "note")
 STEP = ("node", "event", "actions", "after", "time", "sends", "receives", *KEYS)
 STEP_FOR_PEOPLE = ("step", "note")
+LONGEST_GIVEN = 100  # characters of what is taken as given
 MOST_LISTED = 7  # nodes whose majorities are listed: 35
 IN_STEP = frozenset({*STEP, *STEP_FOR_PEOPLE})
 LOOKED_AT = frozenset({"actions", "after", "time", "sends", "receives"})
@@ -172,6 +174,7 @@ class OwnFormat:
         if self.quorums:
             for quorum in self.quorums.smallest():
                 self.run.see(self.quorum_sort, quorum)
+        self.axioms = Axioms(self.run, said=_object(header, "constants"))
         self.properties = Properties(self.run, is_proved=is_proved(self.model))
         self.judges_states = judges_states
         self.candidates = Candidates(self.run, limit, *([self.properties.check] if judges_states else []))
@@ -187,7 +190,9 @@ class OwnFormat:
         self.clocks: dict[str, float] = {}  # each node's last `time`
         self.sent: set[str] = set()  # the messages that lines name
         self.may_lose_states = not judges_states
-        self.coverage = ReplayCoverage(ignored=header.keys() & set(HEADER_FOR_PEOPLE))
+        self.coverage = ReplayCoverage(
+            given=[*_given(header)], ignored=header.keys() & set(HEADER_FOR_PEOPLE)
+        )
         self.known_keys: frozenset[str] = LOOKED_AT
         self.left_aside: dict[str, str] = {}
         self.not_modelled: Counter[str] = Counter()
@@ -199,7 +204,7 @@ class OwnFormat:
 
     def begin(self) -> None:
         """Judge what the header says; LineRefused where it breaks an axiom."""
-        check_axioms(self.run)
+        self.axioms.check()
 
     def end(self) -> None:
         """Judge what the header says of the end; LineRefused where the model disagrees."""
@@ -276,6 +281,8 @@ class OwnFormat:
             self._infer(shown(record, after), after, may_hide=may_hide)
         else:
             self.candidates.follow(lambda state: [self._explain(state, steps, after)])
+        if self.judges_states:
+            self.axioms.check()
         self.sent.update(record.get("sends", ()))
         self.events += 1
         compared = self.coverage.compared
@@ -453,6 +460,14 @@ class OwnFormat:
         number = self.quorums.number(written)
         self.run.see(self.quorum_sort, [*self.quorums.smallest()][number])
         return number
+
+
+def _given(header: dict[str, Any]) -> Iterator[str]:
+    """What the header says that no line can contradict, in words: the axioms alone are its judges."""
+    for key in ("quorums", "configuration", "constants", "parameters"):
+        if header.get(key, "majority") not in ("majority", {}):
+            said = json.dumps(header[key], ensure_ascii=False)
+            yield f"{key} {said if len(said) <= LONGEST_GIVEN else said[:LONGEST_GIVEN] + ' ...'}"
 
 
 def load(name: Any) -> Model:
