@@ -13,7 +13,7 @@ from oneleader.conformance.machine import MakeAdapter, check_conformance, confor
 from oneleader.faults.catalogue import variant
 from oneleader.verdict import HOLDS, VIOLATED
 
-EXAMPLES = {"dev": 100, "ci": 200, "deep": 5000}
+EXAMPLES = {"dev": 200, "ci": 200, "deep": 5000}
 PROFILE = os.environ.get("ONELEADER_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 
 TestReference = conformance_machine(ReferenceAdapter).TestCase
