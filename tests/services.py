@@ -222,7 +222,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 # -- DynamoDB ------------------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def dynamodb_client() -> Iterator[Any]:
-    """A client of moto, with the table for locks. Skips where moto is missing, in CI too: it is big."""
+    """A client of moto, with the table for locks. Skips where moto is missing."""
     moto = pytest.importorskip(
         "moto", reason="moto is missing: pip install 'oneleader[dynamodb]' 'moto[dynamodb]'"
     )

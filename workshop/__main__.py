@@ -13,6 +13,7 @@ from oneleader.cli.main import guarded
 from oneleader.faults import catalogue
 from workshop.mutation.command import mutants
 from workshop.mutation.shipped_command import shipped
+from workshop.mutation.tla_claims import tla_claims
 from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import architecture, claims, faults
 from workshop.pages.explorers import explorers
@@ -73,6 +74,7 @@ workshop.add_command(shipped)
 workshop.add_command(hunt_rates)
 workshop.add_command(tla_mutants)
 workshop.add_command(tla_bounds)
+workshop.add_command(tla_claims)
 workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
 workshop.add_command(handlers)
