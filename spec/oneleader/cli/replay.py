@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,11 @@ from oneleader.cli.console import judged, say
 from oneleader.cli.options import chosen, fault_option, json_option, print_json
 from oneleader.errors import UsageError
 from oneleader.shipped import recording
-from oneleader.verdict import exit_status
+from oneleader.verdict import INCONCLUSIVE, exit_status
 
 if TYPE_CHECKING:
-    from oneleader.readers.replay.replay import Replayed
+    from oneleader.readers.replay.merging import Merging
+    from oneleader.readers.replay.replay import LineRefusal, Replayed
     from oneleader.readers.replay.shorten import ShortPart
 
 
@@ -59,7 +61,7 @@ def replay(
     A folder holds the traces of a cluster's nodes: they are judged as one, by each model, or by MODEL."""
     from oneleader.readers.replay import replay as replay_reader
 
-    file = files[0] if len(files) == 1 else merged(files)
+    file, merging = (files[0], None) if len(files) == 1 else merged(files)
     if follow or file.is_dir():
         from oneleader.cli.cluster import judge_folder
 
@@ -69,6 +71,8 @@ def replay(
     model = chosen(name or "election", fault)[0] if name or fault else None
     file = recording(file)
     result = replay_reader.replay(file, format_, model=model)
+    if result.refusal and merging and merging.verdict is INCONCLUSIVE:
+        result = undecided(result, result.refusal)
     part = saved = None
     if result.refusal and shrink:
         from oneleader.readers.replay.shorten import as_test, shortened
@@ -92,7 +96,7 @@ def replay(
     return exit_status([result.verdict])
 
 
-def merged(files: tuple[Path, ...]) -> Path:
+def merged(files: tuple[Path, ...]) -> tuple[Path, Merging]:
     """One recording of several nodes' files, where the pictures are."""
     from oneleader.cli.trace import merge_into
     from oneleader.pictures import pages
@@ -100,9 +104,17 @@ def merged(files: tuple[Path, ...]) -> Path:
     path = pages.FOLDER / f"{files[0].name.partition('.')[0]}-merged.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as output:
-        merge_into(output, files)
+        merging = merge_into(output, files)
     click.echo(f"merged {path}", err=True)
-    return path
+    return path, merging
+
+
+def undecided(result: Replayed, refusal: LineRefusal) -> Replayed:
+    """Of files for which no order was found, and there may be one."""
+    from oneleader.readers.replay.merging import UNDECIDED
+
+    why = f"{UNDECIDED}: line {refusal.line}: {refusal.text}"
+    return replace(result, verdict=INCONCLUSIVE, refusal=None, why=why)
 
 
 def replayed(path: Path, result: Replayed) -> None:

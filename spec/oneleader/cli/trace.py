@@ -12,9 +12,9 @@ import click
 
 from oneleader.cli.console import say
 from oneleader.readers.replay.form import faults_of, schema
-from oneleader.readers.replay.merging import Merging
+from oneleader.readers.replay.merging import UNDECIDED, Merging
 from oneleader.readers.replay.replay import opened
-from oneleader.verdict import HOLDS, VIOLATED, exit_status
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, exit_status
 
 MOST_SHOWN = 20
 
@@ -52,7 +52,7 @@ def merge(files: tuple[Path, ...], output: IO[str]) -> int:
 
     Effects come after their causes.
     """
-    return exit_status([VIOLATED if merge_into(output, files).waiting else HOLDS])
+    return exit_status([merge_into(output, files).verdict])
 
 
 def merge_into(output: IO[str], files: Sequence[Path]) -> Merging:
@@ -65,4 +65,6 @@ def merge_into(output: IO[str], files: Sequence[Path]) -> Merging:
         click.echo(f"hint: {hint}", err=True)
     for place in merging.waiting:
         click.echo(f"no order of the lines allows {place}", err=True)
+    if merging.verdict is INCONCLUSIVE:
+        click.echo(UNDECIDED, err=True)
     return merging

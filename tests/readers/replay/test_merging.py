@@ -19,7 +19,7 @@ from oneleader.readers.replay.candidates import LineRefused
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.merging import Merging
 from oneleader.readers.replay.replay import replay_lines
-from oneleader.verdict import HOLDS, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from workshop.benchmarks import bench_replay
 
 Step = dict[str, Any]
@@ -173,6 +173,45 @@ def test_what_no_order_allows_is_named_and_still_written() -> None:
     assert [place.partition(" ")[0] for place in found.waiting] == ["file2:3:"]
     assert "vote_is_free" in found.waiting[0] or "grant_vote" in found.waiting[0]
     assert replay_lines(lines).verdict is VIOLATED
+
+
+FIVE: Step = {"format": "oneleader", "version": 1, "model": "pre_vote", "nodes": [*NODES, "n4", "n5"]}
+
+
+def seen(node: str, term: int, vote: str | None, role: str, votes: list[str]) -> Step:
+    return {"node": node, "event": "step", "term": term, "voted_for": vote, "role": role, "votes": votes}
+
+
+PRE_VOTED = [
+    seen("n1", 0, None, "pre-candidate", ["n1", "n2", "n4"]),
+    seen("n1", 1, "n1", "candidate", ["n1"]),
+]
+OTHERS = [
+    [
+        seen("n3", 0, None, "pre-candidate", ["n3", "n4", "n5"]),
+        seen("n3", 1, "n3", "candidate", ["n3"]),
+        seen("n3", 1, "n3", "leader", ["n3", "n4", "n5"]),
+    ],
+    *([seen(n, 1, "n3", "follower", [])] for n in ("n4", "n5")),
+    [seen("n2", 1, None, "follower", [])],
+]
+
+
+def test_where_steps_of_others_are_not_shown_another_order_may_exist(tmp_path: Path) -> None:
+    """n2 gave n1 its pre-vote before its only line, which shows nothing of that."""
+    for first, verdict in ((True, HOLDS), (False, INCONCLUSIVE)):
+        files = [PRE_VOTED, *OTHERS] if first else [*OTHERS, PRE_VOTED]
+        found = Merging([(f"file{i}", text(*steps, header=FIVE)) for i, steps in enumerate(files)])
+        lines = list(found.lines())
+        assert found.verdict is verdict, found.waiting
+        assert replay_lines(lines).verdict is (HOLDS if first else VIOLATED)
+        for i, steps in enumerate(files):
+            (tmp_path / f"{i}.jsonl").write_text("".join(text(*steps, header=FIVE)))
+        paths = [str(tmp_path / f"{i}.jsonl") for i in range(len(files))]
+        assert merge.main([*paths, "--output", str(tmp_path / "all")], standalone_mode=False) == (
+            0 if first else 3
+        )
+        assert replay.main(paths, standalone_mode=False) == (0 if first else 3)
 
 
 # -- bad input ---------------------------------------------------------------------------------------------

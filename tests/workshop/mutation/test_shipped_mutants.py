@@ -56,8 +56,14 @@ def test_what_survived_is_caught(id: str, copy: Path) -> None:
 def test_what_is_no_mutant_survives(copy: Path) -> None:
     by, _ = shipped_judge.first_failure(copy, ("tests/reference/node/test_server.py",), "drift", 300)
     assert by == SURVIVED
-    by, what = shipped_judge.first_failure(copy, ("tests/reference/node/test_server.py",), "drift", 0.1)
-    assert (by, what) == (shipped_judge.TIME, "no end within 0.1 s")
+    by, what = shipped_judge.first_failure(copy, ("tests/reference/node/test_server.py",), "drift", 0.01)
+    assert (by, what) == (shipped_judge.TIME, "no end within 0.08 s by the clock")
+
+
+def test_a_loop_ends_by_processor_time(copy: Path) -> None:
+    (copy / "tests/test_loop.py").write_text("def test_loop():\n    while True: pass\n", encoding="utf-8")
+    by, what = shipped_judge.first_failure(copy, ("tests/test_loop.py",), "", 4)
+    assert (by, what) == (shipped_judge.TIME, "no end within 4 s of processor time")
 
 
 @pytest.mark.parametrize("part", ["views", "locks"])

@@ -20,6 +20,10 @@ PORTFOLIO: tuple[Mapping[str, Any], ...] = (
     {"mbqi": False, "random_seed": 0},
     {"mbqi": True, "random_seed": 7},
 )
+# Where Z3 proves a thing at all, it often does so at once or never, by the luck of its seed: so with the few
+# hypotheses of a hint it first begins again and again, each time for a moment.
+RESTARTS: tuple[Mapping[str, Any], ...] = tuple({"mbqi": True, "random_seed": seed} for seed in range(8))
+RLIMIT_RESTART = 200_000
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from typing import Any
 from oneleader.errors import Inexpressible, UsageError
 from oneleader.language.model import Model
 from oneleader.readers.agree import Agreement, small_agreement
-from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
+from oneleader.readers.prove.attempts import PORTFOLIO, RESTARTS, RLIMIT_RESTART, Attempt, attempt
 from oneleader.readers.prove.hints import Hints, hints_file, load_hints
 from oneleader.readers.prove.induction import Counterexample, smallest
 from oneleader.readers.prove.obligations import AFTER, GUARDS, INIT, THEOREM, Obligation, parts
@@ -253,9 +253,14 @@ def _attempts(
     obligation: Obligation, hint: list[str] | None, row: ProofRow, rlimit: int, seed: int
 ) -> tuple[ProofRow, Attempt]:
     """Try the hint, then what is often enough, then everything that is known."""
-    portfolio = [{**options, "random_seed": options["random_seed"] + seed} for options in PORTFOLIO]
+    portfolio, restarts = (
+        [{**options, "random_seed": options["random_seed"] + seed} for options in of]
+        for of in (PORTFOLIO, RESTARTS)
+    )
     if hint is not None:
-        last = _search(obligation, portfolio, rlimit=rlimit // 4, names=hint)
+        last = _first(obligation, restarts, rlimit=min(rlimit // 4, RLIMIT_RESTART), names=hint)
+        if last.result == "unknown":
+            last = _search(obligation, portfolio, rlimit=rlimit // 4, names=hint)
         named = tuple(name for name in obligation.hypotheses if name in hint)
         row = replace(row, rlimit=last.rlimit, hint="used" if last.result == "unsat" else "stale")
         row = replace(row, hypotheses=named)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from typing import Any
 
 from oneleader.errors import MissingTool
@@ -28,12 +29,13 @@ PORTFOLIO: tuple[Mapping[str, str], ...] = (
     {**_ENUMERATED, "enum-inst-interleave": "true"},
     {**_ENUMERATED, "pre-skolem-quant": "on", "enum-inst-interleave": "true", "decision": "justification"},
 )
-RLIMIT = 200_000  # cvc5's units of work an attempt: some seconds at most, and the same on every machine
+# cvc5's units of work an attempt, the same on every machine: less, which settles most, and then more.
+RLIMITS = (200_000, 1_000_000)
 
 
-def confirms(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMIT) -> bool:
+def confirms(obligation: Obligation, hint: list[str] | None, *, rlimits: Iterable[int] = RLIMITS) -> bool:
     """Whether cvc5 proves it: as a whole or each conjunct, from the hint or from everything."""
-    for names in (hint, None) if hint is not None else (None,):
+    for rlimit, names in product(rlimits, (hint, None) if hint is not None else (None,)):
         if _proves(obligation, names, rlimit):
             return True
         pieces = parts(obligation)

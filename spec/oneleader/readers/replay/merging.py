@@ -5,7 +5,8 @@ allows now and whose messages (`receives`) have been sent (`sends`): the one wit
 have one. A line that is not allowed waits for the others. Where nodes only send each other messages, a step
 of one never forbids a step of another, for what was sent stays sent: so if no line may be taken, there is no
 order in which all may. Models in which nodes share more (a store, the time, a step of several nodes at once)
-are refused, for there the order matters.
+are refused, for there the order matters. So it may where a line names no steps and those that are found for
+it are of other nodes too, such as a vote that its voter never shows: if nothing goes on then, nobody knows.
 
 Clocks only choose between lines that may both be taken. Where a line had to wait for one that is later by
 its clock, the clocks differ by so much at least, and `hints` says it.
@@ -23,8 +24,14 @@ from oneleader.errors import UsageError
 from oneleader.readers.replay.candidates import LineRefused
 from oneleader.readers.replay.formats.own import HEADER, OwnFormat, Step
 from oneleader.readers.replay.replay import MOST_CANDIDATES, records
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
+UNSHOWN = ("pre_vote",)  # who gives a pre-vote shows nothing of it
 OF_MESSAGES = ("election", "vote_count", "pre_vote", "replication", "membership", "snapshots")
+UNDECIDED = (
+    "no order of the lines was found that the model allows, and there may be one: some lines name no steps "
+    "and rest on what other nodes never show; name the steps (`actions`), or write one recording"
+)
 MOST_WAITING = 5  # lines that are named where nothing goes on
 
 
@@ -75,7 +82,8 @@ class Merging:
                 f"files of nodes are merged for {', '.join(OF_MESSAGES)}: in the model "
                 f"{self.format.model.name} nodes share more than messages, so write one recording"
             )
-        self.waiting: list[str] = []  # the lines that no order allows
+        self.waiting: list[str] = []  # the lines that cannot go on
+        self.rests_on_others = False  # a line was taken by steps of nodes that do not show them
         self.late, self.latest = 0, (0.0, "")  # lines before their causes by the clocks; the most of all
 
     def _agreed_header(self) -> dict[str, Any]:
@@ -106,6 +114,11 @@ class Merging:
             yield _written(file.record)
             if not self._read_on(file):
                 left.remove(file)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Afterwards: whether all lines go on in some order."""
+        return HOLDS if not self.waiting else INCONCLUSIVE if self.rests_on_others else VIOLATED
 
     def hints(self) -> Iterator[str]:
         """What the clocks say that cannot be."""
@@ -138,6 +151,8 @@ class Merging:
         for may_hide in (False, True):
             for file in _by_time(left):
                 if self._may_take(file, may_hide=may_hide):
+                    is_found = file.step[0] is None
+                    self.rests_on_others |= is_found and (may_hide or self.format.model.name in UNSHOWN)
                     if file.refusal:
                         self._see_clocks(file)
                     return file
