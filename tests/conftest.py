@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +23,7 @@ from hypothesis import HealthCheck, settings
 from oneleader.errors import MissingTool
 from oneleader.readers.engines.javascript import RUNTIME
 from oneleader.readers.tlc import tlc
+from tests.places import ROOT
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]  # drawing a model is slow by its nature
 
@@ -45,6 +47,10 @@ SLOW_TESTS = {
     "tests/conformance/": "scenarios are drawn and handlers proved",
     "tests/docs/test_claims.py::test_a_figure": "the claims' own commands are run again",
     "tests/faults/": "every reader judges faults",
+    "tests/cli/test_checks.py::test_a_check_reads": "a fault is judged by each reader",
+    "tests/cli/test_checks.py::test_a_process_that_dies": "processes are started that import everything",
+    "tests/cli/test_checks.py::test_what_an_earlier_run": "processes are started that import everything",
+    "tests/cli/test_checks.py::test_what_does_not_hold": "processes are started that import everything",
     "tests/language/test_symmetry.py::test_a_sentence": "5,040 renamings of eight nodes are tried",
     "tests/models/": "state counts of whole models are pinned and mutants proved",
     "tests/monitoring/": "clusters are simulated, or run for real",
@@ -65,6 +71,15 @@ SLOW_TESTS = {
     "tests/reference/testbench/": "many whole runs are simulated",
     "tests/workshop/": "mutants are judged and studies made",
 }
+WHOLE_FOLDERS = tuple(beginning for beginning in SLOW_TESTS if beginning.endswith("/"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What `make fast` leaves out whole is not even imported: that took longer than the tests."""
+    if config.getoption("markexpr") != "not slow" or not collection_path.is_relative_to(ROOT):
+        return None
+    path = collection_path.relative_to(ROOT).as_posix()
+    return True if path in SLOW_TESTS or f"{path}/".startswith(WHOLE_FOLDERS) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
