@@ -90,7 +90,7 @@ def only(config: str, wanted: set[str] | None, claiming: frozenset[str] = CLAIMI
     kept, section = [], ""
     for line in config.splitlines():
         found = SECTION.match(line)
-        section = found[1] if found else section
+        section = found[1] if found and found[1] in tlc.KEYWORDS else section
         if section not in CLAIMING:
             kept.append(line)
         else:
