@@ -2,7 +2,7 @@
 
 A configuration that must fail shows it of the claim that it violates. For every other claim a mutant of the
 TLA+ text is sought, at the smallest bounds at which the claim is checked, that TLC refutes by this claim.
-What was found is kept in docs/results/tla-claims.md, which the tests read.
+What was found is kept in docs/results/tla-claims.md, and a later run goes on from there.
 """
 
 from __future__ import annotations
