@@ -127,6 +127,7 @@ def explore(
     if as_json:
         print_json([r.as_json() for r in results])
     verdicts = [r.verdict for r in results] + [open_verdict(r) for r in results]
+    verdicts += [INCONCLUSIVE for r in results if r.unfired]
     if not any(r.properties or r.witnesses or r.violation for r in results):
         verdicts.append(INCONCLUSIVE)
         if not as_json:
@@ -169,8 +170,8 @@ def explored(result: Explored) -> None:
         judged(HOLDS if at is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,))
     if result.violation and result.violation.what not in result.properties:
         judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
-    if result.never_fired and result.exhausted and not ghosts:
-        say(f"        never possible: {', '.join(result.never_fired)}")
+    if result.unfired:
+        judged(INCONCLUSIVE, "every action", f"never possible: {', '.join(result.unfired)}", widths=(NAME,))
     if result.exhausted:
         beneath([*skipped(result.cut), *not_tried(result.untried)])
 

@@ -131,6 +131,11 @@ class Explored:
         return [name for name in self.run.model.actions if not self.fired[name]]
 
     @property
+    def unfired(self) -> list[str]:
+        """Those that a complete search for violations never saw possible: what holds says nothing of them."""
+        return self.never_fired if self.exhausted and self.properties else []
+
+    @property
     def strength(self) -> str:
         """`exhaustive to 3 nodes, 3 quorums, 2 terms`; a search for witnesses alone ends early."""
         if self.witnesses and not self.properties:
@@ -144,7 +149,9 @@ class Explored:
             "model": self.run.model.name,
             "configuration": self.run.configuration.describe(),
             "ghosts": [f.name for f in self.run.cells.fields if f.kind == "ghost"],
-            "verdict": gravest([self.verdict, INCONCLUSIVE if self.untested else HOLDS]).value,
+            "verdict": gravest(
+                [self.verdict, INCONCLUSIVE if self.untested or self.unfired else HOLDS]
+            ).value,
             "why": self.why,
             "states": self.states,
             "symmetry": self.symmetry,
@@ -159,6 +166,7 @@ class Explored:
             "premises": {premise.name: at for premise, at in self.premises.items()},
             "untested": self.untested,
             "fired": dict(self.fired),
+            "never_possible": self.unfired,
             "agreement": self.agreement and str(self.agreement),
             "violation": violation and {"what": violation.what, "steps": violation.calls(self.run)},
         }
