@@ -15,7 +15,8 @@ from oneleader.cli.explore import open_verdict
 from oneleader.cli.main import cli
 from oneleader.language.configuration import configure
 from oneleader.language.model import Model
-from oneleader.readers.explore.explore import Limits, explore
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.search import Limits
 from oneleader.readers.explore.walk import walk
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 

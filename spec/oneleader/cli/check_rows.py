@@ -23,7 +23,8 @@ from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
-from oneleader.readers.explore.explore import Explored, explore, explore_all
+from oneleader.readers.explore.explore import explore, explore_all
+from oneleader.readers.explore.explored import Explored
 from oneleader.readers.explore.refine import refine
 from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.explore.walk import walk

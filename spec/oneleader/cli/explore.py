@@ -23,7 +23,8 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.readers.agree import Agreement
 from oneleader.readers.explore import explore as explore_reader
-from oneleader.readers.explore.explore import Explored
+from oneleader.readers.explore.explored import Explored
+from oneleader.readers.explore.search import Limits
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 from oneleader.words import plural, snake, title
 
@@ -104,7 +105,7 @@ def explore(
             only=wanted,
             symmetry=not no_symmetry,
             engine=engine,
-            limits=explore_reader.Limits(max_states, max_memory),
+            limits=Limits(max_states, max_memory),
             progress=progress,
             announce=lambda sentence: None if as_json else click.echo(f"memory   {sentence}", err=True),
             checkpoint=checkpoint,
