@@ -22,10 +22,10 @@ from ..configuration import initial
 from ..lease import Clocks
 from ..raft import ActionTaken, Node, NodeId, Role
 from ..views import VIEWS, View
-from .trace import FORMAT, VERSION
+from .trace import CUT, FORMAT, VERSION
 from .trace_lines import fault_of_header, fault_of_step
+from .trace_parts import parts, path_of
 
-ENDING = ".trace.jsonl"
 IDEMPOTENT = "append_entries"  # of the models' actions: at once again, it changes nothing
 HOLD = 1_000_000  # microseconds for which a line is held back, while it is followed, for older ones to come
 
@@ -55,36 +55,53 @@ class TraceLine:
 
 
 class TraceFile:
-    """A node's trace, read as it grows; what is not yet a whole line is left for later."""
+    """A node's trace, read as it grows, one file after the other; what is not yet a whole line is left for
+    later. `path` and `number` say where it is read."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.number = path, 0
-        self._file = path.open("rb")
+    def __init__(self, folder: Path, name: str, part: int) -> None:
+        self._folder, self._name, self._part = folder, name, part
         self._last = 0
-        header = self._next()
-        if header is None or header.get("format") != FORMAT:
-            raise RecordingError(f"{path} is no trace of a node")
-        if header.get("version") != VERSION:
-            raise RecordingError(f"{path}: version {header.get('version')} is not known, {VERSION} is")
-        self._check(fault_of_header(header))
-        self.header = header
-        self.node: NodeId = header["node"]
+        self.header = self._open()
+        self.node: NodeId = self.header["node"]
 
     def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
+        following = path_of(self._folder, self._name, self._part + 1)
+        is_over = following.exists()  # then nothing is written here any more
         said = self._next()
+        if said is None and is_over:
+            self._go_on()
+            said = self._next()
         if said is None:
             return None
         self._check(fault_of_step(said))
         line = TraceLine(self.node, said)
+        if not self._last and (line.step > 1 or said["after"]["term"] or said["after"]["length"]):
+            raise RecordingError(f"{self.path} does not begin where its node began: it cannot be judged")
         if line.step != self._last + 1:
             raise RecordingError(
                 f"{self.path} line {self.number}: step {line.step} follows step {self._last}: lines are lost"
             )
-        if not self._last and (said["after"]["term"] or said["after"]["length"]):
-            raise RecordingError(f"{self.path} does not begin where its node began: it cannot be judged")
         self._last = line.step
         return line
+
+    def _go_on(self) -> None:
+        self.close()
+        self._part += 1
+        if self._open() != self.header:
+            raise RecordingError(f"{self.path} is of another cluster than the trace before it")
+
+    def _open(self) -> dict[str, Any]:
+        """The header of the part."""
+        self.path, self.number = path_of(self._folder, self._name, self._part), 0
+        self._file = self.path.open("rb")
+        header = self._next()
+        if header is None or header.get("format") != FORMAT:
+            raise RecordingError(f"{self.path} is no trace of a node")
+        if header.get("version") != VERSION:
+            raise RecordingError(f"{self.path}: version {header.get('version')} is not known, {VERSION} is")
+        self._check(fault_of_header(header))
+        return header
 
     def close(self) -> None:
         self._file.close()
@@ -111,10 +128,10 @@ class TraceFile:
 
 def opened(folder: Path) -> list[TraceFile]:
     """The traces in a folder, one of each member."""
-    paths = sorted(folder.glob(f"*{ENDING}"))
-    if not paths:
-        raise RecordingError(f"{folder} has no trace of a node (*{ENDING})")
-    files = [TraceFile(path) for path in paths]
+    there = parts(folder)
+    if not there:
+        raise RecordingError(f"{folder} has no trace of a node (*.trace.jsonl)")
+    files = [TraceFile(folder, name, numbers[0]) for name, numbers in there.items()]
     first = files[0].header
     for file in files:
         if (file.header["members"], file.header["clocks"]) != (first["members"], first["clocks"]):
@@ -188,7 +205,8 @@ def recording(
             )
         newest = line.clock
         before = line.clock if time is None else time
-        time = line.clock if view.taken(actions) else before
+        is_cut = line.said["event"] == CUT  # whose whole state is compared
+        time = line.clock if is_cut or view.taken(actions) else before
         said = _step(view, line, actions, (members, nodes), clocks, (before, time))
         if said["actions"]:
             may_repeat = [name for name, _ in said["actions"]] == [IDEMPOTENT]
