@@ -44,10 +44,10 @@ from ..raft import (
 )
 from .errors import DamagedError
 from .log import common_prefix, last_index
+from .trace_lines import CUT
 from .trace_parts import parts, path_of
 
 FORMAT, VERSION = "oneleader-node", 1
-CUT = "cut"  # the event of the line with which a later file begins
 Source = tuple[NodeId, int]
 
 
@@ -130,18 +130,22 @@ class Trace:
         taken: list[list[Any]],
         after: Node,
         first: int,
+        **more: Any,
     ) -> str:
         entries = [[entry.term, str(entry.command)] for entry in after.after(first - 1)]
         self.step += 1
         said = {"step": self.step, "event": event, "from": source, "clock": clock, "actions": taken}
-        return json.dumps(said | {"after": _state(after) | {"first": first, "entries": entries}}) + "\n"
+        return (
+            json.dumps(said | more | {"after": _state(after) | {"first": first, "entries": entries}}) + "\n"
+        )
 
     def _rotate(self, clock: int, node: Node) -> None:
         """The next file; it is there with its first line or not at all."""
         path = path_of(self._folder, self._id, self._part + 1)
         begun = path.with_suffix(".new")
         following = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-        cut = self._numbered(CUT, None, clock, [], node, node.snapshot.index + 1)
+        members = [list(part) for part in node.configuration.sets]
+        cut = self._numbered(CUT, None, clock, [], node, node.snapshot.index + 1, members=members)
         self._size = _write(following, self._header + cut)
         begun.rename(path)
         self.close()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from oneleader.readers.replay.formats import node_folders as recorded
-from oneleader.verdict import HOLDS, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader_raft.lease import Clocks
 from oneleader_raft.node.__main__ import NodeUsageError, parse, settings_of
 from oneleader_raft.node.client import Client
@@ -105,6 +105,80 @@ def test_a_file_that_is_gone_is_missed(folder: Path) -> None:
     path_of(folder, name, numbers[1]).unlink()
     with pytest.raises(RecordingError, match="lines are lost"):
         list(merged(opened(folder)))
+
+
+def without_first(folder: Path, gone: int) -> None:
+    """So many files of each node are gone, or all but the last."""
+    for node, numbers in parts(folder).items():
+        for number in numbers[:-1][:gone]:
+            path_of(folder, node, number).unlink()
+
+
+@pytest.mark.parametrize("gone", [1, 2, 1000])
+def test_later_files_alone_are_judged_and_say_what_is_believed(folder: Path, gone: int) -> None:
+    without_first(folder, gone)
+    election, lease = recorded.judge(folder, ["election", "lease"])
+    assert election.result.verdict is HOLDS, election.result.summary()
+    (believed,) = [line for line in election.result.summary() if "say stood before" in line]
+    assert believed.startswith("taken as given: what ")
+    assert "3 of term, 3 of role" in believed
+    assert lease.result.verdict is INCONCLUSIVE
+    assert "begins with the state at a cut, and so only election judges it" in lease.result.why
+
+
+def wins_alone(said: dict[str, Any]) -> bool:
+    found = [arguments for name, arguments in said["actions"] if name == "become_leader"]
+    for arguments in found:
+        arguments["q"] = [arguments["n"]]
+    return bool(found)
+
+
+def wins_without_votes(said: dict[str, Any]) -> bool:
+    kept = [action for action in said["actions"] if action[0] != "receive_vote"]
+    is_won = any(name == "become_leader" for name, _ in kept)
+    said["actions"] = kept if is_won else said["actions"]
+    return is_won
+
+
+def votes_for_who_never_stood(said: dict[str, Any]) -> bool:
+    for name, arguments in said["actions"]:
+        if name == "grant_vote" and arguments["voter"] != arguments["candidate"]:
+            (other,) = {*MEMBERS} - {arguments["voter"], arguments["candidate"]}
+            arguments["candidate"] = other
+            return True
+    return False
+
+
+def leads_at_a_cut(said: dict[str, Any]) -> bool:
+    is_follower = said["event"] == "cut" and said["after"]["role"] == "follower" and said["after"]["leader"]
+    said["after"] |= {"role": "leader"} if is_follower else {}
+    return bool(is_follower)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (wins_alone, "that is no quorum"),
+        (wins_without_votes, "quorum_voted"),
+        (votes_for_who_never_stood, "vote_was_requested"),
+        (leads_at_a_cut, "election_safety"),
+    ],
+)
+def test_what_is_wrong_in_later_files_is_refused(
+    folder: Path, fault: Callable[[dict[str, Any]], bool], says: str
+) -> None:
+    without_first(folder, 1)
+    changed = 0
+    for node, numbers in parts(folder).items():
+        for number in numbers:
+            header, *lines = map(json.loads, path_of(folder, node, number).read_text().splitlines())
+            changed += sum(map(fault, lines))
+            text = "".join(json.dumps(said) + "\n" for said in (header, *lines))
+            path_of(folder, node, number).write_text(text)
+    assert changed
+    (election,) = recorded.judge(folder, ["election"])
+    assert election.result.verdict is VIOLATED, election.result.summary()
+    assert says in str(election.result.refusal)
 
 
 def rotating(folder: Path, rotation: Rotation, steps: int) -> None:
