@@ -292,12 +292,30 @@ def test_a_member_that_has_done_nothing_counts():
         ({"quorums": [["n9"]]}, "`quorums` names n9, which is not one of the `nodes`"),
         ({"constants": {"leader": []}}, "election has no constant leader"),
         ({"constants": {"member": [["n1"]]}}, "the constant member is not a list of its indices, 2 each"),
+        ({"incomplete": "term"}, "`incomplete` is not a list of fields of election"),
+        ({"incomplete": ["terms"]}, "`incomplete` is not a list of fields of election"),
     ],
 )
 def test_a_bad_header(edit, says):
     with pytest.raises(BadRecording) as error:
         judge([HEADER | edit])
     assert says in str(error.value)
+
+
+def test_what_is_given_is_believed_and_named():
+    given = {"given": {"requested": {"n2": [3]}, "granted": {"n2": {"3": ["n1"]}}, "term": {"n1": 3}}}
+    learns = step("n3", ("update_term", {"n": "n3", "t": 3}))
+    assert "term_was_sent" in judge([HEADER, learns]).refusal.text
+    believed = judge([HEADER | {"incomplete": ["term"]}, learns | given])
+    assert believed.verdict is HOLDS
+    assert "taken as given: what a line says stood before: 1 of requested, 1 of granted, 1 of term" in (
+        believed.summary()
+    )
+    assert "granted_not_from_future" in judge([HEADER, learns | given]).refusal.text
+    with pytest.raises(
+        BadRecording, match="what is `given` comes before `actions`, and this line names none"
+    ):
+        judge([HEADER, {"node": "n1", "event": "?", "term": 1} | given])
 
 
 def test_a_header_without_nodes():
