@@ -88,9 +88,8 @@ def test_an_error_of_a_model_has_a_column(run: Any, tmp_path: Path) -> None:
     status, _, err = run("explore", "my_lock.py")
     at = re.search(rf"my_lock.py:{line}:(\d+): action acquire: Python ", err)
     assert status == 2
-    assert at and int(at[1]) in (16, 21), (
-        err
-    )  # where the expression begins; from Python 3.12 on, its condition
+    assert at, err
+    assert int(at[1]) in (16, 21)  # where the expression begins; from Python 3.12 on, its condition
 
 
 def test_a_notebook_shows_verdicts_and_stories() -> None:
