@@ -131,6 +131,7 @@ class May(Enum):
     CHANGE_MEMBERS = "the members change"  # a model with logs follows a run up to there
     HAND_OVER = "leadership is handed over"  # a model without transfers follows a run up to there
     JOIN_EARLY = "members join before they have caught up"  # a failure more may be one too many (4.2.1)
+    COMMIT_BY_FORMER = "the members before a change commit it"  # not those after it: both are safe
     APPLY_MEMBERS = "members change when applied"  # not when appended (section 6)
 
 

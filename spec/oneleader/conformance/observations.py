@@ -79,6 +79,7 @@ class Observations:
         self.applied: dict[int, Hashable] = {}
         self.applied_by: dict[str, int] = {}  # each server's last one
         self.members: dict[tuple[int, ...], tuple[str, frozenset[str]]] = {}  # at a log: who showed which
+        self.changed_at: dict[str, tuple[int, Observed]] = {}  # at what length of its log, and from what
         self.compared: Counter[str] = Counter()
         self.clients = Clients()
 
@@ -115,6 +116,8 @@ class Observations:
         self.last[node] = now
         if now.log is not None:
             self.with_log[node] = now
+        if before is not None and before.members not in (None, now.members):
+            self.changed_at[node] = now.first - 1 + len(now.log or ()), before
         new: list[int] = []
         if is_other_log or before is None or before.commit != now.commit:
             yield from self.newly_committed(node, prompt, before, new)
@@ -230,16 +233,22 @@ class Observations:
             if index not in self.committed_in:
                 self.committed_in[index] = now.term
                 new.append(index)
-                yield from self.stored(index, entry, before, now)
+                yield from self.stored(index, entry, before, now, self.former(node, index))
 
     def stored(self, index: int, entry: LogEntry, *views: Observed | None) -> Iterator[Breach]:
         """A majority of the members has it, as they are shown before or after the step: where that commits a
-        change of members, it may have taken effect since. A server that shows no log may have it."""
+        change of members, it may have taken effect since. Up to the entry of a change, the members before
+        it may have committed it (R1). A server that shows no log may have it."""
         self.compared[STORED] += 1
         lacking = [self.lacking(self.member_sets(v), index, entry) for v in views if v is not None]
         if all(lacking):
             words = f"{shown(entry)} is taken as committed at index {index}, and {lacking[-1]} lack it"
             yield Breach(STORED, words)
+
+    def former(self, node: str, index: int) -> Observed | None:
+        """What a server showed before its members changed, if not before this entry."""
+        since, seen = self.changed_at.get(node, (0, None))
+        return seen if index <= since else None
 
     def member_sets(self, seen: Observed) -> list[frozenset[str]]:
         """Those of which a majority has to agree, each."""

@@ -89,6 +89,7 @@ class Trial(Driven):
     passed_over: set[str] = field(default_factory=set)  # known causes that were met
     stood: dict[str, int] = field(default_factory=dict)  # in which step each candidate stood
     liveness: dict[str, str] = field(default_factory=dict)  # what should have come about: "" or what did not
+    to_hand_over: dict[str, int] = field(default_factory=dict)  # leader -> its term when it was asked last
     time: int = 0  # how many events have happened in which time passed
     is_told: bool = False  # whether steps are described for the comparison of two runs
 
@@ -171,7 +172,9 @@ class Trial(Driven):
             self._note(event, f"{node} goes on")
 
     def on_transfer(self, event: Event, node: str, to: str) -> None:
-        words = f"{node} is to hand over to {to}"
+        words, seen = f"{node} is to hand over to {to}", self.seen[node]
+        if node in self.leaders and seen is not None:
+            self.to_hand_over[node] = seen.term
         self._step(event, node, words, lambda: self.adapter.transfer(node, to))
 
     def on_propose(self, event: Event, node: str, value: str) -> None:
