@@ -234,3 +234,16 @@ def dynamodb_client() -> Iterator[Any]:
         client = boto3.client("dynamodb", "eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
         make_table(client)
         yield client
+
+
+# -- S3 ------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def s3_client() -> Iterator[Any]:
+    """A client of moto, with the bucket `locks`. Skips where moto is missing."""
+    moto = pytest.importorskip("moto", reason="moto is missing: pip install 'oneleader[s3]' 'moto[s3]'")
+    import boto3
+
+    with moto.mock_aws():
+        client = boto3.client("s3", "us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
+        client.create_bucket(Bucket="locks")
+        yield client
