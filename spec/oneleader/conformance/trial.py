@@ -6,6 +6,7 @@ that cannot happen is passed over.
 ("timeout", "n1")            the election timer rings; so "heartbeat", "crash", "restart", "read", "compact"
 ("propose", "n1", "v3")      a client proposes a value
 ("transfer", "n1", "n2")     n1 is to hand its leadership over
+("crash_keeping", "n1", k)   n1 crashes: k unsynced writes reach its disk; and with "torn" a part of the next
 ("crash_next", "n1", point)  the next step of n1 crashes in the middle
 ("deliver", "n1", "n2")      the oldest message of n1 to n2 arrives; "burst": all of them do
 ("overtake", "n1", "n2", k)  the one after k others does; "copy": and stays on its way; "lose": never will
@@ -197,6 +198,14 @@ class Trial(Driven):
             return self.adapter.crash(node)
 
         self._step(event, node, f"{node} crashes", crash)
+
+    def on_crash_keeping(self, event: Event, node: str, writes: str, torn: str = "") -> None:
+        def crash() -> Report:
+            self._fall(node)
+            return self.adapter.crash_keeping(node, int(writes), bool(torn))
+
+        words = f"{node} crashes, and {writes} of its unsynced writes are kept"
+        self._step(event, node, f"{words}, and a part of the next" if torn else words, crash)
 
     def on_crash_next(self, event: Event, node: str, point: str) -> None:
         if node in self.up and node not in self.dying and point in self.adapter.crash_points:

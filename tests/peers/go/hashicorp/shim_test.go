@@ -73,7 +73,7 @@ func TestShim(test *testing.T) {
 	t = test
 	can := []string{"heartbeat", "propose", "read", "transfer", "change_members"} // "compact" works too: see docs/results/peers.md
 	lines.Serve(map[string]any{"can": can, "may": []string{"step down within a term", "ask again", "give up an election",
-		"the members change", "members join before they have caught up", "the members before a change commit it"}}, start)
+		"the members change", "members join before they have caught up", "the members before a change commit it", "a former leader sends what it has since"}}, start)
 }
 
 func start(names lines.Names, node string) lines.Server {
