@@ -76,6 +76,12 @@ def test_an_election_is_accepted():
         "fields of the model never compared: heartbeat",
         "not looked at in the recording: event, node, seed",
         "8 of 8 properties judged on every state reached",
+        "actions never taken, so their guards were not asked: step_down, restart",
+        "guards that forbade nothing: start_election (not_leader), "
+        "grant_vote (vote_was_requested, term_is_current, vote_is_free), "
+        "reply_vote (vote_is_stored, term_is_current), "
+        "receive_vote (vote_was_granted, term_is_current, is_candidate), "
+        "become_leader (is_candidate, quorum_voted), update_term (term_was_sent, term_is_newer)",
         "at most 1 candidate state (limit 64)",
     ]
 
