@@ -94,7 +94,7 @@ def temporary_folder() -> Iterator[Path]:
 # -- Redis -----------------------------------------------------------------------------------------
 class RedisServer(Server):
     def client(self, **options: object) -> redis.Redis:
-        return redis.Redis(port=self.port, **options)  # type: ignore[arg-type]
+        return redis.Redis(port=self.port, retry=None, **options)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -233,4 +233,17 @@ def dynamodb_client() -> Iterator[Any]:
     with moto.mock_aws():
         client = boto3.client("dynamodb", "eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
         make_table(client)
+        yield client
+
+
+# -- S3 ------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def s3_client() -> Iterator[Any]:
+    """A client of moto, with the bucket `locks`. Skips where moto is missing."""
+    moto = pytest.importorskip("moto", reason="moto is missing: pip install 'oneleader[s3]' 'moto[s3]'")
+    import boto3
+
+    with moto.mock_aws():
+        client = boto3.client("s3", "us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
+        client.create_bucket(Bucket="locks")
         yield client

@@ -24,7 +24,7 @@ from oneleader.readers.prove.hints import load_hints
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Run, State
 from oneleader.readers.tlc import tlc
-from oneleader.readers.tlc.twin import StateReader
+from oneleader.readers.tlc.states import StateReader
 from oneleader.verdict import HOLDS, VIOLATED
 from tests.places import TLA
 

@@ -13,7 +13,8 @@ from oneleader.cli.main import cli
 from oneleader.language.configuration import configure
 from oneleader.readers.explore.walk import walk
 from oneleader.readers.prove.prove import prove
-from oneleader.readers.tlc.tlc import Result, claims_of
+from oneleader.readers.tlc.printed import Result
+from oneleader.readers.tlc.tlc import claims_of
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from tests.places import TLA
 

@@ -19,7 +19,7 @@ from oneleader.language.configuration import Configuration, bounded
 from oneleader.models import election
 from oneleader.readers.explore.explore import explore, used_memory
 from oneleader.readers.tlc import tlc
-from oneleader.readers.tlc.twin import config_text, module_of
+from oneleader.readers.tlc.config import config_text, module_of
 from oneleader.verdict import HOLDS
 
 MODEL = election.MODEL

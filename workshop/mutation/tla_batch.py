@@ -19,7 +19,10 @@ from oneleader.errors import UsageError
 from oneleader.models import find
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.bounds import Bounds
-from oneleader.readers.tlc.twin import Ours, config_text, graphs_differ, module_of
+from oneleader.readers.tlc.config import config_text, module_of
+from oneleader.readers.tlc.graph import TlcGraph
+from oneleader.readers.tlc.printed import UncheckedError
+from oneleader.readers.tlc.twin import Ours, graphs_differ
 from oneleader.shipped import tla_folder
 from workshop.mutation.tla_mutation import TlaMutant, definitions
 
@@ -32,7 +35,7 @@ def differences(mutants: Sequence[TlaMutant], bounds: Bounds, ours: Ours) -> lis
         return []
     try:
         return list(_differences(mutants, bounds, ours))
-    except tlc.UncheckedError as stopped:
+    except UncheckedError as stopped:
         if stopped.trace and len(mutants) > 1:
             at = int(str(stopped.trace[-1].state["mutant"]))
             before, after = mutants[:at], mutants[at + 1 :]
@@ -67,11 +70,11 @@ def _differences(mutants: Sequence[TlaMutant], bounds: Bounds, ours: Ours) -> It
             yield str(error)
 
 
-def _part(graph: tlc.TlcGraph, number: int) -> tlc.TlcGraph:
+def _part(graph: TlcGraph, number: int) -> TlcGraph:
     """The graph of one mutant."""
     states = {key: state for key, state in graph.states.items() if state["mutant"] == number}
     edges = frozenset(edge for edge in graph.edges if edge[0] in states)
-    return tlc.TlcGraph(states, graph.initial & states.keys(), edges)
+    return TlcGraph(states, graph.initial & states.keys(), edges)
 
 
 def _copy(mutant: TlaMutant, number: int) -> str:

@@ -22,7 +22,7 @@ from oneleader.cli.console import say
 from oneleader.errors import UsageError
 from oneleader.models import FLAWED, MODELS, find
 from oneleader.readers.tlc import tlc
-from oneleader.readers.tlc.twin import module_of
+from oneleader.readers.tlc.config import module_of
 from oneleader.shipped import tla_folder
 from workshop import ROOT
 from workshop.mutation.tla_mutation import TlaMutant, folder_of, mutants

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from oneleader.models import find
-from oneleader.readers.tlc.twin import module_of
+from oneleader.readers.tlc.config import module_of
 from oneleader.shipped import tla_folder
 
 TWINS = (

@@ -17,7 +17,7 @@ from oneleader.cli.console import say
 from oneleader.errors import UsageError
 from oneleader.models import find
 from oneleader.readers.tlc.bounds import Bounds, bounds_of, full_bounds_of
-from oneleader.readers.tlc.twin import module_of
+from oneleader.readers.tlc.config import module_of
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 from oneleader.words import plural
 from workshop.mutation.tla_judge import NOBODY, Noticed, NoticedBefore, first

@@ -17,7 +17,7 @@ from oneleader.verdict import VIOLATED, exit_status
 
 if TYPE_CHECKING:
     from oneleader.readers.tlc.coverage import ModelCoverage
-    from oneleader.readers.tlc.tlc import Result
+    from oneleader.readers.tlc.printed import Result
     from oneleader.readers.tlc.twin import Compared
 
 

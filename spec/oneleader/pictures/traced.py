@@ -22,12 +22,12 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import is_number, is_set
 from oneleader.pictures.stories import says, tell, telling_of
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
-from oneleader.readers.tlc import tlc
-from oneleader.readers.tlc.twin import StateReader
+from oneleader.readers.tlc.printed import Result, TlcStep
+from oneleader.readers.tlc.states import StateReader
 from oneleader.story import Story
 
 
-def of_tlc(config: Path, result: tlc.Result) -> Story:
+def of_tlc(config: Path, result: Result) -> Story:
     """The trace of a violated configuration of `tla/`; UsageError where its model cannot be read."""
     model, at = _model(config, result.trace)
     run = Run(model, at)
@@ -55,7 +55,7 @@ def _sentence(model: Model, violated: str) -> str:
     return f"TLC finds {violated} violated{says(prop) if prop else '.'}"
 
 
-def _model(config: Path, trace: Iterable[tlc.TlcStep]) -> tuple[Model, Configuration]:
+def _model(config: Path, trace: Iterable[TlcStep]) -> tuple[Model, Configuration]:
     """The model that the .cfg is of, faulty where it is a fault of the catalogue, and its bounds."""
     name = config.stem.partition("_")[0].removeprefix("MC")
     snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
@@ -69,7 +69,7 @@ def _model(config: Path, trace: Iterable[tlc.TlcStep]) -> tuple[Model, Configura
     return model, _bounds(model, config.read_text(), list(trace))
 
 
-def _bounds(model: Model, text: str, trace: list[tlc.TlcStep]) -> Configuration:
+def _bounds(model: Model, text: str, trace: list[TlcStep]) -> Configuration:
     """The sizes of the .cfg: `Node = {n1, n2}`, `MaxTerm = 2`, `Lease = 1`."""
     sets = {name: given.split(",") for name, given in re.findall(r"(\w+)\s*=\s*\{([^{}]*)\}", text)}
     numbers = {name: int(given) for name, given in re.findall(r"(\w+)\s*=\s*(\d+)", text)}

@@ -1,4 +1,4 @@
-"""Handlers where the members change, within bounds; and that each rule of a change is needed for the proof."""
+"""Handlers where the members change, within bounds; and that each rule of a change is needed for that."""
 
 from __future__ import annotations
 

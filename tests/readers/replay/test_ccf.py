@@ -17,40 +17,11 @@ from oneleader.cli.replay import replay as command
 from oneleader.errors import UsageError
 from oneleader.models import find
 from oneleader.pictures.recorded import judged
-from oneleader.readers.replay.replay import BadRecording, Replayed, replay, replay_lines
+from oneleader.readers.replay.replay import BadRecording, replay
 from oneleader.readers.replay.shorten import shortened
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from oneleader.verdict import HOLDS, VIOLATED
 from tests.readers.replay.ccf_cluster import FAULTS, CcfCluster, wrong_line
-
-Line = dict[str, Any]
-
-
-def conf(*members: str) -> list[Line]:
-    """Configurations, each written as its members: "012"."""
-    return [{"idx": i, "nodes": {n: {"address": ":"} for n in m}, "rid": i} for i, m in enumerate(members)]
-
-
-def line(function: str, node: str, term: int, role: str, **also: Any) -> Line:
-    """A line as it is written now."""
-    shown = {"leadership_state": role, "membership_state": "Active", "last_idx": 2, "commit_idx": 2}
-    state = {"node_id": node, "current_view": term, **shown}
-    if function.startswith("become"):
-        also = {"configurations": conf("012")} | also
-    msg = {"function": function, "state": state, **also}
-    return {"h_ts": "7", "thread_id": "0", "level": "debug", "tag": "raft_trace", "msg": msg}
-
-
-def sent(function: str, node: str, view: int, role: str, to: str, **packet: Any) -> Line:
-    return line(f"send_{function}", node, view, role, packet=packet_of(function, view, packet), to_node_id=to)
-
-
-def got(function: str, node: str, view: int, role: str, of: str, **packet: Any) -> Line:
-    packet = packet_of(function, view, packet)
-    return line(f"recv_{function}", node, view, role, packet=packet, from_node_id=of)
-
-
-def packet_of(function: str, term: int, packet: Line) -> Line:
-    return {"msg": f"raft_{function}", "term": term, **packet}
+from tests.readers.replay.ccf_written import Line, conf, got, inconclusive, judge, line, refused_at, sent
 
 
 def asked(voter: str, candidate: str, term: int) -> list[Line]:
@@ -73,13 +44,11 @@ def stands(node: str, term: int) -> list[Line]:
     ]
 
 
-# 0 begins as the leader of term 2 and takes 1 and 2 in; 1 stands in term 3 and leads it.
+# 0 begins as the leader of term 2; 1 stands in term 3 and leads it.
 RUN = [
     {"tag": "raft_trace", "cmd": "start_node,0"},
-    line("bootstrap", "0", 2, "Leader", configurations=conf("0")),
-    line(
-        "add_configuration", "0", 2, "Leader", configurations=conf("0"), args={"configuration": conf("012")}
-    ),
+    line("bootstrap", "0", 2, "Leader", configurations=conf("012")),
+    line("replicate", "0", 2, "Leader", seqno=2, view=2, globally_committable=True),
     *(sent("append_entries", "0", 2, "Leader", n, idx=2, prev_idx=2) for n in "12"),
     got("append_entries", "1", 0, "None", "0", term=2),  # line 6
     line("become_follower", "1", 2, "Follower", configurations=[]),
@@ -97,20 +66,6 @@ RUN = [
     line("commit", "1", 3, "Leader", configurations=conf("012"), args={"idx": 3}),
 ]
 BEGUN = [line("add_configuration", n, 0, "None", configurations=conf("012")) for n in "012"]
-
-
-def judge(lines: list[Line], **options: Any) -> Replayed:
-    return replay_lines((json.dumps(record) + "\n" for record in lines), **options)
-
-
-def refused_at(found: Replayed, number: int, text: str) -> None:
-    assert found.refusal, found.summary()
-    assert found.verdict is VIOLATED
-    assert (found.refusal.line, text in found.refusal.text) == (number, True), found.summary()
-
-
-def inconclusive(found: Replayed, text: str) -> None:
-    assert (found.verdict, text in found.why) == (INCONCLUSIVE, True), found.summary()
 
 
 def changed(number: int, role: str | None = None, view: int | None = None, **packet: Any) -> list[Line]:
@@ -160,8 +115,8 @@ def test_a_healthy_recording_is_accepted() -> None:
     assert (found.events_judged, found.candidates) == (len(RUN) - 1, 1)
     said = found.summary()
     assert "taken as given: n0 begins in term 2, leading" in said
-    assert "taken as given: the configuration n0 n1 n2" in said
-    assert "not modelled: the commit index of 1 commit" in said
+    assert "taken as given: the configuration {n0 n1 n2} of entry 0" in said
+    assert "not modelled: the entries of 1 commit" in said
 
 
 def test_the_first_node_of_a_service_leads_at_once() -> None:
@@ -259,7 +214,7 @@ def test_a_voter_votes_once() -> None:
 def test_each_configuration_has_to_agree(both: bool) -> None:
     """2 and 0 are a majority of the first, and 2 alone none of the second."""
     joint = {"configurations": conf("012", "234")}
-    begun = [*BEGUN, *(line("become_follower", n, 0, "Follower", **joint) for n in "34")]
+    begun = [line("become_follower", n, 0, "Follower", **joint) for n in "01234"]
     lines = [*begun, *stands("2", 1), *asked("0", "2", 1), answered("2", "0", 1)]
     if both:
         lines += [*asked("3", "2", 1), answered("2", "3", 1)]
@@ -294,8 +249,12 @@ def test_leaders_and_candidates_give_up() -> None:
     gives_up = line("become_follower", "1", 3, "Follower")
     assert judge([*RUN[:17], gives_up, *stands("1", 4)]).verdict is HOLDS
     refused_at(judge([*RUN[:17], gives_up, line("become_leader", "1", 3, "Leader")]), 19, "is_candidate")
-    retired = line("commit", "1", 3, "None", configurations=conf("02"))
-    assert judge([*RUN[:17], retired]).verdict is HOLDS
+    both = conf("012", "02")
+    leaves = line(
+        "add_configuration", "1", 3, "Leader", configurations=both[:1], args={"configuration": both[1]}
+    )
+    retired = line("commit", "1", 3, "None", configurations=both)
+    assert judge([*RUN[:17], leaves, retired]).verdict is HOLDS
     loser = [*BEGUN, *stands("0", 1), *stands("1", 1), *asked("2", "1", 1), answered("1", "2", 1)]
     loser += [line("become_leader", "1", 1, "Leader"), got("append_entries", "0", 1, "Candidate", "1")]
     found = judge([*loser, line("become_follower", "0", 1, "Follower")])
@@ -365,9 +324,9 @@ def test_malformed_lines_are_one_sentence(key: str, value: Any) -> None:
     assert error.value.so_far.lines == 15
 
 
-@pytest.mark.parametrize("configurations", [None, {}, [1], [{"nodes": ["0"]}], [{}]])
+@pytest.mark.parametrize("configurations", [None, {}, [1], [{"idx": 1, "nodes": ["0"]}], [{}]])
 def test_malformed_configurations(configurations: Any) -> None:
-    with pytest.raises(BadRecording, match=r"line 1: `(configurations|nodes)`"):
+    with pytest.raises(BadRecording, match=r"line 1: `(configurations|nodes|idx)`"):
         judge([line("become_leader", "0", 1, "Leader", configurations=configurations)])
 
 

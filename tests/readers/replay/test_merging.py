@@ -68,6 +68,15 @@ def test_joined_as_they_stand_they_are_refused() -> None:
     assert replay_lines(text(*FILES["n1"], *FILES["n2"], *FILES["n3"])).verdict is VIOLATED
 
 
+def test_what_no_model_speaks_of_is_inconclusive() -> None:
+    """A line that cannot be judged, when it is read or when it is taken, waits as it stands; no more."""
+    for unjudged in ({"members": ["n1"]}, {"role": "candidate"}):
+        found = merging([{"node": "n1", "event": "step"} | unjudged], FILES["n2"][:1])
+        assert len([*found.lines()]) == 3
+        assert found.verdict is INCONCLUSIVE
+        assert any("n1" in place for place in found.waiting)
+
+
 def walked(seed: int, tries: int = 3000) -> list[Step]:
     """Steps that the model allows, drawn: any order of the nodes, any order of their actions."""
     draw = random.Random(seed)

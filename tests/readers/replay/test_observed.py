@@ -229,10 +229,20 @@ def test_a_model_whose_actions_are_not_found_is_inconclusive() -> None:
 
 
 def test_members_are_fixed() -> None:
+    """Wherever a recording says others: in a line, in an entry of a log, or in the header."""
     assert judge([{"node": "n1", "event": "joins", "members": NODES, "term": 0}]).verdict is HOLDS
-    found = judge([{"node": "n1", "event": "joins", "members": ["n1"]}])
-    assert found.verdict is INCONCLUSIVE
-    assert "n1 has the members n1" in found.why
+    entry = line("n1", 1, "n1", "candidate", [[1, {"members": ["n1"]}]], 0)
+    stands = line("n1", 1, "n1", "candidate", [], 0)
+    for lines in (
+        [header(), {"node": "n1", "event": "joins", "members": ["n1"]}],
+        [header(), {"node": "n1", "event": "joins", "members": [["n1"], NODES]}],
+        [header(), entry],
+        [header("election"), entry],
+        [header("election") | {"configuration": [["n1"]]}, stands],
+    ):
+        found = replay_lines(json.dumps(record) + "\n" for record in lines)
+        assert found.verdict is INCONCLUSIVE
+        assert "the members n1" in found.why
 
 
 @pytest.mark.parametrize(
@@ -246,7 +256,7 @@ def test_members_are_fixed() -> None:
         ({"voted_for": "n9"}, "'n9' is no Node of the header's"),
         ({"role": "king"}, "'king' is no Role"),
         ({"term": -1}, "-1 is no Term"),
-        ({"members": "n1"}, "`members` is not a list of nodes"),
+        ({"members": "n1"}, "n1 has members that are no list of nodes"),
         ({"restarts": 1}, "`restarts` is not true or false"),
         ({"vote": "n1"}, "unknown key `vote` in a step"),
         ({"node": "n9"}, "'n9' is not one of the header's `nodes`"),

@@ -12,7 +12,8 @@ import pytest
 from oneleader.errors import MissingTool, UsageError
 from oneleader.models import PROGRESS
 from oneleader.readers.tlc import tlc
-from oneleader.readers.tlc.tlc import Function, parse_state, parse_value
+from oneleader.readers.tlc.graph import read_graph
+from oneleader.readers.tlc.values import Function, Value, parse_state, parse_value
 from oneleader.verdict import HOLDS
 from tests.places import TLA
 
@@ -169,13 +170,13 @@ def test_damaged_graph_is_refused(tmp_path: Path, text: str, reason: str) -> Non
     dot = tmp_path / "graph.dot"
     dot.write_text(text)
     with pytest.raises(UsageError, match=reason):
-        tlc.read_graph(dot)
+        read_graph(dot)
 
 
 def test_labels_are_unescaped(tmp_path: Path) -> None:
     dot = tmp_path / "graph.dot"
     dot.write_text(r'-7 [label="/\\ x = \"a\\\\b\"\n/\\ y = <<1, -2>>",style = filled]' + "\n")
-    assert tlc.read_graph(dot).states == {-7: Function({"x": "a\\b", "y": (1, -2)})}
+    assert read_graph(dot).states == {-7: Function({"x": "a\\b", "y": (1, -2)})}
 
 
 # -- Values -----------------------------------------------------------------------------------------
@@ -204,7 +205,7 @@ def test_labels_are_unescaped(tmp_path: Path) -> None:
         ("(n1 :> (1 :> a @@ 3 :> b))", Function({"n1": Function({1: "a", 3: "b"})})),
     ],
 )
-def test_values(text: str, value: tlc.Value) -> None:
+def test_values(text: str, value: Value) -> None:
     parsed = parse_value(text)
     assert parsed == value
     assert type(parsed) is type(value)

@@ -10,8 +10,10 @@ from oneleader.language.configuration import bounded, configure
 from oneleader.language.model import Model
 from oneleader.models import election, lock, pre_vote, replication, vote_count
 from oneleader.readers.run import Run
-from oneleader.readers.tlc import tlc
-from oneleader.readers.tlc.twin import StateReader, compare, config_text, module_of
+from oneleader.readers.tlc.config import config_text, module_of
+from oneleader.readers.tlc.states import StateReader
+from oneleader.readers.tlc.twin import compare
+from oneleader.readers.tlc.values import Function, Value
 from oneleader.verdict import HOLDS, VIOLATED
 
 pytestmark = pytest.mark.usefixtures("tools")
@@ -88,16 +90,16 @@ def test_an_element_that_no_cell_shows_is_refused() -> None:
     """A beginning with one more element, and the graphs would be the same."""
     reader = StateReader(Run(pre_vote.MODEL, bounded(pre_vote.MODEL, nodes=1, terms=1)))
     sets = "requested granted heartbeat asking preRequested preGranted replied told"
-    of_one: dict[str, tlc.Value] = {"term": 0, "votedFor": "Nil", "role": "follower"}
+    of_one: dict[str, Value] = {"term": 0, "votedFor": "Nil", "role": "follower"}
     of_one |= dict.fromkeys(("votes", "preVotes", "heard"), frozenset())
-    at_first: dict[str, tlc.Value] = {name: tlc.Function({"n1": value}) for name, value in of_one.items()}
+    at_first: dict[str, Value] = {name: Function({"n1": value}) for name, value in of_one.items()}
     at_first |= dict.fromkeys(sets.split(), frozenset())
-    assert reader.state(tlc.Function(at_first)) == reader.run.initial
-    for wrong in ({"asking": frozenset({0})}, {"heard": tlc.Function({"n1": frozenset({"n1", 0})})}):
+    assert reader.state(Function(at_first)) == reader.run.initial
+    for wrong in ({"asking": frozenset({0})}, {"heard": Function({"n1": frozenset({"n1", 0})})}):
         with pytest.raises(UsageError, match="holds what is no element"):
-            reader.state(tlc.Function(at_first | wrong))
+            reader.state(Function(at_first | wrong))
     with pytest.raises(UsageError, match=r"in which term is 0, and term\[Node\] cannot be read"):
-        reader.state(tlc.Function(at_first | {"term": 0}))
+        reader.state(Function(at_first | {"term": 0}))
 
 
 def test_a_model_without_a_twin_is_refused() -> None:

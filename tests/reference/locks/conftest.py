@@ -7,9 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from oneleader_raft.node.local import LocalCluster
-from tests.services import dynamodb_client, etcd_server, postgres_server, redis_server, temporary_folder
+from tests.services import (
+    dynamodb_client,
+    etcd_server,
+    postgres_server,
+    redis_server,
+    s3_client,
+    temporary_folder,
+)
 
-__all__ = ["dynamodb_client", "etcd_server", "postgres_server", "redis_server"]
+__all__ = ["dynamodb_client", "etcd_server", "postgres_server", "redis_server", "s3_client"]
 
 
 @pytest.fixture(scope="session")

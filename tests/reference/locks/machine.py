@@ -314,3 +314,11 @@ def machine(subject: Subject) -> type[LocksMachine]:
 
 def soon(milliseconds: float = 3) -> None:
     time.sleep(milliseconds / 1000)
+
+
+def play(running: LocksMachine, first: int, steps: str) -> None:
+    """These steps, where the greatest token before was `first`: "acquire, write 0, race 0 1"."""
+    running.begin(first)
+    for step in steps.split(", "):
+        rule, *numbers = step.split()
+        getattr(running, rule)(*map(int, numbers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -145,7 +146,9 @@ def redis_(
 
 @contextmanager
 def async_redis(server: RedisServer) -> Iterator[Subject]:
-    store = redis_store.AsyncRedisStore(redis.asyncio.Redis(port=server.port, decode_responses=True))
+    store = redis_store.AsyncRedisStore(
+        redis.asyncio.Redis(port=server.port, decode_responses=True, retry=None)
+    )
     with (
         server.client() as client,
         asyncio.Runner() as runner,
@@ -187,6 +190,34 @@ def dynamodb(client: Any, kind: type[Any] | None = None) -> Iterator[Subject]:
             client.delete_item(TableName=TABLE, Key=key)
 
     yield blocking((kind or DynamoStore)(client), set_back)
+
+
+# -- S3 ------------------------------------------------------------------------------------------------
+@contextmanager
+def s3(client: Any, kind: type[Any] | None = None) -> Iterator[Subject]:
+    """Of moto. Between what a write reads and what it writes, others do what they do."""
+    from oneleader_raft.locks.s3 import PREFIX, S3Store
+
+    class Interrupted(kind or S3Store):  # type: ignore[misc]
+        def __init__(self, *words: Any) -> None:
+            super().__init__(*words)
+            self.between: list[Callable[[], None]] = []
+
+        def _put(self, *words: Any) -> bool:
+            while self.between:
+                self.between.pop()()
+            return bool(super()._put(*words))
+
+    def set_back(lock: str, token: int) -> None:
+        place = store._place(RenewStep(lock, 1, "", 1))
+        state = {"token": token, "nonce": "", "expires": 0, "write": ""}
+        if token:
+            client.put_object(Bucket="locks", Key=place, Body=json.dumps(state).encode())
+        else:
+            client.delete_object(Bucket="locks", Key=place)
+
+    store = Interrupted(client, "locks", PREFIX)
+    yield blocking(store, set_back)
 
 
 # -- The cluster -------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from oneleader_raft.locks.sqlite import SqliteStore
 from oneleader_raft.locks.steps import WriteStep
 from tests.reference.locks import subjects
-from tests.reference.locks.machine import Broken, LocksMachine, Subject, machine
+from tests.reference.locks.machine import Broken, Subject, machine, play
 from tests.reference.locks.mutants import MUTANTS, Wrong, redis_with, sqlite_with
 
 EXAMPLES = max(60, settings.default.max_examples)
@@ -45,6 +45,7 @@ STORES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager
     "etcd": lambda request, _: subjects.etcd(request.getfixturevalue("etcd_server")),
     "etcd, async": lambda request, _: subjects.async_etcd(request.getfixturevalue("etcd_server")),
     "dynamodb": lambda request, _: subjects.dynamodb(request.getfixturevalue("dynamodb_client")),
+    "s3": lambda request, _: subjects.s3(request.getfixturevalue("s3_client")),
     "cluster": lambda request, _: subjects.cluster(request.getfixturevalue("nodes")),
     "cluster, async": lambda request, _: subjects.async_cluster(request.getfixturevalue("nodes")),
 }
@@ -54,11 +55,12 @@ STORES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager
 def test_a_store_does_only_what_the_model_allows(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    slow = {"cluster": 6, "etcd": 6, "dynamodb": 12}
+    slow = {"cluster": 6, "etcd": 6, "dynamodb": 12, "s3": 12}
     share = slow.get(name.split(",")[0], 1) * (2 if "async" in name else 1)
+    few = settings(STEPS, max_examples=EXAMPLES // share, derandomize=True, database=None)
     with STORES[name](request, tmp_path) as subject:
         driven = machine(subject)
-        run_state_machine_as_test(driven, settings=settings(STEPS, max_examples=EXAMPLES // share))
+        run_state_machine_as_test(driven, settings=few if share > 1 else STEPS)
     if share == 1:
         assert driven.happened.keys() == EVENTS, "otherwise something was never tried"
     if "etcd" not in name:  # its issuer loses nothing, and is not replaced
@@ -129,13 +131,6 @@ def test_and_no_store_takes_it(name: str, request: pytest.FixtureRequest, tmp_pa
         for first, steps, _ in SCENARIOS.values():
             if subject.set_back is not None or "fail_over" not in steps:  # a cluster loses nothing
                 play(machine(subject)(), first, steps)
-
-
-def play(running: LocksMachine, first: int, steps: str) -> None:
-    running.begin(first)
-    for step in steps.split(", "):
-        rule, *numbers = step.split()
-        getattr(running, rule)(*map(int, numbers))
 
 
 @pytest.mark.parametrize(

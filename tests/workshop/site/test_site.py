@@ -196,7 +196,7 @@ def test_a_table_is_filtered_and_sorted(built: Path, browser: Browser) -> None:
     tab.close()
 
 
-@pytest.mark.slow("some 340 pages are built, and each is seen in both themes: minutes")
+@pytest.mark.slow("some 340 pages are built, and most are seen in both themes: minutes")
 def test_the_whole_site_is_crawled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, browser: Browser) -> None:
     monkeypatch.setattr(command, "BUILD", tmp_path)
     out = tmp_path / "site"
@@ -204,8 +204,11 @@ def test_the_whole_site_is_crawled(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     pages = sorted(out.rglob("*.html"))
     assert len(pages) > 300
     assert list(broken_links(out)) == []
+    listings = [page for page in pages if page.relative_to(out).parts[0] == "source"]  # alike: one in eight
+    seen = [page for page in pages if page not in listings] + listings[::8]
+    assert len(seen) > 120
     tab = Tab(browser)
-    assert {page: wrong for page in pages if (wrong := tab.opened(page))} == {}
+    assert {page: wrong for page in seen if (wrong := tab.opened(page))} == {}
 
 
 def test_the_command_fails_where_a_link_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -62,7 +62,10 @@ OF_LOGS = {
 
 @dataclass(frozen=True)
 class Handled:
-    """What is known of one handler within a scope; `failing` names a goal that was not proved."""
+    """What is known of one handler within a scope; `failing` names a goal that was not proved.
+
+    `seconds` are of processor time, here and in `Met` and `Kept`.
+    """
 
     handler: str
     scope: Scope | Size
@@ -77,10 +80,10 @@ def prove_handler(
     handler: str, scope: Scope | Size, core: Core = RAFT, modules: tuple[ModuleType, ...] = ()
 ) -> Handled:
     """Prove one handler, along every path, against every model. Stops at the first goal that fails."""
-    started, count, goals = time.perf_counter(), 0, 0
+    started, count, goals = time.process_time(), 0, 0
 
     def handled(verdict: Verdict, failing: str = "") -> Handled:
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         return Handled(handler, scope, count, goals, verdict, failing, seconds)
 
     try:

@@ -76,7 +76,7 @@ class Kept:
 def prove_stable(model: str, action: str, not_assumed: str = "", without: str = "") -> Kept:
     """Whether the coupling is kept. `not_assumed`: a fact of it that is to be proved and not assumed;
     `without`: one that is neither."""
-    started, goals, verdict, failing = time.perf_counter(), 0, HOLDS, ""
+    started, goals, verdict, failing = time.process_time(), 0, HOLDS, ""
     subjects = (SERVER,) if action == FIRST else SUBJECTS
     if model == "replication":  # whose logs are whole
         subjects = tuple(subject for subject in subjects if subject != InstallSnapshot.__name__)
@@ -87,7 +87,7 @@ def prove_stable(model: str, action: str, not_assumed: str = "", without: str = 
             if found is not HOLDS:
                 verdict = gravest([verdict, found])
                 failing = failing or f"{subject}: {name}"
-    return Kept(model, action, goals, verdict, failing, time.perf_counter() - started)
+    return Kept(model, action, goals, verdict, failing, time.process_time() - started)
 
 
 def actions(model: str) -> tuple[str, ...]:

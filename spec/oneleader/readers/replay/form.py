@@ -7,7 +7,7 @@ from typing import Any
 
 from oneleader.errors import UsageError
 from oneleader.models import MODELS
-from oneleader.readers.replay.candidates import LineRefused
+from oneleader.readers.replay.candidates import LineRefused, NotModelled
 from oneleader.readers.replay.formats.own import (
     HEADER,
     HEADER_FOR_PEOPLE,
@@ -91,9 +91,12 @@ def faults_of(lines: Iterable[bytes | str]) -> Iterator[str]:
                 continue
             try:
                 format.read(record)
-            except UsageError as error:
+            except (UsageError, NotModelled) as error:
                 yield f"line {number}: {error}"
-    except UsageError as error:  # of the header, or a line that is no JSON: nothing after it can be read
+    except (
+        UsageError,
+        NotModelled,
+    ) as error:  # of the header, or a line that is no JSON: nothing after it can be read
         yield f"line {getattr(error, 'line', number)}: {error}"
     except LineRefused as refused:
         yield f"line {number}: {refused.text}"

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from oneleader.errors import UsageError
-from oneleader.readers.replay.candidates import LineRefused
+from oneleader.errors import Inexpressible, UsageError
+from oneleader.readers.replay.candidates import LineRefused, NotModelled, TooMany
 from oneleader.readers.replay.formats.own import HEADER, OwnFormat, Step
 from oneleader.readers.replay.replay import MOST_CANDIDATES, records
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
@@ -45,6 +45,7 @@ class NodeFile:
     number: int = 0
     record: dict[str, Any] = field(default_factory=dict)
     step: Step = ([], [])  # what the line says
+    unjudged: str = ""  # why the model does not speak of it
     refusal: str = ""  # why it waits
     since: tuple[float, str] = (-inf, "")  # the latest line by its clock since it was refused last
 
@@ -83,7 +84,7 @@ class Merging:
                 f"{self.format.model.name} nodes share more than messages, so write one recording"
             )
         self.waiting: list[str] = []  # the lines that cannot go on
-        self.rests_on_others = False  # a line was taken by steps of nodes that do not show them
+        self.rests_on_others = False  # on what nodes do not show, or the model does not speak of
         self.late, self.latest = 0, (0.0, "")  # lines before their causes by the clocks; the most of all
 
     def _agreed_header(self) -> dict[str, Any]:
@@ -135,7 +136,9 @@ class Merging:
         try:
             if OwnFormat.recognises(file.record):
                 raise UsageError("a second header: another recording begins here")
-            file.step = self.format.read(file.record)
+            file.unjudged, file.step = "", self.format.read(file.record)
+        except NotModelled as beyond:
+            file.unjudged = str(beyond)
         except UsageError as error:
             raise UsageError(f"{file.place}: {error}") from None
         node = file.record["node"]
@@ -160,9 +163,15 @@ class Merging:
 
     def _may_take(self, file: NodeFile, *, may_hide: bool) -> bool:
         try:
+            if file.unjudged:
+                raise NotModelled(file.unjudged)
             self.format.take(file.record, *file.step, may_hide=may_hide)
         except LineRefused as refused:
             file.refusal, file.since = refused.text, (-inf, "")
+            return False
+        except (NotModelled, TooMany, Inexpressible) as beyond:
+            file.refusal, file.since = str(beyond) or "too many candidate states", (-inf, "")
+            self.rests_on_others = True
             return False
         return True
 

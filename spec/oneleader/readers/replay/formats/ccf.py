@@ -35,8 +35,8 @@ What is inferred, and no more
   there, or leads at once without an election, is the first of a service: it elects itself. Of a node that
   begins as a candidate, or votes in a term that it began in, nothing is known.
 
-Not modelled: pre-votes, on which no vote depends, the log (see `LEFT_ASIDE`) and the changes of
-configurations: those that a leader's own line states are believed.
+By which configurations a node may lead is said in `ccf_configurations`. Not modelled: pre-votes, on which no
+vote depends, and the log (see `LEFT_ASIDE`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,15 @@ from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Node
 from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, NotModelled
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage
-from oneleader.readers.replay.formats.ccf_lines import LEFT_ASIDE, TAGS, CcfLine, read, unknown_keys
+from oneleader.readers.replay.formats.ccf_configurations import CcfConfigurations
+from oneleader.readers.replay.formats.ccf_lines import (
+    LEFT_ASIDE,
+    TAGS,
+    CcfConfiguration,
+    CcfLine,
+    read,
+    unknown_keys,
+)
 from oneleader.readers.replay.formats.etcd import ACTIONS, RecordedVoters, agree, majorities
 from oneleader.readers.replay.properties import Properties
 
@@ -84,7 +92,7 @@ class CcfFormat:
         self.candidates = Candidates(run, limit, self.properties.check)
         self.coverage = ReplayCoverage()
         self.not_modelled: Counter[str] = Counter()
-        self.configurations: set[Any] = set()
+        self.configurations = CcfConfigurations()
         self.events = 0
 
     @staticmethod
@@ -109,19 +117,22 @@ class CcfFormat:
         line = read(record)
         if line is None:
             return
-        for node in (line.node, *(v for voters in line.conf for v in voters)):
+        for node in (line.node, *(v for one in line.conf for v in one.nodes)):
             self.candidates.run.see(Node, node)
         begins = self._begins(line)
         self.candidates.follow(lambda state: explanations(state, line))
+        given = self.configurations.judge(line, is_unelected=begins)
         self.events += 1
-        self._cover(record, line, begins)
+        self._cover(record, line, begins, given)
 
     def _begins(self, line: CcfLine) -> bool:
         """The term of the line is taken as given."""
         state, n = self.candidates.states[0], line.node
         return state.get("began", n) is None or leads_at_once(state, line)
 
-    def _cover(self, record: dict[str, Any], line: CcfLine, begins: bool) -> None:
+    def _cover(
+        self, record: dict[str, Any], line: CcfLine, begins: bool, conf: CcfConfiguration | None
+    ) -> None:
         """Count what was compared, and name what was not and what was believed."""
         what = "pre-vote" if line.is_pre_vote else line.function
         if what in LEFT_ASIDE:
@@ -131,9 +142,8 @@ class CcfFormat:
         given = self.coverage.given
         if begins and line.term:
             given.append(f"{line.node} begins in term {line.term}{', leading' * (line.role == LEADER)}")
-        if line.function == "become_leader" and line.conf not in self.configurations:
-            self.configurations.add(line.conf)
-            given.append(f"the configuration {' and '.join(' '.join(v) for v in line.conf) or 'of nobody'}")
+        if conf:
+            given.append(f"the configuration {conf}")
 
 
 def leads_at_once(s: Candidate, line: CcfLine) -> bool:
@@ -198,7 +208,7 @@ class CcfElection:
         elif leads_at_once(s, line):
             self.lead_at_once()
         elif line.function == "become_leader":
-            s.act("become_leader", n, majorities(s, n, line.conf))
+            s.act("become_leader", n, majorities(s, n, [one.nodes for one in line.conf]))
         elif line.function == "become_follower":
             self.follow()
         elif gives_up and s.get("role", n) != FOLLOWER:

@@ -9,7 +9,11 @@
 | `msg.from_node_id`, `msg.to_node_id`  | `msg.from`, `msg.to`                  | `other`       |
 | `msg.packet`, `.term`, `.vote_granted`| `msg.paket`                           | `packet`      |
 | `msg.packet.msg`, `.election_type`    | a number: there were no pre-votes     | `is_pre_vote` |
-| `msg.configurations`, each `.nodes`   | the same                              | `conf`        |
+| `msg.configurations`: `idx`, `nodes`  | the same                              | `conf`        |
+| `msg.args.configuration`              | among the `configurations`            | `added`       |
+| `msg.args.idx` of a commit            | the same                              | `idx`         |
+| `msg.state.last_idx`                  | the same                              | `last_idx`    |
+| `packet.last_log_idx`, if `success`   | the same, 0 for OK                    | `acknowledged`|
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from typing import Any
 
 from oneleader.errors import UsageError
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Role
-from oneleader.readers.replay.candidates import NotModelled
+from oneleader.readers.replay.candidates import NotModelled, show
 from oneleader.readers.replay.formats.etcd_lines import number, part
 
 TAGS = ("raft_trace", "tla")
@@ -37,13 +41,12 @@ OF_MESSAGES = frozenset(
 LEFT_ASIDE = {
     "send_append_entries": "the entries",
     "recv_append_entries": "the entries",
-    "send_append_entries_response": "what matched",
-    "recv_append_entries_response": "what matched",
+    "send_append_entries_response": "the entries",
+    "recv_append_entries_response": "the entries",
     "execute_append_entries_sync": "the entry",
     "replicate": "the entry",
     "rollback": "the entries",
-    "commit": "the commit index",
-    "add_configuration": "the change of the configuration",
+    "commit": "the entries",
     "become_pre_vote_candidate": "pre-votes",
     "pre-vote": "the message",
     "recv_propose_request_vote": "the leader's proposal",
@@ -51,13 +54,26 @@ LEFT_ASIDE = {
     "drop_pending_to": "which messages are lost",
 }
 BECOMES = ("bootstrap", "become_candidate", "become_leader", "become_follower")
-FUNCTIONS = {*OF_MESSAGES, *LEFT_ASIDE, *BECOMES} - {"pre-vote"}
+FUNCTIONS = {*OF_MESSAGES, *LEFT_ASIDE, *BECOMES, "add_configuration"} - {"pre-vote"}
+AGREES = ("OK", 0)  # a number in 2023
 RENAMED = {"send_authenticated": "send_append_entries"}  # as it was written in 2023
 IN_LINE = {
     *("tag", "msg", "function", "event", "state", "packet", "paket", "configurations"),
     *("node_id", "my_node_id", "node", "current_view", "leadership_state", "leadership"),
     *("from_node_id", "from", "to_node_id", "to", "term", "vote_granted", "election_type"),
+    *("args", "last_idx", "last_log_idx", "success"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class CcfConfiguration:
+    """One configuration, as the entry of an index brings it."""
+
+    idx: int
+    nodes: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{show(self.nodes)} of entry {self.idx}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +85,15 @@ class CcfLine:
     term: int
     role: Role | None  # None where it is not shown
     has_no_role: bool  # it has not begun, or is retired
-    conf: tuple[tuple[str, ...], ...]  # of become_leader, all that are active: each has to agree
+    conf: tuple[CcfConfiguration, ...]  # all that are active at the node, before an add_configuration
+    last_idx: int  # the length of its log
     other: str = ""  # who sent the message, or gets it
     packet_term: int = 0
     granted: bool | None = None  # of a reply to a request for votes
     is_pre_vote: bool = False
+    acknowledged: int | None = None  # of a reply that agrees: up to which index
+    added: CcfConfiguration | None = None
+    idx: int = 0  # of a commit
 
 
 def read(record: dict[str, Any]) -> CcfLine | None:
@@ -92,15 +112,16 @@ def read(record: dict[str, Any]) -> CcfLine | None:
     if function not in FUNCTIONS:
         raise NotModelled(f"unknown function {function!r}")
     state = part(msg, "state", dict)
-    role = _role(function, msg, state)
+    role, is_leader = _role(function, msg, state), function == "become_leader"
     return CcfLine(
         function,
         _node(part(state, "node_id" if "node_id" in state else "my_node_id", str)),
         number(state, "current_view"),
         ROLES[role] if role else None,
         role in NO_ROLE,
-        _conf(part(msg, "configurations", list)) if function == "become_leader" else (),
-        **(_message(function, msg) if function in OF_MESSAGES else {}),
+        _conf(part(msg, "configurations", list)) if {"configurations"} & msg.keys() or is_leader else (),
+        number(state, "last_idx") if "last_idx" in state else 0,
+        **(_message(function, msg) if function in OF_MESSAGES else _arguments(function, msg)),
     )
 
 
@@ -121,22 +142,38 @@ def _message(function: str, msg: dict[str, Any]) -> dict[str, Any]:
     kind = packet.get("election_type", "RegularVote")
     if kind not in ("RegularVote", "PreVote"):
         raise NotModelled(f"unknown election type {kind!r}")
-    is_vote_reply = function.endswith("vote_response")
+    is_vote_reply, is_reply = function.endswith("vote_response"), function.endswith("entries_response")
     return {
         "other": _node(part(msg, ends[0] if ends[0] in msg else ends[1], str)),
         "packet_term": number(packet, "term"),
         "granted": part(packet, "vote_granted", bool) if is_vote_reply else None,
+        "acknowledged": _acknowledged(packet) if is_reply else None,
         "is_pre_vote": kind == "PreVote" or "pre_vote" in str(packet.get("msg")),
     }
 
 
-def _conf(written: list[Any]) -> tuple[tuple[str, ...], ...]:
-    found = []
-    for one in written:
-        if not isinstance(one, dict):
-            raise UsageError("`configurations` is not a list of objects")
-        found.append(tuple(map(_node, part(one, "nodes", dict))))
-    return tuple(found)
+def _acknowledged(packet: dict[str, Any]) -> int | None:
+    return number(packet, "last_log_idx") if packet.get("success") in AGREES else None
+
+
+def _conf(written: list[Any]) -> tuple[CcfConfiguration, ...]:
+    if not all(isinstance(one, dict) for one in written):
+        raise UsageError("`configurations` is not a list of objects")
+    return tuple(map(_configuration, written))
+
+
+def _configuration(written: dict[str, Any]) -> CcfConfiguration:
+    return CcfConfiguration(number(written, "idx"), frozenset(map(_node, part(written, "nodes", dict))))
+
+
+def _arguments(function: str, msg: dict[str, Any]) -> dict[str, Any]:
+    """What the step is called with. In 2023 some lines had no `args`."""
+    if "args" not in msg or function not in ("commit", "add_configuration"):
+        return {}
+    args = part(msg, "args", dict)
+    if function == "commit":
+        return {"idx": number(args, "idx")}
+    return {"added": _configuration(part(args, "configuration", dict))}
 
 
 def _node(id: str) -> str:

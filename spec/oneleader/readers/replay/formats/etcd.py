@@ -54,7 +54,7 @@ the voters are those that the leader's own line states.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from oneleader.errors import UsageError
@@ -225,7 +225,7 @@ def agree(what: str, recorded: Any, modelled: Any) -> None:
 
 
 def majorities(
-    s: Candidate, n: str, conf: Iterable[tuple[str, ...]], votes: str = "votes", becomes: str = "leader"
+    s: Candidate, n: str, conf: Sequence[Collection[str]], votes: str = "votes", becomes: str = "leader"
 ) -> frozenset[str]:
     """Section 5.2, and section 6 in joint consensus: votes from a majority of each configuration."""
     if not any(conf):

@@ -77,7 +77,7 @@ from oneleader.readers.replay.formats.observed_lease import ObservedLease
 from oneleader.readers.replay.formats.observed_log import ObservedLog
 from oneleader.readers.replay.formats.observed_members import ObservedMembers, ObservedSnapshots
 from oneleader.readers.replay.formats.observed_pre_vote import ObservedPreVote
-from oneleader.readers.replay.formats.shown import KEYS, LAST, NodeShown, ShownKeys, shown
+from oneleader.readers.replay.formats.shown import KEYS, LAST, NodeShown, ShownKeys, expect_fixed, shown
 from oneleader.readers.replay.formats.values import Observed, Reader, ValueReaders, are_words
 from oneleader.readers.replay.properties import Axioms, Properties, broken, is_proved
 
@@ -186,7 +186,7 @@ class OwnFormat:
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
-        self.violates = header.get("violates")
+        self.violates, self.initial = header.get("violates"), header.get("configuration")
         self.clocks: dict[str, float] = {}  # each node's last `time`
         self.sent: set[str] = set()  # the messages that lines name
         self.may_lose_states = not judges_states
@@ -204,6 +204,8 @@ class OwnFormat:
 
     def begin(self) -> None:
         """Judge what the header says; LineRefused where it breaks an axiom."""
+        if self.quorums and self.initial is not None and not isinstance(self.quorums, Configurations):
+            expect_fixed(self.model, "the header's `configuration` has", self.initial, self.quorums.nodes)
         self.axioms.check()
 
     def end(self) -> None:

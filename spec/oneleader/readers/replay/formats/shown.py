@@ -25,7 +25,7 @@ They are the words of the kit's protocol. What a model has no field for is not c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,6 +114,9 @@ class ShownKeys:
             found += self._log(node, record)
         if "members" in record:
             found += self._members(node, record["members"])
+        elif not self.configuration and isinstance(record.get("log"), list):
+            for members in filter(None, map(_brings, record["log"])):
+                self._members(node, members)
         for key in ("restarts", "lease"):
             if not isinstance(record.get(key, False), bool):
                 raise UsageError(f"`{key}` is not true or false")
@@ -189,14 +192,23 @@ class ShownKeys:
     def _members(self, node: str, members: Any) -> list[Observed]:
         if self.configuration:
             return [(self.model.fields["log_config"], (node, LAST), self._number(members))]
-        if not are_words(members):
-            raise UsageError("`members` is not a list of nodes")
-        if frozenset(members) != self.nodes:
-            raise NotModelled(
-                f"{node} has the members {' '.join(sorted(members))}, and in {self.model.name} they are the "
-                "`nodes` of the header for ever"
-            )
+        expect_fixed(self.model, f"{node} has", members if _are_parts(members) else [members], self.nodes)
         return []
+
+
+def expect_fixed(model: Model, who_has: str, parts: Any, nodes: Collection[str]) -> None:
+    """Where members never change: all `nodes` of the header; NotModelled where it says others."""
+    if not _are_parts(parts):
+        raise UsageError(f"{who_has} members that are no list of nodes, and no list of such lists")
+    if any(set(part) != set(nodes) for part in parts):
+        said = " and ".join(" ".join(sorted(part)) or "nobody" for part in parts)
+        raise NotModelled(
+            f"{who_has} the members {said}, and in {model.name} they are the `nodes` of the header for ever"
+        )
+
+
+def _are_parts(written: Any) -> bool:
+    return isinstance(written, list) and bool(written) and all(map(are_words, written))
 
 
 def _brings(entry: Any) -> Any:
