@@ -17,6 +17,7 @@ from oneleader.cli.console import say
 from oneleader.conformance.handlers.earlier import READ
 from oneleader.conformance.handlers.facts import Asked, everything, facts_of, needed
 from oneleader.conformance.handlers.running import Size
+from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.handlers.stable import MODELS_OF_CORE
 from oneleader.verdict import HOLDS, INCONCLUSIVE, exit_status
 from workshop import ROOT
@@ -35,14 +36,21 @@ def asked(model: str) -> list[Asked]:
         left = [fact for fact in facts if fact not in found]
         if not left:
             break
-        missed = _once(model, proof, size, left)
-        said = "a server alone, " if size and size.alone else ""
-        found |= {fact: Asked(model, fact, f"{said}{proof}", goal) for fact, goal in missed.items()}
-        say(f"{model}, {said}{proof}: {len(missed)} facts are needed, {len(left) - len(missed)} are left")
+        missed, by = _once(model, proof, size, left), f"{_size(size)}{proof}"
+        found |= {fact: Asked(model, fact, by, goal) for fact, goal in missed.items()}
+        say(f"{model}, {by}: {len(missed)} more facts are needed, {len(left) - len(missed)} are left")
     return [found.get(fact, Asked(model, fact)) for fact in facts]
 
 
-def _once(model: str, proof: str, size: Size | None, facts: list[str]) -> dict[str, str]:
+def _size(size: Scope | Size | None) -> str:
+    if size is None:
+        return "a step of another: "
+    if isinstance(size, Scope):
+        return "two servers: "
+    return "a server alone: " if size.alone else "any number: "
+
+
+def _once(model: str, proof: str, size: Scope | Size | None, facts: list[str]) -> dict[str, str]:
     earlier: dict[str, str] | None = READ.known("facts", model, proof, size, facts)
     if earlier is None:
         earlier = needed(model, proof, size, facts)

@@ -39,7 +39,7 @@ FAULTS = {
     "removed-leader-counts-itself": ("propose", "advance_commit: is_a_quorum"),
     "in-effect-when-applied": ("heartbeat timeout", "advance_commit: is_a_quorum"),
 }
-QUICK = ("several-at-once", "joins-at-once")
+QUICK = ("several-at-once",)
 
 
 @pytest.mark.parametrize("id", FAULTS if DEEP else QUICK)

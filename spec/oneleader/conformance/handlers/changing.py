@@ -23,7 +23,7 @@ from oneleader.conformance.handlers.servers import Unknown
 from oneleader.language.sorts import AnySort
 from oneleader.models.election import Quorum
 from oneleader_raft.configuration import InEffect, Membership, initial
-from oneleader_raft.raft import NIL, Entry, Leadership, Node, NodeId, Role
+from oneleader_raft.raft import NIL, AppendReply, Entry, Leadership, Message, Node, NodeId, Role
 from oneleader_raft.views import View
 
 Sets: TypeAlias = tuple[tuple[NodeId, ...], ...]
@@ -214,6 +214,13 @@ class UnknownMembers(Unknown):
         number = z3.Int(f"{name} configuration", self.path.context)
         later: Any = Later(self.path, number, self.cluster.every)
         return replace(entry, command=later) if brings else entry
+
+    def message(self, kind: type) -> Message:
+        """What a reply speaks of ends where logs end: a follower may be all of a majority here."""
+        made = super().message(kind)
+        if isinstance(made, AppendReply):
+            self.path.assume(made.index <= self.scope.log)
+        return made
 
     def wanted(self) -> tuple[NodeId, ...]:
         return self.path.choose([(), *self.cluster.quorums])

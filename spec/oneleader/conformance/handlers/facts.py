@@ -4,14 +4,15 @@ A fact that is left out is neither assumed nor proved. So what is found is what 
 only keeps itself is found to be needed by nothing.
 
 To try each fact on each path would take a day. On a path the whole proof is done once, and Z3 says which
-facts it used: the others are not needed there.
+facts it used: the others are not needed there. Two named servers come first: what fails there fails for any
+number, with a counterexample. Only what they do not need is tried for any number of servers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import z3
 
@@ -29,13 +30,14 @@ from oneleader.conformance.handlers.running import (
     WHOLE_ALONE,
     Size,
 )
-from oneleader.conformance.handlers.servers import Anything
+from oneleader.conformance.handlers.servers import Anything, Scope
 from oneleader.conformance.handlers.stable import KINDS, actions, prove_stable
 from oneleader.conformance.handlers.symbolic import AnyPath
-from oneleader.verdict import HOLDS
+from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft.raft import InstallSnapshot
 
 OF_THE_MODEL = ("invariant", "theorem")  # instances of what the models prove: no facts of the coupling
+SMALL = Scope(2, log=1, reads=0)
 DEAR = ("RequestVote", "AppendEntries", "AppendReply")  # minutes each, and so the last
 
 
@@ -71,18 +73,25 @@ def facts_of(model: str) -> list[str]:
     return [*found]
 
 
-def everything(model: str) -> Iterator[tuple[str, Size | None]]:
-    """The proofs of a model, those that take long last: handlers of a size, and actions."""
+Proof: TypeAlias = tuple[str, Scope | Size | None]  # a handler and of what size, or an action
+
+
+def everything(model: str) -> Iterator[Proof]:
+    """The proofs of a model, those that take long last."""
+    if model == "snapshots":  # of which there is no bounded form
+        yield from ((handler, ANY) for handler in HANDLERS if handler not in DEAR)
+    else:
+        yield from ((handler, SMALL) for handler in OF_WHOLE_LOGS)
+    yield from ((action, None) for action in actions(model))
     whole = model == "replication"
     several, alone = (WHOLE, WHOLE_ALONE) if whole else (ANY, ANY_ALONE)
-    handlers = [h for h in (OF_WHOLE_LOGS if whole else HANDLERS) if h not in DEAR]
-    yield from ((handler, several) for handler in handlers)
-    yield from ((action, None) for action in actions(model))
-    yield from ((handler, several) for handler in DEAR)
     yield from ((handler, alone) for handler in ALONE)
+    tried = () if model == "snapshots" else tuple(h for h in HANDLERS if h not in DEAR)
+    others = (h for h in (*tried, *DEAR) if not whole or h in OF_WHOLE_LOGS)
+    yield from ((handler, several) for handler in others)
 
 
-def needed(model: str, proof: str, size: Size | None, facts: Collection[str]) -> dict[str, str]:
+def needed(model: str, proof: str, size: Scope | Size | None, facts: Collection[str]) -> dict[str, str]:
     """Of the facts, those without which this proof fails, and a goal that is not proved then."""
     return _by_action(model, proof, facts) if size is None else _by_handler(model, proof, size, facts)
 
@@ -92,7 +101,7 @@ def _by_action(model: str, action: str, facts: Collection[str]) -> dict[str, str
     return {fact: found.failing for fact, found in kept.items() if found.verdict is not HOLDS}
 
 
-def _by_handler(model: str, handler: str, size: Size, facts: Collection[str]) -> dict[str, str]:
+def _by_handler(model: str, handler: str, size: Scope | Size, facts: Collection[str]) -> dict[str, str]:
     """What is raised counts where this model alone shows that it is out of reach."""
     found: dict[str, str] = {}
     for path, ran, cluster in runs(handler, size):
@@ -112,11 +121,13 @@ def _used(proof: PathProof) -> list[str]:
     """The facts that a proof of all goals at once used; all of them where Z3 needs more than that."""
     goals, context = [goal for _, goal in proof.open_goals()], proof.cluster.context
     names = list(dict.fromkeys(name for name, _ in proof.before))
+    wanted = {proof.formula(goal).get_id() for _, goal in proof.goals}
+    are_goals = [name for name, fact in proof.before if fact.get_id() in wanted]  # word for word
     if not goals:
-        return []
+        return are_goals
     marks = {name: z3.Bool(f"fact: {name}", context) for name in names}
     solver = z3.SimpleSolver(ctx=context)
-    solver.set(mbqi=False)
+    solver.set(mbqi=not isinstance(proof.cluster, AnyCluster))
     solver.add(*proof.path.condition, *proof.coupling.known)
     solver.add(*(z3.Implies(marks[name], fact) for name, fact in proof.before))
     solver.add(z3.Not(z3.And(*goals, context)))
@@ -124,11 +135,14 @@ def _used(proof: PathProof) -> list[str]:
     if solver.check(*marks.values()) != z3.unsat:
         return [] if proof.ran.raised else names
     core = {mark.get_id() for mark in solver.unsat_core()}
-    return [name for name in names if marks[name].get_id() in core]
+    return [name for name in names if marks[name].get_id() in core or name in are_goals]
 
 
 def _unproved(proof: PathProof) -> str:
     """The first goal that is not proved, neither together with the others nor alone."""
+    if not isinstance(proof.cluster, AnyCluster):
+        verdict, failing = proof.attempt()
+        return failing if verdict is VIOLATED else ""
     goals, context = proof.open_goals(), proof.cluster.context
     together = z3.And(*(goal for _, goal in goals), context)
     if not goals or proof.result(together, RLIMIT // 8) == z3.unsat:

@@ -179,7 +179,7 @@ class PathProof:
         for name in coupling.model.parameters:
             value = getattr(ran.before.clocks, name)
             facts.append((name, state[name]() == z3.ToReal(term_of(value))))
-        return [(name, self._formula(fact)) for name, fact in facts]
+        return [(name, self.formula(fact)) for name, fact in facts]
 
     def _goals(self, state: SymbolicState) -> Iterator[Fact]:
         ran, coupling = self.ran, self.coupling
@@ -190,7 +190,7 @@ class PathProof:
         yield from guards
         if coupling.name in OF_LOGS:  # it knows most of this; its invariants hold after the step too
             known = coupling.invariant(OF_LOGS[coupling.name], state, n=self.cluster.node(ran.before.id))
-            yield from ((name, z3.Implies(known, self._formula(fact))) for name, fact in ran.plain)
+            yield from ((name, z3.Implies(known, self.formula(fact))) for name, fact in ran.plain)
         sent: list[tuple[Message, NodeId]] = []
         for send in members_of(ran.step.effects):
             if isinstance(send, Send):
@@ -238,13 +238,13 @@ class PathProof:
 
         return self.cluster.some_quorum(node, all_have)
 
-    def _formula(self, fact: Any) -> Any:
+    def formula(self, fact: Any) -> Any:
         made = term_of(fact)
         return z3.BoolVal(made, self.cluster.context) if isinstance(made, bool) else made
 
     def open_goals(self) -> list[Fact]:
         """Those that are not plain."""
-        goals = [(name, self._formula(goal)) for name, goal in self.goals]
+        goals = [(name, self.formula(goal)) for name, goal in self.goals]
         return [
             (name, goal) for name, goal in goals if goal.get_id() not in self.known and not z3.is_true(goal)
         ]
