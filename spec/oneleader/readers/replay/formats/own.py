@@ -22,6 +22,7 @@ Where a line names no actions, they are found from what it shows of its node (`o
 |               | `configurations` says how it is written                                         |
 | `constants`   | for other constants, by name: the list of the indices at which it is true       |
 | `parameters`  | the lengths of time and the rates, by name: natural numbers                     |
+| `incomplete`  | fields that `given` states in part: no property that reads them is judged       |
 | `violates`    | what is false after the last line: ["a property", {"parameter": value, ...}],   |
 |               | or an action of which a claim is                                                |
 | `seed`, `numbers`, `fault`, `note` | for people                                                 |
@@ -32,6 +33,7 @@ Where a line names no actions, they are found from what it shows of its node (`o
 | `actions`      | the steps of the model: [["name", {"parameter": value, ...}]]    |
 | `term`, `role`, ...  | what its node is like after them: all such keys in `shown` |
 | `after`        | what stands after them, of any node, in the words of the model   |
+| `given`        | what stood before the line, in the same words: it is believed   |
 | `time`         | the node's clock, a number; it does not go back                  |
 | `sends`, `receives` | the names of messages: each is sent before it is received   |
 | `step`, `note` | for people                                                       |
@@ -84,15 +86,15 @@ from oneleader.readers.replay.properties import Axioms, Properties, broken, is_p
 VERSION = 1
 HEADER = (
     *("format", "version", "model", "nodes", "elements", "quorums", "configuration"),
-    *("constants", "parameters", "violates"),
+    *("constants", "parameters", "incomplete", "violates"),
 )
 HEADER_FOR_PEOPLE = ("seed", "numbers", "fault", "note")
-STEP = ("node", "event", "actions", "after", "time", "sends", "receives", *KEYS)
+STEP = ("node", "event", "actions", "given", "after", "time", "sends", "receives", *KEYS)
 STEP_FOR_PEOPLE = ("step", "note")
 LONGEST_GIVEN = 100  # characters of what is taken as given
 MOST_LISTED = 7  # nodes whose majorities are listed: 35
 IN_STEP = frozenset({*STEP, *STEP_FOR_PEOPLE})
-LOOKED_AT = frozenset({"actions", "after", "time", "sends", "receives"})
+LOOKED_AT = frozenset({"actions", "given", "after", "time", "sends", "receives"})
 INFERRED: tuple[type[ObservedElection], ...] = (
     *(ObservedElection, ObservedPreVote, ObservedLog, ObservedMembers, ObservedSnapshots),
     ObservedLease,
@@ -175,7 +177,9 @@ class OwnFormat:
             for quorum in self.quorums.smallest():
                 self.run.see(self.quorum_sort, quorum)
         self.axioms = Axioms(self.run, said=_object(header, "constants"))
-        self.properties = Properties(self.run, is_proved=is_proved(self.model))
+        incomplete = self._incomplete(header)
+        proved = is_proved(self.model) and not incomplete
+        self.properties = Properties(self.run, *incomplete, is_proved=proved)
         self.judges_states = judges_states
         self.candidates = Candidates(self.run, limit, *([self.properties.check] if judges_states else []))
         nodes = self.closed.get("Node", ())
@@ -189,6 +193,7 @@ class OwnFormat:
         self.violates, self.initial = header.get("violates"), header.get("configuration")
         self.clocks: dict[str, float] = {}  # each node's last `time`
         self.sent: set[str] = set()  # the messages that lines name
+        self.lines_given, self.cells_given = 0, Counter[str]()
         self.may_lose_states = not judges_states
         self.coverage = ReplayCoverage(
             given=[*_given(header)], ignored=header.keys() & set(HEADER_FOR_PEOPLE)
@@ -246,6 +251,8 @@ class OwnFormat:
             if key in record and not are_words(record[key]):
                 raise UsageError(f"`{key}` is not a list of the names of messages")
         steps = [self._step(action) for action in _list(record, "actions")] if "actions" in record else None
+        if steps is None and "given" in record:
+            raise UsageError("what is `given` comes before `actions`, and this line names none")
         if steps is None and self.inferring is None:
             raise NotModelled(
                 f"the line names no actions, and those of {self.model.name} are not found without"
@@ -279,10 +286,12 @@ class OwnFormat:
                 )
                 refused.unsent = message
                 raise refused
+        given = self._observed(record, "given")
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
         else:
-            self.candidates.follow(lambda state: [self._explain(state, steps, after)])
+            self.candidates.follow(lambda state: [self._explain(state, steps, after, given)])
+        self._count(given)
         if self.judges_states:
             self.axioms.check()
         self.sent.update(record.get("sends", ()))
@@ -320,6 +329,18 @@ class OwnFormat:
         )
         seen.note(line)
         self.found = found[0]
+
+    def _count(self, given: list[Observed]) -> None:
+        """What was believed, in words."""
+        if not given:
+            return
+        if self.lines_given:
+            self.coverage.given.pop()
+        self.lines_given += 1
+        self.cells_given.update(field.name for field, _, _ in given)
+        counted = ", ".join(f"{count:,} of {name}" for name, count in self.cells_given.items())
+        lines = "a line says" if self.lines_given == 1 else f"{self.lines_given:,} lines say"
+        self.coverage.given.append(f"what {lines} stood before: {counted}")
 
     def sends(self, record: dict[str, Any], message: str) -> bool:
         """Whether the line sends the message."""
@@ -364,6 +385,12 @@ class OwnFormat:
             raise UsageError("nothing reads `quorums` here: `constants` or the model says who is a member")
         return None
 
+    def _incomplete(self, header: dict[str, Any]) -> list[str]:
+        names = header.get("incomplete", [])
+        if not are_words(names) or any(name not in self.model.fields for name in names):
+            raise UsageError(f"`incomplete` is not a list of fields of {self.model.name}")
+        return list(names)
+
     def _parameters(self, header: dict[str, Any]) -> dict[str, int]:
         given = _object(header, "parameters")
         for name, value in given.items():
@@ -401,8 +428,14 @@ class OwnFormat:
             raise UsageError(f"{name} takes ({', '.join(readers)}), not ({', '.join(given)})")
         return action, tuple([read(given[param]) for param, read in readers.items()])
 
-    def _explain(self, before: Candidate, steps: list[Any], after: list[Any]) -> Candidate:
+    def _explain(
+        self, before: Candidate, steps: list[Any], after: list[Any], given: Iterable[Observed] = ()
+    ) -> Candidate:
         state = before if self.run.in_place else before.copy()
+        for field, index, value in given:
+            is_set_of = isinstance(value, frozenset) and len(index) < len(field.index)
+            for at in [(*index, last) for last in value] if is_set_of else [index]:
+                state.start(field.name, at if len(at) > 1 else at[0], is_set_of or value)
         for action, args in steps:
             self._act(state, action, args)
         self._compare(state, after)
@@ -439,8 +472,11 @@ class OwnFormat:
 
     # -- what stands after it -----------------------------------------------------------------------------
     def _after(self, record: dict[str, Any]) -> list[Observed]:
+        return self._observed(record, "after")
+
+    def _observed(self, record: dict[str, Any], key: str) -> list[Observed]:
         found: list[Observed] = []
-        for name, written in _object(record, "after").items():
+        for name, written in _object(record, key).items():
             field = self.model.fields.get(name)
             if field is None:
                 raise UsageError(f"{self.model.name} has no field {name}")
