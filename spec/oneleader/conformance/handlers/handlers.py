@@ -97,7 +97,9 @@ def prove_handler(
                 return handled(verdict, failing)
     except Inexpressible as error:
         return handled(INCONCLUSIVE, str(error))
-    return handled(HOLDS) if count else handled(INCONCLUSIVE, "no path at all")
+    if not goals:
+        return handled(INCONCLUSIVE, "no path does anything within these bounds, so nothing was asked")
+    return handled(HOLDS)
 
 
 def runs(
