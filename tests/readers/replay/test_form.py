@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from oneleader.readers.replay.form import faults_of, schema
-from oneleader.readers.replay.formats.own import HEADER, HEADER_FOR_PEOPLE, STEP, STEP_FOR_PEOPLE
+from oneleader.readers.replay.formats.own_header import HEADER, HEADER_FOR_PEOPLE
+from oneleader.readers.replay.formats.own_steps import STEP, STEP_FOR_PEOPLE
 
 HEAD: dict[str, Any] = {"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1", "n2"]}
 GOOD: dict[str, Any] = {"node": "n1", "event": "x", "actions": [["start_election", {"n": "n1"}]]}

@@ -8,14 +8,9 @@ from typing import Any
 from oneleader.errors import UsageError
 from oneleader.models import MODELS
 from oneleader.readers.replay.candidates import LineRefused, NotModelled
-from oneleader.readers.replay.formats.own import (
-    HEADER,
-    HEADER_FOR_PEOPLE,
-    STEP,
-    STEP_FOR_PEOPLE,
-    VERSION,
-    OwnFormat,
-)
+from oneleader.readers.replay.formats.own import OwnFormat
+from oneleader.readers.replay.formats.own_header import HEADER, HEADER_FOR_PEOPLE, VERSION
+from oneleader.readers.replay.formats.own_steps import STEP, STEP_FOR_PEOPLE
 from oneleader.readers.replay.replay import records
 
 WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
