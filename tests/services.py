@@ -94,7 +94,7 @@ def temporary_folder() -> Iterator[Path]:
 # -- Redis -----------------------------------------------------------------------------------------
 class RedisServer(Server):
     def client(self, **options: object) -> redis.Redis:
-        return redis.Redis(port=self.port, **options)  # type: ignore[arg-type]
+        return redis.Redis(port=self.port, retry=None, **options)  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from oneleader import models
 from oneleader.cli.main import cli, guarded
 from oneleader.language.configuration import configure
 from oneleader.pictures.stories import of_run
-from oneleader.readers.explore.explore import Violation
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.run import Run
 from oneleader.verdict import HOLDS, VIOLATED, Verdict
 

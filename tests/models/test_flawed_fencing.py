@@ -11,7 +11,8 @@ from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models import fencing
-from oneleader.readers.explore.explore import Explored, explore_all
+from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.explored import Explored
 from oneleader.verdict import HOLDS
 
 EXPIRES, STRINGS, TWO_STEPS = (

@@ -10,7 +10,8 @@ from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models.election import Node
 from oneleader.models.flawed.lease_without_fencing import State
-from oneleader.readers.explore.explore import Explored, explore_all
+from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.explored import Explored
 from oneleader.verdict import HOLDS
 
 INCIDENT = models.find("flawed/incident")

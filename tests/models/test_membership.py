@@ -18,7 +18,8 @@ from oneleader.language.sorts import NIL
 from oneleader.models import membership, membership_steps
 from oneleader.models.election import LEADER, Quorum
 from oneleader.models.membership import MODEL
-from oneleader.readers.explore.explore import Explored, explore
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.explored import Explored
 from oneleader.readers.explore.walk import walk
 from oneleader.readers.prove.hints import load_hints
 from oneleader.readers.prove.prove import prove

@@ -8,7 +8,8 @@ from oneleader.errors import MissingTool
 from oneleader.language.configuration import configure
 from oneleader.language.model import Model
 from oneleader.models.membership_on_apply import MODEL
-from oneleader.readers.explore.explore import Explored, explore
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.explored import Explored
 from oneleader.verdict import HOLDS, VIOLATED
 
 

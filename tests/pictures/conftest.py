@@ -16,7 +16,8 @@ from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.pictures.stories import of_run
-from oneleader.readers.explore.explore import Violation, explore, explore_all, ghosts_read
+from oneleader.readers.explore.explore import explore, explore_all, ghosts_read
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.run import Run
 from oneleader.story import Story
 

@@ -18,7 +18,7 @@ from oneleader.language.configuration import configure
 from oneleader.pictures.explorer import Explorer, faults_of, runs_of
 from oneleader.pictures.stories import of_run
 from oneleader.readers.engines.javascript import RUNTIME
-from oneleader.readers.explore.explore import Violation
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.explore.graph import Graph
 from oneleader.readers.replay.replay import replay
 from oneleader.readers.run import Run

@@ -105,7 +105,7 @@ def _check_reading(reading: str, fields: dict, names: dict[str, str], messages: 
 def test_a_model_that_nobody_knows_is_told_by_its_fields(build: Callable[[str], object]) -> None:
     from oneleader.language.configuration import configure
     from oneleader.pictures.stories import of_run
-    from oneleader.readers.explore.explore import Violation
+    from oneleader.readers.explore.explored import Violation
     from oneleader.readers.run import Run
 
     module = build(

@@ -22,7 +22,7 @@ from oneleader.pictures import pages
 from oneleader.pictures.recorded import of_file
 from oneleader.pictures.stories import of_counterexample, of_run
 from oneleader.pictures.traced import of_tlc
-from oneleader.readers.explore.explore import Violation
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Run
 from oneleader.readers.tlc import tlc

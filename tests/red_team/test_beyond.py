@@ -166,6 +166,15 @@ def test_each_place_where_a_number_may_stand_is_named(build: Build, place: str) 
     assert explore(model, configure(model, {"Node": 1, "Term": 3})).violation
 
 
+def test_an_axiom_that_only_the_bound_satisfies_is_named(build: Build) -> None:
+    """Numbers have no end: what follows from this axiom for all of them says nothing."""
+    axiom = "\n@axiom\ndef limit(s: State) -> bool:\n    return Term.all(lambda t: t <= 2)\n\nMODEL"
+    text = STATE.format(param="", effect="s.rang = False", of="", fact=QUIET)
+    model = build(text.replace("\nMODEL", axiom)).MODEL
+    found = explore(model, configure(model, {"Node": 1, "Term": 2}))
+    assert found.untried == ["limit: Term.all"]
+
+
 def test_a_twin_says_so_too(capsys: pytest.CaptureFixture[str]) -> None:
     """Neither graph has the values that the other lacks: equal graphs say nothing of them."""
     at = configure(fencing.MODEL, {"Resource": 1, "Client": 1, "Token": 1})

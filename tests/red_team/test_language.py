@@ -189,6 +189,12 @@ class State(Fields):
     seen = field(Node, of=bool)
     last = field(of=Term)
 
+class Gate(IntEnum):
+    OPEN = 0
+    SHUT = 1
+    def __getitem__(self, x): return type(x) is int
+
+OPEN = Gate.OPEN
 TABLE = {BUSY: True}
 NAMES = ["n1"]
 LIMIT = 1
@@ -211,6 +217,21 @@ def step(s: State, n: Node, t: Term) -> None:
     """Section 1."""
 '''
 END = "\nMODEL = model(__name__, State)\n"
+IMPORTS = """
+import time
+import types
+from contextlib import suppress
+
+given = types.ModuleType("given")
+given.LIMIT = 1
+computing = types.ModuleType("computing")
+computing.__getattr__ = lambda name: int(time.time()) % 5
+
+class Posing(types.ModuleType):
+    LIMIT = property(lambda self: int(time.time()) % 5)
+
+posing = Posing("posing")
+"""
 # The effect of an action, which a trace alone would take, or could not refuse for sure.
 SILENT = {
     "is": "s.seen[n] = s.role[n] is BUSY",
@@ -276,20 +297,23 @@ SILENT = {
     "a class inside": "class X: pass\n    s.last = t",
     "a decorator inside": "@staticmethod\n    def f(): return True\n    s.seen[n] = f()",
     "an enumeration made": "s.role[n] = Role(1)",
+    "an element of a member": "s.seen[n] = OPEN[n]",
+    "an attribute that a module computes": "s.last = computing.LIMIT",
+    "an attribute of a module of another class": "s.last = posing.LIMIT",
     "the value of a member": "s.last = BUSY.value",
 }
 
 
 @pytest.mark.parametrize("what", SILENT)
 def test_what_a_symbol_cannot_refuse_is_refused_in_the_source(build: Build, what: str) -> None:
-    text = "import time\nfrom contextlib import suppress\n" + MODEL + f"    {SILENT[what]}\n" + END
+    text = IMPORTS + MODEL + f"    {SILENT[what]}\n" + END
     with pytest.raises(SpecError, match=r"^/.*/model_\d+\.py:\d+:\d+: (action|function) "):
         build(text)
 
 
 def test_the_model_of_these_attacks_is_sound_without_them(build: Build) -> None:
     """The cases above fail for what they add, not for what surrounds it."""
-    build("import time\nfrom contextlib import suppress\n" + MODEL + "    s.seen[n] = innocent(s, n)\n" + END)
+    build(IMPORTS + MODEL + "    s.seen[n] = innocent(s, n)\n    s.last = given.LIMIT\n" + END)
 
 
 def test_properties_are_read_as_actions_are(build: Build) -> None:

@@ -214,6 +214,27 @@ def test_the_verdict_says_what_it_rests_on() -> None:
     assert "8 of 8 properties judged on every state reached" in summary
 
 
+def test_the_verdict_names_the_rules_that_were_not_asked() -> None:
+    """What a recording never shows is no evidence: actions it never takes, guards that forbid nothing."""
+    result = judge([ELECTION, STANDS])
+    untaken = "grant_vote, reply_vote, receive_vote, become_leader, update_term, step_down, restart"
+    assert f"actions never taken, so their guards were not asked: {untaken}" in result.summary()
+    assert "guards that forbade nothing: start_election (not_leader)" in result.summary()
+    won = [
+        ["start_election", {"n": "n1"}],
+        ["update_term", {"n": "n2", "t": 1}],
+        ["grant_vote", {"voter": "n2", "candidate": "n1", "t": 1}],
+        ["reply_vote", {"voter": "n2", "candidate": "n1", "t": 1}],
+        ["receive_vote", {"candidate": "n1", "voter": "n2", "t": 1}],
+        ["become_leader", {"n": "n1", "q": ["n1", "n2"]}],
+    ]
+    alone = [["start_election", {"n": "n3"}], ["become_leader", {"n": "n3", "q": ["n2", "n3"]}]]
+    result = judge([ELECTION, *({"node": "n1", "event": "x", "actions": steps} for steps in (won, alone))])
+    assert result.verdict is VIOLATED
+    assert result.forbade_nothing["become_leader"] == ["is_candidate"]  # and the other, quorum_voted, did
+    assert result.never_taken == ["step_down", "restart"]
+
+
 # -- lengths of time -----------------------------------------------------------------------------------------
 def test_long_ago_is_longer_than_any_promise() -> None:
     """In microseconds a promise of two seconds is more than the number that stands for long ago."""

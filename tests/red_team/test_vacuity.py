@@ -15,7 +15,8 @@ from oneleader.cli.explore import open_verdict
 from oneleader.cli.main import cli
 from oneleader.language.configuration import configure
 from oneleader.language.model import Model
-from oneleader.readers.explore.explore import Limits, explore
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.search import Limits
 from oneleader.readers.explore.walk import walk
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 
@@ -142,6 +143,58 @@ def test_a_row_of_check_says_it(build: Build) -> None:
     assert (row.verdict, row.detail) == (INCONCLUSIVE, "never put to the test: vacuous")
     (row,) = exploring(model, nodes=2, small=True)
     assert (row.verdict, row.left_out) == (HOLDS, ("never put to the test: vacuous",))
+
+
+# Each action would break `quiet`, and is never possible within two nodes and two terms.
+BEYOND = {
+    "a number above the bound": "s.last == 4",
+    "a number that some quantifier never has": "Term.any(lambda t: t > 4)",
+    "more nodes than there are": "Node.count(lambda n: s.seen[n]) > 2",
+    "what never happens": "s.rang",
+}
+
+
+@pytest.mark.parametrize("what", BEYOND)
+@pytest.mark.parametrize("of", ["field", "ghost"])
+def test_an_action_that_is_never_possible_is_no_success(build: Build, what: str, of: str) -> None:
+    built = build(
+        f"""
+class State(Fields):
+    last = field(of=Term)
+    seen = field(Node, of=bool)
+    rang = field(of=bool)
+    heard = {of}(of=bool)
+
+@action
+def see(s: State, n: Node) -> None:
+    t = s.last + 1
+    s.last = t
+    s.seen[n] = True
+
+@action
+def rest(s: State) -> None:
+    s.seen.where(lambda old, n: old)
+
+@action
+def ring(s: State) -> None:
+    is_time = {BEYOND[what]}  # 2
+    s.require(is_time)
+    s.heard = True
+
+@invariant
+def quiet(s: State) -> bool:
+    return no(s.heard)
+
+MODEL = model(__name__, State)
+"""
+    )
+    text, status = said("explore", built.__file__ or "", "--nodes", "2", "--terms", "2")
+    assert "????  every action                        never possible: ring" in text
+    assert status == 3
+    *_, found = json.loads(said("explore", built.__file__ or "", "--nodes", "2", "--terms", "2", "--json")[0])
+    assert (found["verdict"], found["never_possible"]) == ("inconclusive", ["ring"])
+    *_, row = exploring(built.MODEL, nodes=2, terms=2)
+    assert row.left_out[0] == "never possible: ring"
 
 
 @pytest.mark.parametrize("engine", ["python", "native"])

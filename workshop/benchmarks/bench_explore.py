@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 from oneleader.errors import MissingTool
 from oneleader.language.configuration import Configuration, bounded
 from oneleader.models import election
-from oneleader.readers.explore.explore import explore, used_memory
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.search import used_memory
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.config import config_text, module_of
 from oneleader.verdict import HOLDS

@@ -39,8 +39,9 @@ from oneleader.errors import SpecError, UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.models import MODELS
-from oneleader.readers.explore.explore import Limits, explore, explore_all
+from oneleader.readers.explore.explore import explore, explore_all
 from oneleader.readers.explore.graph import Graph
+from oneleader.readers.explore.search import Limits
 from oneleader.readers.prove.prove import rows
 from oneleader.readers.run import Run
 from oneleader.readers.tlc.bounds import Bounds, bounds_of

@@ -22,7 +22,7 @@ from oneleader.pictures.plain import show_trace
 from oneleader.pictures.stories import of_run
 from oneleader.pictures.svg import svg
 from oneleader.pictures.text import text as picture
-from oneleader.readers.explore.explore import Violation
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.run import Run
 from oneleader.verdict import HOLDS, VIOLATED

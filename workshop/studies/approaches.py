@@ -15,7 +15,8 @@ from oneleader import models
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.models import environment
-from oneleader.readers.explore.explore import Violation, explore_all
+from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.run import Run
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from workshop.studies.possible import possible

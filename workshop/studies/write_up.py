@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from oneleader import models
 from oneleader.language.configuration import Configuration, configure
-from oneleader.readers.explore.explore import Explored, explore_all
+from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.explored import Explored
 
 
 @dataclass(frozen=True)

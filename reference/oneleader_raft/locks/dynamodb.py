@@ -8,6 +8,9 @@ What it assumes: a table in one region. A global table in its usual mode lets tw
 keeps one of the writes: then nothing here holds. DynamoDB has no clock that a condition could ask, so a lock
 expires by the wall clock of the host that asks: set forward it ends a lock early, and fencing holds whatever
 it shows. A backup that is restored sets tokens back.
+
+boto3 repeats a request whose answer was lost. Where the repeated one is refused, the first may have done what
+was asked and somebody else gone on from there, so that is unknown and no refusal.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from .boto import was_repeated
 from .steps import IssueStep, LockStep, ReadStep, ReleaseStep, RenewStep, Row, UnknownError, WriteStep
 
 TABLE = "oneleader"
@@ -78,7 +82,7 @@ class DynamoStore:
         try:
             return self._read(key) if isinstance(step, ReadStep) else self._write(step, key)
         except ClientError as error:
-            if error.response["Error"]["Code"] == REFUSED:
+            if error.response["Error"]["Code"] == REFUSED and not was_repeated(error):
                 return None
             raise UnknownError(step, error) from error
         except BotoCoreError as error:

@@ -19,6 +19,7 @@ import urllib.error
 import urllib.request
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from http.client import HTTPException
 from typing import Any, TypeAlias
 
 from .steps import IssueStep, LockStep, ReadStep, ReleaseStep, RenewStep, Row, UnknownError, WriteStep
@@ -150,7 +151,7 @@ class EtcdStore:
                     return json.load(answer)  # type: ignore[no-any-return]
             except urllib.error.HTTPError as error:
                 raise UnknownError(step, error.read(500).decode(errors="replace").strip()) from error
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, HTTPException) as error:
                 cause = getattr(error, "reason", error)
                 if not isinstance(cause, ConnectionRefusedError):
                     break  # it may have happened

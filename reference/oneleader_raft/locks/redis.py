@@ -5,6 +5,9 @@ or a volatile-* policy: no key here has a time to live). And that no replica is 
 asynchronous, so a promotion can lose the greatest token, and then an older one is accepted. Fencing does not
 survive it, and no nonce helps. Locks expire by the server's TIME.
 
+A client must send each command once. redis-py 6 and later repeats one whose answer was lost, up to ten times:
+a write that was accepted may then be refused, or land once more upon a later one.
+
 Lua's numbers are doubles, in which 2^53 and 2^53 + 1 are equal, and its strings compare "9" > "10". So a
 token stays a string, a canonical decimal, and is compared by length and then digit by digit.
 """
@@ -116,12 +119,23 @@ def digest(script: str) -> str:
     return sha1(script.encode()).hexdigest()
 
 
+def check_client(client: Any) -> None:
+    """ValueError if it would send a command again of which it has heard nothing."""
+    retry = client.get_retry() if hasattr(client, "get_retry") else client.retry
+    if retry is not None and retry.get_retries() != 0:
+        raise ValueError(
+            "a lock needs a Redis client that repeats no command whose answer was lost: "
+            "give redis.Redis retry=None, and redis.RedisCluster retry=Retry(NoBackoff(), 0)"
+        )
+
+
 class RedisStore:
-    """Over a `redis.Redis` or `redis.RedisCluster` of yours, which stays open."""
+    """Over a `redis.Redis` or `redis.RedisCluster` of yours, which stays open. ValueError if it retries."""
 
     scripts = SCRIPTS
 
     def __init__(self, client: Any) -> None:
+        check_client(client)
         self._client = client
 
     def perform(self, step: LockStep) -> Row | None:
@@ -145,6 +159,7 @@ class AsyncRedisStore:
     scripts = SCRIPTS
 
     def __init__(self, client: Any) -> None:
+        check_client(client)
         self._client = client
 
     async def perform(self, step: LockStep) -> Row | None:

@@ -7,7 +7,8 @@ nonce, value), both as JSON; neither is ever deleted, so let no lifecycle rule e
 An ETag is a hash of the content: where a content comes back, so does its ETag, and a write that was on its
 way since the first time lands on the second (ABA). So each write puts a word into its object that was never
 there before, and no content ever comes back. That word also says, of a write whose answer was lost and that
-boto3 has repeated, whether it was this one that happened.
+boto3 has repeated, that it was this one that happened; where it is gone, others may have written since, and
+the outcome is unknown.
 
 What it assumes: conditional writes, which Amazon has since November 2024 and not every store that speaks S3;
 one that ignores the condition protects nothing. One bucket: replication to another one is asynchronous, and
@@ -27,6 +28,7 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..fencing import Storage
+from .boto import was_repeated
 from .steps import (
     IssueStep,
     LockError,
@@ -89,11 +91,10 @@ class S3Store:
         place, word = self._place(step), secrets.token_hex(16)
         for _ in range(MOST_TRIES):
             held, etag = self._get(place)
-            is_done = held is not None and held["write"] == word  # and its answer was lost
-            content = held if is_done else following(step, held, time.time_ns() // 1_000_000)
+            content = following(step, held, time.time_ns() // 1_000_000)
             if content is None:
                 return None
-            if is_done or self._put(place, content | {"write": word}, etag):
+            if self._put(place, content | {"write": word}, etag):
                 return content["token"], content["nonce"]
         raise UnknownError(step, f"others have written {place} {MOST_TRIES} times meanwhile")
 
@@ -123,15 +124,19 @@ class S3Store:
         return held
 
     def _put(self, place: str, content: Content, etag: str) -> bool:
-        """False if the object is not as it was read."""
+        """False if the object is not as it was read; ClientError where this write itself may be why."""
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         body = json.dumps(content).encode()
         try:
             self._client.put_object(Bucket=self._bucket, Key=place, Body=body, **condition)
         except ClientError as error:
-            if error.response["Error"]["Code"] in OVERTAKEN:
+            if error.response["Error"]["Code"] not in OVERTAKEN:
+                raise
+            if not was_repeated(error):
                 return False
-            raise
+            held, _ = self._get(place)
+            if held is None or held["write"] != content["write"]:
+                raise
         return True
 
 

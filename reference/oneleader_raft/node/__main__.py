@@ -27,6 +27,7 @@ from .links import Address, Tls
 from .members import NODE_NAME
 from .server import Server
 from .settings import NodeSettings
+from .trace import Rotation
 
 
 class Parser(argparse.ArgumentParser):
@@ -146,6 +147,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--until-stdin-ends", action="store_true", help="stop as well when that is at its end"
     )
     parser.add_argument("--trace", action="store_true", help="record what it does, to be judged")
+    parser.add_argument("--trace-megabytes", type=float, default=0, help="begin a new file at this size")
+    parser.add_argument("--trace-files", type=int, default=0, help="delete all but the newest of these")
     parser.add_argument(
         "--compact-after", type=int, default=10_000, help="entries of the log, at the least, for a snapshot"
     )
@@ -181,6 +184,7 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
         raise NodeUsageError("--heartbeat-ms is positive, and less than --promise-ms")
     if options.compact_after < 1:
         raise NodeUsageError("--compact-after is a number of entries, 1 at the least")
+    check_rotation(options)
     if not 0 <= options.drift < 1000:
         raise NodeUsageError("--drift is from 0 to 999 thousandths")
     return NodeSettings(
@@ -194,9 +198,21 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
         options.heartbeat_ms,
         options.drift,
         options.trace,
+        Rotation(int(options.trace_megabytes * 1_000_000), options.trace_files),
         options.compact_after,
         "" if is_everywhere(host) else f"{host}:{port}",
     )
+
+
+def check_rotation(options: argparse.Namespace) -> None:
+    if options.trace_megabytes and not options.trace:
+        raise NodeUsageError("--trace-megabytes is of the trace: give --trace as well")
+    if options.trace_files and not options.trace_megabytes:
+        raise NodeUsageError("--trace-files is of a trace that rotates: give --trace-megabytes as well")
+    if options.trace_megabytes and not 0.001 <= options.trace_megabytes < 1e6:  # so that nan is refused
+        raise NodeUsageError("--trace-megabytes is a size, 0.001 at the least, 0 for no limit")
+    if options.trace_files < 0:
+        raise NodeUsageError("--trace-files is a number of files, 0 for no limit")
 
 
 def check_joining(options: argparse.Namespace, peers: Mapping[str, Address]) -> None:

@@ -13,19 +13,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..configuration import initial
 from ..lease import Clocks
 from ..raft import ActionTaken, Node, NodeId, Role
 from ..views import VIEWS, View
+from . import beginnings
 from .trace import FORMAT, VERSION
-from .trace_lines import fault_of_header, fault_of_step
+from .trace_lines import CUT, fault_of_header, fault_of_step
+from .trace_parts import parts, path_of
 
-ENDING = ".trace.jsonl"
 IDEMPOTENT = "append_entries"  # of the models' actions: at once again, it changes nothing
 HOLD = 1_000_000  # microseconds for which a line is held back, while it is followed, for older ones to come
 
@@ -55,36 +56,67 @@ class TraceLine:
 
 
 class TraceFile:
-    """A node's trace, read as it grows; what is not yet a whole line is left for later."""
+    """A node's trace, read as it grows, one file after the other; what is not yet a whole line is left for
+    later. `path` and `number` say where it is read."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.number = path, 0
-        self._file = path.open("rb")
-        self._last = 0
-        header = self._next()
-        if header is None or header.get("format") != FORMAT:
-            raise RecordingError(f"{path} is no trace of a node")
-        if header.get("version") != VERSION:
-            raise RecordingError(f"{path}: version {header.get('version')} is not known, {VERSION} is")
-        self._check(fault_of_header(header))
-        self.header = header
-        self.node: NodeId = header["node"]
+    def __init__(self, folder: Path, name: str, part: int) -> None:
+        self._folder, self._name, self._part = folder, name, part
+        self.header = self._open()
+        self.node: NodeId = self.header["node"]
+        self.before = self._last = self._lines_before()
 
     def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
+        following = path_of(self._folder, self._name, self._part + 1)
+        is_over = following.exists()  # then nothing is written here any more
         said = self._next()
+        if said is None and is_over:
+            self._go_on()
+            said = self._next()
         if said is None:
             return None
         self._check(fault_of_step(said))
         line = TraceLine(self.node, said)
+        if not self._last and (said["after"]["term"] or said["after"]["length"]):
+            raise RecordingError(f"{self.path} does not begin where its node began: it cannot be judged")
         if line.step != self._last + 1:
             raise RecordingError(
                 f"{self.path} line {self.number}: step {line.step} follows step {self._last}: lines are lost"
             )
-        if not self._last and (said["after"]["term"] or said["after"]["length"]):
-            raise RecordingError(f"{self.path} does not begin where its node began: it cannot be judged")
         self._last = line.step
         return line
+
+    def _lines_before(self) -> int:
+        """How many lines came before the first one, where that is a cut: then they are not there."""
+        at = self._file.tell()
+        try:
+            match self._next():
+                case {"event": str(event), "step": int(step)} if event == CUT:
+                    return step - 1
+        except RecordingError:
+            pass  # it is said when its turn comes
+        finally:
+            self._file.seek(at)
+            self.number = 1
+        return 0
+
+    def _go_on(self) -> None:
+        self.close()
+        self._part += 1
+        if self._open() != self.header:
+            raise RecordingError(f"{self.path} is of another cluster than the trace before it")
+
+    def _open(self) -> dict[str, Any]:
+        """The header of the part."""
+        self.path, self.number = path_of(self._folder, self._name, self._part), 0
+        self._file: BinaryIO = self.path.open("rb")
+        header = self._next()
+        if header is None or header.get("format") != FORMAT:
+            raise RecordingError(f"{self.path} is no trace of a node")
+        if header.get("version") != VERSION:
+            raise RecordingError(f"{self.path}: version {header.get('version')} is not known, {VERSION} is")
+        self._check(fault_of_header(header))
+        return header
 
     def close(self) -> None:
         self._file.close()
@@ -111,10 +143,10 @@ class TraceFile:
 
 def opened(folder: Path) -> list[TraceFile]:
     """The traces in a folder, one of each member."""
-    paths = sorted(folder.glob(f"*{ENDING}"))
-    if not paths:
-        raise RecordingError(f"{folder} has no trace of a node (*{ENDING})")
-    files = [TraceFile(path) for path in paths]
+    there = parts(folder)
+    if not there:
+        raise RecordingError(f"{folder} has no trace of a node (*.trace.jsonl)")
+    files = [TraceFile(folder, name, numbers[0]) for name, numbers in there.items()]
     first = files[0].header
     for file in files:
         if (file.header["members"], file.header["clocks"]) != (first["members"], first["clocks"]):
@@ -130,7 +162,7 @@ def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -
     say: it returns when it is time to look again, False to end."""
     files, is_followed = list(files), wait is not None
     heads: dict[NodeId, TraceLine] = {}
-    done: Counter[NodeId] = Counter()
+    done: Counter[NodeId] = Counter({file.node: file.before for file in files})
     newest = 0
     while True:
         for file in files:
@@ -172,12 +204,20 @@ def recording(
     header = files[0].header
     members, clocks, view = header["members"], Clocks(**header["clocks"]), VIEWS[model]
     nodes = sorted({*members, *(file.node for file in files)})  # those that are to join begin as well
-    top = {"format": "oneleader", "version": 1, "model": model, "nodes": nodes}
+    top: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model}
+    absent = _absent(files, model)
+    if absent:
+        nodes.append(beginnings.SOMEBODY)
+        top["incomplete"] = beginnings.INCOMPLETE
+    top["nodes"] = nodes
     yield json.dumps(top | view.header(clocks, members, nodes)) + "\n"
     time: int | None = None
     newest = 0
     latest: dict[NodeId, list[Any]] = {}  # what each node did last
     for line in merged(files, wait):
+        if absent and line.said.get("members", [members]) != [members]:
+            at = f"step {line.step} of {line.node}"
+            raise RecordingError(f"the members had changed before {at}: it cannot be judged from there")
         actions = [ActionTaken(name, tuple(arguments.items())) for name, arguments in line.said["actions"]]
         if view.ends.intersection(action.name for action in actions):
             return
@@ -188,14 +228,39 @@ def recording(
             )
         newest = line.clock
         before = line.clock if time is None else time
-        time = line.clock if view.taken(actions) else before
+        is_cut = line.said["event"] == CUT  # whose whole state is compared
+        time = line.clock if is_cut or view.taken(actions) else before
         said = _step(view, line, actions, (members, nodes), clocks, (before, time))
         if said["actions"]:
             may_repeat = [name for name, _ in said["actions"]] == [IDEMPOTENT]
             is_repeated = may_repeat and said["actions"] == latest.get(line.node)
             latest[line.node] = said["actions"]
             said["actions"] = [] if is_repeated else said["actions"]
+        if given := _given(line, actions, absent):
+            said["given"] = given
         yield json.dumps(said) + "\n"
+
+
+def _absent(files: list[TraceFile], model: str) -> dict[NodeId, int]:
+    """How many lines are not there of those that began before their first line."""
+    later = [file for file in files if file.before]
+    if later and model != beginnings.JUDGED:
+        raise RecordingError(
+            f"{later[0].path} begins with the state at a cut, and so only {beginnings.JUDGED} judges it: "
+            "what was sent before and may still be on its way stands in no line"
+        )
+    return {file.node: file.before for file in later}
+
+
+def _given(
+    line: TraceLine, actions: list[ActionTaken], absent: Mapping[NodeId, int]
+) -> beginnings.Given | None:
+    """What is believed where lines are not there."""
+    if line.step == absent.get(line.node, -1) + 1:
+        return beginnings.of_cut(line.node, line.said["after"])
+    if line.source and line.source[1] <= absent.get(line.source[0], 0):
+        return beginnings.of_message(actions)
+    return None
 
 
 def _step(

@@ -116,8 +116,15 @@ class Server:
         self._waiting = Waiting(self._enqueue)
         self._applying = Applying(core.apply, self._waiting.applied)
         self._carry_out_start(start)
-        path = settings.data / f"{settings.id}.trace.jsonl" if settings.trace else None
-        self._trace = Trace(path, settings.id, members, settings.clocks, stored, self._store.trace)
+        self._trace = Trace(
+            settings.data if settings.trace else None,
+            settings.id,
+            members,
+            settings.clocks,
+            stored,
+            self._store.trace,
+            settings.trace_rotation,
+        )
         self._trace.write(self._trace.line("restart", None, now, start.actions, None, self.node))
         own = Identity(
             settings.cluster,

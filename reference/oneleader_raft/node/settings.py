@@ -10,6 +10,7 @@ from ..lease import Clocks
 from ..raft import NodeId
 from .clock import MICROSECONDS
 from .links import Address, Tls
+from .trace import ENDLESS, Rotation
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class NodeSettings:
     heartbeat_ms: int = 60
     drift: int = 10
     trace: bool = False
+    trace_rotation: Rotation = ENDLESS
     compact_after: int = 10_000  # entries, at the least
     address: str = ""  # where peers reach this node, if not one of those
 

@@ -8,6 +8,10 @@
 sent it. `clock` is in microseconds. Of the log, `entries` are those from index `first` on: what the step
 changed, or was told. A `restart` says all that was stored.
 
+Where the trace rotates, a file that is full is followed by one whose first line is a step of nothing, `cut`:
+it says the whole state, so that the files can be judged together, where the judge compares it, and the later
+ones alone, where it is believed. The next file gets its name when that line stands in it.
+
 A line is written when its step is synced and before any of its messages leaves. A crash may come between the
 sync and the line: so the lines of the last save are stored with it (`Store.trace`), and a restart writes
 those that are missing. A line that was cut off by the crash is taken back first.
@@ -21,6 +25,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,34 +44,53 @@ from ..raft import (
 )
 from .errors import DamagedError
 from .log import common_prefix, last_index
+from .trace_lines import CUT
+from .trace_parts import parts, path_of
 
 FORMAT, VERSION = "oneleader-node", 1
 Source = tuple[NodeId, int]
 
 
+@dataclass(frozen=True)
+class Rotation:
+    """A file is full when it has so many bytes, and so many are kept; 0 is without limit."""
+
+    full: int = 0
+    files: int = 0
+
+
+ENDLESS = Rotation()
+
+
 class Trace:
-    """The file of one node; with no path it keeps count and writes nothing. `step` numbers the last line."""
+    """The files of one node; with no folder it counts and writes nothing. `step` numbers the last line."""
 
     def __init__(
         self,
-        path: Path | None,
+        folder: Path | None,
         id: NodeId,
         members: tuple[NodeId, ...],
         clocks: Clocks,
         stored: Durable,
         kept: str = "",
+        rotation: Rotation = ENDLESS,
     ) -> None:
         """`stored` is the state as the store has it, with the lines kept beside it. DamagedError where the
         trace knows more."""
         self.step = 0
         self._file: int | None = None
-        if path is None:
+        if folder is None:
             return
+        self._folder, self._id, self._rotation = folder, id, rotation
+        self._header = json.dumps(_header(id, members, clocks)) + "\n"
+        self._latest: tuple[int, Node] | None = None  # the clock and the node of the last line
+        self._part = parts(folder).get(id, [1])[-1]
+        path = path_of(folder, id, self._part)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        whole, last = _whole_lines(self._file)
-        os.ftruncate(self._file, whole)
-        if not whole:
-            self.write(json.dumps(_header(id, members, clocks)) + "\n")
+        self._size, last = _whole_lines(self._file)
+        os.ftruncate(self._file, self._size)
+        if not self._size:
+            self.write(self._header)
         self.step = int(last.get("step", 0))
         missing = [line for line in kept.splitlines(True) if json.loads(line)["step"] > self.step]
         if self.step and not missing:
@@ -88,32 +112,60 @@ class Trace:
         state = _state(after)
         if self._file is None or (not taken and before is not None and state == _state(before)):
             return ""
-        first = _first_touched(taken, before, after)
-        entries = [[entry.term, str(entry.command)] for entry in after.after(first - 1)]
-        self.step += 1
-        return (
-            json.dumps(
-                {
-                    "step": self.step,
-                    "event": words(event),
-                    "from": source,
-                    "clock": clock,
-                    "actions": taken,
-                    "after": state | {"first": first, "entries": entries},
-                }
-            )
-            + "\n"
-        )
+        self._latest = clock, after
+        return self._numbered(words(event), source, clock, taken, after, _first_touched(taken, before, after))
 
     def write(self, lines: str) -> None:
-        if self._file is not None and lines:
-            data = lines.encode()
-            while data:
-                data = data[os.write(self._file, data) :]
+        if self._file is None or not lines:
+            return
+        self._size += _write(self._file, lines)
+        if self._latest and 0 < self._rotation.full <= self._size:
+            self._rotate(*self._latest)
+
+    def _numbered(
+        self,
+        event: str,
+        source: Source | None,
+        clock: int,
+        taken: list[list[Any]],
+        after: Node,
+        first: int,
+        **more: Any,
+    ) -> str:
+        entries = [[entry.term, str(entry.command)] for entry in after.after(first - 1)]
+        self.step += 1
+        said = {"step": self.step, "event": event, "from": source, "clock": clock, "actions": taken}
+        return (
+            json.dumps(said | more | {"after": _state(after) | {"first": first, "entries": entries}}) + "\n"
+        )
+
+    def _rotate(self, clock: int, node: Node) -> None:
+        """The next file; it is there with its first line or not at all."""
+        path = path_of(self._folder, self._id, self._part + 1)
+        begun = path.with_suffix(".new")
+        following = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+        members = [list(part) for part in node.configuration.sets]
+        cut = self._numbered(CUT, None, clock, [], node, node.snapshot.index + 1, members=members)
+        self._size = _write(following, self._header + cut)
+        begun.rename(path)
+        self.close()
+        self._file, self._part = following, self._part + 1
+        if self._rotation.files:
+            for number in parts(self._folder)[self._id][: -self._rotation.files]:
+                path_of(self._folder, self._id, number).unlink()
 
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)
+
+
+def _write(file: int, lines: str) -> int:
+    """How many bytes these are."""
+    data = lines.encode()
+    size = len(data)
+    while data:
+        data = data[os.write(file, data) :]
+    return size
 
 
 def words(event: Event | str) -> str:

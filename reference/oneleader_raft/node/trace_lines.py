@@ -29,6 +29,10 @@ def are_words(value: Any) -> bool:
     return isinstance(value, list) and all(map(is_word, value))
 
 
+def are_sets(value: Any) -> bool:
+    return isinstance(value, list) and all(map(are_words, value))
+
+
 def is_source(value: Any) -> bool:
     match value:
         case None | [str(), int()]:
@@ -58,6 +62,10 @@ STEP: dict[str, Test] = {
     "actions": lambda value: isinstance(value, list),
     "after": lambda value: isinstance(value, dict),
 }
+CUT = "cut"  # the event of the line with which a later file begins
+AT_A_CUT: dict[str, Test] = STEP | {
+    "members": lambda value: isinstance(value, list) and all(map(are_words, value))
+}
 AFTER: dict[str, Test] = {
     **dict.fromkeys(("term", "length", "commit", "first", "promised_at"), is_number),
     **dict.fromkeys(("voted_for", "leader"), is_word_or_none),
@@ -74,7 +82,8 @@ def fault_of_header(said: dict[str, Any]) -> str:
 
 def fault_of_step(said: dict[str, Any]) -> str:
     """What is wrong with a step, or nothing."""
-    fault = _fault(said, STEP, "this step") or _fault(said["after"], AFTER, "`after`")
+    keys = AT_A_CUT if said.get("event") == CUT else STEP
+    fault = _fault(said, keys, "this step") or _fault(said["after"], AFTER, "`after`")
     return fault or next(filter(None, map(_fault_of_action, said["actions"])), "")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from enum import Enum
 from math import inf
+from typing import Any
 
 from ..raft import NodeId
 from ..state_machine import Cas, Put, Request
@@ -35,16 +37,30 @@ class Operation:
 
     def __str__(self) -> str:
         of = f" {self.key}" if self.key else ""
+        value, expected, result = written(self.value), written(self.expected), written(self.result)
         words = {
-            "read": f"read{of} -> {self.result}",
-            "write": f"write{of} := {self.value}",
-            "cas": f"cas{of} from {self.expected} to {self.value} -> {self.result}",
+            "read": f"read{of} -> {result}",
+            "write": f"write{of} := {value}",
+            "cas": f"cas{of} from {expected} to {value} -> {result}",
         }
-        value = "" if self.value is None else f" {self.value}"
-        returned = "" if self.result is None else f" -> {self.result}"
+        value = "" if self.value is None else f" {value}"
+        returned = "" if self.result is None else f" -> {result}"
         said = words.get(self.kind, f"{self.kind}{of}{value}{returned}")
         end = "?" if self.returned == inf else f"{self.returned:g}"
         return f"{self.client:8} {self.called:g} .. {end}  {said}"
+
+
+def written(value: Any) -> str:
+    """A value as histories write it: null, true, [1, 2], {1, 2}."""
+    if isinstance(value, Enum):
+        value = value.value
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, frozenset):
+        return f"{{{', '.join(sorted(map(written, value)))}}}"
+    return str(value)
 
 
 @dataclass

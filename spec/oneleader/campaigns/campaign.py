@@ -30,7 +30,9 @@ from oneleader.errors import UsageError
 from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
-from oneleader.readers.explore.explore import Explored, Limits, Violation, explore_all, plan
+from oneleader.readers.explore.explore import explore_all, plan
+from oneleader.readers.explore.explored import Explored, Violation
+from oneleader.readers.explore.search import Limits
 from oneleader.readers.explore.walk import walk
 from oneleader.readers.run import Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest

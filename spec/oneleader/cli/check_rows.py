@@ -23,7 +23,8 @@ from oneleader.errors import MissingTool, UsageError
 from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
-from oneleader.readers.explore.explore import Explored, explore, explore_all
+from oneleader.readers.explore.explore import explore, explore_all
+from oneleader.readers.explore.explored import Explored
 from oneleader.readers.explore.refine import refine
 from oneleader.readers.explore.settings import Setting, settings
 from oneleader.readers.explore.walk import walk
@@ -56,7 +57,8 @@ def exploring(
             detail = f"{result.violation.what} is broken in {len(result.violation.steps)} steps"
         what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
         what += f"; {result.states:,} states" + (f", with {', '.join(kept)}" if kept else "")
-        left_out = (*(unmet if small else ()), *skipped(result.cut), *not_tried(result.untried))
+        never = [f"never possible: {', '.join(result.unfired)}"] if result.unfired else []
+        left_out = (*(unmet if small else ()), *never, *skipped(result.cut), *not_tried(result.untried))
         yield CheckRow(
             model.name, "explore", what, verdict, result.strength, result.seconds, detail, left_out
         )

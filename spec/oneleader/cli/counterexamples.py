@@ -14,7 +14,7 @@ from oneleader.cli.console import say
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.pictures.plain import show_trace
-from oneleader.readers.explore.explore import Violation
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.retrace import as_test
 from oneleader.readers.run import Run

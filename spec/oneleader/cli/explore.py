@@ -23,7 +23,8 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.readers.agree import Agreement
 from oneleader.readers.explore import explore as explore_reader
-from oneleader.readers.explore.explore import Explored
+from oneleader.readers.explore.explored import Explored
+from oneleader.readers.explore.search import Limits
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 from oneleader.words import plural, snake, title
 
@@ -104,7 +105,7 @@ def explore(
             only=wanted,
             symmetry=not no_symmetry,
             engine=engine,
-            limits=explore_reader.Limits(max_states, max_memory),
+            limits=Limits(max_states, max_memory),
             progress=progress,
             announce=lambda sentence: None if as_json else click.echo(f"memory   {sentence}", err=True),
             checkpoint=checkpoint,
@@ -127,6 +128,7 @@ def explore(
     if as_json:
         print_json([r.as_json() for r in results])
     verdicts = [r.verdict for r in results] + [open_verdict(r) for r in results]
+    verdicts += [INCONCLUSIVE for r in results if r.unfired]
     if not any(r.properties or r.witnesses or r.violation for r in results):
         verdicts.append(INCONCLUSIVE)
         if not as_json:
@@ -169,8 +171,8 @@ def explored(result: Explored) -> None:
         judged(HOLDS if at is not None else INCONCLUSIVE, f"witness {title(name)}", reached, widths=(NAME,))
     if result.violation and result.violation.what not in result.properties:
         judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
-    if result.never_fired and result.exhausted and not ghosts:
-        say(f"        never possible: {', '.join(result.never_fired)}")
+    if result.unfired:
+        judged(INCONCLUSIVE, "every action", f"never possible: {', '.join(result.unfired)}", widths=(NAME,))
     if result.exhausted:
         beneath([*skipped(result.cut), *not_tried(result.untried)])
 

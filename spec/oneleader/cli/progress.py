@@ -6,7 +6,7 @@ import sys
 import time
 from types import TracebackType
 
-from oneleader.readers.explore.explore import SearchProgress
+from oneleader.readers.explore.explored import SearchProgress
 
 
 class ProgressLine:

@@ -135,6 +135,8 @@ def replayed_json(result: Replayed) -> dict[str, Any]:
         "lines": result.lines,
         "events": result.events_judged,
         "steps": dict(result.steps),
+        "never_taken": result.never_taken,
+        "forbade_nothing": result.forbade_nothing,
         "not_modelled": dict(result.not_modelled),
         "candidates": result.candidates,
         "seconds": round(result.seconds, 3),

@@ -44,7 +44,7 @@ class Grounds:
     def __init__(self, model: Model, nodes: tuple[str, ...], parameters: Mapping[str, int]) -> None:
         self.model, self.nodes, self.parameters = model, nodes, parameters
         self.run = CompiledRun(model, self.constants(), parameters)
-        self.properties = Properties(self.run, without="member")
+        self.properties = Properties(self.run, "member")
 
     def constants(self) -> dict[str, Container[Any]]:
         """A quorum is the set of its members: which sets are quorums, each step says."""

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar
 
 from oneleader.errors import SpecError
@@ -20,12 +21,20 @@ from oneleader.language.sorts import AnySort, resolve
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _mark(kind: str) -> Callable[[F], F]:
-    def mark(function: F) -> F:
-        function.__oneleader__ = kind  # type: ignore[attr-defined]
-        return function
+MARKED = "__oneleader_marked__"  # in the names of a module: every function that was marked there, in order
 
-    return mark
+
+def marked(function: F, kind: str) -> F:
+    """The function, as a definition of this kind; its module remembers it under MARKED."""
+    if not isinstance(function, FunctionType):
+        raise SpecError(f"{function!r} is no {kind}: only a function that is written with def is one")
+    function.__oneleader__ = kind  # type: ignore[attr-defined]
+    function.__globals__.setdefault(MARKED, []).append(function)
+    return function
+
+
+def _mark(kind: str) -> Callable[[F], F]:
+    return lambda function: marked(function, kind)
 
 
 action = _mark("action")

@@ -28,11 +28,13 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import FunctionType
 from typing import Any
 
 from oneleader.errors import SpecError
-from oneleader.language.definitions import Action, Property, define
+from oneleader.language.definitions import MARKED, Action, Property, define
 from oneleader.language.fields import Field, Fields
+from oneleader.language.place import place
 from oneleader.language.progress import LeadsTo, define_progress
 from oneleader.language.sorts import AnySort, EachSort, base
 from oneleader.language.trace import TracedProperty, check
@@ -161,10 +163,13 @@ def model(
     for name in without:
         if not any(definitions.pop(name, None) for definitions in found.values()):
             raise SpecError(f"{module}: without={name!r} names nothing that the extended model defines")
-    for function in (*_lemmas(lemmas), *_marked(module)):
+    marked = (*_lemmas(lemmas), *_marked(module))
+    _check_imported(module, [*marked, *(d.function for defined in found.values() for d in defined.values())])
+    for function in marked:
         is_progress = function.__oneleader__ == "leads_to"
         made = define_progress(function) if is_progress else define(function)
         found[function.__oneleader__][function.__name__] = made
+    _check_names(module, found)
     return Model(
         name=module.rpartition(".")[2],
         doc=inspect.getdoc(sys.modules[module]) or "",
@@ -182,9 +187,54 @@ def model(
 
 
 def _marked(module: str) -> list[Any]:
-    """The marked functions of a module, in order, without those that it imports."""
-    here = (f for f in vars(sys.modules[module]).values() if getattr(f, "__module__", None) == module)
-    return [function for function in here if hasattr(function, "__oneleader__")]
+    """The marked functions of a module, in order, without those that it imports.
+
+    SpecError where one is lost: its name was bound again, and nobody would look at what it said.
+    """
+    named = vars(sys.modules[module])
+    here = {id(f): f for f in named.values() if _kind(f) and f.__module__ == module}
+    kept: dict[str, Any] = {}
+    for function in (*here.values(), *named.pop(MARKED, ())):
+        other = kept.setdefault(function.__name__, function)
+        if other is not function or id(function) not in here:
+            raise SpecError(
+                f"{_at(function)}: {function.__oneleader__} {function.__name__} is lost: this name is bound "
+                f"more than once in {module}: give each definition a name of its own"
+            )
+    return [*here.values()]
+
+
+def _kind(found: Any) -> str:
+    """Of a marked function: what it is marked as; else ""."""
+    return str(getattr(found, "__oneleader__", "")) if isinstance(found, FunctionType) else ""
+
+
+def _at(function: Any) -> str:
+    return place(function.__code__.co_filename, function.__code__.co_firstlineno)
+
+
+def _check_imported(module: str, known: list[Any]) -> None:
+    """SpecError where a module imports a property that this model would not judge."""
+    for name, found in vars(sys.modules[module]).items():
+        kind = _kind(found)
+        if kind not in ("", "action") and found not in known:
+            raise SpecError(
+                f"{_at(found)}: {kind} {name} is imported by {module}, which does not judge it: define it "
+                f"there, or name its file as lemmas="
+            )
+
+
+def _check_names(module: str, found: dict[str, dict[str, Any]]) -> None:
+    """SpecError where one name stands for definitions of two kinds: one of them would be lost."""
+    kinds: dict[str, str] = {}
+    for kind in ("action", "axiom", "invariant", "theorem", "witness"):
+        for name, definition in found[kind].items():
+            other = kinds.setdefault(name, kind)
+            if other != kind:
+                raise SpecError(
+                    f"{definition.place}: {name} of {module} is a definition of two kinds, {other} and "
+                    f"{kind}: give each a name of its own, or leave out the inherited one by without="
+                )
 
 
 def _lemmas(module: str | None) -> list[Any]:

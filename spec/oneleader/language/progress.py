@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from oneleader.errors import SpecError
-from oneleader.language.definitions import Property, define
+from oneleader.language.definitions import Property, define, marked
 from oneleader.language.sorts import AnySort, resolve
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -108,7 +108,6 @@ def leads_to(
         raise SpecError(f"{len(stages)} stages and {len(fair)} steps that lead to them: give one for each")
 
     def mark(function: F) -> F:
-        function.__oneleader__ = "leads_to"  # type: ignore[attr-defined]
         function.__oneleader_progress__ = {  # type: ignore[attr-defined]
             "given": given,
             "stops": stops,
@@ -117,7 +116,7 @@ def leads_to(
             "fair": tuple(map(_several, fair)),
             "by": _several(by),
         }
-        return function
+        return marked(function, "leads_to")
 
     return mark
 

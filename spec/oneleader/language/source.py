@@ -266,9 +266,9 @@ class _Judge:
             if not self._is_field(node, names):
                 self.resolved(node, self.outside(node, names))
         elif isinstance(node, ast.Subscript):
-            if not self._is_field(node.value, names) and not isinstance(node.value, ast.Name):
+            is_local = isinstance(node.value, ast.Name) and names.get(node.value.id) == VALUE
+            if not (is_local or self._is_field(node.value, names)):
                 raise _Refused(node, "only a field, and what has a value for each element, is indexed")
-            self.value(node.value, names)
             self.index(node.slice, names)
         elif isinstance(node, ast.Compare):
             self.comparison(node, names)
@@ -353,6 +353,10 @@ class _Judge:
             raise _Refused(node, "only the state, modules, sorts and enumerations have attributes")
         owner = self.outside(node.value, names)
         if isinstance(owner, ModuleType):
+            if type(owner) is not ModuleType or node.attr not in vars(owner):
+                raise _Refused(
+                    node, f"{ast.unparse(node)} is computed when it is asked for: bind it to a name"
+                )
             self._bound_once(node, node.attr, getattr(owner, "__file__", None) or "")
         elif is_enum(owner):
             if node.attr not in owner.__members__:

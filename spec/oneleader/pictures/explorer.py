@@ -28,7 +28,8 @@ from oneleader.pictures.stories import telling_of
 from oneleader.pictures.svg import templates
 from oneleader.pictures.telling import plain, plainly
 from oneleader.readers.engines.javascript import RUNTIME, JavaScript
-from oneleader.readers.explore.explore import Limits, explore, ghosts_read
+from oneleader.readers.explore.explore import explore, ghosts_read
+from oneleader.readers.explore.search import Limits
 from oneleader.readers.replay.formats.written import header_of
 from oneleader.readers.retrace import FOLLOWED, configuration_text, imports_of
 from oneleader.readers.run import Run

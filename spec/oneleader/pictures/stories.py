@@ -12,7 +12,7 @@ from oneleader.language.model import Model
 from oneleader.language.sorts import is_number, is_set
 from oneleader.pictures.plain import show_changes
 from oneleader.pictures.telling import Telling, Values, named, plain
-from oneleader.readers.explore.explore import Violation
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.run import Instance, Run, State
 from oneleader.story import NBSP, Story
 

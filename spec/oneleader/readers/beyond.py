@@ -54,7 +54,7 @@ def untried(model: Model, at: Configuration, properties: Iterable[Property]) -> 
                 for variable in update.variables:
                     if _rewrites_beyond(model, at, update.rewriting, variable, update.field.init):
                         found.append(f"{action.name}: all of {update.field.name}")
-    for prop in properties:
+    for prop in (*model.axioms.values(), *properties):
         body = trace_property(model, prop).body
         for variable in trace_property(model, prop).params:
             if is_number(base(variable.sort)):

@@ -17,7 +17,7 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Definition, Guard
 from oneleader.language.members import Members
 from oneleader.language.model import Model
-from oneleader.readers.explore.explore import Violation
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
 from oneleader.words import plural, title
 

@@ -39,6 +39,11 @@ INVOKE = '{"client": "a", "type": "invoke", "kind": "write", "value": 1}'
 DONE = '{"client": "a", "type": "ok", "kind": "write", "value": 1}'
 EDN = "{:process 0, :type :invoke, :f :write, :value 1}"
 BAD: dict[str, tuple[str | bytes, str]] = {
+    "an operation that no object has": (
+        "{:process 0, :type :invoke, :f :txn, :value [[:r 1 nil]]}\n"
+        "{:process 0, :type :ok, :f :txn, :value [[:r 1 [2]]]}",
+        "1: 'txn' is no operation of any object known here",
+    ),
     "empty": ("", "is empty"),
     "white": ("\n\n", "is empty"),
     "utf-16": (CALL.encode("utf-16"), "is UTF-16"),
@@ -137,3 +142,13 @@ def test_jepsens_independent_keys(tmp_path: Path) -> None:
     rows.append("ok :f :read :value [2 nil]")
     file.write_text("\n".join(f"{{:process 0 :type :{row}}}" for row in rows))
     assert [(o.key, o.value, o.result) for o in read(file)] == [("1", 5, None), ("2", None, None)]
+
+
+def test_values_are_shown_as_histories_write_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "set.edn"
+    asked = "{:process 0, :type :invoke, :f :read}\n{:process 0, :type :ok, :f :read, :value "
+    for value, shown in (("#{2 1}", "{1, 2}"), ("[[1 nil] true]", "[[1, null], true]")):
+        added = "{:process 0, :type :invoke, :f :add, :value 3}\n{:process 0, :type :ok, :f :add, :value 3}"
+        file.write_text(f"{added}\n{asked}{value}}}")
+        assert linearizable.main([str(file), "--model=set"], standalone_mode=False) == 1
+        assert f"read -> {shown}" in capsys.readouterr().out

@@ -19,7 +19,8 @@ from oneleader.errors import SpecError
 from oneleader.language.configuration import Configuration
 from oneleader.language.symmetry import renamings
 from oneleader.readers.engines.scalar import Scalar
-from oneleader.readers.explore.explore import Limits, explore
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.search import Limits
 from oneleader.readers.run import Cut, Disabled, Run, State
 
 Build = Callable[[str], ModuleType]

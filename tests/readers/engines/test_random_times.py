@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
-from oneleader.readers.explore.explore import Limits, explore
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.search import Limits
 from oneleader.readers.run import Disabled, Run, State
 
 Build = Callable[[str], ModuleType]

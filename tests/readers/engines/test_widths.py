@@ -22,7 +22,8 @@ from oneleader.readers.engines import vector
 from oneleader.readers.engines.native import Native
 from oneleader.readers.engines.packing import Packing
 from oneleader.readers.engines.vector import Vector
-from oneleader.readers.explore.explore import Limits, explore
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.search import Limits
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Run, State
 from oneleader.verdict import HOLDS
 

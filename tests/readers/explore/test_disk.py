@@ -12,7 +12,10 @@ from oneleader.errors import UsageError
 from oneleader.language.configuration import bounded
 from oneleader.models.election import MODEL
 from oneleader.readers.explore import disk as module
-from oneleader.readers.explore.explore import ENGINES, Explored, Limits, SearchProgress, explore, explore_all
+from oneleader.readers.explore import search
+from oneleader.readers.explore.explore import ENGINES, explore, explore_all
+from oneleader.readers.explore.explored import Explored, SearchProgress
+from oneleader.readers.explore.search import Limits
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 
 AT = bounded(MODEL, nodes=3, terms=2)
@@ -48,9 +51,7 @@ def test_it_tells_the_same_counterexample(engine: str, tmp_path: Path) -> None:
 def test_an_interrupted_search_goes_on_from_its_last_whole_level(
     engine: str, depth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from oneleader.readers.explore import explore as explorer
-
-    monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
+    monkeypatch.setattr(search, "REPORT_EVERY", 0)
 
     def interrupt(progress: SearchProgress) -> None:
         if progress.depth == depth:

@@ -20,9 +20,11 @@ from oneleader.readers.engines.native import Native
 from oneleader.readers.engines.packing import Packing
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.engines.vector import Vector
-from oneleader.readers.explore import explore as explorer
-from oneleader.readers.explore import search as searches
-from oneleader.readers.explore.explore import ENGINES, Limits, SearchProgress, explore, explore_all, plan
+from oneleader.readers.explore import search
+from oneleader.readers.explore import states as searches
+from oneleader.readers.explore.explore import ENGINES, explore, explore_all, plan
+from oneleader.readers.explore.explored import SearchProgress
+from oneleader.readers.explore.search import Limits
 from oneleader.readers.run import ClaimFailed, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 
@@ -409,7 +411,7 @@ def test_a_limit_that_is_not_met_changes_nothing(states: int | None) -> None:
 
 
 def test_a_limit_on_memory_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
+    monkeypatch.setattr(search, "REPORT_EVERY", 0)
     found = explore(MODEL, bounded(MODEL, nodes=3, terms=1), limits=Limits(memory=1))
     assert (found.verdict, found.why) == (INCONCLUSIVE, "stopped at 1 MiB of memory")
 
@@ -421,7 +423,7 @@ def test_a_violation_found_before_the_limit_is_a_violation() -> None:
 
 
 def test_an_interrupted_run_keeps_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
+    monkeypatch.setattr(search, "REPORT_EVERY", 0)
     told: list[SearchProgress] = []
 
     def interrupt(progress: SearchProgress) -> None:
@@ -506,7 +508,7 @@ def test_an_interrupted_search_goes_on_where_it_was(
     first: str, symmetry: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted again and again, on one engine and then on the other, it finds what one search finds."""
-    monkeypatch.setattr(explorer, "REPORT_EVERY", 0)
+    monkeypatch.setattr(search, "REPORT_EVERY", 0)
     monkeypatch.setattr(searches.Gathered, "batch", 100)
     monkeypatch.setattr(searches.Threaded, "batch", 100)
     configuration, file = bounded(MODEL, nodes=3, terms=2), tmp_path / "some" / "search.oneleader"

@@ -13,7 +13,8 @@ import pytest
 from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.models import find
-from oneleader.readers.explore.explore import ENGINES, Explored, explore, ghosts_read
+from oneleader.readers.explore.explore import ENGINES, explore, ghosts_read
+from oneleader.readers.explore.explored import Explored
 from oneleader.verdict import HOLDS
 
 HEAD = '''"""A small model."""

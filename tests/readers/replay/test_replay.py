@@ -76,6 +76,12 @@ def test_an_election_is_accepted():
         "fields of the model never compared: heartbeat",
         "not looked at in the recording: event, node, seed",
         "8 of 8 properties judged on every state reached",
+        "actions never taken, so their guards were not asked: step_down, restart",
+        "guards that forbade nothing: start_election (not_leader), "
+        "grant_vote (vote_was_requested, term_is_current, vote_is_free), "
+        "reply_vote (vote_is_stored, term_is_current), "
+        "receive_vote (vote_was_granted, term_is_current, is_candidate), "
+        "become_leader (is_candidate, quorum_voted), update_term (term_was_sent, term_is_newer)",
         "at most 1 candidate state (limit 64)",
     ]
 
@@ -286,12 +292,30 @@ def test_a_member_that_has_done_nothing_counts():
         ({"quorums": [["n9"]]}, "`quorums` names n9, which is not one of the `nodes`"),
         ({"constants": {"leader": []}}, "election has no constant leader"),
         ({"constants": {"member": [["n1"]]}}, "the constant member is not a list of its indices, 2 each"),
+        ({"incomplete": "term"}, "`incomplete` is not a list of fields of election"),
+        ({"incomplete": ["terms"]}, "`incomplete` is not a list of fields of election"),
     ],
 )
 def test_a_bad_header(edit, says):
     with pytest.raises(BadRecording) as error:
         judge([HEADER | edit])
     assert says in str(error.value)
+
+
+def test_what_is_given_is_believed_and_named():
+    given = {"given": {"requested": {"n2": [3]}, "granted": {"n2": {"3": ["n1"]}}, "term": {"n1": 3}}}
+    learns = step("n3", ("update_term", {"n": "n3", "t": 3}))
+    assert "term_was_sent" in judge([HEADER, learns]).refusal.text
+    believed = judge([HEADER | {"incomplete": ["term"]}, learns | given])
+    assert believed.verdict is HOLDS
+    assert "taken as given: what a line says stood before: 1 of requested, 1 of granted, 1 of term" in (
+        believed.summary()
+    )
+    assert "granted_not_from_future" in judge([HEADER, learns | given]).refusal.text
+    with pytest.raises(
+        BadRecording, match="what is `given` comes before `actions`, and this line names none"
+    ):
+        judge([HEADER, {"node": "n1", "event": "?", "term": 1} | given])
 
 
 def test_a_header_without_nodes():

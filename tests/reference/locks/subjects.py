@@ -146,7 +146,9 @@ def redis_(
 
 @contextmanager
 def async_redis(server: RedisServer) -> Iterator[Subject]:
-    store = redis_store.AsyncRedisStore(redis.asyncio.Redis(port=server.port, decode_responses=True))
+    store = redis_store.AsyncRedisStore(
+        redis.asyncio.Redis(port=server.port, decode_responses=True, retry=None)
+    )
     with (
         server.client() as client,
         asyncio.Runner() as runner,

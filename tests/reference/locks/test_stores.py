@@ -23,6 +23,8 @@ import redis
 import redis.asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from oneleader_raft.fencing import GREATEST, Storage
 from oneleader_raft.locks import Found, HeldError, Locks, LostError, StaleError, UnknownError, etcd
@@ -137,7 +139,7 @@ def test_of_many_tasks_at_once_one_is_granted(request: pytest.FixtureRequest, tm
     etcd_url = request.getfixturevalue("etcd_server").url
 
     async def ask() -> None:
-        async with redis.asyncio.Redis(port=redis_port) as client:
+        async with redis.asyncio.Redis(port=redis_port, retry=None) as client:
             for make in (
                 lambda: AsyncSqliteStore(tmp_path / "locks.db"),
                 lambda: AsyncPostgresStore(conninfo),
@@ -417,7 +419,7 @@ def test_a_redis_cluster_finds_all_of_a_script_in_one_slot() -> None:
     with running_redis("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no") as server:
         server.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         server.wait_for(lambda: server.client().set("up", 1))
-        client = redis.RedisCluster(host="127.0.0.1", port=server.port)
+        client = redis.RedisCluster(host="127.0.0.1", port=server.port, retry=Retry(NoBackoff(), 0))
         with Locks(RedisStore(client)) as locks:
             for name in ("r", "{a}b", "}{", "{}", "a{b"):
                 with locks.hold(name) as grant:
@@ -514,7 +516,7 @@ def test_no_answer_is_unknown_on_every_store(hangs_up: int) -> None:
     url = f"http://127.0.0.1:{hangs_up}"
     conninfo = f"host=127.0.0.1 port={hangs_up} user=u dbname=d sslmode=disable gssencmode=disable"
     for store in (
-        RedisStore(redis.Redis(port=hangs_up)),
+        RedisStore(redis.Redis(port=hangs_up, retry=None)),
         EtcdStore([url]),
         ClusterStore([url], deadline=0.3),
     ):
@@ -523,7 +525,7 @@ def test_no_answer_is_unknown_on_every_store(hangs_up: int) -> None:
         store.close()
 
     async def ask() -> None:
-        client = redis.asyncio.Redis(port=hangs_up)
+        client = redis.asyncio.Redis(port=hangs_up, retry=None)
         for store in (
             AsyncRedisStore(client),
             AsyncPostgresStore(conninfo),
@@ -536,6 +538,43 @@ def test_no_answer_is_unknown_on_every_store(hangs_up: int) -> None:
         await client.aclose()
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("make", [redis.Redis, redis.asyncio.Redis])
+@pytest.mark.parametrize("store", [RedisStore, AsyncRedisStore])
+def test_a_redis_client_that_repeats_commands_is_refused(make: Any, store: Any) -> None:
+    """It hears no answer, sends the command again, and what was accepted is refused."""
+    for client in (make(), make(retry=Retry(NoBackoff(), 1)), make(retry=Retry(NoBackoff(), -1))):
+        with pytest.raises(ValueError, match="repeats no command whose answer was lost"):
+            store(client)
+    store(make(retry=None))
+    store(make(retry=Retry(NoBackoff(), 0)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\n\r\n{",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_an_answer_of_etcd_that_is_cut_off_is_unknown(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(UnknownError, match="it may have happened"):
+            EtcdStore([f"http://127.0.0.1:{listener.getsockname()[1]}"]).perform(STEPS[3])
+        thread.join()
 
 
 class NoAnswer:

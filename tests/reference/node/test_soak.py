@@ -48,7 +48,7 @@ def test_a_long_life_with_faults(tmp_path: Path, proxies: Callable[[], Any], cli
                 watching.faults += 1
                 time.sleep(chance.uniform(0.5, 2))
         between.heal()
-        cluster.leader()
+        cluster.leader(300)
         history = writing.stop()
         with Client(list(cluster.apis.values()), deadline=30) as client:
             last = {key: client.get(key) for key in writing.KEYS}
@@ -58,12 +58,12 @@ def test_a_long_life_with_faults(tmp_path: Path, proxies: Callable[[], Any], cli
             time.sleep(0.1)
     finally:
         samples = watching.stop()
+        print(f"{watching.faults} faults", *samples[:: max(1, len(samples) // 20)], sep="\n")
         writing.stop()
         cluster.stop()
     logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
     sent = logs.count("sends a snapshot")
-    print(f"{len(history)} operations, {watching.faults} faults, {sent} snapshots sent")
-    print(*samples[:: max(1, len(samples) // 20)], sep="\n")
+    print(f"{len(history)} operations, {sent} snapshots sent")
     now = max(o.called for o in history) + 1000
     in_the_end = [Operation("end", "read", key, now, now, result=value) for key, value in last.items()]
     judged = histories.judge([*history, *in_the_end])

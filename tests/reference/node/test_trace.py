@@ -24,7 +24,7 @@ NODE: Node = restart("n1", MEMBERS, Durable(), 7).node
 
 def traced(path: Path, *events: str, kept: str = "") -> str:
     """Write a restart and these events; the lines."""
-    trace = Trace(path, "n1", MEMBERS, Clocks(), Durable(), kept)
+    trace = Trace(path.parent, "n1", MEMBERS, Clocks(), Durable(), kept)
     lines = trace.line("restart", None, 7, restart("n1", MEMBERS, Durable(), 7).actions, None, NODE)
     lines += "".join(trace.line(event, None, 8, (), None, NODE) for event in events)
     trace.write(lines)
@@ -63,15 +63,15 @@ def test_a_trace_that_knows_more_than_the_state_is_seen(tmp_path: Path) -> None:
     """The state is a backup, or has lost its end: the node may have voted since."""
     path = tmp_path / "n1.trace.jsonl"
     traced(path, "a")
-    Trace(path, "n1", MEMBERS, Clocks(), Durable()).close()
+    Trace(tmp_path, "n1", MEMBERS, Clocks(), Durable()).close()
     before = path.read_bytes()
     for other in (Durable(1), Durable(0, "n2"), Durable(0, None, (Entry(0, "x"),))):
         with pytest.raises(DamagedError, match="it went on without a trace"):
-            Trace(path, "n1", MEMBERS, Clocks(), other)
+            Trace(tmp_path, "n1", MEMBERS, Clocks(), other)
     assert path.read_bytes() == before
     path.write_bytes(before.replace(b'"term": 0', b'"term": 2'))
     with pytest.raises(DamagedError, match="it is an old one or has lost its end"):
-        Trace(path, "n1", MEMBERS, Clocks(), Durable(1, None, (Entry(1, "x"),)))
+        Trace(tmp_path, "n1", MEMBERS, Clocks(), Durable(1, None, (Entry(1, "x"),)))
 
 
 def test_without_a_path_nothing_is_written() -> None:

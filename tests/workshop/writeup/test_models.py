@@ -12,7 +12,8 @@ from oneleader.language.configuration import Configuration, configure
 from oneleader.language.model import Model
 from oneleader.language.sorts import reading
 from oneleader.models.flawed import alerts
-from oneleader.readers.explore.explore import Explored, explore_all
+from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.explored import Explored
 from oneleader.readers.explore.settings import settings
 from oneleader.readers.run import Run
 from oneleader.verdict import HOLDS

@@ -20,7 +20,7 @@ from enum import Enum
 from math import inf
 from typing import Any, TypeAlias
 
-from oneleader_raft.testbench.clients import Operation
+from oneleader_raft.testbench.clients import Operation, written
 
 READ, WRITE, CAS, APPEND = "read", "write", "cas", "append"
 ADD, REMOVE = "add", "remove"
@@ -86,17 +86,17 @@ class SharedObject:
             return frozenset(map(comparable, value)) if value is not None else frozenset()
         value = comparable(value)
         if self.strings and not isinstance(value, str | None):
-            raise TypeError(f"a {self.name} starts with a string, not {value!r}")
+            raise TypeError(f"a {self.name} starts with a string, not {written(value)}")
         if self.name == MUTEX.name and value not in (None, TrueOrFalse.TRUE, TrueOrFalse.FALSE):
-            raise TypeError(f"a mutex starts held (true) or free (false), not as {value!r}")
+            raise TypeError(f"a mutex starts held (true) or free (false), not as {written(value)}")
         if self.name == FENCED_LOCK.name and (not isinstance(value, int | None)):
-            raise TypeError(f"a fenced lock starts with its last token, a number, not with {value!r}")
+            raise TypeError(f"a fenced lock starts with its last token, a number, not with {written(value)}")
         as_held = STARTS.get(self.name)
         return as_held(value) if as_held else value
 
     def _check_values(self, o: Operation) -> None:
         if o.kind == CAS and o.returned != inf and not isinstance(o.result, bool):
-            raise BadOperation(f"the result of a cas is true or false, not {o.result!r}", o)
+            raise BadOperation(f"the result of a cas is true or false, not {written(o.result)}", o)
         of_strings = (o.value, o.expected, o.result if o.kind == READ else None)
         if self.strings and not all(isinstance(v, str | None) for v in of_strings):
             raise BadOperation(f"values of a {self.name} are strings: {o}", o)
@@ -104,7 +104,7 @@ class SharedObject:
             raise BadOperation(f"no value in this {o.kind}: {o}", o)
         is_token = isinstance(o.result, int)
         if self.name == FENCED_LOCK.name and o.kind == ACQUIRE and o.returned != inf and not is_token:
-            raise BadOperation(f"this acquire returned no token, which is a number: {o.result!r}", o)
+            raise BadOperation(f"this acquire returned no token, which is a number: {written(o.result)}", o)
 
 
 def comparable(value: Any) -> Hashable:
@@ -127,7 +127,7 @@ def _elements(o: Operation) -> Hashable:
     if o.returned == inf:
         return None
     if not isinstance(o.result, tuple | frozenset | set):
-        raise TypeError(f"a read of a set returns its elements, not {o.result!r}")
+        raise TypeError(f"a read of a set returns its elements, not {written(o.result)}")
     elements = tuple(map(comparable, o.result))
     return frozenset(elements) if len(set(elements)) == len(elements) else elements
 
@@ -217,6 +217,16 @@ FENCED_LOCK = SharedObject("fenced-lock", (ACQUIRE, RELEASE, EXPIRE), on_fenced_
 OBJECTS = {o.name: o for o in (REGISTER, KEY_VALUE, SET, MUTEX, FENCED_LOCK)}
 
 
+def known_kinds() -> set[str]:
+    """What can be done to some object."""
+    return {kind for one in OBJECTS.values() for kind in (*one.kinds, *one.also)}
+
+
+def unknown_kind(kind: str) -> str:
+    """One sentence for an operation that no object has."""
+    return f"{kind!r} is no operation of any object known here: they have {', '.join(sorted(known_kinds()))}"
+
+
 def guessed(operations: Sequence[Operation]) -> SharedObject:
     """The object whose operations these are; BadOperation where no object has them all."""
     kinds = {o.kind for o in operations}
@@ -224,10 +234,7 @@ def guessed(operations: Sequence[Operation]) -> SharedObject:
     for one in (FENCED_LOCK, *OBJECTS.values()) if has_tokens else OBJECTS.values():
         if kinds <= {*one.kinds, *one.also}:
             return one
-    known = {kind for one in OBJECTS.values() for kind in (*one.kinds, *one.also)}
-    strange = next((o for o in operations if o.kind not in known), None)
+    strange = next((o for o in operations if o.kind not in known_kinds()), None)
     if strange is not None:
-        raise BadOperation(
-            f"{strange.kind!r} is no operation of any object known here: {sorted(known)}", strange
-        )
+        raise BadOperation(unknown_kind(strange.kind), strange)
     raise BadOperation(f"no object has all of {', '.join(sorted(kinds))}", operations[0])

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from oneleader.conformance.histories.objects import ACQUIRE, CAS, READ
-from oneleader_raft.testbench.clients import Operation
+from oneleader.conformance.histories.objects import ACQUIRE, CAS, READ, known_kinds, unknown_kind
+from oneleader_raft.testbench.clients import Operation, written
 
 INVOKE, OK, FAIL, INFO = TYPES = ("invoke", "ok", "fail", "info")
 
@@ -83,18 +83,21 @@ def _operation(
     failed = end is not None and end.type == FAIL
     if failed and not (failed_cas_compared and begin.kind == CAS):
         return None
+    if begin.kind not in known_kinds():
+        raise BadLine(begin.line, unknown_kind(begin.kind))
     value, expected, result = begin.value, None, None
     known = end is not None and returned != inf
     if begin.kind == CAS:
         if not isinstance(value, tuple) or len(value) != 2:
-            raise BadLine(begin.line, f"a cas has two values, [expected new], not {value!r}")
+            raise BadLine(begin.line, f"a cas has two values, [expected new], not {written(value)}")
         expected, value = value
         result = not failed if known else None
     elif begin.kind in (READ, "get", ACQUIRE):
         value, result = None, end.value if known and end is not None else None
     elif known and end is not None and end.value is not None and end.value != value:
         raise BadLine(
-            end.line, f"line {begin.line} called {begin.kind} {value!r}, this completes {end.value!r}"
+            end.line,
+            f"line {begin.line} called {begin.kind} {written(value)}, this completes {written(end.value)}",
         )
     return LoggedOperation(
         begin.client, begin.kind, begin.key, called, returned, value, expected, result, begin.line

@@ -23,7 +23,7 @@ from oneleader.readers.engines.orbits import Orbits
 from oneleader.readers.engines.packing import Packing, Rows
 from oneleader.readers.engines.table import StateTable, mixed
 from oneleader.readers.explore.checkpoint import SearchPlace, digest
-from oneleader.readers.explore.search import CHUNK, Full, Packed, compiled
+from oneleader.readers.explore.states import CHUNK, Full, Packed, compiled
 from oneleader.readers.run import Run
 
 PARTS = 64

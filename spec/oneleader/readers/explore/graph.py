@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oneleader.errors import UsageError
-from oneleader.readers.explore.search import compiled
+from oneleader.readers.explore.states import compiled
 from oneleader.readers.run import Run, State
 
 MOST_STATES = 1_000_000  # they and their steps are all in memory

@@ -25,7 +25,8 @@ from oneleader.language.model import Model, same_name
 from oneleader.readers.agree import Agreement, agreement
 from oneleader.readers.beyond import untried
 from oneleader.readers.engines.scalar import Scalar
-from oneleader.readers.explore.explore import Violation, concrete
+from oneleader.readers.explore.explored import Violation
+from oneleader.readers.explore.search import concrete
 from oneleader.readers.run import Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 

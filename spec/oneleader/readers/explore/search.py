@@ -1,374 +1,223 @@
-"""The states of one breadth-first search, in order of discovery, on each of the three engines.
-
-A level is a range of positions. `Listed` holds plain tuples and asks the plain interpreter: the
-oracle. `Gathered` holds packed rows, NumPy's table and the NumPy engine; `Threaded` packed rows, the
-table of the C engine and its threads. No parents are kept: a shortest run is found by walking back
-from level to level.
-"""
+"""One breadth-first search: level by level, until everything is seen, a property broken, or a limit met."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import Protocol
-
-import numpy as np
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 
 from oneleader.errors import Disagreement
 from oneleader.language.definitions import Property
-from oneleader.language.sorts import base, is_set
-from oneleader.language.symmetry import Renaming, renamings, why_fewer
-from oneleader.readers.agree import Traced
-from oneleader.readers.engines.kernel import Kernel, Tally, least
-from oneleader.readers.engines.native import FULLEST, Native
-from oneleader.readers.engines.orbits import Orbits
-from oneleader.readers.engines.packing import Packing, Rows
-from oneleader.readers.engines.table import StateTable
-from oneleader.readers.engines.vector import Vector
+from oneleader.readers.beyond import above, untried
+from oneleader.readers.explore.checkpoint import SearchPlace
+from oneleader.readers.explore.disk import Stored
+from oneleader.readers.explore.explored import Explored, SearchProgress, Violation
+from oneleader.readers.explore.states import Full, States
 from oneleader.readers.premises import Premise
 from oneleader.readers.run import ClaimFailed, Run, State
 
-CHUNK = 1 << 16  # states that NumPy looks at together
-BATCH = 1 << 18  # states that C expands between two looks at the clock and at Ctrl-C
-MOST_STATES = (1 << 32) - 2  # positions take 32 bits
+REPORT_EVERY = 0.25  # seconds between two calls of `progress`
 
 
-class Full(Exception):
-    """No memory is left for another state."""
+@dataclass(frozen=True)
+class Limits:
+    """Where to stop without an answer. Memory is the whole process, in MiB."""
+
+    states: int | None = None
+    memory: int | None = None
 
 
-class States(Protocol):
-    """All states found so far; `instances` says which instance each entry of a tally counts."""
-
-    run: Run
-    order: int  # how many renamings are identified
-    why: str  # why not more
-    instances: list[int]
-    batch: int  # how many states to expand at a time
-    tally: Tally
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-
-    def estimate(self) -> str:
-        """A sentence: how much memory a state takes at most, and how many states there is room for."""
-
-    def advance(self, lo: int, hi: int) -> None:
-        """Take every step from the states lo..hi and keep what is new. Full where memory ends."""
-
-    def settle(self) -> None:
-        """The end of a level: whatever was set aside is looked up now. Full as `advance`."""
-
-    def broken(self, lo: int, hi: int) -> tuple[int, int] | None:
-        """(property, position) of the least state of lo..hi that breaks the first property broken there."""
-
-    def reached(self, lo: int, hi: int) -> list[bool]:
-        """Which witnesses some state of lo..hi reaches."""
-
-    def first(self, positions: Sequence[int]) -> int:
-        """The least of these states: every engine tells of the same one."""
-
-    def state(self, position: int) -> State:
-        """One state, as the plain interpreter writes it."""
-
-    def canonical(self, state: State) -> State:
-        """The state that stands for this one."""
-
-    def predecessor(self, position: int, lo: int, hi: int) -> int:
-        """The first state of lo..hi with a step to that state."""
+NO_LIMITS = Limits()
 
 
-class Listed:
-    """The oracle: plain tuples, stepped by the plain interpreter, renamed cell by cell."""
-
-    batch = 1 << 8
+class BreadthFirst:
+    """One breadth-first search: judge a level, then take every step from it."""
 
     def __init__(
-        self, run: Run, properties: list[Property], witnesses: list[Property], *, symmetry: bool
+        self,
+        states: States,
+        safety: list[Property],
+        sought: list[Property],
+        limits: Limits,
+        progress: Callable[[SearchProgress], None],
     ) -> None:
-        self.run, self.properties, self.witnesses = run, properties, witnesses
-        self._traced = Traced(run)
-        group = renamings(run.model, run.configuration) if symmetry else []
-        self.why = why_fewer(run.model, run.configuration, group) if symmetry else ""
-        self._images = [_moved(run, renaming) for renaming in group[1:]]
-        self.order = max(1, len(group))
-        self.instances = list(range(len(run.instances)))
-        instances = len(run.instances)
-        self.tally = Tally(np.zeros(instances, np.int64), np.zeros(instances, np.int64))
-        self._states = [self.canonical(run.initial)]
-        self._known = set(self._states)
-
-    @property
-    def size(self) -> int:
-        return len(self._states)
-
-    def estimate(self) -> str:
-        return "python keeps plain tuples, some 600 bytes a state: meant for small configurations"
-
-    def advance(self, lo: int, hi: int) -> None:
-        for position in range(lo, hi):
-            try:
-                steps = list(self.run.steps(self._states[position]))
-            except ClaimFailed:
-                self.tally.failed.append(position)
-                continue
-            if not steps:
-                self.tally.stuck.append(position)
-            for instance, after in steps:
-                (self.tally.cut if after is None else self.tally.taken)[instance] += 1
-                if after is not None:
-                    self._add(self.canonical(after))
-
-    def settle(self) -> None:
-        """Nothing was set aside."""
-
-    def _add(self, state: State) -> None:
-        if state not in self._known:
-            self._known.add(state)
-            self._states.append(state)
-
-    def broken(self, lo: int, hi: int) -> tuple[int, int] | None:
-        for number, prop in enumerate(self.properties):
-            found = [i for i in range(lo, hi) if self.run.violated(self._states[i], {prop.name: prop})]
-            if found:
-                return number, self.first(found)
-        return None
-
-    def reached(self, lo: int, hi: int) -> list[bool]:
-        return [any(self._witnessed(self._states[i], w) for i in range(lo, hi)) for w in self.witnesses]
-
-    def _witnessed(self, state: State, witness: Property) -> bool:
-        """A premise is known only as it was traced; everything else is asked of the plain interpreter."""
-        if not isinstance(witness, Premise):
-            return self.run.witnessed(state, witness)
-        values = self.run.configuration.assignments(witness.params)
-        return any(self._traced.holds(witness, state, args) for args in values)
-
-    def first(self, positions: Sequence[int]) -> int:
-        return min(positions, key=self._states.__getitem__)
-
-    def state(self, position: int) -> State:
-        return self._states[position]
-
-    def canonical(self, state: State) -> State:
-        images = (
-            tuple(state[cell] if table is None else table[state[cell]] for cell, table in image)
-            for image in self._images
+        self.states, self.safety, self.sought = states, safety, sought
+        self.run, self.limits, self.progress = states.run, limits, progress
+        self.met: dict[str, int | None] = {p.name: None for p in sought}  # the depth at which each was
+        self.levels, self.end = [0], 0  # where each level starts, and where the last one ends
+        self.result = Explored(
+            self.run,
+            states.order,
+            states.why,
+            properties=[p.name for p in safety],
         )
-        return min(state, *images) if self._images else state
+        self.witnesses_only = bool(sought) and not safety
+        self.place = self._here(0)
+        self.keep: Callable[[SearchPlace], None] = lambda place: None  # told where each level ends
+        self.started = self.reported = self.entered = time.perf_counter()
 
-    def predecessor(self, position: int, lo: int, hi: int) -> int:
-        target = self._states[position]
-        for before in range(lo, hi):
-            steps = self.run.steps(self._states[before])
-            if any(after is not None and self.canonical(after) == target for _, after in steps):
-                return before
-        raise Disagreement("no state of the level before leads here")
-
-
-def _moved(run: Run, renaming: Renaming) -> list[tuple[int, tuple[int, ...] | None]]:
-    """For each cell of the renamed state: the cell that it comes from, and the table of its new values."""
-    at = {(f.name, key): i for i, (f, key) in enumerate(run.cells.keys)}
-    image: list[tuple[int, tuple[int, ...] | None]] = [(0, None)] * len(at)
-    for cell, (f, key) in enumerate(run.cells.keys):
-        of = base(f.of)
-        image[at[f.name, renaming.index(f, key)]] = cell, renaming.values[of.__name__] if is_set(of) else None
-    return image
-
-
-class Packed:
-    """What the two compiled engines share: rows of words in one array, and looking back over them.
-
-    The array is as long as memory allows; the system gives the memory as it is written.
-    """
-
-    bytes_beside = 0  # what a state takes in the table at most
-
-    def __init__(self, kernel: Kernel, orbits: Orbits | None, memory: int) -> None:
-        self.kernel, self.run = kernel, kernel.run
-        self.orbits = orbits
-        self.order, self.why = (orbits.order, orbits.why) if orbits else (1, "")
-        self.instances = [step.position for step in kernel.ground.steps]
-        self.tally = Tally.of(kernel.ground)
-        capacity = min(MOST_STATES, max(1 << 14, memory // self.bytes_a_state(kernel.packing)))
-        self.rows: Rows = np.empty((capacity, kernel.packing.words), np.uint64)
-        self._first = kernel.canonical(kernel.packing.pack([self.run.initial]))
-
-    @classmethod
-    def bytes_a_state(cls, packing: Packing) -> int:
-        """The most that a state takes, its place in the table included."""
-        return 8 * packing.words + cls.bytes_beside
-
-    def estimate(self) -> str:
-        packing, most = self.kernel.packing, self.bytes_a_state(self.kernel.packing)
-        return (
-            f"{packing.bits} bits a state, at most {most} bytes with its place in the table: "
-            f"room for {len(self.rows):,} states in {len(self.rows) * most / 2**30:,.1f} GiB"
-        )
-
-    def settle(self) -> None:
-        """Nothing was set aside."""
-
-    def broken(self, lo: int, hi: int) -> tuple[int, int] | None:
-        found: dict[int, list[int]] = {}
-        for start in range(lo, hi, CHUNK):
-            numbers = self.kernel.broken(self.rows[start : min(start + CHUNK, hi)])
-            for position in np.flatnonzero(numbers >= 0).tolist():
-                found.setdefault(int(numbers[position]), []).append(start + position)
-        return (min(found), self.first(found[min(found)])) if found else None
-
-    def reached(self, lo: int, hi: int) -> list[bool]:
-        chunks = (
-            self.kernel.reached(self.rows[start : min(start + CHUNK, hi)]).any(axis=0)
-            for start in range(lo, hi, CHUNK)
-        )
-        return [bool(x) for x in np.logical_or.reduce(list(chunks))]
-
-    def first(self, positions: Sequence[int]) -> int:
-        rows = self.rows[list(positions)]
-        return positions[least(self.orbits.least(rows) if self.orbits else rows)]
-
-    def state(self, position: int) -> State:
-        return self.kernel.packing.unpack(self.rows[position : position + 1])[0]
-
-    def restore(self, rows: Rows) -> None:
-        """Start with these states instead of the initial one. Full where they are too many."""
-        if len(rows) >= len(self.rows):
-            raise Full
-        self.rows[: len(rows)] = rows
-        self._entered(len(rows))
-
-    def _entered(self, size: int) -> None:
-        """Rebuild the table for the first `size` rows."""
-        raise NotImplementedError
-
-    def predecessor(self, position: int, lo: int, hi: int) -> int:
-        for start in range(lo, hi, CHUNK):
-            chunk = self.rows[start : min(start + CHUNK, hi)]
-            found = self.kernel.expand(chunk, idle=False)
-            same = np.flatnonzero((found.rows == self.rows[position]).all(axis=1))
-            if len(same):
-                return start + int(found.parents[same].min())
-        raise Disagreement("no state of the level before leads here")
-
-    def canonical(self, state: State) -> State:
-        packing = self.kernel.packing
-        return packing.unpack(self.kernel.canonical(packing.pack([state])))[0]
-
-
-class Gathered(Packed):
-    """The NumPy engine."""
-
-    batch = CHUNK
-    bytes_beside = 14  # 4 bytes a place, at most 60 % and at least 30 % of the places taken
-
-    def __init__(self, kernel: Vector, orbits: Orbits | None, memory: int) -> None:
-        super().__init__(kernel, orbits, memory)
-        self.vector, self.table = kernel, StateTable(self.rows)
-        self.table.add(self._first)
-
-    @property
-    def size(self) -> int:
-        return self.table.size
-
-    def _entered(self, size: int) -> None:
-        self.table.refill(size)
-
-    def advance(self, lo: int, hi: int) -> None:
-        sink = self.vector.sink(self.rows[lo:hi], idle=False)
-        self.tally.taken += sink.taken
-        self.tally.cut += sink.cut
-        self.tally.stuck += (lo + np.flatnonzero(~sink.alive & ~sink.failed)).tolist()
-        self.tally.failed += (lo + np.flatnonzero(sink.failed)).tolist()
-        found = self.vector.successors(sink)
-        if self.size + len(found) > len(self.rows):
-            raise Full
-        self.table.add(found)
-
-
-class Threaded(Packed):
-    """The C engine."""
-
-    batch = BATCH
-    bytes_beside = 24  # 8 bytes a place, at most 70 % and at least 35 % of the places taken
-
-    def __init__(self, kernel: Native, orbits: Orbits | None, memory: int) -> None:
-        super().__init__(kernel, orbits, memory)
-        self.native = kernel
-        self._size = 1
-        self.rows[:1] = self._first
-        places = 1 << 16
-        while FULLEST * places < 2 * kernel.room():
-            places *= 2
-        if len(self.rows) < 2 * kernel.room():
-            self.rows = np.empty((2 * kernel.room(), kernel.packing.words), np.uint64)
-            self.rows[:1] = self._first
-        self._index(places)
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    def _entered(self, size: int) -> None:
-        self._size = size
-        places = len(self._table)
-        while FULLEST * places < size + 2 * self.native.room():
-            places *= 2
-        self._index(places)
-
-    def _index(self, places: int) -> None:
-        """A table of that many places for all states; the old one is let go first."""
-        self._table = np.zeros(0, np.uint64)
-        self._table = np.zeros(places, np.uint64)
-        self.native.index(self.rows, self._size, self._table)
-
-    def advance(self, lo: int, hi: int) -> None:
+    def go(self) -> None:
+        """BreadthFirst until everything is seen, a property is broken, or a limit is met."""
+        lo, hi = self.levels[-1], self.end or self.states.size
         while lo < hi:
-            lo, self._size = self.native.advance(self.rows, self._size, self._table, lo, hi, self.tally)
+            if not self._judged(lo, hi) or not self._expanded(max(lo, self.place.at), hi):
+                return
+            lo, hi = hi, self.states.size
             if lo < hi:
-                if len(self.rows) - self._size < self.native.room():
-                    raise Full
-                self._index(2 * len(self._table))
+                self.levels.append(lo)
+                self.end = hi
+                self.result.depth += 1
+                self.keep(self._here(lo))
+        self.result.exhausted = True
 
-    def predecessor(self, position: int, lo: int, hi: int) -> int:
-        found = self.native.predecessor(self.rows, lo, hi, self.rows[position])
-        if found < 0:
-            raise Disagreement("no state of the level before leads here")
-        return found
+    def _here(self, at: int) -> SearchPlace:
+        """How far it is: complete before the state `at`."""
+        tally, met = self.states.tally, dict(self.met)
+        counts = tally.taken.tolist(), tally.cut.tolist(), list(tally.stuck), list(tally.failed)
+        return SearchPlace([*self.levels], self.end, at, *counts, met)
+
+    def resume(self, place: SearchPlace) -> None:
+        """Go on from there."""
+        self.levels, self.end, self.place = [*place.levels], place.end, place
+        self.result.taken_up = self.states.size
+        tally = self.states.tally
+        tally.taken[:], tally.cut[:] = place.taken, place.cut
+        tally.stuck, tally.failed = [*place.stuck], [*place.failed]
+        self.met, self.result.depth = dict(place.met), len(place.levels) - 1
+
+    def finish(self) -> None:
+        """Write down what was counted."""
+        result, tally = self.result, self.states.tally
+        result.states, result.seconds = self.states.size, time.perf_counter() - self.started
+        result.transitions, result.cut = int(tally.taken.sum()), int(tally.cut.sum())
+        result.premises = {p: self.met[p.name] for p in self.sought if isinstance(p, Premise)}
+        witnesses = [p for p in self.sought if not isinstance(p, Premise)]
+        result.witnesses = {w.name: self.met[w.name] for w in witnesses}
+        model, at = self.run.model, self.run.configuration
+        result.untried = untried(model, at, [*self.safety, *witnesses])
+        result.cut += sum(1 for _ in above(model, at))  # steps whose parameters no run here tries
+        for position, times in zip(self.states.instances, (tally.taken + tally.cut).tolist(), strict=True):
+            if times:
+                result.fired[self.run.instances[position].action.name] += times
+
+    def _judged(self, lo: int, hi: int) -> bool:
+        """Look for broken properties, witnesses and premises in a level. False: the search is over."""
+        found = self.states.broken(lo, hi) if self.safety else None
+        if found:
+            return self._fail(self.safety[found[0]].name, found[1])
+        if None in self.met.values():
+            for prop, here in zip(self.sought, self.states.reached(lo, hi), strict=True):
+                if here and self.met[prop.name] is None:
+                    self.met[prop.name] = self.result.depth
+        if self.witnesses_only and None not in self.met.values():
+            self.result.exhausted = True
+            return False
+        return True
+
+    def _expanded(self, lo: int, hi: int) -> bool:
+        """Take every step from a level. False: the search is over."""
+        tally = self.states.tally
+        self.end, self.entered, first = hi, time.perf_counter(), lo
+        for start in range(lo, hi, self.states.batch):
+            self.place, end = self._here(start), min(start + self.states.batch, hi)
+            try:
+                self.states.advance(start, end)
+            except Full:
+                self.result.why = self._full()
+                return False
+            if tally.failed or tally.stuck:
+                continue  # finish the level, so that the smallest violating state is reported
+            if self._stops(hi, end - first):
+                return False
+        try:
+            self.states.settle()
+        except Full:
+            self.result.why = self._full()
+            return False
+        self.place = self._here(hi)
+        if tally.failed:
+            return self._fail("claim", self.states.first(tally.failed))
+        return self._fail("deadlock", self.states.first(tally.stuck)) if tally.stuck else True
+
+    def _full(self) -> str:
+        """Why no state finds room."""
+        if isinstance(self.states, Stored):
+            return f"stopped: the disk of {self.states.folder} is full"
+        return f"stopped at {self.limits.memory or used_memory():,} MiB of memory"
+
+    def _fail(self, what: str, position: int) -> bool:
+        steps = concrete(self.run, self._path(position), self.states.canonical)
+        last = steps[-1][1] if steps else self.run.initial
+        args: tuple[int, ...] = ()
+        if what in self.run.model.properties:
+            found = self.run.violated(last, {what: self.run.model.properties[what]})
+            if not found:  # the compiled engine says broken, the plain interpreter does not
+                raise Disagreement(f"the engines disagree on {what}")
+            args = found[1]
+        self.result.violation = Violation(
+            what, args, steps, self._claiming(last) if what == "claim" else None
+        )
+        return False
+
+    def _claiming(self, state: State) -> int:
+        """The instance whose claim fails in a state."""
+        try:
+            list(self.run.steps(state))
+        except ClaimFailed as failed:
+            return int(failed.args[0])
+        raise Disagreement("the engines disagree on a claim")
+
+    def _path(self, position: int) -> list[State]:
+        """The canonical states from the initial one to this, found by walking the levels back."""
+        path = [position]
+        before = [start for start in self.levels if start <= position]  # the last is the level of the state
+        for lo, hi in reversed(list(pairwise(before))):
+            path.append(self.states.predecessor(path[-1], lo, hi))
+        return [self.states.state(p) for p in reversed(path)]
+
+    def _stops(self, hi: int, expanded: int) -> bool:
+        """Report progress now and then; True where a limit is met. `expanded` of a level that ends at hi."""
+        states = self.states.size
+        if self.limits.states is not None and states > self.limits.states:
+            self.result.why = f"stopped at {self.limits.states:,} states"
+            return True
+        now = time.perf_counter()
+        if now - self.reported < REPORT_EVERY:
+            return False
+        self.reported = now
+        depth, taken_up = self.result.depth, self.result.taken_up
+        level = (hi - self.levels[-1], expanded, now - self.entered)
+        self.progress(SearchProgress(states, states - hi, depth, now - self.started, taken_up, *level))
+        if self.limits.memory and used_memory() > self.limits.memory:
+            self.result.why = f"stopped at {self.limits.memory:,} MiB of memory"
+            return True
+        return False
 
 
-def compiled(
-    engine: str, run: Run, properties: list[Property], witnesses: list[Property], orbits: Orbits | None
-) -> Vector | Native:
-    """The kernel of a compiled engine; MissingTool where `native` finds no C compiler."""
-    return (Vector if engine == "numpy" else Native)(run, properties, witnesses, orbits)
+def used_memory() -> int:
+    """The most memory that this process has held, in MiB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB here
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20
 
 
-def search(
-    engine: str,
-    run: Run,
-    properties: list[Property],
-    witnesses: list[Property],
-    *,
-    symmetry: bool,
-    memory: int | None,
-) -> States:
-    """The states of a search that begins: `engine` is "python", "numpy" or "native"; memory in bytes.
+def concrete(
+    run: Run, path: list[State], canonical: Callable[[State], State] = lambda state: state
+) -> list[tuple[int, State]]:
+    """A run of the plain interpreter that passes through these canonical states.
 
-    MissingTool where `native` finds no C compiler.
+    With symmetry the states on `path` are representatives; each step here is one that the oracle
+    takes from the state actually reached, so the run printed is a run of the model.
     """
-    if engine == "python":
-        return Listed(run, properties, witnesses, symmetry=symmetry)
-    orbits = Orbits.of(run, Packing(run)) if symmetry else None
-    most = memory or available()
-    kernel = compiled(engine, run, properties, witnesses, orbits)
-    if isinstance(kernel, Vector):
-        return Gathered(kernel, orbits, most)
-    return Threaded(kernel, orbits, most)
-
-
-def available() -> int:
-    """The memory that may be taken, in bytes: four fifths of what is free."""
-    name = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
-    return os.sysconf(name) * os.sysconf("SC_PAGE_SIZE") * 4 // 5
+    state, steps = run.initial, []
+    for target in path[1:]:
+        for position, after in run.steps(state):
+            if after is not None and canonical(after) == target:
+                steps.append((position, after))
+                state = after
+                break
+        else:
+            raise Disagreement("the plain interpreter takes no step that the compiled engine took")
+    return steps

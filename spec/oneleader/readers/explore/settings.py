@@ -16,7 +16,8 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import is_enum
-from oneleader.readers.explore.explore import Explored, explore_all
+from oneleader.readers.explore.explore import explore_all
+from oneleader.readers.explore.explored import Explored
 from oneleader.readers.run import Run
 from oneleader.verdict import HOLDS, INCONCLUSIVE, Verdict
 

@@ -29,7 +29,7 @@ from oneleader.readers.agree import Agreement, agreement
 from oneleader.readers.beyond import untried
 from oneleader.readers.engines.native import Native
 from oneleader.readers.engines.scalar import Scalar
-from oneleader.readers.explore.explore import Violation
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.premises import premises_of, unmet
 from oneleader.readers.run import ClaimFailed, Instance, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict

@@ -273,6 +273,7 @@ class OpenRun:
         self.elements: dict[AnySort, dict[Any, None]] = {}  # set sort -> its elements so far, in order
         self.greatest: dict[AnySort, int] = {}  # number sort -> the greatest so far
         self.in_place = False  # whether steps change the state that they are taken in
+        self.forbade: Counter[tuple[str, str]] = Counter()  # (action, guard) -> how many steps it forbade
         self.now = self.candidate({})
         self.writes: dict[Cell, Any] = {}
 
@@ -351,12 +352,17 @@ class OpenRun:
             with reading(self):
                 action.function(self._state, *args)
         except Disabled as disabled:
-            call, guard = call_of(action, args), action.guards[disabled.guard]
-            raise LineRefused(f"{call}: {guard}", call, guard) from None
+            raise self.forbidden(action, args, action.guards[disabled.guard]) from None
         except ClaimFailed:
             call = call_of(action, args)
             raise LineRefused(f"{call}: what it claims of this state does not hold", call) from None
         return self.writes
+
+    def forbidden(self, action: Action, args: tuple[Any, ...], guard: Guard) -> LineRefused:
+        """The refusal of a step by a guard, which is counted."""
+        self.forbade[action.name, guard.name] += 1
+        call = call_of(action, args)
+        return LineRefused(f"{call}: {guard}", call, guard)
 
     def judging(self, trigger: Trigger) -> Judge:
         """A judge of a property where a cell of a field has changed."""

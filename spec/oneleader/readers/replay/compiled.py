@@ -180,10 +180,10 @@ class CompiledRun(OpenRun):
         if found is None:
             return
         action = self.model.actions[name]
-        call = call_of(action, args)
         if found == -1:
+            call = call_of(action, args)
             raise LineRefused(f"{call}: what it claims of this state does not hold", call)
-        raise LineRefused(f"{call}: {action.guards[found]}", call, action.guards[found])
+        raise self.forbidden(action, args, action.guards[found])
 
     def go_in_place(self, is_so: bool) -> None:
         self.in_place = is_so

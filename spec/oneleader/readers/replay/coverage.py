@@ -1,4 +1,9 @@
-"""coverage: what a verdict on a recording rests on, and what nobody looked at."""
+"""coverage: what a verdict on a recording rests on, and what nobody looked at.
+
+A recording shows of the model what its cluster happened to do: the guards of an action that it never took
+were not asked, and a guard that forbade nothing would have been as true had it said nothing at all. A guard
+forbids a step in an accepted recording where several explanations of a line were tried.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +32,23 @@ class ReplayCoverage:
     def never_compared(self, model: Model) -> list[str]:
         """The fields of the model of which the recording shows nothing."""
         return [f.name for f in model.fields.values() if f.kind == "field" and not self.compared[f.name]]
+
+    @staticmethod
+    def never_taken(model: Model, steps: Counter[str]) -> list[str]:
+        """The actions that the recording does not show."""
+        return [name for name in model.actions if not steps[name]]
+
+    @staticmethod
+    def forbade_nothing(
+        model: Model, steps: Counter[str], forbade: Counter[tuple[str, str]]
+    ) -> dict[str, list[str]]:
+        """The guards of the actions taken that never forbade a step, by the action."""
+        found = {
+            action.name: [g.name for g in action.guards if not forbade[action.name, g.name]]
+            for action in model.actions.values()
+            if steps[action.name]
+        }
+        return {name: guards for name, guards in found.items() if guards}
 
     def words(self, model: Model) -> Iterator[str]:
         """A line for each of them that there is."""

@@ -43,13 +43,13 @@ FIRST, EVERY = 200, 256  # states of which what costs much is judged: the first 
 class Properties:
     """The properties of a model that a recording's states are judged by."""
 
-    def __init__(self, run: OpenRun, without: str = "", *, is_proved: bool = False) -> None:
-        """`without` names a constant; properties that read it are not judged.
+    def __init__(self, run: OpenRun, *without: str, is_proved: bool = False) -> None:
+        """`without` names fields; properties that read one of them are not judged.
 
         `is_proved`: all are proved to hold wherever the axioms and the guards do, and the recording begins
         where the model does.
         """
-        self.run, self.without, self.is_proved = run, {without}, is_proved
+        self.run, self.without, self.is_proved = run, set(without), is_proved
         model = run.model
         self.reads = {p.name: reads(trace_property(model, p).body) for p in model.properties.values()}
         constants = {f.name for f in model.fields.values() if f.kind == "constant"}

@@ -74,6 +74,8 @@ class Replayed:
     left_aside: dict[str, str] = field(default_factory=dict)  # what of each such event was left aside
     observations: int = 0  # compared with the model
     rests_on: list[str] = field(default_factory=list)  # what was compared and judged, and what was not
+    never_taken: list[str] = field(default_factory=list)  # actions of the model
+    forbade_nothing: dict[str, list[str]] = field(default_factory=dict)  # of actions taken: such guards
     candidates: int = 1  # the most candidate states at any line
     limit: int = MOST_CANDIDATES
     refusal: LineRefusal | None = None
@@ -98,6 +100,13 @@ class Replayed:
             f"{self.events_judged:,} events judged: {self.steps.total():,} steps ({taken or 'none'})"
         )
         lines += self.rests_on
+        if self.never_taken:
+            lines.append(
+                f"actions never taken, so their guards were not asked: {', '.join(self.never_taken)}"
+            )
+        if self.forbade_nothing:
+            guards = (f"{name} ({', '.join(of)})" for name, of in self.forbade_nothing.items())
+            lines.append(f"guards that forbade nothing: {', '.join(guards)}")
         lines += [
             f"not modelled: {self.left_aside.get(event, 'its contents')} of {n:,} {event}"
             for event, n in self.not_modelled.most_common()
@@ -269,6 +278,9 @@ def _filled(result: Replayed, reader: Format | None, started: float) -> Replayed
         result.not_modelled, result.steps = reader.not_modelled, reader.candidates.steps
         result.candidates = reader.candidates.largest
         result.observations = reader.coverage.compared.total()
+        forbade = reader.candidates.run.forbade
+        result.never_taken = reader.coverage.never_taken(reader.model, result.steps)
+        result.forbade_nothing = reader.coverage.forbade_nothing(reader.model, result.steps, forbade)
         result.rests_on = [*reader.coverage.words(reader.model), *reader.properties.words()]
     return result
 

@@ -51,7 +51,7 @@ class CcfFormat:
             )
         self.model = model
         run = CompiledRun(model, {"member": RecordedVoters()})
-        self.properties = Properties(run, without="member")  # each election is judged by its own quorums
+        self.properties = Properties(run, "member")  # each election is judged by its own quorums
         self.candidates = Candidates(run, limit, self.properties.check)
         self.coverage = ReplayCoverage()
         self.not_modelled: Counter[str] = Counter()

@@ -122,7 +122,7 @@ class EtcdFormat:
             )
         self.model = model
         run = CompiledRun(model, {"member": RecordedVoters()})
-        self.properties = Properties(run, without="member")  # quorums change: each step is judged by its own
+        self.properties = Properties(run, "member")  # quorums change: each step is judged by its own
         self.candidates = Candidates(run, limit, self.properties.check)
         self.configurations = EtcdConfigurations()
         self.coverage = ReplayCoverage()

@@ -19,6 +19,7 @@ the model's axioms, and each state that is reached its properties.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -52,7 +53,7 @@ from oneleader.readers.replay.formats.values import Observed
 from oneleader.readers.replay.properties import Axioms, Properties, broken, is_proved
 from oneleader.words import quoted
 
-LOOKED_AT = frozenset({"actions", "after", "time", "sends", "receives"})
+LOOKED_AT = frozenset({"actions", "given", "after", "time", "sends", "receives"})
 INFERRED: tuple[type[ObservedElection], ...] = (
     *(ObservedElection, ObservedPreVote, ObservedLog, ObservedMembers, ObservedSnapshots),
     ObservedLease,
@@ -79,7 +80,8 @@ class OwnFormat:
         self.quorums, self.quorum_sort = read.quorums, read.quorum_sort
         self.run = self._run(run, history=judges_states)
         self.axioms = Axioms(self.run, said=read.said)
-        self.properties = Properties(self.run, is_proved=is_proved(self.model))
+        proved = is_proved(self.model) and not read.incomplete
+        self.properties = Properties(self.run, *read.incomplete, is_proved=proved)
         self.judges_states = judges_states
         self.candidates = Candidates(self.run, limit, *([self.properties.check] if judges_states else []))
         if read.changes_members:
@@ -93,6 +95,7 @@ class OwnFormat:
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
         self.sent: set[str] = set()  # the messages that lines name
+        self.lines_given, self.cells_given = 0, Counter[str]()
         self.may_lose_states = not judges_states
         self.coverage = ReplayCoverage(given=read.given, ignored=read.ignored)
         self.known_keys: frozenset[str] = LOOKED_AT
@@ -166,10 +169,12 @@ class OwnFormat:
                 )
                 refused.unsent = message
                 raise refused
+        given = self.steps.observed(record, "given")
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
         else:
-            self.candidates.follow(lambda state: [self._explain(state, steps, after)])
+            self.candidates.follow(lambda state: [self._explain(state, steps, after, given)])
+        self._count(given)
         if self.judges_states:
             self.axioms.check()
         self.sent.update(record.get("sends", ()))
@@ -208,13 +213,31 @@ class OwnFormat:
         seen.note(line)
         self.found = found[0]
 
+    def _count(self, given: list[Observed]) -> None:
+        """What was believed, in words."""
+        if not given:
+            return
+        if self.lines_given:
+            self.coverage.given.pop()
+        self.lines_given += 1
+        self.cells_given.update(field.name for field, _, _ in given)
+        counted = ", ".join(f"{count:,} of {name}" for name, count in self.cells_given.items())
+        lines = "a line says" if self.lines_given == 1 else f"{self.lines_given:,} lines say"
+        self.coverage.given.append(f"what {lines} stood before: {counted}")
+
     def sends(self, record: dict[str, Any], message: str) -> bool:
         """Whether the line sends the message."""
         return message in (record.get("sends") or ())
 
     # -- a step ---------------------------------------------------------------------------------------
-    def _explain(self, before: Candidate, steps: list[Any], after: list[Any]) -> Candidate:
+    def _explain(
+        self, before: Candidate, steps: list[Any], after: list[Any], given: Iterable[Observed] = ()
+    ) -> Candidate:
         state = before if self.run.in_place else before.copy()
+        for field, index, value in given:
+            is_set_of = isinstance(value, frozenset) and len(index) < len(field.index)
+            for at in [(*index, last) for last in value] if is_set_of else [index]:
+                state.start(field.name, at if len(at) > 1 else at[0], is_set_of or value)
         for action, args in steps:
             self._act(state, action, args)
         self._compare(state, after)

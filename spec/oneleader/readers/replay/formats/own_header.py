@@ -10,6 +10,7 @@
 |                 | `configurations` says how it is written                                         |
 | `constants`     | for other constants, by name: the list of the indices at which it is true       |
 | `parameters`    | the lengths of time and the rates, by name: natural numbers                     |
+| `incomplete`    | fields that `given` states in part: no property that reads them is judged       |
 | `violates`      | what is false after the last line: ["a property", {"parameter": value, ...}],   |
 |                 | or an action of which a claim is                                                |
 | `seed`, `numbers`, `fault`, `note` | for people                                                   |
@@ -35,7 +36,7 @@ from oneleader.words import quoted
 VERSION = 1
 HEADER = (
     *("format", "version", "model", "nodes", "elements", "quorums", "configuration"),
-    *("constants", "parameters", "violates"),
+    *("constants", "parameters", "incomplete", "violates"),
 )
 HEADER_FOR_PEOPLE = ("seed", "numbers", "fault", "note")
 LONGEST_GIVEN = 100  # characters of what is taken as given
@@ -62,6 +63,7 @@ class OwnHeader:
         self.constants, self.parameters = self._constants(header), self._parameters(header)
         self.said, self.violates = object_of(header, "constants"), header.get("violates")
         self.configuration = header.get("configuration")
+        self.incomplete = self._incomplete(header)
         self.given = [*_given(header)]
         self.ignored = header.keys() & set(HEADER_FOR_PEOPLE)
 
@@ -112,6 +114,12 @@ class OwnHeader:
         if header.get("quorums", "majority") != "majority":
             raise UsageError("nothing reads `quorums` here: `constants` or the model says who is a member")
         return None
+
+    def _incomplete(self, header: dict[str, Any]) -> list[str]:
+        names = header.get("incomplete", [])
+        if not are_words(names) or any(name not in self.model.fields for name in names):
+            raise UsageError(f"`incomplete` is not a list of fields of {self.model.name}")
+        return list(names)
 
     def _parameters(self, header: dict[str, Any]) -> dict[str, int]:
         given = object_of(header, "parameters")

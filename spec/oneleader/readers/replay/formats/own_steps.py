@@ -6,6 +6,7 @@
 | `actions`           | the steps of the model: [["name", {"parameter": value, ...}]]    |
 | `term`, `role`, ... | what its node is like after them: all such keys in `shown`       |
 | `after`             | what stands after them, of any node, in the words of the model   |
+| `given`             | what stood before the line, in the same words: it is believed    |
 | `time`              | the node's clock, a number; it does not go back                  |
 | `sends`, `receives` | the names of messages: each is sent before it is received        |
 | `step`, `note`      | for people                                                       |
@@ -28,7 +29,7 @@ from oneleader.readers.replay.formats.shown import KEYS, ShownKeys
 from oneleader.readers.replay.formats.values import Observed, Reader, ValueReaders, are_words
 from oneleader.words import quoted
 
-STEP = ("node", "event", "actions", "after", "time", "sends", "receives", *KEYS)
+STEP = ("node", "event", "actions", "given", "after", "time", "sends", "receives", *KEYS)
 STEP_FOR_PEOPLE = ("step", "note")
 IN_STEP = frozenset({*STEP, *STEP_FOR_PEOPLE})
 Step = tuple[list[Call] | None, list[Observed]]  # actions, None if none are named
@@ -56,11 +57,13 @@ class OwnSteps:
             if key in record and not are_words(record[key]):
                 raise UsageError(f"`{key}` is not a list of the names of messages")
         steps = [self.call(action) for action in _list(record, "actions")] if "actions" in record else None
+        if steps is None and "given" in record:
+            raise UsageError("what is `given` comes before `actions`, and this line names none")
         if steps is None and not self.may_infer:
             raise NotModelled(
                 f"the line names no actions, and those of {self.model.name} are not found without"
             )
-        return steps, self._after(record) + self.shown_keys.observed(record)
+        return steps, self.observed(record, "after") + self.shown_keys.observed(record)
 
     def _see_clock(self, node: str, time: Any) -> None:
         if isinstance(time, bool) or not isinstance(time, int | float) or time != time:
@@ -90,9 +93,10 @@ class OwnSteps:
             raise UsageError(f"{name} takes ({', '.join(readers)}), not ({', '.join(given)})")
         return action, tuple([read(given[param]) for param, read in readers.items()])
 
-    def _after(self, record: dict[str, Any]) -> list[Observed]:
+    def observed(self, record: dict[str, Any], key: str) -> list[Observed]:
+        """What `after` or `given` says, as cells of the model."""
         found: list[Observed] = []
-        for name, written in object_of(record, "after").items():
+        for name, written in object_of(record, key).items():
             field = self.model.fields.get(name)
             if field is None:
                 raise UsageError(f"{self.model.name} has no field {name}")

@@ -8,7 +8,7 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL, AnySort, EachSort, OptionSort, is_time
-from oneleader.readers.explore.explore import Violation
+from oneleader.readers.explore.explored import Violation
 from oneleader.readers.run import Run, State
 
 
