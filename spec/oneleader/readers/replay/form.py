@@ -24,6 +24,7 @@ OF_HEADER: dict[str, Any] = {
     "configuration": {"type": "array", "items": WORDS | {"minItems": 1}, "minItems": 1, "maxItems": 2},
     "constants": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "array"}}},
     "parameters": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+    "incomplete": WORDS,
     "violates": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "object"}]},
 }
 ACTION = {
@@ -38,6 +39,7 @@ OF_STEP: dict[str, Any] = {
     "node": {"type": "string"},
     "event": {"type": "string"},
     "actions": {"type": "array", "items": ACTION},
+    "given": {"type": "object"},
     "after": {"type": "object"},
     "time": {"type": "number"},
     "sends": WORDS,

@@ -59,6 +59,7 @@ class OwnSteps:
         steps = [self.call(action) for action in _list(record, "actions")] if "actions" in record else None
         if steps is None and "given" in record:
             raise UsageError("what is `given` comes before `actions`, and this line names none")
+        self.observed(record, "given")
         if steps is None and not self.may_infer:
             raise NotModelled(
                 f"the line names no actions, and those of {self.model.name} are not found without"
