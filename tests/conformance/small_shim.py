@@ -8,7 +8,9 @@ import sys
 import time
 from typing import Any
 
+from oneleader.conformance.adapter import can
 from tests.conformance.small_raft import SmallAdapter, SmallRaft
+from tests.conformance.unsynced import BelievesWhatIsTorn, JournaledAdapter
 
 LIES = {
     "lies about its role": {"role": "boss"},
@@ -16,7 +18,8 @@ LIES = {
     "lies about its vote": {"voted_for": "n9"},
     "lies about its term": {"term": -1},
 }
-ARGUMENTS = {"timeout": (), "heartbeat": (), "crash": (), "restart": (), "read": (), "propose": ("value",)}
+ARGUMENTS = dict.fromkeys(("timeout", "heartbeat", "crash", "restart", "read"), ())
+ARGUMENTS |= {"propose": ("value",), "crash_keeping": ("writes", "torn")}
 
 
 class CountsOneLess(SmallRaft):
@@ -26,8 +29,21 @@ class CountsOneLess(SmallRaft):
             self.apply()
 
 
-def server(adapter: SmallAdapter, node: str) -> dict[str, Any]:
+class CountingAdapter(SmallAdapter):
+    server = CountsOneLess
+
+
+class TearingAdapter(JournaledAdapter):
+    server = BelievesWhatIsTorn
+
+
+ADAPTERS = {"CountsOneLess": CountingAdapter, "BelievesWhatIsTorn": TearingAdapter}
+
+
+def server(adapter: SmallAdapter, node: str) -> dict[str, Any] | None:
     seen = adapter.observe(node)
+    if seen is None:
+        return None
     shown = {"term": seen.term, "voted_for": seen.voted_for, "role": seen.role, "log": seen.log}
     return shown | ({} if seen.commit is None else {"commit": seen.commit})
 
@@ -78,16 +94,14 @@ def misbehave(how: str, answer: dict[str, Any]) -> None:
 
 
 def main(how: str) -> None:
-    class Made(SmallAdapter):
-        server = CountsOneLess if how == "CountsOneLess" else SmallRaft
-
-    adapter = Made([])
+    made = ADAPTERS.get(how, SmallAdapter)
+    adapter = made([])
     for number, line in enumerate(sys.stdin):
         request = json.loads(line)
         if request["do"] == "hello":
-            answer: dict[str, Any] = {"version": 1, "can": ["heartbeat", "propose", "read"]}
+            answer: dict[str, Any] = {"version": 1, "can": sorted(can(adapter))}
         elif request["do"] == "start":
-            adapter = Made(request["nodes"])
+            adapter = made(request["nodes"])
             answer = {"servers": {node: server(adapter, node) for node in request["nodes"]}}
         else:
             answer = step(adapter, request)

@@ -6,11 +6,12 @@ from collections.abc import Collection
 
 import pytest
 
-from oneleader.conformance.adapter import May
+from oneleader.conformance.adapter import May, Report
 from oneleader.conformance.calm import A_LEADER, COMMITS, LEARNED
-from oneleader.conformance.conform import conform
+from oneleader.conformance.conform import again, conform
 from oneleader.conformance.machine import check_conformance
-from oneleader.conformance.trial import FIGURE_3
+from oneleader.conformance.network import Network
+from oneleader.conformance.trial import FIGURE_3, Event
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from tests.conformance.small_raft import Message, SmallAdapter, SmallRaft
 
@@ -63,21 +64,44 @@ class NobodyLearns(SmallRaft):
         super().on_entries(m if m["entries"] else {**m, "commit": 0})
 
 
-class IsBusyAtFirst(SmallRaft):
-    """It takes no proposal in its first rounds, as one that hands its leadership over."""
+class HandsOver(SmallRaft):
+    """While it hands its leadership over it takes no proposal (dissertation 3.10)."""
 
-    rang = 0
+    rounds = 0  # it waits for the other
+
+    def transfer(self, to: str) -> None:
+        if self.role == "leader":
+            self.rounds = 12
+            self.say(to, "stand")
+
+    def adopt(self, term: int) -> None:
+        super().adopt(term)
+        self.rounds = 0
+
+    def on_stand(self, m: Message) -> None:
+        self.timeout()
 
     def heartbeat(self) -> None:
-        self.rang += 1
+        self.rounds = max(0, self.rounds - 1)
         super().heartbeat()
 
     def propose(self, value: str) -> None:
-        if self.rang > 12:
+        if not self.rounds:
             super().propose(value)
 
 
-class IsAlwaysBusy(SmallRaft):
+class DropsTheFirst(HandsOver):
+    """Of each term, handing over or not."""
+
+    last = 0
+
+    def propose(self, value: str) -> None:
+        if self.last == self.term:
+            super().propose(value)
+        self.last = self.term
+
+
+class IsAlwaysBusy(HandsOver):
     def propose(self, value: str) -> None:
         pass
 
@@ -137,7 +161,39 @@ def test_liveness_of_commits() -> None:
     assert found.liveness[LEARNED]
 
 
-@pytest.mark.parametrize(("kind", "is_live"), [(IsBusyAtFirst, True), (IsAlwaysBusy, False)])
-def test_a_client_that_is_refused_asks_again(kind: type[SmallRaft], is_live: bool) -> None:
-    found = conform(made(kind), walks=1, seed=1, liveness=True)
+class HandingOver(SmallAdapter):
+    def transfer(self, node: str, to: str) -> Report:
+        self.up[node].transfer(to)  # type: ignore[attr-defined]
+        return self.report(node)
+
+
+LEADS: tuple[Event, ...] = (("timeout", "n1"), ("burst", "n1", "n2"), ("burst", "n2", "n1"))
+# n2 never learns that it is to take over.
+HANDS_OVER: tuple[Event, ...] = (*LEADS, ("transfer", "n1", "n2"), ("break", "n1", "n2"))
+IN_ANOTHER_TERM: tuple[Event, ...] = (
+    *HANDS_OVER,
+    ("timeout", "n2"),
+    ("burst", "n2", "n3"),
+    ("burst", "n3", "n2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "events", "is_live"),
+    [
+        (HandsOver, HANDS_OVER, True),
+        (IsAlwaysBusy, HANDS_OVER, False),
+        (DropsTheFirst, LEADS, False),
+        (DropsTheFirst, IN_ANOTHER_TERM, False),
+    ],
+)
+def test_a_client_asks_again_only_where_leadership_is_handed_over(
+    kind: type[HandsOver], events: tuple[Event, ...], is_live: bool
+) -> None:
+    class Made(HandingOver):
+        server = kind
+        network = Network.tcp()
+
+    found = again(Made, [*events, ("calm",)])
+    assert found.verdicts["liveness"] is (HOLDS if is_live else VIOLATED), found.text
     assert (found.liveness[COMMITS] == "") == is_live, found.text

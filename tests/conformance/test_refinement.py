@@ -97,6 +97,23 @@ class PassesATerm(SmallRaft):
             super().timeout()
 
 
+class SendsLate(SmallRaft):
+    """What it had to send as a leader it sends later, with what its log has; so does hashicorp/raft."""
+
+    former = 0
+
+    def adopt(self, term: int) -> None:
+        self.former = self.term if self.role == "leader" else self.former
+        super().adopt(term)
+
+    def heartbeat(self) -> None:
+        super().heartbeat()
+        if self.former and self.role != "leader":
+            for other in self.others:
+                self.say(other, "entries", prev=0, prev_term=0, entries=list(self.log), commit=self.commit)
+                self.out[-1]["term"] = self.former
+
+
 class CommitsOldTerms(SmallRaft):
     """Figure 8: an entry of an older term is counted."""
 
@@ -206,3 +223,39 @@ def test_a_vote_may_tell_what_is_committed() -> None:
     assert found.no_word == {(REPLICATION, May.COMMIT_BY_VOTE)}
     declared = again(adapter(Keeps, declares=[May.COMMIT_SURVIVES, May.COMMIT_BY_VOTE]), run)
     assert set(declared.verdicts.values()) == {HOLDS}, declared.text
+
+
+# n1 leads term 1, which n2 has heard; n3 leads term 2 and gives n1 an entry, which n1 sends to n2 in term 1.
+LATE: tuple[Event, ...] = (
+    ("timeout", "n1"),
+    ("burst", "n1", "n3"),
+    ("burst", "n3", "n1"),
+    ("burst", "n1", "n2"),
+    ("timeout", "n3"),
+    ("burst", "n3", "n1"),
+    ("burst", "n1", "n3"),
+    ("propose", "n3", "v1"),
+    ("burst", "n3", "n1"),
+    ("heartbeat", "n1"),
+    ("burst", "n1", "n2"),
+)
+
+
+class SendsAnything(SendsLate):
+    """Not what it has: another value."""
+
+    def say(self, to: str, kind: str, **more: Any) -> None:
+        if kind == "entries" and self.role != "leader":
+            more["entries"] = [(term, "v9") for term, _ in more["entries"]]
+        super().say(to, kind, **more)
+
+
+def test_a_former_leader_may_send_what_it_has_since_and_nothing_else() -> None:
+    found = again(adapter(SendsLate), LATE)
+    assert (found.verdicts[FIGURE_3], found.no_word) == (HOLDS, {(REPLICATION, May.SENDS_LATE)}), found.text
+    assert not found.causes
+    declared = again(adapter(SendsLate, declares=[May.SENDS_LATE]), LATE)
+    assert set(declared.verdicts.values()) == {HOLDS}, declared.text
+    wrong = again(adapter(SendsAnything, declares=[May.SENDS_LATE]), LATE)
+    sent = "append_entries: entries_were_sent (Figure 2, AppendEntries arguments)"
+    assert {f"{REPLICATION}: {sent}", f"{FIGURE_3}: Log Matching"} <= {c.key for c in wrong.causes}

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from oneleader.conformance.adapter import Adapter, May
-from oneleader.conformance.conform import conform
-from oneleader.conformance.trial import FIGURE_3
+from oneleader.conformance.conform import again, conform
+from oneleader.conformance.trial import FIGURE_3, Event, MakeAdapter
 from oneleader.errors import MissingTool
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 from workshop.peers.peer import BUILT, PEERS, Peer
@@ -29,7 +29,7 @@ def made(name: str) -> Peer:
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
 def test_an_adapter_is_short(peer: Peer) -> None:
     # Calls made messages; the protocol in the same file; changes of members.
-    most = {"hashicorp": 240, "raft-rs": 130, "etcd": 140, "kafka-raft": 200}
+    most = {"hashicorp": 260, "raft-rs": 130, "etcd": 140, "kafka-raft": 200}
     assert peer.lines < most.get(peer.name, 100)
 
 
@@ -42,6 +42,7 @@ def test_a_healthy_one_holds(name: str) -> None:
     only = {"clients see one register"} if PEERS[name].language == "Python" else set()  # it has no such reads
     assert only <= found.not_judged.keys()
     assert name != "etcd" or found.by_model["pre_vote"]
+    assert name != "hashicorp" or found.by_model["membership"]
 
 
 @pytest.mark.parametrize(
@@ -56,16 +57,45 @@ def test_one_that_is_long_to_build_holds(name: str, built: str) -> None:
     assert found.by_model["replication"]
 
 
-def test_what_etcd_does_and_the_model_has_no_word_for_has_to_be_declared() -> None:
-    def undeclared(nodes: Sequence[str]) -> Adapter:
+def without(make: MakeAdapter, *undeclared: May) -> MakeAdapter:
+    """The same, which declares less."""
+
+    def made_so(nodes: Sequence[str]) -> Adapter:
         adapter = make(nodes)
-        adapter.may = ()
+        adapter.may = tuple({*adapter.may} - {*undeclared})
         return adapter
 
+    return made_so
+
+
+def test_what_etcd_does_and_the_model_has_no_word_for_has_to_be_declared() -> None:
     with made("etcd").cluster() as make:
-        found = conform(undeclared, walks=20, seed=1)
+        found = conform(without(make, *May), walks=20, seed=1)
     assert (found.verdicts[FIGURE_3], found.verdict) == (HOLDS, INCONCLUSIVE), found.text
     assert ("membership", May.APPLY_MEMBERS) in found.no_word
+
+
+# n3 is in term 1 when it grants n1 a pre-vote for it, which n1 counts as one for term 2.
+FOR_ITS_OWN_TERM: tuple[Event, ...] = (
+    ("timeout", "n1"),
+    ("deliver", "n1", "n2"),
+    ("deliver", "n2", "n1"),
+    ("deliver", "n1", "n2"),
+    ("timeout", "n3"),
+    ("deliver", "n3", "n2"),
+    ("overtake", "n2", "n3", "0"),
+    ("deliver", "n1", "n3"),
+    ("timeout", "n1"),
+    ("burst", "n3", "n1"),
+)
+
+
+def test_a_pre_vote_for_a_term_that_its_voter_has_reached_binds_nobody_either() -> None:
+    with made("etcd").cluster() as make:
+        found = again(make, FOR_ITS_OWN_TERM)
+        undeclared = again(without(make, May.LATE_PRE_VOTES), FOR_ITS_OWN_TERM)
+    assert not found.causes, found.text
+    assert ("pre_vote", May.LATE_PRE_VOTES) in undeclared.no_word, undeclared.text
 
 
 VOTE, TERM = "Figure 3: terms and commit indices grow", "Figure 3: promises survive a restart"

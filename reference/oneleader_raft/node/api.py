@@ -26,7 +26,7 @@ from ..state_machine import (
     StateMachine,
 )
 from .door import BODY_SECONDS, Door
-from .errors import BusyError, NotLeaderError, OutcomeUnknownError, StaleRequestError
+from .errors import BusyError, ClockError, NotLeaderError, OutcomeUnknownError, StaleRequestError
 from .members import NODE_NAME, ChangeRefusedError
 from .openapi import DOCUMENT
 from .server import OWN_NAME, Server
@@ -217,6 +217,8 @@ class Api:
             return self._elsewhere(request, error)
         except BusyError as error:
             return _error(503, str(error))
+        except ClockError as error:
+            return _error(503, f"this node stops: {error}")
         except (OutcomeUnknownError, TimeoutError) as error:
             why = str(error) or "the deadline has passed"
             return _error(504, f"it may or may not have been done: {why}")

@@ -128,9 +128,11 @@ class May(Enum):
     COMMIT_BY_VOTE = "a vote tells what is committed"  # a request or its answer, as in raft-rs
     COMMIT_SURVIVES = "the commit index survives a restart"  # it is stored: Figure 2 has it volatile
     DROP_CONFLICTS = "drop conflicting entries early"  # when a check fails, before the new ones arrive
+    SENDS_LATE = "a former leader sends what it has since"  # in its old term: followed up to there
     CHANGE_MEMBERS = "the members change"  # a model with logs follows a run up to there
     HAND_OVER = "leadership is handed over"  # a model without transfers follows a run up to there
     JOIN_EARLY = "members join before they have caught up"  # a failure more may be one too many (4.2.1)
+    COMMIT_BY_FORMER = "the members before a change commit it"  # not those after it: both are safe
     APPLY_MEMBERS = "members change when applied"  # not when appended (section 6)
 
 
@@ -199,6 +201,11 @@ class Adapter(ABC):
         """The server, leader or not, is asked for a cluster of these members."""
         raise NotImplementedError
 
+    def crash_keeping(self, node: str, writes: int, torn: bool) -> Report:
+        """The server stops. Of what it has written and not synced the first so many writes reach the disk,
+        and with `torn` a part of the next; `crash` keeps none of them."""
+        raise NotImplementedError
+
     def elapse(self, advance: Mapping[str, int]) -> None:
         """So much time passes on each server's clock; no timer rings, and nothing is sent."""
         raise NotImplementedError
@@ -218,7 +225,8 @@ class Adapter(ABC):
         """The cluster is not needed any more."""
 
 
-OPTIONAL = ("heartbeat", "propose", "read", "compact", "transfer", "change_members", "elapse")
+ON_REQUEST = ("propose", "read", "compact", "transfer", "change_members")
+OPTIONAL = ("heartbeat", *ON_REQUEST, "elapse", "crash_keeping")
 
 
 def can(adapter: Adapter) -> frozenset[str]:

@@ -50,8 +50,9 @@ def commits(trial: Trial) -> dict[str, str]:
 
     Who hands over takes none meanwhile (dissertation 3.10), and says so to the client, who asks again.
     """
+    may_refuse = hands_over(trial)
     nobody_knows, lack = takes_in(trial)
-    if nobody_knows:
+    if nobody_knows and may_refuse:
         nobody_knows, lack = takes_in(trial)
     learned = f"{' '.join(sorted(lack))} had not, after {ROUNDS} rounds" if lack else ""
     return {COMMITS: f"not within {ROUNDS} rounds" if nobody_knows else "", LEARNED: learned}
@@ -68,6 +69,13 @@ def takes_in(trial: Trial) -> tuple[bool, set[str]]:
         if not lack:
             break
     return not know(trial, value) and unseen(trial) < set(trial.up), lack
+
+
+def hands_over(trial: Trial) -> bool:
+    """Whether the leader has been asked to hand over in its term, and may still be at it."""
+    first = leader(trial)
+    seen = trial.seen[first]
+    return seen is not None and trial.to_hand_over.get(first) == seen.term
 
 
 def transfers(trial: Trial) -> str:

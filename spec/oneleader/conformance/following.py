@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 from oneleader.conformance.adapter import May, Observed, Report
 from oneleader.conformance.judge import BeyondTheBound, Seen, StepRefused, in_words, refused
+from oneleader.conformance.observations import may_have, placed
 from oneleader.conformance.prompt import Prompt
 from oneleader.errors import Inexpressible
 from oneleader.language.model import Model
@@ -88,6 +89,7 @@ class ModelJudge:
         self.candidates = known.fresh()
         self.no_word: set[May] = set()
         self.last: dict[str, Observed] = {}
+        self.promised: dict[str, Observed] = {}  # what each server showed when a message left it last
         self.votes_heard: set[tuple[str, str, int]] = set()  # candidate, voter, term
 
     def begin(self, seen: Seen) -> None:
@@ -112,6 +114,8 @@ class ModelJudge:
         if now is None:
             return []
         self.look_at_members(now)
+        if prompt.restarts and has_lost_unsynced(self.last.get(node), self.promised.get(node), now):
+            raise BeyondTheBound
         taken: list[str] = []
 
         def explain(before: Candidate) -> list[Candidate]:
@@ -127,6 +131,8 @@ class ModelJudge:
         except Inexpressible:
             raise BeyondTheBound from None
         self.remember(node, now)
+        if report.sent:
+            self.promised[node] = now
         return taken
 
     def look_at_members(self, now: Observed) -> None:
@@ -283,3 +289,21 @@ class ModelStep:
         ours = self.s.get(field, self.n)
         if ours != seen:
             raise LineRefused(f"{field}: {self.n} shows {show(seen)}, and the model has {show(ours)}")
+
+
+def has_lost_unsynced(before: Observed | None, told: Observed | None, now: Observed) -> bool:
+    """Whether a crash, after which nothing was seen of the disk, took what no message has told of."""
+    if before is None or before.role is None:
+        return False
+    told = told or Observed(0, None, None)
+    # Who sends an entry of its own confirms nothing yet (dissertation 10.2.1).
+    led = told.term if told.role == "leader" else None
+    return lacks_of(before, now) and not lacks_of(told, now, led)
+
+
+def lacks_of(before: Observed, now: Observed, but_of: int | None = None) -> bool:
+    """Whether a server has less than before: term, vote, or entries, but for those of one term."""
+    has_vote = before.voted_for in (None, now.voted_for)
+    is_older = now.term < before.term or (now.term == before.term and not has_vote)
+    entries = ((i, e) for i, e in placed(before) if e[0] != but_of)
+    return is_older or (now.log is not None and not all(may_have(now, i, e) for i, e in entries))

@@ -287,7 +287,7 @@ class Judge:
             if step is not None:
                 self.no_word |= {step} - set(self.may)
                 raise BeyondTheBound
-            if self._may_be_lost(name, observed) or (search.cut and observed.term > self.rules.terms):
+            if self._may_be_lost(name, prompt, observed) or (search.cut and observed.term > self.rules.terms):
                 raise BeyondTheBound
             raise StepRefused(lambda: search.explain(before))
         calls = [self._take(instance) for instance in path]
@@ -296,11 +296,14 @@ class Judge:
             calls += self._take_vote_as_sent(name, vote)
         return calls
 
-    def _may_be_lost(self, name: str, observed: Observed) -> bool:
-        """A crash lost what no message has told of: what else the server did meanwhile is not known."""
+    def _may_be_lost(self, name: str, prompt: Prompt, observed: Observed) -> bool:
+        """A crash lost what no message has told of: what else the server did meanwhile is not known. It is
+        seen in the crash, or, where nothing is seen of the disk, when it is back."""
         told = self.promised.get(name)
         keeps = told is None or observed.term > told.term or observed.voted_for == told.voted_for
-        return observed.role is None and keeps and (told is None or observed.term >= told.term)
+        last = self.compared.get(name)
+        is_back = prompt.restarts and last is not None and last.role is not None
+        return (observed.role is None or is_back) and keeps and (told is None or observed.term >= told.term)
 
     def _without_a_word(self, name: str, prompt: Prompt, observed: Observed | None) -> Path | None:
         """The steps to what is observed if the server gave its role up first, within its term."""

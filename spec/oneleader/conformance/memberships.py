@@ -8,7 +8,8 @@ The adapter shows each server's members. Terms, votes, roles and logs are explai
 | an entry more, and other members,  | change_config, after what could be committed before it;             |
 | at a leader                        | without the guard that who joins has caught up, by declaration      |
 | it leads                           | become_leader by a quorum of the members in its log                 |
-| a greater commit index, at one     | advance_commit by a quorum of the members in its log                |
+| a greater commit index, at one     | advance_commit by a quorum of the members in its log; of those      |
+|                                    | before the latest change, by declaration, and no further than that  |
 | members, at anybody                | they are those of the latest change in its log (dissertation 4.1)   |
 
 Members that were changed when that was committed, and not when it was appended, are named and not judged.
@@ -25,6 +26,7 @@ from oneleader.conformance.adapter import May, Observed
 from oneleader.conformance.following import Grounds, grounds
 from oneleader.conformance.refinement import LogJudge, LogStep, with_log
 from oneleader.errors import Inexpressible
+from oneleader.language.definitions import Action
 from oneleader.language.members import Members
 from oneleader.models import membership
 from oneleader.models.election import Quorum
@@ -33,9 +35,17 @@ from oneleader.readers.replay.candidates import Candidates, LineRefused
 from oneleader.readers.replay.formats.configurations import Configurations
 
 CAUGHT_UP = "new_members_caught_up"
-_change = membership.MODEL.actions["change_config"]
-_early = replace(_change, name="change_config_early", dropped=frozenset({CAUGHT_UP}))
-WITH_EARLY = replace(membership.MODEL, actions=membership.MODEL.actions | {_early.name: _early})
+A_QUORUM = "is_a_quorum"
+
+
+def without(guard: str, action: str, name: str) -> Action:
+    return replace(membership.MODEL.actions[action], name=name, dropped=frozenset({guard}))
+
+
+_early = without(CAUGHT_UP, "change_config", "change_config_early")
+_before = without(A_QUORUM, "advance_commit", "advance_commit_before")
+DECLARED = {action.name: action for action in (_early, _before)}
+WITH_DECLARED = replace(membership.MODEL, actions=membership.MODEL.actions | DECLARED)
 
 
 class MembershipGrounds(Grounds):
@@ -59,7 +69,7 @@ class MembershipGrounds(Grounds):
 
 
 def membership_grounds(nodes: tuple[str, ...]) -> MembershipGrounds:
-    found = grounds(WITH_EARLY, nodes, kind=MembershipGrounds)
+    found = grounds(WITH_DECLARED, nodes, kind=MembershipGrounds)
     assert isinstance(found, MembershipGrounds)
     return found
 
@@ -82,11 +92,7 @@ class MembershipStep(LogStep):
 
     def majority(self, is_preferred: Callable[[str], bool]) -> frozenset[str]:
         """A majority of each set of the members that it uses."""
-        chosen: set[str] = set()
-        for part in self.in_use.sets:
-            first = sorted(part, key=lambda v: (not is_preferred(v), v))
-            chosen.update(first[: len(first) // 2 + 1])
-        return frozenset(chosen)
+        return majority_of(self.in_use, is_preferred)
 
     # -- changes ---------------------------------------------------------------------------------------
     def append(self, length: int, last: int) -> None:
@@ -109,6 +115,21 @@ class MembershipStep(LogStep):
                 raise
             self.of.say(May.JOIN_EARLY)
             self.s.act("change_config_early", self.n, config)
+
+    def commits(self) -> None:
+        """The entry of a change, and what comes before it, may be committed by the members before it: each
+        majority of theirs shares a server with each majority of the members after (R1)."""
+        commit, since = self.committed, int(self.s.get("log_since", (self.n, self.get("log_length"))))
+        try:
+            super().commits()
+        except LineRefused:
+            config = self.s.get("log_config", (self.n, since - 1)) if 0 < commit <= since else self.config
+            former = self.grounds.configurations.known[config]
+            quorum = majority_of(former, lambda v: self.is_known(v, commit))
+            if not self.leads or former == self.in_use or not all(self.is_known(v, commit) for v in quorum):
+                raise
+            self.of.say(May.COMMIT_BY_FORMER)
+            self.s.act("advance_commit_before", self.n, commit, quorum)
 
     def forget(self, index: int) -> None:
         super().forget(index)
@@ -161,6 +182,15 @@ class MembershipJudge(LogJudge):
     def shown(self, now: Observed) -> str:
         members = members_of(now)
         return f"{with_log(now)}; members {in_short(members)}" if members else with_log(now)
+
+
+def majority_of(members: Members, is_preferred: Callable[[str], bool]) -> frozenset[str]:
+    """A majority of each set, of those that are preferred as far as there are."""
+    chosen: set[str] = set()
+    for part in members.sets:
+        first = sorted(part, key=lambda v: (not is_preferred(v), v))
+        chosen.update(first[: len(first) // 2 + 1])
+    return frozenset(chosen)
 
 
 def members_of(shown: Observed) -> Members | None:

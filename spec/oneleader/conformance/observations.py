@@ -27,6 +27,7 @@ STATE_MACHINE = "State Machine Safety"
 STORED = "a quorum stores what is committed"
 MONOTONE = "terms and commit indices grow"
 DURABLE = "promises survive a restart"
+UNSYNCED = "what a crash tore is not believed"
 LINEARIZABLE = "clients see one register"
 MATCH = "what a leader knows to be stored is stored"
 MEMBERS = "the members follow from the log"
@@ -42,6 +43,10 @@ CLAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     STORED: ("section 5.3: an entry is committed once a majority stores it", ("log", "commit")),
     MONOTONE: ("Figure 2: terms only grow, a vote stays given, commitIndex only grows", ()),
     DURABLE: ("Figure 2, persistent state: updated on stable storage before a server responds", ()),
+    UNSYNCED: (
+        "Figure 2, persistent state: what is read back after a crash is what was written, or nothing",
+        ("crash_keeping",),
+    ),
     LINEARIZABLE: ("section 8: each operation takes effect at once, between call and return", ("read",)),
     MATCH: ("Figure 2, matchIndex: the highest entry known to be replicated on a server", ("log", "match")),
     MEMBERS: ("section 6: a server uses the latest configuration in its log", ("log", "members")),
@@ -79,6 +84,9 @@ class Observations:
         self.applied: dict[int, Hashable] = {}
         self.applied_by: dict[str, int] = {}  # each server's last one
         self.members: dict[tuple[int, ...], tuple[str, frozenset[str]]] = {}  # at a log: who showed which
+        self.changed_at: dict[str, tuple[int, Observed]] = {}  # at what length of its log, and from what
+        self.written: dict[str, set[tuple[int, str | None]]] = {}  # the terms and votes that it has shown
+        self.torn: set[str] = set()  # those that may find writes on their disks that they had not synced
         self.compared: Counter[str] = Counter()
         self.clients = Clients()
 
@@ -90,6 +98,7 @@ class Observations:
     def look(self, node: str, prompt: Prompt, report: Report, seen: Seen) -> Iterator[Breach]:
         """The clauses that a step of `node` breaks."""
         now, before = seen[node], self.last.get(node)
+        self.torn |= {node} if prompt.what == "crash_keeping" else set()
         yield from self.state_machines(node, prompt, report)
         if now is not None:
             yield from self.server(node, prompt, report, before, seen)
@@ -106,6 +115,7 @@ class Observations:
         assert now is not None
         is_other_log = before is None or (before.log, before.first) != (now.log, now.first)
         if before is not None:
+            yield from self.read_back(node, prompt, now)
             yield from self.grown(node, prompt, before, now)
             if is_other_log:
                 yield from self.changed(node, prompt, before, now)
@@ -115,6 +125,8 @@ class Observations:
         self.last[node] = now
         if now.log is not None:
             self.with_log[node] = now
+        if before is not None and before.members not in (None, now.members):
+            self.changed_at[node] = now.first - 1 + len(now.log or ()), before
         new: list[int] = []
         if is_other_log or before is None or before.commit != now.commit:
             yield from self.newly_committed(node, prompt, before, new)
@@ -166,6 +178,21 @@ class Observations:
             lost = next((i for i, e in confirmed if not may_have(now, i, e)), None)
             if lost is not None:
                 yield Breach(DURABLE, f"{node} had confirmed entry {lost} to its leader, and it is gone")
+
+    def read_back(self, node: str, prompt: Prompt, now: Observed) -> Iterator[Breach]:
+        """What a server has after a crash that kept unsynced writes, or a part of one, has been shown before:
+        its terms and votes by itself, entries of its log by anybody."""
+        known = self.written.setdefault(node, {(0, None)})
+        if prompt.restarts and node in self.torn:
+            self.torn.discard(node)
+            self.compared[UNSYNCED] += 1
+            if now.role == "follower" and (now.term, now.voted_for) not in known:
+                yield Breach(UNSYNCED, f"{node} is back in term {now.term}, voted for {now.voted_for}")
+            for index, entry in placed(now):
+                seen = self.entries.get((index, entry[0]))
+                if seen is None or seen[1] != entry[1]:
+                    yield Breach(UNSYNCED, f"{node} is back with {shown(entry)} at index {index}")
+        known.add((now.term, now.voted_for))
 
     def kept(self, prompt: Prompt, before: Observed) -> Iterator[tuple[int, LogEntry]]:
         """The entries that nothing has replaced: a server may do so at a leader's word, and crash."""
@@ -230,16 +257,22 @@ class Observations:
             if index not in self.committed_in:
                 self.committed_in[index] = now.term
                 new.append(index)
-                yield from self.stored(index, entry, before, now)
+                yield from self.stored(index, entry, before, now, self.former(node, index))
 
     def stored(self, index: int, entry: LogEntry, *views: Observed | None) -> Iterator[Breach]:
         """A majority of the members has it, as they are shown before or after the step: where that commits a
-        change of members, it may have taken effect since. A server that shows no log may have it."""
+        change of members, it may have taken effect since. Up to the entry of a change, the members before
+        it may have committed it (R1). A server that shows no log may have it."""
         self.compared[STORED] += 1
         lacking = [self.lacking(self.member_sets(v), index, entry) for v in views if v is not None]
         if all(lacking):
             words = f"{shown(entry)} is taken as committed at index {index}, and {lacking[-1]} lack it"
             yield Breach(STORED, words)
+
+    def former(self, node: str, index: int) -> Observed | None:
+        """What a server showed before its members changed, if not before this entry."""
+        since, seen = self.changed_at.get(node, (0, None))
+        return seen if index <= since else None
 
     def member_sets(self, seen: Observed) -> list[frozenset[str]]:
         """Those of which a majority has to agree, each."""
@@ -259,8 +292,9 @@ class Observations:
         return seen is None or may_have(seen, index, entry)
 
     def still_stored(self, before: Observed | None, now: Observed) -> Iterator[Breach]:
-        """What a server dropped from its log is still stored by a quorum, if it was committed."""
-        if before is None or before.log is None or now.log is None or now.members is not None:
+        """What a server dropped from its log is still stored by a quorum, if it was committed; by a quorum
+        of whom, is not clear where members have changed."""
+        if before is None or before.log is None or now.log is None or self.changed_at:
             return
         for index, entry in placed(before):
             dropped = index >= now.first and at(now, index) != entry

@@ -27,6 +27,7 @@ from typing import Any
 
 from oneleader.conformance.adapter import PRE_CANDIDATE, May
 from oneleader.conformance.following import Grounds, ModelJudge, ModelStep
+from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Role
 
 
@@ -74,13 +75,18 @@ class PreVoteStep(ModelStep):
             return
         if may_be and not s.get("pre_votes", (n, sender)):
             s.act("receive_pre_vote", n, sender, t)
-        if any(s.get("pre_granted", (sender, older, n)) for older in range(1, t)):
+        is_old = any(s.get("pre_granted", (sender, older, n)) for older in range(1, t))
+        if is_old or (sender, n) in self.of.reached:
             self.of.late.add((n, sender))
 
     def grant_pre_vote(self) -> None:
         said, s, n, sender = self.prompt.said, self.s, self.n, self.prompt.sender
         may_ask = said is not None and said.role in (PRE_CANDIDATE, None)  # None: it crashed as it sent
-        if said is None or not may_ask or self.leads or said.term + 1 <= self.get("term"):
+        if said is None or not may_ask or self.leads:
+            return
+        if said.term + 1 <= self.get("term"):
+            if said.term + 1 == self.get("term") and s.get("voted_for", n) in (NIL, sender):
+                self.of.reached.add((n, sender))
             return
         self.lose_touch()
         is_silent = not any(s.get("heard", (n, v)) for v in self.of.nodes)
@@ -165,4 +171,5 @@ class PreVoteJudge(ModelJudge):
     def __init__(self, known: Grounds, may: Collection[May] = ()) -> None:
         super().__init__(known, may)
         self.heard_at: dict[str, int] = {}  # when each server heard a leader last
+        self.reached: set[tuple[str, str]] = set()  # who may have granted whom one for its own term
         self.late: set[tuple[str, str]] = set()  # who asks, and whose pre-vote for an older term it received

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 from oneleader.conformance.adapter import May, Observed
 from oneleader.conformance.following import GIVEN, Grounds, ModelJudge, ModelStep
 from oneleader.conformance.judge import in_words, leads_away
-from oneleader.conformance.observations import at, shared
+from oneleader.conformance.observations import at, may_have, placed, shared
 from oneleader.errors import Inexpressible
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, FOLLOWER
@@ -55,6 +55,8 @@ class LogStep(ModelStep):
         self.hear()
         if (step := leads_away(self.prompt, self.get("term"), self.now)) is not None:
             self.of.leave(step)
+        if self.is_late():
+            self.of.leave(May.SENDS_LATE)
         known = self.get("commit_index")
         if self.prompt.restarts:
             self.restart()
@@ -88,6 +90,18 @@ class LogStep(ModelStep):
 
     def has_term(self, index: int, entry: tuple[int, Hashable] | None) -> bool:
         return entry is not None and bool(self.s.get("log_term", (self.n, index)) == entry[0])
+
+    def is_late(self) -> bool:
+        """Who led this term sends in its name what it has got or learned in a later one."""
+        s, said, term, before = self.s, self.prompt.said, self.now.term, self.of.last.get(self.n)
+        led = said is not None and said.term > term and s.get("heartbeat", (self.prompt.sender, term))
+        if said is None or before is None or not led:
+            return False
+        new = [(i, e) for i, e in placed(self.now) if at(before, i) != e]
+        later = [(i, e) for i, e in new if e[0] != s.get("leader_log_term", (term, i))]
+        has_learned = self.committed > max(before.commit or 0, int(s.get("leader_commit", term)))
+        is_senders = all(may_have(said, i, e) for i, e in new) and self.committed <= (said.commit or 0)
+        return is_senders and (bool(later) or has_learned)
 
     # -- starting and stopping -----------------------------------------------------------------------
     def restart(self) -> None:

@@ -319,6 +319,10 @@ class ShimAdapter(Adapter):
         self.servers[node] = None  # unless it says what is stored
         return self._step("crash", node)
 
+    def crash_keeping(self, node: str, writes: int, torn: bool) -> Report:
+        self.servers[node] = None
+        return self._step("crash_keeping", node, writes=writes, torn=torn)
+
     def restart(self, node: str) -> Report:
         return self._step("restart", node)
 

@@ -6,6 +6,7 @@ that cannot happen is passed over.
 ("timeout", "n1")            the election timer rings; so "heartbeat", "crash", "restart", "read", "compact"
 ("propose", "n1", "v3")      a client proposes a value
 ("transfer", "n1", "n2")     n1 is to hand its leadership over
+("crash_keeping", "n1", k)   n1 crashes: k unsynced writes reach its disk; and with "torn" a part of the next
 ("crash_next", "n1", point)  the next step of n1 crashes in the middle
 ("deliver", "n1", "n2")      the oldest message of n1 to n2 arrives; "burst": all of them do
 ("overtake", "n1", "n2", k)  the one after k others does; "copy": and stays on its way; "lose": never will
@@ -89,6 +90,7 @@ class Trial(Driven):
     passed_over: set[str] = field(default_factory=set)  # known causes that were met
     stood: dict[str, int] = field(default_factory=dict)  # in which step each candidate stood
     liveness: dict[str, str] = field(default_factory=dict)  # what should have come about: "" or what did not
+    to_hand_over: dict[str, int] = field(default_factory=dict)  # leader -> its term when it was asked last
     time: int = 0  # how many events have happened in which time passed
     is_told: bool = False  # whether steps are described for the comparison of two runs
 
@@ -171,7 +173,9 @@ class Trial(Driven):
             self._note(event, f"{node} goes on")
 
     def on_transfer(self, event: Event, node: str, to: str) -> None:
-        words = f"{node} is to hand over to {to}"
+        words, seen = f"{node} is to hand over to {to}", self.seen[node]
+        if node in self.leaders and seen is not None:
+            self.to_hand_over[node] = seen.term
         self._step(event, node, words, lambda: self.adapter.transfer(node, to))
 
     def on_propose(self, event: Event, node: str, value: str) -> None:
@@ -194,6 +198,14 @@ class Trial(Driven):
             return self.adapter.crash(node)
 
         self._step(event, node, f"{node} crashes", crash)
+
+    def on_crash_keeping(self, event: Event, node: str, writes: str, torn: str = "") -> None:
+        def crash() -> Report:
+            self._fall(node)
+            return self.adapter.crash_keeping(node, int(writes), bool(torn))
+
+        words = f"{node} crashes, and {writes} of its unsynced writes are kept"
+        self._step(event, node, f"{words}, and a part of the next" if torn else words, crash)
 
     def on_crash_next(self, event: Event, node: str, point: str) -> None:
         if node in self.up and node not in self.dying and point in self.adapter.crash_points:

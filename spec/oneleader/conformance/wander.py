@@ -28,6 +28,7 @@ WEIGHTS: Mapping[str, float] = {
     "transfer": 0.5,
     "crash": 0.7,
     "crash_next": 0.7,
+    "crash_keeping": 1.5,
     "restart": 3,
     "overtake": 6,
     "copy": 3,
@@ -48,6 +49,7 @@ STORM: Mapping[str, float] = {"members": 6, "elect": 2, "agree": 2, "overthrow":
 ALWAYS = ("deliver", "timeout", "heartbeat", "propose", "restart")  # in every mix
 
 
+CRASHES = ("crash", "crash_next", "crash_keeping", "pause")  # after any of them a majority may be lacking
 ANYWHERE = ("deliver", "burst", "timeout", "crash", "restart", "groups", "pause", "wake", "heal")
 TOGETHER = ("elect", "agree", "overthrow")  # several events, one after another
 
@@ -110,7 +112,7 @@ def draw(verb: str, trial: Trial, rng: random.Random, proposed: int, keeps_major
         link = rng.choice(busy)
         counted = verb in ("overtake", "copy", "lose")
         return (verb, *link, str(rng.randrange(trial.traffic.waiting(link)))) if counted else (verb, *link)
-    if verb in ("crash", "crash_next", "pause") and keeps_majority and 2 * (len(trial.up) - 1) <= len(nodes):
+    if verb in CRASHES and keeps_majority and 2 * (len(trial.up) - 1) <= len(nodes):
         return None
     return draw_step(verb, trial, rng, proposed)
 
@@ -170,9 +172,11 @@ def draw_step(verb: str, trial: Trial, rng: random.Random, proposed: int) -> Eve
     """A step of a server. Clients and heartbeats mostly turn to one that takes itself to be a leader."""
     if not trial.up:
         return None
-    often = {"timeout": 0.0, "compact": 0.5, "crash": 0.5, "crash_next": 0.5, "pause": 0.5}.get(verb, 0.9)
+    often = 0.5 if verb in CRASHES else {"timeout": 0.0, "compact": 0.5}.get(verb, 0.9)
     at_leaders = rng.random() < often
-    node = rng.choice((at_leaders and trial.leaders) or trial.up)
+    node = rng.choice(
+        (verb == "crash_keeping" and untold(trial)) or (at_leaders and trial.leaders) or trial.up
+    )
     if verb == "propose":
         return (verb, node, f"v{proposed + 1}")
     if verb == "transfer":
@@ -180,9 +184,16 @@ def draw_step(verb: str, trial: Trial, rng: random.Random, proposed: int) -> Eve
         return (verb, node, rng.choice(others)) if others else None
     if verb == "members":
         return (verb, node, other_members(trial, node, rng))
+    if verb == "crash_keeping":
+        return (verb, node, rng.choice("0012"), *rng.choice(((), ("torn",))))
     if verb == "crash_next":
         return (verb, node, rng.choice(list(trial.adapter.crash_points)))
     return (verb, node)
+
+
+def untold(trial: Trial) -> list[str]:
+    """The servers that have changed since a message left them: they may have writes that are not synced."""
+    return [node for node in trial.up if trial.seen[node] != trial.figure_3.promised.get(node)]
 
 
 def groups(trial: Trial, rng: random.Random) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from oneleader.conformance.adapter import May
 from oneleader.conformance.conform import Driving, again, conform, names
-from oneleader.conformance.observations import COMPLETENESS, DURABLE, STATE_MACHINE, STORED
+from oneleader.conformance.observations import COMPLETENESS, DURABLE, STATE_MACHINE, STORED, UNSYNCED
 from oneleader.conformance.reference.whole import WholeReference
 from oneleader.conformance.trial import FIGURE_3, Event
 from oneleader.errors import UsageError
@@ -43,7 +43,7 @@ class Silent(WholeReference):
 def test_the_reference_holds(nodes: int) -> None:
     found = conform(Declared, walks=30, nodes=nodes, seed=1, liveness=nodes == 3)
     assert set(found.verdicts.values()) == {HOLDS}, found.text
-    assert not found.not_judged
+    assert found.not_judged.keys() == {UNSYNCED}  # its steps sync what they write
     assert found.by_model == dict.fromkeys(("election", "replication", "membership", "pre_vote", "lease"), 15)
     assert not found.in_part["membership"]  # it follows each walk to its end
 

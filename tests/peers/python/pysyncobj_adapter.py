@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import tempfile
 from collections.abc import Collection, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pysyncobj.syncobj as library
@@ -16,6 +18,8 @@ from oneleader.conformance.adapter import Adapter, May, Observed, Report, Sent
 from oneleader.conformance.network import Network
 
 BEAT, ELECTION = 0.1, 1.0  # seconds: appendEntriesPeriod and raftMinTimeout
+
+gzip.time = SimpleNamespace(time=lambda: 0)  # a dump says when it was made, and is sent
 
 
 class Server(SyncObj):
@@ -89,10 +93,8 @@ class PySyncObjAdapter(Adapter):
         return self.run(node)
 
     def heartbeat(self, node: str) -> Report:
-        if not self.now(node, 0)._isLeader():
-            return Report()
-        self.now(node, BEAT)
-        return self.run(node)
+        is_due = self.now(node, 0)._isLeader() and self.now(node, BEAT)
+        return self.run(node) if is_due else Report()
 
     def receive(self, node: str, message: Any, sender: str = "") -> Report:
         self.now(node, 0).wire._onMessageReceived(Node(sender), message)
@@ -108,8 +110,7 @@ class PySyncObjAdapter(Adapter):
         return self.run(node)
 
     def crash(self, node: str) -> Report:
-        self.servers[node].destroy()
-        self.servers[node] = None
+        self.servers[node] = self.servers[node].destroy()
         return Report()
 
     def observe(self, node: str) -> Observed | None:

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math/rand"
 	"regexp"
 	"slices"
 	"sync"
@@ -69,11 +71,13 @@ var servers = map[string]*server{}
 
 func TestShim(test *testing.T) {
 	t = test
-	can := []string{"heartbeat", "propose", "read", "transfer"} // "compact" works too: see docs/results/peers.md
-	lines.Serve(map[string]any{"can": can, "may": []string{"step down within a term", "ask again", "give up an election"}}, start)
+	can := []string{"heartbeat", "propose", "read", "transfer", "change_members"} // "compact" works too: see docs/results/peers.md
+	lines.Serve(map[string]any{"can": can, "may": []string{"step down within a term", "ask again", "give up an election",
+		"the members change", "members join before they have caught up", "the members before a change commit it", "a former leader sends what it has since"}}, start)
 }
 
 func start(names lines.Names, node string) lines.Server {
+	rand.Seed(1) // it draws its timeouts; GODEBUG has to say that this counts
 	if old := servers[node]; old != nil {
 		old.stop()
 	}
@@ -91,7 +95,7 @@ func start(names lines.Names, node string) lines.Server {
 func (s *server) config() *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID, c.Logger, c.TrailingLogs = raft.ServerID(s.name), hclog.NewNullLogger(), 0
-	c.SnapshotInterval = 1e6 * time.Hour
+	c.SnapshotInterval, c.ShutdownOnRemove = 1e6*time.Hour, false
 	return c
 }
 
@@ -163,14 +167,42 @@ func (s *server) step(r lines.Request) {
 		go s.read()
 	case "compact":
 		go s.raft.Snapshot()
+	case "change_members":
+		s.change(r.Members)
+		time.Sleep(2 * time.Millisecond) // one that has to wait is refused: no step makes two changes
 	case "transfer":
 		go s.raft.LeadershipTransferToServer(raft.ServerID(r.To), raft.ServerAddress(r.To))
 	}
 }
 
+// change asks for one server more or less: the library changes one at a time.
+func (s *server) change(members []string) {
+	now := s.members()
+	for _, name := range members {
+		if !slices.Contains(now, name) {
+			go s.raft.AddVoter(raft.ServerID(name), raft.ServerAddress(name), 0, time.Millisecond)
+			return
+		}
+	}
+	for _, name := range now {
+		if !slices.Contains(members, name) {
+			go s.raft.RemoveServer(raft.ServerID(name), 0, time.Millisecond)
+			return
+		}
+	}
+}
+
+func (s *server) members() (names []string) {
+	for _, member := range s.raft.GetConfiguration().Configuration().Servers {
+		names = append(names, string(member.ID))
+	}
+	return names
+}
+
 // giveUp ends the calls that nobody has answered for long.
 func (s *server) giveUp() {
-	for name, call := range s.waiting {
+	for _, name := range slices.Sorted(maps.Keys(s.waiting)) {
+		call := s.waiting[name]
 		if call.rang++; call.rang > patience {
 			delete(s.waiting, name)
 			call.answered <- message{Error: "no answer"}
@@ -329,6 +361,7 @@ func (s *server) Show() map[string]any {
 		shown["voted_for"] = string(vote)
 	}
 	if s.raft != nil {
+		shown["members"] = s.members()
 		shown["commit"] = max(s.raft.CommitIndex(), 1) - 1
 		shown["role"] = map[raft.RaftState]string{raft.Follower: "follower", raft.Candidate: "candidate", raft.Leader: "leader"}[s.raft.State()]
 		if shown["role"] == "candidate" && !s.stands {
