@@ -40,11 +40,12 @@ def _version(path: str) -> str:
 def passes(version: str, python: str) -> bool:
     """The fast tests, in an environment of their own."""
     folder = ROOT / f".venv-{version}"
-    if not (folder / "installed").exists():
+    done = folder / "installed"
+    if not done.exists() or done.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
         pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--editable", ".[dev,tlc]"], cwd=ROOT, check=True)
-        (folder / "installed").touch()
+        done.touch()
     tests = ["-m", "pytest", "--quiet", "--numprocesses", "auto", "--dist", "worksteal", "-m", "not slow"]
     return subprocess.run([str(folder / "bin/python"), *tests], cwd=ROOT).returncode == 0
 

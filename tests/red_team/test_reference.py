@@ -13,7 +13,8 @@ import pytest
 from oneleader.conformance.handlers.handlers import prove_handler
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.reference.patch import patched
-from oneleader.verdict import HOLDS, VIOLATED
+from oneleader.faults.catalogue import variant
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import Core
 from oneleader_raft.lease import Round
@@ -45,6 +46,14 @@ def test_row_10_a_proof_of_handlers_says_its_bounds(nth: int) -> None:
     assert beyond.verdict is HOLDS
     assert f"up to {nth - 2} pending read" in str(beyond.scope)
     assert prove_handler("read", Scope(reads=nth - 1), read_for_free(nth)).verdict is VIOLATED
+
+
+def test_a_handler_of_which_nothing_is_asked_is_not_proved() -> None:
+    """Without an entry nobody acts as a leader: a core that ignores the drift of clocks was proved."""
+    core = variant("lease-as-long-as-the-promise")
+    found = prove_handler("is_leader", Scope(log=0), core)
+    assert (found.verdict, found.goals) == (INCONCLUSIVE, 0)
+    assert prove_handler("is_leader", Scope(log=1), core).verdict is VIOLATED
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--promise-ms", type=int, default=300, help="least election timeout")
     parser.add_argument("--heartbeat-ms", type=int, default=60)
     parser.add_argument("--drift", type=int, default=10, help="of any clock's rate, in thousandths")
+    parser.add_argument("--clockbound", type=Path, help="the file of ClockBound's daemon, which has to run")
     parser.add_argument(
         "--until-stdin-ends", action="store_true", help="stop as well when that is at its end"
     )
@@ -200,6 +201,7 @@ def settings_of(options: argparse.Namespace) -> NodeSettings:
         options.trace,
         Rotation(int(options.trace_megabytes * 1_000_000), options.trace_files),
         options.compact_after,
+        options.clockbound,
         "" if is_everywhere(host) else f"{host}:{port}",
     )
 

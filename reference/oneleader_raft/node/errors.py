@@ -25,3 +25,7 @@ class StaleRequestError(Exception):
 
 class BusyError(Exception):
     """Nothing was done: too much is pending already."""
+
+
+class ClockError(Exception):
+    """Neither a lease nor a promise that was counted on this clock means anything: the node has to stop."""

@@ -22,6 +22,7 @@ from typing import Any
 from ..messages import why_impossible
 from ..raft import Message, NodeId
 from . import codec, frames
+from .complaints import Complaints
 from .frames import Channel, FrameError, Identity, Recognise
 from .trace import Source
 
@@ -33,8 +34,6 @@ OnChunk = Callable[[NodeId, bytes], None]
 MOST_BUFFERED = 1 << 20  # bytes not yet sent, above which messages are dropped
 PART = 1 << 16  # bytes: what is longer leaves in parts, and with more than this unsent a connection is busy
 MOST_STRANGERS = 32  # connections in the handshake
-COMPLAINT_SECONDS = 60.0  # between two equal lines of the log
-MOST_COMPLAINTS = 1024  # that are remembered
 RETRY_SECONDS = 0.05, 1.0  # the first pause before dialling again, and the longest
 ENDS = (OSError, EOFError, FrameError, asyncio.TimeoutError)  # of a connection; the first is ssl's as well
 
@@ -102,7 +101,7 @@ class Links:
         self._own, self._on_message, self._now, self._tls = own, on_message, now, tls
         self._on_chunk = on_chunk
         self._recognise = recognise
-        self._complained: dict[tuple[str, str], float] = {}
+        self.complaints = Complaints()
         self._addresses: dict[NodeId, Address] = {}  # of those that are dialled
         self.told: dict[NodeId, Address] = {}  # what peers said of themselves
         self._dialling: dict[NodeId, asyncio.Task[None]] = {}
@@ -214,7 +213,7 @@ class Links:
                 await self._dial(peer, address)
                 pause = RETRY_SECONDS[0]
             except FrameError as error:
-                self._complain("not joined", peer, str(error))
+                self.complaints.warn("not joined", str(error), address=peer)
             except ENDS as error:
                 log.debug("dial", extra={"peer": peer, "why": str(error)})
             await asyncio.sleep(pause)
@@ -248,21 +247,11 @@ class Links:
             await self._serve(reader, writer)
         except FrameError as error:
             host, *_ = writer.get_extra_info("peername") or ("",)
-            self._complain("refused", host, str(error))
+            self.complaints.warn("refused", str(error), address=host)
         except (*ENDS, asyncio.CancelledError):
             pass
         finally:
             writer.close()
-
-    def _complain(self, event: str, of: str, why: str) -> None:
-        """Warn, but of the same thing once in a while: the other side tries again and again."""
-        now = asyncio.get_running_loop().time()
-        if now - self._complained.get((of, why), -COMPLAINT_SECONDS) < COMPLAINT_SECONDS:
-            return
-        if len(self._complained) >= MOST_COMPLAINTS:
-            self._complained.clear()
-        self._complained[of, why] = now
-        log.warning(event, extra={"address": of, "why": why})
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._strangers >= MOST_STRANGERS:

@@ -55,6 +55,7 @@ from . import snapshots, store
 from .applying import Applying
 from .clock import MICROSECONDS, Clock
 from .compacting import Compacting
+from .disruption import USUAL, Disruption
 from .errors import BusyError, NotLeaderError, OutcomeUnknownError
 from .expiry import Expiry, Silence
 from .frames import Identity
@@ -89,16 +90,6 @@ class StepTaken:
     line: int
 
 
-def is_contradicted(happening: Happening, node: Node) -> bool:
-    """A message that nobody can have sent, by what this node knows, is logged, and never reaches the core."""
-    if not isinstance(happening.event, Receive):
-        return False
-    why = why_contradicted(happening.event.message, node)
-    if why:
-        log.warning("impossible message", extra={"source": happening.source, "why": why})
-    return bool(why)
-
-
 class Server:
     """One node. `node` is what it truly is: without steps that are not yet synced."""
 
@@ -106,9 +97,10 @@ class Server:
         """DamagedError where the stored state is not to be trusted, or is in use."""
         self.settings, self.core = settings, core
         members = tuple(settings.peers)
+        told = Disruption(settings.clockbound or USUAL, is_wanted=settings.clockbound is not None)
         settings.data.mkdir(parents=True, exist_ok=True)
         self._store = store.NodeStore(settings.data / f"{settings.id}.db", settings.id, members)
-        self.clock = Clock()
+        self.clock = Clock(check=told.check)
         now = self.clock.now()
         stored = self._store.durable
         start = core.restart(settings.id, members, stored, now, settings.clocks)
@@ -372,7 +364,7 @@ class Server:
     async def _handle(self, batch: list[Happening]) -> None:
         node, steps, lines = self.node, [], []
         for happening in batch:
-            if is_contradicted(happening, node) or await self._trust.has_lost(happening.event, node):
+            if self._is_contradicted(happening, node) or await self._trust.has_lost(happening.event, node):
                 continue
             now = self.clock.now()
             step = self.core.step(node, happening.event, now)
@@ -387,6 +379,16 @@ class Server:
             await loop.run_in_executor(self._disk, self._store.save, node.durable, trace)
         self._trace.write(trace)
         self._carry_out(steps)
+
+    def _is_contradicted(self, happening: Happening, node: Node) -> bool:
+        """A message that nobody can have sent, by what this node knows, never reaches the core."""
+        if not isinstance(happening.event, Receive):
+            return False
+        why = why_contradicted(happening.event.message, node)
+        if why:
+            peer = happening.source[0] if happening.source else ""
+            self.links.complaints.warn("impossible message", why, source=peer)
+        return bool(why)
 
     def _lines_of(self, happening: Happening, now: int, before: Node, step: Step) -> list[str]:
         """The step's line, and one for each message whose sending is an action."""

@@ -29,6 +29,7 @@ class NodeSettings:
     trace: bool = False
     trace_rotation: Rotation = ENDLESS
     compact_after: int = 10_000  # entries, at the least
+    clockbound: Path | None = None  # its daemon's file, if it has to be there
     address: str = ""  # where peers reach this node, if not one of those
 
     @property

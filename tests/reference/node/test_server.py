@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,7 +13,10 @@ from typing import Any
 import pytest
 
 from oneleader_raft.lease import Clocks, Round
+from oneleader_raft.node import codec, frames
+from oneleader_raft.node.complaints import MOST, SECONDS, Complaints
 from oneleader_raft.node.errors import NotLeaderError, OutcomeUnknownError
+from oneleader_raft.node.frames import Identity
 from oneleader_raft.node.server import Happening, Server
 from oneleader_raft.node.settings import NodeSettings
 from oneleader_raft.raft import (
@@ -199,3 +204,51 @@ def test_what_a_node_knows_better_never_reaches_the_core(tmp_path: Path) -> None
         assert server.node == before
 
     driven(tmp_path, test)
+
+
+@pytest.mark.parametrize("secret", [b"", b"the cluster's secret"], ids=["without a secret", "with one"])
+def test_terms_that_jump_are_refused_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, secret: bytes
+) -> None:
+    """On a real connection of a member that speaks the protocol."""
+    jumps = [VoteReply(2**62 - 1, "n2", False), VoteReply(2**33, "n2", False), RequestVote(2**61, "n2", 1, 1)]
+
+    async def main() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        peers = PEERS | {"n1": listener.getsockname()[:2]}
+        server = Server(NodeSettings("n1", peers, tmp_path, secret=secret))
+        node = asyncio.create_task(server.run(listener))
+        own = Identity("oneleader", "n2", "", frozenset(PEERS), server.settings.clocks, secret, "a store")
+        reader, writer = await asyncio.open_connection(*peers["n1"])
+        channel = await frames.dial(reader, writer, own, "n1", anyone)
+        for message in jumps:
+            said = json.dumps({"step": 1, "message": codec.plain(message)}).encode()
+            writer.write(channel.seal(frames.MESSAGE, said))
+        while len([r for r in caplog.records if r.message == "impossible message"]) < len(jumps):
+            await asyncio.sleep(0.01)
+        assert server.node.current_term == 0
+        writer.close()
+        node.cancel()
+        await asyncio.gather(node, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    said = [vars(record)["why"] for record in caplog.records if record.message == "impossible message"]
+    assert said == [f"{type(m).__name__}: term {m.term}, after term 0" for m in jumps]
+
+
+async def anyone(peer: str, store: str) -> None:
+    pass
+
+
+def test_complaints_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    complaints = Complaints(lambda: now)
+    for term in range(10_000):
+        complaints.warn("impossible message", f"term {term // 2}", source="n2")
+    assert [vars(r)["why"] for r in caplog.records] == [f"term {term}" for term in range(MOST)]
+    now = SECONDS
+    complaints.warn("refused", "another", address="10.0.0.9")
+    last = vars(caplog.records[-1])
+    assert (last["address"], last["left_out"]) == ("10.0.0.9", 10_000 - 2 * MOST)
+    complaints.warn("refused", "a third", address="10.0.0.9")
+    assert not hasattr(caplog.records[-1], "left_out")
