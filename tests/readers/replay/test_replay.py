@@ -367,8 +367,13 @@ GOOD = "".join(json.dumps(r) + "\n" for r in ELECTION).encode()
         (b"hello\n", "line 1: this is not valid JSON: 'hello'"),
         (b"[1]\n", "line 1: this is not a JSON object: '[1]'"),
         (b"\xff\n", "line 1: this is not UTF-8 text"),
-        (GOOD.decode().encode("utf-16"), "line 1: this is UTF-16 text: save it as UTF-8"),
-        (GOOD.decode().encode("utf-16-be"), "line 1: this is UTF-16 text: save it as UTF-8"),
+        (GOOD.decode().encode("utf-16"), "line 1: this is UTF-16 or UTF-32 text: save it as UTF-8"),
+        (GOOD.decode().encode("utf-16-be"), "line 1: this is UTF-16 or UTF-32 text"),
+        (GOOD.decode().encode("utf-32"), "line 1: this is UTF-16 or UTF-32 text"),
+        (
+            GOOD + bytes(512),
+            "line 7: this line holds NUL bytes, as files do that a crash has cut",
+        ),
         (bz2.compress(GOOD), "line 1: this file is packed by bzip2: unpack it, or pack it by gzip"),
         (
             GOOD + GOOD,
@@ -378,7 +383,15 @@ GOOD = "".join(json.dumps(r) + "\n" for r in ELECTION).encode()
             GOOD + b'{"event": {"name": "Ready", "nid": "1"}}\n',
             "line 7: a line of etcd in a recording of the format oneleader: judge each by itself; lines",
         ),
-        (b"[" * 100_000 + b"\n", "line 1: this is not valid JSON"),
+        (b"[" * 100_000 + b"\n", "line 1: this nests deeper than can be read: '[[["),
+        (
+            GOOD + b'{"node": ' + b"9" * 5_000 + b"}\n",
+            "line 7: this has a number with more digits than can be",
+        ),
+        (
+            GOOD + b'{"node": "n1", "event": "x", "term": "' + b"9" * 5_000 + b'"}\n',
+            f"line 7: '{'9' * 59}... is no Term; lines 1 to 6 were judged",
+        ),
         (b'{"a": 1}\n', "line 1: this is no format known here"),
         (GOOD[:-30], "line 6: the recording is cut off in the middle of this line; lines 1 to 5 were judged"),
         (GOOD + b'{"node"', "line 7: the recording is cut off in the middle of this line; lines 1 to 6 were"),
