@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -102,6 +102,10 @@ handlers: setup ## Prove the handlers for any number of servers, write docs/resu
 	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 2
 	$(BIN)/oneleader handlers --nodes 3 --log 0; test $$? -eq 3  # without an entry nobody acts as a leader
 	$(BIN)/oneleader handlers --nodes 3 --log 1 --reads 0 --only AppendEntries
+	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 0 --changes
+
+coupling: setup ## Leave out each fact of the handlers' coupling in turn, write docs/results/coupling.md: hours at first
+	$(BIN)/python -m workshop coupling
 
 monitoring: setup ## Check the alert rules with promtool and write the dashboard
 	promtool test rules monitoring/alerts.test.yml monitoring/write-up.alerts.test.yml

@@ -16,6 +16,7 @@ from workshop.mutation.shipped_command import shipped
 from workshop.mutation.tla_claims import tla_claims
 from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import architecture, claims, faults
+from workshop.pages.coupling import coupling
 from workshop.pages.explorers import explorers
 from workshop.pages.handlers import handlers
 from workshop.pages.peers import peers
@@ -78,6 +79,7 @@ workshop.add_command(tla_claims)
 workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
 workshop.add_command(handlers)
+workshop.add_command(coupling)
 workshop.add_command(explorers)
 workshop.add_command(site)
 workshop.add_command(peers)

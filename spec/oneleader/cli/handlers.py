@@ -12,12 +12,19 @@ import click
 from oneleader.conformance.handlers.contracts import CONTRACTS, check_contract
 from oneleader.conformance.handlers.earlier import afresh, once
 from oneleader.conformance.handlers.handlers import Handled, prove_handler
-from oneleader.conformance.handlers.running import ALONE, HANDLERS, OF_WHOLE_LOGS, Size, of_any_size
+from oneleader.conformance.handlers.running import (
+    ALONE,
+    CHANGE,
+    HANDLERS,
+    OF_WHOLE_LOGS,
+    WITH_CHANGES,
+    Size,
+    of_any_size,
+)
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.handlers.stable import everything, prove_stable
 from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS, Verdict, exit_status
-from oneleader_raft.views import FIXED_MEMBERS
 
 Proving: TypeAlias = Callable[..., Any]
 
@@ -37,7 +44,16 @@ Proving: TypeAlias = Callable[..., Any]
     help="With --nodes: pending reads of a leader, at most.  [default: 1]",
 )
 @click.option(
-    "--only", multiple=True, type=click.Choice(HANDLERS), help="Only this handler (may be repeated)."
+    "--changes",
+    is_flag=True,
+    help="With --nodes: the members change. Any of the servers are members, and any entry may bring another "
+    "configuration, joint or not; the proof is by the model membership.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice((*HANDLERS, CHANGE)),
+    help="Only this handler (may be repeated).",
 )
 @click.option(
     "--rest",
@@ -51,6 +67,7 @@ def handlers(
     nodes: int | None,
     log: int | None,
     reads: int | None,
+    changes: bool,
     only: tuple[str, ...],
     rest: bool,
     no_cache: bool,
@@ -62,8 +79,12 @@ def handlers(
     rests on (--rest). What an earlier run of the same code has proved is not proved again. With --nodes the
     proof is for that many servers, and a failure comes with concrete values.
     """
-    if nodes is None and (log is not None or reads is not None):
-        raise UsageError("--log and --reads are bounds of a cluster of --nodes servers: give --nodes as well")
+    if nodes is None and (log is not None or reads is not None or changes):
+        raise UsageError(
+            "--log, --reads and --changes are of a cluster of --nodes servers: give --nodes as well"
+        )
+    if CHANGE in only and not changes:
+        raise UsageError("members change within bounds only: give --nodes 2 --changes as well")
     if rest and (only or nodes):
         raise UsageError("--rest is of no single handler and has no bounds: give it without --only, --nodes")
     verdicts: list[Verdict] = []
@@ -74,7 +95,9 @@ def handlers(
             verdicts += _kept(pool, proving)
         if not rest:
             verdicts += _handlers(
-                pool, proving, of_any_size(only) if nodes is None else _bounded(nodes, log, reads, only)
+                pool,
+                proving,
+                of_any_size(only) if nodes is None else _bounded(nodes, log, reads, changes, only),
             )
     return exit_status(verdicts)
 
@@ -113,19 +136,21 @@ def _handlers(pool: ProcessPoolExecutor, proving: Proving, work: list[tuple[str,
     for found, is_earlier in pool.map(partial(proving, prove_handler), *zip(*work, strict=True)):
         if found.scope != said:
             said = found.scope
-            models = said.models if isinstance(said, Size) else FIXED_MEMBERS
-            print(f"{said} By {', '.join(models)}.")
+            print(f"{said} By {', '.join(said.models)}.")
         print(_line(found, is_earlier), flush=True)
         yield found.verdict
 
 
 def _bounded(
-    nodes: int, log: int | None, reads: int | None, only: tuple[str, ...]
+    nodes: int, log: int | None, reads: int | None, changes: bool, only: tuple[str, ...]
 ) -> list[tuple[str, Scope]]:
-    scope = Scope(nodes, 1 if log is None else log, 1 if reads is None else reads)
+    if changes and nodes == 1:
+        raise UsageError("a server alone has nobody to add: ask for --nodes 2 or more")
+    scope = Scope(nodes, 1 if log is None else log, 1 if reads is None else reads, changes)
     possible = ALONE if nodes == 1 else OF_WHOLE_LOGS  # of named servers all are members: alone, nobody sends
+    possible = WITH_CHANGES if changes else possible
     wanted = [(handler, scope) for handler in only or possible if handler in possible]
-    if not wanted and set(only) <= set(OF_WHOLE_LOGS):
+    if not wanted and set(only) <= {*OF_WHOLE_LOGS}:
         raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
     if not wanted:
         raise UsageError("with --nodes no log is compacted: leave --nodes out for any size")

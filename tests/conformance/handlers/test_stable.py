@@ -57,6 +57,6 @@ def test_every_action_of_every_model_is_among_them() -> None:
 )
 def test_what_nobody_keeps_is_not_proved(model: str, action: str, fact: str) -> None:
     """Without the fact before the step there is none after it: each of these proofs uses it."""
-    found = prove_stable(model, action, left_out=fact)
+    found = prove_stable(model, action, not_assumed=fact)
     assert found.verdict is INCONCLUSIVE
     assert fact in found.failing

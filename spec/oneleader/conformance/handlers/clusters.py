@@ -29,6 +29,7 @@ from oneleader.conformance.handlers.symbolic import (
     entries_of,
     no_servers,
 )
+from oneleader.errors import Inexpressible
 from oneleader.language.fields import Field
 from oneleader.language.sorts import AnySort, OptionSort
 from oneleader.models.election import Node as NodeSort
@@ -37,7 +38,7 @@ from oneleader.models.lease import Round as RoundSort
 from oneleader.models.replication import Value
 from oneleader.readers.prove.smt import AnySize
 from oneleader_raft.configuration import initial
-from oneleader_raft.raft import NO_SNAPSHOT, Node
+from oneleader_raft.raft import NO_SNAPSHOT, Node, Role
 from oneleader_raft.views import View
 
 Fact: TypeAlias = tuple[str, Any]  # its name, and what it says
@@ -54,6 +55,8 @@ OF_LOGS = (  # which the coupling says itself
 
 class AnyOrNamed(AnySize, ABC):
     """Numbers and times of any size. Rounds have numbers."""
+
+    has_changes = False  # of its members
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,6 +94,26 @@ class AnyOrNamed(AnySize, ABC):
 
     def value_of(self, command: Any) -> Any:
         return command.term if isinstance(command, Name) else self.value(str(command))
+
+    def logged(self, sort: AnySort, value: Any) -> Any:
+        """What a log of the model has for an entry with this value."""
+        return self.sort(sort).some(value)
+
+    def same_command(self, a: Any, b: Any) -> Any:
+        return self.value_of(a) == self.value_of(b)
+
+    # -- of the members, where they change ---------------------------------------------------------
+    def configuration(self, path: Any, x: Any) -> Any:
+        """The model's number of a configuration."""
+        raise Inexpressible("a configuration, where the members stay")
+
+    def in_effect(self, path: Any, node: Node) -> Iterator[tuple[int, Any, int]]:
+        """As of each index of a log: the configuration in effect, and since when."""
+        yield from ()
+
+    def brings(self, path: Any, entries: Any, before: Any) -> Iterator[tuple[Any, Any]]:
+        """The index of each entry, and the configuration that it brings, or None."""
+        yield from ()
 
     # -- what the coupling says things by; the terms at which Z3 is to use it are its triggers -----
     @abstractmethod
@@ -141,10 +164,19 @@ class AnyOrNamed(AnySize, ABC):
     def is_empty(self, servers: Any) -> Any: ...
 
     @abstractmethod
-    def is_majority(self, servers: Any) -> Any: ...
+    def is_majority(self, servers: Any, node: Node) -> Any:
+        """By the configuration that the server has."""
+
+    def is_majority_of_all(self, servers: Any) -> Any:
+        """Where the members stay."""
+        raise Inexpressible("a majority of servers that are not all members")
+
+    def elects(self, node: Node) -> Any:
+        """A leader has the votes that make one, and a candidate has not."""
+        return self.is_majority(node.votes, node) == self.truth(node.role is Role.LEADER)
 
     @abstractmethod
-    def is_peer(self, server: Any) -> Any:
+    def is_peer(self, server: Any, node: Node) -> Any:
         """Of the server whose handler runs."""
 
     @abstractmethod
@@ -320,10 +352,13 @@ class AnyCluster(AnyOrNamed):
     def is_empty(self, servers: Any) -> Any:
         return self._set(servers).number == 0
 
-    def is_majority(self, servers: Any) -> Any:
+    def is_majority(self, servers: Any, node: Node) -> Any:
+        return self.is_majority_of_all(servers)
+
+    def is_majority_of_all(self, servers: Any) -> Any:
         return 2 * self._set(servers).number > self.total
 
-    def is_peer(self, server: Any) -> Any:
+    def is_peer(self, server: Any, node: Node) -> Any:
         return z3.And(server.term != self.me, self.is_member(server.term))
 
     def has_all_peers(self, node: Node) -> Any:
@@ -344,7 +379,7 @@ class AnyCluster(AnyOrNamed):
 
     def quorum(self, path: Any, number: int, servers: Servers) -> tuple[Any, list[Any], list[Fact]]:
         q = z3.Const(f"quorum {number}", self.sort(Quorum))
-        is_majority, v = self.is_majority(servers), self._variable(NodeSort)
+        is_majority, v = self.is_majority_of_all(servers), self._variable(NodeSort)
         same = z3.ForAll([v], self.member(v, q) == servers.holds(v), patterns=[self.member(v, q)])
         known = [z3.Implies(is_majority, same)]
         for other in path.quorums:

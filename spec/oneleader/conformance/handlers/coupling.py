@@ -34,6 +34,7 @@ from oneleader.models import lease as leases
 from oneleader.models.election import Node as NodeSort
 from oneleader.models.election import Quorum
 from oneleader.models.lease import Round as RoundSort
+from oneleader.models.membership import Config
 from oneleader.models.replication import Value
 from oneleader.readers.prove.algebra import SymbolicState, after, meaning
 from oneleader_raft.raft import (
@@ -50,10 +51,11 @@ class Coupling:
 
     known     of the quorums that were named: what is true of a set that is a majority
     obliged   and that each is one, to be proved
+    without   a fact that is no part of it: neither assumed nor proved
     """
 
-    def __init__(self, cluster: AnyOrNamed, model: str, path: CodePath) -> None:
-        self.cluster, self.path = cluster, path
+    def __init__(self, cluster: AnyOrNamed, model: str, path: CodePath, without: str = "") -> None:
+        self.cluster, self.path, self.without = cluster, path, without
         self.name, self.model = model, MODELS[model]
         self.view: View = VIEWS[model]
         self.rounds: list[Any] = []
@@ -78,6 +80,8 @@ class Coupling:
             return self._quorum(x)
         if sort is RoundSort:
             return self._written(str(x).removeprefix("r"))
+        if sort is Config:
+            return self.cluster.configuration(self.path, x)
         if sort is Value:
             return self.path.words.get(x) if x in self.path.words else cluster.value(str(x))
         if is_enum(sort):
@@ -96,9 +100,11 @@ class Coupling:
             q, known, obliged = self.cluster.quorum(self.path, len(self._quorums), servers)
             self._quorums[key] = q, servers
             self.known += known
-            if self.has("quorum_of"):  # every majority is one of the initial configuration
+            if (
+                self.has("quorum_of") and not self.cluster.has_changes
+            ):  # every majority is one of the initial configuration
                 of_the_first = self.cluster.function("quorum_of", self.model.fields)(q, 0)
-                self.known.append(z3.Implies(self.cluster.is_majority(servers), of_the_first))
+                self.known.append(z3.Implies(self.cluster.is_majority_of_all(servers), of_the_first))
             self.obliged += obliged
         return self._quorums[key][0]
 
@@ -148,7 +154,8 @@ class Coupling:
 
     def holds(self, state: SymbolicState, node: Node, now: Any) -> list[Fact]:
         """`seen` and `known`, of one server; what is said of all rounds or terms is said of any one."""
-        return [*self.seen(state, node, now), *KNOWN[self.name](self, state, node, now)]
+        facts = [*self.seen(state, node, now), *KNOWN[self.name](self, state, node, now)]
+        return [fact for fact in facts if fact[0] != self.without]
 
     def seen(self, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
         n = self.cluster.node(node.id)
@@ -171,8 +178,7 @@ class Coupling:
         yield from self.cluster.each_server(lambda v: read(n, v) == has(v), *triggers)
 
     def _shows_log(self, state: SymbolicState, n: Any, node: Node) -> Iterator[Fact]:
-        some = self.cluster.sort(self.model.fields["log_value"].of).some
-        before = self.cluster.integer(node.snapshot.index)
+        before, sort = self.cluster.integer(node.snapshot.index), self.model.fields["log_value"].of
 
         def terms(i: Any) -> Any:
             return state["log_term"](n, i)
@@ -189,12 +195,15 @@ class Coupling:
             return terms(i) == term
 
         def same_value(i: Any, term: Any, value: Any) -> Any:
-            return values(i) == some(value)
+            return values(i) == self.cluster.logged(sort, value)
 
         for fact in self.cluster.each_entry(node.log, before, same_term, terms, values):
             yield "state: log_term", fact
         for fact in self.cluster.each_entry(node.log, before, same_value, terms, values):
             yield "state: log_value", fact
+        for i, configuration, since in self.cluster.in_effect(self.path, node):
+            yield "state: log_config", state["log_config"](n, i) == configuration
+            yield "state: log_since", state["log_since"](n, i) == since
 
     def term_is_known(self, state: SymbolicState, t: Any) -> Any:
         """A server in a term got there from somebody's request for votes."""
@@ -202,7 +211,8 @@ class Coupling:
 
     def licensed(self, state: SymbolicState, m: Message, to: Any) -> list[Fact]:
         facts = LICENCES[type(m)](self, state, m, self.cluster.node(to))
-        return [(f"{type(m).__name__}: {what}", fact) for what, fact in facts]
+        said = [(f"{type(m).__name__}: {what}", fact) for what, fact in facts]
+        return [fact for fact in said if fact[0] != self.without]
 
     def has(self, *fields: str) -> bool:
         return all(field in self.model.fields for field in fields)
@@ -341,7 +351,27 @@ def of_leases(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterat
         yield "followers acknowledged", fact
 
 
+def of_members(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
+    """A whole log, in which entries may bring configurations."""
+    yield from of_elections(c, state, node, now)
+    n, t = c.cluster.node(node.id), term_of(node.current_term)
+    indices = range(len(node.log) + 1)
+    if c.is_premise:
+        yield from _no_number_is_less(c, state, t)
+        yield "invariant", c.invariant("nothing_before_the_first_entry", state, n=n, t=t)
+        yield "invariant", c.invariant("nothing_was_created_before", state, t=0, i=0)
+        yield "invariant", c.invariant("commit_index_is_known", state, n=n)
+        for i in indices:
+            yield "invariant", c.invariant("an_entry_is_as_created", state, n=n, i=i)
+    if node.role is Role.LEADER:
+        yield from _leads(c, state, node)
+        for field in ("log_config", "log_since"):
+            for i in indices:
+                yield "its log is the leader's", state[f"leader_{field}"](t, i) == state[field](n, i)
+
+
 KNOWN = {
+    "membership": of_members,
     "election": of_elections,
     "pre_vote": of_elections,
     "replication": of_logs,

@@ -25,6 +25,7 @@ from typing import Any
 
 import z3
 
+from oneleader.conformance.handlers.changing import Changing, ChangingPath, UnknownMembers
 from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact
 from oneleader.conformance.handlers.coupling import Coupling
 from oneleader.conformance.handlers.named import Named
@@ -52,7 +53,11 @@ from oneleader_raft.raft import (
 from oneleader_raft.views import FIXED_MEMBERS
 
 RLIMIT = 20_000_000
-OF_LOGS = {"replication": "commit_index_is_committed", "snapshots": "snapshot_is_committed"}
+OF_LOGS = {
+    "replication": "commit_index_is_committed",
+    "snapshots": "snapshot_is_committed",
+    "membership": "commit_index_is_known",
+}
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,11 @@ def prove_handler(
         return Handled(handler, scope, count, goals, verdict, failing, seconds)
 
     try:
-        models = FIXED_MEMBERS if isinstance(scope, Scope) else scope.models
         for path, ran, cluster in runs(handler, scope, core, modules):
             count += 1
             if ran.does_nothing:
                 continue
-            verdict, failing, tried = prove_path(cluster, path, ran, models)
+            verdict, failing, tried = prove_path(cluster, path, ran, scope.models)
             goals += tried
             if verdict is not HOLDS:
                 return handled(verdict, failing)
@@ -103,11 +107,7 @@ def runs(
 ) -> Iterator[tuple[CodePath, Ran, AnyOrNamed]]:
     """The handler, run along every path."""
     if isinstance(scope, Scope):
-        named = Named(tuple(f"n{i + 1}" for i in range(scope.nodes)))
-        for path, ran in paths(
-            lambda path: run(Unknown(path, named, scope), handler, core), named.context, CodePath
-        ):
-            yield path, ran, named
+        yield from _of_named(handler, scope, core)
         return
     cluster = AnyCluster(scope.alone)
     for any_path, ran in paths(
@@ -117,6 +117,18 @@ def runs(
     ):
         cluster.path = any_path
         yield any_path, ran, cluster
+
+
+def _of_named(handler: str, scope: Scope, core: Core) -> Iterator[tuple[CodePath, Ran, AnyOrNamed]]:
+    names = tuple(f"n{i + 1}" for i in range(scope.nodes))
+    named = Changing(names) if scope.changes else Named(names)
+    kind, made = (ChangingPath, UnknownMembers) if scope.changes else (CodePath, Unknown)
+
+    def along(path: CodePath) -> Ran:
+        return run(made(path, named, scope), handler, core)
+
+    for path, ran in paths(along, named.context, kind):
+        yield path, ran, named
 
 
 def prove_path(
@@ -145,28 +157,31 @@ def prove_path(
 
 
 class PathProof:
-    """One path and one model: what is assumed, and what has to follow."""
+    """One path and one model: what is assumed, and what has to follow; `without` a fact of the coupling."""
 
-    def __init__(self, cluster: AnyOrNamed, model: str, path: CodePath, ran: Ran) -> None:
+    def __init__(self, cluster: AnyOrNamed, model: str, path: CodePath, ran: Ran, without: str = "") -> None:
         self.cluster, self.path, self.ran = cluster, path, ran
-        self.coupling = Coupling(cluster, model, path)
+        self.coupling = Coupling(cluster, model, path, without)
         state = cluster.state(self.coupling.model.fields)
-        self.assumed = [*path.condition, *self._facts_before(state)]
+        self.before = self._facts_before(state)
+        self.assumed = [*path.condition, *(fact for _, fact in self.before)]
         taken = ran.step.actions if ran.step else ()
         self.is_over = not self.coupling.view.ends.isdisjoint(a.name for a in taken)
         self.goals: list[Fact] = [] if self.is_over else list(self._goals(state))
         self.goals += self.coupling.obliged
         self.assumed += self.coupling.known
+        if isinstance(cluster, Changing):
+            self.assumed += cluster.counted(path, state)
         self.known = {fact.get_id() for fact in self.assumed}
 
-    def _facts_before(self, state: SymbolicState) -> list[Any]:
+    def _facts_before(self, state: SymbolicState) -> list[Fact]:
         ran, coupling = self.ran, self.coupling
         message = ran.event.message if isinstance(ran.event, Receive) else None
         facts = coupling.premise(state, ran.before, ran.now, message)
         for name in coupling.model.parameters:
             value = getattr(ran.before.clocks, name)
             facts.append((name, state[name]() == z3.ToReal(term_of(value))))
-        return [self._formula(fact) for _, fact in facts]
+        return [(name, self.formula(fact)) for name, fact in facts]
 
     def _goals(self, state: SymbolicState) -> Iterator[Fact]:
         ran, coupling = self.ran, self.coupling
@@ -177,7 +192,7 @@ class PathProof:
         yield from guards
         if coupling.name in OF_LOGS:  # it knows most of this; its invariants hold after the step too
             known = coupling.invariant(OF_LOGS[coupling.name], state, n=self.cluster.node(ran.before.id))
-            yield from ((name, z3.Implies(known, self._formula(fact))) for name, fact in ran.plain)
+            yield from ((name, z3.Implies(known, self.formula(fact))) for name, fact in ran.plain)
         sent: list[tuple[Message, NodeId]] = []
         for send in members_of(ran.step.effects):
             if isinstance(send, Send):
@@ -225,16 +240,20 @@ class PathProof:
 
         return self.cluster.some_quorum(node, all_have)
 
-    def _formula(self, fact: Any) -> Any:
+    def formula(self, fact: Any) -> Any:
         made = term_of(fact)
         return z3.BoolVal(made, self.cluster.context) if isinstance(made, bool) else made
 
-    def attempt(self) -> tuple[Verdict, str]:
-        """The verdict, and which goal is not proved."""
-        goals = [(name, self._formula(goal)) for name, goal in self.goals]
-        goals = [
+    def open_goals(self) -> list[Fact]:
+        """Those that are not plain."""
+        goals = [(name, self.formula(goal)) for name, goal in self.goals]
+        return [
             (name, goal) for name, goal in goals if goal.get_id() not in self.known and not z3.is_true(goal)
         ]
+
+    def attempt(self) -> tuple[Verdict, str]:
+        """The verdict, and which goal is not proved."""
+        goals = self.open_goals()
         if not goals:
             return HOLDS, ""
         return (self._of_any_size if isinstance(self.cluster, AnyCluster) else self._of_named)(goals)
@@ -260,17 +279,17 @@ class PathProof:
     def _of_any_size(self, goals: list[Fact]) -> tuple[Verdict, str]:
         """All at once, then one by one; by patterns alone, then with models as well."""
         together = z3.And(*(goal for _, goal in goals), self.cluster.context)
-        if self._answer(together, RLIMIT // 8) == z3.unsat:
+        if self.result(together, RLIMIT // 8) == z3.unsat:
             return HOLDS, ""
         unknown = ""
         for name, goal in goals:
-            result = self._answer(goal, RLIMIT // 4)
+            result = self.result(goal, RLIMIT // 4)
             if result == z3.sat:
                 return VIOLATED, name
             unknown = unknown or (name if result == z3.unknown else "")
         return (INCONCLUSIVE, f"{unknown}: Z3 could not tell") if unknown else (HOLDS, "")
 
-    def _answer(self, goal: Any, rlimit: int) -> Any:
+    def result(self, goal: Any, rlimit: int) -> Any:
         for mbqi in (False, True):
             result, _ = answer(self._solver(goal, mbqi=mbqi), rlimit)
             if result == z3.unsat or (mbqi and result == z3.sat):

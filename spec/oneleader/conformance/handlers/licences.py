@@ -117,18 +117,20 @@ def _of_leader(c: Coupling, state: SymbolicState, t: Any) -> list[Callable[[Any]
 def _is_of_log(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any, to: Any) -> Licence:
     """What it holds stands in the log of the leader of its term."""
     cluster, t = c.cluster, term_of(m.term)
-    some = cluster.sort(c.model.fields["log_value"].of).some
+    sort = c.model.fields["log_value"].of
     terms, values = _of_leader(c, state, t)
     yield "its log is as long", prev + cluster.length(m.entries) <= state["leader_log_length"](t)
     yield "what is before", terms(prev) == cluster.integer(m.prev_log_term)
     for fact in cluster.each_entry(
         m.entries,
         prev,
-        lambda i, term, value: cluster.both(terms(i) == term, values(i) == some(value)),
+        lambda i, term, value: cluster.both(terms(i) == term, values(i) == cluster.logged(sort, value)),
         terms,
         values,
     ):
         yield "its entries", fact
+    if cluster.has_changes:
+        yield from _brings_configurations(c, state, m, prev)
     if c.is_premise and not c.has("leader_snapshot"):
         for fact in cluster.each_entry(
             m.entries,
@@ -146,6 +148,18 @@ def _is_of_log(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any, t
         ):
             yield "invariant", fact
         yield from _knows_what_is_committed(c, state, m, to, [])
+
+
+def _brings_configurations(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any) -> Licence:
+    """An entry brings a configuration, or goes on with that of the entry before."""
+    t = term_of(m.term)
+    configs, since = state["leader_log_config"], state["leader_log_since"]
+    found = [*c.cluster.brings(c.path, m.entries, prev)]
+    for i, brought in found:
+        new = (configs(t, i - 1), since(t, i - 1)) if brought is None else (brought, i)
+        yield "its configurations", z3.And(configs(t, i) == new[0], since(t, i) == new[1])
+    for i in [prev, *(i for i, _ in found)] if c.is_premise else []:
+        yield "invariant", c.invariant("a_leaders_entry_is_as_created", state, u=t, i=i)
 
 
 def install_snapshot(c: Coupling, state: SymbolicState, m: InstallSnapshot, to: Any) -> Licence:

@@ -113,10 +113,10 @@ class Named(AnyOrNamed):
     def is_empty(self, servers: Any) -> Any:
         return self.truth(not servers)
 
-    def is_majority(self, servers: Any) -> Any:
+    def is_majority(self, servers: Any, node: Node) -> Any:
         return self.truth(len(servers) * 2 > len(self.names))
 
-    def is_peer(self, server: Any) -> Any:
+    def is_peer(self, server: Any, node: Node) -> Any:
         return self.truth(server in self.names[1:])
 
     def has_all_peers(self, node: Node) -> Any:

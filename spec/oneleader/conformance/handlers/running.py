@@ -30,6 +30,7 @@ from oneleader_raft.raft import (
     AppendEntries,
     AppendReply,
     Apply,
+    ChangeMembers,
     Compact,
     Durable,
     ElectionTimeout,
@@ -117,6 +118,14 @@ OF_WHOLE_LOGS = tuple(handler for handler in HANDLERS if handler not in OF_SNAPS
 ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer")
 
 
+CHANGE = "change members"  # proved within bounds alone
+EVENTS_WITH_CHANGES: dict[str, Callable[[Any], Event]] = {
+    **EVENTS,
+    CHANGE: lambda u: ChangeMembers(u.wanted()),
+}
+WITH_CHANGES = (*OF_WHOLE_LOGS, CHANGE)
+
+
 def of_any_size(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
     """Two servers and more, and then a server alone; logs that are compacted or not, and then whole ones."""
     return [
@@ -161,13 +170,15 @@ def run(u: Made, handler: str, core: Core, modules: tuple[ModuleType, ...] = ())
 def _run(u: Made, handler: str, core: Core) -> Ran:
     now: Any = u.path.number("now", None)
     before = u.node(now)
-    event = EVENTS[handler](u) if handler in EVENTS else None
+    event = EVENTS_WITH_CHANGES[handler](u) if handler in EVENTS_WITH_CHANGES else None
     acts = False
     try:
         if handler == IS_LEADER:
             step, acts = Step(before), bool(core.is_leader(before, now))
         elif event is None:
-            step = core.restart(before.id, before.members, before.durable, now, before.clocks)
+            step = core.restart(
+                before.id, before.history[0].configuration.members, before.durable, now, before.clocks
+            )
         else:
             step = core.step(before, event, now)
     except (Infeasible, Inexpressible, KeyboardInterrupt):
@@ -224,7 +235,7 @@ def same_log(u: Made, a: Any, b: Any) -> Any:
         return same_entries(entries_of(u.path, a), b)
     c = u.cluster
     same = [
-        z3.And(c.integer(x.term) == c.integer(y.term), c.value_of(x.command) == c.value_of(y.command))
+        z3.And(c.integer(x.term) == c.integer(y.term), c.same_command(x.command, y.command))
         for x, y in zip(a, b, strict=False)
     ]
     return z3.And(c.truth(len(a) == len(b)), *same)

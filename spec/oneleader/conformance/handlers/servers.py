@@ -8,7 +8,7 @@ is what holds of a server by itself at any time: assumed before a step, proved a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -58,20 +58,33 @@ from oneleader_raft.raft import (
     TimeoutNow,
     VoteReply,
 )
+from oneleader_raft.views import FIXED_MEMBERS
 
 
 @dataclass(frozen=True)
 class Scope:
     """Of what there are only so many where a handler is proved; of everything else, any number.
 
-    nodes  servers, and all of them members from beginning to end; no change is pending, and no log compacted
-    log    entries of a log; the entries of a message end there as well
-    reads  reads that a leader has not answered yet
+    nodes    servers, and all of them members from beginning to end; no log is compacted
+    log      entries of a log; the entries of a message end there as well
+    reads    reads that a leader has not answered yet
+    changes  the members change: some of the servers are members, by the configurations in a log
     """
 
     nodes: int = 2
     log: int = 1
     reads: int = 1
+    changes: bool = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return ("membership",) if self.changes else FIXED_MEMBERS
+
+    @property
+    def _members(self) -> str:
+        if not self.changes:
+            return "stay"
+        return "are any of them, and any entry may bring any configuration of them, joint or not"
 
     @property
     def short(self) -> str:
@@ -84,8 +97,8 @@ class Scope:
 
     def __str__(self) -> str:
         return (
-            f"{self.short}. Messages end where such a log ends; the members stay; terms, indices, rounds, "
-            "times and rates are any integers, and commands any values."
+            f"{self.short}. Messages end where such a log ends; the members {self._members}; terms, indices, "
+            "rounds, times and rates are any integers, and commands any values."
         )
 
 
@@ -171,22 +184,25 @@ class Unknown:
         else:
             majority = [frozenset((me, *some)) for some in combinations(peers, half)]
             node = replace(node, votes=path.choose(majority), leader_id=me, leadership=self.leadership(peers))
+        self.assume_well_formed(node, now)
+        return node
+
+    def assume_well_formed(self, node: Node, now: Number) -> None:
         for _, fact in well_formed(self.cluster, node, now):
             said = z3.simplify(fact)
             if not z3.is_true(said):  # what is plain of the shape needs no solver
-                path.assume(said)
-        return node
+                self.path.assume(said)
 
     def clocks(self) -> Clocks:
         return any_clocks(self.path)
 
-    def leadership(self, peers: list[NodeId]) -> Leadership:
+    def leadership(self, peers: Sequence[NodeId], joining: tuple[NodeId, ...] = ()) -> Leadership:
         path = self.path
         progress = {
             peer: Progress(
                 path.number(f"next index of {peer}"), path.number(f"match index of {peer}"), self.round(peer)
             )
-            for peer in peers
+            for peer in (*peers, *joining)
         }
         reads = tuple(
             PendingRead(f"read {i}", path.number(f"index of read {i}"), path.number(f"round of read {i}"))
@@ -383,12 +399,12 @@ def _well_formed_role(c: AnyOrNamed, node: Node, n: Any, now: Any) -> Iterator[F
         yield "leads nobody", c.truth(node.leadership is NOBODY_LED or is_default)
     if node.role is Role.FOLLOWER:
         promise = c.integer(node.promised_at) + c.integer(node.clocks.promise)
-        minority = c.no(c.is_majority(node.pre_votes))
+        minority = c.no(c.is_majority(node.pre_votes, node))
         yield "no votes", votes
         yield "asks", z3.Or(asked, c.both(c.has(node.pre_votes)(n), minority, leader is NIL, promise <= now))
         yield "leader", c.truth(True) if leader is NIL else c.node(leader) != n
         return
-    yield "votes", c.both(c.has(node.votes)(n), c.is_majority(node.votes) == c.truth(leads))
+    yield "votes", c.both(c.has(node.votes)(n), c.elects(node))
     yield "voted for itself", c.optional(node.voted_for) == c.optional(node.id)
     yield "asks no more", asked
     yield "leader", c.truth(leader is NIL) if not leads or leader is NIL else c.node(leader) == n
@@ -407,7 +423,7 @@ def _well_formed_leader(c: AnyOrNamed, node: Node, now: Any) -> Iterator[Fact]:
     for fact in c.each_entry(node.log, begins, lambda i, term, value: z3.Implies(i == noop, term == t)):
         yield "no-op", fact
     if leadership.transfer_to is not NIL:
-        yield "transfer", c.is_peer(leadership.transfer_to)
+        yield "transfer", c.is_peer(leadership.transfer_to, node)
     yield "followers", c.has_all_peers(node)
     for fact in c.each_follower(node, lambda v, p: z3.And([f for _, f in of_progress(c, p, last)])):
         yield "followers", fact

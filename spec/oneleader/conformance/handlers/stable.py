@@ -73,14 +73,15 @@ class Kept:
     seconds: float = 0.0
 
 
-def prove_stable(model: str, action: str, left_out: str = "") -> Kept:
-    """Whether the coupling is kept. `left_out`: a fact of it that is not assumed."""
+def prove_stable(model: str, action: str, not_assumed: str = "", without: str = "") -> Kept:
+    """Whether the coupling is kept. `not_assumed`: a fact of it that is to be proved and not assumed;
+    `without`: one that is neither."""
     started, goals, verdict, failing = time.process_time(), 0, HOLDS, ""
     subjects = (SERVER,) if action == FIRST else SUBJECTS
     if model == "replication":  # whose logs are whole
         subjects = tuple(subject for subject in subjects if subject != InstallSnapshot.__name__)
     for subject in subjects:
-        for problem in _problems(model, action, subject, left_out):
+        for problem in _problems(model, action, subject, not_assumed, without):
             goals += len(problem.goals)
             found, name = problem.solve()
             if found is not HOLDS:
@@ -133,7 +134,7 @@ class Problem:
         return result
 
 
-def _problems(model: str, action: str, subject: str, left_out: str) -> Iterator[Problem]:
+def _problems(model: str, action: str, subject: str, not_assumed: str, without: str) -> Iterator[Problem]:
     for alone in (False, True) if action == FIRST else (False,):
         cluster = AnyCluster(alone)
 
@@ -146,11 +147,11 @@ def _problems(model: str, action: str, subject: str, left_out: str) -> Iterator[
 
         for path, (now, of) in paths(made, cluster.context, AnyPath):
             cluster.path = path
-            coupling = Coupling(cluster, model, path)
+            coupling = Coupling(cluster, model, path, without)
             if action == FIRST:
                 yield _at_first(coupling, of, now)
             else:
-                yield _after(coupling, MODELS[model].actions[action], of, now, left_out)
+                yield _after(coupling, MODELS[model].actions[action], of, now, not_assumed)
 
 
 def _first(u: Anything) -> Node:
@@ -171,7 +172,7 @@ def _at_first(coupling: Coupling, node: Node, now: Any) -> Problem:
     return Problem(cluster, [*coupling.path.condition, *known], goals, {})
 
 
-def _after(coupling: Coupling, action: Action, of: Any, now: Any, left_out: str) -> Problem:
+def _after(coupling: Coupling, action: Action, of: Any, now: Any, not_assumed: str) -> Problem:
     """A step of another server, or time that passes, after which the same is to hold."""
     cluster: Any = coupling.cluster
     state = cluster.state(coupling.model.fields)
@@ -179,7 +180,7 @@ def _after(coupling: Coupling, action: Action, of: Any, now: Any, left_out: str)
     values = {p: cluster.constant(f"argument {p}", sort) for p, sort in action.params}
     naturals = (cluster.natural(values[p], sort) for p, sort in action.params)
     guards = [meaning(cluster, expr, state, values) for _, expr in traced.guards]
-    before = [fact for fact in _before(coupling, state, of, now) if fact[0] != left_out]
+    before = [fact for fact in _before(coupling, state, of, now) if fact[0] != not_assumed]
     assumed = [*coupling.path.condition, *(n for n in naturals if n is not None), *guards]
     assumed += [cluster.truth(fact) for _, fact in before]
     if action.name == TIME:

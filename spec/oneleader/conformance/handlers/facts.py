@@ -1,0 +1,150 @@
+"""facts: the coupling's facts, each left out in turn, and which proof fails without it.
+
+A fact that is left out is neither assumed nor proved. So what is found is what the others need: a fact that
+only keeps itself is found to be needed by nothing.
+
+To try each fact on each path would take a day. On a path the whole proof is done once, and Z3 says which
+facts it used: the others are not needed there. Two named servers come first: what fails there fails for any
+number, with a counterexample. Only what they do not need is tried for any number of servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import z3
+
+from oneleader.conformance.handlers.clusters import AnyCluster
+from oneleader.conformance.handlers.coupling import Coupling
+from oneleader.conformance.handlers.handlers import RLIMIT, PathProof, runs
+from oneleader.conformance.handlers.paths import paths
+from oneleader.conformance.handlers.running import (
+    ALONE,
+    ANY,
+    ANY_ALONE,
+    HANDLERS,
+    OF_WHOLE_LOGS,
+    WHOLE,
+    WHOLE_ALONE,
+    Size,
+)
+from oneleader.conformance.handlers.servers import Anything, Scope
+from oneleader.conformance.handlers.stable import KINDS, actions, prove_stable
+from oneleader.conformance.handlers.symbolic import AnyPath
+from oneleader.verdict import HOLDS, VIOLATED
+from oneleader_raft.raft import InstallSnapshot
+
+OF_THE_MODEL = ("invariant", "theorem")  # instances of what the models prove: no facts of the coupling
+SMALL = Scope(2, log=1, reads=0)
+DEAR = ("RequestVote", "AppendEntries", "AppendReply")  # minutes each, and so the last
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A fact of a model's coupling, and a goal of a handler or an action that fails without it, if any."""
+
+    model: str
+    fact: str
+    by: str = ""
+    goal: str = ""
+
+
+def facts_of(model: str) -> list[str]:
+    """What the coupling says of a server and of each kind of message, by name."""
+    found: dict[str, None] = {}
+    kinds = [kind for kind in KINDS.values() if model != "replication" or kind is not InstallSnapshot]
+    cluster = AnyCluster()
+    for kind in (None, *kinds):
+
+        def made(path: AnyPath, kind: type | None = kind) -> Any:
+            u = Anything(path, cluster, compacted=model != "replication")
+            now: Any = path.number("now", None)
+            return now, u.node(now) if kind is None else u.message(kind)
+
+        for path, (now, of) in paths(made, cluster.context, AnyPath):
+            cluster.path = path
+            coupling = Coupling(cluster, model, path)
+            state = cluster.state(coupling.model.fields)
+            me = cluster.name(path, cluster.me)
+            said = coupling.holds(state, of, now) if kind is None else coupling.licensed(state, of, me)
+            found |= dict.fromkeys(name for name, _ in said if name not in OF_THE_MODEL)
+    return [*found]
+
+
+Proof: TypeAlias = tuple[str, Scope | Size | None]  # a handler and of what size, or an action
+
+
+def everything(model: str) -> Iterator[Proof]:
+    """The proofs of a model, those that take long last."""
+    if model == "snapshots":  # of which there is no bounded form
+        yield from ((handler, ANY) for handler in HANDLERS if handler not in DEAR)
+    else:
+        yield from ((handler, SMALL) for handler in OF_WHOLE_LOGS)
+    yield from ((action, None) for action in actions(model))
+    whole = model == "replication"
+    several, alone = (WHOLE, WHOLE_ALONE) if whole else (ANY, ANY_ALONE)
+    yield from ((handler, alone) for handler in ALONE)
+    tried = () if model == "snapshots" else tuple(h for h in HANDLERS if h not in DEAR)
+    others = (h for h in (*tried, *DEAR) if not whole or h in OF_WHOLE_LOGS)
+    yield from ((handler, several) for handler in others)
+
+
+def needed(model: str, proof: str, size: Scope | Size | None, facts: Collection[str]) -> dict[str, str]:
+    """Of the facts, those without which this proof fails, and a goal that is not proved then."""
+    return _by_action(model, proof, facts) if size is None else _by_handler(model, proof, size, facts)
+
+
+def _by_action(model: str, action: str, facts: Collection[str]) -> dict[str, str]:
+    kept = {fact: prove_stable(model, action, without=fact) for fact in facts}
+    return {fact: found.failing for fact, found in kept.items() if found.verdict is not HOLDS}
+
+
+def _by_handler(model: str, handler: str, size: Scope | Size, facts: Collection[str]) -> dict[str, str]:
+    """What is raised counts where this model alone shows that it is out of reach."""
+    found: dict[str, str] = {}
+    for path, ran, cluster in runs(handler, size):
+        proof = None if ran.does_nothing else PathProof(cluster, model, path, ran)
+        if proof is None or proof.is_over:
+            continue
+        for fact in _used(proof):
+            if fact in facts and fact not in found:
+                goal = _unproved(PathProof(cluster, model, path, ran, without=fact))
+                found |= {fact: goal} if goal else {}
+        if len(found) == len(facts):
+            break
+    return found
+
+
+def _used(proof: PathProof) -> list[str]:
+    """The facts that a proof of all goals at once used; all of them where Z3 needs more than that."""
+    goals, context = [goal for _, goal in proof.open_goals()], proof.cluster.context
+    names = list(dict.fromkeys(name for name, _ in proof.before))
+    wanted = {proof.formula(goal).get_id() for _, goal in proof.goals}
+    are_goals = [name for name, fact in proof.before if fact.get_id() in wanted]  # word for word
+    if not goals:
+        return are_goals
+    marks = {name: z3.Bool(f"fact: {name}", context) for name in names}
+    solver = z3.SimpleSolver(ctx=context)
+    solver.set(mbqi=not isinstance(proof.cluster, AnyCluster))
+    solver.add(*proof.path.condition, *proof.coupling.known)
+    solver.add(*(z3.Implies(marks[name], fact) for name, fact in proof.before))
+    solver.add(z3.Not(z3.And(*goals, context)))
+    solver.set(rlimit=RLIMIT // 8)
+    if solver.check(*marks.values()) != z3.unsat:
+        return [] if proof.ran.raised else names
+    core = {mark.get_id() for mark in solver.unsat_core()}
+    return [name for name in names if marks[name].get_id() in core or name in are_goals]
+
+
+def _unproved(proof: PathProof) -> str:
+    """The first goal that is not proved, neither together with the others nor alone."""
+    if not isinstance(proof.cluster, AnyCluster):
+        verdict, failing = proof.attempt()
+        return failing if verdict is VIOLATED else ""
+    goals, context = proof.open_goals(), proof.cluster.context
+    together = z3.And(*(goal for _, goal in goals), context)
+    if not goals or proof.result(together, RLIMIT // 8) == z3.unsat:
+        return ""
+    return next((name for name, goal in goals if proof.result(goal, RLIMIT // 4) != z3.unsat), "")

@@ -1,0 +1,66 @@
+"""Handlers where the members change, within bounds; and that each rule of a change is needed for that."""
+
+from __future__ import annotations
+
+import os
+from itertools import product
+
+import pytest
+
+from oneleader.conformance.handlers.changing import Changing, is_quorum
+from oneleader.conformance.handlers.handlers import prove_handler
+from oneleader.conformance.handlers.running import WITH_CHANGES
+from oneleader.conformance.handlers.servers import Scope
+from oneleader.faults.catalogue import variant
+from oneleader.verdict import HOLDS, VIOLATED
+from oneleader_raft.configuration import Membership
+
+DEEP = os.environ.get("ONELEADER_PROFILE") == "deep"
+TWO = Scope(2, log=1, reads=0, changes=True)
+
+
+# Followers and candidates; in deep, minutes each, all handlers and leaders too, as `make handlers` does.
+SMALL = ("TimeoutNow", Scope(2, log=0, reads=0, changes=True))
+
+
+@pytest.mark.parametrize(("handler", "scope"), [SMALL, *((one, TWO) for one in WITH_CHANGES if DEEP)])
+def test_a_handler_is_proved_where_members_change(handler: str, scope: Scope) -> None:
+    found = prove_handler(handler, scope)
+    assert (found.verdict, found.failing) == (HOLDS, "")
+    assert found.paths >= 10
+
+
+FAULTS = {
+    "several-at-once": ("heartbeat timeout", "change_config: is_adjacent"),  # R1
+    "change-upon-change": ("heartbeat timeout", "transfer"),  # R2
+    "joint-left-early": ("heartbeat timeout", "change_config: last_is_committed"),  # R2
+    "added-and-added": ("heartbeat timeout", "change_config: own_is_committed"),  # R3
+    "joins-at-once": ("heartbeat timeout", "change_config: new_members_caught_up"),
+    "removed-leader-counts-itself": ("propose", "advance_commit: is_a_quorum"),
+    "in-effect-when-applied": ("heartbeat timeout", "advance_commit: is_a_quorum"),
+}
+QUICK = ("several-at-once",)
+
+
+@pytest.mark.parametrize("id", FAULTS if DEEP else QUICK)
+def test_a_fault_of_changes_is_not_proved(id: str) -> None:
+    handler, failing = FAULTS[id]
+    found = prove_handler(handler, TWO, core=variant(id))
+    assert (found.verdict, found.failing) == (VIOLATED, f"membership: {failing}")
+
+
+def test_quorums_are_counted() -> None:
+    joint = (("n1", "n2"), ("n2", "n3", "n4"))
+    assert is_quorum(joint, ("n1", "n2", "n3"))
+    assert not is_quorum(joint, ("n2", "n3", "n4"))  # a majority of all, and not of the old members
+    assert not is_quorum((("n1", "n2", "n3"),), ("n1", "n4"))
+    assert not is_quorum((("n1",),), ("n1", "n2"))  # nobody else
+
+
+def test_each_change_that_the_core_makes_is_to_an_adjacent_configuration() -> None:
+    """R1, counted for any members of three servers; and some configurations are not adjacent."""
+    cluster = Changing(("n1", "n2", "n3"))
+    for one, wanted in product(cluster.every, cluster.single):
+        if one != wanted:
+            assert cluster.meet(one.sets, one.towards(wanted.members).sets)
+    assert not cluster.meet(Membership(("n1",)).sets, Membership(("n2", "n3")).sets)
