@@ -87,7 +87,7 @@ class ChangingService:
             at.log.append((at.term, conf))
             self.write("replicate", n)
             self.commit(n, at)
-        for to in frozenset().union(*at.active().values()) - {n}:
+        for to in sorted(frozenset().union(*at.active().values()) - {n}):
             known = at.stored.get(to, 0)
             packet = {"msg": "raft_append_entries", "term": at.term, "idx": len(at.log), "prev_idx": known}
             self.write("send_append_entries", n, to_node_id=to, packet=packet)
@@ -112,7 +112,7 @@ class ChangingService:
     def stand(self, n: str, at: Replica) -> None:
         self.become(n, at, "Candidate", at.term + 1)
         at.vote, at.votes = n, {n}
-        for to in frozenset().union(*at.active().values()) - {n}:
+        for to in sorted(frozenset().union(*at.active().values()) - {n}):
             packet = {"msg": "raft_request_vote", "term": at.term}
             self.write("send_request_vote", n, to_node_id=to, packet=packet)
             self.waiting.append(("request", n, to, packet, at.last()))
