@@ -5,6 +5,7 @@ import codecs
 import gzip
 import json
 import random
+import re
 from enum import IntEnum
 
 import pytest
@@ -303,19 +304,44 @@ def test_a_bad_header(edit, says):
 
 
 def test_what_is_given_is_believed_and_named():
-    given = {"given": {"requested": {"n2": [3]}, "granted": {"n2": {"3": ["n1"]}}, "term": {"n1": 3}}}
+    given = {"given": {"requested": {"n2": [3]}, "granted": {"n2": {"3": ["n1"]}}, "term": {"n3": 2}}}
     learns = step("n3", ("update_term", {"n": "n3", "t": 3}))
     assert "term_was_sent" in judge([HEADER, learns]).refusal.text
     believed = judge([HEADER | {"incomplete": ["term"]}, learns | given])
     assert believed.verdict is HOLDS
-    assert "taken as given: what a line says stood before: 1 of requested, 1 of granted, 1 of term" in (
-        believed.summary()
-    )
+    said = "taken as given: what a line says stood before: 1 of requested, 1 of granted, 1 of term"
+    assert said in believed.summary()
     assert "granted_not_from_future" in judge([HEADER, learns | given]).refusal.text
     with pytest.raises(
         BadRecording, match="what is `given` comes before `actions`, and this line names none"
     ):
         judge([HEADER, {"node": "n1", "event": "?", "term": 1} | given])
+
+
+STANDS = step("n1", ("start_election", {"n": "n1"}))
+WINS = step("n1", ("become_leader", {"n": "n1", "q": ["n1", "n2"]}))
+RINGS = step("n2", ("start_election", {"n": "n2"}))
+
+
+@pytest.mark.parametrize(
+    ("lines", "given", "verdict", "says"),
+    [
+        ([STANDS, WINS], {"votes": {"n1": ["n2"]}}, VIOLATED, r"votes\[n1, n2\] was true before"),
+        ([STANDS, STANDS], {"term": {"n1": 5}}, VIOLATED, r"term\[n1\] was 5 before, and the model has 1"),
+        ([STANDS, STANDS], {"role": {"n1": "follower"}}, VIOLATED, r"role\[n1\] was follower before"),
+        ([STANDS, RINGS], {"term": {"n1": 0}}, VIOLATED, r"term\[n1\] was 0 before"),
+        ([STANDS, RINGS], {"term": {"n3": 1}}, VIOLATED, r"term\[n3\] was 1 before"),
+        ([STANDS, RINGS], {"granted": {"n1": {"1": ["n2"]}}}, INCONCLUSIVE, "the lines of n1 are there from"),
+        ([STANDS, RINGS], {"granted": {"n3": {"1": ["n2"]}}}, HOLDS, "1 of granted"),
+        ([STANDS, RINGS], {"term": {"n2": 3}, "role": {"n2": "candidate"}}, HOLDS, "1 of term, 1 of role"),
+    ],
+)
+def test_what_a_line_should_show_is_not_believed(lines, given, verdict, says):
+    """A node says once in what state it began; of a node that shows everything, nothing is believed."""
+    incomplete = {"incomplete": ["term", "votes", "granted", "requested"]}
+    found = judge([HEADER | incomplete, *lines[:-1], lines[-1] | {"given": given}])
+    summary = "\n".join(found.summary())
+    assert (found.verdict, bool(re.search(says, summary))) == (verdict, True), summary
 
 
 def test_a_header_without_nodes():

@@ -19,7 +19,7 @@ the model's axioms, and each state that is reached its properties.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ from oneleader.readers.replay.candidates import (
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.configurations import Configurations
+from oneleader.readers.replay.formats.given import Believed
 from oneleader.readers.replay.formats.observed import Call, ObservedElection
 from oneleader.readers.replay.formats.observed_lease import ObservedLease
 from oneleader.readers.replay.formats.observed_log import ObservedLog
@@ -95,9 +96,9 @@ class OwnFormat:
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
         self.sent: set[str] = set()  # the messages that lines name
-        self.lines_given, self.cells_given = 0, Counter[str]()
+        self.believed = Believed(self.model)
         self.may_lose_states = not judges_states
-        self.coverage = ReplayCoverage(given=read.given, ignored=read.ignored)
+        self.coverage = ReplayCoverage(given=[*read.given], ignored=read.ignored)
         self.known_keys: frozenset[str] = LOOKED_AT
         self.left_aside: dict[str, str] = {}
         self.not_modelled: Counter[str] = Counter()
@@ -173,8 +174,10 @@ class OwnFormat:
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
         else:
-            self.candidates.follow(lambda state: [self._explain(state, steps, after, given)])
-        self._count(given)
+            before = partial(self.believed.take, node=record["node"], given=given)
+            self.candidates.follow(lambda state: [self._explain(state, steps, after, before)])
+        self.believed.note(record["node"], given)
+        self.coverage.given[len(self.header.given) :] = self.believed.words()
         if self.judges_states:
             self.axioms.check()
         self.sent.update(record.get("sends", ()))
@@ -213,31 +216,20 @@ class OwnFormat:
         seen.note(line)
         self.found = found[0]
 
-    def _count(self, given: list[Observed]) -> None:
-        """What was believed, in words."""
-        if not given:
-            return
-        if self.lines_given:
-            self.coverage.given.pop()
-        self.lines_given += 1
-        self.cells_given.update(field.name for field, _, _ in given)
-        counted = ", ".join(f"{count:,} of {name}" for name, count in self.cells_given.items())
-        lines = "a line says" if self.lines_given == 1 else f"{self.lines_given:,} lines say"
-        self.coverage.given.append(f"what {lines} stood before: {counted}")
-
     def sends(self, record: dict[str, Any], message: str) -> bool:
         """Whether the line sends the message."""
         return message in (record.get("sends") or ())
 
     # -- a step ---------------------------------------------------------------------------------------
     def _explain(
-        self, before: Candidate, steps: list[Any], after: list[Any], given: Iterable[Observed] = ()
+        self,
+        before: Candidate,
+        steps: list[Any],
+        after: list[Any],
+        believe: Callable[[Candidate], None] = lambda state: None,
     ) -> Candidate:
         state = before if self.run.in_place else before.copy()
-        for field, index, value in given:
-            is_set_of = isinstance(value, frozenset) and len(index) < len(field.index)
-            for at in [(*index, last) for last in value] if is_set_of else [index]:
-                state.start(field.name, at if len(at) > 1 else at[0], is_set_of or value)
+        believe(state)
         for action, args in steps:
             self._act(state, action, args)
         self._compare(state, after)

@@ -6,7 +6,7 @@
 | `actions`           | the steps of the model: [["name", {"parameter": value, ...}]]    |
 | `term`, `role`, ... | what its node is like after them: all such keys in `shown`       |
 | `after`             | what stands after them, of any node, in the words of the model   |
-| `given`             | what stood before the line, in the same words: it is believed    |
+| `given`             | what stood before the line, in the same words: see `given.py`     |
 | `time`              | the node's clock, a number; it does not go back                  |
 | `sends`, `receives` | the names of messages: each is sent before it is received        |
 | `step`, `note`      | for people                                                       |
