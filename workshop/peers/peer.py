@@ -204,7 +204,9 @@ messages, makes the adapter longer than the others.
 
 Members change one at a time. The library commits the change from one server to two by the one alone, before
 the other has heard of it, which is safe and declared (`the members before a change commit it`). A change that
-would have to wait is refused, so that no step makes two.
+would have to wait is refused, so that no step makes two. The goroutine that replicates for a leader may
+outlive its leadership, and send what the log has since in the name of the old term: found here, harmless as
+far as we see, and declared (`a former leader sends what it has since`).
 
 Compaction is left out here. With it (`TrailingLogs` 0) the walks found within seconds that a follower which
 was sent a snapshot, and has entries after it, does not know the entry at which its log was cut. It refuses

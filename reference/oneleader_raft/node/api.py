@@ -230,7 +230,9 @@ class Api:
 
     def _check_token(self, request: web.Request) -> None:
         kind, _, shown = request.headers.get("Authorization", "").partition(" ")
-        is_shown = kind.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), self._token)
+        is_shown = kind.lower() == "bearer" and hmac.compare_digest(
+            shown.strip().encode(errors="surrogateescape"), self._token
+        )
         if self._token and request.path not in OPEN_TO_ALL and not is_shown:
             raise UnauthorizedError("this cluster wants a token, as Authorization: Bearer TOKEN")
 
@@ -270,6 +272,8 @@ class Api:
 
 
 async def _body(request: web.Request, required: set[str], *optional: str) -> dict[str, Any]:
+    if "Content-Encoding" in request.headers:
+        raise BadInputError("the body is compressed or otherwise encoded; send it as it is")
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body: Any = json.loads(await request.read())
@@ -290,13 +294,18 @@ async def _body(request: web.Request, required: set[str], *optional: str) -> dic
 def _from_its_own_site(request: web.Request) -> None:
     """A browser says which page's request it is; a form of a foreign page must not take a lock."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and request.method != "GET":
+        raise ForeignSiteError("a page of another site asks")
+    if origin is not None and origin.partition("://")[2] != request.host:
         raise ForeignSiteError(f"a page of {origin[:100]} asks, and this is {request.host[:100]}")
 
 
 def _name(request: web.Request, part: str) -> str:
     """Decoded once, and by us: aiohttp takes `%FF` and `%25FF` for one name."""
-    segment = urlsplit(request.raw_path).path.split("/")[3]
+    try:
+        segment = urlsplit(request.raw_path).path.split("/")[3]
+    except (ValueError, IndexError):
+        raise BadInputError(f"the {part} is not to be found in this path") from None
     try:
         return _word(unquote_to_bytes(segment).decode(), f"the {part}")
     except UnicodeDecodeError:

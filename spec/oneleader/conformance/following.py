@@ -201,10 +201,12 @@ class ModelStep:
         return is_leaders and self.prompt.why in ("won", "heartbeat", "propose", "read")
 
     def hear(self) -> None:
-        """What the sender had when the message left: its vote."""
-        said = self.prompt.said
+        """What the sender had when the message left: its vote, and that of an earlier term, told of late."""
+        said, sender, term = self.prompt.said, self.prompt.sender, self.get("term")
         if said is not None and said.voted_for == self.n:
-            self.judge.votes_heard.add((self.n, self.prompt.sender, said.term))
+            self.judge.votes_heard.add((self.n, sender, said.term))
+        if said is not None and said.term > term and self.s.get("granted", (sender, term, self.n)):
+            self.judge.votes_heard.add((self.n, sender, term))
 
     def stored_all(self) -> bool:
         """Of a server that is down: it has stored the term and the vote that the model has."""
@@ -222,7 +224,10 @@ class ModelStep:
     def terms(self) -> None:
         s, n, term, vote = self.s, self.n, self.now.term, self.now.voted_for
         if term > self.get("term"):
+            self.may_answer_late()
             if vote == n:
+                if term - 1 > self.get("term") and self.prompt.what == "timeout":
+                    self.judge.leave(May.SKIPS_TERMS)
                 if term - 1 > self.get("term"):
                     self.hear_of(term - 1)
                 self.stand()
@@ -232,6 +237,13 @@ class ModelStep:
             self.grant(vote)
         is_sent = vote is not None and any(sent.to == vote for sent in self.report.sent)
         if is_sent and not s.get("granted", (n, term, vote)):
+            s.act("reply_vote", n, vote, term)
+
+    def may_answer_late(self) -> None:
+        """It leaves its term, and its answer with its vote may be on its way or still to leave."""
+        s, n, term = self.s, self.n, self.get("term")
+        vote = s.get("voted_for", n)
+        if vote not in (NIL, n) and not s.get("granted", (n, term, vote)):
             s.act("reply_vote", n, vote, term)
 
     def hear_of(self, term: int) -> None:

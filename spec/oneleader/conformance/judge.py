@@ -276,6 +276,7 @@ class Judge:
 
     def _infer(self, name: str, prompt: Prompt, report: Report, observed: Observed | None) -> list[str]:
         """Take the shortest sequence of the node's actions that leads to what is observed of it."""
+        self._answer_late(name, report, observed)
         before = self.state
         search = StepSearch(self.rules, self.rules.number[name], prompt.restarts, observed)
         path = search.go(before)
@@ -304,6 +305,13 @@ class Judge:
         last = self.compared.get(name)
         is_back = prompt.restarts and last is not None and last.role is not None
         return (observed.role is None or is_back) and keeps and (told is None or observed.term >= told.term)
+
+    def _answer_late(self, name: str, report: Report, observed: Observed | None) -> None:
+        """A server that leaves its term sends its candidate something: its vote may be among it."""
+        was = self.rules.shows(self.state, self.rules.number[name])
+        leaves = observed is not None and observed.term > was.term
+        if leaves and was.voted_for not in (None, name) and any(s.to == was.voted_for for s in report.sent):
+            self._take_vote_as_sent(name, was.voted_for)
 
     def _without_a_word(self, name: str, prompt: Prompt, observed: Observed | None) -> Path | None:
         """The steps to what is observed if the server gave its role up first, within its term."""
@@ -344,6 +352,8 @@ def giving_up(role: str | None, prompt: Prompt) -> May | None:
 
 def leads_away(prompt: Prompt, term: int, now: Observed) -> May | None:
     """What a step of a server of this term is called after which a model cannot follow the run."""
+    if prompt.what == "timeout" and now.role == "candidate" and now.term > term + 1:
+        return May.SKIPS_TERMS
     if prompt.restarts and (now.role, now.term) == ("candidate", term):
         return May.STANDS_ON
     passes = prompt.what == "timeout" and (now.role, now.term) == ("pre-candidate", term + 1)

@@ -63,6 +63,8 @@ class LogStep(ModelStep):
         if self.now.role is None:
             self.crashed_with_log(known)
             return
+        if self.leads and self.now.term > self.get("term"):
+            self.commit_before(self.get("log_length"))  # it may have, before it learned of the newer term
         self.terms()
         self.roles()
         self.snapshot(known)
@@ -81,6 +83,9 @@ class LogStep(ModelStep):
         """Its vote, and the leader's log as far as it agrees."""
         super().hear()
         said, sender, term = self.prompt.said, self.prompt.sender, self.get("term")
+        if said is not None and said.term > term and self.leads:  # an answer of its term may come late
+            told = int(self.s.get("acknowledged", (sender, term)))
+            self.of.stored[self.n, sender, term] = max(told, self.of.stored.get((self.n, sender, term), 0))
         if said is not None and said.term == term and self.leads and said.log is not None:
             key = (self.n, sender, term)
             index = min(self.get("log_length"), said.first + len(said.log) - 1)
@@ -233,9 +238,9 @@ class LogStep(ModelStep):
 
     def is_known(self, follower: str, index: int) -> bool:
         """The leader has heard from the follower since it stored that."""
-        key = (self.n, follower, self.now.term)
-        known = follower == self.n or self.of.stored.get(key, 0) >= index
-        return known and int(self.s.get("acknowledged", (follower, self.now.term))) >= index
+        term = self.get("term")
+        known = follower == self.n or self.of.stored.get((self.n, follower, term), 0) >= index
+        return known and int(self.s.get("acknowledged", (follower, term))) >= index
 
     def confirms(self) -> None:
         """A message of the leader may be an AppendEntries of what is there already."""

@@ -211,6 +211,36 @@ def test_a_form_of_a_foreign_page_takes_no_lock(tmp_path: Path) -> None:
     with_node(tmp_path, test)
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("PUT /v1/keys/a HTTP/1.1\r\nContent-Encoding: gzip", 400),
+        ("PUT /v1/keys/a HTTP/1.1\r\nContent-Encoding: identity", 400),
+        ("PUT /v1/keys/a HTTP/1.1\r\nAuthorization: Bearer \xff\xfe", 200),
+        ("PUT /v1/keys/a HTTP/1.1\r\nAuthorization: \xff", 200),
+        ("PUT /v1/keys/a HTTP/1.1\r\nOrigin: http://[::1", 403),
+        ("PUT /v1/keys/a HTTP/1.1\r\nOrigin: \xff", 403),
+        ("PUT /v1/keys/a HTTP/1.1\r\nSec-Fetch-Site: cross-site", 403),
+        ("GET /v1/keys/a HTTP/1.1\r\nSec-Fetch-Site: cross-site", 200),
+        ("PUT /v1/keys/[::1 HTTP/1.1", 200),
+        ("PUT //[::1/v1/keys/a HTTP/1.1", 404),
+        ("PUT http://[::1/v1/keys/a HTTP/1.1", 400),
+        ("PUT /v1/keys/\xff HTTP/1.1", 400),
+    ],
+)
+def test_what_no_client_sends_is_answered_without_a_fault(tmp_path: Path, head: str, status: int) -> None:
+    async def test(http: Http, server: Server) -> None:
+        reader, writer = await asyncio.open_connection(HOST, http.port)
+        body = '{"value": 1}' if head.startswith("PUT") else ""
+        rest = f"Host: {HOST}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+        writer.write(f"{head}\r\n{rest}".encode("latin-1"))
+        said = (await reader.readline()).split()
+        assert int(said[1]) == status
+        writer.close()
+
+    with_node(tmp_path, test)
+
+
 def test_readiness_is_not_liveness(tmp_path: Path) -> None:
     async def leads(http: Http, server: Server) -> None:
         assert await answer(http, "GET", "/ready") == (200, {"ok": True})
