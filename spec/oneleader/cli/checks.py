@@ -232,6 +232,10 @@ CHECKS: tuple[Check, ...] = (
     of("membership", counted, 1),
     of("membership", proving, 30, strength=LOGS),
     of("membership", twinning, 20),
+    *(
+        of("membership", comparing, 15, FULL, sizes=at.sizes, quorums=at.quorums)
+        for at in full_bounds_of(find("membership"))
+    ),
     of("membership_steps", exploring, 5, QUICK, quorums=ONE_FEWER, sizes=TO_THREE, small=True),
     of("membership_steps", exploring, 30, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
     of("membership_steps", exploring, 10, sizes=TO_FOUR, quorums=JOINT, small=True),
