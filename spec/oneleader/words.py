@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def plural(count: int, things: str) -> str:
     """`2 properties`, `1 property`."""
     one = f"{things[:-3]}y" if things.endswith("ies") else things.removesuffix("s")
     one = "witness" if things == "witnesses" else one
     return f"{count} {one if count == 1 else things}"
+
+
+def quoted(value: Any, most: int = 60) -> str:
+    """A value of somebody's file as it is written, shortened: a sentence has to stay one."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def title(name: str) -> str:

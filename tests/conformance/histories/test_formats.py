@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,11 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "is empty"),
     "white": ("\n\n", "is empty"),
     "utf-16": (CALL.encode("utf-16"), "is UTF-16"),
+    "utf-16 without a mark": (CALL.encode("utf-16-le"), "is UTF-16"),
+    "a key twice": (CALL.replace('"key"', '"kind"'), ":1: the key 'kind' stands twice"),
+    "deep": (CALL + "\n" + "[" * 100_000 + "\n", ":2: this nests deeper than can be read"),
+    "many digits": (CALL.replace("0", "9" * 5_000), ":1: this has a number with more digits"),
+    "a JSON list": (f"[\n {CALL}\n]", "is one JSON list: write its objects each on a line"),
     "latin-1": (CALL.encode() + b"\n\xe9", ":2: this is no UTF-8 text"),
     "half a gzip": (gzip.compress(CALL.encode())[:-9], "cut off gzip"),
     "cut off": (CALL + "\n" + READ[:30], ":2: the file is cut off here"),
@@ -74,6 +80,18 @@ def test_bad_input_is_one_sentence(name: str, tmp_path: Path) -> None:
     file = tmp_path / "history"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UsageError, match=said):
+        read(file)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_history_that_is_too_long_for_memory(
+    pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "history"
+    file.write_bytes(pack(CALL.encode()))
+    assert read(file)
+    monkeypatch.setattr("oneleader.conformance.histories.formats.MOST_BYTES", len(CALL) - 1)
+    with pytest.raises(UsageError, match="is too long: a history is held in memory"):
         read(file)
 
 

@@ -8,6 +8,7 @@ from copy import deepcopy
 import pytest
 
 from oneleader.verdict import HOLDS
+from tests.readers.replay.ccf_changes import FAULTS, ChangingService
 from tests.readers.replay.ccf_written import Line, got, inconclusive, judge, line, refused_at, sent
 
 
@@ -188,3 +189,15 @@ def test_a_node_that_has_yet_to_catch_up_may_show_an_older_configuration() -> No
     late = line("become_follower", "1", 7, "Follower", configurations=conf(at_5="01"))
     assert judge([begins, late]).verdict is HOLDS
     inconclusive(judge([begins, late, *elected("1", "0", 8, conf(at_5="01"))]), "{n0 n1} of entry 5")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_services_that_change_are_accepted_unless_they_are_at_fault(fault: str) -> None:
+    wrong = leaders = 0
+    for seed in range(8):
+        found = judge(ChangingService(seed, fault).run(300))
+        wrong += found.verdict is not HOLDS
+        leaders += found.steps["become_leader"]
+        assert fault or found.verdict is HOLDS, (seed, found.summary())
+    assert (wrong > 2) == bool(fault)
+    assert leaders > 16

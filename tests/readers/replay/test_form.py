@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from oneleader.readers.replay.form import faults_of, schema
-from oneleader.readers.replay.formats.own import HEADER, HEADER_FOR_PEOPLE, STEP, STEP_FOR_PEOPLE
+from oneleader.readers.replay.formats.own_header import HEADER, HEADER_FOR_PEOPLE
+from oneleader.readers.replay.formats.own_steps import STEP, STEP_FOR_PEOPLE
 
 HEAD: dict[str, Any] = {"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1", "n2"]}
 GOOD: dict[str, Any] = {"node": "n1", "event": "x", "actions": [["start_election", {"n": "n1"}]]}
@@ -41,6 +42,7 @@ def test_lines_that_are_right_have_no_fault() -> None:
         ([HEAD | {"model": "paxos"}, GOOD], ["line 1: 'paxos' is no model"]),
         ([HEAD, GOOD, '{"node": '], ["line 3: the recording is cut off"]),
         ([HEAD, GOOD | {"after": {"term": {"n9": 1}}}], ["line 2: 'n9' is no Node"]),
+        ([HEAD, GOOD | {"actions": [], "given": {"leader": 1}}], ["line 2: election has no field leader"]),
         ([HEAD, GOOD | {"members": ["n1"]}, GOOD], ["line 2: n1 has the members n1, and in election"]),
     ],
 )

@@ -233,7 +233,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no header": (json.dumps(VOTES).encode(), "b:1: the first line is no header"),
     "cut off": (OTHER[:-9], "b:2: the recording is cut off in the middle of this line"),
     "gzip, cut off": (gzip.compress(OTHER, mtime=0)[:-20], "the compressed file is damaged or cut off here"),
-    "UTF-16": (OTHER.decode().encode("utf-16"), "b:1: this is UTF-16 text: save it as UTF-8"),
+    "UTF-16": (OTHER.decode().encode("utf-16"), "b:1: this is UTF-16 or UTF-32 text: save it as UTF-8"),
     "another format": (ETCD, "b:1: the first line is no header"),
     "mixed formats": (OTHER + ETCD, "b:3: unknown key `event`|b:3: a step needs"),
     "two recordings": (OTHER + OTHER, "b:3: a second header"),

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from oneleader.readers.replay.replay import Replayed
+from oneleader.readers.replay.replay import Replayed, replay_lines
+from oneleader.readers.replay.shorten import shorten
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader_raft.testbench.simulator import CHANGING, FAULTY, Simulation
 from tests.readers.replay.observing import Line, judged, observed
@@ -342,6 +343,32 @@ def test_a_leader_that_gave_up_its_lease_may_have_asked_another_to_stand() -> No
     assert leased(gives_up, stands).verdict is HOLDS
     refused_at(leased(gives_up, stands, at(16, LEADS, lease=True)), 9, "lease_is_void[n1] is false in the")
     assert leased(gives_up, at(15, NEW), at(16, line("n2", 2, "n3", "follower"))).verdict is HOLDS
+
+
+# -- the shortest part --------------------------------------------------------------------------------------
+REFUSED = {
+    "pre_vote": of("pre_vote", *ELECTED, line("n3", 1, None, "pre-candidate", votes=["n1", "n3"])),
+    "membership": of("membership", *JOINS[:10], JOINS[11], **CONFIGURED),
+    "snapshots": of("snapshots", *COMMITTED, cut("n2", "follower", 2, [], 1), **CONFIGURED),
+    "lease": of("lease", *HELD, at(14, NEW), at(21, line("n2", 2, "n3", "follower")), **LENGTHS),
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "kept"), [("pre_vote", 3), ("membership", 7), ("snapshots", 3), ("lease", 6)]
+)
+def test_the_shortest_part_of_what_nodes_show(model: str, kept: int) -> None:
+    """Refused in the same words, and no line of it is idle."""
+    text = [json.dumps(record) + "\n" for record in REFUSED[model]]
+    result = replay_lines(text)
+    assert result.refusal, result.summary()
+    part = shorten(text[: result.refusal.line], result)
+    assert part.result.refusal
+    assert (part.result.refusal.text, part.is_shortest) == (result.refusal.text, True)
+    assert (part.lines[0], part.lines[-1], len(part.lines)) == (text[0], text[result.refusal.line - 1], kept)
+    for i in range(1, kept - 1):
+        less = replay_lines([*part.lines[:i], *part.lines[i + 1 :]]).refusal
+        assert not less or (less.text, less.line) != (result.refusal.text, kept - 1), part.lines[i]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import codecs
 import gzip
 import json
 import random
+import re
 from enum import IntEnum
 
 import pytest
@@ -303,19 +304,44 @@ def test_a_bad_header(edit, says):
 
 
 def test_what_is_given_is_believed_and_named():
-    given = {"given": {"requested": {"n2": [3]}, "granted": {"n2": {"3": ["n1"]}}, "term": {"n1": 3}}}
+    given = {"given": {"requested": {"n2": [3]}, "granted": {"n2": {"3": ["n1"]}}, "term": {"n3": 2}}}
     learns = step("n3", ("update_term", {"n": "n3", "t": 3}))
     assert "term_was_sent" in judge([HEADER, learns]).refusal.text
     believed = judge([HEADER | {"incomplete": ["term"]}, learns | given])
     assert believed.verdict is HOLDS
-    assert "taken as given: what a line says stood before: 1 of requested, 1 of granted, 1 of term" in (
-        believed.summary()
-    )
+    said = "taken as given: what a line says stood before: 1 of requested, 1 of granted, 1 of term"
+    assert said in believed.summary()
     assert "granted_not_from_future" in judge([HEADER, learns | given]).refusal.text
     with pytest.raises(
         BadRecording, match="what is `given` comes before `actions`, and this line names none"
     ):
         judge([HEADER, {"node": "n1", "event": "?", "term": 1} | given])
+
+
+STANDS = step("n1", ("start_election", {"n": "n1"}))
+WINS = step("n1", ("become_leader", {"n": "n1", "q": ["n1", "n2"]}))
+RINGS = step("n2", ("start_election", {"n": "n2"}))
+
+
+@pytest.mark.parametrize(
+    ("lines", "given", "verdict", "says"),
+    [
+        ([STANDS, WINS], {"votes": {"n1": ["n2"]}}, VIOLATED, r"votes\[n1, n2\] was true before"),
+        ([STANDS, STANDS], {"term": {"n1": 5}}, VIOLATED, r"term\[n1\] was 5 before, and the model has 1"),
+        ([STANDS, STANDS], {"role": {"n1": "follower"}}, VIOLATED, r"role\[n1\] was follower before"),
+        ([STANDS, RINGS], {"term": {"n1": 0}}, VIOLATED, r"term\[n1\] was 0 before"),
+        ([STANDS, RINGS], {"term": {"n3": 1}}, VIOLATED, r"term\[n3\] was 1 before"),
+        ([STANDS, RINGS], {"granted": {"n1": {"1": ["n2"]}}}, INCONCLUSIVE, "the lines of n1 are there from"),
+        ([STANDS, RINGS], {"granted": {"n3": {"1": ["n2"]}}}, HOLDS, "1 of granted"),
+        ([STANDS, RINGS], {"term": {"n2": 3}, "role": {"n2": "candidate"}}, HOLDS, "1 of term, 1 of role"),
+    ],
+)
+def test_what_a_line_should_show_is_not_believed(lines, given, verdict, says):
+    """A node says once in what state it began; of a node that shows everything, nothing is believed."""
+    incomplete = {"incomplete": ["term", "votes", "granted", "requested"]}
+    found = judge([HEADER | incomplete, *lines[:-1], lines[-1] | {"given": given}])
+    summary = "\n".join(found.summary())
+    assert (found.verdict, bool(re.search(says, summary))) == (verdict, True), summary
 
 
 def test_a_header_without_nodes():
@@ -367,8 +393,13 @@ GOOD = "".join(json.dumps(r) + "\n" for r in ELECTION).encode()
         (b"hello\n", "line 1: this is not valid JSON: 'hello'"),
         (b"[1]\n", "line 1: this is not a JSON object: '[1]'"),
         (b"\xff\n", "line 1: this is not UTF-8 text"),
-        (GOOD.decode().encode("utf-16"), "line 1: this is UTF-16 text: save it as UTF-8"),
-        (GOOD.decode().encode("utf-16-be"), "line 1: this is UTF-16 text: save it as UTF-8"),
+        (GOOD.decode().encode("utf-16"), "line 1: this is UTF-16 or UTF-32 text: save it as UTF-8"),
+        (GOOD.decode().encode("utf-16-be"), "line 1: this is UTF-16 or UTF-32 text"),
+        (GOOD.decode().encode("utf-32"), "line 1: this is UTF-16 or UTF-32 text"),
+        (
+            GOOD + bytes(512),
+            "line 7: this line holds NUL bytes, as files do that a crash has cut",
+        ),
         (bz2.compress(GOOD), "line 1: this file is packed by bzip2: unpack it, or pack it by gzip"),
         (
             GOOD + GOOD,
@@ -378,7 +409,15 @@ GOOD = "".join(json.dumps(r) + "\n" for r in ELECTION).encode()
             GOOD + b'{"event": {"name": "Ready", "nid": "1"}}\n',
             "line 7: a line of etcd in a recording of the format oneleader: judge each by itself; lines",
         ),
-        (b"[" * 100_000 + b"\n", "line 1: this is not valid JSON"),
+        (b"[" * 100_000 + b"\n", "line 1: this nests deeper than can be read: '[[["),
+        (
+            GOOD + b'{"node": ' + b"9" * 5_000 + b"}\n",
+            "line 7: this has a number with more digits than can be",
+        ),
+        (
+            GOOD + b'{"node": "n1", "event": "x", "term": "' + b"9" * 5_000 + b'"}\n',
+            f"line 7: '{'9' * 59}... is no Term; lines 1 to 6 were judged",
+        ),
         (b'{"a": 1}\n', "line 1: this is no format known here"),
         (GOOD[:-30], "line 6: the recording is cut off in the middle of this line; lines 1 to 5 were judged"),
         (GOOD + b'{"node"', "line 7: the recording is cut off in the middle of this line; lines 1 to 6 were"),

@@ -15,6 +15,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -28,6 +29,7 @@ from oneleader.errors import UsageError
 ETCD_LINE = re.compile(r"INFO\s+jepsen\.util - (\S+)\s+:(\w+)\s+:(\S+)\s*(.*)$")
 CALL_KEYS = {"client", "kind", "key", "called", "returned", "value", "expected", "result"}
 MOMENT_KEYS = {"client", "type", "kind", "key", "value", "time"}
+MOST_BYTES = 1 << 29  # of a history
 
 
 def read(path: Path, format: str | None = None) -> list[LoggedOperation]:
@@ -55,14 +57,14 @@ def refuse(path: Path, error: BadOperation) -> NoReturn:
 def text_of(path: Path) -> str:
     """What stands in the file, unpacked where gzip packed it."""
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+        data = _unpacked(path)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise UsageError(f"{path} is a broken or cut off gzip file: pack or copy it again") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if len(data) > MOST_BYTES:
+        raise UsageError(f"{path} is too long: a history is held in memory, up to {MOST_BYTES:,} bytes of it")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
         raise UsageError(f"{path} is UTF-16: convert it to UTF-8, e.g. iconv -f UTF-16 -t UTF-8")
     try:
         text = data.decode("utf-8-sig")
@@ -74,6 +76,15 @@ def text_of(path: Path) -> str:
     return text
 
 
+def _unpacked(path: Path) -> bytes:
+    """As much of the file as can be judged, and one byte more."""
+    with open(path, "rb") as file:
+        is_packed = file.peek(2)[:2] == b"\x1f\x8b"
+        with gzip.open(file) if is_packed else nullcontext(file) as unpacked:
+            data: bytes = unpacked.read(MOST_BYTES + 1)
+            return data
+
+
 def detected(path: Path, text: str) -> str:
     """The format, by the first line that says something."""
     lines = (line.strip() for line in text.splitlines())
@@ -82,6 +93,8 @@ def detected(path: Path, text: str) -> str:
         return "etcd-log"
     if re.match(r'\{\s*"', first):
         return "jsonl"
+    if re.match(r'\s*\[\s*\{\s*"', text):
+        raise UsageError(f"{path} is one JSON list: write its objects each on a line of its own")
     if re.match(r"[\[({]|#[a-z]", first):
         return "edn"
     raise UsageError(f"{path}: the format is not known from its first line, {first[:60]!r}: give --format")
@@ -115,9 +128,15 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(said, object_pairs_hook=_once)
-        except (ValueError, RecursionError) as error:
+        except json.JSONDecodeError as error:
             what = "the file is cut off here" if line == len(lines) else "this is no JSON"
-            raise BadLine(line, f"{what}: {error}") from None
+            raise BadLine(line, f"{what}: {error.msg}, column {error.colno}") from None
+        except RecursionError:
+            raise BadLine(line, "this nests deeper than can be read") from None
+        except _RepeatedKey as key:
+            raise BadLine(line, f"the key '{key}' stands twice") from None
+        except ValueError:  # Python reads no number of more than some 4,300 digits
+            raise BadLine(line, "this has a number with more digits than can be read") from None
         if not isinstance(row, dict):
             raise BadLine(line, 'each line is a JSON object, such as {"client": "a", ...}')
         allowed = MOMENT_KEYS if "type" in row else CALL_KEYS
@@ -132,10 +151,17 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         yield line, row
 
 
+class _RepeatedKey(Exception):
+    """A key that stands twice in an object."""
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _RepeatedKey(key)
+        found[key] = value
+    return found
 
 
 def _moments(rows: list[tuple[int, dict[str, Any]]]) -> Iterator[Moment]:

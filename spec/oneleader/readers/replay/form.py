@@ -8,14 +8,9 @@ from typing import Any
 from oneleader.errors import UsageError
 from oneleader.models import MODELS
 from oneleader.readers.replay.candidates import LineRefused, NotModelled
-from oneleader.readers.replay.formats.own import (
-    HEADER,
-    HEADER_FOR_PEOPLE,
-    STEP,
-    STEP_FOR_PEOPLE,
-    VERSION,
-    OwnFormat,
-)
+from oneleader.readers.replay.formats.own import OwnFormat
+from oneleader.readers.replay.formats.own_header import HEADER, HEADER_FOR_PEOPLE, VERSION
+from oneleader.readers.replay.formats.own_steps import STEP, STEP_FOR_PEOPLE
 from oneleader.readers.replay.replay import records
 
 WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
@@ -29,6 +24,7 @@ OF_HEADER: dict[str, Any] = {
     "configuration": {"type": "array", "items": WORDS | {"minItems": 1}, "minItems": 1, "maxItems": 2},
     "constants": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "array"}}},
     "parameters": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+    "incomplete": WORDS,
     "violates": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "object"}]},
 }
 ACTION = {
@@ -43,6 +39,7 @@ OF_STEP: dict[str, Any] = {
     "node": {"type": "string"},
     "event": {"type": "string"},
     "actions": {"type": "array", "items": ACTION},
+    "given": {"type": "object"},
     "after": {"type": "object"},
     "time": {"type": "number"},
     "sends": WORDS,

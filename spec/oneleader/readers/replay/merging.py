@@ -22,7 +22,9 @@ from typing import Any
 
 from oneleader.errors import Inexpressible, UsageError
 from oneleader.readers.replay.candidates import LineRefused, NotModelled, TooMany
-from oneleader.readers.replay.formats.own import HEADER, OwnFormat, Step
+from oneleader.readers.replay.formats.own import OwnFormat
+from oneleader.readers.replay.formats.own_header import HEADER
+from oneleader.readers.replay.formats.own_steps import Step
 from oneleader.readers.replay.replay import MOST_CANDIDATES, records
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 

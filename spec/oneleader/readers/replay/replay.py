@@ -39,6 +39,7 @@ from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.properties import Properties
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
+from oneleader.words import quoted
 
 MOST_CANDIDATES = 64
 LOOKS_AHEAD = 10_000  # lines, for the sending of what a refused line receives
@@ -336,6 +337,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 PACKED = {b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK": "zip"}
 
 
@@ -344,8 +346,10 @@ def _decoded(number: int, line: bytes) -> str:
     packed = next((name for start, name in PACKED.items() if number == 1 and line.startswith(start)), "")
     if packed:
         raise _Malformed(number, f"this file is packed by {packed}: unpack it, or pack it by gzip")
-    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in line[:4]:
-        raise _Malformed(number, "this is UTF-16 text: save it as UTF-8")
+    if line.startswith(WIDE) or (b"\0" in line[:4] and line[:2] != b"\0\0"):
+        raise _Malformed(number, "this is UTF-16 or UTF-32 text: save it as UTF-8")
+    if b"\0" in line:
+        raise _Malformed(number, "this line holds NUL bytes, as files do that a crash has cut off")
     if len(line) >= LONGEST:
         raise _Malformed(number, f"this line is longer than {LONGEST:,} bytes: write one JSON object a line")
     try:
@@ -363,7 +367,11 @@ def _record(number: int, line: bytes | str) -> dict[str, Any]:
         record = DECODE(text)
     except _Twice as twice:
         raise _Malformed(number, f"the key `{twice}` stands twice in one object") from None
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise _Malformed(number, f"this nests deeper than can be read: {quoted(text[:40])}") from None
+    except ValueError as error:
+        if not isinstance(error, json.JSONDecodeError):  # Python reads at most some 4,300 digits
+            raise _Malformed(number, "this has a number with more digits than can be read") from None
         if not text.endswith("\n") and text.lstrip().startswith("{"):
             raise _Malformed(number, "the recording is cut off in the middle of this line") from None
         raise _Malformed(number, f"this is not valid JSON: {text.strip()[:40]!r}") from None

@@ -17,10 +17,7 @@ lines leave no change of that out. Between two of its lines it may have taken se
 
 What a reply may have told is told: what was sent only ever enables.
 
-Hidden steps. Of what a node has never shown nobody knows, so it may be whatever the model allows: a server
-that does not write its votes may have voted, and one that writes nothing at all may have stood. A line that
-is refused without such steps is tried with those of some of these nodes (`helpers`), and each least set of
-nodes that explains it gives a state of its own.
+Steps that a node hides are said in `seen`.
 
 `observed_log` does the same for logs, `observed_members` for members that change and for snapshots,
 `observed_pre_vote` for pre-votes and `observed_lease` for leases.
@@ -28,15 +25,14 @@ nodes that explains it gives a state of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import combinations
-from typing import Any, Protocol
+from typing import Any
 
 from oneleader.language.definitions import Action
 from oneleader.language.model import Model
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER
-from oneleader.readers.replay.candidates import Candidate, LineRefused, NotModelled, TooMany, show
+from oneleader.readers.replay.candidates import Candidate, NotModelled, show
+from oneleader.readers.replay.formats.seen import SeenNodes
 from oneleader.readers.replay.formats.shown import UNSEEN, NodeShown
 
 Parameters = tuple[str, ...]
@@ -51,87 +47,7 @@ ACTIONS: dict[str, Parameters] = {
 }
 BY_A_QUORUM = {"become_leader": ("n", "q")}
 MOST_TERMS = 64  # that a hidden candidate stands in, one after another
-MOST_TRIES = 256  # sets of helpers
 Call = tuple[Action, tuple[Any, ...]]
-Explain = Callable[[frozenset[str]], Candidate]
-
-
-class SetsOfNodes(Protocol):
-    """The quorums of a recording."""
-
-    def within(self, nodes: frozenset[str], configuration: int) -> frozenset[str]:
-        """A quorum of these nodes; one with others, or no quorum, if they are none: the model says so."""
-
-
-class SeenMessages:
-    """What `lease` asks of the lines so far beside the model's state: their time, and who sent what."""
-
-    def __init__(self) -> None:
-        self.now, self.by = 0, ""  # the time of the last line, and its node
-        self.sent_by: dict[str, tuple[str, int]] = {}  # a leader's message -> the leader and its term
-        self.rounds: dict[tuple[str, int], dict[str, None]] = {}  # the same the other way, oldest first
-        self.holds: dict[str, bool] = {}  # whether a leader has shown last that it has a lease
-
-    def note(self, line: NodeShown) -> None:
-        if line.time is not None:
-            self.now, self.by = line.time, line.node
-        if line.lease is not None:
-            self.holds[line.node] = line.lease
-        elif line.get("role") not in (UNSEEN, LEADER):
-            self.holds.pop(line.node, None)
-
-    def send(self, leader: str, term: int, message: str) -> None:
-        self.sent_by[message] = leader, term
-        self.rounds.setdefault((leader, term), {})[message] = None
-
-
-class SeenNodes:
-    """What the lines so far have shown of each node."""
-
-    def __init__(
-        self, nodes: tuple[str, ...], quorums: SetsOfNodes, parameters: Mapping[str, int] | None = None
-    ) -> None:
-        self.nodes, self.quorums, self.parameters = nodes, quorums, parameters or {}
-        self.of: dict[str, set[str]] = {n: set() for n in nodes}
-        self.messages = SeenMessages()
-
-    def hides(self, node: str, name: str) -> bool:
-        """It has never shown this."""
-        return name not in self.of[node]
-
-    def note(self, line: NodeShown) -> None:
-        self.of[line.node] |= line.what
-        self.messages.note(line)
-
-    def helpers(self, node: str) -> list[str]:
-        """The other nodes that hide something."""
-        wanted = {"term", "voted_for", "role", "log_length", "commit_index"}
-        return [n for n in self.nodes if n != node and not wanted <= self.of[n]]
-
-
-def explanations(seen: SeenNodes, node: str, explain: Explain, *, may_hide: bool) -> Iterator[Candidate]:
-    """The state without hidden steps, or those with the steps of each least set of helpers."""
-    try:
-        yield explain(frozenset())
-        return
-    except LineRefused as refused:
-        why = refused
-    found: list[frozenset[str]] = []
-    hiding = seen.helpers(node) if may_hide else []
-    sets = (frozenset(c) for size in range(1, len(hiding) + 1) for c in combinations(hiding, size))
-    for tried, helpers in enumerate(sets):
-        if tried >= MOST_TRIES:
-            raise TooMany
-        if any(least <= helpers for least in found):
-            continue
-        try:
-            after = explain(helpers)
-        except LineRefused:
-            continue
-        found.append(helpers)
-        yield after
-    if not found:
-        raise why
 
 
 class ObservedElection:

@@ -33,6 +33,7 @@ from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import NotModelled
 from oneleader.readers.replay.formats.values import Observed, ValueReaders, are_words
+from oneleader.words import quoted
 
 KEYS = (
     *("term", "voted_for", "role", "votes", "log", "first", "snapshot", "commit", "members", "lease"),
@@ -179,7 +180,7 @@ class ShownKeys:
                 found = entry[0] if isinstance(entry, list) else entry, UNSEEN
             case _:
                 raise UsageError(
-                    f"{entry!r} is no entry of a log: write it as [term, value], or its term alone"
+                    f"{quoted(entry)} is no entry of a log: write it as [term, value], or its term alone"
                 )
         has_value = found[1] is not UNSEEN
         if self.has_values not in (None, has_value):

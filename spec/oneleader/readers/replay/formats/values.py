@@ -21,6 +21,7 @@ from oneleader.language.sorts import (
     is_time,
     name_of,
 )
+from oneleader.words import quoted
 
 Reader = Callable[[Any], Any]
 Observed = tuple[Field, tuple[Any, ...], Any]  # a field, an index, and what stands there
@@ -77,7 +78,7 @@ class ValueReaders:
         elif depth == whole:
             found.append((field, index, value(written)))
         else:
-            raise UsageError(f"`after` of {field}: {written!r} stands where an index is wanted")
+            raise UsageError(f"`after` of {field}: {quoted(written)} stands where an index is wanted")
 
     # -- a reader for each kind of sort ----------------------------------------------------------------
     def _made(self, sort: AnySort) -> Reader:
@@ -101,7 +102,7 @@ class ValueReaders:
 
         def read(written: Any) -> Any:
             if not are_words(written):
-                raise UsageError(f"{written!r} is no {name_of(sort)}: write it as a list of nodes")
+                raise UsageError(f"{quoted(written)} is no {name_of(sort)}: write it as a list of nodes")
             found = frozenset(written)
             return found if found <= nodes else frozenset(map(node, written))
 
@@ -114,7 +115,7 @@ class ValueReaders:
             if not isinstance(written, dict):
                 _no(sort, written)
             if written.keys() != all_of:
-                raise UsageError(f"{written!r} does not say a time for each {sort.index.__name__}")
+                raise UsageError(f"{quoted(written)} does not say a time for each {sort.index.__name__}")
             return {n: time(v) for n, v in written.items()}
 
         return read
@@ -128,7 +129,9 @@ class ValueReaders:
                 _no(sort, written)
             if known is None or written in known:
                 return written
-            raise UsageError(f"{written!r} is no {name_of(sort)} of the header's: {', '.join(names or ())}")
+            raise UsageError(
+                f"{quoted(written)} is no {name_of(sort)} of the header's: {', '.join(names or ())}"
+            )
 
         return read
 
@@ -143,7 +146,7 @@ def _of_members(sort: Any) -> Reader:
 
 
 def _no(sort: AnySort, written: Any) -> Any:
-    raise UsageError(f"{written!r} is no {name_of(sort)}")
+    raise UsageError(f"{quoted(written)} is no {name_of(sort)}")
 
 
 def are_words(value: Any) -> bool:

@@ -1,0 +1,116 @@
+"""own_steps: a step in our own format, read: the actions that it names, and what stands after them.
+
+| key                 | what it says                                                     |
+|---------------------|------------------------------------------------------------------|
+| `node`, `event`     | who did it, and what happened, in words                          |
+| `actions`           | the steps of the model: [["name", {"parameter": value, ...}]]    |
+| `term`, `role`, ... | what its node is like after them: all such keys in `shown`       |
+| `after`             | what stands after them, of any node, in the words of the model   |
+| `given`             | what stood before the line, in the same words: see `given.py`     |
+| `time`              | the node's clock, a number; it does not go back                  |
+| `sends`, `receives` | the names of messages: each is sent before it is received        |
+| `step`, `note`      | for people                                                       |
+
+In `after`, by a field's shape: a dictionary goes from an index to what is there; a list is the set of last
+indices at which a relation is true; null is NIL; a member of an enumeration stands by its name in lower case.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oneleader.errors import UsageError
+from oneleader.language.model import Model
+from oneleader.readers.replay.candidates import NotModelled
+from oneleader.readers.replay.coverage import check_keys
+from oneleader.readers.replay.formats.observed import Call
+from oneleader.readers.replay.formats.own_header import object_of
+from oneleader.readers.replay.formats.shown import KEYS, ShownKeys
+from oneleader.readers.replay.formats.values import Observed, Reader, ValueReaders, are_words
+from oneleader.words import quoted
+
+STEP = ("node", "event", "actions", "given", "after", "time", "sends", "receives", *KEYS)
+STEP_FOR_PEOPLE = ("step", "note")
+IN_STEP = frozenset({*STEP, *STEP_FOR_PEOPLE})
+Step = tuple[list[Call] | None, list[Observed]]  # actions, None if none are named
+
+
+class OwnSteps:
+    """Reads the steps of a recording, one after the other."""
+
+    def __init__(self, model: Model, values: ValueReaders, shown_keys: ShownKeys, *, may_infer: bool) -> None:
+        """`may_infer`: a line need not name its actions."""
+        self.model, self.values, self.shown_keys, self.may_infer = model, values, shown_keys, may_infer
+        self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
+        self.clocks: dict[str, float] = {}  # each node's last `time`
+
+    def read(self, record: dict[str, Any]) -> Step:
+        """The actions of a step, and what stands after them; UsageError where it cannot be read."""
+        if not record.keys() <= IN_STEP:
+            check_keys(record, (*STEP, *STEP_FOR_PEOPLE), "a step")
+        node, event = record.get("node"), record.get("event")
+        if not isinstance(node, str) or not isinstance(event, str):
+            raise UsageError("a step needs `node` and `event`, both strings")
+        if "time" in record:
+            self._see_clock(node, record["time"])
+        for key in ("sends", "receives"):
+            if key in record and not are_words(record[key]):
+                raise UsageError(f"`{key}` is not a list of the names of messages")
+        steps = [self.call(action) for action in _list(record, "actions")] if "actions" in record else None
+        if steps is None and "given" in record:
+            raise UsageError("what is `given` comes before `actions`, and this line names none")
+        self.observed(record, "given")
+        if steps is None and not self.may_infer:
+            raise NotModelled(
+                f"the line names no actions, and those of {self.model.name} are not found without"
+            )
+        return steps, self.observed(record, "after") + self.shown_keys.observed(record)
+
+    def _see_clock(self, node: str, time: Any) -> None:
+        if isinstance(time, bool) or not isinstance(time, int | float) or time != time:
+            raise UsageError("`time` is not a number")
+        if time < self.clocks.get(node, time):
+            raise UsageError(
+                f"the clock of {node} goes back from {self.clocks[node]:g} to {time:g}: give the time of a "
+                "clock that does not, or none"
+            )
+        self.clocks[node] = time
+
+    def call(self, written: Any) -> Call:
+        """The action and its arguments; UsageError where the model has none such."""
+        match written:
+            case [str(name), dict(given)]:
+                pass
+            case _:
+                raise UsageError('an action is not written as ["name", {"parameter": value, ...}]')
+        if name not in self.model.actions:
+            known = ", ".join(self.model.actions)
+            raise UsageError(f"{self.model.name} has no action {quoted(name)}; it has {known}")
+        action = self.model.actions[name]
+        if name not in self.of_actions:
+            self.of_actions[name] = {p: self.values.reader(sort) for p, sort in action.params}
+        readers = self.of_actions[name]
+        if given.keys() != readers.keys():
+            raise UsageError(f"{name} takes ({', '.join(readers)}), not ({', '.join(given)})")
+        return action, tuple([read(given[param]) for param, read in readers.items()])
+
+    def observed(self, record: dict[str, Any], key: str) -> list[Observed]:
+        """What `after` or `given` says, as cells of the model."""
+        found: list[Observed] = []
+        for name, written in object_of(record, key).items():
+            field = self.model.fields.get(name)
+            if field is None:
+                raise UsageError(f"{self.model.name} has no field {name}")
+            if field.kind != "field":
+                raise UsageError(
+                    f"{self.model.name} has no field {name} to compare: it is a {field.kind}, not a state"
+                )
+            found += self.values.observed(field, written)
+        return found
+
+
+def _list(record: dict[str, Any], key: str) -> list[Any]:
+    value = record.get(key)
+    if not isinstance(value, list):
+        raise UsageError(f"a step needs `{key}`, a list")
+    return value
