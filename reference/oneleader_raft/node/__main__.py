@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from . import early  # noqa: F401
+
+# isort: split
+
 import argparse
 import asyncio
 import ipaddress
@@ -293,7 +297,9 @@ def listen(at: Address) -> socket.socket:
     try:
         return socket.create_server(at, family=socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
     except OSError as error:
-        raise NodeUsageError(f"cannot listen at {at[0]}:{at[1]}: {os.strerror(error.errno or 0)}") from None
+        number = error.errno or 0  # negative where the resolver says it
+        why = os.strerror(number) if number > 0 else str(error.strerror).partition(" (")[0]
+        raise NodeUsageError(f"cannot listen at {at[0]}:{at[1]}: {why}") from None
 
 
 class JsonLines(logging.Formatter):

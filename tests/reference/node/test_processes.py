@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from oneleader.errors import UsageError
 from oneleader_raft.node.client import AsyncClient, Client, RefusedError, UnknownOutcomeError, Value
-from oneleader_raft.node.local import HOST, LocalCluster
+from oneleader_raft.node.local import HOST, MODULE, LocalCluster
 
 CLI = (sys.executable, "-c", "from oneleader.cli.main import main; main()")
 PEERS = f"n1={HOST}:1,n2={HOST}:2"
@@ -300,3 +300,21 @@ def test_bad_use_of_the_commands(tmp_path: Path) -> None:
     ended = CliRunner().invoke(cluster, ["--promise-ms", "50", "--heartbeat-ms", "50"])
     assert isinstance(ended.exception, UsageError)
     assert CliRunner().invoke(cluster, ["--nodes", "0"]).exit_code == 2
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_modules_are_imported_leaves_no_traceback(
+    tmp_path: Path, sign: signal.Signals
+) -> None:
+    """The first module of another package sends it to its own process."""
+    text = f"import os, time; os.kill(os.getpid(), {int(sign)}); time.sleep(60)"
+    (tmp_path / "aiohttp.py").write_text(text)
+    ended = subprocess.run(
+        [sys.executable, *MODULE, "--id", "n1"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
