@@ -62,7 +62,7 @@ def elected(node: str, voter: str, term: int, configurations: list[Line], length
     )
 
 
-# The run of `late_candidate.ndjson` in `tla/traces` of microsoft/CCF (August 2025), retold: every step, node,
+# The run of `late_candidate.ndjson` in `tla/traces` of microsoft/CCF, retold: every step, node,
 # term, index and configuration is as it was recorded; what replay does not look at is left out, and so are
 # heartbeats. 0 begins alone, takes 1 in, and asks it to lead.
 LATE = [
