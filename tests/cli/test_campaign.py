@@ -92,6 +92,15 @@ def test_a_sweep_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows == [", ".join(one) for one in each]
 
 
+def test_a_sweep_in_which_an_action_is_never_possible_is_inconclusive(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status, out, _ = run(
+        "explore", "--nodes", "2", "--terms", "1,2", "--property", "ElectionSafety", capsys=capsys
+    )
+    assert (status, "never possible in any: step_down" in out) == (3, True)
+
+
 def test_each_violation_of_a_sweep_is_saved(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run("explore", "--fault", "no-quorum", "--nodes", "3", "--terms", "1,2", capsys=capsys)
     assert status == 1

@@ -192,15 +192,22 @@ def _explore(job: Job) -> Result:
         "witnesses": {
             name: depth is not None for result in found for name, depth in result.witnesses.items()
         },
+        "possible": {
+            name: name not in result.unfired
+            for result in found
+            if result.properties
+            for name in model.actions
+        },
         "rows": [_row(result) for result in found],
         "violations": [said for result in found for said in _told(job, result.run, result.violation)],
     }
 
 
 def _row(result: Explored) -> Result:
+    """Whether each action is possible is asked of all rows together."""
     row = result.as_json()
     del row["seconds"]  # all else is the same each time
-    return row
+    return row | {"verdict": gravest([result.verdict, INCONCLUSIVE if result.untested else HOLDS]).value}
 
 
 def conformance(
@@ -316,12 +323,14 @@ class Campaign:
     def merged(self) -> Result:
         """All as one, the same in whatever order and from wherever it came.
 
-        Where jobs are missing, or a sweep reached a witness nowhere, it is inconclusive, unless violated.
+        Where jobs are missing, or a sweep reached a witness or could take an action nowhere, it is
+        inconclusive, unless violated.
         """
         end = needed(self.jobs, self.results)
         counted = [self.results[number] for number in sorted(self.results) if number < end]
         total: Result = merged(counted) if counted else {"verdict": INCONCLUSIVE.value}
-        vacuous = self.jobs[0]["kind"] == "explore" and not all(total.get("witnesses", {}).values())
+        seen = [*total.get("witnesses", {}).values(), *total.get("possible", {}).values()]
+        vacuous = self.jobs[0]["kind"] == "explore" and not all(seen)
         is_open = len(counted) < end or vacuous
         verdict = gravest([Verdict(total["verdict"]), INCONCLUSIVE if is_open else HOLDS]).value
         return {"kind": self.jobs[0]["kind"], "jobs": end, "done": len(counted), **total, "verdict": verdict}

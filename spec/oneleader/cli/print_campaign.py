@@ -74,6 +74,9 @@ def _swept(merged: Result, job: Job, seed: int | None) -> None:
         verdict = HOLDS if reached else INCONCLUSIVE
         reach = "reached" if reached else "not reached in any of these"
         judged(verdict, f"witness {title(name)}", reach, widths=ROW)
+    never = [name for name, is_possible in merged["possible"].items() if not is_possible]
+    if never:
+        judged(INCONCLUSIVE, "every action", f"never possible in any: {', '.join(never)}", widths=ROW)
 
 
 def _conformed(merged: Result, job: Job, seed: int | None) -> None:
