@@ -82,7 +82,10 @@ OURS, RAFT = Path(oneleader.__file__).parent, Path(oneleader_raft.__file__).pare
 MODELS = ("*.py", "cli/*", "language/**/*", "models/**/*", "readers/**/*", "recordings/*")
 REFERENCE = ("campaigns/*", "conformance/**/*", "faults/**/*", "pictures/__init__.py", "pictures/plain.py")
 BESIDE = {tla_folder(): ("*",), **jar()}
-CORE = ("*.py", *(f"node/{name}.py" for name in ("__init__", "errors", "log", "recording", "trace*")))
+CORE = (
+    "*.py",
+    *(f"node/{name}.py" for name in ("__init__", "beginnings", "errors", "log", "recording", "trace*")),
+)
 ON_MODELS = Texts({OURS: MODELS, RAFT: CORE, **BESIDE})
 ON_ALL = Texts({OURS: (*MODELS, *REFERENCE), RAFT: (*CORE, "testbench/**/*", "locks/**/*"), **BESIDE})
 PROOF = earlier.READ.patterns
