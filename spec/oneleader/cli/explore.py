@@ -151,7 +151,9 @@ def write_page(model: Model, at: Configuration, page: Path, fault: str | None) -
 
 def explored(result: Explored) -> None:
     """The header line, a line a property and a witness, and what was cut."""
-    orbits = f" (orbits of {result.symmetry})" if result.symmetry > 1 else ""
+    digits = str(result.symmetry)
+    many = digits if len(digits) < 8 else f"some 10^{len(digits) - 1}"
+    orbits = f" (orbits of {many})" if result.symmetry > 1 else ""
     ghosts = ", ".join(f.name for f in result.run.cells.fields if f.kind == "ghost")
     rate = (result.states - result.taken_up) / result.seconds if result.seconds else 0
     depth = max(result.depth, len(result.violation.steps) if result.violation else 0)
