@@ -75,7 +75,7 @@ class Installed:
         (at / "my-shim").write_text(f"#!/bin/sh\n{run_shim}\n")
         (at / "my-shim").chmod(0o755)
         (at / "shim/tests/conformance").mkdir(parents=True, exist_ok=True)
-        for file in ("small_shim.py", "small_raft.py"):
+        for file in ("small_shim.py", "small_raft.py", "unsynced.py"):
             shutil.copy(ROOT / "tests" / "conformance" / file, at / "shim/tests/conformance")
         return subprocess.run(command, cwd=at, env=env, capture_output=True, text=True, timeout=600)
 
