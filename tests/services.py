@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,8 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+
+from oneleader_raft.node.local import free_ports
 
 PATIENCE = 30.0  # seconds for a server to answer
 
@@ -42,13 +43,8 @@ def program(name: str, package: str) -> str:
 
 
 def free_port() -> int:
-    """At most 55,535: a Redis of a cluster takes the port 10,000 above its own, too."""
-    while True:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port: int = listener.getsockname()[1]
-        if port <= 55_535:
-            return port
+    """Far below 55,536: a Redis of a cluster takes the port 10,000 above its own, too."""
+    return free_ports(1)[0]
 
 
 @dataclass

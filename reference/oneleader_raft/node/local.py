@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,17 +21,25 @@ from ..raft import NodeId
 from .links import Address
 
 HOST = "127.0.0.1"
+LISTENING = range(10_000, 32_768)  # Linux takes ports for outgoing connections from 32,768 on, others later
 MODULE = ("-m", "oneleader_raft.node")
 Route = Callable[[NodeId, NodeId, Address], Address]
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Ports that nobody listens on now, and of which the system makes none for a connection that goes out.
+
+    One that it does would not stay free. Who then connects to it before its node listens may be given it as
+    its own, too, and speak to itself.
+    """
+    found: dict[int, socket.socket] = {}
+    while len(found) < count:
+        port = LISTENING[secrets.randbelow(len(LISTENING))]
+        with contextlib.suppress(OSError):
+            found[port] = socket.create_server((HOST, port))
+    for listener in found.values():
+        listener.close()
+    return [*found]
 
 
 class LocalCluster:

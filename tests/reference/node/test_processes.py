@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from oneleader.errors import UsageError
 from oneleader_raft.node.client import AsyncClient, Client, RefusedError, UnknownOutcomeError, Value
-from oneleader_raft.node.local import HOST, MODULE, LocalCluster
+from oneleader_raft.node.local import HOST, MODULE, LocalCluster, free_ports
 
 CLI = (sys.executable, "-c", "from oneleader.cli.main import main; main()")
 PEERS = f"n1={HOST}:1,n2={HOST}:2"
@@ -318,3 +318,13 @@ def test_a_signal_while_modules_are_imported_leaves_no_traceback(
         timeout=60,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_no_connection_that_goes_out_is_given_a_nodes_port() -> None:
+    """Else a node that calls another, which does not listen yet, may be given its port and call itself."""
+    ports = free_ports(50)
+    assert len(set(ports)) == 50
+    with socket.create_server((HOST, 0)) as given:
+        assert max(ports) < given.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HOST, ports[0]), timeout=5)
