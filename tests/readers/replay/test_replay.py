@@ -344,6 +344,14 @@ def test_what_a_line_should_show_is_not_believed(lines, given, verdict, says):
     assert (found.verdict, bool(re.search(says, summary))) == (verdict, True), summary
 
 
+def test_a_message_is_not_believed_of_a_node_whose_lines_begin_later():
+    believes = RINGS | {"given": {"granted": {"n3": {"1": ["n2"]}}}}
+    header = HEADER | {"incomplete": ["term", "granted"]}
+    found = judge([header, believes, step("n3", ("start_election", {"n": "n3"}))])
+    assert found.verdict is INCONCLUSIVE, found.summary()
+    assert "the lines of n3 are there from its first step on" in found.why
+
+
 def test_a_header_without_nodes():
     with pytest.raises(UsageError, match="election has quorums: the header has to name the `nodes`"):
         judge([{"format": "oneleader", "version": 1, "model": "election"}])

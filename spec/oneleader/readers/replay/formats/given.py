@@ -39,6 +39,7 @@ class Believed:
     def __init__(self, model: Model) -> None:
         self._messages = growing(model)
         self._is_whole: dict[str, bool] = {}  # of each node with a line: whether it has all from its start
+        self._senders: dict[str, str] = {}  # of messages believed while they had no line, and one of these
         self._lines, self._cells = 0, Counter[str]()
 
     def take(self, state: Candidate, node: str, given: Iterable[Observed]) -> None:
@@ -60,16 +61,16 @@ class Believed:
 
     def _check_message(self, sender: str, where: str) -> None:
         if self._is_whole.get(sender):
-            raise NotModelled(
-                f"the line says in `given` that {where} was so before; the lines of {sender} are there from "
-                "its first step on, and none of them says so"
-            )
+            raise unshown(sender, where)
+        if sender not in self._is_whole:
+            self._senders[sender] = where
 
     def note(self, node: str, given: Iterable[Observed]) -> None:
-        """The line was accepted."""
+        """The line was accepted. NotModelled where a node begins of which a message was believed before."""
         given = [*given]
         began_before = any(field.name not in self._messages for field, _, _ in given)
-        self._is_whole.setdefault(node, not began_before)
+        if self._is_whole.setdefault(node, not began_before) and node in self._senders:
+            raise unshown(node, self._senders[node])
         self._lines += bool(given)
         self._cells.update(field.name for field, _, _ in given)
 
@@ -79,6 +80,13 @@ class Believed:
             counted = ", ".join(f"{count:,} of {name}" for name, count in self._cells.items())
             lines = "a line says" if self._lines == 1 else f"{self._lines:,} lines say"
             yield f"what {lines} stood before: {counted}"
+
+
+def unshown(sender: str, where: str) -> NotModelled:
+    return NotModelled(
+        f"a line says in `given` that {where} was so before; the lines of {sender} are there from its first "
+        "step on, and none of them said so"
+    )
 
 
 def cells(index: tuple[Any, ...], value: Any, depth: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
