@@ -103,7 +103,9 @@ def test_the_property_test_finds_it(id: str) -> None:
 
 
 def test_what_it_finds_is_shortened() -> None:
-    found, short = (table.by_property_test(NO_QUORUM, shorten=shorten) for shorten in (False, True))
+    found, short = (
+        table.by_property_test(FAULTS["same-token"], shorten=shorten) for shorten in (False, True)
+    )
     assert (short.verdict, short.detail, short.found) == (HOLDS, found.detail, found.length)
     assert short.length is not None
     assert found.length is not None
