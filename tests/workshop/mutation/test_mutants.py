@@ -185,7 +185,7 @@ def test_what_is_called_equivalent_was_asked(name: str) -> None:
 
 
 def test_the_sample_is_judged_as_the_page_says() -> None:
-    """Each dropped guard of the cheap models, and every so many-th of the others."""
+    """Each dropped guard of a cheap model, and every so many-th mutant of the others."""
     wanted = [id for name in EXPLORED for id in table.sample(name)]
     assert {id: judging.judge_id(id).by for id in wanted} == {id: READ[id].by for id in wanted}
 
