@@ -1,8 +1,8 @@
 """What TLC prints under `-tool`: the verdict, the counts, the trace, or why there is no verdict."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from oneleader.errors import UsageError
@@ -24,7 +24,8 @@ class Result:
 
     `generated` counts the steps that were tried, those that a constraint cut included. `depth` is the
     number of states on the longest of the shortest paths; with several workers it can be off by one.
-    `printed`: the tuples that the module printed (`PrintT`), in their order. `claims`: what was checked.
+    `printed`: the tuples that the module printed (`PrintT`), in their order. `claims`: what was checked,
+    with what the .cfg put in place of other definitions (`replaced`), and where it cut (`constraints`).
     """
 
     violated: str | None
@@ -36,13 +37,24 @@ class Result:
     printed: tuple[Value, ...] = ()
     graph: TlcGraph | None = None
     claims: tuple[str, ...] = ()
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """It holds if TLC saw every state within the bounds and no claim is violated; one there must be."""
+        """It holds if TLC saw every state within the bounds, and no claim is violated; one there must be."""
         if self.violated is not None:
             return VIOLATED
-        return HOLDS if self.claims else INCONCLUSIVE
+        return INCONCLUSIVE if self.vacuous else HOLDS
+
+    @property
+    def vacuous(self) -> str:
+        """Why it shows nothing that no claim is violated; else ""."""
+        if not self.claims:
+            return "the .cfg claims nothing"
+        if not self.distinct:
+            return "there is no initial state"
+        return "" if self.depth > 1 else "no step leads from an initial state to another state"
 
 
 class UncheckedError(UsageError):
