@@ -91,15 +91,15 @@ No == FALSE
     ("begins", "steps", "says"),
     [
         ("Nothing", "Next", "there is no initial state"),
-        ("Init", "Never", "no step leads from an initial state to another state"),
-        ("Init", "Stays", "no step leads from an initial state to another state"),
-        ("Init", "Next", ""),
+        ("Yes", "Never", "no step leads to another state"),
+        ("Init", "Stays", "no step leads to another state"),
+        ("Yes", "Next", ""),
     ],
 )
 def test_tlc_without_a_state_or_a_step_is_inconclusive(
     tmp_path: Path, begins: str, steps: str, says: str
 ) -> None:
-    """Before, all four were ok."""
+    """Before, all four were ok. From `Yes`, both states, each step leads to one that was there already."""
     (tmp_path / "Toggle.tla").write_text(TOGGLE)
     (tmp_path / "Toggle.cfg").write_text(f"INIT {begins}\nNEXT {steps}\nINVARIANT Yes\n")
     found = tlc.run(tmp_path / "Toggle.tla", tmp_path / "Toggle.cfg", workers=1)
