@@ -19,7 +19,6 @@ the model's axioms, and each state that is reached its properties.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -132,7 +131,7 @@ class OwnFormat:
                 return
             case [str(name), dict(given)] if name in self.model.actions:
                 action, args = self.steps.call([name, given])
-                self.candidates.follow(lambda state: [self._explain(state, [(action, args)], [])])
+                self.candidates.follow(lambda state: [self._explained(state, ([(action, args)], [], []), "")])
                 wrong = f"a claim of {call_of(action, args)}"
             case [str(name), dict(given)] if name in self.model.properties:
                 wrong = self._false_in_the_end(self.model.properties[name], given)
@@ -154,14 +153,14 @@ class OwnFormat:
         return self.steps.read(record)
 
     def judge(self, record: dict[str, Any]) -> None:
-        steps, after = self.read(record)
-        self.run.go_in_place(steps is not None and (self.may_lose_states or self.properties.rests))
-        self.take(record, steps, after)
+        steps, given, after = self.read(record)
+        may_lose = self.may_lose_states or self.properties.rests
+        self.run.go_in_place(may_lose and steps is not None and not given)
+        self.take(record, (steps, given, after))
 
-    def take(
-        self, record: dict[str, Any], steps: list[Any] | None, after: list[Observed], *, may_hide: bool = True
-    ) -> None:
+    def take(self, record: dict[str, Any], step: Step, *, may_hide: bool = True) -> None:
         """Judge a line that was read. `may_hide`: nodes take steps that they never show."""
+        steps, given, after = step
         for message in record.get("receives", ()):
             if message not in self.sent:
                 refused = LineRefused(
@@ -170,17 +169,18 @@ class OwnFormat:
                 )
                 refused.unsent = message
                 raise refused
-        given = self.steps.observed(record, "given")
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
+        elif self.run.in_place:
+            self.candidates.follow_in_place(lambda state: self._explain(state, steps, after))
         else:
-            before = partial(self.believed.take, node=record["node"], given=given)
-            self.candidates.follow(lambda state: [self._explain(state, steps, after, before)])
-        self.believed.note(record["node"], given)
-        self.coverage.given[len(self.header.given) :] = self.believed.words()
+            self.candidates.follow(lambda state: [self._explained(state, step, record["node"])])
+        if self.believed.note(record["node"], given):
+            self.coverage.given[len(self.header.given) :] = self.believed.words()
         if self.judges_states:
             self.axioms.check()
-        self.sent.update(record.get("sends", ()))
+        if "sends" in record:
+            self.sent.update(record["sends"])
         self.events += 1
         compared = self.coverage.compared
         for field, _, _ in after:
@@ -221,19 +221,18 @@ class OwnFormat:
         return message in (record.get("sends") or ())
 
     # -- a step ---------------------------------------------------------------------------------------
-    def _explain(
-        self,
-        before: Candidate,
-        steps: list[Any],
-        after: list[Any],
-        believe: Callable[[Candidate], None] = lambda state: None,
-    ) -> Candidate:
-        state = before if self.run.in_place else before.copy()
-        believe(state)
+    def _explained(self, before: Candidate, step: Step, node: str) -> Candidate:
+        """The state after a line that names its actions."""
+        steps, given, after = step
+        state = before.copy()
+        self.believed.take(state, node, given)
+        self._explain(state, steps or [], after)
+        return state
+
+    def _explain(self, state: Candidate, steps: list[Call], after: list[Observed]) -> None:
         for action, args in steps:
             self._act(state, action, args)
         self._compare(state, after)
-        return state
 
     def _compare(self, state: Candidate, after: list[Observed]) -> None:
         """What is recorded is what the model has; LineRefused otherwise."""
