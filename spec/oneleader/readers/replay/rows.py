@@ -8,7 +8,7 @@ A candidate writes only to rows that it owns; `copy` gives it one, at the cost o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 BITS = 9
@@ -133,7 +133,7 @@ class SetRow:
 
     def put(self, key: Any, value: Any) -> None:
         self.latest[key] = value - self.added if self.added else value
-        if len(self.latest) > MOST_LATEST:
+        if len(self.latest) > max(MOST_LATEST, len(self.older) >> 4):
             self.older, self.latest = self.older | self.latest, {}
 
     def copy(self) -> SetRow:
@@ -144,6 +144,11 @@ class SetRow:
     def keys(self) -> Iterable[Any]:
         """Where something was written."""
         return self.older.keys() | self.latest.keys()
+
+    def keep(self, keys: Container[Any]) -> None:
+        """Forget what was written at all other keys."""
+        written = self.older | self.latest
+        self.older, self.latest = {key: v for key, v in written.items() if key in keys}, {}
 
     def reset(self, value: Any) -> SetRow:
         """This value everywhere."""

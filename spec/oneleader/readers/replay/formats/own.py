@@ -19,6 +19,7 @@ the model's axioms, and each state that is reached its properties.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,7 @@ from oneleader.readers.replay.candidates import (
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.configurations import Configurations
+from oneleader.readers.replay.formats.forgetting import OldRounds, SentNames
 from oneleader.readers.replay.formats.given import Believed
 from oneleader.readers.replay.formats.observed import Call, ObservedElection
 from oneleader.readers.replay.formats.observed_lease import ObservedLease
@@ -94,7 +96,7 @@ class OwnFormat:
         self.seen = SeenNodes(nodes, self.quorums or Quorums(nodes, "majority"), read.parameters)
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
-        self.sent: set[str] = set()  # the messages that lines name
+        self.sent, self.rounds = SentNames(), self._rounds()
         self.believed = Believed(self.model)
         self.may_lose_states = not judges_states
         self.coverage = ReplayCoverage(given=[*read.given], ignored=read.ignored)
@@ -161,26 +163,19 @@ class OwnFormat:
     def take(self, record: dict[str, Any], step: Step, *, may_hide: bool = True) -> None:
         """Judge a line that was read. `may_hide`: nodes take steps that they never show."""
         steps, given, after = step
-        for message in record.get("receives", ()):
-            if message not in self.sent:
-                refused = LineRefused(
-                    f"nobody has sent {message} before this line: where a file for each node was joined, "
-                    "`oneleader trace merge` puts effects after their causes"
-                )
-                refused.unsent = message
-                raise refused
+        self.sent.check(record.get("receives", ()))
+        if self.rounds:
+            self.rounds.check(after)
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
-        elif self.run.in_place:
-            self.candidates.follow_in_place(lambda state: self._explain(state, steps, after))
         else:
-            self.candidates.follow(lambda state: [self._explained(state, step, record["node"])])
-        if self.believed.note(record["node"], given):
-            self.coverage.given[len(self.header.given) :] = self.believed.words()
+            self._follow(record["node"], step)
+        is_said = self.believed.note(record["node"], given)
+        is_said |= "sends" in record and self.sent.add(record["sends"])
+        if is_said | (self.rounds is not None and self.rounds.forget()):
+            self.coverage.given[len(self.header.given) :] = self._believed_words()
         if self.judges_states:
             self.axioms.check()
-        if "sends" in record:
-            self.sent.update(record["sends"])
         self.events += 1
         compared = self.coverage.compared
         for field, _, _ in after:
@@ -188,6 +183,30 @@ class OwnFormat:
         if not record.keys() <= self.known_keys:
             self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at
             self.known_keys = LOOKED_AT | self.coverage.ignored
+
+    def _follow(self, node: str, step: Step) -> None:
+        """The steps that a line names."""
+        steps, _, after = step
+        try:
+            if self.run.in_place:
+                self.candidates.follow_in_place(lambda state: self._explain(state, steps or [], after))
+            else:
+                self.candidates.follow(lambda state: [self._explained(state, step, node)])
+        except LineRefused as refused:
+            if self.rounds:
+                self.rounds.check_refusal(refused)
+            raise
+
+    def _rounds(self) -> OldRounds | None:
+        """Where the model is `lease` and its run can forget."""
+        if self.model.name != "lease" or not isinstance(self.run, CompiledRun):
+            return None
+        return OldRounds(self.run, self.candidates, self.seen.messages, self.header.parameters["lease"])
+
+    def _believed_words(self) -> Iterator[str]:
+        yield from self.believed.words()
+        yield from self.sent.words()
+        yield from self.rounds.words() if self.rounds else ()
 
     def _infer(self, line: NodeShown, after: list[Observed], *, may_hide: bool) -> None:
         """The same of a line that names no actions."""
