@@ -26,6 +26,7 @@ from workshop import ROOT
 from workshop.pages.documents import template
 
 PAGE = ROOT / "docs/results/coupling.md"
+FEW = 4  # paths: where a fact is needed, that is mostly seen on the first that use it
 REASONS = ROOT / "workshop/pages/coupling.toml"
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 
@@ -62,24 +63,25 @@ class Search:
     def _is_tried(self, proof: Proof, fact: str) -> bool:
         return READ.known("a fact is not needed", self.model, said(proof), fact) is not None
 
-    def ask(self, proof: Proof, facts: Collection[str]) -> None:
-        """Keeps what it finds at once, and of the others, at the end, that they are not needed there."""
+    def ask(self, proof: Proof, facts: Collection[str], paths: int | None) -> None:
+        """Keeps what it finds at once, and of the others, once all paths were tried, that they are not needed
+        there."""
         (name, size), began = proof, time.process_time()
-        for fact, goal in needed(self.model, name, size, facts):
+        for fact, goal in needed(self.model, name, size, facts, paths):
             self.found[fact] = Asked(self.model, fact, said(proof), goal)
             READ.keep(self.found[fact], "a fact", self.model, fact)
             say(f"{self.model}: {fact}: needed by {said(proof)}: {goal}")
         for fact in facts:
-            if fact not in self.found:
+            if fact not in self.found and paths is None:
                 READ.keep(True, "a fact is not needed", self.model, said(proof), fact)
         say(f"{self.model}, {said(proof)}: {time.process_time() - began:.0f} s, {self._count()} left")
 
     def _count(self) -> int:
         return len(self.facts) - len(self.found)
 
-    def attempt(self, proof: Proof, facts: Collection[str]) -> None:
+    def attempt(self, proof: Proof, facts: Collection[str], paths: int | None = None) -> None:
         if facts and time.monotonic() < self.until:
-            self.ask(proof, facts)
+            self.ask(proof, facts, paths)
 
     def rows(self) -> list[Asked]:
         return [self.found.get(fact) or self._unknown(fact) for fact in self.facts]
@@ -90,15 +92,18 @@ class Search:
 
 
 def search(models: Sequence[str], until: float, earlier: Sequence[tuple[str, str, str]]) -> list[Asked]:
-    """Where a fact was needed by an earlier run first, and then proof by proof, those that take long last."""
+    """Where a fact was needed by an earlier run first; then each handler, on a few of its paths; and then
+    proof by proof, those that take long last."""
     searches = [Search(model, until) for model in models]
     for one in searches:
         of_facts = {fact: by for model, fact, by in earlier if model == one.model}
         for proof in one.proofs:
             one.attempt(proof, [fact for fact in one.left(proof) if of_facts.get(fact) == said(proof)])
-    for proofs in zip_longest(*(one.proofs for one in searches)):
-        for one, proof in zip(searches, proofs, strict=True):
-            one.attempt(proof, one.left(proof) if proof else ())
+    for paths in (FEW, None):
+        for proofs in zip_longest(*(one.proofs for one in searches)):
+            for one, proof in zip(searches, proofs, strict=True):
+                if proof and (paths is None or proof[1] is not None):
+                    one.attempt(proof, one.left(proof), paths)
     return [row for one in searches for row in one.rows()]
 
 
@@ -120,13 +125,19 @@ def page(rows: Sequence[Asked]) -> str:
         day=date.today().isoformat(),
         rows=[row for row in rows if row.by],
         others=[row for row in rows if not row.by and not row.untried],
-        untried=[(model, [*some]) for model, some in groupby(_open(rows), key=lambda row: row.model)],
+        open=_open(rows),
         reasons=reasons(),
     )
 
 
-def _open(rows: Sequence[Asked]) -> list[Asked]:
-    return [row for row in rows if row.untried]
+def _open(rows: Sequence[Asked]) -> list[tuple[str, tuple[str, ...], list[Asked]]]:
+    """Those that may be needed, for all that is known: by model and the proofs that were not tried."""
+
+    def alike(row: Asked) -> tuple[str, tuple[str, ...]]:
+        return row.model, row.untried
+
+    found = sorted((row for row in rows if row.untried), key=alike)
+    return [(*key, [*some]) for key, some in groupby(found, key=alike)]
 
 
 def told(text: str) -> list[tuple[str, str, str, str]]:

@@ -10,6 +10,7 @@ number, with a counterexample. Only what they do not need is tried for any numbe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -93,10 +94,11 @@ def everything(model: str) -> Iterator[Proof]:
 
 
 def needed(
-    model: str, proof: str, size: Scope | Size | None, facts: Collection[str]
+    model: str, proof: str, size: Scope | Size | None, facts: Collection[str], paths: int | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Of the facts, those without which this proof fails, and a goal that is not proved then, one by one."""
-    return _by_action(model, proof, facts) if size is None else _by_handler(model, proof, size, facts)
+    """Of the facts, those without which this proof fails, and a goal that is not proved then, one by one.
+    `paths`: on how many of those where a fact is used it is left out, at most."""
+    return _by_action(model, proof, facts) if size is None else _by_handler(model, proof, size, facts, paths)
 
 
 def _by_action(model: str, action: str, facts: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -107,19 +109,21 @@ def _by_action(model: str, action: str, facts: Collection[str]) -> Iterator[tupl
 
 
 def _by_handler(
-    model: str, handler: str, size: Scope | Size, facts: Collection[str]
+    model: str, handler: str, size: Scope | Size, facts: Collection[str], most: int | None
 ) -> Iterator[tuple[str, str]]:
     """What is raised counts where this model alone shows that it is out of reach."""
-    left = set(facts)
+    left, tried = set(facts), Counter[str]()
     for path, ran, cluster in runs(handler, size):
         proof = None if ran.does_nothing else PathProof(cluster, model, path, ran)
         if proof is None or proof.is_over:
             continue
-        for fact in left.intersection(_used(proof)):
+        for fact in [fact for fact in _used(proof) if fact in left]:
+            tried[fact] += 1
             goal = _unproved(PathProof(cluster, model, path, ran, without=fact))
             if goal:
-                left.discard(fact)
                 yield fact, goal
+            if goal or tried[fact] == most:
+                left.discard(fact)
         if not left:
             break
 

@@ -77,9 +77,14 @@ class Handled:
 
 
 def prove_handler(
-    handler: str, scope: Scope | Size, core: Core = RAFT, modules: tuple[ModuleType, ...] = ()
+    handler: str,
+    scope: Scope | Size,
+    core: Core = RAFT,
+    modules: tuple[ModuleType, ...] = (),
+    models: tuple[str, ...] = (),
 ) -> Handled:
-    """Prove one handler, along every path, against every model. Stops at the first goal that fails."""
+    """Prove one handler, along every path, against every model, or these. Stops at the first goal that
+    fails."""
     started, count, goals = time.process_time(), 0, 0
 
     def handled(verdict: Verdict, failing: str = "") -> Handled:
@@ -91,7 +96,7 @@ def prove_handler(
             count += 1
             if ran.does_nothing:
                 continue
-            verdict, failing, tried = prove_path(cluster, path, ran, scope.models)
+            verdict, failing, tried = prove_path(cluster, path, ran, models or scope.models)
             goals += tried
             if verdict is not HOLDS:
                 return handled(verdict, failing)
@@ -277,8 +282,7 @@ class PathProof:
     def _solver(self, goal: Any, **options: Any) -> z3.Solver:
         solver = z3.SimpleSolver(ctx=self.cluster.context)
         solver.set(**options)
-        known = (*self.path.condition, *self.also_known, z3.Not(goal))
-        solver.add(self.premise, z3.And(*known, self.cluster.context))
+        solver.add(self.premise, self.path.conjunction(), *self.also_known, z3.Not(goal))
         return solver
 
     def _of_named(self, goals: list[Fact]) -> tuple[Verdict, str]:

@@ -154,6 +154,7 @@ class CodePath:
         self.decided = []
         self._quotients: dict[str, Number] = {}
         self._found: dict[int, tuple[object, Any]] = {}
+        self._conjunction, self._conjoined = None, 0
 
     def _new_solver(self) -> z3.Solver:
         return z3.SolverFor("QF_LIA", ctx=self.context)
@@ -179,6 +180,13 @@ class CodePath:
                 made = z3.BoolVal(made, self.context)
             self.condition.append(made)
             self._solver.add(made)
+
+    def conjunction(self) -> Any:
+        """The condition as one formula, which all who ask at the end of a path share."""
+        if len(self.condition) != self._conjoined:
+            self._conjunction = z3.And(*self.condition, self.context)
+            self._conjoined = len(self.condition)
+        return self._conjunction
 
     # -- decisions -------------------------------------------------------------------------------
     def decide(self, term: z3.BoolRef) -> bool:
@@ -248,6 +256,7 @@ class CodePath:
         self._solver.push()
         vars(self).update(_copies(start))
         self._given, self.open, self.is_over = given, [], False
+        self._conjoined = 0
         return self
 
     def written(self, term: Any) -> str:
