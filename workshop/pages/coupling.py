@@ -130,14 +130,22 @@ def page(rows: Sequence[Asked]) -> str:
     )
 
 
-def _open(rows: Sequence[Asked]) -> list[tuple[str, tuple[str, ...], list[Asked]]]:
+def _open(rows: Sequence[Asked]) -> list[tuple[str, str, list[Asked]]]:
     """Those that may be needed, for all that is known: by model and the proofs that were not tried."""
 
     def alike(row: Asked) -> tuple[str, tuple[str, ...]]:
         return row.model, row.untried
 
     found = sorted((row for row in rows if row.untried), key=alike)
-    return [(*key, [*some]) for key, some in groupby(found, key=alike)]
+    return [(model, _listed(untried), [*some]) for (model, untried), some in groupby(found, key=alike)]
+
+
+def _listed(proofs: Sequence[str]) -> str:
+    found: dict[str, list[str]] = {}
+    for proof in proofs:
+        size, _, name = proof.partition(": ")
+        found.setdefault(size, []).append(name)
+    return "; ".join(f"{size}: {', '.join(names)}" for size, names in found.items())
 
 
 def told(text: str) -> list[tuple[str, str, str, str]]:
