@@ -20,7 +20,7 @@ def is_unreachable(taken: Actions, size: Size) -> bool:
     commits = "advance_commit" in taken
     if not size.alone:
         return "become_leader" in taken and commits
-    needs_others = {"give_up", "transfer_leadership"}.intersection(taken)
+    needs_others = {"give_up", "transfer_leadership", "receive_reply"}.intersection(taken)
     return bool(needs_others) or ("client_request" in taken and not commits)
 
 
