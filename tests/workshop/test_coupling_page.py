@@ -10,7 +10,7 @@ from oneleader.conformance.handlers import facts
 from oneleader.conformance.handlers.facts import SMALL, Asked, facts_of
 from oneleader.conformance.handlers.stable import MODELS_OF_CORE
 from workshop.pages import coupling
-from workshop.pages.coupling import PAGE, Search, page, reasons, said, told, unexplained
+from workshop.pages.coupling import PAGE, Inquiry, page, reasons, said, told, unexplained
 
 TEXT = PAGE.read_text("utf-8")
 NEEDED = {(model, fact) for model, fact, _, _ in told(TEXT)}
@@ -56,11 +56,11 @@ def test_what_was_found_is_kept_when_a_run_is_broken_off(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(coupling, "READ", Store)
     monkeypatch.setattr(coupling, "needed", needed)
-    search = Search("election", time.monotonic() + 60)
+    search = Inquiry("election", time.monotonic() + 60)
     proof = ("restart", SMALL)
     with pytest.raises(KeyboardInterrupt):
         search.attempt(proof, search.left(proof))
-    again = Search("election", 0)
+    again = Inquiry("election", 0)
     assert [*again.found] == ["its term is known"]
     assert "its term is known" not in again.left(proof)
     again.attempt(proof, again.left(proof))  # the time is over: nothing is asked

@@ -42,7 +42,7 @@ def said(proof: Proof) -> str:
 
 
 @dataclass
-class Search:
+class Inquiry:
     """What is known of a model's facts, and until when more is asked."""
 
     model: str
@@ -94,17 +94,17 @@ class Search:
 def search(models: Sequence[str], until: float, earlier: Sequence[tuple[str, str, str]]) -> list[Asked]:
     """Where a fact was needed by an earlier run first; then each handler, on a few of its paths; and then
     proof by proof, those that take long last."""
-    searches = [Search(model, until) for model in models]
-    for one in searches:
+    inquiries = [Inquiry(model, until) for model in models]
+    for one in inquiries:
         of_facts = {fact: by for model, fact, by in earlier if model == one.model}
         for proof in one.proofs:
             one.attempt(proof, [fact for fact in one.left(proof) if of_facts.get(fact) == said(proof)])
     for paths in (FEW, None):
-        for proofs in zip_longest(*(one.proofs for one in searches)):
-            for one, proof in zip(searches, proofs, strict=True):
+        for proofs in zip_longest(*(one.proofs for one in inquiries)):
+            for one, proof in zip(inquiries, proofs, strict=True):
                 if proof and (paths is None or proof[1] is not None):
                     one.attempt(proof, one.left(proof), paths)
-    return [row for one in searches for row in one.rows()]
+    return [row for one in inquiries for row in one.rows()]
 
 
 def reasons() -> dict[str, dict[str, str]]:
