@@ -151,8 +151,14 @@ class Api:
         return web.json_response(self._members())
 
     async def backup(self, request: web.Request) -> web.StreamResponse:
-        async with asyncio.timeout(_deadline(request)):
-            path = await self._server.backup()
+        try:
+            async with asyncio.timeout(_deadline(request)):
+                path = await self._server.backup()
+        except TimeoutError:
+            return _error(504, "the backup is not written: the deadline has passed")
+        except OSError as error:
+            log.error("cannot write a backup", extra={"why": str(error)})
+            return _error(503, f"the backup is not written: {error.strerror}")
         with path.open("rb") as file:
             path.unlink()
             response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
