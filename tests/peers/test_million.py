@@ -23,7 +23,7 @@ def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(million, "NODES", (3,))
 
 
-def drive(steps: int, status: int = 0) -> million.Driven:
+def drive(steps: int, status: int = 0) -> million.LongRun:
     result = CliRunner().invoke(million.million, ["--steps", str(steps), "reference"], standalone_mode=False)
     assert (result.exception, result.return_value) == (None, status), result.output
     return million.load()["reference, 3 nodes"]
@@ -57,6 +57,6 @@ def test_a_step_without_a_word_is_found_too(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_another_version_begins_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    million.keep(million.Driven("etcd", 3, "3.6.0", batches=7, steps=700))
+    million.keep(million.LongRun("etcd", 3, "3.6.0", batches=7, steps=700))
     (row,) = million.rows_of("etcd")
     assert (row.version, row.steps) == (million.PEERS["etcd"].version, 0)

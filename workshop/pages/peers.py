@@ -15,7 +15,7 @@ from oneleader.conformance.examined import Cause, Examined
 from oneleader.errors import MissingTool
 from oneleader.pictures.driven import of_cause
 from oneleader.pictures.svg import svg
-from workshop.peers.million import HEALTHY, Driven, load
+from workshop.peers.million import HEALTHY, LongRun, load
 from workshop.peers.peer import PEERS, Peer
 
 PAGE = Path("docs/results/peers.md")
@@ -167,12 +167,12 @@ def page(found: Iterable[ExaminedPeer], missing: Iterable[str], before: str = ""
     return head + table + left + "".join(parts[name] for name in order)
 
 
-def kept() -> list[Driven]:
+def kept() -> list[LongRun]:
     """What `make million` has driven, the reference first."""
     return sorted(load().values(), key=lambda row: (HEALTHY.index(row.name), row.nodes))
 
 
-def long_row(row: Driven) -> str:
+def long_row(row: LongRun) -> str:
     judges = ", ".join(f"{model} ({walks:,} walks)" for model, walks in row.by_model.items())
     cells = [f"{row.name} {row.version}".strip(), str(row.nodes), f"{row.walks:,}", f"{row.steps:,}"]
     cells += [f"{row.seconds:,.0f}", f"Figure 3; {judges}", "; ".join(row.found) or "nothing", row.until]

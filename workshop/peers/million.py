@@ -39,7 +39,7 @@ class Declared(WholeReference):
 
 
 @dataclass
-class Driven:
+class LongRun:
     """What one core was driven over, with so many nodes."""
 
     name: str
@@ -68,13 +68,13 @@ class Driven:
         self.until = datetime.date.today().isoformat()
 
 
-def load() -> dict[str, Driven]:
+def load() -> dict[str, LongRun]:
     """What was driven so far."""
     rows = json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else []
-    return {row.key: row for row in (Driven(**row) for row in rows)}
+    return {row.key: row for row in (LongRun(**row) for row in rows)}
 
 
-def keep(row: Driven) -> None:
+def keep(row: LongRun) -> None:
     """Beside what other runs keep meanwhile."""
     rows = load() | {row.key: row}
     text = json.dumps([asdict(row) for _, row in sorted(rows.items())], indent=1)
@@ -83,12 +83,12 @@ def keep(row: Driven) -> None:
     part.replace(RECORD)
 
 
-def rows_of(name: str) -> Iterator[Driven]:
+def rows_of(name: str) -> Iterator[LongRun]:
     """With what was driven before; a new version begins with nothing."""
     version = PEERS[name].version if name in PEERS else ""
     before = load()
     for nodes in NODES:
-        row = Driven(name, nodes, version)
+        row = LongRun(name, nodes, version)
         kept = before.get(row.key, row)
         yield kept if kept.version == version else row
 
@@ -100,7 +100,7 @@ def core(name: str) -> AbstractContextManager[MakeAdapter]:
     return PEERS[name].cluster()
 
 
-def batch(make: MakeAdapter, row: Driven) -> Examined:
+def batch(make: MakeAdapter, row: LongRun) -> Examined:
     """The next walks of it."""
     search, began = Driving(make, names(row.nodes), 1000 + row.batches), time.process_time()
     for number in range(BATCH):

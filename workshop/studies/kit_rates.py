@@ -48,7 +48,7 @@ that the reference cannot have.
 
 
 @dataclass(frozen=True)
-class Rate:
+class KitRate:
     """What the walks from each seed gave."""
 
     fault: str
@@ -99,11 +99,11 @@ def soon(core: Core, nodes: int, liveness: bool, seed: int) -> Examined:
     return search.found
 
 
-def rates() -> Iterator[Rate]:
+def rates() -> Iterator[KitRate]:
     drawn = {row.fault: row.seconds for row in load() if row.reader == "hypothesis" and row.seconds}
     for id, core, nodes, liveness in cores():
         runs = tuple(soon(core, nodes, liveness, seed) for seed in SEEDS)
-        yield Rate(id, runs, drawn.get(id))
+        yield KitRate(id, runs, drawn.get(id))
 
 
 @click.command("kit-rates")
