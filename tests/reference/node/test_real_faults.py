@@ -324,7 +324,7 @@ def test_a_crash_at_the_worst_moment_breaks_nothing(
         start(id)
     acknowledged: list[int] = []
     with Client(list(cluster.apis.values())) as client:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 240
         while min(deaths.values()) < len(MOMENTS):
             assert time.monotonic() < until, (deaths, cluster.folder)
             for id in cluster.members:
@@ -340,6 +340,7 @@ def test_a_crash_at_the_worst_moment_breaks_nothing(
             except UnknownOutcomeError:
                 continue
         client.deadline = 30
+        all_are_up(cluster)
         assert [client.get(f"k{number}") for number in acknowledged] == acknowledged
     assert len(acknowledged) > 12
     cluster.stop()
