@@ -89,7 +89,7 @@ class DialledLine:
 
 
 @dataclass(frozen=True)
-class Heard:
+class AcceptedLine:
     """A connection that a peer dialled, and which process of it."""
 
     writer: asyncio.StreamWriter
@@ -118,7 +118,7 @@ class Links:
         self.heard: dict[NodeId, int] = {}
         self.apis: dict[NodeId, str] = {}
         self._lines: dict[NodeId, DialledLine] = {}
-        self._incoming: dict[NodeId, Heard] = {}
+        self._incoming: dict[NodeId, AcceptedLine] = {}
         self._frames: Counter[NodeId] = Counter()  # that have come
         self._silence = 0.0  # seconds, after which a process would have been heard
         self._strangers = 0
@@ -285,7 +285,7 @@ class Links:
         former = self._incoming.get(channel.peer)
         if former:
             former.writer.close()
-        heard = self._incoming[channel.peer] = Heard(writer, channel.process)
+        heard = self._incoming[channel.peer] = AcceptedLine(writer, channel.process)
         try:
             await self._listen(reader, channel)
         finally:
