@@ -104,8 +104,8 @@ handlers: setup ## Prove the handlers for any number of servers, write docs/resu
 	$(BIN)/oneleader handlers --nodes 3 --log 1 --reads 0 --only AppendEntries
 	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 0 --changes
 
-coupling: setup ## Leave out each fact of the handlers' coupling in turn, write docs/results/coupling.md: hours at first
-	$(BIN)/python -m workshop coupling
+coupling: setup ## Leave out each fact of the handlers' coupling in turn for MINUTES (10), write docs/results/coupling.md; resumes
+	$(BIN)/python -m workshop coupling --minutes $(MINUTES)
 
 monitoring: setup ## Check the alert rules with promtool and write the dashboard
 	promtool test rules monitoring/alerts.test.yml monitoring/write-up.alerts.test.yml

@@ -30,7 +30,7 @@ def most_clients() -> int:
     return MOST_CLIENTS if files == resource.RLIM_INFINITY else max(1, min(MOST_CLIENTS, files // 2))
 
 
-class Malformed(logging.Filter):
+class MalformedFilter(logging.Filter):
     """Takes what was wrong with a request out of the log of aiohttp's server. A fault of ours stays in it."""
 
     def __init__(self, complaints: Complaints) -> None:
@@ -49,7 +49,7 @@ def _address(record: logging.LogRecord) -> str:
     return str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
 
 
-MALFORMED = Malformed(Complaints())
+MALFORMED = MalformedFilter(Complaints())
 
 
 class Door:
