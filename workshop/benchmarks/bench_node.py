@@ -11,8 +11,9 @@ measured as well.
 
 All are measured again with that many entries written before. They lie in the stores of the node (as it leaves
 them: a snapshot, and the last entries) and of PySyncObj when these start; etcd's are written by transactions.
-Who has no leader within five minutes is said to have none, and the rest goes on. Then: how long after kill -9
-and after SIGTERM of the leader another one holds a lease, and has answered a write.
+Who has no leader within five minutes is said to have none, and the rest goes on. Then: whether the term moves
+under the load of 64 clients, and of values of 240 KB; how long after kill -9 and after SIGTERM of the leader
+another one holds a lease, and has answered a write.
 
 `bench_node.py SECONDS ROUNDS STOPS [ENTRIES ...]`: how long a load lasts, how often each is measured, how
 many leaders are stopped, and with how many entries; 0, 1000, 100000 and 1000000 if nothing else is said.
@@ -179,7 +180,9 @@ class Loaded:
     unanswered: int
 
 
-async def load(apis: Sequence[str], clients: int, seconds: float, connect: Connect, what: str) -> Loaded:
+async def load(
+    apis: Sequence[str], clients: int, seconds: float, connect: Connect, what: str, size: int = 100
+) -> Loaded:
     took: list[float] = []
     unanswered = 0
 
@@ -189,7 +192,7 @@ async def load(apis: Sequence[str], clients: int, seconds: float, connect: Conne
             while time.perf_counter() < until:
                 began = time.perf_counter()
                 try:
-                    await calls[what](f"key-{number}-{len(took) % 100}", "v" * 100)
+                    await calls[what](f"key-{number}-{len(took) % 100}", "v" * size)
                     took.append((time.perf_counter() - began) * 1000)
                 except UnknownOutcomeError:
                     unanswered += 1
@@ -417,6 +420,27 @@ def stops(name: str, how: Callable[[LocalCluster, str], object]) -> None:
         print(f"{name}: another node {what:21} median {median:5.0f} ms   p99 {p99:5.0f} ms   ({STOPS} times)")
 
 
+def terms() -> None:
+    """That a load elects nobody: the term before and after it, with the election timeout of 300 ms."""
+    for clients, size in ((64, 100), (16, 240_000)):
+        with tempfile.TemporaryDirectory() as folder:
+            cluster = LocalCluster(Path(folder), trace=False)
+            cluster.start()
+            try:
+                leader = cluster.leader()
+                before = (cluster.status(leader, 10) or {})["term"]
+                done = asyncio.run(
+                    load([*cluster.apis.values()], clients, 4 * SECONDS, by_the_client, "writes", size)
+                )
+                after = (cluster.status(cluster.leader(), 10) or {})["term"]
+            finally:
+                cluster.stop()
+            logs = [path.read_text() for path in Path(folder).glob("*.log")]
+            stalled = sum(log.count('"stalled"') for log in logs)
+            told = f"term {before} before, {after} after, and {stalled} times a node or its disk was stalled"
+            print(f"{clients} clients, {done.rate:.0f} writes/s of {size:,} bytes: {told}", flush=True)
+
+
 BESIDE = [
     ("oneleader", "PySyncObj, flush after each entry"),
     ("oneleader, without fsync", "PySyncObj, as it is (no fsync)"),
@@ -462,6 +486,7 @@ def main() -> None:
         synced = [subject for subject in subjects if subject.is_synced]
         for entries in ENTRIES:
             side_by_side(synced if entries else subjects, entries)
+    terms()
     stops("kill -9", LocalCluster.kill)
     stops("SIGTERM", lambda cluster, leader: cluster.processes[leader].terminate())
     print("configured for the stops: promise 300 ms, election timeouts drawn from 300 to 600 ms")

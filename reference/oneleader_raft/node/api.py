@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..state_machine import (
     Acquire,
@@ -285,6 +286,8 @@ async def _body(request: web.Request, required: set[str], *optional: str) -> dic
             body: Any = json.loads(await request.read())
     except TimeoutError:
         raise BadInputError(f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
+        raise BadInputError("the body is cut off, or its chunks make no sense") from None
     except (ValueError, RecursionError):
         raise BadInputError("the body is not valid JSON") from None
     if not isinstance(body, dict):

@@ -17,6 +17,7 @@ import random
 import secrets
 from collections.abc import Callable, Collection, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -56,7 +57,7 @@ from .applying import Applying
 from .clock import MICROSECONDS, Clock
 from .compacting import Compacting
 from .disruption import USUAL, Disruption
-from .errors import BusyError, NotLeaderError, OutcomeUnknownError
+from .errors import BusyError, ClockError, NotLeaderError, OutcomeUnknownError
 from .expiry import Expiry, Silence
 from .frames import Identity
 from .inbox import Happening, Inbox
@@ -128,6 +129,7 @@ class Server:
             settings.secret,
             self._store.identity,
             settings.own_address,
+            process=secrets.token_hex(8),
         )
         self.metrics = Metrics(settings.cluster, settings.id)
         self.metrics.observe(self.node, now, ())
@@ -322,7 +324,8 @@ class Server:
             self._stalls.note(PROCESSOR, loop.time() - due)
             if self.node.role is Role.LEADER and not self._inbox.full():
                 self._inbox.put_nowait(Happening(HeartbeatTimeout()))
-                self._let_expire()
+                with suppress(ClockError):  # which that event meets as well, and the node stops
+                    self._let_expire()
 
     def _let_expire(self) -> None:
         node = self.node

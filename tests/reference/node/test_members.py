@@ -55,7 +55,8 @@ def until(what: Callable[[], Any], seconds: float = 30) -> None:
 
 
 def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster]) -> None:
-    """One is added, one replaced, the leader removed; what was written is read from those that are left."""
+    """One is added, one replaced, the leader removed; what was written is read from those that are left, and
+    what the nodes did is judged up to the first change."""
     cluster = clusters(options=(*PATIENT, "--compact-after", "30"))
     cluster.start()
     leader = cluster.leader()
@@ -63,6 +64,7 @@ def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster
         for number in range(80):
             assert client.put(f"k{number % 40}", number)
         place = begun(cluster, "n4")
+        waits_to_be_added_and_is_not_let_in(cluster, "n4")
         added = asked(cluster, "add", f"n4={place}")
         assert (added.exit_code, added.return_value) == (0, 0), added.output
         assert f"n4       {place}" in added.output
@@ -86,7 +88,10 @@ def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster
         assert [client.get(f"k{i}") for i in range(40)] == list(range(40, 80))
         assert client.put("after", "v")
     until(lambda: all((cluster.status(id) or {}).get("members") == sorted(left) for id in left))
+    cluster.stop()
     assert all("Traceback" not in path.read_text() for path in cluster.folder.glob("*.log"))
+    for judging in recorded.judge(cluster.folder, ["election", "pre_vote", "replication", "lease"]):
+        assert judging.result.verdict is HOLDS, judging.result.summary()
 
 
 def test_a_backup_becomes_a_new_cluster(clusters: Callable[..., LocalCluster], tmp_path: Path) -> None:
@@ -125,28 +130,12 @@ def test_a_backup_becomes_a_new_cluster(clusters: Callable[..., LocalCluster], t
     assert old.leader() in old.members
 
 
-def test_what_the_nodes_did_is_judged_up_to_the_change(clusters: Callable[..., LocalCluster]) -> None:
-    cluster = clusters(options=PATIENT)
-    cluster.start()
-    place = begun(cluster, "n4")
-    assert asked(cluster, "add", f"n4={place}").return_value == 0
-    cluster.stop()
-    for judging in recorded.judge(cluster.folder, ["election", "pre_vote", "replication", "lease"]):
-        assert judging.result.verdict is HOLDS, judging.result.summary()
-
-
-def test_a_node_that_waits_to_be_added_does_nothing_and_others_are_not_let_in(
-    clusters: Callable[..., LocalCluster],
-) -> None:
-    cluster = clusters(options=PATIENT, trace=False)
-    cluster.start()
-    begun(cluster, "n4")
-    leader = cluster.leader()
-    log = cluster.folder / f"{leader}.log"
-    until(
-        lambda: "'n4' is no other member of this cluster: add it with `oneleader node add`" in log.read_text()
-    )
-    said = cluster.status("n4")
+def waits_to_be_added_and_is_not_let_in(cluster: LocalCluster, id: str) -> None:
+    """A node that was started with --join, before anybody has added it."""
+    log = cluster.folder / f"{cluster.leader()}.log"
+    refused = f"'{id}' is no other member of this cluster: add it with `oneleader node add`"
+    until(lambda: refused in log.read_text())
+    said = cluster.status(id)
     assert said is not None
     assert (said["term"], said["role"], said["last"]) == (0, "follower", 0)
     silent = asked(cluster, "add", f"n9={HOST}:1")
