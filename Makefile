@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -71,11 +71,14 @@ bench-growth: setup ## What a write costs a node at 10^4, 10^5 and 10^6 entries,
 soak: setup ## Faults on three nodes that compact all the time, for MINUTES (10); what clients saw is judged
 	ONELEADER_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/reference/node/test_soak.py
 
-bench-conform: setup ## Judged steps a second, in process and over a child process, and how soon each fault is found
+bench-conform: setup ## Judged steps a second of the kit, in process and over a child process
 	$(BIN)/python -m workshop.benchmarks.bench_conform
 
-million: setup ## A million judged steps of the correct reference, in which nothing may be found: some minutes
-	$(BIN)/python -m workshop.benchmarks.bench_conform million
+kit-rates: setup ## How soon the kit finds each fault of the catalogue, and docs/results/kit.md: some minutes
+	$(BIN)/python -m workshop kit-rates --write
+
+million: setup ## A million judged steps each of the reference, etcd and hashicorp/raft, over all runs: some 30 minutes
+	$(BIN)/python -m workshop million
 
 bench-locks: setup ## Fenced writes a second on each store, beside its plain ones
 	$(BIN)/python -m workshop.benchmarks.bench_locks
@@ -106,8 +109,8 @@ handlers: setup ## Prove the handlers for any number of servers, write docs/resu
 	$(BIN)/oneleader handlers --nodes 3 --log 1 --reads 0 --only AppendEntries
 	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 0 --changes
 
-coupling: setup ## Leave out each fact of the handlers' coupling in turn, write docs/results/coupling.md: hours at first
-	$(BIN)/python -m workshop coupling
+coupling: setup ## Leave out each fact of the handlers' coupling in turn for MINUTES (10), write docs/results/coupling.md; resumes
+	$(BIN)/python -m workshop coupling --minutes $(MINUTES)
 
 monitoring: setup ## Check the alert rules with promtool and write the dashboard
 	promtool test rules monitoring/alerts.test.yml monitoring/write-up.alerts.test.yml

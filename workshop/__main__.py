@@ -22,8 +22,10 @@ from workshop.pages.handlers import handlers
 from workshop.pages.peers import peers
 from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
+from workshop.peers.million import million
 from workshop.site.command import site
 from workshop.studies.hunt_rates import hunt_rates
+from workshop.studies.kit_rates import kit_rates
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,8 +73,10 @@ def architecture_picture() -> int:
 
 
 workshop.add_command(mutants)
+workshop.add_command(million)
 workshop.add_command(shipped)
 workshop.add_command(hunt_rates)
+workshop.add_command(kit_rates)
 workshop.add_command(tla_mutants)
 workshop.add_command(tla_bounds)
 workshop.add_command(tla_claims)

@@ -6,13 +6,23 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from oneleader.cli.conform import conform
-from oneleader.conformance.shim import SCHEMA, Shim, ShimError, StepAnswer, plainly, schema
+from oneleader.conformance.shim import (
+    SCHEMA,
+    Shim,
+    ShimAdapter,
+    ShimError,
+    StepAnswer,
+    plain,
+    plainly,
+    schema,
+)
 from tests.places import ROOT
 
 
@@ -113,6 +123,23 @@ def test_answers_are_held_against_the_schema(answer: object, wrong: str) -> None
     except msgspec.ValidationError as error:
         found = plainly(error)
     assert wrong in found if wrong else not found
+
+
+def test_a_message_is_handed_on_as_it_was_written() -> None:
+    """Whatever JSON may say in it: a number of 30 digits, 1.10, keys in any order."""
+    message = b'{"b":1.10,"a":%d}' % 10**30
+    line = b'{"id":1,"sent":[{"to":"n2","message":%s}]}' % message
+    (sent,) = msgspec.json.decode(line, type=StepAnswer).sent
+    assert msgspec.json.encode(sent.message) == message
+    assert ShimAdapter.describe(cast(ShimAdapter, None), sent.message).startswith('{"a":1000')
+
+
+def test_values_that_are_written_differently_differ() -> None:
+    values = json.loads('[true, 1, "true", "1", [1], "[1]", [true], {"a": [1]}, null, "", 1e30]')
+    values.append([10**30])
+    assert len(set(map(plain, values))) == len(values)
+    assert plain({"a": 1, "b": 2}) == plain({"b": 2, "a": 1})
+    assert plain(1) == plain(1.0)  # one number, which some languages write so and some so
 
 
 def test_the_schema_for_others_is_the_one_that_judges() -> None:

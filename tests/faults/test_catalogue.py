@@ -99,7 +99,17 @@ DRAWN = [id for id in variants() if PROFILE == "deep" or id in FEW or id not in 
 
 @pytest.mark.parametrize("id", DRAWN)
 def test_the_property_test_finds_it(id: str) -> None:
-    said(table.by_property_test(FAULTS[id]), None)
+    said(table.by_property_test(FAULTS[id], shorten=False), None)
+
+
+def test_what_it_finds_is_shortened() -> None:
+    found, short = (
+        table.by_property_test(FAULTS["same-token"], shorten=shorten) for shorten in (False, True)
+    )
+    assert (short.verdict, short.detail, short.found) == (HOLDS, found.detail, found.length)
+    assert short.length is not None
+    assert found.length is not None
+    assert short.length < found.length
 
 
 def test_tlc_is_expected_to_find_them() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from oneleader.conformance import walking
 from oneleader.conformance.adapter import Adapter, May
-from oneleader.conformance.conform import again, conform
+from oneleader.conformance.conform import Driving, again, conform, names
 from oneleader.conformance.trial import FIGURE_3, Event, MakeAdapter
 from oneleader.errors import MissingTool
 from oneleader.verdict import HOLDS, INCONCLUSIVE
@@ -26,23 +27,34 @@ def made(name: str) -> Peer:
     return PEERS[name]
 
 
+@pytest.fixture(autouse=True)
+def _however_busy_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walking, "MOST_SHRINKING", 600.0)
+
+
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
 def test_an_adapter_is_short(peer: Peer) -> None:
     # Calls made messages; the protocol in the same file; changes of members.
-    most = {"hashicorp": 260, "raft-rs": 130, "etcd": 140, "kafka-raft": 200}
+    most = {"hashicorp": 265, "raft-rs": 130, "etcd": 140, "kafka-raft": 200}
     assert peer.lines < most.get(peer.name, 100)
 
 
 @pytest.mark.parametrize("name", ["etcd", "hashicorp", "PySyncObj"])
 def test_a_healthy_one_holds(name: str) -> None:
     with made(name).cluster() as make:
-        tries = (conform(make, walks=20, seed=seed) for seed in range(1, 7))
-        found = next(found for found in tries if not found.differs)  # hashicorp/raft draws its timeouts
+        found = conform(make, walks=20, seed=1)
     assert set(found.verdicts.values()) == {HOLDS}, found.text
     only = {"clients see one register"} if PEERS[name].language == "Python" else set()  # it has no such reads
     assert only <= found.not_judged.keys()
     assert name != "etcd" or found.by_model["pre_vote"]
     assert name != "hashicorp" or found.by_model["membership"]
+
+
+def test_threads_and_timers_are_the_same_twice() -> None:
+    """With the runtime of Go as it is these differ: it draws, of two timers, which is first."""
+    with made("hashicorp").cluster() as make:
+        differs = [Driving(make, names(3), seed).difference() for seed in (5, 7, 16, 26)]
+    assert differs == [""] * 4
 
 
 @pytest.mark.parametrize(

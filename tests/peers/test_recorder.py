@@ -17,6 +17,7 @@ import pytest
 from oneleader.models import election, replication
 from oneleader.readers.replay.replay import Replayed, replay_lines
 from oneleader.verdict import HOLDS, VIOLATED
+from workshop.peers.go_runtime import overlay
 from workshop.peers.peer import BUILT, SOURCES
 
 Line = dict[str, Any]
@@ -31,7 +32,8 @@ def recorder() -> str:
             pytest.fail("the recorder is built with go: install Go 1.26 or newer")
         pytest.skip("install Go 1.26 or newer to make recordings of etcd")
     built = str(BUILT / "recorder")
-    build = ["go", "build", "-tags", "with_tla", "-o", built, "./recorder"]
+    replaced = overlay(BUILT / "go-runtime")  # as the peers in Go, which share what is built
+    build = ["go", "build", "-overlay", replaced, "-tags", "with_tla", "-o", built, "./recorder"]
     subprocess.run(build, cwd=SOURCES / "go", check=True)
     return built
 

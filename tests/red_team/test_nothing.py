@@ -10,9 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from oneleader.cli.main import cli
+from oneleader.cli.tlc import as_configured
+from oneleader.errors import UsageError
 from oneleader.language.configuration import configure
 from oneleader.readers.explore.walk import walk
 from oneleader.readers.prove.prove import prove
+from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.printed import Result
 from oneleader.readers.tlc.tlc import claims_of
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
@@ -67,7 +70,68 @@ def test_what_a_config_claims() -> None:
     [((), None, INCONCLUSIVE), (("A",), None, HOLDS), (("A",), "A", VIOLATED), ((), "Deadlock", VIOLATED)],
 )
 def test_tlc_without_a_claim_is_inconclusive(claims: tuple[str, ...], violated: str, verdict: object) -> None:
-    assert Result(violated, 1, 1, 1, 0.0, (), claims=claims).verdict is verdict
+    assert Result(violated, 2, 2, 2, 0.0, (), claims=claims).verdict is verdict
+
+
+TOGGLE = """---- MODULE Toggle ----
+VARIABLE x
+Init == x = TRUE
+Nothing == x = TRUE /\\ x = FALSE
+Next == x' = ~x
+Never == FALSE /\\ x' = x
+Stays == x' = x
+Yes == x \\in BOOLEAN
+No == FALSE
+====
+"""
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(
+    ("begins", "steps", "says"),
+    [
+        ("Nothing", "Next", "there is no initial state"),
+        ("Yes", "Never", "no step leads to another state"),
+        ("Init", "Stays", "no step leads to another state"),
+        ("Yes", "Next", ""),
+    ],
+)
+def test_tlc_without_a_state_or_a_step_is_inconclusive(
+    tmp_path: Path, begins: str, steps: str, says: str
+) -> None:
+    """Before, all four were ok. From `Yes`, both states, each step leads to one that was there already."""
+    (tmp_path / "Toggle.tla").write_text(TOGGLE)
+    (tmp_path / "Toggle.cfg").write_text(f"INIT {begins}\nNEXT {steps}\nINVARIANT Yes\n")
+    found = tlc.run(tmp_path / "Toggle.tla", tmp_path / "Toggle.cfg", workers=1)
+    assert (found.vacuous, found.verdict) == (says, INCONCLUSIVE if says else HOLDS)
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_claim_that_the_config_puts_another_in_place_of_is_refused(tmp_path: Path) -> None:
+    """Before, TLC checked the other one, and the claim that is false was ok."""
+    (tmp_path / "Toggle.tla").write_text(TOGGLE)
+    for puts in ("No <- Yes", "No <-[Toggle] Yes"):
+        (tmp_path / "Toggle.cfg").write_text(f"INIT Init\nNEXT Next\nINVARIANT No\nCONSTANT {puts}\n")
+        with pytest.raises(
+            UsageError, match=r"Toggle\.cfg puts Yes in place of No, and asks TLC to check No"
+        ):
+            tlc.run(tmp_path / "Toggle.tla", tmp_path / "Toggle.cfg")
+
+
+def test_no_config_that_ships_replaces_what_it_claims() -> None:
+    for config in TLA.glob("*.cfg"):
+        text = config.read_text("utf-8")
+        assert not {*claims_of(text)} & tlc.replaced_in(text).keys(), config.name
+
+
+def test_what_a_config_puts_in_place_of_the_module_is_said() -> None:
+    result = Result(
+        None, 2, 2, 2, 0.0, (), claims=("A",), replaced={"VoteIsFree": "AnyVote"}, constraints=("B",)
+    )
+    assert [*as_configured(result)] == [
+        "in place of what the module says: VoteIsFree <- AnyVote",
+        "bounded by: B",
+    ]
 
 
 @pytest.mark.usefixtures("tools")

@@ -1,37 +1,24 @@
-"""What the driver of `oneleader conform` costs and finds; `million` walks over the correct reference instead.
+"""What the driver of `oneleader conform` costs: judged steps a second with 5 nodes.
 
-Judged steps a second with 5 nodes, in process and over a child process; and how soon each fault of the
-catalogue that the core can have is found by walks. Seconds are processor seconds of one core, the child's
-apart: other work beside it does not count.
+In process and over a child process. Seconds are processor seconds of one core, the child's apart: other work
+beside it does not count.
 """
 
 from __future__ import annotations
 
 import resource
-import statistics
 import sys
 import time
-from functools import partial
 
-from oneleader.conformance.adapter import May
 from oneleader.conformance.conform import Driving, names
-from oneleader.conformance.examined import Examined
-from oneleader.conformance.reference.whole import WholeReference
 from oneleader.conformance.shim import Shim
 from oneleader.conformance.trial import MakeAdapter
-from oneleader.faults.catalogue import variants
 from oneleader.verdict import HOLDS
-from oneleader_raft.core import Core
 from tests.conformance.small_raft import SmallAdapter
+from workshop.peers.million import Declared
 
 SHIM = (sys.executable, "-m", "tests.conformance.small_shim")
-WALKS, MOST_WALKS, SEEDS = 60, 300, 5
-
-
-class Declared(WholeReference):
-    """The reference, which says what it does."""
-
-    may = tuple(set(May) - {May.APPLY_MEMBERS})
+WALKS = 60
 
 
 def speed(make: MakeAdapter, nodes: int = 5) -> tuple[float, float, float]:
@@ -60,47 +47,5 @@ def speeds() -> None:
     print(f"over a child process           {both:8,.0f} of both, {shares}")
 
 
-def how_soon() -> None:
-    """The median of some seeds for each fault: walks, steps, processor seconds; and what it was found by."""
-    for id, made in sorted(variants().items()):
-        if not isinstance(made.core, Core):
-            continue  # of the locks
-        found = [soon(partial(Declared, core=made.core), seed) for seed in range(SEEDS)]
-        steps = statistics.median(one.steps for one in found)
-        seconds = statistics.median(one.seconds for one in found)
-        by = [cause.judge for one in found for cause in one.causes[:1]]
-        words = ", ".join(sorted(set(by))) or "nothing"
-        print(f"{id:32} {len(by)} of {SEEDS}  {steps:8,.0f} steps {seconds:6.2f} s  {words}", flush=True)
-
-
-def soon(make: MakeAdapter, seed: int) -> Examined:
-    """Walks up to the first finding."""
-    search, started = Driving(make, names(3), seed, (), False, shortens=False), time.process_time()
-    number = 0
-    while not search.found.causes and number < MOST_WALKS:
-        search.walk(number)
-        number += 1
-    search.found.seconds = time.process_time() - started
-    return search.found
-
-
-def million(events: int) -> int:
-    """The correct reference, all that it does declared: nothing may be found."""
-    wrong = 0
-    for nodes in (3, 5):
-        search, number = Driving(Declared, names(nodes), 1, (), False), 0
-        started = time.process_time()
-        while search.found.steps < events // 2:
-            search.walk(number)
-            number += 1
-        search.found.seconds = time.process_time() - started
-        print(f"{nodes} nodes, {search.found.seconds:,.0f} s\n{search.found.text}", flush=True)
-        wrong += len(search.found.causes)
-    return wrong
-
-
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["million"]:
-        sys.exit(million(int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000) > 0)
     speeds()
-    how_soon()

@@ -94,7 +94,7 @@ EXPLORED: dict[str, tuple[Bounds, ...]] = {
     "system": (servers(3, 1), servers(3, 2), *(Bounds({"Node": 3, "Term": 2}, where=off) for off in OFF)),
 }
 
-# Where a twin is compared with its model: by `check.everything`, and in tests/models and test_twin.py.
+# Where a twin is compared with its model: by `oneleader check`, some of them without --quick alone.
 TWINNED: dict[str, tuple[Bounds, ...]] = {
     "election": (servers(3, 1), servers(2, 3)),
     "vote_count": (servers(3, 1), servers(3, 2)),

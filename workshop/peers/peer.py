@@ -22,10 +22,12 @@ from oneleader.conformance.scaffold import TEMPLATES
 from oneleader.conformance.shim import Shim
 from oneleader.conformance.trial import MakeAdapter
 from oneleader.errors import MissingTool
+from workshop.peers.go_runtime import overlay
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "tests/peers"
 BUILT = ROOT / ".peers"
+OVERLAY = ("-overlay", "{built}/go-runtime/overlay.json")  # one runtime for all peers in Go: it is built once
 A_COMMENT = re.compile(r"^\s*(//|#|\*|/\*|\"\"\")")
 
 
@@ -73,6 +75,8 @@ class ShimPeer(Peer):
                 raise MissingTool(f"{self.name} is built with {tool}: install {package}")
         if self.header and not has_header(self.header):
             raise MissingTool(f"{self.name} is built with {self.header}: install {self.package}")
+        if self.language == "Go":
+            overlay(BUILT / "go-runtime")
         run(self.name, self.filled(self.build), SOURCES / self.folder)
 
     @contextmanager
@@ -186,7 +190,7 @@ def go(name: str, library: str, version: str, remark: str = "") -> ShimPeer:
         remark,
         tools=[("go", "Go 1.26 or newer")],
         folder="go",
-        build=["go", "build", "-o", f"{{built}}/{name}", f"./{name}"],
+        build=["go", "build", *OVERLAY, "-o", f"{{built}}/{name}", f"./{name}"],
         command=[f"{{built}}/{name}"],
     )
 
@@ -198,9 +202,11 @@ HASHICORP = ShimPeer(
     "Go",
     "go/hashicorp/shim_test.go",
     """It has threads, timers and calls of its own. Each server lives in a bubble of Go's `testing/synctest`,
-in which time is virtual; on one processor its goroutines nearly always take their turns the same way twice
-(it draws its timeouts; a seed with which steps differ is not used). Its transport, which turns calls into
-messages, makes the adapter longer than the others.
+in which time is virtual, on one processor, and with a runtime that draws nothing
+(`workshop/peers/go_runtime.py`): its goroutines take their turns the same way twice. With Go's own the steps
+of 13 seeds of 40 differed, for it draws which of several timers that ring at once is first, and which
+ready case a `select` takes. Its transport, which turns calls into messages, makes the adapter longer than the
+others.
 
 Members change one at a time. The library commits the change from one server to two by the one alone, before
 the other has heard of it, which is safe and declared (`the members before a change commit it`). A change that
@@ -214,7 +220,7 @@ what follows, and is sent the same snapshot for ever (liveness). And its `InmemS
 once an empty log was compacted, which the adapter passes by.""",
     tools=[("go", "Go 1.26 or newer")],
     folder="go",
-    build=["go", "test", "-c", "-o", "{built}/hashicorp", "./hashicorp"],
+    build=["go", "test", "-vet=off", *OVERLAY, "-c", "-o", "{built}/hashicorp", "./hashicorp"],
     command=[
         "env",
         "GOMAXPROCS=1",

@@ -7,6 +7,7 @@ what it returns is the result. So a deadline, an error and a retry are written i
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Generator
@@ -18,6 +19,7 @@ from .steps import IssueStep, LockError, LockStep, ReadStep, ReleaseStep, RenewS
 
 T = TypeVar("T")
 POLL = 0.05  # seconds between two attempts to acquire
+LONGEST_WAIT = 1e9  # seconds, but for ever
 
 
 class HeldError(LockError):
@@ -91,7 +93,7 @@ class Operations:
 
     def acquire(self, resource: str, ttl: float, wait: float) -> LockOperation[Grant]:
         step = IssueStep(resource, secrets.token_hex(16), milliseconds(ttl))
-        give_up = self.clock() + wait
+        give_up = self.clock() + patience(wait)
         while True:
             asked = self.clock()
             row: Row | None = yield step
@@ -143,3 +145,11 @@ def milliseconds(seconds: float) -> int:
     if not (is_number and 0.001 <= seconds <= 24 * 60 * 60):  # so that nan is refused, too
         raise ValueError(f"a ttl is given in seconds, from 0.001 to a day; this is {seconds!r}")
     return int(seconds * 1000)
+
+
+def patience(seconds: float) -> float:
+    """How long to wait for a lock, `math.inf` for ever."""
+    is_number = type(seconds) in (int, float)
+    if not (is_number and (0 <= seconds <= LONGEST_WAIT or seconds == math.inf)):
+        raise ValueError(f"a wait is given in seconds, 0 or more; this is {seconds!r}")
+    return float(seconds)

@@ -49,7 +49,9 @@ class SqliteStore:
         try:
             with self._alone:
                 rows = self._connection.execute(self.statements[type(step)], asdict(step)).fetchall()
-        except sqlite3.OperationalError as error:
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise  # it was refused before it happened
+        except sqlite3.DatabaseError as error:
             is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             raise DatabaseBusyError(step) if is_busy else UnknownError(step, error) from error
         return rows[0] if rows else None

@@ -12,6 +12,7 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import ssl
@@ -26,12 +27,15 @@ from aiohttp import web
 from ..core import RAFT, Core
 from .api import Api, url
 from .door import REQUEST_SECONDS, Door
-from .errors import DamagedError
+from .errors import DamagedError, UnusableError
 from .links import Address, Tls
 from .members import NODE_NAME
 from .server import Server
 from .settings import NodeSettings
 from .trace import Rotation
+
+HOST, PORT = re.compile(r"[^\s/?#@\x00-\x1f]+"), re.compile(r"[0-9]{1,5}")
+LONGEST_CLUSTER = 200  # characters
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,12 +55,12 @@ def main(arguments: Sequence[str] | None = None, core: Core = RAFT) -> int:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         log_to_stderr(options.id, options.log_level)
         settings = settings_of(options)
-        token, context = secret(options.token_file), client_tls(options.api_tls_cert, options.api_tls_key)
+        token, context = bearer(options.token_file), client_tls(options.api_tls_cert, options.api_tls_key)
         listener, clients = listen(options.listen or settings.peers[settings.id]), listen(options.api)
         server = Server(settings, advertised(options, clients), core)
     except KeyboardInterrupt:
         return 0
-    except (NodeUsageError, DamagedError) as error:
+    except (NodeUsageError, DamagedError, UnusableError) as error:
         print(f"oneleader node: {error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -162,6 +166,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def settings_of(options: argparse.Namespace) -> NodeSettings:
+    if not 0 < len(options.cluster) <= LONGEST_CLUSTER or not options.cluster.isprintable():
+        raise NodeUsageError(f"--cluster is a name of 1 to {LONGEST_CLUSTER} characters")
     peers = {}
     for part in options.peers.split(","):
         name, _, where = part.partition("=")
@@ -231,8 +237,8 @@ def check_joining(options: argparse.Namespace, peers: Mapping[str, Address]) -> 
 
 
 def address(text: str) -> Address:
-    host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isdecimal() and int(port) < 65536):
+    host, _, port = text.rpartition(":")
+    if not (HOST.fullmatch(host) and PORT.fullmatch(port) and int(port) < 65536):
         raise NodeUsageError(f"{text!r} is not of the form HOST:PORT")
     return host.strip("[]"), int(port)
 
@@ -269,11 +275,21 @@ def secret(path: Path | None) -> bytes:
     return said
 
 
+def bearer(path: Path | None) -> bytes:
+    said = secret(path)
+    if not re.fullmatch(rb"[!-~]*", said):
+        raise NodeUsageError(
+            f"{path}: a token has letters, digits and signs of ASCII, as a header carries it"
+        )
+    return said
+
+
 def tls(certificate: Path | None, key: Path | None, authority: Path | None) -> Tls | None:
     if certificate is None and key is None and authority is None:
         return None
     if certificate is None or key is None or authority is None:
         raise NodeUsageError("--tls-cert, --tls-key and --tls-ca belong together")
+    check_readable(certificate, key, authority)
     try:
         return Tls.of(str(certificate), str(key), str(authority))
     except ssl.SSLError as error:
@@ -285,12 +301,19 @@ def client_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | N
         return None
     if certificate is None or key is None:
         raise NodeUsageError("--api-tls-cert and --api-tls-key belong together")
+    check_readable(certificate, key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate, key)
     except ssl.SSLError as error:
         raise NodeUsageError(f"TLS cannot be set up with these files: {error.reason or error}") from None
     return context
+
+
+def check_readable(*paths: Path) -> None:
+    """OSError that names the file: ssl's own does not."""
+    for path in paths:
+        path.open("rb").close()
 
 
 def listen(at: Address) -> socket.socket:

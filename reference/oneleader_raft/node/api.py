@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..state_machine import (
     Acquire,
@@ -151,8 +152,14 @@ class Api:
         return web.json_response(self._members())
 
     async def backup(self, request: web.Request) -> web.StreamResponse:
-        async with asyncio.timeout(_deadline(request)):
-            path = await self._server.backup()
+        try:
+            async with asyncio.timeout(_deadline(request)):
+                path = await self._server.backup()
+        except TimeoutError:
+            return _error(504, "the backup is not written: the deadline has passed")
+        except OSError as error:
+            log.error("cannot write a backup", extra={"why": str(error)})
+            return _error(503, f"the backup is not written: {error.strerror}")
         with path.open("rb") as file:
             path.unlink()
             response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
@@ -279,6 +286,8 @@ async def _body(request: web.Request, required: set[str], *optional: str) -> dic
             body: Any = json.loads(await request.read())
     except TimeoutError:
         raise BadInputError(f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
+        raise BadInputError("the body is cut off, or its chunks make no sense") from None
     except (ValueError, RecursionError):
         raise BadInputError("the body is not valid JSON") from None
     if not isinstance(body, dict):

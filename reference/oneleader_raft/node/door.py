@@ -1,30 +1,63 @@
 """The door for clients: at most so many connections, and none that stays open without a request.
 
 aiohttp waits for a request's headers as long as the other side likes; connections that send none would use
-up the files that peers and the store need.
+up the files that peers and the store need. What is no HTTP it logs with a traceback each time, which would
+use up the disk: here it is one line, once in a while.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from .complaints import Complaints
 
 MOST_CLIENTS = 256  # connections
 REQUEST_SECONDS = 10.0  # from a connection, or the last answer on it, to the next request's whole headers
 BODY_SECONDS = 10.0
 
 
+def most_clients() -> int:
+    """No more than half of the files that this process may open: the others are for peers and the store."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CLIENTS if files == resource.RLIM_INFINITY else max(1, min(MOST_CLIENTS, files // 2))
+
+
+class MalformedFilter(logging.Filter):
+    """Takes what was wrong with a request out of the log of aiohttp's server. A fault of ours stays in it."""
+
+    def __init__(self, complaints: Complaints) -> None:
+        super().__init__()
+        self._complaints = complaints
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        is_theirs = isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError)
+        if is_theirs:
+            self._complaints.warn("malformed request", type(error).__name__, address=_address(record))
+        return not is_theirs
+
+
+def _address(record: logging.LogRecord) -> str:
+    return str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
+
+
+MALFORMED = MalformedFilter(Complaints())
+
+
 class Door:
     """Makes the connections of an HTTP server; `most` at once, each heard within `seconds`."""
 
-    def __init__(
-        self, server: web.Server, most: int = MOST_CLIENTS, seconds: float = REQUEST_SECONDS
-    ) -> None:
-        self._server, self._most, self.seconds = server, most, seconds
+    def __init__(self, server: web.Server, most: int = 0, seconds: float = REQUEST_SECONDS) -> None:
+        self._server, self._most, self.seconds = server, most or most_clients(), seconds
+        logging.getLogger("aiohttp.server").addFilter(MALFORMED)
         self.open: dict[asyncio.Transport, asyncio.TimerHandle] = {}
 
     def __call__(self) -> asyncio.Protocol:

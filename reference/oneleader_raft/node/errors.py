@@ -7,6 +7,10 @@ class DamagedError(Exception):
     """A stored state that cannot be trusted: one sentence says why, and what to do. Nothing was written."""
 
 
+class UnusableError(Exception):
+    """A file that cannot be read or written as a node needs it: one sentence. The data may be whole."""
+
+
 class NotLeaderError(Exception):
     """Nothing was done: this node does not lead. `leader` may."""
 

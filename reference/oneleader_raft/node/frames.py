@@ -8,8 +8,8 @@ before it. So it is the checksum, and a frame that is changed, left out, repeate
 connection does not pass. The key is the connection's own, made in the handshake from the cluster's secret
 and a nonce of each side:
 
-    dialer    HELLO    cluster, the members that it began with, its id, whom it takes this for, store, clocks,
-                       where clients and peers reach it, a nonce
+    dialer    HELLO    cluster, the members that it began with, its id, whom it takes this for, store,
+                       process, clocks, where clients and peers reach it, a nonce
     acceptor  WELCOME  the same of its own; or REFUSED, and a sentence that says why
     dialer    PROOF    the first frame under the connection's key
     acceptor  PROOF    the same
@@ -18,7 +18,8 @@ A node that does not know the secret cannot make any of these. Without a secret 
 and any node that reaches the port may join: then the network has to be trusted. TLS, where used, lies below.
 
 Clocks are compared because a lease rests on the others' promises; members, because two lists have two
-majorities that need not meet; stores, because one that was wiped has forgotten its vote.
+majorities that need not meet; stores, because one that was wiped has forgotten its vote; processes, because
+two that run on copies of one store would vote twice.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from typing import Any, Protocol
 from ..lease import Clocks
 from .members import NODE_NAME
 
-MAGIC, VERSION = b"1L", 4
+MAGIC, VERSION = b"1L", 5
 HELLO, WELCOME, PROOF, MESSAGE, PING, REFUSED, SNAPSHOT, PART, LAST_PART = range(9)
 HEADER = struct.Struct("!2sBBI")
 TAG = 16
@@ -86,6 +87,7 @@ def _tag(key: bytes, number: int, data: bytes) -> bytes:
 
 
 Recognise = Callable[[str, str], Awaitable[None]]  # a peer and its store; FrameError if it is another store
+Alone = Callable[[str, str], Awaitable[None]]  # and its process; FrameError if another one speaks for it
 
 
 @dataclass
@@ -93,6 +95,7 @@ class Channel:
     """One side of a connection after its handshake. Each direction has its own key and counts its frames."""
 
     peer: str
+    process: str
     api: str  # where the peer serves clients
     address: str  # where peers reach it
     sends_with: bytes
@@ -115,6 +118,7 @@ class Identity:
 
     members  those that the cluster began with, the same on all nodes for ever
     store    drawn when the node's store was first made
+    process  drawn when this process began
     address  where peers reach it, as HOST:PORT; "" if it does not know
     known    who may connect: members, and those that joined; None where it is to join and knows nobody yet
     """
@@ -127,6 +131,7 @@ class Identity:
     secret: bytes = b""
     store: str = ""
     address: str = ""
+    process: str = ""
     known: frozenset[str] | None = frozenset()
 
     def knows(self, peer: str) -> bool:
@@ -149,7 +154,13 @@ async def dial(
     return channel
 
 
-async def accept(reader: ByteReader, writer: ByteWriter, own: Identity, recognise: Recognise) -> Channel:
+async def is_alone(peer: str, process: str) -> None:
+    """For who knows of no other process."""
+
+
+async def accept(
+    reader: ByteReader, writer: ByteWriter, own: Identity, recognise: Recognise, alone: Alone = is_alone
+) -> Channel:
     """The acceptor's side. FrameError if the other one is no member; it is told why."""
     theirs = await _expect(reader, own.secret, 0, HELLO)
     try:
@@ -157,6 +168,7 @@ async def accept(reader: ByteReader, writer: ByteWriter, own: Identity, recognis
         ours = _introduction(own, said["id"])
         channel = _channel(own, theirs, theirs + ours, dials=False)
         await recognise(channel.peer, said["store"])
+        await alone(channel.peer, channel.process)
     except FrameError as refusal:
         writer.write(seal(own.secret, 0, REFUSED, str(refusal).encode()))
         raise
@@ -171,6 +183,7 @@ def _introduction(own: Identity, to: str) -> bytes:
     said |= {
         "address": own.address,
         "store": own.store,
+        "process": own.process,
         "clocks": str(own.clocks),
         "nonce": secrets.token_hex(16),
     }
@@ -203,7 +216,7 @@ def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Chann
     of_dialer = hmac.digest(own.secret, b"dialer" + both, "sha256")
     of_acceptor = hmac.digest(own.secret, b"acceptor" + both, "sha256")
     keys = (of_dialer, of_acceptor) if dials else (of_acceptor, of_dialer)
-    return Channel(said["id"], said["api"], said["address"], *keys)
+    return Channel(said["id"], said["process"], said["api"], said["address"], *keys)
 
 
 def _fields(body: bytes) -> dict[str, str]:
@@ -211,7 +224,7 @@ def _fields(body: bytes) -> dict[str, str]:
         said: Any = json.loads(body)
     except ValueError:
         raise FrameError("an introduction that is not valid JSON") from None
-    wanted = {"cluster", "members", "id", "to", "store", "api", "address", "clocks", "nonce"}
+    wanted = {"cluster", "members", "id", "to", "store", "process", "api", "address", "clocks", "nonce"}
     if (
         not isinstance(said, dict)
         or said.keys() != wanted

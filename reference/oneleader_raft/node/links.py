@@ -15,6 +15,7 @@ import json
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,7 @@ from ..messages import why_impossible
 from ..raft import Message, NodeId
 from . import codec, frames
 from .complaints import Complaints
+from .errors import ClockError
 from .frames import Channel, FrameError, Identity, Recognise
 from .trace import Source
 
@@ -86,6 +88,14 @@ class DialledLine:
             self.in_parts = None
 
 
+@dataclass(frozen=True)
+class AcceptedLine:
+    """A connection that a peer dialled, and which process of it."""
+
+    writer: asyncio.StreamWriter
+    process: str
+
+
 class Links:
     """`heard` says when a frame of each peer came last, on the node's clock; `apis` where they serve."""
 
@@ -108,12 +118,15 @@ class Links:
         self.heard: dict[NodeId, int] = {}
         self.apis: dict[NodeId, str] = {}
         self._lines: dict[NodeId, DialledLine] = {}
-        self._incoming: dict[NodeId, asyncio.StreamWriter] = {}
+        self._incoming: dict[NodeId, AcceptedLine] = {}
+        self._frames: Counter[NodeId] = Counter()  # that have come
+        self._silence = 0.0  # seconds, after which a process would have been heard
         self._strangers = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket, ping_seconds: float) -> None:
+        self._silence = min(4 * ping_seconds, frames.HANDSHAKE_SECONDS / 2)
         serving = self._tls and self._tls.serving
         self._server = await asyncio.start_server(self._accepted, sock=listener, ssl=serving)
         self._tasks.add(asyncio.create_task(self._ping(ping_seconds)))
@@ -142,7 +155,10 @@ class Links:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for writer in [*self._incoming.values(), *(line.writer for line in self._lines.values())]:
+        for writer in [
+            *(heard.writer for heard in self._incoming.values()),
+            *(line.writer for line in self._lines.values()),
+        ]:
             writer.close()
 
     # Sending
@@ -179,7 +195,7 @@ class Links:
     def drop(self, peer: NodeId) -> None:
         """End the connections with a peer. Both sides may try again."""
         line, incoming = self._lines.get(peer), self._incoming.get(peer)
-        for writer in (line and line.writer, incoming):
+        for writer in (line and line.writer, incoming and incoming.writer):
             if writer:
                 writer.close()
 
@@ -248,8 +264,8 @@ class Links:
         except FrameError as error:
             host, *_ = writer.get_extra_info("peername") or ("",)
             self.complaints.warn("refused", str(error), address=host)
-        except (*ENDS, asyncio.CancelledError):
-            pass
+        except (*ENDS, ClockError, asyncio.CancelledError):
+            pass  # of its clock the node hears itself, and stops
         finally:
             writer.close()
 
@@ -259,7 +275,7 @@ class Links:
         self._strangers += 1
         try:
             async with asyncio.timeout(frames.HANDSHAKE_SECONDS):
-                channel = await frames.accept(reader, writer, self._own, self._recognise)
+                channel = await frames.accept(reader, writer, self._own, self._recognise, self._alone)
         finally:
             self._strangers -= 1
         _notice_silence(writer)
@@ -268,9 +284,26 @@ class Links:
         self._note_address(channel)
         former = self._incoming.get(channel.peer)
         if former:
-            former.close()
-        self._incoming[channel.peer] = writer
-        await self._listen(reader, channel)
+            former.writer.close()
+        heard = self._incoming[channel.peer] = AcceptedLine(writer, channel.process)
+        try:
+            await self._listen(reader, channel)
+        finally:
+            if self._incoming.get(channel.peer) is heard:
+                del self._incoming[channel.peer]
+
+    async def _alone(self, peer: NodeId, process: str) -> None:
+        """FrameError where another process speaks for this peer. One that has ended is not heard any more."""
+        former = self._incoming.get(peer)
+        if former is None or former.process == process:
+            return
+        before = self._frames[peer]
+        await asyncio.sleep(self._silence)
+        if self._incoming.get(peer) is former and self._frames[peer] > before:
+            raise FrameError(
+                f"another process runs as {peer}, on this store or a copy of it: stop one of the two, "
+                f"and if the copy has run before, replace the node: {replacement(peer)}"
+            )
 
     def _note_address(self, channel: Channel) -> None:
         host, colon, port = channel.address.rpartition(":")
@@ -283,6 +316,7 @@ class Links:
             kind, body = await channel.unseal(reader)
             await pace.spend(len(body))
             self.heard[channel.peer] = self._now()
+            self._frames[channel.peer] += 1
             if kind in (frames.PART, frames.LAST_PART):
                 parts += body
                 if len(parts) > frames.MOST_BYTES:
@@ -311,6 +345,11 @@ def read(body: bytes, peer: NodeId, own: Identity) -> tuple[Source, Message]:
     if why:
         raise FrameError(f"a message that nobody can have sent: {why}")
     return (peer, said["step"]), message
+
+
+def replacement(peer: NodeId) -> str:
+    """The command that puts another node in its place."""
+    return f"oneleader node replace {peer} NAME=HOST:PORT"
 
 
 def _check_certificate(writer: asyncio.StreamWriter, peer: NodeId) -> None:

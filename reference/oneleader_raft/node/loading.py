@@ -44,8 +44,9 @@ class Loading:
 
     async def _load(self, source: Source, message: InstallSnapshot) -> None:
         peer, _ = source
-        received, loop = self._receiving.whole(peer), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         try:
+            received = self._receiving.whole(peer)
             state = await loop.run_in_executor(self._scribe, self._taken_over, received, message)
             snapshot = replace(message.snapshot, state=state)
             await self._deliver(source, replace(message, snapshot=snapshot))

@@ -17,6 +17,7 @@ import random
 import secrets
 from collections.abc import Callable, Collection, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -56,7 +57,7 @@ from .applying import Applying
 from .clock import MICROSECONDS, Clock
 from .compacting import Compacting
 from .disruption import USUAL, Disruption
-from .errors import BusyError, NotLeaderError, OutcomeUnknownError
+from .errors import BusyError, ClockError, NotLeaderError, OutcomeUnknownError
 from .expiry import Expiry, Silence
 from .frames import Identity
 from .inbox import Happening, Inbox
@@ -67,6 +68,7 @@ from .members import Change, ChangeRefusedError, places, wanted
 from .metrics import Metrics, lease_left
 from .pipeline import Pipeline
 from .settings import NodeSettings
+from .stalls import PROCESSOR, Stalls
 from .trace import Source, Trace
 from .transfer import Receiving, Sending
 from .trust import Trust
@@ -127,6 +129,7 @@ class Server:
             settings.secret,
             self._store.identity,
             settings.own_address,
+            process=secrets.token_hex(8),
         )
         self.metrics = Metrics(settings.cluster, settings.id)
         self.metrics.observe(self.node, now, ())
@@ -152,6 +155,7 @@ class Server:
         self._compacting = Compacting(settings.compact_after, path_of, self._scribe, self._compact)
         self._loading = Loading(self._receiving, path_of, self._scribe, self._deliver)
         self._election: asyncio.TimerHandle | None = None
+        self._stalls = Stalls(settings.promise_ms / 2000)
         self._random = random.SystemRandom()
         self._change: Change | None = None
         self._met: tuple[object, ...] = ()
@@ -178,11 +182,16 @@ class Server:
         return await self._waiting.read()
 
     async def backup(self) -> Path:
-        """A file of the state, which is the caller's to delete."""
+        """A file of the state, which is the caller's to delete. OSError"""
         index, state = await self.read_at()
         path = self._store.path.with_suffix(f".backup-{secrets.token_hex(8)}")
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._scribe, snapshots.write, path, index, state)
+        writing = loop.run_in_executor(self._scribe, snapshots.write, path, index, state)
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:  # nobody waits for it any more, and the thread goes on
+            writing.add_done_callback(lambda done: _forget_backup(done, path))
+            raise
         return path
 
     async def change_members(self, join: Mapping[NodeId, str], leave: Collection[NodeId]) -> None:
@@ -308,11 +317,15 @@ class Server:
             log.info("stopped", extra={"term": self.node.current_term, "last": self.node.last_index})
 
     async def _beat(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            due = loop.time() + seconds
             await asyncio.sleep(seconds)
+            self._stalls.note(PROCESSOR, loop.time() - due)
             if self.node.role is Role.LEADER and not self._inbox.full():
                 self._inbox.put_nowait(Happening(HeartbeatTimeout()))
-                self._let_expire()
+                with suppress(ClockError):  # which that event meets as well, and the node stops
+                    self._let_expire()
 
     def _let_expire(self) -> None:
         node = self.node
@@ -331,11 +344,17 @@ class Server:
         if self._election:
             self._election.cancel()
         promise = self.settings.promise_ms / 1000
-        timeout = self._random.uniform(promise, 2 * promise)
-        self._election = asyncio.get_running_loop().call_later(timeout, self._time_out)
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._random.uniform(promise, 2 * promise)
+        self._election = loop.call_at(due, lambda: self._time_out(due))
 
-    def _time_out(self) -> None:
-        if self._inbox.full():
+    def _time_out(self, due: float | None = None) -> None:
+        """Where this process did not run when it was due, what its leader has said meanwhile is not yet read:
+        a heartbeat's time is left for that, once."""
+        loop, beat = asyncio.get_running_loop(), self.settings.heartbeat_ms / 1000
+        if due is not None and loop.time() - due > beat:
+            self._election = loop.call_later(beat, self._time_out)
+        elif self._inbox.full():
             self._reset_election_timer()
         else:
             self._inbox.put_nowait(Happening(ElectionTimeout()))
@@ -376,7 +395,8 @@ class Server:
         trace = "".join(lines)
         if any(isinstance(effect, Store) for taken in steps for effect in taken.step.effects):
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._disk, self._store.save, node.durable, trace)
+            with self._stalls.storing():
+                await loop.run_in_executor(self._disk, self._store.save, node.durable, trace)
         self._trace.write(trace)
         self._carry_out(steps)
 
@@ -477,3 +497,8 @@ class Server:
                 pass  # a newer snapshot came in the meantime
             case _:
                 self._waiting.refuse(what, leader)
+
+
+def _forget_backup(writing: asyncio.Future[None], path: Path) -> None:
+    if writing.exception() is None:
+        path.unlink(missing_ok=True)

@@ -33,17 +33,12 @@ FORMAT, VERSION = "oneleader-snapshot", 1
 def write(path: Path, index: int, state: StateMachine) -> None:
     """The state after the entry at `index`; it is there and synced on return."""
     part = path.with_name(f"{path.name}.part")
-    digest, lines = sha256(), 0
-    with part.open("wb") as file:
-        for said in chain([_header(index)], _items(state)):
-            line = json.dumps(said).encode() + b"\n"
-            digest.update(line)
-            lines += 1
-            file.write(line)
-        file.write(json.dumps({"lines": lines, "sha256": digest.hexdigest()}).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        _write(part, index, state)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)  # on a disk that is full, it would take the last of it
+        raise
     _sync_folder(path.parent)
 
 
@@ -62,7 +57,7 @@ def read_any(path: Path) -> tuple[int, StateMachine]:
             return _read(file)
     except FileNotFoundError:
         raise DamagedError(f"{path} is missing") from None
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise DamagedError(f"{path} is damaged: {error}") from None
 
 
@@ -80,6 +75,19 @@ def move(path: Path, to: Path) -> None:
 
 
 # -- Within --------------------------------------------------------------------------------------------
+
+
+def _write(path: Path, index: int, state: StateMachine) -> None:
+    digest, lines = sha256(), 0
+    with path.open("wb") as file:
+        for said in chain([_header(index)], _items(state)):
+            line = json.dumps(said).encode() + b"\n"
+            digest.update(line)
+            lines += 1
+            file.write(line)
+        file.write(json.dumps({"lines": lines, "sha256": digest.hexdigest()}).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _plain(value: Any) -> Any:

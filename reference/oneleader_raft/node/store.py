@@ -20,6 +20,7 @@ speaks of it (`snapshots`); those that no save speaks of any more are deleted.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ from zlib import crc32
 
 from ..raft import NO_SNAPSHOT, Durable, Entry, NodeId, Snapshot
 from . import codec, snapshots
-from .errors import DamagedError
+from .errors import DamagedError, UnusableError
 from .log import after, common_prefix, growing, last_index
 
 VERSION = 3
@@ -50,17 +51,19 @@ ADVICE = (
     "this node may have voted, so do not delete it to start over: "
     "restore the file, or replace the node by a new one under another name"
 )
+OF_THE_DISK = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+ABOUT_THE_DISK = "see if the disk is full, and who owns the folder and the files of this node in it"
 
 
 class NodeStore:
     """The state of one node in one file. While it is open, no other process can open it."""
 
     def __init__(self, path: Path, id: NodeId, members: Iterable[NodeId]) -> None:
-        """DamagedError, in one sentence, where the file is not this node's state, whole."""
+        """DamagedError, in one sentence, where the file is not this node's state, whole; UnusableError."""
         self.path, self._members = path, " ".join(sorted(members))
         self.identity = ""
         self.durable, self.trace = Durable(), ""  # what was stored last
-        is_new = not path.exists() or path.stat().st_size == 0
+        is_new = _is_new(path)
         try:
             if not is_new:
                 _look_at_header(path)
@@ -75,6 +78,8 @@ class NodeStore:
         except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError) as error:
             if "locked" in str(error):
                 raise DamagedError(f"{path} is in use: another node runs with this data") from None
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in OF_THE_DISK:
+                raise UnusableError(f"{path} cannot be used: {error}; {ABOUT_THE_DISK}") from None
             raise DamagedError(f"{path}: {error}; {ADVICE}") from None
 
     def save(self, durable: Durable, trace: str = "") -> None:
@@ -141,6 +146,7 @@ class NodeStore:
         self._db.execute("COMMIT")
         self._make_durable()
         self._delete_old_snapshots()
+        self._delete_begun()
 
     def _make_durable(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -201,6 +207,12 @@ class NodeStore:
             if index.isdigit() and int(index) < self.durable.snapshot.index:
                 path.unlink()
 
+    def _delete_begun(self) -> None:
+        """Files that a crash left unfinished, or that nobody waits for any more."""
+        for kind in (".snapshot-*.part", ".backup-*", ".from-*"):
+            for path in self.path.parent.glob(self.path.with_suffix(kind).name):
+                path.unlink()
+
     def _row(self, table: str) -> tuple[Any, ...]:
         """The only row of a table."""
         rows = self._db.execute(f"SELECT * FROM {table}").fetchall()
@@ -210,6 +222,19 @@ class NodeStore:
 
     def _value(self, statement: str) -> Any:
         return self._db.execute(statement).fetchone()[0]
+
+
+def _is_new(path: Path) -> bool:
+    """Whether there is no state yet. UnusableError if there is what this process may not read and write."""
+    try:
+        if not os.path.lexists(path):
+            return True
+        if path.exists() and not path.is_file():
+            raise UnusableError(f"{path} is no file")
+        with path.open("r+b"):
+            return path.stat().st_size == 0
+    except OSError as error:
+        raise UnusableError(f"{path} cannot be used: {error.strerror}; {ABOUT_THE_DISK}") from None
 
 
 def _look_at_header(path: Path) -> None:

@@ -42,7 +42,7 @@ from ..raft import (
     Propose,
     Receive,
 )
-from .errors import DamagedError
+from .errors import DamagedError, UnusableError
 from .log import common_prefix, last_index
 from .trace_lines import CUT
 from .trace_parts import parts, path_of
@@ -87,11 +87,14 @@ class Trace:
         self._part = parts(folder).get(id, [1])[-1]
         path = path_of(folder, id, self._part)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self._size, last = _whole_lines(self._file)
-        os.ftruncate(self._file, self._size)
-        if not self._size:
-            self.write(self._header)
-        self.step = int(last.get("step", 0))
+        self._size, last = _whole_lines(self._file, path, id)
+        try:
+            os.ftruncate(self._file, self._size)
+            if not self._size:
+                self.write(self._header)
+        except OSError as error:
+            raise UnusableError(f"{path} cannot be used: {error.strerror}") from None
+        self.step = last["step"] if last else 0
         missing = [line for line in kept.splitlines(True) if json.loads(line)["step"] > self.step]
         if self.step and not missing:
             _compare(path, last["after"], stored)
@@ -240,8 +243,9 @@ def _first_touched(taken: list[list[Any]], before: Node | None, after: Node) -> 
     return 1 + max(begins, min(begins + common_prefix(old, after.log), *told, after.last_index))
 
 
-def _whole_lines(file: int) -> tuple[int, dict[str, Any]]:
-    """Where the last whole line ends, and what it says."""
+def _whole_lines(file: int, path: Path, id: NodeId) -> tuple[int, dict[str, Any]]:
+    """Where the last whole line ends, and what it says, if it is a step's. DamagedError, and nothing is
+    written, if this is no trace of the node."""
     size = os.fstat(file).st_size
     window = 1 << 16
     while True:
@@ -251,5 +255,31 @@ def _whole_lines(file: int) -> tuple[int, dict[str, Any]]:
         if len(lines) > 1 or start == 0:
             break
         window *= 4
-    whole = start + tail.rfind(b"\n") + 1
-    return whole, json.loads(lines[-1]) if lines else {}
+    try:
+        if size:
+            _check_beginning(os.pread(file, 1 << 16, 0).split(b"\n")[0], id)
+        is_begun = len(lines) > 1 or start > 0  # beyond the line that says whose it is
+        last = json.loads(lines[-1]) if is_begun else {}
+        if is_begun:
+            _check_step(last)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise DamagedError(
+            f"{path} is no trace of {id}, or is damaged: move the traces of all nodes away, "
+            "none can be judged any more"
+        ) from None
+    return start + tail.rfind(b"\n") + 1, last
+
+
+def _check_beginning(line: bytes, id: NodeId) -> None:
+    """ValueError if no trace of this node begins so, not even one that was cut off in its first line."""
+    begins = f'{{"format": "{FORMAT}", "version": {VERSION}, "node": "{id}", '.encode()
+    if not (line.startswith(begins) or begins.startswith(line)):
+        raise ValueError
+
+
+def _check_step(line: dict[str, Any]) -> None:
+    """ValueError, TypeError, KeyError"""
+    after = line["after"]
+    if not all(type(number) is int for number in (line["step"], after["term"], after["length"])):
+        raise ValueError
+    after["voted_for"]

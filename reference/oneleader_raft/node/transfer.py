@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -80,6 +81,14 @@ class Receiving:
         self._files: dict[NodeId, IO[bytes]] = {}
 
     def chunk(self, peer: NodeId, body: bytes) -> None:
+        """FrameError, which ends the connection, if it is not the next one, or cannot be stored."""
+        try:
+            self._store(peer, body)
+        except OSError as error:
+            self._give_up(peer)
+            raise FrameError(f"a part of a snapshot cannot be stored: {error.strerror}") from None
+
+    def _store(self, peer: NodeId, body: bytes) -> None:
         offset = int.from_bytes(body[:OFFSET])
         if offset == 0:
             self.whole(peer)
@@ -97,7 +106,14 @@ class Receiving:
 
     def stop(self) -> None:
         for peer in list(self._files):
-            self.whole(peer)
+            self._give_up(peer)
+
+    def _give_up(self, peer: NodeId) -> None:
+        """What has come is of no use, and may be what fills the disk."""
+        if file := self._files.pop(peer, None):
+            with suppress(OSError):  # what is buffered cannot be written either
+                file.close()
+        self._path(peer).unlink(missing_ok=True)
 
 
 def heartbeat(leader: Node, message: InstallSnapshot) -> AppendEntries:

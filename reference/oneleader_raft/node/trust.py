@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 from ..raft import AppendReply, Event, Node, NodeId, Receive
 from .acknowledged import Acknowledged
 from .frames import FrameError
+from .links import replacement
 from .metrics import Metrics
 from .store import NodeStore
 
@@ -62,8 +63,3 @@ class Trust:
         await asyncio.get_running_loop().run_in_executor(self._disk, self._store.distrust, peer)
         self._metrics.strange_store(peer, True)
         self._drop(peer)
-
-
-def replacement(peer: NodeId) -> str:
-    """The command that puts another node in its place."""
-    return f"oneleader node replace {peer} NAME=HOST:PORT"

@@ -223,7 +223,11 @@ CHECKS: tuple[Check, ...] = (
     of("replication", proving, 15, strength=LOGS),
     of("replication", refining, 4, nodes=2, terms=2, quorums=N2_DECIDES),
     of("replication", twinning, 8),
-    of("replication", comparing, 10, FULL, nodes=2, terms=2, sizes=TWO_ENTRIES),
+    of("replication", comparing, 10, nodes=2, terms=2, sizes=TWO_ENTRIES),
+    *(
+        of("replication", comparing, 30, FULL, sizes=at.sizes, quorums=at.quorums)
+        for at in full_bounds_of(find("replication"))
+    ),
     *(of("replication", replaying, 1, recording=recording) for recording in (ETCD, RAWNODE, PRE_VOTES)),
     *(
         of("membership", exploring, 20, when, terms=2, nodes=2, sizes=sizes, quorums="n1 n2, n1", **TOGETHER)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import http.client
 import json
+import math
+import re
 import ssl
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -20,9 +23,10 @@ from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, exit_status
 from oneleader_raft.node import snapshots
 from oneleader_raft.node.backup import restore as restored
-from oneleader_raft.node.errors import DamagedError
+from oneleader_raft.node.errors import DamagedError, UnusableError
 from oneleader_raft.node.members import NODE_NAME
 
+NO_NODE = "what answers there is no node, or not whole"
 MOST_HOPS = 10  # from a node that does not lead to one that may
 Said = dict[str, Any]
 
@@ -45,10 +49,16 @@ class Asking:
     token: str
     tls: ssl.SSLContext | None
 
+    def __post_init__(self) -> None:
+        for api in self.apis:
+            _check_address(api)
+
     def ask(self, method: str, body: Said | None) -> tuple[int, Said]:
         """Of the members: the status, and what was said."""
-        status, said = self.fetch(method, "/v1/members", body)
-        return status, json.loads(said)
+        status, answer = self.fetch(method, "/v1/members", body)
+        said = _parsed(answer)
+        wanted, of = ("members", dict) if status == 200 else ("error", str)
+        return (status, said) if isinstance(said.get(wanted), of) else (503, {"error": NO_NODE})
 
     def fetch(self, method: str, path: str, body: Said | None = None) -> tuple[int, bytes]:
         """The status and the answer of the first node that has one, or of the one that it sends us to."""
@@ -68,16 +78,16 @@ class Asking:
                 if status != 307:
                     return status, said
                 at = elsewhere.removesuffix(path)
+                if not _is_address(at):
+                    last = json.dumps({"error": NO_NODE}).encode()
+                    break
         return 503, last or json.dumps({"error": f"no answer from {' '.join(silent) or 'a leader'}"}).encode()
 
     def _ask_one(self, at: str, method: str, path: str, body: Said | None) -> tuple[int, bytes, str] | None:
         headers = {"X-Deadline-Ms": str(int(self.seconds * 1000))}
         headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = None if body is None else json.dumps(body).encode()
-        try:
-            request = urllib.request.Request(f"{at}{path}", data, headers, method=method)
-        except ValueError:
-            raise UsageError(f"{at!r} is not of the form http://HOST:PORT") from None
+        request = urllib.request.Request(f"{at}{path}", data, headers, method=method)
         opener = urllib.request.build_opener(_StayHere, urllib.request.HTTPSHandler(context=self.tls))
         try:
             with opener.open(request, timeout=self.seconds + 1) as answer:
@@ -96,12 +106,44 @@ class _StayHere(urllib.request.HTTPRedirectHandler):
 def _refused(error: urllib.error.HTTPError) -> tuple[int, bytes, str] | None:
     """What a node says; nothing, where something else answered."""
     body = error.read()
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return None
-    is_of_a_node = isinstance(said, dict) and "error" in said
+    is_of_a_node = isinstance(_parsed(body).get("error"), str)
     return (error.code, body, error.headers.get("Location", "")) if is_of_a_node else None
+
+
+def _parsed(answer: bytes) -> Said:
+    """Nothing, if it is no JSON object."""
+    try:
+        said = json.loads(answer)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _is_address(api: str) -> bool:
+    try:
+        at = urllib.parse.urlsplit(api)
+        at.netloc.encode("idna")
+        return (
+            at.scheme in ("http", "https")
+            and bool(at.hostname)
+            and at.port != 0
+            and not re.search(r"\s", api)
+        )
+    except ValueError:  # a port that is none, or a host that nobody has
+        return False
+
+
+def _check_address(api: str) -> None:
+    if not _is_address(api):
+        raise UsageError(f"{api!r} is not of the form http://HOST:PORT")
+
+
+def _token(file: IO[bytes] | None) -> str:
+    """What a header can carry."""
+    said = file.read().strip() if file else b""
+    if not re.fullmatch(rb"[!-~]*", said):
+        raise UsageError("--token-file holds no token: it has characters that no header carries")
+    return said.decode()
 
 
 def asks(command: Callable[..., int]) -> Callable[..., int]:
@@ -110,7 +152,9 @@ def asks(command: Callable[..., int]) -> Callable[..., int]:
     @click.option(
         "--api", "apis", multiple=True, required=True, help="http://HOST:PORT of a node (may be repeated)."
     )
-    @click.option("--token-file", type=click.File(), help="A file with the token that the cluster asks for.")
+    @click.option(
+        "--token-file", type=click.File("rb"), help="A file with the token that the cluster asks for."
+    )
     @click.option(
         "--ca",
         type=click.Path(exists=True, dir_okay=False),
@@ -123,7 +167,9 @@ def asks(command: Callable[..., int]) -> Callable[..., int]:
     def with_options(
         *words: str, apis: Sequence[str], token_file: Any, ca: str | None, seconds: float, **more: str
     ) -> int:
-        token = token_file.read().strip() if token_file else ""
+        if math.isnan(seconds):
+            raise UsageError("--seconds is a number from 0.1 to 60")
+        token = _token(token_file)
         try:
             tls = ssl.create_default_context(cafile=ca) if ca else None
         except ssl.SSLError as error:
@@ -174,11 +220,16 @@ def backup(cluster: Asking, file: Path) -> int:
     """Write all that the cluster holds to FILE."""
     status, said = cluster.fetch("GET", "/v1/backup")
     if status != 200:
-        return _show(status, json.loads(said))
+        return _show(status, _parsed(said))
     part = file.with_name(f"{file.name}.part")
-    part.write_bytes(said)
-    index, state = snapshots.read_any(part)
-    part.replace(file)
+    try:
+        part.write_bytes(said)
+        index, state = snapshots.read_any(part)
+        part.replace(file)
+    except DamagedError:
+        return _show(503, {"error": NO_NODE})
+    finally:
+        part.unlink(missing_ok=True)
     say(f"{file}: {snapshots.size(state):,} items, as of entry {index:,}")
     return exit_status([HOLDS])
 
@@ -196,8 +247,8 @@ def restore(file: Path, name: str, data: Path) -> int:
         raise UsageError(f"{name!r} is no name: up to 64 letters, digits, '.', '_' and '-'")
     try:
         items = restored(file, data, name)
-    except DamagedError as damaged:
-        raise UsageError(str(damaged)) from None
+    except (DamagedError, UnusableError) as error:
+        raise UsageError(str(error)) from None
     say(f"{data}: {name} holds {items:,} items; start it with --peers {name}=HOST:PORT, then add others")
     return exit_status([HOLDS])
 
@@ -215,10 +266,10 @@ def _named(who: str) -> tuple[str, str]:
 
 def _show(status: int, said: Said) -> int:
     """Exit status 0: so it is; 1: refused, and why; 2: bad input; 3: nobody knows."""
-    if status in (400, 401):
+    if status in (400, 401) and "error" in said:
         raise UsageError(said["error"])
     if status != 200:
-        say(said["error"], style="red")
+        say(said.get("error", NO_NODE), style="red")
         return exit_status([VIOLATED if status == 409 else INCONCLUSIVE])
     for name, address in said["members"].items():
         say(f"{name:8} {address}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +88,9 @@ def tlc_result(module: str, config: str, result: Result) -> None:
         f"depth {result.depth}   {result.seconds:.1f} s"
     )
     if result.violated is None:
-        found = "no error found within the bounds of the .cfg" if result.claims else "the .cfg claims nothing"
+        found = result.vacuous or "no error found within the bounds of the .cfg"
         judged(result.verdict, found, f"checked: {', '.join(result.claims) or 'no invariant, no property'}")
+        beneath(as_configured(result))
         return
     judged(VIOLATED, result.violated or "", f"{len(result.trace) - 1} steps")
     before: dict[Any, Any] = {}
@@ -99,6 +100,15 @@ def tlc_result(module: str, config: str, result: Result) -> None:
         for variable, value in changed.items():
             say(f"      {variable} = {tla(value)}")
         before = dict(step.state)
+
+
+def as_configured(result: Result) -> Iterator[str]:
+    """What a .cfg makes of its module: a claim holds of that, and of no more."""
+    if result.replaced:
+        puts = ", ".join(f"{name} <- {other}" for name, other in result.replaced.items())
+        yield f"in place of what the module says: {puts}"
+    if result.constraints:
+        yield f"bounded by: {', '.join(result.constraints)}"
 
 
 def tla(value: Any) -> str:
@@ -117,6 +127,8 @@ def tlc_json(result: Result) -> dict[str, Any]:
         "verdict": result.verdict.value,
         "violated": result.violated,
         "claims": result.claims,
+        "replaced": dict(result.replaced),
+        "constraints": result.constraints,
         "distinct": result.distinct,
         "generated": result.generated,
         "depth": result.depth,

@@ -12,8 +12,8 @@ import click
 
 from oneleader.cli.console import say
 from oneleader.readers.replay.form import faults_of, schema
+from oneleader.readers.replay.lines import opened
 from oneleader.readers.replay.merging import UNDECIDED, Merging
-from oneleader.readers.replay.replay import opened
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, exit_status
 
 MOST_SHOWN = 20

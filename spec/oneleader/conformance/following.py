@@ -52,7 +52,8 @@ class Grounds:
         return {"member": RecordedVoters()} if "member" in self.model.fields else {}
 
     def fresh(self) -> Candidates:
-        self.run.shared.clear()
+        for cells in self.run.shared.values():
+            cells.clear()  # what reads a field keeps hold of its cells
         for elements in self.run.elements.values():
             elements.clear()
         for sort in self.run.greatest:

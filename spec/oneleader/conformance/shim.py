@@ -6,6 +6,7 @@ may hold stands in `shim.schema.json`. A shim that does not keep to it ends the 
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
@@ -60,10 +62,10 @@ class ServerShown(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SentShown(msgspec.Struct, forbid_unknown_fields=True):
-    """A message that left."""
+    """A message that left; it is handed on as it was written."""
 
     to: str
-    message: Any
+    message: msgspec.Raw
 
 
 class HelloAnswer(Line, kw_only=True):
@@ -220,7 +222,10 @@ class Shim:
         if self.waiting:
             raise self._wrong(f"wrote a line that nobody asked for: {shortened(bytes(self.waiting))}")
         self.number += 1
-        request = msgspec.json.encode({"id": self.number, "do": do, **more})
+        try:
+            request = msgspec.json.encode({"id": self.number, "do": do, **more})
+        except OverflowError:
+            raise self._wrong(f"gave a number beyond 64 bits, which {do!r} has to name") from None
         limit = self.timeout if self.number > 1 else max(self.timeout, STARTING)
         until = time.monotonic() + limit
         late = f"gave no answer within {limit:g} seconds to {shortened(request)}"
@@ -351,8 +356,12 @@ class ShimAdapter(Adapter):
     def observe(self, node: str) -> Observed | None:
         return self.servers[node]
 
-    def describe(self, message: Any) -> str:
-        return msgspec.json.encode(message, order="sorted").decode()
+    def describe(self, message: msgspec.Raw) -> str:
+        """Its keys in order, for some languages write them as they come."""
+        try:
+            return msgspec.json.encode(msgspec.json.decode(message), order="sorted").decode()
+        except (msgspec.DecodeError, OverflowError):  # what JSON may say and Python cannot
+            return bytes(message).decode()
 
     def _step(self, do: str, node: str, **more: Any) -> Report:
         answer = self.shim.ask(do, StepAnswer, node=node, **more)
@@ -427,6 +436,18 @@ def observed(shown: ServerShown | None) -> Observed | None:
     )
 
 
+@dataclass(frozen=True)
+class Written:
+    """A value that is no text, number or null: it equals what is written the same, and no text or number."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def plain(value: Any) -> Hashable:
     """A value that can be compared and hashed."""
-    return msgspec.json.encode(value, order="sorted").decode() if isinstance(value, (dict, list)) else value
+    if isinstance(value, (dict, list, bool)):
+        return Written(json.dumps(value, sort_keys=True, ensure_ascii=False))
+    return value  # type: ignore[no-any-return]

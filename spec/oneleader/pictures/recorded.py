@@ -26,7 +26,8 @@ from oneleader.pictures.vocabulary import Plain
 from oneleader.readers.replay.candidates import LineRefused, NotModelled, OpenRun, TooMany
 from oneleader.readers.replay.formats import ccf_lines
 from oneleader.readers.replay.formats.own import OwnFormat
-from oneleader.readers.replay.replay import Replayed, opened, records, replay
+from oneleader.readers.replay.lines import opened, records
+from oneleader.readers.replay.replay import Replayed, replay
 from oneleader.story import NBSP, Arrow, Lane, Spot, Story, StoryRow
 
 MOST_NODES = 9  # whose majorities are listed
@@ -79,7 +80,7 @@ def _own(path: Path, found: list[tuple[int, dict[str, Any]]], result: Replayed, 
     telling = Telling(format.model, _values(format, header), f"{path.name}, a run of {format.model.name}")
     telling.begin(cells=_cells(format))
     for number, record in rest:
-        before = dict(format.candidates.run.shared)
+        before = format.candidates.run.shared_cells()
         try:
             format.judge(record)
         except (LineRefused, NotModelled, TooMany, Inexpressible):
@@ -130,10 +131,10 @@ def _named(format: OwnFormat, record: dict[str, Any], verdict: str) -> Iterable[
 def _cells(format: OwnFormat, before: dict[Any, Any] | None = None) -> dict[Any, Plain]:
     """The cells that differ from before. The recording leaves nothing open, so all of the state is shared."""
     run = format.candidates.run
-    before = before or {}
-    names = run.shared.keys() | before.keys()
+    before, after = before or {}, run.shared_cells()
+    names = after.keys() | before.keys()
     changed = (
-        c for c in names if run.shared.get(c, run.initial.get(c[0])) != before.get(c, run.initial.get(c[0]))
+        c for c in names if after.get(c, run.initial.get(c[0])) != before.get(c, run.initial.get(c[0]))
     )
     return {
         (name, tuple(map(_plain, key if isinstance(key, tuple) else (key,)))): _plain(

@@ -41,7 +41,7 @@ class Watched:
         return self.format.candidates.states[0]
 
     def line(self, record: Line, time: int | None = None) -> Line:
-        self.format.take(record, *self.format.read(record))
+        self.format.take(record, self.format.read(record))
         actions = record["actions"]
         restarts = {"restarts": True} if any(name == "restart" for name, _ in actions) else {}
         shown = {"node": record["node"], "event": record["event"], **self.shown(record["node"]), **restarts}

@@ -108,21 +108,23 @@ def test_random_steps_do_the_same(name: str) -> None:
         at = random.Random(seed)
         model = without_guards(find(name)) if seed % 2 else find(name)
         plain, compiled = (run.candidate({}) for run in runs_of(model, at))
+        before = contents(compiled, model)
         for _ in range(STEPS):
             action = model.actions[at.choice(list(model.actions))]
             for _ in range(TRIES):
                 args = tuple(drawn(sort, at) for _, sort in action.params)
-                before, kept = contents(compiled, model), compiled.copy()
+                kept = compiled.copy()
                 said = tried(plain, action.name, args), tried(compiled, action.name, args)
                 assert said[0] == said[1], (seed, action.name, args)
-                assert contents(kept, model) == before, f"seed {seed}: {action.name}{args} writes to a copy"
                 if not said[0]:
                     break
                 compiled = kept
             else:
                 continue
             taken.add(action.name)
-            assert contents(plain, model) == contents(compiled, model), (seed, action.name, args)
+            assert contents(kept, model) == before, f"seed {seed}: {action.name}{args} writes to a copy"
+            before = contents(compiled, model)
+            assert contents(plain, model) == before, (seed, action.name, args)
     assert len(taken) > len(model.actions) / 3, "the walks take too few actions to show anything"
 
 

@@ -99,7 +99,7 @@ def walked(seed: int, tries: int = 3000) -> list[Step]:
         )
         line = step(n, [name, given])
         try:
-            format.take(line, *format.read(line))
+            format.take(line, format.read(line))
         except LineRefused:
             continue
         found.append(line)

@@ -312,7 +312,7 @@ def drawn(seed: int, tries: int = 7000) -> list[Line]:
         given |= {p: draw.sample(NODES, 2) for p, x in action.params if x.__name__ == "Quorum"}
         try:
             record = {"node": "", "event": action.name, "actions": [[action.name, given]]}
-            model.take(record, *model.read(record))
+            model.take(record, model.read(record))
         except (LineRefused, Inexpressible):
             continue
         shown = seen_of(model.candidates.states[0], given[action.params[0][0]])

@@ -539,12 +539,12 @@ def test_candidates_share_what_they_agree_on():
     to_ann, to_bob = putting(issued=5, holder="ann"), putting(issued=5, holder="bob")
 
     candidates.follow(lambda state: [to_ann(state), to_bob(state)])
-    assert run.shared == {("issued", ()): 5}
+    assert run.shared_cells() == {("issued", ()): 5}
     assert [s.changes for s in candidates.states] == [{("holder", ()): "ann"}, {("holder", ()): "bob"}]
     candidates.follow(lambda state: [state])
     assert (len(candidates.states), candidates.largest) == (2, 2)
     candidates.follow(lambda state: [putting(holder=NIL, issued=0)(state)])
-    assert (run.shared, [s.changes for s in candidates.states]) == ({}, [{}])
+    assert (run.shared_cells(), [s.changes for s in candidates.states]) == ({}, [{}])
     with pytest.raises(TooMany):
         Candidates(run, 1).follow(lambda state: [to_ann(state), to_bob(state)])
 
@@ -557,7 +557,7 @@ def test_candidates_that_come_to_the_same_are_one():
 
 
 def test_a_file_without_lines_is_not_read_to_its_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("oneleader.readers.replay.replay.LONGEST", 1000)
+    monkeypatch.setattr("oneleader.readers.replay.lines.LONGEST", 1000)
     path = tmp_path / "run.jsonl"
     path.write_text(json.dumps(HEADER) + "\n" + json.dumps(step("n1", event="x" * 5000)) + "\n")
     with pytest.raises(BadRecording, match="line 2: this line is longer than 1,000 bytes") as error:

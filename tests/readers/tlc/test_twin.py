@@ -7,8 +7,7 @@ import pytest
 from oneleader.cli.tlc import difference
 from oneleader.errors import UsageError
 from oneleader.language.configuration import bounded, configure
-from oneleader.language.model import Model
-from oneleader.models import election, lock, pre_vote, replication, vote_count
+from oneleader.models import election, lock, pre_vote, replication
 from oneleader.readers.run import Run
 from oneleader.readers.tlc.config import config_text, module_of
 from oneleader.readers.tlc.states import StateReader
@@ -19,32 +18,17 @@ from oneleader.verdict import HOLDS, VIOLATED
 pytestmark = pytest.mark.usefixtures("tools")
 
 
-@pytest.mark.parametrize(
-    ("model", "nodes", "terms", "quorums", "states", "edges"),
-    [
-        (election.MODEL, 3, 1, "majority", 288, 1_681),
-        (election.MODEL, 2, 3, "majority", 1_735, 9_427),
-        (election.MODEL, 3, 2, "n1 n2, n1 n3", 12_023, 80_029),
-        (vote_count.MODEL, 3, 1, "majority", 288, 1_521),
-    ],
-)
-def test_same_states_and_transitions(
-    model: Model, nodes: int, terms: int, quorums: str, states: int, edges: int
-) -> None:
-    found = compare(model, bounded(model, nodes=nodes, terms=terms, quorums=quorums))
-    assert (found.verdict, found.states, found.edges, found.difference) == (HOLDS, states, edges, "")
+def test_same_states_and_transitions() -> None:
+    """`check --quick` compares each twin at its bounds, and test_checks.py asks it; this is beyond these."""
+    found = compare(election.MODEL, bounded(election.MODEL, nodes=2, terms=3))
+    assert (found.verdict, found.states, found.edges, found.difference) == (HOLDS, 1_735, 9_427, "")
 
 
-@pytest.mark.parametrize(
-    ("nodes", "terms", "indices", "values", "states", "edges"),
-    [(2, 2, 2, 1, 2_939, 18_873), (2, 1, 2, 2, 307, 1_805), (3, 1, 1, 1, 1_152, 8_497)],
-)
-def test_a_log_is_a_sequence_of_records(
-    nodes: int, terms: int, indices: int, values: int, states: int, edges: int
-) -> None:
-    sizes = {"Node": nodes, "Term": terms, "Index": indices, "Value": values}
-    found = compare(replication.MODEL, configure(replication.MODEL, sizes))
-    assert (found.verdict, found.states, found.edges, found.difference) == (HOLDS, states, edges, "")
+def test_a_log_is_a_sequence_of_records() -> None:
+    found = compare(
+        replication.MODEL, configure(replication.MODEL, {"Node": 2, "Term": 1, "Index": 2, "Value": 2})
+    )
+    assert (found.verdict, found.states, found.edges, found.difference) == (HOLDS, 307, 1_805, "")
 
 
 def test_a_difference_in_a_log_is_told() -> None:

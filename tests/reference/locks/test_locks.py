@@ -197,3 +197,12 @@ def test_a_ttl_is_a_number_from_a_millisecond_to_a_day(ttl: Any) -> None:
     with pytest.raises(ValueError, match="to a day"):
         locks.acquire("r", ttl)
     assert store.asked == []
+
+
+@pytest.mark.parametrize("wait", [-1, float("nan"), True, "1", None, b"1", 10**400])
+def test_a_wait_is_a_number_of_seconds(wait: Any) -> None:
+    """With nan it would never end."""
+    store, locks = slow()
+    with pytest.raises(ValueError, match="a wait is given in seconds"):
+        locks.acquire("r", wait=wait)
+    assert store.asked == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,8 @@ from oneleader_raft.node.client import (
     get,
 )
 from oneleader_raft.node.clock import ClockWentBackError
-from oneleader_raft.node.door import Door
+from oneleader_raft.node.complaints import Complaints
+from oneleader_raft.node.door import MALFORMED, Door, most_clients
 from oneleader_raft.node.links import Address
 from oneleader_raft.node.local import HOST, free_ports
 from oneleader_raft.node.openapi import DOCUMENT
@@ -40,15 +43,20 @@ Http = TestClient[web.Request, web.Application]
 Test = Callable[[Http, Server], Awaitable[None]]
 
 
-def with_node(folder: Path, test: Test, others: dict[str, Address] | None = None) -> None:
-    """Run the test against a node that leads, or, where it has `others` that are away, does not."""
+def with_node(folder: Path, test: Test, others: dict[str, Address] | None = None, door: bool = False) -> None:
+    """Run the test against a node that leads, or, where it has `others` that are away, does not; behind its
+    door for clients, if that is asked."""
 
     async def main() -> None:
         listener = socket.create_server((HOST, 0))
         peers = {"n1": listener.getsockname()[:2]} | (others or {})
         server = Server(NodeSettings("n1", peers, folder, promise_ms=50, heartbeat_ms=10))
         node = asyncio.create_task(server.run(listener))
-        async with TestClient(TestServer(Api(server).app)) as http:
+        serving = TestServer(Api(server).app)
+        async with TestClient(serving) as http:
+            if door:
+                assert serving.runner.server
+                Door(serving.runner.server)
             while not others and server.lease_left == 0:
                 await asyncio.sleep(0.01)
             await test(http, server)
@@ -239,6 +247,65 @@ def test_what_no_client_sends_is_answered_without_a_fault(tmp_path: Path, head: 
         writer.close()
 
     with_node(tmp_path, test)
+
+
+CHUNKED = b"PUT /v1/keys/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(("files", "clients"), [(-1, 256), (1024, 256), (256, 128), (1, 1)])
+def test_clients_leave_files_for_peers_and_the_store(
+    files: int, clients: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, -1))
+    assert most_clients() == clients
+
+
+ODD_REQUESTS = [
+    b"hello\r\n\r\n",
+    b"\x16\x03\x01" + bytes(500),
+    b"GET / HTTP/9.9\r\nHost: h\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000,
+    b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000,
+    b"GET /\0 HTTP/1.1\r\n\r\n",
+    CHUNKED + b"zz\r\n",
+    CHUNKED + b"-5\r\n",
+    CHUNKED + b"5\r\n{",
+    CHUNKED + b"f" * 20 + b"\r\n",
+    b"PUT /v1/keys/a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{",
+    b"PUT /v1/keys/a HTTP/1.1\r\nHost: h\r\nContent-Length: -9\r\n\r\n{",
+    b"PUT /v1/keys/a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\nContent-Length: 8\r\n\r\n{",
+]
+
+
+def test_what_is_no_http_does_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line for each kind, once in a while; what goes wrong in the node itself keeps its traceback."""
+    monkeypatch.setattr(MALFORMED, "_complaints", Complaints())
+
+    async def test(http: Http, server: Server) -> None:
+        for data in 3 * ODD_REQUESTS:
+            reader, writer = await asyncio.open_connection(HOST, http.port)
+            writer.write(data)
+            writer.write_eof()
+            with suppress(ConnectionError):
+                assert (await reader.read()).split()[1:2] in ([], [b"400"])
+            writer.close()
+        assert (await answer(http, "GET", "/health"))[0] == 200
+
+        def broken() -> None:
+            raise LookupError("a fault of the node")
+
+        server.status = broken  # type: ignore[assignment, method-assign]
+        async with http.get("/v1/status") as said:
+            assert said.status == 500
+
+    with_node(tmp_path, test, door=True)
+    assert [r.levelname for r in caplog.records if r.exc_info] == ["ERROR"]
+    complaints = [r for r in caplog.records if r.getMessage() == "malformed request"]
+    assert 3 <= len(complaints) <= 10
+    assert len(caplog.records) < 20
 
 
 def test_readiness_is_not_liveness(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_no_bytes_that_are_not_sealed_pass(data: bytes) -> None:
     ("data", "says"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", "these are no frames of oneleader"),
-        (b"1L\x09" + bytes(40), "frames of version 9, and this node speaks 4"),
-        (b"1L\x04\x03\xff\xff\xff\xff", "a frame of 4294967295 bytes, and at most 1000 are read"),
+        (b"1L\x09" + bytes(40), "frames of version 9, and this node speaks 5"),
+        (b"1L\x05\x03\xff\xff\xff\xff", "a frame of 4294967295 bytes, and at most 1000 are read"),
         (frames.seal(b"another", 1, 3, b""), "does not know the cluster's secret"),
         (frames.seal(KEY, 2, 3, b""), "a frame is damaged"),
     ],

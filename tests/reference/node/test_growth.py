@@ -297,20 +297,20 @@ def test_a_follower_far_behind_gets_a_snapshot_and_all_come_back_with_it(
     with Client(list(cluster.apis.values()), deadline=30) as client:
         assert client.put("first", "v")
         cluster.kill(away)
-        for number in range(200):
-            assert client.put(f"k{number % 50}", number)
+        for number in range(100):
+            assert client.put(f"k{number % 25}", number)
         assert list(cluster.folder.glob(f"{leader}.snapshot-*"))
         assert not list(cluster.folder.glob(f"{away}.snapshot-*"))
         cluster.start(away)
         until = time.monotonic() + 30
-        while (cluster.status(away) or {"commit": 0})["commit"] < 200:
+        while (cluster.status(away) or {"commit": 0})["commit"] < 100:
             assert time.monotonic() < until, (cluster.folder / f"{away}.log").read_text()[-2000:]
             time.sleep(0.05)
         assert '"sends a snapshot"' in (cluster.folder / f"{leader}.log").read_text()
         cluster.stop()
         cluster.start()
         assert client.get("first") == "v"
-        assert [client.get(f"k{i}") for i in range(50)] == list(range(150, 200))
+        assert [client.get(f"k{i}") for i in range(25)] == list(range(75, 100))
     logs = "".join((cluster.folder / f"{id}.log").read_text() for id in cluster.members)
     assert "Traceback" not in logs
     assert '"level": "error"' not in logs

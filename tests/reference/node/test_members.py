@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,8 @@ def until(what: Callable[[], Any], seconds: float = 30) -> None:
 
 
 def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster]) -> None:
-    """One is added, one replaced, the leader removed; what was written is read from those that are left."""
+    """One is added, one replaced, the leader removed; what was written is read from those that are left, and
+    what the nodes did is judged up to the first change."""
     cluster = clusters(options=(*PATIENT, "--compact-after", "30"))
     cluster.start()
     leader = cluster.leader()
@@ -61,6 +64,7 @@ def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster
         for number in range(80):
             assert client.put(f"k{number % 40}", number)
         place = begun(cluster, "n4")
+        waits_to_be_added_and_is_not_let_in(cluster, "n4")
         added = asked(cluster, "add", f"n4={place}")
         assert (added.exit_code, added.return_value) == (0, 0), added.output
         assert f"n4       {place}" in added.output
@@ -84,7 +88,10 @@ def test_a_cluster_is_replaced_node_by_node(clusters: Callable[..., LocalCluster
         assert [client.get(f"k{i}") for i in range(40)] == list(range(40, 80))
         assert client.put("after", "v")
     until(lambda: all((cluster.status(id) or {}).get("members") == sorted(left) for id in left))
+    cluster.stop()
     assert all("Traceback" not in path.read_text() for path in cluster.folder.glob("*.log"))
+    for judging in recorded.judge(cluster.folder, ["election", "pre_vote", "replication", "lease"]):
+        assert judging.result.verdict is HOLDS, judging.result.summary()
 
 
 def test_a_backup_becomes_a_new_cluster(clusters: Callable[..., LocalCluster], tmp_path: Path) -> None:
@@ -123,28 +130,12 @@ def test_a_backup_becomes_a_new_cluster(clusters: Callable[..., LocalCluster], t
     assert old.leader() in old.members
 
 
-def test_what_the_nodes_did_is_judged_up_to_the_change(clusters: Callable[..., LocalCluster]) -> None:
-    cluster = clusters(options=PATIENT)
-    cluster.start()
-    place = begun(cluster, "n4")
-    assert asked(cluster, "add", f"n4={place}").return_value == 0
-    cluster.stop()
-    for judging in recorded.judge(cluster.folder, ["election", "pre_vote", "replication", "lease"]):
-        assert judging.result.verdict is HOLDS, judging.result.summary()
-
-
-def test_a_node_that_waits_to_be_added_does_nothing_and_others_are_not_let_in(
-    clusters: Callable[..., LocalCluster],
-) -> None:
-    cluster = clusters(options=PATIENT, trace=False)
-    cluster.start()
-    begun(cluster, "n4")
-    leader = cluster.leader()
-    log = cluster.folder / f"{leader}.log"
-    until(
-        lambda: "'n4' is no other member of this cluster: add it with `oneleader node add`" in log.read_text()
-    )
-    said = cluster.status("n4")
+def waits_to_be_added_and_is_not_let_in(cluster: LocalCluster, id: str) -> None:
+    """A node that was started with --join, before anybody has added it."""
+    log = cluster.folder / f"{cluster.leader()}.log"
+    refused = f"'{id}' is no other member of this cluster: add it with `oneleader node add`"
+    until(lambda: refused in log.read_text())
+    said = cluster.status(id)
     assert said is not None
     assert (said["term"], said["role"], said["last"]) == (0, "follower", 0)
     silent = asked(cluster, "add", f"n9={HOST}:1")
@@ -215,7 +206,75 @@ def test_one_change_at_a_time(tmp_path: Path) -> None:
     with_node(tmp_path, test)
 
 
-@pytest.mark.parametrize("words", [["add", "n4", "--api", "http://h:1"], ["list", "--api", "nowhere"]])
-def test_bad_use_of_the_command(words: list[str]) -> None:
-    with pytest.raises(UsageError, match="is not of the form"):
-        CliRunner().invoke(command, words, standalone_mode=False, catch_exceptions=False)
+NOWHERE = ["nowhere", "http://", "ftp://h", "http://h:99999", "http://h h", "http://a..b", "http://\udcff"]
+
+
+@pytest.mark.parametrize("api", NOWHERE)
+def test_an_address_that_is_none_is_said_to_be_none(api: str) -> None:
+    with pytest.raises(UsageError, match="is not of the form http://HOST:PORT"):
+        CliRunner().invoke(command, ["list", "--api", api], standalone_mode=False, catch_exceptions=False)
+
+
+def test_bad_use_of_the_command(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(128, 160)))
+    (tmp_path / "lines").write_text("a\nb")
+    cases = [
+        (["add", "n4"], "'n4' is not of the form NAME=HOST:PORT"),
+        (["list", "--seconds", "nan"], "--seconds is a number from 0.1 to 60"),
+        (["list", "--token-file", str(tmp_path / "binary")], "--token-file holds no token"),
+        (["list", "--token-file", str(tmp_path / "lines")], "--token-file holds no token"),
+    ]
+    for words, says in cases:
+        asked = [*words, "--api", f"http://{HOST}:1"]
+        with pytest.raises(UsageError, match=says):
+            CliRunner().invoke(command, asked, standalone_mode=False, catch_exceptions=False)
+
+
+ODD: list[tuple[int, dict[str, str], bytes]] = [
+    (200, {}, b"<html>"),
+    (200, {}, b"[1]"),
+    (200, {}, b"{}"),
+    (200, {}, b'{"members": [1]}'),
+    (200, {}, b"\xff\xfe"),
+    (200, {}, b"[" * 100_000),
+    (200, {}, b'{"members": ' + b"9" * 5000 + b"}"),
+    (200, {"Content-Length": "100"}, b'{"members": {}'),
+    (204, {}, b""),
+    (307, {"Location": ""}, b'{"error": "elsewhere"}'),
+    (307, {"Location": "/v1/members"}, b'{"error": "elsewhere"}'),
+    (307, {"Location": "file:///etc/passwd"}, b'{"error": "elsewhere"}'),
+    (400, {}, b'{"error": ["x"]}'),
+    (409, {}, b'{"error": 5}'),
+    (500, {}, b"no"),
+]
+
+
+def test_what_is_no_node_is_not_believed(tmp_path: Path) -> None:
+    """Whatever answers there: status 3, one sentence, and no file."""
+    said = ODD[0]
+
+    class Something(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = said
+            self.send_response(status)
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer((HOST, 0), Something) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        api = f"http://{HOST}:{server.server_port}"
+        for said in ODD:
+            for words in (["list"], ["add", "n4=h:1"], ["backup", str(tmp_path / "file")]):
+                told = CliRunner().invoke(
+                    command, [*words, "--api", api], standalone_mode=False, catch_exceptions=False
+                )
+                assert (told.return_value, told.output.count("\n")) == (3, 1), (said, words, told.output)
+        server.shutdown()
+    assert not list(tmp_path.iterdir())

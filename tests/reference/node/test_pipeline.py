@@ -96,6 +96,51 @@ async def dialled(test: Callable[[Links, Met], Awaitable[None]]) -> None:
         server.close()
 
 
+def test_of_two_processes_on_one_store_the_second_is_refused_while_the_first_is_heard(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A copy of a folder, started beside the original; both sides say why. One that has ended is in nobody's
+    way, nor is the same process that dials again."""
+
+    async def main() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        where = {"n1": listener.getsockname()[:2]}
+        here = Links(OWN, ignored, lambda: 0, anyone)
+        here.meet([], {}, frozenset({"n2"}))
+        await here.start(listener, 0.02)
+
+        async def begun(process: str) -> Links:
+            peer = Links(replace(PEER, process=process), ignored, lambda: 0, anyone)
+            await peer.start(socket.create_server(("127.0.0.1", 0)), 0.02)
+            peer.meet(["n1"], where, frozenset({"n1"}))
+            return peer
+
+        first = await begun("first")
+        await met(lambda: first.reaches("n1"))
+        here.drop("n2")
+        await met(lambda: not first.reaches("n1"))
+        await met(lambda: first.reaches("n1"))
+        copy = await begun("copy")
+        await met(lambda: len(caplog.records) >= 2)
+        assert first.reaches("n1")
+        assert not copy.reaches("n1")
+        await first.stop()
+        await met(lambda: copy.reaches("n1"))
+        await copy.stop()
+        await here.stop()
+
+    async def met(what: Callable[[], bool]) -> None:
+        while not what():
+            await asyncio.sleep(0.005)
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+    refused = {(r.getMessage(), vars(r)["why"].partition(", on this store")[0]) for r in caplog.records}
+    assert refused == {
+        ("refused", "another process runs as n2"),
+        ("not joined", "refused by the other node: another process runs as n2"),
+    }
+
+
 def test_a_heartbeat_does_not_wait_behind_big_values() -> None:
     """Counted are the bytes that come before it. They were all that a buffer holds, or it was dropped."""
     node, before = leader(), 0

@@ -44,11 +44,17 @@ def node(folder: Path, **options: str) -> subprocess.CompletedProcess[str]:
 def test_bad_arguments_are_one_sentence_each(tmp_path: Path) -> None:
     """One process tells them all: starting one takes most of a second."""
     (tmp_path / "short").write_text("too short")
+    (tmp_path / "binary").write_bytes(bytes(range(128, 160)))
     (tmp_path / "pem").write_text("no certificate")
     pem = str(tmp_path / "pem")
     cases = [
         ({"id": "n9"}, "--id n9 is not one of --peers: n1, n2"),
         ({"peers": "n1"}, "'' is not of the form HOST:PORT"),
+        ({"peers": f"n1={HOST}:{'1' * 5000}"}, "is not of the form HOST:PORT"),
+        ({"api": f"{HOST}:\uff18"}, "is not of the form HOST:PORT"),
+        ({"advertise_api": "a b/c?d:80"}, "'a b/c?d:80' is not of the form HOST:PORT"),
+        ({"cluster": ""}, "--cluster is a name of 1 to 200 characters"),
+        ({"cluster": "x" * 5000}, "--cluster is a name of 1 to 200 characters"),
         ({"id": "../n", "peers": f"../n={HOST}:1"}, "--peers names '../n': a name has up to 64 letters"),
         ({"listen": "0.0.0.0:0"}, "0.0.0.0 can be reached from other machines, and without a secret"),
         ({"api": "0.0.0.0:0"}, "clients cannot be sent to 0.0.0.0: give --advertise-api HOST:PORT"),
@@ -61,9 +67,11 @@ def test_bad_arguments_are_one_sentence_each(tmp_path: Path) -> None:
         ({"secret_file": str(tmp_path / "none")}, "No such file or directory"),
         ({"tls_cert": pem}, "--tls-cert, --tls-key and --tls-ca belong together"),
         ({"tls_cert": pem, "tls_key": pem, "tls_ca": pem}, "TLS cannot be set up with these files"),
+        ({"tls_cert": "/none", "tls_key": pem, "tls_ca": pem}, "cannot use /none: No such file or directory"),
         ({"api_tls_cert": pem}, "--api-tls-cert and --api-tls-key belong together"),
         ({"api_tls_cert": pem, "api_tls_key": pem}, "TLS cannot be set up with these files"),
         ({"token_file": str(tmp_path / "short")}, "a secret or token has 16 bytes at the least"),
+        ({"token_file": str(tmp_path / "binary")}, "a token has letters, digits and signs of ASCII"),
         ({"compact_after": "0"}, "--compact-after is a number of entries, 1 at the least"),
         ({"wrong": "1"}, "unrecognized arguments: --wrong 1"),
     ]

@@ -19,6 +19,7 @@ from oneleader_raft.node.errors import NotLeaderError, OutcomeUnknownError
 from oneleader_raft.node.frames import Identity
 from oneleader_raft.node.server import Happening, Server
 from oneleader_raft.node.settings import NodeSettings
+from oneleader_raft.node.stalls import DISK, PROCESSOR, Stalls
 from oneleader_raft.raft import (
     AppendEntries,
     AppendReply,
@@ -190,6 +191,42 @@ def test_check_quorum_goes_on_as_long_as_it_leads(tmp_path: Path) -> None:
         assert server.node.role is Role.FOLLOWER
 
     driven(tmp_path, test)
+
+
+def test_who_did_not_run_reads_what_has_come_before_it_takes_its_leader_for_gone(tmp_path: Path) -> None:
+    """Once: where a process is late all the time, it has to stand for election all the same."""
+
+    async def test(server: Server, did: Did) -> None:
+        del server._reset_election_timer
+        server._reset_election_timer()
+        time.sleep(0.1)  # longer than any election timeout, and what the leader says waits in the socket
+        await asyncio.sleep(0)
+        assert server._inbox.empty()
+        server._reset_election_timer()  # as what it says has been read
+        time.sleep(0.1)
+        await asyncio.sleep(0)
+        assert server._inbox.empty()
+        time.sleep(0.1)
+        waiting = await asyncio.wait_for(server._inbox.get(), 5)
+        assert waiting.event == ElectionTimeout()
+
+    driven(tmp_path, test)
+
+
+def test_a_disk_or_a_machine_that_keeps_a_node_waiting_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A save takes 10 ms here, as long as half a promise. Of the same, one line a second."""
+    driven(tmp_path, lambda server, did: lead(server))
+    assert [(r.getMessage(), vars(r)["why"]) for r in caplog.records if r.levelname == "WARNING"] == [
+        ("stalled", DISK)
+    ]
+    caplog.clear()
+    times = iter((1.1, 1.2, 1.3, 2.2))
+    stalls = Stalls(0.15, lambda: next(times))
+    for late in (0.1, 0.2, 0.5, 0.4, 0.3):
+        stalls.note(PROCESSOR, late)
+    assert [(vars(r)["longest_ms"], vars(r)["ms"]) for r in caplog.records] == [(200, 200), (500, 1200)]
 
 
 def test_what_a_node_knows_better_never_reaches_the_core(tmp_path: Path) -> None:

@@ -74,6 +74,27 @@ def test_a_trace_that_knows_more_than_the_state_is_seen(tmp_path: Path) -> None:
         Trace(tmp_path, "n1", MEMBERS, Clocks(), Durable(1, None, (Entry(1, "x"),)))
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"\xff\xfe\n",
+        b"[1, 2]\n",
+        b"7\n",
+        b'{"step": "x"}\n',
+        b'{"step": 7}\n',
+        b'{"step": 7, "after": {"term": 1}}\n',
+    ],
+)
+def test_a_damaged_trace_is_refused_in_words_and_left_alone(tmp_path: Path, last: bytes) -> None:
+    path = tmp_path / "n1.trace.jsonl"
+    traced(path, "a")
+    for damaged in (last, path.read_bytes() + last, path.read_bytes().replace(b'"n1"', b'"n2"', 1)):
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedError, match="is no trace of n1, or is damaged: move the traces of all"):
+            Trace(tmp_path, "n1", MEMBERS, Clocks(), Durable())
+        assert path.read_bytes() == damaged
+
+
 def test_without_a_path_nothing_is_written() -> None:
     trace = Trace(None, "n1", MEMBERS, Clocks(), Durable())
     assert trace.line("restart", None, 7, (), None, NODE) == ""

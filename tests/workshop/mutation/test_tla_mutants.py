@@ -87,7 +87,7 @@ def test_the_page_is_of_the_text_as_it_is() -> None:
     assert prints == {model: tla_table.digest(model) for model in TWINS}
 
 
-OPEN = {"replication": 3, "membership": 2}  # survivors of each model that nobody has explained
+OPEN = {"membership": 2}  # survivors of each model that nobody has explained
 
 
 def test_no_more_survive_than_is_known() -> None:

@@ -54,17 +54,18 @@ class Later(Membership):
     path: ChangingPath
     number: Any
     options: list[Membership]
-    known: list[Membership]
 
     def __init__(self, path: ChangingPath, number: Any, options: list[Membership]) -> None:
-        for name, value in (("path", path), ("number", number), ("options", options), ("known", [])):
+        for name, value in (("path", path), ("number", number), ("options", options)):
             object.__setattr__(self, name, value)
 
     def _decided(self) -> Membership:
-        if not self.known:
-            self.known.append(self.path.choose(self.options))
-            self.path.learn(self.number, self.known[0].sets)
-        return self.known[0]
+        return self.path.once(self, self._decide)
+
+    def _decide(self) -> Membership:
+        found = self.path.choose(self.options)
+        self.path.learn(self.number, found.sets)
+        return found
 
     @property
     def members(self) -> tuple[NodeId, ...]:

@@ -10,6 +10,7 @@ number, with a counterexample. Only what they do not need is tried for any numbe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -49,6 +50,7 @@ class Asked:
     fact: str
     by: str = ""
     goal: str = ""
+    untried: tuple[str, ...] = ()  # proofs that may fail without it, for all that is known
 
 
 def facts_of(model: str) -> list[str]:
@@ -91,30 +93,39 @@ def everything(model: str) -> Iterator[Proof]:
     yield from ((handler, several) for handler in others)
 
 
-def needed(model: str, proof: str, size: Scope | Size | None, facts: Collection[str]) -> dict[str, str]:
-    """Of the facts, those without which this proof fails, and a goal that is not proved then."""
-    return _by_action(model, proof, facts) if size is None else _by_handler(model, proof, size, facts)
+def needed(
+    model: str, proof: str, size: Scope | Size | None, facts: Collection[str], paths: int | None = None
+) -> Iterator[tuple[str, str]]:
+    """Of the facts, those without which this proof fails, and a goal that is not proved then, one by one.
+    `paths`: on how many of those where a fact is used it is left out, at most."""
+    return _by_action(model, proof, facts) if size is None else _by_handler(model, proof, size, facts, paths)
 
 
-def _by_action(model: str, action: str, facts: Collection[str]) -> dict[str, str]:
-    kept = {fact: prove_stable(model, action, without=fact) for fact in facts}
-    return {fact: found.failing for fact, found in kept.items() if found.verdict is not HOLDS}
+def _by_action(model: str, action: str, facts: Collection[str]) -> Iterator[tuple[str, str]]:
+    for fact in facts:
+        found = prove_stable(model, action, without=fact)
+        if found.verdict is not HOLDS:
+            yield fact, found.failing
 
 
-def _by_handler(model: str, handler: str, size: Scope | Size, facts: Collection[str]) -> dict[str, str]:
+def _by_handler(
+    model: str, handler: str, size: Scope | Size, facts: Collection[str], most: int | None
+) -> Iterator[tuple[str, str]]:
     """What is raised counts where this model alone shows that it is out of reach."""
-    found: dict[str, str] = {}
+    left, tried = set(facts), Counter[str]()
     for path, ran, cluster in runs(handler, size):
         proof = None if ran.does_nothing else PathProof(cluster, model, path, ran)
         if proof is None or proof.is_over:
             continue
-        for fact in _used(proof):
-            if fact in facts and fact not in found:
-                goal = _unproved(PathProof(cluster, model, path, ran, without=fact))
-                found |= {fact: goal} if goal else {}
-        if len(found) == len(facts):
+        for fact in [fact for fact in _used(proof) if fact in left]:
+            tried[fact] += 1
+            goal = _unproved(PathProof(cluster, model, path, ran, without=fact))
+            if goal:
+                yield fact, goal
+            if goal or tried[fact] == most:
+                left.discard(fact)
+        if not left:
             break
-    return found
 
 
 def _used(proof: PathProof) -> list[str]:

@@ -29,8 +29,8 @@ from oneleader.conformance.handlers.changing import Changing, ChangingPath, Unkn
 from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact
 from oneleader.conformance.handlers.coupling import Coupling
 from oneleader.conformance.handlers.named import Named
-from oneleader.conformance.handlers.paths import CodePath, paths, term_of
-from oneleader.conformance.handlers.running import Ran, Size, reads_answered, run
+from oneleader.conformance.handlers.paths import CodePath, paths_from, term_of
+from oneleader.conformance.handlers.running import Ran, Size, Start, begin, reads_answered, run
 from oneleader.conformance.handlers.servers import Anything, Scope, Unknown
 from oneleader.conformance.handlers.symbolic import (
     AnyPath,
@@ -77,9 +77,14 @@ class Handled:
 
 
 def prove_handler(
-    handler: str, scope: Scope | Size, core: Core = RAFT, modules: tuple[ModuleType, ...] = ()
+    handler: str,
+    scope: Scope | Size,
+    core: Core = RAFT,
+    modules: tuple[ModuleType, ...] = (),
+    models: tuple[str, ...] = (),
 ) -> Handled:
-    """Prove one handler, along every path, against every model. Stops at the first goal that fails."""
+    """Prove one handler, along every path, against every model, or these. Stops at the first goal that
+    fails."""
     started, count, goals = time.process_time(), 0, 0
 
     def handled(verdict: Verdict, failing: str = "") -> Handled:
@@ -91,7 +96,7 @@ def prove_handler(
             count += 1
             if ran.does_nothing:
                 continue
-            verdict, failing, tried = prove_path(cluster, path, ran, scope.models)
+            verdict, failing, tried = prove_path(cluster, path, ran, models or scope.models)
             goals += tried
             if verdict is not HOLDS:
                 return handled(verdict, failing)
@@ -110,8 +115,9 @@ def runs(
         yield from _of_named(handler, scope, core)
         return
     cluster = AnyCluster(scope.alone)
-    for any_path, ran in paths(
-        lambda path: run(Anything(path, cluster, not scope.whole), handler, core, modules),
+    for any_path, ran in paths_from(
+        lambda path: begin(Anything(path, cluster, not scope.whole), handler, modules),
+        lambda start: run(start, handler, core, modules),
         cluster.context,
         AnyPath,
     ):
@@ -124,10 +130,12 @@ def _of_named(handler: str, scope: Scope, core: Core) -> Iterator[tuple[CodePath
     named = Changing(names) if scope.changes else Named(names)
     kind, made = (ChangingPath, UnknownMembers) if scope.changes else (CodePath, Unknown)
 
-    def along(path: CodePath) -> Ran:
-        return run(made(path, named, scope), handler, core)
-
-    for path, ran in paths(along, named.context, kind):
+    for path, ran in paths_from(
+        lambda path: begin(made(path, named, scope), handler),
+        lambda start: run(start, handler, core),
+        named.context,
+        kind,
+    ):
         yield path, ran, named
 
 
@@ -163,23 +171,33 @@ class PathProof:
         self.cluster, self.path, self.ran = cluster, path, ran
         self.coupling = Coupling(cluster, model, path, without)
         state = cluster.state(self.coupling.model.fields)
-        self.before = self._facts_before(state)
-        self.assumed = [*path.condition, *(fact for _, fact in self.before)]
+        self.before, self.premise = self._facts_before(state, f"{model} without {without}")
         taken = ran.step.actions if ran.step else ()
         self.is_over = not self.coupling.view.ends.isdisjoint(a.name for a in taken)
         self.goals: list[Fact] = [] if self.is_over else list(self._goals(state))
         self.goals += self.coupling.obliged
-        self.assumed += self.coupling.known
+        self.also_known = list(self.coupling.known)
         if isinstance(cluster, Changing):
-            self.assumed += cluster.counted(path, state)
-        self.known = {fact.get_id() for fact in self.assumed}
+            self.also_known += cluster.counted(path, state)
 
-    def _facts_before(self, state: SymbolicState) -> list[Fact]:
-        ran, coupling = self.ran, self.coupling
-        message = ran.event.message if isinstance(ran.event, Receive) else None
-        facts = coupling.premise(state, ran.before, ran.now, message)
+    def _facts_before(self, state: SymbolicState, said: str) -> tuple[list[Fact], Any]:
+        """One by one, and as one formula; written down once for all paths that begin alike, but where
+        configurations get their numbers on the way."""
+        premises = self.ran.start.premises
+        if said in premises and not isinstance(self.cluster, Changing):
+            self.coupling.to_be_proved()
+        else:
+            facts = self._premise(state, self.ran.start)
+            assert (self.coupling.known, self.coupling.obliged) == ([], [])  # these are a path's own
+            premises[said] = facts, z3.And(*(fact for _, fact in facts), self.cluster.context)
+        return premises[said]
+
+    def _premise(self, state: SymbolicState, start: Start) -> list[Fact]:
+        coupling, event = self.coupling, start.event
+        message = event.message if isinstance(event, Receive) else None
+        facts = coupling.premise(state, start.before, start.now, message)
         for name in coupling.model.parameters:
-            value = getattr(ran.before.clocks, name)
+            value = getattr(start.before.clocks, name)
             facts.append((name, state[name]() == z3.ToReal(term_of(value))))
         return [(name, self.formula(fact)) for name, fact in facts]
 
@@ -202,7 +220,7 @@ class PathProof:
         for message, to in sent:
             yield "to another", self.cluster.node(to) != self.cluster.node(ran.before.id)
             yield from coupling.licensed(state, message, to)
-        yield from coupling.holds(state, ran.step.node, ran.now)
+        yield from coupling.holds(state, ran.step.node, ran.start.now)
         if coupling.name == "lease":
             yield from self._acts(state)
 
@@ -213,7 +231,7 @@ class PathProof:
         node = ran.step.node
         if ran.acts_as_leader:
             yield "is_leader", coupling.has_a_lease(state, node)
-        reads = reads_answered(self.cluster, ran.before, ran.event)
+        reads = reads_answered(self.cluster, ran.before, ran.start.event)
         integer = self.cluster.integer
         for effect in members_of(ran.step.effects):
             if isinstance(effect, ReadReady):
@@ -240,16 +258,19 @@ class PathProof:
 
         return self.cluster.some_quorum(node, all_have)
 
+    @property
+    def assumed(self) -> list[Any]:
+        return [*self.path.condition, *(fact for _, fact in self.before), *self.also_known]
+
     def formula(self, fact: Any) -> Any:
         made = term_of(fact)
         return z3.BoolVal(made, self.cluster.context) if isinstance(made, bool) else made
 
     def open_goals(self) -> list[Fact]:
         """Those that are not plain."""
+        known = {fact.get_id() for fact in self.assumed}
         goals = [(name, self.formula(goal)) for name, goal in self.goals]
-        return [
-            (name, goal) for name, goal in goals if goal.get_id() not in self.known and not z3.is_true(goal)
-        ]
+        return [(name, goal) for name, goal in goals if goal.get_id() not in known and not z3.is_true(goal)]
 
     def attempt(self) -> tuple[Verdict, str]:
         """The verdict, and which goal is not proved."""
@@ -261,8 +282,7 @@ class PathProof:
     def _solver(self, goal: Any, **options: Any) -> z3.Solver:
         solver = z3.SimpleSolver(ctx=self.cluster.context)
         solver.set(**options)
-        solver.add(*self.assumed)
-        solver.add(z3.Not(goal))
+        solver.add(self.premise, self.path.conjunction(), *self.also_known, z3.Not(goal))
         return solver
 
     def _of_named(self, goals: list[Fact]) -> tuple[Verdict, str]:
@@ -271,7 +291,7 @@ class PathProof:
         if result == z3.unsat:
             return HOLDS, ""
         if result == z3.unknown:
-            return INCONCLUSIVE, f"Z3 could not tell, on the path of {self.ran.event}"
+            return INCONCLUSIVE, f"Z3 could not tell, on the path of {self.ran.start.event}"
         found = solver.model()
         broken = [name for name, goal in goals if z3.is_false(found.eval(goal, model_completion=True))]
         return VIOLATED, broken[0] if broken else "one of its goals"

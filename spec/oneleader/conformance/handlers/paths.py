@@ -9,6 +9,8 @@ function returned, as terms, under the condition under which it goes that way.
     for path, result in paths(lambda path: handler(path.number("term"))):
         ...  # path.condition, result
 
+What many paths begin with is made once for all of them (`paths_from`): the path goes back to where it was.
+
 A function that asks for an index that could be anything, or decides more often than `LONGEST`, is refused:
 then nothing is known of it.
 """
@@ -17,13 +19,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import z3
 
 from oneleader.errors import Inexpressible
 
+S = TypeVar("S")
 T = TypeVar("T")
 LONGEST = 400  # decisions on one path
 GREATEST = 16  # an index
@@ -147,8 +152,9 @@ class CodePath:
         self.is_over = False
         self._given = tuple(self.decided)
         self.decided = []
-        self._quotients: dict[tuple[int, int], Number] = {}
-        self._kept: list[Any] = []
+        self._quotients: dict[str, Number] = {}
+        self._found: dict[int, tuple[object, Any]] = {}
+        self._conjunction, self._conjoined = None, 0
 
     def _new_solver(self) -> z3.Solver:
         return z3.SolverFor("QF_LIA", ctx=self.context)
@@ -174,6 +180,13 @@ class CodePath:
                 made = z3.BoolVal(made, self.context)
             self.condition.append(made)
             self._solver.add(made)
+
+    def conjunction(self) -> Any:
+        """The condition as one formula, which all who ask at the end of a path share."""
+        if len(self.condition) != self._conjoined:
+            self._conjunction = z3.And(*self.condition, self.context)
+            self._conjoined = len(self.condition)
+        return self._conjunction
 
     # -- decisions -------------------------------------------------------------------------------
     def decide(self, term: z3.BoolRef) -> bool:
@@ -214,17 +227,37 @@ class CodePath:
         raise Inexpressible(f"an index that may be outside of 0 to {GREATEST}: {term}")
 
     def quotient(self, x: Number, by: int | Number) -> Number:
-        """x // by, for by > 0: the q with x = by * q + r, 0 <= r < by."""
+        """x // by, for by > 0: the q with x = by * q + r, 0 <= r < by. It has one name on all paths."""
         divisor = by.term if isinstance(by, Number) else z3.IntVal(by, self.context)
-        key = x.term.get_id(), divisor.get_id()
-        if key not in self._quotients:
-            number = len(self._quotients)
-            q, r = (z3.Int(f"{name}!{number}", self.context) for name in ("quotient", "remainder"))
-            self._kept += [x.term, divisor]  # their ids stay taken
+        said = f"{x.term.sexpr()} by {divisor.sexpr()}"
+        if said not in self._quotients:
+            q, r = (z3.Int(f"{name} of {said}", self.context) for name in ("quotient", "remainder"))
             self.definitions += [x.term == divisor * q + r, r >= 0, r < divisor]  # not linear: kept apart
             self.assume(q >= 0)
-            self._quotients[key] = Number(self, q)
-        return self._quotients[key]
+            self._quotients[said] = Number(self, q)
+        return self._quotients[said]
+
+    def once(self, of: object, find: Callable[[], T]) -> T:
+        """What was found out about a value on this path."""
+        if id(of) not in self._found:
+            self._found[id(of)] = of, find()  # the value is kept, so that its id stays taken
+        found: T = self._found[id(of)][1]
+        return found
+
+    # -- other paths that begin alike --------------------------------------------------------------
+    def fork(self) -> dict[str, Any]:
+        """All that is known here, to come back to."""
+        self._solver.push()
+        return _copies(vars(self))
+
+    def back_to(self: P, start: dict[str, Any], given: tuple[int, ...]) -> P:
+        """As it was at the fork, for a path that goes on from there."""
+        self._solver.pop()
+        self._solver.push()
+        vars(self).update(_copies(start))
+        self._given, self.open, self.is_over = given, [], False
+        self._conjoined = 0
+        return self
 
     def written(self, term: Any) -> str:
         """A mark to stand for the term in a text."""
@@ -237,15 +270,43 @@ class Infeasible(Exception):
     """This way cannot be gone: nothing is lost by leaving it."""
 
 
+def _copies(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: copy(x) if isinstance(x, list | dict) else x for name, x in state.items()}
+
+
 def paths(
     run: Callable[[P], T],
     context: z3.Context,
     kind: type[P] = CodePath,  # type: ignore[assignment]
 ) -> Iterator[tuple[P, T]]:
     """Every path through `run`, in a fixed order, with what it returned."""
-    left: list[tuple[int, ...]] = [()]
+    return _every(run, lambda given: kind(context, list(given)), ())
+
+
+def paths_from(
+    make: Callable[[P], S],
+    run: Callable[[S], T],
+    context: z3.Context,
+    kind: type[P] = CodePath,  # type: ignore[assignment]
+) -> Iterator[tuple[P, T]]:
+    """Every path through `run(make(path))`: what is made is made once for all paths on which it is the same.
+
+    These are one path, which goes back to where it was made: look at one before you ask for the next.
+    """
+    for path, made in paths(make, context, kind):
+        yield from _every(lambda _, made=made: run(made), _again(path), tuple(path.decided))  # type: ignore[misc]
+
+
+def _again(path: P) -> Callable[[tuple[int, ...]], P]:
+    return partial(path.back_to, path.fork())
+
+
+def _every(
+    run: Callable[[P], T], begin: Callable[[tuple[int, ...]], P], first: tuple[int, ...]
+) -> Iterator[tuple[P, T]]:
+    left = [first]
     while left:
-        path = kind(context, list(left.pop()))
+        path = begin(left.pop())
         try:
             result = run(path)
         except Infeasible:

@@ -7,7 +7,8 @@ server stays well-formed, what changed is stored first, and what is committed is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -137,16 +138,32 @@ def of_any_size(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
 
 
 @dataclass(frozen=True)
-class Ran:
-    """One path through a handler: the server before, the step or what was raised, and what is plain of it."""
+class Start:
+    """A server and what happens to it, before anything has: many paths begin with the same.
 
+    premises: what each model says of it, once that is written down: one by one, and as one formula
+    """
+
+    u: Made
     before: Node
     now: Any
     event: Event | None
+    premises: dict[str, tuple[list[Fact], Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One path through a handler: where it began, the step or what was raised, and what is plain of it."""
+
+    start: Start
     step: Step | None
     raised: str
     plain: tuple[Fact, ...]
     acts_as_leader: bool
+
+    @property
+    def before(self) -> Node:
+        return self.start.before
 
     @property
     def does_nothing(self) -> bool:
@@ -160,17 +177,25 @@ class Ran:
         )
 
 
-def run(u: Made, handler: str, core: Core, modules: tuple[ModuleType, ...] = ()) -> Ran:
-    if isinstance(u, Unknown):
-        return _run(u, handler, core)
-    with any_size(u.path, modules):
-        return _run(u, handler, core)
+def begin(u: Made, handler: str, modules: tuple[ModuleType, ...] = ()) -> Start:
+    with _in_place(u, modules):
+        now: Any = u.path.number("now", None)
+        before = u.node(now)
+        event = EVENTS_WITH_CHANGES[handler](u) if handler in EVENTS_WITH_CHANGES else None
+    return Start(u, before, now, event)
 
 
-def _run(u: Made, handler: str, core: Core) -> Ran:
-    now: Any = u.path.number("now", None)
-    before = u.node(now)
-    event = EVENTS_WITH_CHANGES[handler](u) if handler in EVENTS_WITH_CHANGES else None
+def run(start: Start, handler: str, core: Core, modules: tuple[ModuleType, ...] = ()) -> Ran:
+    with _in_place(start.u, modules):
+        return _run(start, handler, core)
+
+
+def _in_place(u: Made, modules: tuple[ModuleType, ...]) -> AbstractContextManager[None]:
+    return nullcontext() if isinstance(u, Unknown) else any_size(u.path, modules)
+
+
+def _run(start: Start, handler: str, core: Core) -> Ran:
+    before, now, event = start.before, start.now, start.event
     acts = False
     try:
         if handler == IS_LEADER:
@@ -184,9 +209,9 @@ def _run(u: Made, handler: str, core: Core) -> Ran:
     except (Infeasible, Inexpressible, KeyboardInterrupt):
         raise
     except Exception as error:  # whatever is raised must be shown to be out of reach
-        return Ran(before, now, event, None, f"{type(error).__name__}: {error}", (), False)
+        return Ran(start, None, f"{type(error).__name__}: {error}", (), False)
     known = 0 if handler == RESTART else before.commit_index  # to the state machine
-    return Ran(before, now, event, step, "", tuple(plain(u, before, step, now, known)), acts)
+    return Ran(start, step, "", tuple(plain(start.u, before, step, now, known)), acts)
 
 
 def plain(u: Made, before: Node, step: Step, now: Any, known: Any) -> Iterator[Fact]:

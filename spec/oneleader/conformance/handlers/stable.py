@@ -35,7 +35,7 @@ from oneleader.language.trace import trace_action, trace_property
 from oneleader.models import MODELS
 from oneleader.readers.prove.algebra import SymbolicState, after, meaning
 from oneleader.readers.prove.smt import answer
-from oneleader.verdict import HOLDS, INCONCLUSIVE, Verdict, gravest
+from oneleader.verdict import HOLDS, INCONCLUSIVE, Verdict
 from oneleader_raft.configuration import initial
 from oneleader_raft.lease import LONG_AGO
 from oneleader_raft.raft import InstallSnapshot, Node
@@ -74,20 +74,20 @@ class Kept:
 
 
 def prove_stable(model: str, action: str, not_assumed: str = "", without: str = "") -> Kept:
-    """Whether the coupling is kept. `not_assumed`: a fact of it that is to be proved and not assumed;
-    `without`: one that is neither."""
-    started, goals, verdict, failing = time.process_time(), 0, HOLDS, ""
+    """Whether the coupling is kept. Stops at the first goal that fails. `not_assumed`: a fact of it that is
+    to be proved and not assumed; `without`: one that is neither."""
+    started, goals = time.process_time(), 0
     subjects = (SERVER,) if action == FIRST else SUBJECTS
     if model == "replication":  # whose logs are whole
         subjects = tuple(subject for subject in subjects if subject != InstallSnapshot.__name__)
     for subject in subjects:
         for problem in _problems(model, action, subject, not_assumed, without):
             goals += len(problem.goals)
-            found, name = problem.solve()
-            if found is not HOLDS:
-                verdict = gravest([verdict, found])
-                failing = failing or f"{subject}: {name}"
-    return Kept(model, action, goals, verdict, failing, time.process_time() - started)
+            verdict, name = problem.solve()
+            if verdict is not HOLDS:
+                seconds = time.process_time() - started
+                return Kept(model, action, goals, verdict, f"{subject}: {name}", seconds)
+    return Kept(model, action, goals, HOLDS, "", time.process_time() - started)
 
 
 def actions(model: str) -> tuple[str, ...]:

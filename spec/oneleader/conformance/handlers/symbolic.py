@@ -332,7 +332,6 @@ class Many(Whole):
 
     def __init__(self, path: AnyPath, *, each: tuple[Any, ...] = (), some: tuple[Any, ...] = ()) -> None:
         self.path, self.each, self.some = path, each, some
-        self._is_empty: bool | None = None
 
     @property
     def members(self) -> tuple[Any, ...]:
@@ -341,9 +340,7 @@ class Many(Whole):
 
     def __bool__(self) -> bool:
         """Without any that stands for itself: there may be some of a kind, or none."""
-        if self._is_empty is None:
-            self._is_empty = not self.some and self.path.choose([False, True])
-        return not self._is_empty
+        return bool(self.some) or self.path.once(self, lambda: self.path.choose([True, False]))
 
     def __add__(self, others: Any) -> Many:
         if isinstance(others, Many):

@@ -61,8 +61,8 @@ class SearchState(ctypes.Structure):
         *((name, ctypes.c_uint64) for name in ("tried_mask", "tried_size")),
         ("kept", ctypes.c_void_p),
         *((name, ctypes.c_uint64) for name in ("kept_size", "kept_room", "most_bytes")),
-        *((name, ctypes.c_void_p) for name in ("texts", "text_of")),
-        *((name, ctypes.c_uint64) for name in ("texts_size", "texts_mask")),
+        ("texts", ctypes.c_void_p),
+        *((name, ctypes.c_uint64) for name in ("texts_size", "texts_room")),
     ]
 
 

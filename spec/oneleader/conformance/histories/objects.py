@@ -15,7 +15,7 @@ Registers, key-value stores and the rest are judged key by key (locality: Herlih
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
 from typing import Any, TypeAlias
@@ -76,7 +76,9 @@ class SharedObject:
                 result = _elements(o) if self.name == SET.name and kind == READ else comparable(result)
         except TypeError as error:
             raise BadOperation(str(error), o) from None
-        o = replace(o, kind=kind, value=value, expected=expected, result=result)
+        found = {"kind": kind, "value": value, "expected": expected, "result": result}
+        if any(part is not getattr(o, name) for name, part in found.items()):
+            o = type(o)(**vars(o) | found)  # `replace` does the same, and takes three times as long
         self._check_values(o)
         return o
 
@@ -97,18 +99,24 @@ class SharedObject:
     def _check_values(self, o: Operation) -> None:
         if o.kind == CAS and o.returned != inf and not isinstance(o.result, bool):
             raise BadOperation(f"the result of a cas is true or false, not {written(o.result)}", o)
-        of_strings = (o.value, o.expected, o.result if o.kind == READ else None)
-        if self.strings and not all(isinstance(v, str | None) for v in of_strings):
-            raise BadOperation(f"values of a {self.name} are strings: {o}", o)
-        if self.strings and o.kind in (WRITE, APPEND) and o.value is None:
-            raise BadOperation(f"no value in this {o.kind}: {o}", o)
+        if self.strings:
+            self._check_strings(o)
         is_token = isinstance(o.result, int)
         if self.name == FENCED_LOCK.name and o.kind == ACQUIRE and o.returned != inf and not is_token:
             raise BadOperation(f"this acquire returned no token, which is a number: {written(o.result)}", o)
 
+    def _check_strings(self, o: Operation) -> None:
+        for v in (o.value, o.expected, o.result if o.kind == READ else None):
+            if v is not None and not isinstance(v, str):
+                raise BadOperation(f"values of a {self.name} are strings: {o}", o)
+        if o.kind in (WRITE, APPEND) and o.value is None:
+            raise BadOperation(f"no value in this {o.kind}: {o}", o)
+
 
 def comparable(value: Any) -> Hashable:
     """The value, so that equal values and no others are equal; TypeError where that is impossible."""
+    if value is None or type(value) is str:  # as most are
+        return value
     if isinstance(value, bool):
         return TrueOrFalse(value)
     if isinstance(value, tuple | frozenset):

@@ -22,7 +22,8 @@ typedef struct { uint64_t hash, at; } Tried;            /* at: where its words b
 typedef struct { uint64_t *words; uint32_t low, high; } Bits; /* full below `low`, empty from `high` on */
 
 typedef struct { uint32_t does, outcome, a, b; } Form; /* a read of a or b, a write of a, a swap of a for b */
-typedef struct { uint32_t parent, byte; } Text;         /* a text is another one and a byte more */
+/* A text is another one and a byte more. Those that go on from it: `child`, and the siblings of that one. */
+typedef struct { uint32_t parent, child, sibling, byte; } Text;
 
 typedef struct { /* the fields of `SearchState` in compiled.py */
     uint32_t size, left, depth, held, asked, at, farthest, sorts_known, of_texts;
@@ -44,8 +45,7 @@ typedef struct { /* the fields of `SearchState` in compiled.py */
     uint64_t *kept, kept_size, kept_room; /* the words of all that was tried */
     uint64_t most_bytes;
     Text *texts;              /* a parent comes before its children */
-    uint32_t *text_of;        /* a table of their numbers, 0 for none */
-    uint64_t texts_size, texts_mask;
+    uint64_t texts_size, texts_room;
 } Search;
 
 static uint64_t mixed(uint64_t x) {
@@ -83,39 +83,36 @@ static int keep(Search *s, uint64_t key, uint32_t then) {
 }
 
 /* ---------------------------------------------------------------------------------------------- texts */
-static uint32_t *place_of(const Search *s, Text t) {
-    uint64_t i = mixed((uint64_t)t.parent << 8 | t.byte) & s->texts_mask;
-    for (; s->text_of[i]; i = (i + 1) & s->texts_mask) {
-        Text other = s->texts[s->text_of[i]];
-        if (other.parent == t.parent && other.byte == t.byte) break;
-    }
-    return &s->text_of[i];
+static int room_for_texts(Search *s, uint64_t room) {
+    Text *texts = realloc(s->texts, room * sizeof *texts);
+    if (!texts) return NO_MEMORY;
+    s->texts = texts;
+    s->texts_room = room;
+    return GO_ON;
 }
 
-static int room_for_texts(Search *s, uint64_t size) {
-    Text *texts = realloc(s->texts, size * sizeof *texts);
-    if (texts) s->texts = texts;
-    uint32_t *text_of = calloc(2 * size, sizeof *text_of);
-    if (!texts || !text_of) { free(text_of); return NO_MEMORY; }
-    free(s->text_of);
-    s->text_of = text_of;
-    s->texts_mask = 2 * size - 1;
-    for (uint64_t i = EMPTY + 1; i < s->texts_size; i++) *place_of(s, s->texts[i]) = i;
-    return GO_ON;
+static void adopt(Search *s, uint32_t child) {
+    Text *t = &s->texts[child], *parent = &s->texts[t->parent];
+    t->child = 0;
+    t->sibling = parent->child;
+    parent->child = child;
+}
+
+/* A text and a byte more, which is new; NO_FIT where memory ends. */
+static uint32_t longer(Search *s, uint32_t from, uint8_t byte) {
+    if (s->texts_size == s->texts_room && room_for_texts(s, 2 * s->texts_room)) return NO_FIT;
+    s->texts[s->texts_size] = (Text){from, 0, 0, byte};
+    adopt(s, s->texts_size);
+    return s->texts_size++;
 }
 
 /* The text that is `from` and these bytes; NO_FIT where memory ends. */
 uint32_t text(Search *s, uint32_t from, const uint8_t *bytes, uint32_t count) {
     if (from == NOTHING) from = EMPTY;
-    while (count--) {
-        if (2 * s->texts_size > s->texts_mask && room_for_texts(s, s->texts_mask + 1)) return NO_FIT;
-        Text t = {from, *bytes++};
-        uint32_t *place = place_of(s, t);
-        if (!*place) {
-            s->texts[s->texts_size] = t;
-            *place = s->texts_size++;
-        }
-        from = *place;
+    for (; count-- && from != NO_FIT; bytes++) {
+        uint32_t found = s->texts[from].child;
+        while (found && s->texts[found].byte != *bytes) found = s->texts[found].sibling;
+        from = found ? found : longer(s, from, *bytes);
     }
     return from;
 }
@@ -147,9 +144,11 @@ static int forget_texts(Search *s) {
     }
     free(number);
     s->texts_size = kept;
-    uint64_t size = 64;
-    while (size < 2 * kept) size *= 2;
-    return room_for_texts(s, size);
+    s->texts[EMPTY].child = 0;
+    for (uint32_t i = EMPTY + 1; i < kept; i++) adopt(s, i);
+    uint64_t room = 64;
+    while (room < 2 * kept) room *= 2;
+    return room_for_texts(s, room);
 }
 
 /* ------------------------------------------------------------------------------------- what was taken */
@@ -237,7 +236,7 @@ static int try_new(Search *s, uint32_t state, int *is_new) {
 static uint64_t bytes(const Search *s) {
     return s->kept_size * sizeof *s->kept + (s->tried_mask + 1) * sizeof *s->tried
         + (s->answers_mask + 1) * sizeof *s->answers
-        + (s->texts_mask + 1) * (sizeof *s->text_of + sizeof *s->texts / 2);
+        + s->texts_room * sizeof *s->texts;
 }
 
 /* -------------------------------------------------------------------------------------------- the search */
@@ -263,7 +262,6 @@ void end(Search *s) {
     free(s->known.words);
     free(s->unknown.words);
     free(s->texts);
-    free(s->text_of);
 }
 
 /* The caller has filled in the fields before `known`. */
@@ -277,6 +275,7 @@ int begin(Search *s) {
     s->known.words = calloc(count[KNOWN] / 64 + 1, sizeof(uint64_t));
     s->unknown.words = calloc(count[0] / 64 + 1, sizeof(uint64_t));
     if (!s->known.words || !s->unknown.words || room_for_texts(s, 64)) return NO_MEMORY;
+    s->texts[EMPTY] = (Text){0};
     return forget(s);
 }
 

@@ -6,7 +6,7 @@ in place  into the shared state itself, where one state is followed and nobody a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from oneleader.language.fields import Field
@@ -15,7 +15,7 @@ from oneleader.readers.replay.candidates import UNSET
 if TYPE_CHECKING:
     from oneleader.readers.replay.compiled import CompiledRun
 
-Access = dict[str, Callable[..., Any]]
+Access = dict[str, Any]
 
 
 def prefix_of(index: tuple[Any, ...]) -> Any:
@@ -33,17 +33,16 @@ def layered(run: CompiledRun, fields: Iterable[Field]) -> Access:
 
 
 def _cells(run: CompiledRun, f: Field) -> Access:
-    name, initial, shared = f.name, f.init, run.shared
+    name, initial, shared = f.name, f.init, run.shared[f.name]
 
     def get(key: Any) -> Any:
-        cell = (name, key)
-        value = run.now.changes.get(cell, UNSET)
-        return shared.get(cell, initial) if value is UNSET else value
+        value = run.now.changes.get((name, key), UNSET)
+        return shared.get(key, initial) if value is UNSET else value
 
     def put(key: Any, value: Any) -> None:
         cell, state = (name, key), run.now
         state.touched.append(cell)
-        if shared.get(cell, initial) == value:
+        if shared.get(key, initial) == value:
             state.changes.pop(cell, None)
         else:
             state.changes[cell] = value
@@ -87,50 +86,36 @@ def _touching(run: CompiledRun) -> Access:
 
 # -- in place ------------------------------------------------------------------------------------------------
 def in_place(run: CompiledRun, fields: Iterable[Field]) -> Access:
-    """The same names."""
-    found: Access = dict.fromkeys(("touch_keys", "touch_range", "whole"), _nothing)
+    """The same for a program that is written to read `cells_term` and the like directly."""
+    found: Access = {}
     for f in fields:
+        found[f"cells_{f.name}"], found[f"initial_{f.name}"] = run.shared[f.name], f.init
         found |= _rows_in_place(run, f.name) if f.name in run.kinds else _cells_in_place(run, f)
     return found
 
 
-def _nothing(*of: Any) -> None:
-    """No property is judged of this step."""
-
-
 def _cells_in_place(run: CompiledRun, f: Field) -> Access:
-    name, initial, shared = f.name, f.init, run.shared
-    found = shared.get
-
-    def get(key: Any) -> Any:
-        return found((name, key), initial)
+    initial, cells = f.init, run.shared[f.name]
 
     def put(key: Any, value: Any) -> None:
         if value == initial:
-            shared.pop((name, key), None)
+            cells.pop(key, None)
         else:
-            shared[name, key] = value
+            cells[key] = value
 
-    return {f"get_{name}": get, f"put_{name}": put}
+    return {f"put_{f.name}": put}
 
 
 def _rows_in_place(run: CompiledRun, name: str) -> Access:
-    shared, empty = run.shared, run.empty[name]
-    found = shared.get
-
-    def row(prefix: Any) -> Any:
-        return found((name, prefix), empty)
+    rows, empty = run.shared[name], run.empty[name]
 
     def own(prefix: Any) -> Any:
-        row = found((name, prefix))
+        row = rows.get(prefix)
         if row is None:
-            row = shared[name, prefix] = empty.copy()
+            row = rows[prefix] = empty.copy()
         return row
-
-    def set(prefix: Any, row: Any) -> None:
-        shared[name, prefix] = row
 
     def put(key: Any, value: Any) -> None:
         own(prefix_of(key)).put(key[-1], value)
 
-    return {f"row_{name}": row, f"own_{name}": own, f"set_{name}": set, f"put_{name}": put}
+    return {f"initial_{name}": empty, f"own_{name}": own, f"put_{name}": put}

@@ -21,7 +21,7 @@ with the model's state alone.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping
 from enum import IntEnum
 from functools import reduce
@@ -268,7 +268,8 @@ class OpenRun:
         self.model = model
         ghosts = {f.name for f in model.fields.values() if f.kind == "ghost"}
         self.lost: set[str] = set() if history else ghosts
-        self.shared: dict[Cell, Any] = {}  # the cells on which all candidates agree
+        # The cells on which all candidates agree: the name of a field -> index -> value.
+        self.shared: defaultdict[str, dict[Any, Any]] = defaultdict(dict)
         self.initial = {f.name: f.init for f in model.fields.values()}
         self.elements: dict[AnySort, dict[Any, None]] = {}  # set sort -> its elements so far, in order
         self.greatest: dict[AnySort, int] = {}  # number sort -> the greatest so far
@@ -305,8 +306,12 @@ class OpenRun:
         return bool(value == self.initial.get(cell[0]))
 
     def shared_value(self, cell: Cell) -> Any:
-        value = self.shared.get(cell, UNSET)
+        value = self.shared[cell[0]].get(cell[1], UNSET)
         return self.initial.get(cell[0]) if value is UNSET else value
+
+    def shared_cells(self) -> dict[Cell, Any]:
+        """What differs from the initial state in all candidates."""
+        return {(name, key): value for name, cells in self.shared.items() for key, value in cells.items()}
 
     def lose(self, ghost: str) -> None:
         """This ghost field, and each that is computed from it, says nothing from now on."""
@@ -436,16 +441,26 @@ class Candidates:
             state.forget_steps()
         self._share()
 
+    def follow_in_place(self, explain: Callable[[Candidate], None]) -> None:
+        """The same where there is one state, which is changed: what it was before a line is lost."""
+        state = self.states[0]
+        explain(state)
+        self.judge(state, state)
+        for name in state.steps:
+            self.steps[name] += 1
+        state.forget_steps()
+
     def _share(self) -> None:
         """Move to the shared part what all candidates changed alike."""
         if not self.states[0].changes:
             return
         common = reduce(set.intersection, (set(s.changes.items()) for s in self.states))
         for cell, value in common:
+            name, index = cell
             if self.run.is_initial(cell, value):
-                self.run.shared.pop(cell, None)
+                self.run.shared[name].pop(index, None)
             else:
-                self.run.shared[cell] = value
+                self.run.shared[name][index] = value
             for state in self.states:
                 del state.changes[cell]
 

@@ -20,6 +20,7 @@ from oneleader.readers.replay import access
 from oneleader.readers.replay.access import prefix_of
 from oneleader.readers.replay.candidates import (
     PASSED_OVER,
+    UNSET,
     Candidate,
     Cell,
     Judge,
@@ -51,9 +52,11 @@ class CompiledCandidate(Candidate):
         return CompiledCandidate(self._run, self._changes.copy())
 
     def get(self, name: str, index: Any = ()) -> Any:
-        if name not in self._run.kinds:
-            return super().get(name, index)
-        return self.row(name, prefix_of(index)).get(index[-1])
+        run = self._run
+        if name in run.kinds:
+            return self.row(name, prefix_of(index)).get(index[-1])
+        value = self._changes.get((name, index), UNSET)
+        return run.shared[name].get(index, run.initial.get(name)) if value is UNSET else value
 
     def put(self, name: str, index: Any, value: Any) -> None:
         self.touched.append((name, index))
@@ -71,14 +74,15 @@ class CompiledCandidate(Candidate):
 
     def forget_steps(self) -> None:
         super().forget_steps()
-        self.touched, self.whole, self.owned = [], set(), set()
+        if self.touched or self.whole or self.owned:
+            self.touched, self.whole, self.owned = [], set(), set()
 
     # -- rows ----------------------------------------------------------------------------------------
     def row(self, name: str, prefix: Any) -> Any:
         """The row, to read."""
         cell = (name, prefix)
         found = self._changes.get(cell)
-        return found or self._run.shared.get(cell) or self._run.empty[name]
+        return found or self._run.shared[name].get(prefix) or self._run.empty[name]
 
     def own(self, name: str, prefix: Any) -> Any:
         """The row, to write to."""
@@ -98,6 +102,7 @@ class ReplayProgram(NamedTuple):
 
     text: str
     code: CodeType
+    in_place: CodeType
     kinds: dict[str, str]
     slow: dict[str, list[str]]
     lost: frozenset[str]
@@ -125,8 +130,9 @@ def written(model: Model, history: bool) -> ReplayProgram:
             lost |= {g for g in ghosts if str(ghost) in ghosts_needed(model, frozenset({g}))}
             continue
         slow = {name: of.slow for name, of in texts.items() if of.slow}
-        code = compile(text, f"<{model.name}>", "exec")
-        return ReplayProgram(text, code, kinds, slow, frozenset(lost))
+        in_place = (ActionText(model, kinds, lost, of, is_in_place=True).function() for of in traced.values())
+        code, code_in_place = (compile(t, f"<{model.name}>", "exec") for t in (text, "\n".join(in_place)))
+        return ReplayProgram(text, code, code_in_place, kinds, slow, frozenset(lost))
 
 
 PROGRAMS: dict[Any, ReplayProgram] = {}
@@ -163,9 +169,8 @@ class CompiledRun(OpenRun):
         fixed = self._names(constants, parameters or {})
         changing = [f for f in model.fields.values() if not f.fixed]
         self.names, in_place = fixed | access.layered(self, changing), fixed | access.in_place(self, changing)
-        self.takes, self.takes_in_place = (
-            self._taking(program.code, names) for names in (self.names, in_place)
-        )
+        self.takes = self._taking(program.code, self.names)
+        self.takes_in_place = self._taking(program.in_place, in_place)
 
     def candidate(self, changes: dict[Cell, Any]) -> CompiledCandidate:
         return CompiledCandidate(self, changes)

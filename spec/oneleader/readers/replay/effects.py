@@ -13,7 +13,7 @@ equated is fixed and what is compared is a range. What is left to do is, from ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from oneleader.language.expr import Expr, is_const
@@ -62,8 +62,17 @@ def _sources(e: Any, last: Expr) -> set[str]:
 class ActionText(ValueText):
     """Writes one action: `lines` compute, `writes` change the state, both in their order."""
 
-    def __init__(self, model: Model, kinds: Mapping[str, str], lost: set[str], traced: TracedAction) -> None:
-        super().__init__(model, kinds, {p.args[0]: f"p_{p.args[0]}" for p in traced.params})
+    def __init__(
+        self,
+        model: Model,
+        kinds: Mapping[str, str],
+        lost: Collection[str],
+        traced: TracedAction,
+        *,
+        is_in_place: bool = False,
+    ) -> None:
+        env = {p.args[0]: f"p_{p.args[0]}" for p in traced.params}
+        super().__init__(model, kinds, env, is_in_place=is_in_place)
         self.lost, self.traced = lost, traced
         self.writes: list[str] = []
 
@@ -76,7 +85,7 @@ class ActionText(ValueText):
             self.part = f"the guard {guard.name}"
             self.lines.append(f"if not {self.value(e)}: return {action.guards.index(guard)}")
         for claim in self.traced.claims:
-            if not reads(claim) & self.lost:
+            if not reads(claim) & set(self.lost):
                 self.part = "a claim"
                 self.lines.append(f"if not {self.value(claim)}: return -1")
         for update in self.traced.updates.values():
@@ -109,11 +118,26 @@ class ActionText(ValueText):
                     self.seen(sort, self.let(self.value(part)))
             if is_number(u.field.of):
                 self.seen(u.field.of, value)
-            self.writes.append(f"put_{u.field.name}({key}, {value})")
+            self.writes += self._put(u.field, key, value, w.value)
+
+    def _put(self, f: Field, key: str, value: str, e: Expr) -> Iterator[str]:
+        """Write a cell. In place, what is initial is not kept."""
+        if not self.is_in_place or f.name in self.kinds:
+            yield f"put_{f.name}({key}, {value})"
+        elif e.op == "const":
+            is_initial = is_const(e, f.init)
+            yield f"cells_{f.name}.pop({key}, None)" if is_initial else f"cells_{f.name}[{key}] = {value}"
+        else:
+            yield f"if {value} == initial_{f.name}: cells_{f.name}.pop({key}, None)"
+            yield f"else: cells_{f.name}[{key}] = {value}"
+
+    def _touched(self, how: str, f: Field, *what: str) -> str:
+        """Which cells a write touches, noted for properties: none is judged of what is changed in place."""
+        return "" if self.is_in_place else f"{how}({', '.join((repr(f.name), *what))}); "
 
     def _write(self, f: Field, key: str, change: str, touched: str, condition: str = "") -> None:
         """Change a row, made the candidate's own, and note which cells that touches."""
-        self.writes.append(f"{condition}own_{f.name}({key}){change}; {touched}")
+        self.writes.append(f"{condition}{touched}own_{f.name}({key}){change}")
 
     def _region(self, f: Field, variables: tuple[Expr, ...], old: Expr, case: Rewriting) -> None:
         """Write a case's value wherever its literals hold."""
@@ -159,20 +183,24 @@ class ActionText(ValueText):
             source = self.row(case.value.args[0], case.value.args[1:-1], self.env)
             if not case.where:
                 copy = self.let(f"{source}.copy()")
-                self.writes.append(f"{condition}set_{f.name}({key}, {copy})")
+                in_place, layered = f"cells_{f.name}[{key}] = {copy}", f"set_{f.name}({key}, {copy})"
+                self.writes.append(condition + (in_place if self.is_in_place else layered))
                 return True
             if high and not rest:
                 start = self.let(self.low(low, self.env))
                 found = self.let(f"{source}.slice({start}, {self.high(high, self.env)})")
-                touched = f"touch_range({f.name!r}, {key}, {start}, {found})"
+                touched = self._touched("touch_range", f, key, start, found)
                 self._write(f, key, f".assign({start}, {found})", touched, condition)
                 return True
         if is_const(case.value, f.init):
             row = self.row(f.name, prefix, self.env)
             end = self.high(high, self.env) if high else f"{row}.top"
             test = " and ".join(self.values(rest, {**self.env, last.args[0]: "i"})) or "True"
-            cut = self.let(f"[i for i in {row}.written({self.low(low, self.env)}, {end}) if {test}]")
-            touched = f"touch_keys({f.name!r}, {key}, {cut})"
+            start = self.low(low, self.env)
+            cut = self.let(
+                f"[i for i in {row}.written({start}, {end}) if {test}] if {start} <= {row}.top else ()"
+            )
+            touched = self._touched("touch_keys", f, key, cut)
             self._write(f, key, f".clear({cut})", touched, f"if {cut}: ")
             return True
         return False
@@ -189,12 +217,13 @@ class ActionText(ValueText):
             new = self.let(self.value(value))
             kept = [(k, self.let(f"{row}.get({k})")) for k in (self.let(self.value(e)) for e in but)]
             but_for = "".join(f".but({k}, {v})" for k, v in kept)
-            text = f"touch_keys({f.name!r}, {key}, {row}.keys()); own_{f.name}({key}).reset({new}){but_for}"
-            self.writes.insert(0, condition + text)  # before single cells of the same row
+            touched = self._touched("touch_keys", f, key, f"{row}.keys()")
+            text = f"{condition}{touched}own_{f.name}({key}).reset({new}){but_for}"
+            self.writes.insert(0, text)  # before single cells of the same row
             return True
         if self._is_sum(value, old, name) and not but:
             added = self.let(self.value(value.args[1]))
-            self._write(f, key, f".add({added})", f"whole({f.name!r})", condition)
+            self._write(f, key, f".add({added})", self._touched("whole", f), condition)
             return True
         return False
 
@@ -214,7 +243,7 @@ class ActionText(ValueText):
         value = self.value(case.value.args[1], {**self.env, first.args[0]: "k"})
         added = self.let(f"[(k, {value}) for k in {self.domain(first.sort)}]")
         self.writes.append(f"for k, v in {added}: own_{f.name}(k).add(v)")
-        self.writes.append(f"whole({f.name!r})")
+        self.writes += [] if self.is_in_place else [f"whole({f.name!r})"]
         return True
 
     # -- cells -----------------------------------------------------------------------------------------------
@@ -244,13 +273,16 @@ class ActionText(ValueText):
                     beyond.append(f"{name} > greatest[{v.sort.__name__}]")
             lines.append(f"{pad}for {name} in {domain}:")
             pad += "  "
+        lines.append(f"{pad}old = {self.value(old, inner)}")
+        self.old = old
         if left:
             lines.append(f"{pad}if {' and '.join(self.values(left, inner))}:")
             pad += "  "
         cell = self.key(variables, inner)
-        value, before = self.value(case.value, inner), self.value(old, inner)
+        lines.append(f"{pad}new = {self.value(case.value, inner)}")
+        self.old = None
         if beyond:
-            lines.append(f"{pad}if ({' or '.join(beyond)}) and {value} != {before}: endless({str(f)!r})")
-        lines.append(f"{pad}if {value} != {before}: {found}.append(({cell}, {value}))")
+            lines.append(f"{pad}if ({' or '.join(beyond)}) and new != old: endless({str(f)!r})")
+        lines.append(f"{pad}if new != old: {found}.append(({cell}, new))")
         self.lines += lines
         self.writes.append(f"for k, v in {found}: put_{f.name}(k, v)")

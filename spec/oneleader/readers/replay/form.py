@@ -11,7 +11,7 @@ from oneleader.readers.replay.candidates import LineRefused, NotModelled
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.formats.own_header import HEADER, HEADER_FOR_PEOPLE, VERSION
 from oneleader.readers.replay.formats.own_steps import STEP, STEP_FOR_PEOPLE
-from oneleader.readers.replay.replay import records
+from oneleader.readers.replay.lines import records
 
 WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 OF_HEADER: dict[str, Any] = {

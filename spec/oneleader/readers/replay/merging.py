@@ -25,7 +25,8 @@ from oneleader.readers.replay.candidates import LineRefused, NotModelled, TooMan
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.formats.own_header import HEADER
 from oneleader.readers.replay.formats.own_steps import Step
-from oneleader.readers.replay.replay import MOST_CANDIDATES, records
+from oneleader.readers.replay.lines import records
+from oneleader.readers.replay.replay import MOST_CANDIDATES
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 UNSHOWN = ("pre_vote",)  # who gives a pre-vote shows nothing of it
@@ -46,7 +47,7 @@ class NodeFile:
     nodes: set[str] = field(default_factory=set)
     number: int = 0
     record: dict[str, Any] = field(default_factory=dict)
-    step: Step = ([], [])  # what the line says
+    step: Step = ([], [], [])  # what the line says
     unjudged: str = ""  # why the model does not speak of it
     refusal: str = ""  # why it waits
     since: tuple[float, str] = (-inf, "")  # the latest line by its clock since it was refused last
@@ -167,7 +168,7 @@ class Merging:
         try:
             if file.unjudged:
                 raise NotModelled(file.unjudged)
-            self.format.take(file.record, *file.step, may_hide=may_hide)
+            self.format.take(file.record, file.step, may_hide=may_hide)
         except LineRefused as refused:
             file.refusal, file.since = refused.text, (-inf, "")
             return False

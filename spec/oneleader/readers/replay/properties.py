@@ -157,7 +157,9 @@ class Axioms:
     def check(self) -> None:
         """Refused where one is false."""
         run = self.run
-        known = sum(len(run.elements.get(sort, ())) + run.greatest.get(sort, 0) for sort in self.sorts)
+        known = 0
+        for sort in self.sorts:
+            known += len(run.elements.get(sort, ())) + run.greatest.get(sort, 0)
         if known == self.of:
             return
         self.of = known

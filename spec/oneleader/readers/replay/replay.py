@@ -13,16 +13,10 @@ state is followed (`candidates.py`).
 
 from __future__ import annotations
 
-import codecs
-import gzip
-import json
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from os import PathLike
 from typing import Any, Protocol
@@ -37,13 +31,12 @@ from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
 from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
 from oneleader.readers.replay.formats.own import OwnFormat
+from oneleader.readers.replay.lines import Malformed, opened, records
 from oneleader.readers.replay.properties import Properties
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
-from oneleader.words import quoted
 
 MOST_CANDIDATES = 64
 LOOKS_AHEAD = 10_000  # lines, for the sending of what a refused line receives
-LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
 FORMATS = ("oneleader", "etcd", "ccf")
 
 
@@ -191,7 +184,7 @@ def replay_lines(
                 raise UsageError(
                     "a second header: another recording begins here; judge each in a file of its own"
                 )
-            elif isinstance(reader, OwnFormat) and (other := _foreign(record)):
+            elif isinstance(reader, OwnFormat) and "node" not in record and (other := _foreign(record)):
                 raise UsageError(
                     f"a line of {other} in a recording of the format oneleader: judge each by itself"
                 )
@@ -215,7 +208,7 @@ def replay_lines(
         result.why = f"line {number}: more than {limit} candidate states{_judged(result)}"
     except Inexpressible as error:
         result.why = f"line {number}: {error}{_judged(result)}"
-    except _Malformed as error:
+    except Malformed as error:
         raise BadRecording(
             f"line {error.line}: {error}{_judged(result)}", _filled(result, reader, started)
         ) from None
@@ -289,92 +282,3 @@ def _judged(result: Replayed) -> str:
     n = result.lines
     what = "line 1 was" if n == 1 else f"lines 1 to {n:,} were"
     return f"; {what} judged and accepted" if n else ""
-
-
-# -- the file ---------------------------------------------------------------------------------------------
-class _Malformed(UsageError):
-    """A line that is no JSON object."""
-
-    def __init__(self, line: int, text: str) -> None:
-        super().__init__(text)
-        self.line = line
-
-
-@contextmanager
-def opened(path: str | PathLike[str]) -> Iterator[Iterable[bytes]]:
-    """The lines of a recording, unpacked; UsageError where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            if file.peek(2)[:2] == b"\x1f\x8b":
-                with gzip.open(file) as unpacked:
-                    yield iter(partial(unpacked.readline, LONGEST), b"")
-            else:
-                yield iter(partial(file.readline, LONGEST), b"")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def records(lines: Iterable[bytes | str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each line with its number; blank lines are passed over."""
-    number = 0
-    try:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield number, _record(number, line)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise _Malformed(number + 1, "the compressed file is damaged or cut off here") from None
-
-
-class _Twice(Exception):
-    """A key that stands twice: JSON would keep the last one and lose what the first one says."""
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _Twice(next(key for key in keys if keys.count(key) > 1))
-    return found
-
-
-WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
-PACKED = {b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK": "zip"}
-
-
-def _decoded(number: int, line: bytes) -> str:
-    """The text of a line. A mark at the beginning of a file that says UTF-8 is passed over."""
-    packed = next((name for start, name in PACKED.items() if number == 1 and line.startswith(start)), "")
-    if packed:
-        raise _Malformed(number, f"this file is packed by {packed}: unpack it, or pack it by gzip")
-    if line.startswith(WIDE) or (b"\0" in line[:4] and line[:2] != b"\0\0"):
-        raise _Malformed(number, "this is UTF-16 or UTF-32 text: save it as UTF-8")
-    if b"\0" in line:
-        raise _Malformed(number, "this line holds NUL bytes, as files do that a crash has cut off")
-    if len(line) >= LONGEST:
-        raise _Malformed(number, f"this line is longer than {LONGEST:,} bytes: write one JSON object a line")
-    try:
-        return line.removeprefix(codecs.BOM_UTF8).decode() if number == 1 else line.decode()
-    except UnicodeDecodeError:
-        raise _Malformed(number, "this is not UTF-8 text") from None
-
-
-DECODE = json.JSONDecoder(object_pairs_hook=_distinct).decode
-
-
-def _record(number: int, line: bytes | str) -> dict[str, Any]:
-    text = line if isinstance(line, str) else _decoded(number, line)
-    try:
-        record = DECODE(text)
-    except _Twice as twice:
-        raise _Malformed(number, f"the key `{twice}` stands twice in one object") from None
-    except RecursionError:
-        raise _Malformed(number, f"this nests deeper than can be read: {quoted(text[:40])}") from None
-    except ValueError as error:
-        if not isinstance(error, json.JSONDecodeError):  # Python reads at most some 4,300 digits
-            raise _Malformed(number, "this has a number with more digits than can be read") from None
-        if not text.endswith("\n") and text.lstrip().startswith("{"):
-            raise _Malformed(number, "the recording is cut off in the middle of this line") from None
-        raise _Malformed(number, f"this is not valid JSON: {text.strip()[:40]!r}") from None
-    if not isinstance(record, dict):
-        raise _Malformed(number, f"this is not a JSON object: {text.strip()[:40]!r}")
-    return record

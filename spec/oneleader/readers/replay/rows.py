@@ -8,7 +8,7 @@ A candidate writes only to rows that it owns; `copy` gives it one, at the cost o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 BITS = 9
@@ -33,7 +33,9 @@ class NumberRow:
         return self.initial if chunk is None else chunk[i & MASK]
 
     def put(self, i: int, value: Any) -> None:
-        self._chunk(i >> BITS)[i & MASK] = value
+        k = i >> BITS
+        chunk = self.chunks[k] if k in self.owned else self._chunk(k)
+        chunk[i & MASK] = value
         if i > self.top:
             self.top = i
 
@@ -45,6 +47,8 @@ class NumberRow:
 
     def slice(self, low: int, high: int) -> list[Any]:
         """The values from low to high."""
+        if low == high:
+            return [self.get(low)]
         found: list[Any] = []
         while low <= high:
             k, a = low >> BITS, low & MASK
@@ -57,6 +61,9 @@ class NumberRow:
     def assign(self, low: int, values: list[Any]) -> None:
         """These values from low on."""
         at = 0
+        if len(values) == 1:
+            self.put(low, values[0])
+            return
         self.top = max(self.top, low + len(values) - 1)
         while at < len(values):
             k, a = (low + at) >> BITS, (low + at) & MASK
@@ -97,11 +104,12 @@ class NumberRow:
 
     def _chunk(self, k: int) -> list[Any]:
         """A chunk of the row's own."""
-        if k not in self.owned:
-            chunk = self.chunks.get(k)
-            self.chunks[k] = [self.initial] * SIZE if chunk is None else chunk.copy()
-            self.owned.add(k)
-        return self.chunks[k]
+        if k in self.owned:
+            return self.chunks[k]
+        found = self.chunks.get(k)
+        chunk = self.chunks[k] = [self.initial] * SIZE if found is None else found.copy()
+        self.owned.add(k)
+        return chunk
 
 
 class SetRow:
@@ -125,7 +133,7 @@ class SetRow:
 
     def put(self, key: Any, value: Any) -> None:
         self.latest[key] = value - self.added if self.added else value
-        if len(self.latest) > MOST_LATEST:
+        if len(self.latest) > max(MOST_LATEST, len(self.older) >> 4):
             self.older, self.latest = self.older | self.latest, {}
 
     def copy(self) -> SetRow:
@@ -136,6 +144,11 @@ class SetRow:
     def keys(self) -> Iterable[Any]:
         """Where something was written."""
         return self.older.keys() | self.latest.keys()
+
+    def keep(self, keys: Container[Any]) -> None:
+        """Forget what was written at all other keys."""
+        written = self.older | self.latest
+        self.older, self.latest = {key: v for key, v in written.items() if key in keys}, {}
 
     def reset(self, value: Any) -> SetRow:
         """This value everywhere."""

@@ -15,7 +15,8 @@ from os import PathLike
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.readers.replay.formats.own import OwnFormat
-from oneleader.readers.replay.replay import Replayed, opened, records, replay_lines
+from oneleader.readers.replay.lines import opened, records
+from oneleader.readers.replay.replay import Replayed, replay_lines
 from oneleader.readers.retrace import FIND, FIND_FAULT
 from oneleader.readers.shortest import shortest
 

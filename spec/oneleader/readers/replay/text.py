@@ -21,8 +21,10 @@ Env = Mapping[str, str]  # the name of a variable -> the Python name of its valu
 class ValueText:
     """Writes what an action computes, in `lines`."""
 
-    def __init__(self, model: Model, kinds: Mapping[str, str], env: Env) -> None:
-        self.model, self.kinds = model, kinds
+    def __init__(
+        self, model: Model, kinds: Mapping[str, str], env: Env, *, is_in_place: bool = False
+    ) -> None:
+        self.model, self.kinds, self.is_in_place = model, kinds, is_in_place
         self.lines: list[str] = []
         self.slow: list[str] = []  # what visits every number that has appeared
         self.env = dict(env)  # of the parameters
@@ -30,6 +32,7 @@ class ValueText:
         self.named: dict[str, str] = {}  # text of a value -> the name that has it
         self.noted: set[tuple[Any, str]] = set()  # values that their sorts are said to have
         self.part = ""  # what is being written, in words
+        self.old: Expr | None = None  # what `old` stands for, in a loop over cells that are rewritten
 
     # -- names ----------------------------------------------------------------------------------------
     def name(self) -> str:
@@ -121,13 +124,19 @@ class ValueText:
         return f"({x} if {condition} else {y})"
 
     def of_read(self, e: Expr, env: Env) -> str:
+        if e is self.old:
+            return "old"
         name, *index = e.args
         field = self.model.fields[name]
         if field.kind == "constant":
             return f"(({', '.join(self.values(index, env))},) in constant_{name})"
         if name in self.kinds:
             return f"{self.row(name, index[:-1], env)}.get({self.value(index[-1], env)})"
-        return f"get_{name}({self.key(index, env)})"
+        return self.found("get", name, self.key(index, env))
+
+    def found(self, how: str, name: str, key: str) -> str:
+        """A cell or a row, to read."""
+        return f"cells_{name}.get({key}, initial_{name})" if self.is_in_place else f"{how}_{name}({key})"
 
     def key(self, index: Any, env: Env) -> str:
         keys = self.values(index, env)
@@ -135,7 +144,7 @@ class ValueText:
 
     def row(self, name: str, prefix: Any, env: Env) -> str:
         """The row of a field, to read."""
-        text = f"row_{name}({self.key(prefix, env)})"
+        text = self.found("row", name, self.key(prefix, env))
         return self.let(text) if all(map(self.is_fixed, prefix)) else text
 
     # -- quantifiers --------------------------------------------------------------------------------------
@@ -166,7 +175,12 @@ class ValueText:
                     condition = " and ".join(self.values(rest, inner)) or "True"
                     found = f"any({condition} for {name} in {self.range(low, high, env)})"
                 return found if is_any else f"(not {found})"
-        return f"{kind}({self.value(body, inner)} for {name} in {self.domain(v.sort)})"
+        loops = [f"for {name} in {self.domain(v.sort)}"]
+        while body.op == kind and is_set(body.args[0].sort):  # one loop inside the other
+            v, body = body.args
+            inner[v.args[0]] = name = f"q{len(inner)}"
+            loops.append(f"for {name} in {self.domain(v.sort)}")
+        return f"{kind}({self.value(body, inner)} {' '.join(loops)})"
 
     def _differs(self, v: Expr, rest: Literals, low: str, high: str, env: Env) -> str:
         """`f[.., v] != g[.., v]` over a range compares the rows; nothing where the body is another."""

@@ -1,8 +1,8 @@
 """What TLC prints under `-tool`: the verdict, the counts, the trace, or why there is no verdict."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from oneleader.errors import UsageError
@@ -22,9 +22,11 @@ class TlcStep(NamedTuple):
 class Result:
     """What TLC found. `violated` is the name of what does not hold, and `trace` leads there.
 
-    `generated` counts the steps that were tried, those that a constraint cut included. `depth` is the
-    number of states on the longest of the shortest paths; with several workers it can be off by one.
-    `printed`: the tuples that the module printed (`PrintT`), in their order. `claims`: what was checked.
+    `generated` counts the `begun` initial states and the steps that were tried, those that a constraint cut
+    included. `depth` is the number of states on the longest of the shortest paths; with several workers it
+    can be off by one.
+    `printed`: the tuples that the module printed (`PrintT`), in their order. `claims`: what was checked,
+    with what the .cfg put in place of other definitions (`replaced`), and where it cut (`constraints`).
     """
 
     violated: str | None
@@ -36,13 +38,26 @@ class Result:
     printed: tuple[Value, ...] = ()
     graph: TlcGraph | None = None
     claims: tuple[str, ...] = ()
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    begun: int = 0
 
     @property
     def verdict(self) -> Verdict:
-        """It holds if TLC saw every state within the bounds and no claim is violated; one there must be."""
+        """It holds if TLC saw every state within the bounds, and no claim is violated; one there must be."""
         if self.violated is not None:
             return VIOLATED
-        return HOLDS if self.claims else INCONCLUSIVE
+        return INCONCLUSIVE if self.vacuous else HOLDS
+
+    @property
+    def vacuous(self) -> str:
+        """Why it shows nothing that no claim is violated; else ""."""
+        if not self.claims:
+            return "the .cfg claims nothing"
+        if not self.distinct:
+            return "there is no initial state"
+        stays = self.distinct == 1 or self.generated <= self.begun
+        return "no step leads to another state" if stays else ""
 
 
 class UncheckedError(UsageError):
@@ -56,7 +71,7 @@ class UncheckedError(UsageError):
 # Numbers of messages under -tool, from tlc2/output/EC.java.
 _INVARIANT_INITIALLY, _PROPERTY_INITIALLY = 2107, 2108
 _INVARIANT, _ACTION_PROPERTY, _DEADLOCK, _TEMPORAL = 2110, 2112, 2114, 2116
-_SUCCESS, _COUNTS, _DEPTH, _TRACE_STATE = 2193, 2199, 2194, 2217
+_SUCCESS, _COUNTS, _DEPTH, _TRACE_STATE, _BEGUN = 2193, 2199, 2194, 2217, 2190
 _UNPARSED = 3002
 _FALSE = {_INVARIANT_INITIALLY, _PROPERTY_INITIALLY, _INVARIANT, _ACTION_PROPERTY, _DEADLOCK, _TEMPORAL}
 _ERROR = "1"  # the severity that follows the number
@@ -113,6 +128,7 @@ def result(output: str, seconds: float, what: str) -> Result:
         seconds=seconds,
         trace=tuple(trace),
         printed=tuple(parse_value(piece) for piece in said if piece.startswith("<<")),
+        begun=(_numbers(found.get(_BEGUN, "")) or [0])[0],
     )
 
 

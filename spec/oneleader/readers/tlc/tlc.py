@@ -21,20 +21,13 @@ from oneleader.readers.tlc.graph import read_graph
 from oneleader.readers.tlc.printed import Result
 
 CLAIMING = {"INVARIANT", "INVARIANTS", "PROPERTY", "PROPERTIES"}
-KEYWORDS = CLAIMING | {  # of a .cfg
-    *(
-        "SPECIFICATION",
-        "INIT",
-        "NEXT",
-        "CONSTANT",
-        "CONSTANTS",
-        "CONSTRAINT",
-        "CONSTRAINTS",
-        "SYMMETRY",
-        "VIEW",
-    ),
-    *("ACTION_CONSTRAINT", "ACTION_CONSTRAINTS", "ALIAS", "CHECK_DEADLOCK", "POSTCONDITION"),
-}
+CUTTING = {"CONSTRAINT", "CONSTRAINTS", "ACTION_CONSTRAINT", "ACTION_CONSTRAINTS"}
+KEYWORDS = (  # of a .cfg
+    CLAIMING
+    | CUTTING
+    | {"SPECIFICATION", "INIT", "NEXT", "CONSTANT", "CONSTANTS", "SYMMETRY", "VIEW"}
+    | {"ALIAS", "CHECK_DEADLOCK", "POSTCONDITION"}
+)
 AROUND = "Around"  # the name of a module that is written around the one to be checked
 
 
@@ -99,6 +92,14 @@ def run(
             raise UsageError(f"There is no file {file}.")
     if dump and re.search(r"^\s*(SYMMETRY|VIEW)\b", config.read_text(), re.MULTILINE):
         raise UsageError(f"{config.name} merges states (SYMMETRY or VIEW), so its graph would lack some.")
+    text = config.read_text("utf-8")
+    claims, replaced = claims_of(text), replaced_in(text)
+    for claim in claims:
+        if claim in replaced:
+            raise UsageError(
+                f"{config.name} puts {replaced[claim]} in place of {claim}, and asks TLC to check {claim}: "
+                f"ask for {replaced[claim]}, or leave {claim} as it is."
+            )
     java, jar = find_java(), find_jar()
     with TemporaryDirectory(prefix="oneleader-tlc-") as name:
         # TLC finds a .cfg and the modules only beside the main one, and newer ones write there as well.
@@ -124,20 +125,34 @@ def run(
         checked = f"{AROUND}.tla" if around else module.name
         output = _output([*command, checked], folder, limit)
         result = printed.result(output, time.perf_counter() - started, f"{module.name} with {config.name}")
-        claims = claims_of(config.read_text("utf-8")) + (("Deadlock",) if deadlock else ())
         graph = read_graph(folder / "graph.dot") if dump else None
-        return replace(result, claims=claims, graph=graph)
+        claims += ("Deadlock",) if deadlock else ()
+        cuts = _under(text, CUTTING)
+        return replace(result, claims=claims, graph=graph, replaced=replaced, constraints=cuts)
 
 
 def claims_of(config: str) -> tuple[str, ...]:
     """The names that a .cfg gives TLC as invariants and properties."""
-    text = re.sub(r"\\\*.*|(?s:\(\*.*?\*\))", "", config)
+    return _under(config, CLAIMING)
+
+
+def replaced_in(config: str) -> dict[str, str]:
+    """What a .cfg puts in place of a definition or a constant: BoundedTerm by Term."""
+    return dict(re.findall(r"(\w+)\s*<-\s*(?:\[\s*\w+\s*\]\s*)?(\w+)", _uncommented(config)))
+
+
+def _uncommented(config: str) -> str:
+    return re.sub(r"\\\*.*|(?s:\(\*.*?\*\))", "", config)
+
+
+def _under(config: str, headings: set[str]) -> tuple[str, ...]:
+    """The words of a .cfg that stand under these headings."""
     found: list[str] = []
-    claiming = False
-    for word in re.findall(r"\S+", text):
+    wanted = False
+    for word in re.findall(r"\S+", _uncommented(config)):
         if word in KEYWORDS:
-            claiming = word in CLAIMING
-        elif claiming:
+            wanted = word in headings
+        elif wanted:
             found.append(word)
     return tuple(found)
 

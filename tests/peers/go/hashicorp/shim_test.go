@@ -1,6 +1,7 @@
 // A shim around hashicorp/raft, which has threads and clocks of its own: each server lives in a bubble of testing/synctest,
 // where time passes only when the driver lets it, and a step ends when all its goroutines wait. Built by `go test -c`, and
-// run with GOMAXPROCS=1 and GODEBUG=asyncpreemptoff=1, so that the goroutines take their turns the same way twice.
+// run with GOMAXPROCS=1 and GODEBUG=asyncpreemptoff=1, so that the goroutines take their turns the same way twice; what the
+// runtime itself would draw is taken from it by workshop/peers/go_runtime.py.
 package hashicorp
 
 import (
@@ -13,6 +14,7 @@ import (
 	"maps"
 	"math/rand"
 	"regexp"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -77,10 +79,11 @@ func TestShim(test *testing.T) {
 }
 
 func start(names lines.Names, node string) lines.Server {
-	rand.Seed(1) // it draws its timeouts; GODEBUG has to say that this counts
 	if old := servers[node]; old != nil {
 		old.stop()
 	}
+	runtime.Redraw()
+	rand.Seed(1) // it draws its timeouts; GODEBUG has to say that this counts
 	s := &server{name: node, store: store{raft.NewInmemStore()}, snapshots: raft.NewInmemSnapshotStore(), done: make(chan bool), called: map[string]int{}}
 	all := raft.Configuration{}
 	for _, name := range names {
@@ -275,6 +278,7 @@ func (s *server) call(kind string, to raft.ServerAddress, args, result any, data
 		}
 		return json.Unmarshal(m.Body, result)
 	case <-s.gone:
+		time.Sleep(tick) // a transfer asks again at once, and nobody else would have a turn
 		return errors.New("crashed")
 	}
 }

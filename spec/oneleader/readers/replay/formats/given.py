@@ -65,14 +65,19 @@ class Believed:
         if sender not in self._is_whole:
             self._senders[sender] = where
 
-    def note(self, node: str, given: Iterable[Observed]) -> None:
-        """The line was accepted. NotModelled where a node begins of which a message was believed before."""
-        given = [*given]
+    def note(self, node: str, given: list[Observed]) -> bool:
+        """The line was accepted: whether anything was believed, or seen of a node for the first time.
+
+        NotModelled where a node begins of which a message was believed before.
+        """
+        if not given and node in self._is_whole:
+            return False
         began_before = any(field.name not in self._messages for field, _, _ in given)
         if self._is_whole.setdefault(node, not began_before) and node in self._senders:
             raise unshown(node, self._senders[node])
         self._lines += bool(given)
         self._cells.update(field.name for field, _, _ in given)
+        return True
 
     def words(self) -> Iterator[str]:
         """One clause, where anything was believed."""

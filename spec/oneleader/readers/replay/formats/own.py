@@ -19,7 +19,7 @@ the model's axioms, and each state that is reached its properties.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ from oneleader.readers.replay.candidates import (
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.configurations import Configurations
+from oneleader.readers.replay.formats.forgetting import OldRounds, SentNames
 from oneleader.readers.replay.formats.given import Believed
 from oneleader.readers.replay.formats.observed import Call, ObservedElection
 from oneleader.readers.replay.formats.observed_lease import ObservedLease
@@ -95,7 +96,7 @@ class OwnFormat:
         self.seen = SeenNodes(nodes, self.quorums or Quorums(nodes, "majority"), read.parameters)
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
-        self.sent: set[str] = set()  # the messages that lines name
+        self.sent, self.rounds = SentNames(), self._rounds()
         self.believed = Believed(self.model)
         self.may_lose_states = not judges_states
         self.coverage = ReplayCoverage(given=[*read.given], ignored=read.ignored)
@@ -132,7 +133,7 @@ class OwnFormat:
                 return
             case [str(name), dict(given)] if name in self.model.actions:
                 action, args = self.steps.call([name, given])
-                self.candidates.follow(lambda state: [self._explain(state, [(action, args)], [])])
+                self.candidates.follow(lambda state: [self._explained(state, ([(action, args)], [], []), "")])
                 wrong = f"a claim of {call_of(action, args)}"
             case [str(name), dict(given)] if name in self.model.properties:
                 wrong = self._false_in_the_end(self.model.properties[name], given)
@@ -154,33 +155,27 @@ class OwnFormat:
         return self.steps.read(record)
 
     def judge(self, record: dict[str, Any]) -> None:
-        steps, after = self.read(record)
-        self.run.go_in_place(steps is not None and (self.may_lose_states or self.properties.rests))
-        self.take(record, steps, after)
+        steps, given, after = self.read(record)
+        may_lose = self.may_lose_states or self.properties.rests
+        self.run.go_in_place(may_lose and steps is not None and not given)
+        self.take(record, (steps, given, after))
 
-    def take(
-        self, record: dict[str, Any], steps: list[Any] | None, after: list[Observed], *, may_hide: bool = True
-    ) -> None:
+    def take(self, record: dict[str, Any], step: Step, *, may_hide: bool = True) -> None:
         """Judge a line that was read. `may_hide`: nodes take steps that they never show."""
-        for message in record.get("receives", ()):
-            if message not in self.sent:
-                refused = LineRefused(
-                    f"nobody has sent {message} before this line: where a file for each node was joined, "
-                    "`oneleader trace merge` puts effects after their causes"
-                )
-                refused.unsent = message
-                raise refused
-        given = self.steps.observed(record, "given")
+        steps, given, after = step
+        self.sent.check(record.get("receives", ()))
+        if self.rounds:
+            self.rounds.check(after)
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
         else:
-            before = partial(self.believed.take, node=record["node"], given=given)
-            self.candidates.follow(lambda state: [self._explain(state, steps, after, before)])
-        self.believed.note(record["node"], given)
-        self.coverage.given[len(self.header.given) :] = self.believed.words()
+            self._follow(record["node"], step)
+        is_said = self.believed.note(record["node"], given)
+        is_said |= "sends" in record and self.sent.add(record["sends"])
+        if is_said | (self.rounds is not None and self.rounds.forget()):
+            self.coverage.given[len(self.header.given) :] = self._believed_words()
         if self.judges_states:
             self.axioms.check()
-        self.sent.update(record.get("sends", ()))
         self.events += 1
         compared = self.coverage.compared
         for field, _, _ in after:
@@ -188,6 +183,30 @@ class OwnFormat:
         if not record.keys() <= self.known_keys:
             self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at
             self.known_keys = LOOKED_AT | self.coverage.ignored
+
+    def _follow(self, node: str, step: Step) -> None:
+        """The steps that a line names."""
+        steps, _, after = step
+        try:
+            if self.run.in_place:
+                self.candidates.follow_in_place(lambda state: self._explain(state, steps or [], after))
+            else:
+                self.candidates.follow(lambda state: [self._explained(state, step, node)])
+        except LineRefused as refused:
+            if self.rounds:
+                self.rounds.check_refusal(refused)
+            raise
+
+    def _rounds(self) -> OldRounds | None:
+        """Where the model is `lease` and its run can forget."""
+        if self.model.name != "lease" or not isinstance(self.run, CompiledRun):
+            return None
+        return OldRounds(self.run, self.candidates, self.seen.messages, self.header.parameters["lease"])
+
+    def _believed_words(self) -> Iterator[str]:
+        yield from self.believed.words()
+        yield from self.sent.words()
+        yield from self.rounds.words() if self.rounds else ()
 
     def _infer(self, line: NodeShown, after: list[Observed], *, may_hide: bool) -> None:
         """The same of a line that names no actions."""
@@ -221,19 +240,18 @@ class OwnFormat:
         return message in (record.get("sends") or ())
 
     # -- a step ---------------------------------------------------------------------------------------
-    def _explain(
-        self,
-        before: Candidate,
-        steps: list[Any],
-        after: list[Any],
-        believe: Callable[[Candidate], None] = lambda state: None,
-    ) -> Candidate:
-        state = before if self.run.in_place else before.copy()
-        believe(state)
+    def _explained(self, before: Candidate, step: Step, node: str) -> Candidate:
+        """The state after a line that names its actions."""
+        steps, given, after = step
+        state = before.copy()
+        self.believed.take(state, node, given)
+        self._explain(state, steps or [], after)
+        return state
+
+    def _explain(self, state: Candidate, steps: list[Call], after: list[Observed]) -> None:
         for action, args in steps:
             self._act(state, action, args)
         self._compare(state, after)
-        return state
 
     def _compare(self, state: Candidate, after: list[Observed]) -> None:
         """What is recorded is what the model has; LineRefused otherwise."""

@@ -31,8 +31,9 @@ from oneleader.words import quoted
 
 STEP = ("node", "event", "actions", "given", "after", "time", "sends", "receives", *KEYS)
 STEP_FOR_PEOPLE = ("step", "note")
-IN_STEP = frozenset({*STEP, *STEP_FOR_PEOPLE})
-Step = tuple[list[Call] | None, list[Observed]]  # actions, None if none are named
+IN_STEP, SHOWN = frozenset({*STEP, *STEP_FOR_PEOPLE}), frozenset(KEYS)
+# The actions, None if none are named; what stood before them; what stands after them.
+Step = tuple[list[Call] | None, list[Observed], list[Observed]]
 
 
 class OwnSteps:
@@ -45,7 +46,7 @@ class OwnSteps:
         self.clocks: dict[str, float] = {}  # each node's last `time`
 
     def read(self, record: dict[str, Any]) -> Step:
-        """The actions of a step, and what stands after them; UsageError where it cannot be read."""
+        """A step; UsageError where it cannot be read."""
         if not record.keys() <= IN_STEP:
             check_keys(record, (*STEP, *STEP_FOR_PEOPLE), "a step")
         node, event = record.get("node"), record.get("event")
@@ -59,12 +60,15 @@ class OwnSteps:
         steps = [self.call(action) for action in _list(record, "actions")] if "actions" in record else None
         if steps is None and "given" in record:
             raise UsageError("what is `given` comes before `actions`, and this line names none")
-        self.observed(record, "given")
+        given = self.observed(record, "given") if "given" in record else []
         if steps is None and not self.may_infer:
             raise NotModelled(
                 f"the line names no actions, and those of {self.model.name} are not found without"
             )
-        return steps, self.observed(record, "after") + self.shown_keys.observed(record)
+        after = self.observed(record, "after") if "after" in record else []
+        if not SHOWN.isdisjoint(record):
+            after += self.shown_keys.observed(record)
+        return steps, given, after
 
     def _see_clock(self, node: str, time: Any) -> None:
         if isinstance(time, bool) or not isinstance(time, int | float) or time != time:
@@ -78,18 +82,18 @@ class OwnSteps:
 
     def call(self, written: Any) -> Call:
         """The action and its arguments; UsageError where the model has none such."""
-        match written:
-            case [str(name), dict(given)]:
-                pass
-            case _:
-                raise UsageError('an action is not written as ["name", {"parameter": value, ...}]')
-        if name not in self.model.actions:
+        is_call = isinstance(written, list) and len(written) == 2
+        name, given = written if is_call else (None, None)
+        if not isinstance(name, str) or not isinstance(given, dict):
+            raise UsageError('an action is not written as ["name", {"parameter": value, ...}]')
+        action = self.model.actions.get(name)
+        if action is None:
             known = ", ".join(self.model.actions)
             raise UsageError(f"{self.model.name} has no action {quoted(name)}; it has {known}")
-        action = self.model.actions[name]
-        if name not in self.of_actions:
-            self.of_actions[name] = {p: self.values.reader(sort) for p, sort in action.params}
-        readers = self.of_actions[name]
+        readers = self.of_actions.get(name)
+        if readers is None:
+            readers = {p: self.values.reader(sort) for p, sort in action.params}
+            self.of_actions[name] = readers
         if given.keys() != readers.keys():
             raise UsageError(f"{name} takes ({', '.join(readers)}), not ({', '.join(given)})")
         return action, tuple([read(given[param]) for param, read in readers.items()])

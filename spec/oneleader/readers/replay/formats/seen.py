@@ -48,6 +48,12 @@ class SeenMessages:
         self.sent_by[message] = leader, term
         self.rounds.setdefault((leader, term), {})[message] = None
 
+    def forget(self, leader: str, term: int, message: str) -> None:
+        """A round that is too old to matter."""
+        self.rounds.get((leader, term), {}).pop(message, None)
+        if self.sent_by.get(message) == (leader, term):
+            del self.sent_by[message]
+
 
 class SeenNodes:
     """What the lines so far have shown of each node."""

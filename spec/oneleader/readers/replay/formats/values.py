@@ -54,6 +54,9 @@ class ValueReaders:
         """Each cell, or set of cells, that `written` speaks of."""
         if field.name not in self._of_fields:
             self._of_fields[field.name] = [*map(self._key, field.index)], self.reader(field.of)
+        keys, value = self._of_fields[field.name]
+        if len(keys) == 1 and type(written) is dict:  # as nearly all are
+            return [(field, (keys[0](name),), value(inner)) for name, inner in written.items()]
         found: list[Observed] = []
         self._observe(field, (), written, found)
         return found
@@ -121,17 +124,19 @@ class ValueReaders:
         return read
 
     def _of_elements(self, sort: AnySort) -> Reader:
-        names = self.closed.get(name_of(sort)) if is_set(sort) else None
-        known = None if names is None else frozenset(names)
+        if not is_set(sort):
+            return lambda written: _no(sort, written)
+        names = self.closed.get(name_of(sort))
+        if names is None:
+            return lambda written: written if isinstance(written, str) else _no(sort, written)
+        known = frozenset(names)
 
         def read(written: Any) -> Any:
-            if not is_set(sort) or not isinstance(written, str):
+            if not isinstance(written, str):
                 _no(sort, written)
-            if known is None or written in known:
+            if written in known:
                 return written
-            raise UsageError(
-                f"{quoted(written)} is no {name_of(sort)} of the header's: {', '.join(names or ())}"
-            )
+            raise UsageError(f"{quoted(written)} is no {name_of(sort)} of the header's: {', '.join(names)}")
 
         return read
 
