@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -24,7 +24,9 @@ check: setup ## Every reader on every model, the reference, the recordings, the 
 quick: setup ## The same with smaller bounds: a minute or two
 	$(BIN)/oneleader check --quick
 
-test: setup lint ## Lint, types, all tests, on every core
+test: lint tests ## Lint, types, all tests, on every core
+
+tests: setup
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 versions: ## The fast tests under each Python from 3.11 that is found here, in .venv-VERSION

@@ -56,6 +56,8 @@ ASKED_ELSEWHERE = {
     "cvc5": "tests/readers/prove/test_second.py",
     "explore": "tests/models",
     "handlers": "tests/conformance/handlers",
+    "hypothesis": "tests/conformance/reference",
+    "settings": "tests/models/test_system.py",
 }
 
 

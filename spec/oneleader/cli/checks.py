@@ -42,7 +42,7 @@ from oneleader.conformance.handlers.running import HANDLERS
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault
-from oneleader.models import find, system
+from oneleader.models import find
 from oneleader.models.flawed.bully import Assumption
 from oneleader.readers.earlier import Texts
 from oneleader.readers.tlc.bounds import full_bounds_of
@@ -197,7 +197,6 @@ CHECKS: tuple[Check, ...] = (
     of("election", proving, 3, strength=ANY),
     of("election", confirming, 20),
     of("election", twinning, 8),
-    of("election", comparing, 2, nodes=3, terms=1),
     of("election", comparing, 10, FULL, nodes=3, terms=2),
     of("election", comparing, 5, FULL, nodes=2, terms=3),
     of("election", comparing, 5, FULL, nodes=3, terms=2, quorums=TWO_QUORUMS),
@@ -208,14 +207,12 @@ CHECKS: tuple[Check, ...] = (
     of("vote_count", exploring, 1, nodes=3, terms=2),
     of("vote_count", refining, 1, nodes=3, terms=2),
     of("vote_count", twinning, 8),
-    of("vote_count", comparing, 2, QUICK, nodes=3, terms=1),
     of("vote_count", comparing, 5, FULL, nodes=3, terms=2),
     of("pre_vote", exploring, 5, nodes=3, terms=1, ghosts=False, small=True),
     of("pre_vote", proving, 10, strength=ANY),
     of("pre_vote", confirming, 20),
     of("pre_vote", refining, 4, nodes=2, terms=1, quorums=N2_DECIDES),
     of("pre_vote", twinning, 8),
-    of("pre_vote", comparing, 2, QUICK, nodes=2, terms=1),
     *(
         of("pre_vote", comparing, 10, FULL, sizes=at.sizes, quorums=at.quorums)
         for at in full_bounds_of(find("pre_vote"))
@@ -263,7 +260,7 @@ CHECKS: tuple[Check, ...] = (
     of("lease", confirming, 20),
     of("lease", refining, 6, nodes=2, terms=2, quorums=N2_DECIDES, times=EXACT),
     of("lease", twinning, 8),
-    of("lease", comparing, 5, nodes=2, terms=1),
+    of("lease", comparing, 5, FULL, nodes=2, terms=1),
     of("lease", comparing, 10, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes=EXACT),
     of("lease_read", proving, 5, strength=LOGS),
     *(
@@ -289,7 +286,7 @@ CHECKS: tuple[Check, ...] = (
     of("fencing", proving, 2, strength=CLIENTS),
     of("fencing", confirming, 20),
     of("fencing", twinning, 8),
-    of("fencing", comparing, 5, sizes={"Resource": 1, "Client": 2, "Token": 3}),
+    of("fencing", comparing, 5, FULL, sizes={"Resource": 1, "Client": 2, "Token": 3}),
     of("fencing", comparing, 5, FULL, sizes={"Resource": 2, "Client": 2, "Token": 1}),
     of("flawed/fencing_token_expires", breaking, 1, sizes=SHARED, breaks=STALE),
     of("flawed/fencing_tokens_as_strings", breaking, 1, sizes=SHARED | {"Token": 10}, breaks=STALE),
@@ -299,16 +296,11 @@ CHECKS: tuple[Check, ...] = (
     of("system", exploring, 5, FULL, nodes=5, terms=2),
     of("system", switched_off, 5, nodes=3, terms=2),
     of("system", twinning, 20),
-    of("system", comparing, 2, QUICK, nodes=2, terms=2),
+    of("system", comparing, 2, FULL, nodes=2, terms=2),
     of("system", comparing, 5, FULL, nodes=3, terms=2),
-    *(
-        of("system", comparing, 3, FULL, nodes=3, terms=1, true_at={"off": [switch.name.lower()]})
-        for switch in system.Switch
-    ),
     of("flawed/bully", exploring, 1, nodes=2, true_at=ALL_ASSUMED),  # right where all is as it assumes
     of("flawed/bully", switched_off, 1, nodes=1),
     of("flawed/bully", twinning, 8),
-    of("flawed/bully", comparing, 2, QUICK, nodes=1),
     of("flawed/bully", comparing, 4, FULL, nodes=2),
     reference(conforming, 5, QUICK, nodes=3, examples=200),
     reference(conforming, 8, FULL, nodes=3, examples=300),
