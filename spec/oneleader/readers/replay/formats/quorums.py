@@ -40,7 +40,7 @@ class Quorums:
     def completed(self, votes: Quorum) -> Quorum:
         """The votes themselves if they are a quorum, else with nodes added until they are one."""
         if self.listed:
-            return votes if votes in self.listed or any(q <= votes for q in self.listed) else votes | self.listed[0]
+            return votes if any(q <= votes for q in self.listed) else votes | self.listed[0]
         missing = [n for n in self.nodes if n not in votes]
         return votes | frozenset(missing[: max(0, len(self.nodes) // 2 + 1 - len(votes))])
 
