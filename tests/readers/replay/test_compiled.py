@@ -19,7 +19,7 @@ from oneleader.models.election import Node
 from oneleader.models.replication import Index, State, Value
 from oneleader.readers.replay.candidates import PASSED_OVER, Candidate, LineRefused, OpenRun
 from oneleader.readers.replay.compiled import CompiledRun
-from oneleader.readers.replay.rows import MOST_LATEST, SetRow
+from oneleader.readers.replay.rows import MOST_LATEST, SIZE, NumberRow, SetRow
 from oneleader.readers.replay.triggers import triggers_of
 
 NODES = ["n1", "n2", "n3"]
@@ -243,3 +243,19 @@ class Counted:
     def slice(self, low: int, high: int) -> Any:
         self.reads += high - low + 1
         return self.row.slice(low, high)
+
+
+RANGES = [(3, 3), (3, 9), (SIZE - 2, SIZE + 2), (3 * SIZE, 3 * SIZE), (5, 4)]
+
+
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_a_range_that_a_row_takes_from_another(low: int, high: int) -> None:
+    """One number, several, over the border of a chunk, where the other has nothing, and none at all."""
+    one, other = NumberRow(0), NumberRow(0)
+    one.assign(0, [7] * (4 * SIZE))
+    other.assign(0, [*range(1, SIZE + 10)])
+    shared = one.copy()
+    one.take(other, low, high)
+    numbers = range(4 * SIZE)
+    assert [one.get(i) for i in numbers] == [other.get(i) if low <= i <= high else 7 for i in numbers]
+    assert all(shared.get(i) == 7 for i in numbers), "a copy keeps what it had"

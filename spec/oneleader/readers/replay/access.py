@@ -51,8 +51,10 @@ def _cells(run: CompiledRun, f: Field) -> Access:
 
 
 def _rows(run: CompiledRun, name: str) -> Access:
+    shared, empty = run.shared[name], run.empty[name]
+
     def row(prefix: Any) -> Any:
-        return run.now.row(name, prefix)
+        return run.now.changes.get((name, prefix)) or shared.get(prefix) or empty
 
     def own(prefix: Any) -> Any:
         return run.now.own(name, prefix)
@@ -109,13 +111,7 @@ def _cells_in_place(run: CompiledRun, f: Field) -> Access:
 def _rows_in_place(run: CompiledRun, name: str) -> Access:
     rows, empty = run.shared[name], run.empty[name]
 
-    def own(prefix: Any) -> Any:
-        row = rows.get(prefix)
-        if row is None:
-            row = rows[prefix] = empty.copy()
-        return row
-
     def put(key: Any, value: Any) -> None:
-        own(prefix_of(key)).put(key[-1], value)
+        rows[prefix_of(key)].put(key[-1], value)
 
-    return {f"initial_{name}": empty, f"own_{name}": own, f"put_{name}": put}
+    return {f"initial_{name}": empty, f"put_{name}": put}

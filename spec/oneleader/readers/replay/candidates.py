@@ -87,22 +87,22 @@ def call_of(of: Definition, args: tuple[Any, ...]) -> str:
 class Candidate:
     """A state of the model that the recording so far allows, and what a format notes beside it.
 
-    A cell of the model starts at its field's initial value, a note at None. `steps` holds the actions
-    taken since the last line.
+    A cell of the model starts at its field's initial value, a note at None. `changes` is what differs from
+    the shared part: the identity of this candidate. `steps` holds the actions taken since the last line.
     """
 
-    __slots__ = ("_changes", "_run", "steps")
+    __slots__ = ("_run", "changes", "steps")
 
     def __init__(self, run: OpenRun, changes: dict[Cell, Any]) -> None:
-        self._run, self._changes = run, changes
+        self._run, self.changes = run, changes
         self.steps: list[str] = []
 
     def copy(self) -> Candidate:
-        return Candidate(self._run, self._changes.copy())
+        return Candidate(self._run, self.changes.copy())
 
     def touches(self) -> Iterable[Cell]:
         """The cells that may have changed since the last line."""
-        return list(self._changes)
+        return list(self.changes)
 
     @property
     def whole(self) -> Iterable[str]:
@@ -115,16 +115,16 @@ class Candidate:
 
     def get(self, name: str, index: Any = ()) -> Any:
         cell = (name, index)
-        value = self._changes.get(cell, UNSET)
+        value = self.changes.get(cell, UNSET)
         return self._run.shared_value(cell) if value is UNSET else value
 
     def put(self, name: str, index: Any, value: Any) -> None:
         """Note something. Steps of the model go through `act`."""
         cell = (name, index)
         if value == self._run.shared_value(cell):
-            self._changes.pop(cell, None)
+            self.changes.pop(cell, None)
         else:
-            self._changes[cell] = value
+            self.changes[cell] = value
 
     def start(self, name: str, index: Any, value: Any) -> None:
         """State where a node starts: a cell of the model, of which no step is known."""
@@ -139,11 +139,6 @@ class Candidate:
         for (field, index), value in self._run.step(self, self._run.model.actions[name], args).items():
             self.put(field, index, value)
         self.steps.append(name)
-
-    @property
-    def changes(self) -> dict[Cell, Any]:
-        """What differs from the shared part: the identity of this candidate."""
-        return self._changes
 
 
 class OpenField:
@@ -441,10 +436,10 @@ class Candidates:
             state.forget_steps()
         self._share()
 
-    def follow_in_place(self, explain: Callable[[Candidate], None]) -> None:
+    def follow_in_place(self, explain: Callable[..., None], *args: Any) -> None:
         """The same where there is one state, which is changed: what it was before a line is lost."""
         state = self.states[0]
-        explain(state)
+        explain(state, *args)
         self.judge(state, state)
         for name in state.steps:
             self.steps[name] += 1

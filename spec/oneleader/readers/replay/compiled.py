@@ -8,6 +8,7 @@ write to them. History that would cost the length of the log is not kept (`lost`
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping
 from types import CodeType
 from typing import Any, NamedTuple, NoReturn
@@ -49,13 +50,13 @@ class CompiledCandidate(Candidate):
 
     def copy(self) -> CompiledCandidate:
         self.owned = set()  # of both
-        return CompiledCandidate(self._run, self._changes.copy())
+        return CompiledCandidate(self._run, self.changes.copy())
 
     def get(self, name: str, index: Any = ()) -> Any:
         run = self._run
         if name in run.kinds:
             return self.row(name, prefix_of(index)).get(index[-1])
-        value = self._changes.get((name, index), UNSET)
+        value = self.changes.get((name, index), UNSET)
         return run.shared[name].get(index, run.initial.get(name)) if value is UNSET else value
 
     def put(self, name: str, index: Any, value: Any) -> None:
@@ -73,7 +74,7 @@ class CompiledCandidate(Candidate):
         return self.touched
 
     def forget_steps(self) -> None:
-        super().forget_steps()
+        self.steps.clear()
         if self.touched or self.whole or self.owned:
             self.touched, self.whole, self.owned = [], set(), set()
 
@@ -81,18 +82,18 @@ class CompiledCandidate(Candidate):
     def row(self, name: str, prefix: Any) -> Any:
         """The row, to read."""
         cell = (name, prefix)
-        found = self._changes.get(cell)
+        found = self.changes.get(cell)
         return found or self._run.shared[name].get(prefix) or self._run.empty[name]
 
     def own(self, name: str, prefix: Any) -> Any:
         """The row, to write to."""
         cell = (name, prefix)
         if cell in self.owned:
-            return self._changes[cell]
+            return self.changes[cell]
         return self.set(name, prefix, self.row(name, prefix).copy())
 
     def set(self, name: str, prefix: Any, row: Any) -> Any:
-        self._changes[name, prefix] = row
+        self.changes[name, prefix] = row
         self.owned.add((name, prefix))
         return row
 
@@ -160,6 +161,7 @@ class CompiledRun(OpenRun):
             name: (NumberRow if kind == "number" else SetRow)(model.fields[name].init)
             for name, kind in self.kinds.items()
         }
+        self.shared.update((name, defaultdict(empty.copy)) for name, empty in self.empty.items())
         for sort in model.sorts.values():
             if is_set(sort):
                 self.elements.setdefault(sort, {})

@@ -30,7 +30,7 @@ from oneleader.readers.replay.literals import (
     excluded,
     variables_of,
 )
-from oneleader.readers.replay.text import Env, ValueText
+from oneleader.readers.replay.text import Env, ValueText, joined
 
 
 class Costly(Exception):
@@ -118,11 +118,15 @@ class ActionText(ValueText):
                     self.seen(sort, self.let(self.value(part)))
             if is_number(u.field.of):
                 self.seen(u.field.of, value)
-            self.writes += self._put(u.field, key, value, w.value)
+            if self.is_in_place and u.field.name in self.kinds:
+                *prefix, last = (self.let(self.value(part)) for part in w.index)
+                self.writes.append(f"{self._own(u.field, joined(prefix))}.put({last}, {value})")
+            else:
+                self.writes += self._put(u.field, key, value, w.value)
 
     def _put(self, f: Field, key: str, value: str, e: Expr) -> Iterator[str]:
         """Write a cell. In place, what is initial is not kept."""
-        if not self.is_in_place or f.name in self.kinds:
+        if not self.is_in_place:
             yield f"put_{f.name}({key}, {value})"
         elif e.op == "const":
             is_initial = is_const(e, f.init)
@@ -131,13 +135,17 @@ class ActionText(ValueText):
             yield f"if {value} == initial_{f.name}: cells_{f.name}.pop({key}, None)"
             yield f"else: cells_{f.name}[{key}] = {value}"
 
+    def _own(self, f: Field, key: str) -> str:
+        """A row, to write to. In place, the table of rows makes one that is not there yet."""
+        return f"cells_{f.name}[{key}]" if self.is_in_place else f"own_{f.name}({key})"
+
     def _touched(self, how: str, f: Field, *what: str) -> str:
         """Which cells a write touches, noted for properties: none is judged of what is changed in place."""
         return "" if self.is_in_place else f"{how}({', '.join((repr(f.name), *what))}); "
 
     def _write(self, f: Field, key: str, change: str, touched: str, condition: str = "") -> None:
         """Change a row, made the candidate's own, and note which cells that touches."""
-        self.writes.append(f"{condition}{touched}own_{f.name}({key}){change}")
+        self.writes.append(f"{condition}{touched}{self._own(f, key)}{change}")
 
     def _region(self, f: Field, variables: tuple[Expr, ...], old: Expr, case: Rewriting) -> None:
         """Write a case's value wherever its literals hold."""
@@ -188,6 +196,10 @@ class ActionText(ValueText):
                 return True
             if high and not rest:
                 start = self.let(self.low(low, self.env))
+                if self.is_in_place and case.value.args[0] not in self.traced.updates:
+                    end = self.let(self.high(high, self.env))
+                    self._write(f, key, f".take({source}, {start}, {end})", "", condition)
+                    return True
                 found = self.let(f"{source}.slice({start}, {self.high(high, self.env)})")
                 touched = self._touched("touch_range", f, key, start, found)
                 self._write(f, key, f".assign({start}, {found})", touched, condition)
@@ -218,7 +230,7 @@ class ActionText(ValueText):
             kept = [(k, self.let(f"{row}.get({k})")) for k in (self.let(self.value(e)) for e in but)]
             but_for = "".join(f".but({k}, {v})" for k, v in kept)
             touched = self._touched("touch_keys", f, key, f"{row}.keys()")
-            text = f"{condition}{touched}own_{f.name}({key}).reset({new}){but_for}"
+            text = f"{condition}{touched}{self._own(f, key)}.reset({new}){but_for}"
             self.writes.insert(0, text)  # before single cells of the same row
             return True
         if self._is_sum(value, old, name) and not but:
@@ -242,7 +254,7 @@ class ActionText(ValueText):
         first = variables[0]
         value = self.value(case.value.args[1], {**self.env, first.args[0]: "k"})
         added = self.let(f"[(k, {value}) for k in {self.domain(first.sort)}]")
-        self.writes.append(f"for k, v in {added}: own_{f.name}(k).add(v)")
+        self.writes.append(f"for k, v in {added}: {self._own(f, 'k')}.add(v)")
         self.writes += [] if self.is_in_place else [f"whole({f.name!r})"]
         return True
 

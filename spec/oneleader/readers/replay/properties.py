@@ -23,6 +23,7 @@ from typing import Any
 
 from oneleader.language.definitions import Property
 from oneleader.language.model import Model
+from oneleader.language.sorts import is_number, is_set
 from oneleader.language.trace import reads, trace_property
 from oneleader.models import MODELS
 from oneleader.readers.prove.hints import hints_file
@@ -152,14 +153,18 @@ class Axioms:
 
     def __init__(self, run: OpenRun, said: Iterable[str]) -> None:
         self.run, self.of = run, -1  # how many elements there were when they were judged last
-        self.sorts = {sort for name in said for sort in run.model.fields[name].index}
+        sorts = {sort for name in said for sort in run.model.fields[name].index}
+        self.numbers = [sort for sort in sorts if is_number(sort)]
+        self.elements = [run.elements.setdefault(sort, {}) for sort in sorts if is_set(sort)]
 
     def check(self) -> None:
         """Refused where one is false."""
         run = self.run
         known = 0
-        for sort in self.sorts:
-            known += len(run.elements.get(sort, ())) + run.greatest.get(sort, 0)
+        for elements in self.elements:
+            known += len(elements)
+        for sort in self.numbers:
+            known += run.greatest.get(sort, 0)
         if known == self.of:
             return
         self.of = known

@@ -71,6 +71,14 @@ class NumberRow:
             self._chunk(k)[a : a + n] = values[at : at + n]
             at += n
 
+    def take(self, other: NumberRow, low: int, high: int) -> None:
+        """The values of another row from low to high."""
+        if low != high:
+            self.assign(low, other.slice(low, high))
+            return
+        chunk = other.chunks.get(low >> BITS)
+        self.put(low, other.initial if chunk is None else chunk[low & MASK])
+
     def written(self, low: int, high: int) -> Iterator[int]:
         """The indices from low to high at which anything was written; nothing above `top` was."""
         high = min(high, self.top)

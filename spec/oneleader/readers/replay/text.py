@@ -18,6 +18,11 @@ from oneleader.readers.replay.literals import Literals, bounds, literals, variab
 Env = Mapping[str, str]  # the name of a variable -> the Python name of its value
 
 
+def joined(keys: list[str]) -> str:
+    """One key, or the tuple of several."""
+    return keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+
+
 class ValueText:
     """Writes what an action computes, in `lines`."""
 
@@ -139,8 +144,7 @@ class ValueText:
         return f"cells_{name}.get({key}, initial_{name})" if self.is_in_place else f"{how}_{name}({key})"
 
     def key(self, index: Any, env: Env) -> str:
-        keys = self.values(index, env)
-        return keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+        return joined(self.values(index, env))
 
     def row(self, name: str, prefix: Any, env: Env) -> str:
         """The row of a field, to read."""
@@ -206,7 +210,7 @@ class ValueText:
             self.slow.append(f"{self.part} visits every {sort.__name__}")
             return f"range(greatest[{sort.__name__}] + 2)"
         if is_set(sort):
-            return f"tuple(elements_{sort.__name__})"
+            return f"elements_{sort.__name__}"
         return "(False, True)" if sort is bool else f"tuple({sort.__name__})"
 
     def low(self, of: list[tuple[Expr, bool]], env: Env) -> str:

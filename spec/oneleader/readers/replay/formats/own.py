@@ -189,7 +189,7 @@ class OwnFormat:
         steps, _, after = step
         try:
             if self.run.in_place:
-                self.candidates.follow_in_place(lambda state: self._explain(state, steps or [], after))
+                self.candidates.follow_in_place(self._explain, steps or [], after)
             else:
                 self.candidates.follow(lambda state: [self._explained(state, step, node)])
         except LineRefused as refused:

@@ -70,12 +70,12 @@ class ValueReaders:
         keys, value = self._of_fields[field.name]
         depth, whole = len(index), len(keys)
         if depth < whole and isinstance(written, dict):
-            for name, inner in written.items():
-                at = (*index, keys[depth](name))
-                if depth == whole - 1:
-                    found.append((field, at, value(inner)))
-                else:
-                    self._observe(field, at, inner, found)
+            key = keys[depth]
+            if depth == whole - 1:
+                found += [(field, (*index, key(name)), value(inner)) for name, inner in written.items()]
+            else:
+                for name, inner in written.items():
+                    self._observe(field, (*index, key(name)), inner, found)
         elif depth == whole - 1 and field.of is bool and isinstance(written, list):
             found.append((field, index, frozenset(map(self.reader(field.index[depth]), written))))
         elif depth == whole:
