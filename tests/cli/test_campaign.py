@@ -207,7 +207,7 @@ def begun(journal: Path) -> subprocess.Popen[str]:
     deadline = time.perf_counter() + 240  # Dask starts slowly on a busy machine
     while not journal.exists() or journal.read_text().count("\n") < 4:
         assert time.perf_counter() < deadline
-        assert child.poll() is None
+        assert child.poll() is None, child.communicate()
         time.sleep(0.05)
     return child
 

@@ -33,10 +33,10 @@ LONG = ("membership", "snapshots", "logless", "lease_read")  # long: other seeds
 
 
 def seeds(model: Model) -> range:
-    """Five with seed 0, which the tests of each model take; in CI three, of the short ones."""
+    """Five with seed 0, which the tests of each model take; in CI two, of the short ones."""
     if os.environ.get("ONELEADER_PROFILE") == "deep":
         return range(1, 5)
-    return range(1, 1 if model.name in LONG else 3)
+    return range(1, 1 if model.name in LONG else 2)
 
 
 SEEDS = [pytest.param(model, seed, id=f"{model.name}-{seed}") for model in HINTED for seed in seeds(model)]

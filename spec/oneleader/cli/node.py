@@ -141,7 +141,7 @@ def _check_address(api: str) -> None:
 def _token(file: IO[bytes] | None) -> str:
     """What a header can carry."""
     said = file.read().strip() if file else b""
-    if not re.fullmatch(rb"[!-~]*", said):
+    if not re.fullmatch(rb"[ -~]*", said):
         raise UsageError("--token-file holds no token: it has characters that no header carries")
     return said.decode()
 

@@ -71,7 +71,7 @@ def test_bad_arguments_are_one_sentence_each(tmp_path: Path) -> None:
         ({"api_tls_cert": pem}, "--api-tls-cert and --api-tls-key belong together"),
         ({"api_tls_cert": pem, "api_tls_key": pem}, "TLS cannot be set up with these files"),
         ({"token_file": str(tmp_path / "short")}, "a secret or token has 16 bytes at the least"),
-        ({"token_file": str(tmp_path / "binary")}, "a token has letters, digits and signs of ASCII"),
+        ({"token_file": str(tmp_path / "binary")}, "a token is one line of printable ASCII"),
         ({"compact_after": "0"}, "--compact-after is a number of entries, 1 at the least"),
         ({"wrong": "1"}, "unrecognized arguments: --wrong 1"),
     ]
