@@ -52,12 +52,12 @@ Found here, unaided, in the versions that have them: a restart forgets term and 
 counting ([libraft 0.15.0](#libraft), its issue 220).
 
 Not tried in the versions that had them, but read about: etcd-io/raft's issue 456 is one of its TLA+
-specification, it seems, and not of the library, which looks for changes that are committed and not yet applied
-before it campaigns; as a fault of the models it is in the [catalogue](faults.md). Its forerunner in etcd (issue
-12133, mended by 12134) needs an application that is late to apply; this adapter applies within the step.
-hashicorp/raft's issue 666 (an answer of a newer term counts as contact) lets a leader that was overthrown go on
-for longer, by the clock: its adapter gives each server a clock of its own, which runs when a timer rings, so
-that no lease can be compared.
+specification, it seems, and not of the library, which looks for changes that are committed and not yet
+applied before it campaigns; as a fault of the models it is in the [catalogue](faults.md). Its forerunner in
+etcd (issue 12133, mended by 12134) needs an application that is late to apply; this adapter applies within
+the step. hashicorp/raft's issue 666 (an answer of a newer term counts as contact) lets a leader that was
+overthrown go on for longer, by the clock: its adapter gives each server a clock of its own, which runs when
+a timer rings, so that no lease can be compared.
 
 ## The peers
 Lines are those of the adapter with a word on them, without comments; the shims in Go share {shared} lines
