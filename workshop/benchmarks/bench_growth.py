@@ -8,6 +8,7 @@ what they cost is told apart: for each of all the entries since the start.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import sys
 import tempfile
@@ -103,6 +104,7 @@ async def restart(folder: Path, keys: int) -> None:
 def main() -> None:
     keys, *sizes = map(int, sys.argv[1:]) if len(sys.argv) > 2 else (100_000, 10_000, 100_000, 1_000_000)
     print(f"{keys:,} keys")
+    logging.getLogger("oneleader_raft").setLevel(logging.ERROR)  # its clients, in this process, make it stall
     Snapshots.count()
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(grow(Path(folder), sizes, keys))

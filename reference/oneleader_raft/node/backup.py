@@ -27,7 +27,7 @@ BEYOND = 1 << 32  # entries, more than come between a backup and the end of a cl
 
 def restore(file: Path, folder: Path, id: NodeId) -> int:
     """Make the store of node `id` in `folder`, the only member of its cluster: how many items it holds.
-    DamagedError if the backup is no whole one, or the store is there already; UnusableError, OSError if it
+    DamagedError if the backup is not whole, or the store is there already; UnusableError, OSError if it
     cannot be written."""
     index, state = snapshots.read_any(file)
     path = folder / f"{id}.db"

@@ -1,7 +1,7 @@
 """The door for clients: at most so many connections, and none that stays open without a request.
 
 aiohttp waits for a request's headers as long as the other side likes; connections that send none would use
-up the files that peers and the store need. What is no HTTP it logs with a traceback each time, which would
+up the files that peers and the store need. What is not HTTP it logs with a traceback each time, which would
 use up the disk: here it is one line, once in a while.
 """
 

@@ -155,7 +155,7 @@ async def dial(
 
 
 async def is_alone(peer: str, process: str) -> None:
-    """For who knows of no other process."""
+    """The check of an acceptor that cannot know of another process."""
 
 
 async def accept(
@@ -202,7 +202,7 @@ def _channel(own: Identity, theirs: bytes, both: bytes, *, dials: bool) -> Chann
         raise FrameError(f"{said['id']!r} is no name of a node")
     if not own.knows(said["id"]):
         raise FrameError(
-            f"{said['id']!r} is no other member of this cluster: add it with `oneleader node add`"
+            f"{said['id']!r} is not another member of this cluster: add it with `oneleader node add`"
         )
     if said["members"] != _list(own.members):
         raise FrameError(

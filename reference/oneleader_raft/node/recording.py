@@ -112,7 +112,7 @@ class TraceFile:
         self._file: BinaryIO = self.path.open("rb")
         header = self._next()
         if header is None or header.get("format") != FORMAT:
-            raise RecordingError(f"{self.path} is no trace of a node")
+            raise RecordingError(f"{self.path} is not a trace of a node")
         if header.get("version") != VERSION:
             raise RecordingError(f"{self.path}: version {header.get('version')} is not known, {VERSION} is")
         self._check(fault_of_header(header))

@@ -230,7 +230,7 @@ def _is_new(path: Path) -> bool:
         if not os.path.lexists(path):
             return True
         if path.exists() and not path.is_file():
-            raise UnusableError(f"{path} is no file")
+            raise UnusableError(f"{path} is not a file")
         with path.open("r+b"):
             return path.stat().st_size == 0
     except OSError as error:

@@ -245,7 +245,7 @@ def _first_touched(taken: list[list[Any]], before: Node | None, after: Node) -> 
 
 def _whole_lines(file: int, path: Path, id: NodeId) -> tuple[int, dict[str, Any]]:
     """Where the last whole line ends, and what it says, if it is a step's. DamagedError, and nothing is
-    written, if this is no trace of the node."""
+    written, if this is not a trace of the node."""
     size = os.fstat(file).st_size
     window = 1 << 16
     while True:
@@ -264,7 +264,7 @@ def _whole_lines(file: int, path: Path, id: NodeId) -> tuple[int, dict[str, Any]
             _check_step(last)
     except (ValueError, TypeError, KeyError, RecursionError):
         raise DamagedError(
-            f"{path} is no trace of {id}, or is damaged: move the traces of all nodes away, "
+            f"{path} is not a trace of {id}, or is damaged: move the traces of all nodes away, "
             "none can be judged any more"
         ) from None
     return start + tail.rfind(b"\n") + 1, last

@@ -26,7 +26,7 @@ from oneleader_raft.node.backup import restore as restored
 from oneleader_raft.node.errors import DamagedError, UnusableError
 from oneleader_raft.node.members import NODE_NAME
 
-NO_NODE = "what answers there is no node, or not whole"
+NO_NODE = "the answer is not a node's, or is cut off"
 MOST_HOPS = 10  # from a node that does not lead to one that may
 Said = dict[str, Any]
 

@@ -115,7 +115,7 @@ def test_who_joins_is_known_from_then_on_and_knows_everybody_until_then() -> Non
     later = replace(N2, id="n7", known=frozenset({"n4"}))
     assert all(isinstance(side, Channel) for side in asyncio.run(shake(later, joining, "n4")))
     refused, why = asyncio.run(shake(joining, before))
-    assert "'n4' is no other member of this cluster: add it with `oneleader node add`" in str(why)
+    assert "'n4' is not another member of this cluster: add it with `oneleader node add`" in str(why)
     assert "refused by the other node" in str(refused)
     after = replace(before, known=frozenset({"n4"}))
     assert all(isinstance(side, Channel) for side in asyncio.run(shake(joining, after)))

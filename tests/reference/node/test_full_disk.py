@@ -69,8 +69,8 @@ def test_a_store_that_is_no_file_is_not_called_damaged(tmp_path: Path) -> None:
     path = tmp_path / "n1.db"
     for other, says in (
         ("n1.db", "Too many levels"),
-        ("/dev/full", "is no file"),
-        (str(tmp_path), "no file"),
+        ("/dev/full", "is not a file"),
+        (str(tmp_path), "is not a file"),
     ):
         path.symlink_to(other)
         with pytest.raises(UnusableError, match=says):

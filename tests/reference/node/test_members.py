@@ -133,7 +133,7 @@ def test_a_backup_becomes_a_new_cluster(clusters: Callable[..., LocalCluster], t
 def waits_to_be_added_and_is_not_let_in(cluster: LocalCluster, id: str) -> None:
     """A node that was started with --join, before anybody has added it."""
     log = cluster.folder / f"{cluster.leader()}.log"
-    refused = f"'{id}' is no other member of this cluster: add it with `oneleader node add`"
+    refused = f"'{id}' is not another member of this cluster: add it with `oneleader node add`"
     until(lambda: refused in log.read_text())
     said = cluster.status(id)
     assert said is not None

@@ -90,7 +90,7 @@ def test_a_damaged_trace_is_refused_in_words_and_left_alone(tmp_path: Path, last
     traced(path, "a")
     for damaged in (last, path.read_bytes() + last, path.read_bytes().replace(b'"n1"', b'"n2"', 1)):
         path.write_bytes(damaged)
-        with pytest.raises(DamagedError, match="is no trace of n1, or is damaged: move the traces of all"):
+        with pytest.raises(DamagedError, match="is not a trace of n1, or is damaged: move the traces of all"):
             Trace(tmp_path, "n1", MEMBERS, Clocks(), Durable())
         assert path.read_bytes() == damaged
 
@@ -154,9 +154,9 @@ def test_lines_that_are_lost_are_missed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is no trace of a node"),
+        ("", "is not a trace of a node"),
         ("hello\n", "line 1: this is not a JSON object"),
-        ('{"format": "oneleader"}\n', "is no trace of a node"),
+        ('{"format": "oneleader"}\n', "is not a trace of a node"),
         ('{"format": "oneleader-node", "version": 2}\n', "version 2 is not known, 1 is"),
     ],
 )
