@@ -19,7 +19,16 @@ from workshop.mutation.proof_judge import (
     of_mutant,
     reached,
 )
-from workshop.pages.handler_faults import PAGE, in_turn, mutants, page, reasons, told, unexplained, why_not_asked
+from workshop.pages.handler_faults import (
+    PAGE,
+    in_turn,
+    mutants,
+    page,
+    reasons,
+    told,
+    unexplained,
+    why_not_asked,
+)
 
 TEXT = PAGE.read_text("utf-8")
 MUTANTS = {mutant.id: mutant for mutant in mutants()}
@@ -31,7 +40,8 @@ def mutant(id: str) -> CoreMutant:
 
 def test_each_fault_is_refused_or_said_why_not() -> None:
     others = TEXT.partition("Not refused, and why")[2].partition("\n## ")[0]
-    named = {id for row in others.splitlines() for id in row.rpartition(" | ")[2].removesuffix(" |").split(", ")}
+    last = [row.removesuffix(" |").rpartition(" | ")[2] for row in others.splitlines()]
+    named = {id for some in last for id in some.split(", ")}
     assert {*told(TEXT)} | named >= {*FAULTS}
     assert not {*told(TEXT)} & named
     assert {*reasons()} <= {*FAULTS}

@@ -142,7 +142,7 @@ def test_a_fault_is_not_proved(id: str) -> None:
     """By the model that is the first to refuse it; the others are not asked."""
     handler, failing = FAULTS[id]
     model, *_ = failing.split(": ")
-    models = (model, "replication") if model == "pre_vote" else (model,)  # the second knows what cannot be raised
+    models = (model, "replication") if model == "pre_vote" else (model,)  # which knows what is not raised
     found = prove_handler(handler, Scope(), variant(id), models=models)
     assert (found.verdict, found.failing) == (VIOLATED, failing)
 
