@@ -203,6 +203,8 @@ def append_reply(c: Coupling, state: SymbolicState, m: AppendReply, to: Any) -> 
         yield "it heard the leader", z3.Implies(is_answer, state["replied"](follower, t))
     if c.has("leader_log_length") and m.success:
         stored = state["acknowledged"](follower, t)
+        if not c.has("leader_snapshot"):  # so nobody else wins t, and begins to store another log in it
+            yield "an answer to a leader", state["heartbeat"](to, t)
         yield "it stores as much", term_of(m.index) <= stored
         yield "and the leader has as much", term_of(m.index) <= state["leader_log_length"](t)
     if c.name == "lease":
