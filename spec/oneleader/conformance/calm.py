@@ -5,6 +5,7 @@ A round: one server's election timer rings, the leaders' heartbeat timers ring, 
 
 from __future__ import annotations
 
+from oneleader.conformance.episodes import keeps_time
 from oneleader.conformance.trial import Trial
 
 A_LEADER = "a leader is elected"
@@ -132,10 +133,17 @@ def elects(trial: Trial, again: bool = False) -> str:
             if leader(trial):
                 return ""
         node = trial.nodes[number % len(trial.nodes)]
+        outlast(trial)
         trial.play(("timeout", node))
         settle(trial, node if again else "")
     beat(trial)
     return "" if leader(trial) and (not again or newest(trial) > before) else f"nobody within {ROUNDS} rounds"
+
+
+def outlast(trial: Trial) -> None:
+    """Where time passes by the word of the test, no promise binds any more."""
+    if keeps_time(trial):
+        trial.play(("elapse", *(f"{node}={trial.adapter.promise}" for node in trial.nodes)))
 
 
 def newest(trial: Trial) -> int:
