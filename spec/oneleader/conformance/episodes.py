@@ -85,6 +85,22 @@ def overthrow(trial: Trial, rng: random.Random) -> None:
     trial.play(("heal",))
 
 
+def leave_behind(trial: Trial, rng: random.Random) -> None:
+    """A leader is cut off; the others elect one, who commits something. Then clients ask the old one."""
+    leader, others = leader_and_others(trial)
+    if not leader or len(others) <= len(trial.nodes) // 2:
+        return
+    trial.play(("groups", leader, " ".join(others)))
+    elect(trial, rng, others)
+    newest = newest_leader(trial)
+    trial.play(("propose", newest or leader, next_value(trial)))
+    exchange(trial, rng, newest or leader, others)
+    for verb in rng.sample(("read", "propose"), 2):
+        trial.play((verb, leader) if verb == "read" else (verb, leader, next_value(trial)))
+    if rng.random() < 0.5:
+        trial.play(("heal",))
+
+
 def late(trial: Trial, rng: random.Random) -> None:
     """One stands and is not heard at first: the others hear the leader, time passes or one of them restarts,
     and then they hear who stands."""
@@ -203,6 +219,7 @@ EPISODES: Mapping[str, Episode] = {
     "late": Episode(late, 2, ("heartbeat",)),
     "hand_over": Episode(hand_over, 2, ("heartbeat", "transfer")),
     "succeed": Episode(succeed, 2, ("propose", "read")),
+    "leave_behind": Episode(leave_behind, 1, ("propose", "read")),
     "echo": Episode(echo, 2, ("copy",)),
 }
 # In some walks members change all the time, one change upon another, and these come in addition.

@@ -7,4 +7,9 @@ require (
 	peers v0.0.0
 )
 
+require (
+	github.com/gogo/protobuf v1.2.1 // indirect
+	github.com/golang/protobuf v1.3.2 // indirect
+)
+
 replace peers => ../go

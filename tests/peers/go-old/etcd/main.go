@@ -19,10 +19,23 @@ type server struct {
 	*raft.RawNode // nil when down
 	names         lines.Names
 	id            uint64
-	disk          *raft.MemoryStorage
+	disk          disk
 	conf          pb.ConfState
 	register      *lines.Register
 	reads         []raft.ReadState // that wait until so much is applied
+}
+
+// A disk knows the members at first: this version takes no snapshot at index 0 that would say so.
+type disk struct {
+	*raft.MemoryStorage
+	first pb.ConfState
+}
+
+func (d disk) InitialState() (hard pb.HardState, conf pb.ConfState, err error) {
+	if hard, conf, err = d.MemoryStorage.InitialState(); len(conf.Voters) == 0 {
+		conf = d.first
+	}
+	return
 }
 
 func main() {
@@ -35,8 +48,8 @@ func main() {
 }
 
 func start(names lines.Names, node string) lines.Server {
-	s := &server{names: names, id: names.Id(node), disk: raft.NewMemoryStorage()}
-	s.disk.ApplySnapshot(pb.Snapshot{Metadata: pb.SnapshotMetadata{ConfState: pb.ConfState{Voters: names.Ids()}, Index: 0}})
+	disk := disk{raft.NewMemoryStorage(), pb.ConfState{Voters: names.Ids()}}
+	s := &server{names: names, id: names.Id(node), disk: disk}
 	s.boot()
 	return s
 }
@@ -51,7 +64,10 @@ func (s *server) boot() {
 }
 
 func (s *server) install(snapshot pb.Snapshot) {
-	s.register.Applied, s.conf = snapshot.Metadata.Index, snapshot.Metadata.ConfState
+	s.register.Applied = snapshot.Metadata.Index
+	if s.conf = snapshot.Metadata.ConfState; raft.IsEmptySnap(snapshot) {
+		s.conf = s.disk.first
+	}
 	json.Unmarshal(snapshot.Data, &s.register.Value)
 }
 
