@@ -41,8 +41,8 @@ from workshop.peers.million import Declared
 from workshop.studies.reference_lock import ReferenceLock
 
 PAGE, RECORD = RESULTS / "kit.md", RESULTS / "kit.json"
-SEEDS = range(5)
-LIMIT = 300  # walks from one seed
+SEEDS = range(3)
+LIMIT = 120  # walks from one seed
 READ = Texts(
     {
         Path(str(oneleader.__file__)).parent: (
