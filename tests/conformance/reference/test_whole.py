@@ -20,7 +20,8 @@ from oneleader.conformance.observations import (
 from oneleader.conformance.reference.whole import WholeReference
 from oneleader.conformance.trial import FIGURE_3, Event
 from oneleader.errors import UsageError
-from oneleader.faults.catalogue import variant
+from oneleader.faults.catalogue import FAULTS, variant
+from oneleader.faults.fault import Unlive
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 
 CHANGE = "membership: change_config"
@@ -60,6 +61,23 @@ def test_the_reference_holds(nodes: int) -> None:
     assert not found.in_part["membership"]  # it follows each walk to its end
 
 
+@pytest.mark.parametrize(
+    ("id", "cause"),
+    [
+        ("term-is-not-told", "a bare majority elects a leader"),
+        ("no-check-quorum", "a leader that hears nobody steps down"),
+    ],
+)
+def test_what_lasts_is_asked_about_too(id: str, cause: str) -> None:
+    """A server that is down all the time, links that carry nothing one way."""
+    unlive = FAULTS[id].unlive
+    assert isinstance(unlive, Unlive)
+    search = Driving(partial(Declared, core=unlive.core), names(3), 1, (), True, shortens=False)
+    while not search.found.causes and search.found.walks < 30:
+        search.walk(search.found.walks)
+    assert [found.key for found in search.found.causes] == [f"liveness: {cause}"]
+
+
 @pytest.mark.parametrize("id", ["vote-twice", "vote-cleared", "no-quorum"])
 def test_a_fault_of_its_core_is_found(id: str) -> None:
     search = Driving(partial(Declared, core=variant(id)), names(3), 1, (), False, shortens=False)
@@ -82,7 +100,7 @@ def test_a_fault_of_its_core_is_found(id: str) -> None:
         ("lease-taken-again", "lease: observation: lease"),
         ("stands-within-its-promise", f"lease: start_election: {WAITS}"),
         ("reads-before-its-no-op", f"{FIGURE_3}: {LINEARIZABLE}"),
-        ("answers-before-storing", "election: observation: term, voted_for"),
+        ("answers-before-storing", "replication: become_leader: quorum_voted (section 5.2: majority)"),
         ("vote-not-durable", f"{FIGURE_3}: {DURABLE}"),
         ("snapshot-of-anything", f"{FIGURE_3}: {STORED}"),
         ("sends-what-is-gone", f"{FIGURE_3}: {STATE_MACHINE}"),
