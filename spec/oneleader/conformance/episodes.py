@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 from oneleader.conformance.trial import Trial
 
-EARLY = 0.2  # of the timers ring while a promise may bind
-
 
 @dataclass(frozen=True)
 class Episode:
@@ -40,9 +38,9 @@ def run_out(trial: Trial, rate: int) -> int:
     return -(-trial.adapter.promise // rate)
 
 
-def ring(trial: Trial, rng: random.Random, node: str) -> None:
-    """An election timer rings: mostly when no promise binds any more, but it may ring early."""
-    if keeps_time(trial) and rng.random() > EARLY:
+def ring(trial: Trial, rng: random.Random, node: str, early: float = 0.0) -> None:
+    """An election timer rings when no promise binds any more; or, as often as `early` says, before."""
+    if keeps_time(trial) and rng.random() >= early:
         trial.play(("elapse", *clocks(trial, rng, run_out(trial, trial.adapter.rates[0]))))
     trial.play(("timeout", node))
 

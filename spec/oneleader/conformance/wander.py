@@ -55,6 +55,7 @@ WEIGHTS: Mapping[str, float] = {
     "members": 0.7,
     "heal": 1.5,
 }
+EARLY = 0.2  # of the election timers ring while a promise may bind
 CHANGES = 6.0  # in addition, of members, in a storm of them
 ALWAYS = ("deliver", "timeout", "heartbeat", "propose", "restart")  # in every mix
 
@@ -85,7 +86,7 @@ def wander(trial: Trial, rng: random.Random) -> None:
         if event is None:
             continue
         if verb == "timeout":
-            ring(trial, rng, event[1])
+            ring(trial, rng, event[1], EARLY)
         else:
             trial.play(event)
 
