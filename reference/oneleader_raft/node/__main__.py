@@ -119,7 +119,8 @@ async def serve(
     except asyncio.CancelledError:
         return 0
     except Exception as error:  # it cannot store, or there are two leaders: it must not go on
-        logging.getLogger(__name__).critical("failed", extra={"why": f"{type(error).__name__}: {error}"})
+        why = str(error) if isinstance(error, UnusableError) else f"{type(error).__name__}: {error}"
+        logging.getLogger(__name__).critical("failed", extra={"why": why})
         return 1
     finally:
         site.close()

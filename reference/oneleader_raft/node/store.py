@@ -34,6 +34,7 @@ from zlib import crc32
 from ..raft import NO_SNAPSHOT, Durable, Entry, NodeId, Snapshot
 from ..state_machine import StateMachine
 from . import codec, snapshots
+from .disk import using
 from .errors import DamagedError, UnusableError
 from .log import after, common_prefix, growing, last_index
 
@@ -56,8 +57,6 @@ ADVICE = (
     "this node may have voted, so do not delete it to start over: "
     "restore the file, or replace the node by a new one under another name"
 )
-OF_THE_DISK = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
-ABOUT_THE_DISK = "see if the disk is full, and who owns the folder and the files of this node in it"
 
 
 class NodeStore:
@@ -74,30 +73,29 @@ class NodeStore:
         try:
             if not is_new:
                 _look_at_header(path)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
-            try:
-                self._open(id, is_new)
-            except BaseException:
-                self._db.close()
-                raise
+            with using(path):
+                self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+                try:
+                    self._open(id, is_new)
+                except BaseException:
+                    self._db.close()
+                    raise
         except DamagedError as damaged:
             raise DamagedError(f"{path}: {damaged}; {ADVICE}") from None
         except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError) as error:
             if "locked" in str(error):
                 raise DamagedError(f"{path} is in use: another node runs with this data") from None
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in OF_THE_DISK:
-                raise UnusableError(f"{path} cannot be used: {error}; {ABOUT_THE_DISK}") from None
             raise DamagedError(f"{path}: {error}; {ADVICE}") from None
 
     def save(self, durable: Durable, trace: str = "") -> None:
-        """Store and sync. `trace` is kept beside it until the next time (see `trace`)."""
+        """Store and sync. `trace` is kept beside it until the next time (see `trace`). UnusableError"""
         before, first = self.durable, durable.snapshot.index
         is_compacted = first != before.snapshot.index
         there = after(before, first) if is_compacted else before.log
         kept = first + common_prefix(there, durable.log)
         new = [_row(number, entry) for number, entry in enumerate(after(durable, kept), kept + 1)]
         state = (durable.current_term, durable.voted_for, len(durable.log), trace)
-        with self._placing:
+        with self._placing, using(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             if kept < last_index(before):
                 self._db.execute("DELETE FROM log WHERE number > ?", (kept,))
@@ -142,15 +140,17 @@ class NodeStore:
         return path.open("rb")
 
     def is_known(self, peer: NodeId, identity: str) -> bool:
-        """Whether this is the store that the peer had when it was first met, now or before."""
-        known = self._db.execute("SELECT identity FROM peers WHERE id = ?", (peer,)).fetchone()
-        if known is None:
-            self._db.execute("INSERT INTO peers VALUES (?, ?)", (peer, identity))
+        """Whether this is the store that the peer had when it was first met, now or before. UnusableError"""
+        with using(self.path):
+            known = self._db.execute("SELECT identity FROM peers WHERE id = ?", (peer,)).fetchone()
+            if known is None:
+                self._db.execute("INSERT INTO peers VALUES (?, ?)", (peer, identity))
         return known is None or bool(known[0] == identity)
 
     def distrust(self, peer: NodeId) -> None:
-        """Its store is not to be known again, whatever it says."""
-        self._db.execute("UPDATE peers SET identity = '' WHERE id = ?", (peer,))
+        """Its store is not to be known again, whatever it says. UnusableError"""
+        with using(self.path):
+            self._db.execute("UPDATE peers SET identity = '' WHERE id = ?", (peer,))
 
     def close(self) -> None:
         self._db.close()
@@ -272,15 +272,13 @@ class NodeStore:
 
 def _is_new(path: Path) -> bool:
     """Whether there is no state yet. UnusableError if there is what this process may not read and write."""
-    try:
+    with using(path):
         if not os.path.lexists(path):
             return True
         if path.exists() and not path.is_file():
             raise UnusableError(f"{path} is not a file")
         with path.open("r+b"):
             return path.stat().st_size == 0
-    except OSError as error:
-        raise UnusableError(f"{path} cannot be used: {error.strerror}; {ABOUT_THE_DISK}") from None
 
 
 def _check_seal(path: Path, seal: str) -> None:

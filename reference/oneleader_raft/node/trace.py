@@ -42,7 +42,8 @@ from ..raft import (
     Propose,
     Receive,
 )
-from .errors import DamagedError, UnusableError
+from .disk import using
+from .errors import DamagedError
 from .log import common_prefix, last_index
 from .trace_lines import CUT
 from .trace_parts import parts, path_of
@@ -86,14 +87,12 @@ class Trace:
         self._latest: tuple[int, Node] | None = None  # the clock and the node of the last line
         self._part = parts(folder).get(id, [1])[-1]
         path = path_of(folder, id, self._part)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self._size, last = _whole_lines(self._file, path, id)
-        try:
+        with using(path):
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._size, last = _whole_lines(self._file, path, id)
             os.ftruncate(self._file, self._size)
-            if not self._size:
-                self.write(self._header)
-        except OSError as error:
-            raise UnusableError(f"{path} cannot be used: {error.strerror}") from None
+        if not self._size:
+            self.write(self._header)
         self.step = last["step"] if last else 0
         missing = [line for line in kept.splitlines(True) if json.loads(line)["step"] > self.step]
         if self.step and not missing:
@@ -119,9 +118,11 @@ class Trace:
         return self._numbered(words(event), source, clock, taken, after, _first_touched(taken, before, after))
 
     def write(self, lines: str) -> None:
+        """UnusableError, perhaps in the midst of a line, which the next start takes back."""
         if self._file is None or not lines:
             return
-        self._size += _write(self._file, lines)
+        with using(path_of(self._folder, self._id, self._part)):
+            self._size += _write(self._file, lines)
         if self._latest and 0 < self._rotation.full <= self._size:
             self._rotate(*self._latest)
 
@@ -146,11 +147,12 @@ class Trace:
         """The next file; it is there with its first line or not at all."""
         path = path_of(self._folder, self._id, self._part + 1)
         begun = path.with_suffix(".new")
-        following = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
         members = [list(part) for part in node.configuration.sets]
         cut = self._numbered(CUT, None, clock, [], node, node.snapshot.index + 1, members=members)
-        self._size = _write(following, self._header + cut)
-        begun.rename(path)
+        with using(begun):
+            following = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+            self._size = _write(following, self._header + cut)
+            begun.rename(path)
         self.close()
         self._file, self._part = following, self._part + 1
         if self._rotation.files:

@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 
 from ..raft import AppendReply, Event, Node, NodeId, Receive
 from .acknowledged import Acknowledged
+from .errors import UnusableError
 from .frames import FrameError
 from .links import replacement
 from .metrics import Metrics
@@ -39,7 +40,10 @@ class Trust:
     async def recognise(self, peer: NodeId, identity: str) -> None:
         """FrameError where the peer's store is not the one that this node met first."""
         loop = asyncio.get_running_loop()
-        is_known = await loop.run_in_executor(self._disk, self._store.is_known, peer, identity)
+        try:
+            is_known = await loop.run_in_executor(self._disk, self._store.is_known, peer, identity)
+        except UnusableError as error:  # the peer tries again, and there may be room then
+            raise FrameError(f"the identity of {peer} cannot be kept: {error}") from None
         self._metrics.strange_store(peer, not is_known)
         if not is_known:
             raise FrameError(

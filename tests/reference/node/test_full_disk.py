@@ -7,7 +7,9 @@ A limit on the size of files stands in for the full disk: writes beyond it fail 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import re
 import resource
 import socket
 import time
@@ -15,25 +17,31 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from immutables import Map
 
+from oneleader.readers.replay.formats import node_folders
+from oneleader.verdict import HOLDS
 from oneleader_raft.configuration import InEffect, Membership
 from oneleader_raft.lease import Clocks, Round
 from oneleader_raft.node import backup, snapshots
 from oneleader_raft.node.api import Api
+from oneleader_raft.node.client import Client
 from oneleader_raft.node.errors import DamagedError, UnusableError
 from oneleader_raft.node.frames import FrameError
 from oneleader_raft.node.loading import Loading
 from oneleader_raft.node.local import HOST
+from oneleader_raft.node.metrics import Metrics
 from oneleader_raft.node.server import Server
 from oneleader_raft.node.settings import NodeSettings
 from oneleader_raft.node.store import NodeStore
-from oneleader_raft.node.trace import Trace
+from oneleader_raft.node.trace import Rotation, Trace
 from oneleader_raft.node.transfer import Receiving, chunks
-from oneleader_raft.raft import Durable, InstallSnapshot, Snapshot
+from oneleader_raft.node.trust import Trust
+from oneleader_raft.raft import Durable, Entry, InstallSnapshot, Snapshot, restart
 from oneleader_raft.state_machine import StateMachine
 
 STATE = StateMachine(Map({f"key-{i}": "v" * 100 for i in range(1000)}))  # 128 kB
@@ -209,3 +217,80 @@ def test_what_a_crash_left_unfinished_is_gone_after_the_next_start(tmp_path: Pat
 def test_a_trace_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
     with full(0), pytest.raises(UnusableError, match="jsonl cannot be used: File too large"):
         Trace(tmp_path, "n1", ("n1",), Clocks(), Durable())
+
+
+FULL = r" cannot be used: (File too large|disk I/O error); see if the disk is full"
+
+
+def test_a_trace_whose_disk_is_full_in_the_midst_of_a_line_goes_on_where_it_was_whole(tmp_path: Path) -> None:
+    path, began = tmp_path / "n1.trace.jsonl", restart("n1", ("n1",), Durable(), 7)
+    trace = Trace(tmp_path, "n1", ("n1",), Clocks(), Durable())
+    line = trace.line("restart", None, 7, began.actions, None, began.node)
+    with full(path.stat().st_size + 20), pytest.raises(UnusableError, match=f"{path}{FULL}"):
+        trace.write(line)
+    trace.close()
+    assert path.read_text().endswith(line[:20])
+    Trace(tmp_path, "n1", ("n1",), Clocks(), Durable(), kept=line).close()
+    assert path.read_text().splitlines(keepends=True)[1:] == [line]
+
+
+def test_a_trace_that_cannot_begin_its_next_file_names_it(tmp_path: Path) -> None:
+    began = restart("n1", ("n1",), Durable(), 7)
+    trace = Trace(tmp_path, "n1", ("n1",), Clocks(), Durable(), rotation=Rotation(full=1))
+    line = trace.line("restart", None, 7, began.actions, None, began.node)
+    (tmp_path / "n1.trace-2.new").mkdir()
+    with pytest.raises(UnusableError, match=r"new cannot be used: Is a directory; see if"):
+        trace.write(line)
+    trace.close()
+
+
+def test_a_store_that_cannot_write_names_its_file_and_keeps_what_was_stored(tmp_path: Path) -> None:
+    path = tmp_path / "n1.db"
+    store = NodeStore(path, "n1", ("n1",))
+    store.save(Durable(1, "n1"))
+    with full(8192):
+        for write in (
+            lambda: store.save(Durable(2, "n1", (Entry(2, "x" * 10_000),))),
+            lambda: store.is_known("n2", "x" * 10_000),
+        ):
+            with pytest.raises(UnusableError, match=f"{path}{FULL}"):
+                write()
+    store.close()
+    assert NodeStore(path, "n1", ("n1",)).durable == Durable(1, "n1")
+
+
+def test_a_peer_whose_identity_cannot_be_kept_is_refused_and_may_come_again(tmp_path: Path) -> None:
+    store = NodeStore(tmp_path / "n1.db", "n1", ("n1", "n2"))
+    trust = Trust("n1", store, ThreadPoolExecutor(1), Metrics("cluster", "n1"), lambda peer: None)
+    with full(8192), pytest.raises(FrameError, match=f"the identity of n2 cannot be kept: .*{FULL}"):
+        asyncio.run(trust.recognise("n2", "x" * 10_000))
+    asyncio.run(trust.recognise("n2", "its own"))
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_node_whose_disk_is_full_stops_and_goes_on_once_there_is_room(clusters: Any, leads: bool) -> None:
+    """One sentence says why; clients wait for the others, and what all did is judged."""
+    cluster = clusters()
+    cluster.start()
+    leader = cluster.leader()
+    victim = leader if leads else next(id for id in cluster.members if id != leader)
+    client = Client(list(cluster.apis.values()))
+    client.put("before", "x")
+    largest = max(path.stat().st_size for path in cluster.folder.glob(f"{victim}.*"))
+    resource.prlimit(cluster.processes[victim].pid, resource.RLIMIT_FSIZE, (largest + 4200, largest + 4200))
+    until = time.monotonic() + 60
+    while cluster.is_running(victim) and time.monotonic() < until:
+        client.put("meanwhile", "y" * 500)
+    assert cluster.processes[victim].wait(10) == 1
+    *_, last = map(json.loads, (cluster.folder / f"{victim}.log").read_text().splitlines())
+    assert re.fullmatch(rf".*{victim}\.(db|trace\.jsonl){FULL}.*", last["why"]), last
+    client.put("after", "z")
+    resumed = cluster.status(cluster.leader())
+    assert resumed
+    cluster.start(victim)
+    while (cluster.status(victim) or {"commit": 0})["commit"] < resumed["commit"]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert set(cluster.stop().values()) <= {0, 1}
+    (judged,) = node_folders.judge(cluster.folder, ["replication"])
+    assert judged.result.verdict is HOLDS
