@@ -28,7 +28,7 @@ from oneleader.verdict import HOLDS
 
 
 @dataclass(frozen=True)
-class Case:
+class Contest:
     """A model, its bounds, and what both are to judge, by its names in Python and in TLA+."""
 
     model: str
@@ -38,17 +38,17 @@ class Case:
     symmetry: bool = False
 
     @staticmethod
-    def of(text: str) -> Case:
+    def of(text: str) -> Contest:
         """`membership`, or nodes and terms of an election."""
         if text == "membership":
             return MEMBERSHIP
         nodes, terms = map(int, text.rstrip("s").split(","))
         is_small = text.endswith("s")
-        return Case("election", {"Node": nodes, "Term": terms}, "majority", ELECTION_SAFETY, is_small)
+        return Contest("election", {"Node": nodes, "Term": terms}, "majority", ELECTION_SAFETY, is_small)
 
 
 ELECTION_SAFETY = {"election_safety": "ElectionSafety"}
-MEMBERSHIP = Case(
+MEMBERSHIP = Contest(
     "membership",
     {"Node": 2, "Term": 3, "Index": 2, "Value": 1},
     "n1 n2, n1",
@@ -57,44 +57,44 @@ MEMBERSHIP = Case(
 USUAL = ["3,3s", "4,2", "3,3", "3,4s", "membership"]  # 94,153 orbits to 3,508,493
 
 
-def tlc_states(case: Case) -> tuple[int, float]:
+def tlc_states(contest: Contest) -> tuple[int, float]:
     """Distinct states and seconds of TLC with 2 workers, Java's start included."""
-    model = find(case.model)
+    model = find(contest.model)
     module = module_of(model)
     with TemporaryDirectory() as folder:
         config = Path(folder) / "bench.cfg"
-        text = config_text(module, model, configure(model, case.sizes, case.quorums))
-        text += f"INVARIANTS {' '.join(case.claims.values())}\n"
-        if case.symmetry:
+        text = config_text(module, model, configure(model, contest.sizes, contest.quorums))
+        text += f"INVARIANTS {' '.join(contest.claims.values())}\n"
+        if contest.symmetry:
             text = text.replace("Quorum = ", "Quorum <- Majority \\* ") + "SYMMETRY Symmetry\n"
         config.write_text(text)
         result = tlc.run(module, config, workers=2)
     return result.distinct, result.seconds
 
 
-def ours(engine: str, case: Case) -> tuple[int, float, float]:
+def ours(engine: str, contest: Contest) -> tuple[int, float, float]:
     """States, seconds and bytes a state of one engine, in a process of its own."""
-    before, started, model = used_memory(), time.perf_counter(), find(case.model)
-    at = configure(model, case.sizes, case.quorums)
-    properties = [model.properties[name] for name in case.claims]
-    found = explore(model, at, properties=properties, symmetry=case.symmetry, engine=engine)
+    before, started, model = used_memory(), time.perf_counter(), find(contest.model)
+    at = configure(model, contest.sizes, contest.quorums)
+    properties = [model.properties[name] for name in contest.claims]
+    found = explore(model, at, properties=properties, symmetry=contest.symmetry, engine=engine)
     assert found.verdict is HOLDS
     seconds = time.perf_counter() - started
     return found.states, seconds, (used_memory() - before) * 2**20 / found.states
 
 
-def exploring(case: Case) -> None:
+def exploring(contest: Contest) -> None:
     """One configuration on NumPy, C and TLC."""
-    model = find(case.model)
-    described = configure(model, case.sizes, case.quorums).describe()
-    print(f"{case.model}: {described}{', symmetry' if case.symmetry else ''}", flush=True)
+    model = find(contest.model)
+    described = configure(model, contest.sizes, contest.quorums).describe()
+    print(f"{contest.model}: {described}{', symmetry' if contest.symmetry else ''}", flush=True)
     fresh = multiprocessing.get_context("spawn")
     results = {}
     for name in ("numpy", "native", "native, again"):
         with fresh.Pool(1) as pool:
-            results[name] = pool.apply(ours, (name.partition(",")[0], case))
+            results[name] = pool.apply(ours, (name.partition(",")[0], contest))
     try:
-        distinct, seconds = tlc_states(case)
+        distinct, seconds = tlc_states(contest)
     except MissingTool as error:
         print(f"  TLC is not here: {error}")
         distinct, seconds = results["native"][0], 0.0
@@ -114,7 +114,7 @@ def main() -> None:
     with TemporaryDirectory() as cache:
         os.environ["ONELEADER_CACHE"] = cache  # so that `native` compiles and `native, again` does not
         for text in sys.argv[1:] or USUAL:
-            exploring(Case.of(text))
+            exploring(Contest.of(text))
 
 
 if __name__ == "__main__":
