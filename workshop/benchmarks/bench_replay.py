@@ -1,20 +1,24 @@
 """How many events a second replay judges, for each model, from 10^3 to 10^6 events.
 
-    python -m workshop.benchmarks.bench_replay [MODEL...]
+    python -m workshop.benchmarks.bench_replay [RECORDING...]
 
-Recordings in our own format are made on the fly, of five nodes: elections, one after the other; heartbeats of
-one leader, with time passing before each line; a log that grows, with restarts and an election every 5,000
-events, for `membership` with changes of the configuration, and for `snapshots` with compaction too. Their
-processor time is taken away from the figure. A size that would take more than `MOST_SECONDS` is left out.
-Where no model is named, a recording of etcd is then judged beside TLC (`trace_validation`).
+Recordings in our own format are made on the fly, of five nodes. Those that name a model alone name their
+steps: elections, one after the other; heartbeats of one leader, with time passing before each line; a log
+that grows, with restarts and an election every 5,000 events, for `membership` with changes of the
+configuration, and for `snapshots` with compaction too. `mixed` are as their nodes show them (`mixed_run`),
+with all of that at once. The processor time of making them is taken away from the figure, and the memory is
+the most that the process had. A size that would take more than `MOST_SECONDS` is left out. Where nothing is
+named, a recording of etcd is then judged beside TLC (`trace_validation`).
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import combinations, count, islice
 from typing import Any
@@ -22,13 +26,12 @@ from typing import Any
 from oneleader.readers.replay.replay import replay_lines
 from oneleader.verdict import HOLDS
 from workshop.benchmarks import trace_validation
+from workshop.benchmarks.mixed_run import NODES, Line, MixedRun
 
-NODES = ["n1", "n2", "n3", "n4", "n5"]
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 MOST_SECONDS = 300.0
 ELECTION_EVERY = 5_000
 CHANGE_EVERY, COMPACT_EVERY, KEPT = 100, 500, 10  # entries
-Line = dict[str, Any]
 
 
 def line(node: str, *actions: tuple[str, Line], **after: Any) -> Line:
@@ -105,6 +108,11 @@ def logs(members: bool = False, snapshots: bool = False) -> Iterator[Line]:
                     yield line(n, ("compact", at), snapshot_index=length - KEPT)
 
 
+def mixed(*, shows_members: bool) -> Iterator[Line]:
+    """All of it at once, as the nodes show it."""
+    return MixedRun(shows_members=shows_members).lines()
+
+
 OF_MEMBERS: Line = {
     "quorums": [list(q) for q in combinations(NODES, 3)],
     "constants": {
@@ -118,36 +126,43 @@ MADE: dict[str, tuple[Callable[[], Iterator[Line]], Line]] = {
     "membership": (partial(logs, members=True), OF_MEMBERS),
     "snapshots": (partial(logs, members=True, snapshots=True), OF_MEMBERS),
     "lease": (heartbeats, {"parameters": {"lease": 90, "promise": 150, "slow": 99, "fast": 101}}),
+    "replication, mixed": (partial(mixed, shows_members=False), {}),
+    "membership, mixed": (partial(mixed, shows_members=True), {}),
+    "snapshots, mixed": (partial(mixed, shows_members=True), {}),
 }
 
 
-def lines(model: str, events: int) -> Iterator[str]:
-    make, more = MADE[model]
-    yield json.dumps({"format": "oneleader", "version": 1, "model": model, "nodes": NODES} | more) + "\n"
+def lines(name: str, events: int) -> Iterator[str]:
+    make, more = MADE[name]
+    header = {"format": "oneleader", "version": 1, "model": name.partition(",")[0], "nodes": NODES}
+    yield json.dumps(header | more) + "\n"
     yield from (json.dumps(said) + "\n" for said in islice(make(), events))
 
 
-def measured(model: str, events: int) -> float:
-    """Processor seconds that the judging takes."""
+def measured(name: str, events: int) -> tuple[float, float]:
+    """Processor seconds that the judging takes, and megabytes that the process had at most."""
     started = time.process_time()
-    for _ in lines(model, events):
+    for _ in lines(name, events):
         pass
     making, started = time.process_time() - started, time.process_time()
-    found = replay_lines(lines(model, events))
+    found = replay_lines(lines(name, events))
     assert found.verdict is HOLDS, found.summary()
-    return time.process_time() - started - making
+    seconds = time.process_time() - started - making
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main(models: list[str]) -> None:
-    for model in models or MADE:
+def main(names: list[str]) -> None:
+    for name in names or MADE:
         seconds, before = 0.0, 1
         for events in SIZES:
             if seconds * events / before > MOST_SECONDS:
-                print(f"{model:12} {events:>9,} events  left out: more than {MOST_SECONDS:.0f} s", flush=True)
+                print(f"{name:18} {events:>9,} events  left out: more than {MOST_SECONDS:.0f} s", flush=True)
                 continue
-            seconds, before = measured(model, events), events
-            print(f"{model:12} {events:>9,} events  {events / seconds:>9,.0f} a second", flush=True)
-    if not models:
+            with ProcessPoolExecutor(1) as fresh:
+                seconds, megabytes = fresh.submit(measured, name, events).result()
+            before, rate = events, f"{events / seconds:>9,.0f} a second"
+            print(f"{name:18} {events:>9,} events  {rate}  {megabytes:>5,.0f} MB", flush=True)
+    if not names:
         trace_validation.main()
 
 

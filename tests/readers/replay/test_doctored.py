@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from oneleader.errors import Inexpressible, UsageError
 from oneleader.readers.replay import properties
-from oneleader.readers.replay.candidates import LineRefused, OpenRun
+from oneleader.readers.replay.candidates import LineRefused, NotModelled, OpenRun
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.formats.own import OwnFormat
-from workshop.benchmarks import bench_replay
+from workshop.benchmarks import bench_replay, mixed_run
 
 LINES = 70
 Line = dict[str, Any]
@@ -27,6 +27,16 @@ def recordings() -> dict[str, list[Line]]:
     with pytest.MonkeyPatch.context() as patch:
         for name, n in (("ELECTION_EVERY", 30), ("CHANGE_EVERY", 2), ("COMPACT_EVERY", 2), ("KEPT", 1)):
             patch.setattr(bench_replay, name, n)
+        kept = dict(zip(bench_replay.NODES, (0, 1, 2, 9, 0), strict=True))
+        of_mixed = {
+            "ELECTION_EVERY": 9,
+            "CHANGE_EVERY": 2,
+            "CRASH_EVERY": 3,
+            "COMPACT_EVERY": 2,
+            "KEPT": kept,
+        }
+        for name, value in of_mixed.items():
+            patch.setattr(mixed_run, name, value)
         return {
             model: [json.loads(said) for said in islice(bench_replay.lines(model, LINES), LINES)]
             for model in bench_replay.MADE
@@ -39,7 +49,7 @@ def verdict(lines: list[Line], run: type[OpenRun], *, judges_states: bool) -> tu
     for number, line in enumerate(lines[1:], 2):
         try:
             format.judge(line)
-        except (LineRefused, UsageError, Inexpressible) as why:
+        except (LineRefused, NotModelled, UsageError, Inexpressible) as why:
             return number, f"{type(why).__name__} {why}"
     return len(lines), ""
 
@@ -66,7 +76,8 @@ def doctored(lines: list[Line], data: st.DataObject) -> list[Line]:
         case "exchange":
             found[at], found[at + 1] = found[at + 1], found[at]
         case _:
-            places = leaves([found[at]["actions"], found[at]["after"]])
+            said = {key: value for key, value in found[at].items() if key not in ("node", "event")}
+            places = leaves([said.get("actions", {}), said.get("after", {})] if "actions" in said else said)
             if places:
                 holder, key = data.draw(st.sampled_from(places), label="place")
                 holder[key] = data.draw(other(holder[key]), label="value")
@@ -87,7 +98,9 @@ def other(value: Any) -> st.SearchStrategy[Any]:
 def test_compiled_and_plain_agree(model: str, recordings: dict[str, list[Line]]) -> None:
     refused: list[int] = []
 
-    @settings(max_examples=max(15, settings.default.max_examples // 4 if settings.default else 0))
+    most = max(15, settings.default.max_examples // 4 if settings.default else 0)
+
+    @settings(max_examples=most // 2 if "mixed" in model else most)
     @given(st.data())
     def judged(data: st.DataObject) -> None:
         lines = doctored(recordings[model], data)

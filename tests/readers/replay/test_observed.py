@@ -74,7 +74,7 @@ def test_the_steps_are_found() -> None:
     assert found.verdict is HOLDS, found.summary()
     assert found.steps == {
         **{"start_election": 2, "update_term": 4, "grant_vote": 2, "reply_vote": 2, "receive_vote": 2},
-        **{"become_leader": 2, "client_request": 3, "append_entries": 5, "replace_entries": 1},
+        **{"become_leader": 2, "client_request": 3, "append_entries": 4, "replace_entries": 1},
         **{"advance_commit": 2, "restart": 1},
     }
     assert found.observations == 133

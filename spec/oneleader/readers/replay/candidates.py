@@ -436,7 +436,7 @@ class Candidates:
             state.forget_steps()
         self._share()
 
-    def follow_in_place(self, explain: Callable[..., None], *args: Any) -> None:
+    def follow_in_place(self, explain: Callable[..., object], *args: Any) -> None:
         """The same where there is one state, which is changed: what it was before a line is lost."""
         state = self.states[0]
         explain(state, *args)

@@ -56,15 +56,20 @@ class CompiledCandidate(Candidate):
         run = self._run
         if name in run.kinds:
             return self.row(name, prefix_of(index)).get(index[-1])
-        value = self.changes.get((name, index), UNSET)
-        return run.shared[name].get(index, run.initial.get(name)) if value is UNSET else value
+        value = self.changes.get((name, index), UNSET) if self.changes else UNSET
+        if value is UNSET:
+            value = run.shared[name].get(index, UNSET)
+        return run.initial.get(name) if value is UNSET else value
 
     def put(self, name: str, index: Any, value: Any) -> None:
+        if self._run.in_place:
+            return self._run.put_in_place(name, index, value)
         self.touched.append((name, index))
         if name in self._run.kinds:
             self.own(name, prefix_of(index)).put(index[-1], value)
         else:
             super().put(name, index, value)
+        return None
 
     def act(self, name: str, *args: Any) -> None:
         self._run.take(self, name, args)
@@ -81,8 +86,7 @@ class CompiledCandidate(Candidate):
     # -- rows ----------------------------------------------------------------------------------------
     def row(self, name: str, prefix: Any) -> Any:
         """The row, to read."""
-        cell = (name, prefix)
-        found = self.changes.get(cell)
+        found = self.changes.get((name, prefix)) if self.changes else None
         return found or self._run.shared[name].get(prefix) or self._run.empty[name]
 
     def own(self, name: str, prefix: Any) -> Any:
@@ -194,6 +198,15 @@ class CompiledRun(OpenRun):
 
     def go_in_place(self, is_so: bool) -> None:
         self.in_place = is_so
+
+    def put_in_place(self, name: str, index: Any, value: Any) -> None:
+        """Change a cell of the state that all candidates share."""
+        if name in self.kinds:
+            self.shared[name][prefix_of(index)].put(index[-1], value)
+        elif self.is_initial((name, index), value):
+            self.shared[name].pop(index, None)
+        else:
+            self.shared[name][index] = value
 
     def judging(self, trigger: Trigger) -> Judge:
         text = JudgeText(self.model, self.kinds, trigger).function("judge")

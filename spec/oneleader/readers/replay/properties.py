@@ -73,7 +73,7 @@ class Properties:
     def check(self, before: Candidate, after: Candidate) -> None:
         """Refused where a property is false after a line and was not judged false before."""
         self.states += 1
-        if self.run.in_place:
+        if self.is_proved and not self._is_due(self.states):
             self.rested += 1
             return
         self.run.now = after

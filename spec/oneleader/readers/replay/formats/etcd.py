@@ -54,7 +54,8 @@ the voters are those that the leader's own line states.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from oneleader.errors import UsageError
@@ -78,6 +79,7 @@ from oneleader.readers.replay.properties import Properties
 
 WHILE_STARTING = {"InitState", "ApplyConfChange", "BecomeFollower", "Bootstrap"}
 BOOTSTRAP = "bootstrap"  # who asked for term 1, and led it, before the recording begins
+PARTS = ("state", "msg", "prop")
 EVENT = {"name", "nid", "state", "role", "conf", "msg", "prop", "log"}
 ACTIONS = (
     *("start_election", "grant_vote", "reply_vote", "receive_vote", "become_leader"),
@@ -124,6 +126,8 @@ class EtcdFormat:
         run = CompiledRun(model, {"member": RecordedVoters()})
         self.properties = Properties(run, "member")  # quorums change: each step is judged by its own
         self.candidates = Candidates(run, limit, self.properties.check)
+        self.nodes = run.elements.setdefault(Node, {})
+        self.shapes: set[tuple[str, ...]] = set()  # the keys of lines, which are looked at once
         self.configurations = EtcdConfigurations()
         self.coverage = ReplayCoverage()
         self.not_modelled: Counter[str] = Counter()
@@ -156,7 +160,7 @@ class EtcdFormat:
     def judge(self, record: dict[str, Any]) -> None:
         line = self.read(record)
         self.configurations.judge(line)
-        for node in {line.node, *line.conf[0], *line.conf[1]}:
+        for node in {line.node, *line.conf[0], *line.conf[1]} - self.nodes.keys():
             self.candidates.run.see(Node, node)
         self.candidates.follow(
             lambda state: self._explain(state, line), first_decides=not self._shows_storage(line)
@@ -180,15 +184,25 @@ class EtcdFormat:
         """Count what was compared, and name what was not."""
         if line.event in self.left_aside:
             self.not_modelled[line.event] += 1
-        compared, ignored, event = self.coverage.compared, self.coverage.ignored, record["event"]
-        compared.update(self.compared)
-        ignored.update(record.keys() - {"event"}, event.keys() - EVENT)
-        ignored.update(f"state.{key}" for key in event["state"].keys() - self.looks_at)
-        for part in ("msg", "prop"):
-            if part in event:
-                ignored.update(f"{part}.{key}" for key in event[part].keys() - self.looks_at)
+        compared, event = self.coverage.compared, record["event"]
+        for name in self.compared:
+            compared[name] += 1
+        parts = [of for part in PARTS if type(of := event.get(part)) is dict]
+        shape = (*record, *event, *chain.from_iterable(parts))
+        if shape not in self.shapes:
+            self.shapes.add(shape)
+            self.coverage.ignored.update(self._ignored(record))
         if not self.coverage.given and self.configurations.initial:
             self.coverage.given += self.configurations.given()
+
+    def _ignored(self, record: dict[str, Any]) -> Iterator[str]:
+        """The keys of a line that nothing looks at."""
+        event = record["event"]
+        yield from record.keys() - {"event"}
+        yield from event.keys() - EVENT
+        for part in PARTS:
+            if type(event.get(part)) is dict:
+                yield from (f"{part}.{key}" for key in event[part].keys() - self.looks_at)
 
     def _explain(self, before: Candidate, line: EtcdLine) -> Iterable[Candidate]:
         """The state after the line; and, where a node has something to store, the one in which it is lost.

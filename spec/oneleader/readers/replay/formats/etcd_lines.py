@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from oneleader.errors import UsageError
@@ -50,13 +51,22 @@ PRE_VOTE = {
 }
 
 
-class Words(NamedTuple):
+@dataclass
+class Words:
     """What the lines of a recording may say: which messages an event carries, events without, roles."""
 
     carries: dict[str, frozenset[str]]
     others: frozenset[str]
     roles: dict[str, Role]
     may_reject: frozenset[str]
+    events: frozenset[str] = field(init=False)
+    messages: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.events, self.messages = (
+            self.others.union(self.carries),
+            frozenset().union(*self.carries.values()),
+        )
 
 
 WORDS = Words(CARRIES, frozenset({*OTHERS, *LEFT_ASIDE}), ROLES, MAY_REJECT)
@@ -108,13 +118,21 @@ class EtcdLine:
     log: EtcdLog | None = None  # where logs are judged too
 
 
-def read(record: dict[str, Any], words: Words = WORDS) -> EtcdLine:
-    """A line in the model's words; UsageError where malformed, NotModelled where beyond the model."""
+def read(
+    record: dict[str, Any],
+    words: Words = WORDS,
+    log_of: Callable[[dict[str, Any], bool], EtcdLog] | None = None,
+) -> EtcdLine:
+    """A line in the model's words; UsageError where malformed, NotModelled where beyond the model.
+
+    `log_of`: what an event says of logs, given whether it carries a message; where logs are judged too.
+    """
     event = part(record, "event", dict)
     name = part(event, "name", str)
-    _check_known(name, "event", {*words.carries, *words.others})
+    _check_known(name, "event", words.events)
     state, role = part(event, "state", dict), part(event, "role", str)
     _check_known(role, "role", words.roles)
+    message = _message(name, part(event, "msg", dict), words) if name in words.carries else None
     return EtcdLine(
         event=name,
         node=_node(part(event, "nid", str)),
@@ -122,24 +140,25 @@ def read(record: dict[str, Any], words: Words = WORDS) -> EtcdLine:
         vote=_vote(part(state, "vote", str)),
         role=words.roles[role],
         conf=_conf(part(event, "conf", list)),
-        message=_message(name, part(event, "msg", dict), words) if name in words.carries else None,
+        message=message,
         asking=role == "StatePreCandidate",
         length=number(event, "log") if "log" in event else None,
         commit=number(state, "commit") if "commit" in state else None,
+        log=log_of(event, message is not None) if log_of else None,
         **_change(name, event),
     )
 
 
 def _message(event: str, m: dict[str, Any], words: Words) -> EtcdMessage:
     kind = part(m, "type", str)
-    _check_known(kind, "message", frozenset().union(*words.carries.values()))
+    _check_known(kind, "message", words.messages)
     sender, to = _node(part(m, "from", str)), _node(part(m, "to", str))
     message = EtcdMessage(kind, sender, to, number(m, "term"), part(m, "reject", bool))
     if kind not in words.carries[event]:
         raise LineRefused(f"{event} carries {kind}")
     if message.rejects and kind not in words.may_reject:
         raise LineRefused(f"{kind} rejects, and only replies to votes and entries may")
-    if sender == to and (message.rejects or kind in VOTE_REQUESTS | HEARTBEATS):
+    if sender == to and (message.rejects or kind in VOTE_REQUESTS or kind in HEARTBEATS):
         raise LineRefused(f"{sender} asks or rejects itself ({message})")
     return message
 
@@ -147,7 +166,8 @@ def _message(event: str, m: dict[str, Any], words: Words) -> EtcdMessage:
 def _conf(conf: list[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if len(conf) != 2:
         raise UsageError("`conf` is not the two lists of voters, [[...], [...]]")
-    return _voters(conf[0], "conf"), _voters(conf[1], "conf")
+    incoming, outgoing = (_ids(ids, "conf") for ids in conf)
+    return _named(incoming), _named(outgoing)
 
 
 def _change(name: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -163,10 +183,19 @@ def _change(name: str, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _voters(ids: Any, key: str) -> tuple[str, ...]:
-    if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
+    return _named(_ids(ids, key))
+
+
+def _ids(ids: Any, key: str) -> tuple[str, ...]:
+    if not isinstance(ids, list) or set(map(type, ids)) - {str}:
         raise UsageError(f"`{key}` is not a list of voters")
     if len(set(ids)) < len(ids):
         raise UsageError(f"`{key}` names a voter twice")
+    return tuple(ids)
+
+
+@lru_cache
+def _named(ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(_node, ids))
 
 
@@ -178,7 +207,7 @@ def _vote(id: str) -> Any:
     return NIL if id == "0" else _node(id)
 
 
-def _check_known(word: str, what: str, known: Iterable[str]) -> None:
+def _check_known(word: str, what: str, known: Collection[str]) -> None:
     if word in PRE_VOTE and word not in known:
         raise NotModelled(f"{word}: pre-vote is not modelled here; --model pre_vote judges it")
     if word not in known and what == "event":  # of a newer logger, perhaps

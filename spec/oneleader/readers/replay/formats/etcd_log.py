@@ -37,7 +37,6 @@ Pre-vote is left aside: its lines are counted, and what they change of a candida
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from oneleader.language.model import Model
@@ -74,6 +73,13 @@ NOT_OF_LOGS = {
 }
 
 
+def _log(event: dict[str, Any], has_message: bool) -> EtcdLog:
+    """What an event says of logs."""
+    m = event["msg"] if has_message else {}
+    said = [number(m, name) for name in ("index", "logTerm", "entries", "commit", "rejectHint") if m]
+    return EtcdLog(number(event, "log"), number(event["state"], "commit"), *said)
+
+
 class LogFormat(EtcdFormat):
     """Judges one recording with its logs, line by line."""
 
@@ -88,13 +94,7 @@ class LogFormat(EtcdFormat):
         return "append_entries" in model.actions
 
     def read(self, record: dict[str, Any]) -> EtcdLine:
-        line, event = read(record, WORDS), record["event"]
-        m = event["msg"] if line.message else {}
-        said = {
-            name: number(m, name) for name in ("index", "logTerm", "entries", "commit", "rejectHint") if m
-        }
-        log = EtcdLog(number(event, "log"), number(event["state"], "commit"), *said.values())
-        return replace(line, log=log)
+        return read(record, WORDS, _log)
 
     def __init__(self, model: Model, limit: int) -> None:
         super().__init__(model, limit)
@@ -157,8 +157,8 @@ class RecordedLogs(Elections):
         return int(self.s.get("commit_index", self.n))
 
     def storable(self) -> Any:
-        last = self.s.get("log_term", (self.n, self.length))
-        return (*super().storable(), self.length, last, self.commit)
+        length = self.length
+        return (*super().storable(), length, self.s.get("log_term", (self.n, length)), self.commit)
 
     def compare(self, vote_may_lag: bool = False) -> None:
         super().compare(vote_may_lag)

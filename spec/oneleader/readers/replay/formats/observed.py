@@ -65,7 +65,7 @@ class ObservedElection:
         self, model: Model, seen: SeenNodes, s: Candidate, line: NodeShown, helpers: frozenset[str]
     ) -> None:
         self.actions, self.seen, self.s, self.line, self.helpers = model.actions, seen, s, line, helpers
-        self.n = line.node
+        self.n, self.get = line.node, s.get
         self.taken: list[Call] = []  # the actions so far
 
     def take(self) -> None:
@@ -78,9 +78,6 @@ class ObservedElection:
     def act(self, name: str, *args: Any) -> None:
         self.s.act(name, *args)
         self.taken.append((self.actions[name], args))
-
-    def get(self, name: str, node: str) -> Any:
-        return self.s.get(name, node)
 
     def may_hide(self, node: str, name: str) -> bool:
         """The node takes hidden steps in this attempt, and has never shown what they change."""

@@ -48,6 +48,10 @@ class ObservedLog(ObservedElection):
     MODELS = (LOG_ACTIONS,)
     NOTHING: dict[str, Any] = {"log_term": 0, "log_value": NIL}  # what is where no entry is
 
+    def __init__(self, *of: Any) -> None:
+        super().__init__(*of)
+        self.leaders: dict[int, str] = {}  # of terms, as found for this line
+
     def take(self) -> None:
         if self.line.restarts:
             self.restart()
@@ -62,13 +66,13 @@ class ObservedLog(ObservedElection):
         self.commits()
 
     @contextmanager
-    def _as_known(self, node: str) -> Iterator[None]:
-        """Refused as far as the log of the node is known: where it is not, the line is inconclusive."""
+    def _as_known(self, *nodes: str) -> Iterator[None]:
+        """Refused as far as the logs of the nodes are known: where one is not, the line is inconclusive."""
         try:
             yield
         except LineRefused as refused:
-            if self.may_hide(node, "log_length"):
-                why = f"the log of {node} is not shown, so whether this may be is open: {refused.text}"
+            if hiding := [node for node in nodes if self.may_hide(node, "log_length")]:
+                why = f"the log of {hiding[-1]} is not shown, so whether this may be is open: {refused.text}"
                 raise NotModelled(why) from None
             raise
 
@@ -167,17 +171,28 @@ class ObservedLog(ObservedElection):
         n, last = self.n, self.last
         if self.get("role", n) == CANDIDATE and self._leader_of(term) is not None:
             self.follow(n)
-        with self._as_known(n), self._as_known(self._leader_of(term) or n):
+        with self._as_known(n, self._leader_of(term) or n):
             self._hidden_requests(term)
             agreed, length = self._agreed(), self.get("log_length", n)
             clash = any(not self._is_leaders(n, term, i) for i in range(agreed + 1, min(last, length) + 1))
-            self.act("replace_entries" if clash else "append_entries", n, term, agreed, last, 0)
+            how = "replace_entries" if clash else "append_entries"
+            self.act(how, n, term, agreed, last, self._commit_sent(term))
+
+    def _commit_sent(self, term: int) -> int:
+        """The commit index that comes with entries: the one shown, if the leader is known to have sent it."""
+        commit = self.line.get("commit_index")
+        was_sent = commit is not UNSEEN and commit <= min(self.last, self.s.get("leader_commit", term))
+        return commit if was_sent else 0
 
     def _is_leaders(self, node: str, term: int, index: int) -> bool:
         return bool(self.s.get("log_term", (node, index)) == self.s.get("leader_log_term", (term, index)))
 
     def _leader_of(self, term: int) -> str | None:
-        return next((v for v in self.seen.nodes if self.s.get("heartbeat", (v, term))), None)
+        found = self.leaders.get(term)
+        if found is None:
+            found = next((v for v in self.seen.nodes if self.s.get("heartbeat", (v, term))), None)
+            self.leaders |= {term: found} if found else {}
+        return found
 
     def _hidden_requests(self, term: int) -> None:
         """The leader has appended what this node shows, if it shows no log itself."""
@@ -243,7 +258,7 @@ class ObservedLog(ObservedElection):
         if self.get("role", n) == CANDIDATE and self._leader_of(term) is not None:
             self.follow(n)
         leader = self._leader_of(term) or self._hidden_leader(term)
-        with self._as_known(leader or n), self._as_known(n):
+        with self._as_known(leader or n, n):
             if leader and self.may_hide(leader, "commit_index"):
                 self._hidden_commit(leader, term, commit)
             yield

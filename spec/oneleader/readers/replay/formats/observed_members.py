@@ -41,7 +41,7 @@ class ObservedMembers(ObservedLog):
         self._confirm(self.n)
         super().take()
         members, n = self.line.members, self.n
-        if members not in (None, self.configuration_of(n)) and self.may_hide(n, "log_length"):
+        if members is not None and members != self.configuration_of(n) and self.may_hide(n, "log_length"):
             raise NotModelled(f"the log of {n} is not shown, so which entry brought it other members is open")
 
     def configuration_of(self, node: str) -> int:
@@ -63,9 +63,10 @@ class ObservedMembers(ObservedLog):
         """The configuration that this new entry of a leader brings."""
         number, members = self.line.configurations.get(index), self.line.members
         _, value = self.line.entries.get(index, (UNSEEN, UNSEEN))
-        is_same = members in (None, self.configuration_of(leader))
-        if number is not None or leader != self.n or value is not UNSEEN or is_same:
+        if number is not None or members is None or leader != self.n or value is not UNSEEN:
             return number
+        if members == self.configuration_of(leader):
+            return None
         if self.last > self.get("log_length", leader) + 1:
             raise NotModelled(f"which of the new entries brought {leader} other members is not shown")
         return members

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from oneleader.errors import UsageError
@@ -55,6 +54,7 @@ from oneleader.readers.replay.formats.values import Observed
 from oneleader.readers.replay.properties import Axioms, Properties, broken, is_proved
 from oneleader.words import quoted
 
+NOBODY: frozenset[str] = frozenset()
 LOOKED_AT = frozenset({"actions", "given", "after", "time", "sends", "receives"})
 INFERRED: tuple[type[ObservedElection], ...] = (
     *(ObservedElection, ObservedPreVote, ObservedLog, ObservedMembers, ObservedSnapshots),
@@ -93,7 +93,8 @@ class OwnFormat:
         self.shown_keys = ShownKeys(self.model, read.values, nodes, configuration)
         self.inferring = next((how for how in INFERRED if how.speaks(self.model)), None)
         self.steps = OwnSteps(self.model, read.values, self.shown_keys, may_infer=self.inferring is not None)
-        self.seen = SeenNodes(nodes, self.quorums or Quorums(nodes, "majority"), read.parameters)
+        quorums = self.quorums or Quorums(nodes, "majority")
+        self.seen = SeenNodes(nodes, quorums, read.parameters, self.model.fields)
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
         self.sent, self.rounds = SentNames(), self._rounds()
@@ -157,8 +158,13 @@ class OwnFormat:
     def judge(self, record: dict[str, Any]) -> None:
         steps, given, after = self.read(record)
         may_lose = self.may_lose_states or self.properties.rests
-        self.run.go_in_place(may_lose and steps is not None and not given)
+        is_last_word = steps is not None or self._shows_all(record["node"])
+        self.run.go_in_place(may_lose and is_last_word and not given)
         self.take(record, (steps, given, after))
+
+    def _shows_all(self, node: str) -> bool:
+        """A line of the node has one explanation at most: all others show what they do."""
+        return len(self.candidates.states) == 1 and not self.seen.helpers(node)
 
     def take(self, record: dict[str, Any], step: Step, *, may_hide: bool = True) -> None:
         """Judge a line that was read. `may_hide`: nodes take steps that they never show."""
@@ -221,17 +227,21 @@ class OwnFormat:
 
         found: list[list[Call]] = []
 
-        def explain(before: Candidate, helpers: frozenset[str]) -> Candidate:
-            state = before.copy()
+        def explain(state: Candidate, helpers: frozenset[str] = NOBODY) -> Candidate:
             explained = how(self.model, seen, state, line, helpers)
             explained.take()
             self._compare(state, after)
             found.append(explained.taken)
             return state
 
-        self.candidates.follow(
-            lambda state: explanations(seen, line.node, partial(explain, state), may_hide=may_hide)
-        )
+        if self.run.in_place:
+            self.candidates.follow_in_place(explain)
+        else:
+            self.candidates.follow(
+                lambda state: explanations(
+                    seen, line.node, lambda helpers: explain(state.copy(), helpers), may_hide=may_hide
+                )
+            )
         seen.note(line)
         self.found = found[0]
 

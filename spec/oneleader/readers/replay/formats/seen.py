@@ -8,7 +8,7 @@ nodes that explains it gives a state of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import combinations
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from oneleader.readers.replay.candidates import Candidate, LineRefused, TooMany
 from oneleader.readers.replay.formats.shown import UNSEEN, NodeShown
 
 MOST_TRIES = 256  # sets of helpers
+HIDDEN_STEPS_CHANGE = frozenset({"term", "voted_for", "role", "log_length", "commit_index"})
 Explain = Callable[[frozenset[str]], Candidate]
 
 
@@ -59,10 +60,17 @@ class SeenNodes:
     """What the lines so far have shown of each node."""
 
     def __init__(
-        self, nodes: tuple[str, ...], quorums: SetsOfNodes, parameters: Mapping[str, int] | None = None
+        self,
+        nodes: tuple[str, ...],
+        quorums: SetsOfNodes,
+        parameters: Mapping[str, int],
+        fields: Collection[str],
     ) -> None:
-        self.nodes, self.quorums, self.parameters = nodes, quorums, parameters or {}
+        """`fields` are those that the model has."""
+        self.nodes, self.quorums, self.parameters = nodes, quorums, parameters
         self.of: dict[str, set[str]] = {n: set() for n in nodes}
+        self.wanted = HIDDEN_STEPS_CHANGE.intersection(fields)
+        self.hiding = dict.fromkeys(nodes)  # the nodes that have not shown all of that
         self.messages = SeenMessages()
 
     def hides(self, node: str, name: str) -> bool:
@@ -71,12 +79,13 @@ class SeenNodes:
 
     def note(self, line: NodeShown) -> None:
         self.of[line.node] |= line.what
+        if line.node in self.hiding and self.wanted <= self.of[line.node]:
+            del self.hiding[line.node]
         self.messages.note(line)
 
     def helpers(self, node: str) -> list[str]:
         """The other nodes that hide something."""
-        wanted = {"term", "voted_for", "role", "log_length", "commit_index"}
-        return [n for n in self.nodes if n != node and not wanted <= self.of[n]]
+        return [n for n in self.hiding if n != node]
 
 
 def explanations(seen: SeenNodes, node: str, explain: Explain, *, may_hide: bool) -> Iterator[Candidate]:

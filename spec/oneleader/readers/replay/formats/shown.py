@@ -148,18 +148,18 @@ class ShownKeys:
         if not isinstance(log, list):
             raise UsageError("`log` is not a list of entries, each [term, value] or a term")
         found = self._cells("log_length", {node: first - 1 + len(log)})
-        terms, values, brought = {}, {}, {}
+        of_term, of_value = self.model.fields["log_term"], self.model.fields["log_value"]
+        read_term, read_value = self.values.reader(of_term.of), self.values.reader(of_value.of)
         for index, entry in enumerate(log, first):
             if self.configuration and (members := _brings(entry)):
-                term, value, brought[index] = entry[0], None, members
+                term, value = entry[0], None
+                found += self._brought(node, index, members)
             else:
                 term, value = self._entry(entry)
-            terms[str(index)] = term
+            found.append((of_term, (node, index), read_term(term)))
             if value is not UNSEEN:
-                values[str(index)] = value
-        found += self._cells("log_term", {node: terms}) if terms else []
-        found += self._cells("log_value", {node: values}) if values else []
-        return found + [cell for at, members in brought.items() for cell in self._brought(node, at, members)]
+                found.append((of_value, (node, index), read_value(value)))
+        return found
 
     def _brought(self, node: str, index: int, members: Any) -> list[Observed]:
         """The entry brings a configuration, which is in effect since then."""
