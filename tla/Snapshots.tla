@@ -63,9 +63,6 @@ From(l, k) == [i \in 1 .. Len(l) |-> IF i < k THEN Gone
 \* Section 7: a snapshot is of what was applied.
 EntryIsCommitted(n, k) == snapshotIndex[n] < k /\ k <= commitIndex[n]
 
-\* What a snapshot of the leader of t up to k leaves of its log.
-Sent(t, k) == From(SubSeq(leaderLog[t], 1, k), k)
-
 \* The leader sent a snapshot that it had, or could have.
 SnapshotWasSent(t, k) ==
   /\ \E l \in Node : Raft!Elect!LeaderWasHeard(l, t)
@@ -121,7 +118,7 @@ KeepAfterSnapshot(n, t, k) ==
 InstallSnapshot(n, t, k) ==
   /\ TakeSnapshot(n, t, k)
   /\ ~HasItsEntry(n, t, k)
-  /\ log'           = [log EXCEPT ![n] = Sent(t, k)]
+  /\ log'           = [log EXCEPT ![n] = From(SubSeq(leaderLog[t], 1, k), k)]
   /\ snapshotIndex' = [snapshotIndex EXCEPT ![n] = k]
 
 \* State: the log and the snapshot are persistent, and what it stands for is
