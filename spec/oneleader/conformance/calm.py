@@ -9,8 +9,8 @@ from oneleader.conformance.adapter import May
 from oneleader.conformance.episodes import keeps_time
 from oneleader.conformance.trial import Trial
 
-BARE = "a bare majority elects a leader"
 A_LEADER = "a leader is elected"
+BARE = "a bare majority elects a leader"
 GIVES_WAY = "a leader that hears nobody steps down"
 RETRIED = "a request that arrives again is answered again"
 MEMBERS = "members that were added catch up"
@@ -20,8 +20,8 @@ TRANSFERS = "a transfer that can succeed does"
 MAJORITY = "a majority elects a leader"
 MAJORITY_COMMITS = "a majority commits"
 LIVENESS = (
-    BARE,
     A_LEADER,
+    BARE,
     MEMBERS,
     RETRIED,
     COMMITS,
@@ -40,10 +40,13 @@ def calm_down(trial: Trial) -> dict[str, str]:
     trial.play(("heal",))
     for node in sorted(trial.dying):
         trial.play(("crash", node))  # now, and not in the middle of the calm
-    found = {BARE: by_a_bare_majority(trial)} if all_are_members(trial) and len(trial.nodes) > 2 else {}
+    asks_few = all_are_members(trial) and len(trial.nodes) > 2
+    few = by_a_bare_majority(trial) if asks_few else ""
     for node in trial.nodes:
         trial.play(("restart", node))
-    found[A_LEADER] = elects(trial)
+    found = {A_LEADER: elects(trial)}
+    if asks_few and not found[A_LEADER]:  # else it is no question of how many
+        found[BARE] = few
     if not found[A_LEADER] and "change_members" in trial.abilities:
         found[MEMBERS] = readmits(trial)
         found[A_LEADER] = elects(trial)
