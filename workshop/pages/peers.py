@@ -63,7 +63,7 @@ overthrown go on for longer, by the clock, and its pull request 609 (a pre-vote 
 runs until its timer rings, so that neither can be seen.
 
 The rows below are not all of one run: those of the two etcds that are late to apply were taken on 2026-11-30,
-the others on 2026-11-29, with the walks of that day.
+the others in earlier runs, with the walks of then.
 
 ## The peers
 Lines are those of the adapter with a word on them, without comments; the shims in Go share {shared} lines
