@@ -14,7 +14,6 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-
 from oneleader.conformance.histories import Operation, judge
 from oneleader.conformance.histories.formats import read
 from oneleader.conformance.histories.objects import OBJECTS

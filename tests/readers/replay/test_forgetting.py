@@ -12,12 +12,14 @@ import pytest
 
 from oneleader.models import find
 from oneleader.models.election import Term
+from oneleader.readers.replay import rows
 from oneleader.readers.replay.candidates import LineRefused, NotModelled, OpenRun
 from oneleader.readers.replay.compiled import CompiledRun, program_of
 from oneleader.readers.replay.formats import forgetting
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.replay import replay_lines
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from workshop.benchmarks import mixed_run
 from workshop.benchmarks.bench_replay import NODES, heartbeats, line, lines
 
 MOST = 8
@@ -174,6 +176,25 @@ def test_the_history_of_a_proved_model_is_kept_for_some_lines(monkeypatch: pytes
     assert long.run.lost > short.run.lost
     assert not any(long.run.shared[name] for name in long.run.lost)
     assert any(short.run.shared[name] for name in long.run.lost - short.run.lost)
+
+
+def test_entries_that_all_have_discarded_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a row of entries is kept in pieces of two."""
+    for name, n in (("BITS", 1), ("SIZE", 2), ("MASK", 1)):
+        monkeypatch.setattr(rows, name, n)
+    monkeypatch.setattr(mixed_run, "COMPACT_EVERY", 5)
+    monkeypatch.setattr(mixed_run, "KEPT", dict.fromkeys(NODES, 3))
+    recording = [*map(json.loads, lines("snapshots, mixed", 600))]
+    leader = next(n for n in NODES if recording[1]["node"] == n)
+    log = line(leader, ("client_request", {"n": leader, "value": "v"}), leader_log_term={"1": {"9": 1}})
+    del log["after"]["leader_log_term"]
+    asked = log | {"after": {"leader_log_term": {"1": {"9": 1}}}}
+    assert judged([*recording, log], CompiledRun)[0] == ""
+    found, format = judged([*recording, asked], CompiledRun)
+    assert found == "NotModelled"
+    (row,) = format.run.shared["leader_log_value"].values()
+    assert isinstance(row, rows.NumberRow)
+    assert min(row.chunks) > 20
 
 
 def test_memory_does_not_grow_with_the_recording() -> None:

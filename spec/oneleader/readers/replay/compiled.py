@@ -184,10 +184,12 @@ class CompiledRun(OpenRun):
         self.takes_in_place = self._taking(program.in_place, self.names_in_place)
 
     def lose_history(self) -> None:
+        before = len(self.lost)
         super().lose_history()
-        for name in self.lost:
-            self.shared[name].clear()
-        self._load(program_of(self.model, history=False))
+        if len(self.lost) > before:
+            for name in self.lost:
+                self.shared[name].clear()
+            self._load(program_of(self.model, history=False))
 
     def unlisted(self) -> list[dict[Any, None]]:
         """The elements of the set sorts of which nothing asks for all: neither a step nor a property."""

@@ -125,9 +125,11 @@ class Properties:
 
     def lose_history(self, fields: Iterable[str] = ()) -> None:
         """From now on no property that reads history is judged, nor one that reads these fields."""
+        lost = self.run.lost | self.without
         self.run.lose_history()
         self.without |= set(fields)
-        self.judges.clear()
+        if self.run.lost | self.without > lost:
+            self.judges.clear()
 
     def words(self) -> Iterator[str]:
         """Which properties were judged, and which were not."""

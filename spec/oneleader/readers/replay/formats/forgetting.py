@@ -8,8 +8,9 @@ A round is forgotten with its acknowledgements when its leader sent it a lease a
 then. Whether a server has promised anything in its term is still known: its last acknowledgement is kept.
 
 Terms are forgotten once every node has left them, but for the last ones, with all that was asked, granted and
-sent in them: no step of such a term is possible any more. So is the history that properties read, after
-so many lines. Both only where the model's proof says that its properties hold without being judged.
+sent in them: no step of such a term is possible any more. So are the entries of leaders that every server has
+discarded, and the history that properties read, after so many lines. All this only where the model's proof
+says that its properties hold without being judged.
 """
 
 from __future__ import annotations
@@ -145,12 +146,16 @@ class OldTerms:
         self.first, self.limit = 0, MOST_TERMS  # the first term that is remembered; when to look again
         self.fields = {f.name: f for f in run.model.fields.values() if Term in f.index and not f.fixed}
         self.unlisted = run.unlisted()
+        has_snapshots = "snapshot_index" in run.model.fields
+        self.of_leaders = [n for n in run.kinds if n.startswith("leader_log_")] if has_snapshots else []
+        self.discarded = 0  # the first index of theirs that is remembered
 
     def forget(self, lines: int) -> bool:
         """Whether any term was forgotten."""
         if lines % MOST == 0:
             for elements in self.unlisted:
                 elements.clear()
+            self._forget_entries()
         if lines == MOST_STATES:
             self.properties.lose_history()
         if self.run.greatest.get(Term, 0) < self.limit or len(self.candidates.states) > 1:
@@ -166,6 +171,21 @@ class OldTerms:
             self._forget(f)
         return True
 
+    def _forget_entries(self) -> None:
+        """What leaders could send and no server would store: each has discarded it."""
+        if not self.of_leaders or len(self.candidates.states) > 1:
+            return
+        state = self.candidates.states[0]
+        discarded = min(state.get("snapshot_index", n) for n in self.nodes)
+        if discarded <= self.discarded:
+            return
+        self.discarded = discarded
+        self.properties.lose_history(self.fields)
+        for name in self.of_leaders:
+            for row in self.run.shared[name].values():
+                assert isinstance(row, NumberRow), "an index is a number"
+                row.forget_below(discarded)
+
     def _forget(self, f: Field) -> None:
         cells, at = self.run.shared[f.name], f.index.index(Term)
         is_in_rows = f.name in self.run.kinds
@@ -180,7 +200,9 @@ class OldTerms:
 
     def check(self, after: Iterable[Observed]) -> None:
         """NotModelled where a line shows what is forgotten."""
-        for field, index, _ in after if self.first else ():
+        for field, index, _ in after if self.first or self.discarded else ():
+            if field.name in self.of_leaders and (len(index) < 2 or index[1] < self.discarded):
+                raise NotModelled(f"`{field.name}` of entries that all have discarded is not remembered")
             if field.name in self.fields:
                 at = field.index.index(Term)
                 if at >= len(index) or index[at] < self.first:
