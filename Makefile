@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-claims tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -135,6 +135,9 @@ shipped-mutants: setup ## Judge every mutant of the node, the locks and the judg
 
 tla-mutants: setup ## Compare every mutant of the TLA+ text with its model, and write docs/results/tla-mutants.md
 	$(BIN)/python -m workshop tla-mutants --write --workers 2
+
+tla-claims: setup ## For each claim of the TLA+ modules a mutant that TLC refutes by it, and docs/results/tla-claims.md
+	$(BIN)/python -m workshop tla-claims --write
 
 tla-bounds: setup ## Search for the bounds at which twins are compared with their models, and write bounds.toml
 	$(BIN)/python -m workshop tla-bounds --workers 2

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from oneleader.models import MODELS
 from oneleader.readers.prove.obligations import obligations
+from workshop import ROOT
 from workshop.pages import claims
 
+SPEC = ROOT / "spec"
 ALL = claims.claims()
 IDS = [claim.id for claim in ALL]
 
@@ -18,6 +23,38 @@ IDS = [claim.id for claim in ALL]
 @pytest.mark.parametrize("claim", ALL, ids=IDS)
 def test_each_claim_has_evidence_that_is_not_older_than_its_code(claim: claims.Claimed) -> None:
     assert [*claims.faults(claim, claims.evidence().get(claim.id))] == []
+
+
+READERS = {"explore": "readers/explore/explore.py", "prove": "readers/prove/prove.py"} | {
+    "replay": "readers/replay/replay.py"
+}
+SENTENCES = {"oneleader.errors", "oneleader.words"}  # what is said, and not what is the case
+
+
+@pytest.mark.parametrize("claim", [c for c in ALL if c.command], ids=[c.id for c in ALL if c.command])
+def test_the_code_of_a_claim_is_all_that_its_command_goes_through(claim: claims.Claimed) -> None:
+    """Its reader, its model, and what these import: else the evidence outlives what it speaks of."""
+    _, reader, subject, *_ = claim.command.split()
+    model = SPEC / f"oneleader/models/{subject}.py"
+    lemmas = model.with_stem(f"{subject}_lemmas")
+    starts = [SPEC / "oneleader" / READERS[reader], *(f for f in (model, lemmas) if f.is_file())]
+    said = [ROOT / path for path in claim.code]
+    left_out = [f for f in imported(starts) if not any(f.is_relative_to(path) for path in said)]
+    assert left_out == []
+
+
+def imported(starts: list[Path]) -> list[Path]:
+    """These modules and those of oneleader that they import, in turn; packages and sentences left out."""
+    found, left = set[Path](), [*starts]
+    while left:
+        file = left.pop()
+        found.add(file)
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)} - SENTENCES
+                files = {(SPEC / name.replace(".", "/")).with_suffix(".py") for name in names}
+                left += [other for other in files - found if other.is_file()]
+    return sorted(found)
 
 
 CHEAP = ("one-leader-a-term", "one-leader-a-term-explored", "fencing", "pre-vote", "etcd-elections")
@@ -73,3 +110,13 @@ def test_every_figure_is_quoted() -> None:
     for entry in entries:
         for name in entry.get("figures", {}):
             assert f"{{{name}}}" in entry["says"] + entry["strength"], f"{entry['id']} quotes no {name}"
+
+
+PRINTING = {"click", "jinja2", "rich"}  # what is wrong with these is seen on the screen
+
+
+def test_every_library_is_on_the_list_of_what_is_trusted() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    names = {re.split(r"[^\w-]", one)[0].removesuffix("-solver") for one in wanted} - PRINTING
+    listed = " ".join(entry["what"] for entry in claims.trusted()).lower()
+    assert [name for name in sorted(names) if name not in listed] == []

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 
+from oneleader.readers.tlc.child import child
 from workshop import ROOT
 from workshop.mutation.model_judge import SURVIVED, JudgedMutant
 from workshop.mutation.shipped_mutation import ShippedMutant
@@ -53,7 +54,12 @@ TESTS: dict[str, tuple[str, ...]] = {
     "locks/postgres": (f"{L}/test_stores.py", f"{L}/test_property.py"),
     "locks": (f"{L}/test_locks.py", f"{L}/test_stores.py"),
     "testbench": (f"{B}/test_safety.py", f"{B}/test_simulator.py"),
-    "views": ("tests/reference/test_raft_paper.py", f"{B}/test_simulator.py", f"{N}/test_trace.py"),
+    "views": (
+        "tests/reference/test_views.py",
+        "tests/reference/test_raft_paper.py",
+        f"{B}/test_simulator.py",
+        f"{N}/test_trace.py",
+    ),
     "messages": ("tests/reference/test_messages.py",),
     "conformance/handlers": (f"{C}/handlers/test_paths.py", f"{C}/handlers/test_handlers.py"),
     "conformance/histories": (f"{C}/histories/test_judging.py", f"{C}/histories/test_formats.py"),
@@ -104,23 +110,19 @@ def first_failure(copy: Path, tests: tuple[str, ...], only: str, limit: float) -
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     command += ["-k", only] if only else []
     environment = {**os.environ, "PYTHONPATH": paths, "ONELEADER_PROFILE": "ci"}
-    process = subprocess.Popen(
+    with child(
         command,
         cwd=copy,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (ceil(limit), ceil(limit))),
-    )
-    try:
-        said, _ = process.communicate(timeout=limit * ASLEEP)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return TIME, f"no end within {limit * ASLEEP:g} s by the clock"
-    if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=limit * ASLEEP)
+        except subprocess.TimeoutExpired:
+            return TIME, f"no end within {limit * ASLEEP:g} s by the clock"
+    if process.returncode - 128 in (signal.SIGXCPU, signal.SIGKILL):
         return TIME, f"no end within {limit:g} s of processor time"
     if process.returncode == 0:
         return SURVIVED, ""

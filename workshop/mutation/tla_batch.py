@@ -5,7 +5,8 @@ which Init chooses and which each action of a copy asks for; so the graph that T
 one graph for each mutant, which is then compared as that of the twin itself would be.
 
 Of a mutant whose steps are far more than explore's no more are looked at. Where TLC stops at an expression
-that it cannot evaluate, the others are judged again without that mutant, or in two halves.
+that it cannot evaluate, the others are judged again without that mutant; where it stops a third time, each is
+left to a run of its own, for that is no dearer then. Where TLC takes too long they are judged in two halves.
 """
 
 from __future__ import annotations
@@ -26,27 +27,33 @@ from oneleader.readers.tlc.twin import Ours, graphs_differ
 from oneleader.shipped import tla_folder
 from workshop.mutation.tla_mutation import TlaMutant, definitions
 
+PATIENCE = 2  # times that TLC may stop at some mutant of a batch
 LIMIT = 900.0  # seconds of TLC for one batch, on a machine that does much else
 
 
-def differences(mutants: Sequence[TlaMutant], bounds: Bounds, ours: Ours) -> list[str | None]:
+def differences(
+    mutants: Sequence[TlaMutant], bounds: Bounds, ours: Ours, patience: int = PATIENCE
+) -> list[str | None]:
     """Of each the first difference in words, "" where there is none, None where it has to be run alone."""
     if not mutants:
         return []
     try:
         return list(_differences(mutants, bounds, ours))
     except UncheckedError as stopped:
+        if not patience:
+            return [None for _ in mutants]
         if stopped.trace and len(mutants) > 1:
             at = int(str(stopped.trace[-1].state["mutant"]))
             before, after = mutants[:at], mutants[at + 1 :]
-            rest = differences([*before, *after], bounds, ours)
+            rest = differences([*before, *after], bounds, ours, patience - 1)
             return [*rest[:at], None, *rest[at:]]
     except UsageError:  # it took too long
         pass
     half = len(mutants) // 2
     if half == 0:
         return [None]
-    return differences(mutants[:half], bounds, ours) + differences(mutants[half:], bounds, ours)
+    parts = mutants[:half], mutants[half:]
+    return [said for part in parts for said in differences(part, bounds, ours, patience)]
 
 
 def _differences(mutants: Sequence[TlaMutant], bounds: Bounds, ours: Ours) -> Iterator[str]:

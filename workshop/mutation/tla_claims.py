@@ -2,11 +2,13 @@
 
 A configuration that must fail shows it of the claim that it violates. For every other claim a mutant of the
 TLA+ text is sought, at the smallest bounds at which the claim is checked, that TLC refutes by this claim.
-What was found is kept in docs/results/tla-claims.md, and a later run goes on from there.
+What was found is kept in docs/results/tla-claims.md, and a later run goes on from there: a row counts for the
+text that its fingerprint is of.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import defaultdict
@@ -25,7 +27,7 @@ from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.config import module_of
 from oneleader.shipped import tla_folder
 from workshop import ROOT
-from workshop.mutation.tla_mutation import TlaMutant, folder_of, mutants
+from workshop.mutation.tla_mutation import TlaMutant, folder_of, mutants, tokens_of, used_by
 
 PAGE = ROOT / "docs/results/tla-claims.md"
 LIMIT = 120.0  # seconds of TLC for one mutant
@@ -34,12 +36,13 @@ Made by `python -m workshop tla-claims --write`; not to be edited.
 
 Every invariant and property that a configuration in [`tla/`](../../tla/README.md) checks, and what makes TLC
 refute it: a configuration that must fail, or a mutant of the module, at the smallest bounds at which the
-claim is checked.
+claim is checked. The fingerprint is that of this configuration and of the modules that it uses, without
+comments.
 
-| module | claim | refuted |
-|---|---|---|
+| module | claim | refuted | fingerprint |
+|---|---|---|---|
 """
-ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| (?:by|in) (`.*`|nothing) ?.*\|$", re.MULTILINE)
+ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| (?:by|in) (`.*`|nothing) \| `(\w+)` \|$", re.MULTILINE)
 SECTION = re.compile(r"^\s*([A-Z_]+)\b", re.MULTILINE)
 TEMPORALLY = frozenset({"PROPERTY", "PROPERTIES"})
 CLAIMING = TEMPORALLY | {"INVARIANT", "INVARIANTS"}
@@ -134,24 +137,45 @@ def stem_of(model: str) -> str:
         return ""
 
 
-def sought(module: str, config: str, wanted: set[str]) -> Iterator[tuple[str, TlaMutant]]:
-    """Claims with a mutant that TLC refutes by them: each mutant in turn, until no claim is left."""
-    for mutant in mutants(twin_of(module)):
-        if not wanted:
-            return
-        if claim := refutes(mutant, module, config, wanted):
+def sought(
+    module: str, config: str, wanted: set[str], first: frozenset[str]
+) -> Iterator[tuple[str, TlaMutant]]:
+    """Claims with a mutant that TLC refutes by them: those of these names first, until no claim is left."""
+    for mutant in sorted(mutants(twin_of(module)), key=lambda mutant: mutant.id not in first):
+        while wanted and (claim := refutes(mutant, module, config, wanted)):
             wanted.discard(claim)
             yield claim, mutant
 
 
 def row(claim: TlaClaim, by: str) -> str:
-    return f"| `{claim.module}` | `{claim.name}` | {by} |"
+    cell = by.replace("|", "\\|")
+    return f"| `{claim.module}` | `{claim.name}` | {cell} | `{fingerprint(claim.module, claim.config)}` |"
 
 
-def kept() -> dict[tuple[str, str], str]:
-    """What the page says: of each claim the configuration or the mutant, without its quotes."""
-    text = PAGE.read_text("utf-8") if PAGE.exists() else ""
-    return {(module, claim): by.strip("`") for module, claim, by in ROW.findall(text)}
+@cache
+def fingerprint(module: str, config: str) -> str:
+    """Of the text of the modules, without comments, and of the configuration."""
+    said = [
+        [t.text for t in tokens_of(f.read_text("utf-8"))] for f in used_by(tla_folder() / f"{module}.tla")
+    ]
+    return hashlib.sha256(repr((said, (tla_folder() / config).read_text("utf-8"))).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Refutation:
+    """What the page says of a claim: the configuration or the mutant, and of what text."""
+
+    by: str
+    of: str
+
+
+def kept(page: Path = PAGE) -> dict[tuple[str, str], Refutation]:
+    """What the page says, for each module and claim."""
+    text = page.read_text("utf-8") if page.exists() else ""
+    return {
+        (module, claim): Refutation(by.strip("`").replace("\\|", "|"), of)
+        for module, claim, by, of in ROW.findall(text)
+    }
 
 
 @click.command("tla-claims")
@@ -160,18 +184,20 @@ def kept() -> dict[tuple[str, str], str]:
 @click.argument("names", nargs=-1)
 def tla_claims(write: bool, fresh: bool, names: tuple[str, ...]) -> int:
     """For each claim of the TLA+ modules, or of those NAMES, something by which TLC refutes it."""
-    before = {} if fresh else kept()
     every = list(claims())
     found: dict[TlaClaim, str] = {claim: f"in `{config}`" for claim, config in every if config}
     open_: dict[tuple[str, str], list[TlaClaim]] = defaultdict(list)
-    for claim, config in every:
-        known = before.get((claim.module, claim.name), "nothing")
-        if not config and known != "nothing":
-            found[claim] = f"by `{known}`"
-        elif not config and claim.module in (names or {claim.module}):
+    before = kept()
+    for claim, _ in every:
+        known = before.get((claim.module, claim.name), Refutation("nothing", ""))
+        is_known = known.by != "nothing" and known.of == fingerprint(claim.module, claim.config) and not fresh
+        if claim not in found and is_known:
+            found[claim] = f"by `{known.by}`"
+        elif claim not in found and claim.module in (names or {claim.module}):
             open_[claim.module, claim.config].append(claim)
     for (module, config), of in open_.items():
-        for name, mutant in sought(module, config, {claim.name for claim in of}):
+        tried = frozenset(r.by for (m, _), r in before.items() if m == module)
+        for name, mutant in sought(module, config, {claim.name for claim in of}, tried):
             say(f"{module}: {name} by {mutant.id}")
             found[next(claim for claim in of if claim.name == name)] = f"by `{mutant.id}`"
             if write:

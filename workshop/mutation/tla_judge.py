@@ -4,7 +4,8 @@
 |---------|----------------------------------------------------------------------------------|
 | graph   | the states or the steps are others than explore's                                |
 | quorums | the majorities, or the quorums that TLC runs with, are others than Python's      |
-| refused | TLC reads no module, or stops at an expression that it cannot evaluate           |
+| refused | TLC stops at an expression that it cannot evaluate                               |
+| unread  | TLC cannot parse the module: nothing was compared, and it does not count         |
 | time    | TLC does not come to an end                                                      |
 
 A mutant goes from one bounds to the next, cheapest first, until one of them notices it.
@@ -15,8 +16,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -25,15 +27,17 @@ from threading import Lock
 
 from oneleader.errors import UsageError
 from oneleader.models import find
+from oneleader.readers.tlc import child
 from oneleader.readers.tlc.bounds import Bounds
 from oneleader.readers.tlc.twin import Ours, compare
 from workshop.mutation.tla_batch import differences
 from workshop.mutation.tla_mutation import TlaMutant, folder_of, tokens_of
 
-GRAPH, QUORUMS, REFUSED, TIME, NOBODY = "graph", "quorums", "refused", "time", ""
+GRAPH, QUORUMS, REFUSED, TIME, UNREAD, NOBODY = "graph", "quorums", "refused", "time", "unread", ""
 TOGETHER = 12  # mutants in one run of TLC
 LIMIT = 600.0  # seconds of TLC for one mutant, on a machine that does much else
 KEPT = Path("runs/tla-mutants.jsonl")
+Key = tuple[str, str, str]  # a mutant, bounds in words, and a digest of its text
 
 
 @dataclass(frozen=True)
@@ -70,26 +74,31 @@ def noticed(mutant: TlaMutant, bounds: Bounds) -> Noticed:
             seconds, what = found.seconds, found.difference.replace("\n", "; ")
             by = NOBODY if not what else QUORUMS if "Python" in what and "in TLA+" in what else GRAPH
         except UsageError as error:
-            by, what = TIME if "did not finish" in str(error) else REFUSED, " ".join(str(error).split())[:160]
+            by, what = _refusal(str(error)), " ".join(str(error).split())[:160]
     return Noticed(mutant.id, shown(mutant.model, bounds), by, what, round(seconds, 2))
+
+
+def _refusal(error: str) -> str:
+    return TIME if "did not finish" in error else UNREAD if "Parse Error" in error else REFUSED
 
 
 class NoticedBefore:
     """What was said before of the same text at the same bounds, in a file: a run that was cut off goes on."""
 
-    def __init__(self, path: Path = KEPT) -> None:
+    def __init__(self, path: Path = KEPT, told: Iterable[tuple[Key, Noticed]] = ()) -> None:
+        """`told`: what was said elsewhere, of which this file knows nothing."""
         self.path, self._lock = path, Lock()
-        self._found: dict[tuple[str, str, str], Noticed] = {}
+        self._found: dict[Key, Noticed] = dict(told)
         for line in path.read_text("utf-8").splitlines() if path.exists() else ():
             entry = json.loads(line)
             text = entry.pop("text")
             self._found[entry["id"], entry["at"], text] = Noticed(**entry)
 
     def known(self, mutant: TlaMutant, bounds: Bounds) -> Noticed | None:
-        return self._found.get(_key(mutant, bounds))
+        return self._found.get(key_of(mutant, shown(mutant.model, bounds)))
 
     def add(self, mutant: TlaMutant, bounds: Bounds, said: Noticed) -> None:
-        key = _key(mutant, bounds)
+        key = key_of(mutant, shown(mutant.model, bounds))
         with self._lock:
             self._found[key] = said
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,10 +106,10 @@ class NoticedBefore:
                 file.write(json.dumps({"text": key[2], **asdict(said)}, ensure_ascii=False) + "\n")
 
 
-def _key(mutant: TlaMutant, bounds: Bounds) -> tuple[str, str, str]:
-    """What is judged: the text without its comments."""
+def key_of(mutant: TlaMutant, at: str) -> Key:
+    """What is judged, and where: the text without its comments."""
     said = "\n".join(token.text for token in tokens_of(mutant.text))
-    return mutant.id, shown(mutant.model, bounds), hashlib.sha256(said.encode()).hexdigest()[:16]
+    return mutant.id, at, hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def judge(
@@ -111,12 +120,23 @@ def judge(
     many = [mutant for mutant in unknown if mutant.goes_with_others]
     batches = [many[i : i + TOGETHER] for i in range(0, len(many), TOGETHER)]
     alone = [mutant for mutant in unknown if not mutant.goes_with_others]
-    with ThreadPoolExecutor(workers) as pool:
+    with _threads(workers) as pool:
         for refused in pool.map(lambda batch: _judge_together(batch, bounds, store), batches):
             alone += refused
         list(pool.map(lambda mutant: store.add(mutant, bounds, noticed(mutant, bounds)), alone))
     found = [store.known(mutant, bounds) for mutant in mutants]
     return [said for said in found if said is not None]
+
+
+@contextmanager
+def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Ctrl-C does not wait for the TLCs that run, and no other is started."""
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            child.stop()
+            raise
 
 
 def _judge_together(batch: Sequence[TlaMutant], bounds: Bounds, store: NoticedBefore) -> list[TlaMutant]:
@@ -139,9 +159,9 @@ def _judge_together(batch: Sequence[TlaMutant], bounds: Bounds, store: NoticedBe
 def first(
     mutants: Sequence[TlaMutant], at: Sequence[Bounds], store: NoticedBefore, workers: int = 1
 ) -> list[Noticed]:
-    """Of each what the first of these bounds says that notices it, else what the last one says."""
-    found: dict[str, Noticed] = {}
-    left = list(mutants)
+    """Of each what one of these bounds says that notices it, else what the last one says."""
+    found = {m.id: said for m in mutants for b in at if (said := store.known(m, b)) and said.by}
+    left = [mutant for mutant in mutants if mutant.id not in found]
     for bounds in at:
         found |= {said.id: said for said in judge(left, bounds, store, workers)}
         left = [mutant for mutant in left if not found[mutant.id].by]

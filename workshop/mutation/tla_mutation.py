@@ -47,6 +47,7 @@ TURNED = {
     r"\subseteq": "=", "=>": r"/\ ", r"\E": r"\A", r"\A": r"\E", "+": "-", r"\cup": "\\", "\\": r"\cup",
     r"\div": "*", "TRUE": "FALSE", "FALSE": "TRUE",
 }  # fmt: skip
+USING = re.compile(r"EXTENDS \w+(?: , \w+)*|INSTANCE \w+")
 AROUND = {"{": "}", "(": ")", "[": "]", "<<": ">>"}
 ENDS = ("=>", "<=>", ":", "THEN", "ELSE", "IF", "IN", "LET", ",", "|->", "==", " CASE", "->", "[]")
 
@@ -120,6 +121,18 @@ def definitions(text: str) -> dict[str, list[TlaToken]]:
         if body is not None and skip is not None and at > skip:
             body.append(token)
     return found
+
+
+def used_by(module: Path) -> list[Path]:
+    """A module and those that it extends or instantiates, and these in turn."""
+    found, left = set[Path](), [module]
+    while left:
+        file = left.pop()
+        found.add(file)
+        text = " ".join(token.text for token in tokens_of(file.read_text("utf-8")))
+        names = {file.with_stem(name) for name in re.findall(r"\w+", " ".join(USING.findall(text)))}
+        left += [other for other in names - found if other.is_file()]
+    return sorted(found)
 
 
 @cache
@@ -344,7 +357,9 @@ def _bound(body: list[TlaToken]) -> set[TlaToken]:
 
 
 def _in_except(body: list[TlaToken], at: int) -> bool:
-    """Whether this `=` follows `![...]`."""
+    """Whether this `=` follows `![...]` or `!.name`."""
+    if [t.text for t in body[max(0, at - 3) : at - 1]] == ["!", "."]:
+        return True
     i = at - 1
     while i >= 0 and body[i].text == "]":
         i = _opening(body, i - 1) - 1

@@ -8,15 +8,21 @@ walks are drawn from several seeds until one is broken. Where none is within the
 
 from __future__ import annotations
 
+import re
 import statistics
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import click
 
+import oneleader
+import oneleader_raft
 from oneleader.conformance.reference.patch import patched
-from oneleader.conformance.reference.walks import walks_until_broken
+from oneleader.conformance.reference.scenario import Broken
+from oneleader.conformance.reference.walks import JOINING, NODES, Walk
 from oneleader.faults.catalogue import variant, variants
 from oneleader_raft import raft
 from oneleader_raft.core import Core
@@ -35,6 +41,7 @@ from workshop import ROOT
 PAGE = Path("docs/results/hunt.md")
 SEEDS = (0, 10_000, 20_000)
 LIMIT = 60  # walks from one seed
+ROW = re.compile(r"^\| (.+) \| (none|[\d.]+) \| ([\d, none]+) \| (.*) \|$", re.MULTILINE)
 
 
 # -- Faults that passed all drawn scenarios ----------------------------------------------------------------
@@ -124,10 +131,21 @@ def rate(name: str, core: Core, seeds: Sequence[int] = SEEDS, limit: int = LIMIT
     walks: list[int | None] = []
     causes: list[str] = []
     for seed in seeds:
-        number, broken = walks_until_broken(core, seed, limit)
+        number, broken = until_broken(core, seed, limit)
         walks.append(number if broken else None)
         causes += [broken.cause] if broken else []
     return Rate(name, tuple(walks), statistics.mode(causes) if causes else "")
+
+
+def until_broken(core: Core, first: int, limit: int) -> tuple[int, Broken | None]:
+    """How many walks were drawn, and what the last one came to: members change in every other batch."""
+    for number in range(1, limit + 1):
+        seed = first + number - 1
+        batch, one = divmod(number - 1, len(NODES))
+        walk = Walk(seed, core, NODES[one], joining=JOINING[one] if batch % 2 else 0)
+        if walk.broken:
+            return number, walk.broken
+    return limit, None
 
 
 def subjects() -> Iterator[tuple[str, Core]]:
@@ -137,25 +155,50 @@ def subjects() -> Iterator[tuple[str, Core]]:
             yield id, found.core
 
 
+@cache
+def digest() -> str:
+    """A fingerprint of all that decides how many walks are needed: the core, the walks, the faults."""
+    spec, core = Path(oneleader.__file__).parent, Path(oneleader_raft.__file__).parent
+    folders = (
+        spec / "conformance",
+        spec / "conformance/reference",
+        spec / "faults",
+        core,
+        core / "testbench",
+    )
+    files = [Path(__file__), *(file for folder in folders for file in sorted(folder.glob("*.py")))]
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def measured(path: Path = ROOT / PAGE) -> dict[str, Rate]:
+    """What the page says of each fault, where that was measured of the code as it is."""
+    text = path.read_text("utf-8") if path.exists() else ""
+    return {rate.fault: rate for rate in map(_read, ROW.findall(text))} if digest() in text else {}
+
+
 @click.command("hunt-rates")
 @click.option("--write", is_flag=True, help=f"Write {PAGE}.")
-def hunt_rates(write: bool) -> int:
+@click.option("--fresh", is_flag=True, help="Measure again what the page has of the same code.")
+def hunt_rates(write: bool, fresh: bool) -> int:
     """How many drawn walks find each fault of the core: the median over seeds.
 
-    The page is written after each fault: a run that is cut off leaves what it measured, and names the rest.
+    The page is written after each fault, and a run that was cut off goes on from there.
     """
-    found, every = list[Rate](), dict(subjects())
+    found, every = {} if fresh else measured(), dict(subjects())
     for name, core in every.items():
-        found.append(rate(name, core))
-        click.echo(_row(found[-1]))
-        if write:
-            (ROOT / PAGE).write_text(page(found, [*every][len(found) :]), encoding="utf-8")
+        if name not in found:
+            found[name] = rate(name, core)
+            if write:
+                (ROOT / PAGE).write_text(page(found, [*every]), encoding="utf-8")
+        click.echo(_row(found[name]))
     return 0
 
 
-def page(found: Sequence[Rate], left: Sequence[str]) -> str:
-    """`left`: the faults that were not measured."""
-    once, catalogue = found[: len(ONCE_MISSED)], sorted(found[len(ONCE_MISSED) :], key=_weakest)
+def page(found: Mapping[str, Rate], every: Sequence[str]) -> str:
+    """`every`: the faults to be measured."""
+    once = [found[name] for name in ONCE_MISSED if name in found]
+    catalogue = sorted((found[name] for name in every if name in found.keys() - ONCE_MISSED), key=_weakest)
+    left = [name for name in every if name not in found]
     head = ["| fault | median | from each seed | what is broken, mostly |", "|---|---:|---|---|"]
     return "\n".join(
         [
@@ -163,7 +206,10 @@ def page(found: Sequence[Rate], left: Sequence[str]) -> str:
             "",
             "Walks (`spec/oneleader/conformance/reference/walks.py`) are drawn until one breaks something.",
             f"How many that takes, from {len(SEEDS)} seeds, {LIMIT} walks each at most. Clusters have 3, 4",
-            "and 5 servers in turn. `python -m workshop hunt-rates --write` writes this page.",
+            "and 5 servers in turn; in every other four walks members change and logs are compacted, as in a",
+            "hunt. A hunt also draws short scenarios and simulates whole runs, which are not counted here.",
+            "`python -m workshop hunt-rates --write` writes this page, and goes on where it stopped while",
+            f"the core, the walks and the faults are the same: `{digest()}`.",
             "",
             "## Once missed by all drawn scenarios",
             "",
@@ -178,6 +224,11 @@ def page(found: Sequence[Rate], left: Sequence[str]) -> str:
             "",
         ]
     )
+
+
+def _read(row: tuple[str, str, str, str]) -> Rate:
+    fault, _, each, cause = row
+    return Rate(fault, tuple(None if n == "none" else int(n) for n in each.split(", ")), cause)
 
 
 def _weakest(rate: Rate) -> float:

@@ -84,7 +84,10 @@ REFERENCE = ("campaigns/*", "conformance/**/*", "faults/**/*", "pictures/__init_
 BESIDE = {tla_folder(): ("*",), **jar()}
 CORE = (
     "*.py",
-    *(f"node/{name}.py" for name in ("__init__", "beginnings", "errors", "log", "recording", "trace*")),
+    *(
+        f"node/{name}.py"
+        for name in ("__init__", "beginnings", "disk", "errors", "log", "recording", "trace*")
+    ),
 )
 ON_MODELS = Texts({OURS: MODELS, RAFT: CORE, **BESIDE})
 ON_ALL = Texts({OURS: (*MODELS, *REFERENCE), RAFT: (*CORE, "testbench/**/*", "locks/**/*"), **BESIDE})

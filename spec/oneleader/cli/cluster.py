@@ -61,9 +61,8 @@ def cluster(
         for line in _welcome(local, is_kept=folder is not None):
             say(line)
         try:
-            with _terminated_like_interrupted():
-                local.start()
-                _watch(local, seconds)
+            local.start()
+            _watch(local, seconds)
         except KeyboardInterrupt:
             pass
         finally:
@@ -143,20 +142,6 @@ def _say_changes(rows: Sequence[Row], shown: dict[str, Any]) -> None:
             shown[row["id"]] = now
             term = f"term {row['term']}, commit {row['commit']}" if "term" in row else ""
             say(f"{row['id']:4} {row['role']:10} {term:24} {row['api']}".rstrip())
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends this process as Ctrl-C does: the nodes are stopped as well."""
-
-    def interrupt(*of: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _last_line(path: Path) -> str:

@@ -7,8 +7,13 @@ take a while to load.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -80,10 +85,28 @@ def main() -> None:
     sys.exit(guarded(cli))
 
 
+@contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: what it found is told, what it started is ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 def guarded(group: click.Group) -> int:
     """Run a command line: the exit status. Bad input is one sentence, never a traceback."""
     try:
-        status = group.main(standalone_mode=False) or 0
+        with ended_like_ctrl_c():
+            status = group.main(standalone_mode=False) or 0
     except click.UsageError as error:
         status = complain(f"{error.format_message()} See `oneleader --help`.")
     except (UsageError, SpecError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from oneleader_raft.driving import (
     Synced,
     Wrote,
 )
-from oneleader_raft.node.server import Happening, Server
+from oneleader_raft.node.server import Happening, Server, StepTaken
 from oneleader_raft.node.settings import NodeSettings
 from oneleader_raft.raft import (
+    Apply,
     Durable,
+    Effect,
     ElectionTimeout,
     Event,
     HeartbeatTimeout,
@@ -32,9 +35,14 @@ from oneleader_raft.raft import (
     Node,
     Propose,
     Read,
+    ReadReady,
     Receive,
+    Refuse,
+    ResetElectionTimer,
+    Restore,
     Send,
     Step,
+    Store,
 )
 from oneleader_raft.state_machine import Put, Request
 
@@ -46,19 +54,22 @@ class DiskError(Exception):
 
 
 class Judged(Server):
-    """Its disk, its core and its links tell a judge what they do. `fails`: whether the next save does, and
-    then whether it has reached the disk."""
+    """Its disk, its core, its links, its timer and its state machine tell a judge what they do. `fails`:
+    whether the next save does, and then whether it has reached the disk."""
 
     def __init__(self, id: str, folder: Path, now: Any, judge: DriverJudge, sent: list[Any]) -> None:
         self.judge, self.sent = judge, sent
         self.fails: bool | None = None
-        self._asked: list[Send] = []
+        self._asked: list[Effect] = []
         super().__init__(
             NodeSettings(id, PEERS, folder, promise_ms=20),
             core=Core(self._step, self._restart, RAFT.is_leader),
         )
         self.clock.now = now  # type: ignore[method-assign]
-        self._reset_election_timer = lambda: None  # type: ignore[method-assign]
+        self._reset_election_timer = lambda: self._did(ResetElectionTimer)  # type: ignore[method-assign]
+        for name, kind in (("entries", Apply), ("restore", Restore), ("then", ReadReady)):
+            setattr(self._applying, name, self._told(kind, getattr(self._applying, name)))
+        self._refuse = self._told(Refuse, self._refuse)  # type: ignore[method-assign]
         self._store.save = self._save(self._store.save)  # type: ignore[method-assign]
         self.links.send = self._send  # type: ignore[method-assign]
 
@@ -74,8 +85,26 @@ class Judged(Server):
     def _step(self, node: Node, event: Event, now: int) -> Step:
         step = RAFT.step(node, event, now)
         self.judge.hears(Stepped(node, step))
-        self._asked += [effect for effect in step.effects if isinstance(effect, Send)]
+        self._asked += step.effects
         return step
+
+    def _carry_out_start(self, start: Step) -> None:
+        super()._carry_out_start(start)
+        for effect in start.effects:
+            self.judge.hears(Did(effect))
+
+    def _did(self, kind: type) -> None:
+        """The next effect of this kind."""
+        effect = next(effect for effect in self._asked if isinstance(effect, kind))
+        self._asked.remove(effect)
+        self.judge.hears(Did(effect))
+
+    def _told(self, kind: type, do: Any) -> Any:
+        def doing(*arguments: Any) -> None:
+            self._did(kind)
+            do(*arguments)
+
+        return doing
 
     def _restart(self, id: str, members: Any, durable: Durable, now: int, clocks: Any) -> Step:
         step = RAFT.restart(id, members, durable, 0, clocks)
@@ -95,7 +124,8 @@ class Judged(Server):
         return told
 
     def _send(self, to: str, step: int, message: Message) -> None:
-        asked = next(send for send in self._asked if send.message is message and send.to == to)
+        sends = (effect for effect in self._asked if isinstance(effect, Send))
+        asked = next(send for send in sends if send.message is message and send.to == to)
         self._asked.remove(asked)
         self.judge.hears(Did(asked))
         self.sent.append((self.settings.id, to, message))
@@ -106,7 +136,7 @@ class Cluster:
 
     def __init__(self, folder: Path, kind: type[Judged] = Judged) -> None:
         self.folder, self.kind, self.now, self.sent = folder, kind, 0, list[Any]()
-        self.judges = {id: DriverJudge(Durable(), kinds=(Send,)) for id in PEERS}
+        self.judges = {id: DriverJudge(Durable()) for id in PEERS}
         self.servers = {id: self.start(id) for id in PEERS}
         self.crashes = 0
 
@@ -186,9 +216,54 @@ class HandsInOneTwice(Judged):
         return super()._step(self.node, event, now)
 
 
+class SendsAtOnce(Judged):
+    """What a step sends leaves before what it has to store is stored."""
+
+    def _step(self, node: Node, event: Event, now: int) -> Step:
+        step = super()._step(node, event, now)
+        asked = step.effects if any(isinstance(effect, Store) for effect in step.effects) else ()
+        for effect in asked:
+            if isinstance(effect, Send):
+                self.links.send(effect.to, 0, effect.message)
+        return step
+
+
+class StoresAnotherTerm(Judged):
+    """What is on its disk is not what the step asked for."""
+
+    def _save(self, save: Any) -> Any:
+        told = super()._save(save)
+        return lambda durable, trace="": told(replace(durable, current_term=99), trace)
+
+
+class NeverApplies(Judged):
+    """What is committed does not reach its state machine."""
+
+    def _carry_out(self, steps: list[StepTaken]) -> None:
+        kept = [tuple(e for e in taken.step.effects if not isinstance(e, Apply)) for taken in steps]
+        super()._carry_out(
+            [replace(t, step=replace(t.step, effects=some)) for t, some in zip(steps, kept, strict=True)]
+        )
+
+
+class GoesOnWhileItStores(Judged):
+    """The next event is handed in while the disk is busy."""
+
+    def _save(self, save: Any) -> Any:
+        def told(durable: Durable, trace: str = "") -> None:
+            self.judge.hears(Wrote(durable))
+            self.core.step(self.node, HeartbeatTimeout(), self.clock.now())
+
+        return told
+
+
 @pytest.mark.parametrize(
     ("kind", "rule"),
     [
+        (SendsAtOnce, "rule 2: an effect was carried out before the Store"),
+        (StoresAnotherTerm, "rule 2: something was written"),
+        (NeverApplies, "rule (2|4): "),
+        (GoesOnWhileItStores, "rule 4: the next event was handed in before the last step was stored"),
         (SendsFirst, "rule 3: a step was taken to be true before its Store was synced"),
         (ForgetsItsDisk, "rule 3: it was started with something else"),
         (HandsInOneTwice, "rule 3: an event was handed to a node that is not the one"),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from oneleader.models import find
 from oneleader.readers.tlc.bounds import bounds_of
+from oneleader.readers.tlc.config import module_of
+from oneleader.readers.tlc.printed import TlcStep, UncheckedError
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from workshop import ROOT
-from workshop.mutation import tla_judge, tla_table
+from workshop.mutation import tla_batch, tla_judge, tla_table
 from workshop.mutation.tla_judge import GRAPH, NOBODY, Noticed, NoticedBefore
-from workshop.mutation.tla_mutation import TWINS, TlaMutant, mutants
+from workshop.mutation.tla_mutation import TWINS, TlaMutant, mutants, used_by
 
 PAGE = ROOT / tla_table.PAGE
 (FENCING, *_) = bounds_of(find("fencing"))
@@ -72,6 +75,28 @@ def test_none_is_lost_that_has_to_be_judged_alone(tmp_path: Path, monkeypatch: p
     assert sorted(asked) == sorted(m.id for m in some)
 
 
+def test_a_batch_in_which_tlc_stops_at_many_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are left are judged alone, and none is called equal."""
+    some, runs = [*mutants("fencing")][:6], []
+
+    def stopped(of: list[TlaMutant], bounds: object, ours: object) -> list[str]:
+        runs.append([mutant.id for mutant in of])
+        raise UncheckedError("no tuple", [TlcStep("Init", {"mutant": 0})])
+
+    monkeypatch.setattr(tla_batch, "_differences", stopped)
+    assert tla_batch.differences(some, FENCING, tla_judge.ours("fencing", FENCING)) == [None] * 6
+    assert [len(run) for run in runs] == [6, 5, 4]
+
+
+@pytest.mark.usefixtures("tools")
+def test_what_tlc_cannot_parse_counts_for_nothing() -> None:
+    mutant = TlaMutant("fencing/x", "fencing", "Fencing.tla", "Next", "---- MODULE Fencing ----\n~~\n====\n")
+    said = tla_judge.noticed(mutant, FENCING)
+    assert said.by == tla_judge.UNREAD, said.what
+    row = tla_table._row("fencing", [(mutant, said), (mutant, replace(said, by=GRAPH))], "")
+    assert row == "| fencing | 2 | 2 | 1: graph 1 | 0 | 1 unread | 100 % |  |"
+
+
 def test_what_survives_without_a_reason_fails() -> None:
     said = Noticed("fencing/gone", "", NOBODY, "")
     explained = next(iter(tla_table.reasons()))
@@ -83,11 +108,54 @@ def test_what_survives_without_a_reason_fails() -> None:
 
 def test_the_page_is_of_the_text_as_it_is() -> None:
     """If it is not: `make tla-mutants`, which judges again what has changed."""
-    prints = dict(re.findall(r"^\| ([\w/]+) \| \d+ .* `(\w+)` \|$", PAGE.read_text("utf-8"), re.MULTILINE))
-    assert prints == {model: tla_table.digest(model) for model in TWINS}
+    text = PAGE.read_text("utf-8")
+    assert dict(tla_table.PRINT.findall(text)) == {model: tla_table.digest(model) for model in TWINS}
+    said = {part.partition("\n")[0]: tla_table.BOUNDS.findall(part) for part in text.split("\n## ")[1:]}
+    at = {model: [tla_judge.shown(model, b) for b in tla_table.judged_at(model)] for model in TWINS}
+    assert said == {model: [(str(i), b) for i, b in enumerate(of, 1)] for model, of in at.items()}
 
 
-OPEN = {"membership": 2}  # survivors of each model that nobody has explained
+def test_a_fingerprint_is_that_of_every_module_that_is_used() -> None:
+    names = {
+        model: [file.stem for file in used_by(module_of(find(model)))] for model in ("pre_vote", "membership")
+    }
+    assert names == {
+        "pre_vote": ["Election", "MCPreVote", "PreVote"],
+        "membership": ["Election", "MCMembership", "Membership", "Replication"],
+    }
+
+
+def test_a_run_goes_on_from_the_page(tmp_path: Path) -> None:
+    """What it says of every mutant, and at which bounds, is known again: the same page comes of it."""
+    models = ("fencing",)
+    store = NoticedBefore(tmp_path / "none.jsonl", tla_table.told(PAGE, models))
+    found = {model: tla_table.judged(model, store, 1, kept=True) for model in models}
+    again = tla_table.page(found, store)
+    text = PAGE.read_text("utf-8")
+    for model in models:
+        of = re.search(rf"^## {model}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+        assert of
+        assert of[0].rstrip() in again
+
+
+def test_of_another_text_the_page_says_nothing(tmp_path: Path) -> None:
+    text = PAGE.read_text("utf-8").replace(tla_table.digest("fencing"), "0" * 16)
+    (tmp_path / "page.md").write_text(text, encoding="utf-8")
+    models = ("fencing", "vote_count")
+    keys = {key[0].partition("/")[0] for key, _ in tla_table.told(tmp_path / "page.md", models)}
+    assert keys == {"vote_count"}
+
+
+def test_what_was_noticed_once_is_not_compared_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even at the bounds before those where it was noticed."""
+    mutant, at = mutants("fencing")[0], bounds_of(find("fencing"))
+    said = Noticed(mutant.id, tla_judge.shown("fencing", at[1]), GRAPH, "")
+    store = NoticedBefore(tmp_path / "none.jsonl", [(tla_judge.key_of(mutant, said.at), said)])
+    monkeypatch.setattr(tla_judge, "judge", lambda left, bounds, store, workers: [*map(pytest.fail, left)])
+    assert tla_judge.first([mutant], at, store) == [said]
+
+
+OPEN: dict[str, int] = {}  # survivors of each model that nobody has explained
 
 
 def test_no_more_survive_than_is_known() -> None:

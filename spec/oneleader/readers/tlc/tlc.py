@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from oneleader.errors import MissingTool, UsageError
 from oneleader.readers.tlc import printed
+from oneleader.readers.tlc.child import child
 from oneleader.readers.tlc.graph import read_graph
 from oneleader.readers.tlc.printed import Result
 
@@ -159,23 +160,9 @@ def _under(config: str, headings: set[str]) -> tuple[str, ...]:
 
 def _output(command: list[str], folder: Path, limit: float | None = None) -> str:
     """What the command prints. An exception here, such as Ctrl-C, ends it before it goes on."""
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as child:
+    said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
+    with child(command, cwd=folder, **said) as process:
         try:
-            return child.communicate(timeout=limit)[0]
-        except BaseException as reason:
-            child.terminate()
-            try:
-                child.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                child.kill()
-            if isinstance(reason, subprocess.TimeoutExpired):
-                raise UsageError(f"TLC did not finish within {limit:g} seconds.") from None
-            raise
+            return process.communicate(timeout=limit)[0]
+        except subprocess.TimeoutExpired:
+            raise UsageError(f"TLC did not finish within {limit:g} seconds.") from None
