@@ -20,6 +20,7 @@ from oneleader.errors import UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault
 from oneleader.models import election, lease, replication
+from oneleader.pictures import recorded
 from oneleader.readers.explore.explore import explore, ghosts_read
 from oneleader.readers.replay.formats import node_folders
 from oneleader.readers.replay.formats.written import recording
@@ -433,6 +434,27 @@ def test_a_change_that_nobody_saw_committed_is_printed_as_given() -> None:
     summary = judge([*led(), proposed, applied(["1", "2"])]).summary()
     given = "taken as given: that 1 change of the voters had been committed (--model replication judges that)"
     assert given in summary
+
+
+def test_changes_that_are_no_list_are_a_sentence() -> None:
+    change = event("ChangeConf", "1", 0, prop={"cc": {"changes": 5}})
+    with pytest.raises(BadRecording, match="`changes` is not a list"):
+        judge([event("InitState", "1", 0), change])
+
+
+def test_an_index_of_too_many_digits_is_a_sentence() -> None:
+    many = {"node": "n1", "event": "x", "after": {"requested": {"n1": {"9" * 5_000: True}}}}
+    with pytest.raises(BadRecording, match="is no Term"):
+        judge([ELECTION, many])
+
+
+def test_a_message_of_an_event_that_carries_none_is_not_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "odd.ndjson"
+    odd = [event("InitState", "1", 0), event("Ready", "1", 7, msg=[1])]
+    path.write_text("".join(json.dumps(line) + "\n" for line in odd))
+    found = replay(path)
+    assert found.verdict is VIOLATED
+    assert recorded.judged(path, found, None)
 
 
 def test_an_event_that_nobody_knows_is_inconclusive_by_name() -> None:
