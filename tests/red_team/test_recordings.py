@@ -538,7 +538,7 @@ def with_a_folder_for_a_file(path: Path) -> None:
     [
         (named_by_another, "n4.trace.jsonl is the trace of n3, and its name says n4"),
         (copied, "n4.trace.jsonl is the trace of n3, and its name says n4"),
-        (without_its_second_part, "n3.trace-2.jsonl is missing: the lines in it are lost"),
+        (without_its_second_part, "n3.trace-2.jsonl is missing: its lines are lost"),
         (with_a_folder_for_a_file, "n3.trace.jsonl cannot be read"),
     ],
 )

@@ -156,7 +156,7 @@ def opened(folder: Path) -> list[TraceFile]:
         raise NotThereYet(f"{folder} has no trace of a node (*.trace.jsonl)")
     for name, numbers in there.items():
         if gap := next((n for n in range(numbers[0], numbers[-1]) if n not in numbers), 0):
-            raise RecordingError(f"{path_of(folder, name, gap)} is missing: the lines in it are lost")
+            raise RecordingError(f"{path_of(folder, name, gap)} is missing: its lines are lost")
     files = [TraceFile(folder, name, numbers[0]) for name, numbers in there.items()]
     for file, name in zip(files, there, strict=True):
         if file.node != name:
