@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-claims tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-prove bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-claims tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -52,6 +52,9 @@ figure-16: setup ## Election times beside the Raft paper's own: a table and docs
 bench-explore: setup ## The explorer's three engines and TLC, to ten million states: some 20 minutes
 	$(BIN)/python -m workshop.benchmarks.bench_explore
 
+bench-prove: setup ## All safety proofs of all models over all cores, with five seeds: some five minutes
+	$(BIN)/python -m workshop.benchmarks.bench_prove 5
+
 bench-explorer: setup ## Until an explorer's page shows its first state, and for a step, in Chromium: a minute
 	$(BIN)/python -m workshop.benchmarks.bench_explorer election membership snapshots
 
@@ -74,8 +77,8 @@ soak: setup ## Faults on three nodes that compact all the time, for MINUTES (10)
 bench-conform: setup ## Judged steps a second of the kit, in process and over a child process
 	$(BIN)/python -m workshop.benchmarks.bench_conform
 
-kit-rates: setup ## How soon the kit finds each fault of the catalogue, and docs/results/kit.md: some minutes
-	$(BIN)/python -m workshop kit-rates --write
+kit-rates: setup ## How soon the kit finds each fault of the catalogue, for MINUTES (10), and docs/results/kit.md; resumes
+	$(BIN)/python -m workshop kit-rates --write --minutes $(MINUTES)
 
 million: setup ## A million judged steps each of the reference, etcd and hashicorp/raft, over all runs: some 30 minutes
 	$(BIN)/python -m workshop million
@@ -160,7 +163,7 @@ site: setup ## The site in build/site: pages, models to step through, API; links
 	$(BIN)/python -m workshop site
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
-	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py
+	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py tests/models/test_membership.py
 
 clean: ## Remove .venv and what was written
 	rm -rf .venv .venv-3.* build runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -225,6 +225,10 @@ def _snapshot_known(m: InstallSnapshot, node: Node) -> Iterator[Rule]:
     if same_entry:
         *_, in_effect = (known for known in node.history if known.since <= k)
         yield in_effect == m.snapshot.in_effect, f"another configuration is in effect at {k}"
+    # Where nothing has changed the members since then, it is the one that is committed here
+    is_of_before = m.snapshot.in_effect.since <= node.commit_index <= k
+    *_, committed = (known for known in node.history if known.since <= node.commit_index)
+    yield not is_of_before or m.snapshot.in_effect == committed, "another configuration is committed"
 
 
 def _leader_known(m: AppendEntries | InstallSnapshot | TimeoutNow, node: Node) -> Iterator[Rule]:

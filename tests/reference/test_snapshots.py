@@ -8,6 +8,7 @@ import pytest
 
 from oneleader_raft.configuration import InEffect, Membership
 from oneleader_raft.lease import NO_ROUND, Round
+from oneleader_raft.messages import why_contradicted, why_impossible
 from oneleader_raft.raft import (
     NIL,
     NO_SNAPSHOT,
@@ -190,6 +191,54 @@ class TestReceive:
     def test_two_leaders(self) -> None:
         with pytest.raises(TwoLeadersError):
             install(leader(6), self.FOUR)
+
+
+THEIRS = InEffect(0, Membership(("x1", "x2")))
+
+
+class TestRefused:
+    """What nobody can have sent, by what the server knows: in a sentence, and before the core sees it."""
+
+    MINE = Snapshot(4, 2, FIRST, "four")
+
+    @pytest.mark.parametrize(
+        ("snapshot", "leader", "why"),
+        [
+            (Snapshot(4, 1, FIRST), "n2", "another entry is committed at 4"),
+            (Snapshot(5, 2, FIRST), "n2", "another entry is committed at 5"),
+            (Snapshot(4, 2, THEIRS), "n2", "another configuration is in effect at 4"),
+            (Snapshot(9, 3, THEIRS), "n2", "another configuration is committed"),
+            (Snapshot(9, 3, FIRST), "x1", "x1 is no member"),
+            (Snapshot(9, 3, FIRST), "n3", "n2 leads it"),
+        ],
+    )
+    def test_of_another_cluster(self, snapshot: Snapshot, leader: str, why: str) -> None:
+        node = replace(follower(LOG[4:], 5, self.MINE), leader_id="n2")
+        message = InstallSnapshot(3, leader, snapshot, R1)
+        found = why_impossible(message, leader, "n1", MEMBERS) or why_contradicted(message, node)
+        assert found.startswith(f"InstallSnapshot: {why}")
+
+    @pytest.mark.parametrize(
+        ("snapshot", "why"),
+        [
+            (Snapshot(0, 0, FIRST), "it stands for an entry at least"),
+            (Snapshot(9, 4, FIRST), "its last entry is of the leader's term or of one before"),
+            (Snapshot(9, 3, InEffect(10, Membership(MEMBERS))), "its configuration is that as of its index"),
+            (Snapshot(9, 3, InEffect(1, Membership(()))), "somebody has to be a member"),
+            (Snapshot(9, 3, InEffect(1, Membership(("n2", "n1")))), "members are in order, and no one twice"),
+            (Snapshot(-9, 3, FIRST), "snapshot: index is out of range"),
+        ],
+    )
+    def test_damaged(self, snapshot: Snapshot, why: str) -> None:
+        message = InstallSnapshot(3, "n2", snapshot, R1)
+        assert why_impossible(message, "n2", "n1", MEMBERS) == f"InstallSnapshot: {why}"
+
+    def test_older_than_the_log_is_not_refused_but_adds_nothing(self) -> None:
+        """It may come late from a leader that did right: it is answered as a heartbeat."""
+        node = follower(LOG[4:], 5, self.MINE)
+        message = InstallSnapshot(3, "n2", Snapshot(2, 1, FIRST), R1)
+        assert not why_impossible(message, "n2", "n1", MEMBERS) + why_contradicted(message, node)
+        assert install(node, message.snapshot).node.durable == node.durable
 
 
 class TestEntriesAfterASnapshot:

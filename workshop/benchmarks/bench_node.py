@@ -43,7 +43,6 @@ import aiohttp
 from immutables import Map
 
 from oneleader_raft.configuration import InEffect, Membership
-from oneleader_raft.node import snapshots
 from oneleader_raft.node.client import AsyncClient, UnknownOutcomeError
 from oneleader_raft.node.local import MODULE, LocalCluster, free_ports
 from oneleader_raft.node.log import growing
@@ -303,7 +302,7 @@ def fill(cluster: LocalCluster, entries: int) -> None:
     for id in cluster.members:
         store = NodeStore(cluster.folder / f"{id}.db", id, cluster.members)
         if gone:
-            snapshots.write(store.snapshot_path(gone), gone, state)
+            store.write_snapshot(gone, state)
         store.save(durable)
         store.close()
 

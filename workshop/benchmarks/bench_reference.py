@@ -1,6 +1,7 @@
-"""`make bench`, second part: the simulator, the judge of histories, and how soon each fault is found.
+"""`make bench`, second part: the core's lines, the simulator, histories, and how soon each fault is found.
 
-Seconds are processor seconds of one core: other work beside it does not count.
+Seconds are processor seconds of one core: other work beside it does not count. `bench_reference.py 0` leaves
+out the faults.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from oneleader.campaigns.fault_table import by_property_test
 from oneleader.conformance.histories import judge
 from oneleader.faults.catalogue import FAULTS, variants
+from oneleader_raft import configuration, raft
 from oneleader_raft.testbench.clients import Operation
 from oneleader_raft.testbench.safety import Safety
-from oneleader_raft.testbench.simulator import Simulation
+from oneleader_raft.testbench.simulator import CHANGING, FAULTY, Simulation, SimulationSettings
 
 T = TypeVar("T")
 FIVE = [f"n{i + 1}" for i in range(5)]
@@ -29,10 +33,17 @@ def timed(run: Callable[[], T]) -> tuple[T, float]:
     return result, time.process_time() - started
 
 
-def simulate(*, checked: bool, traced: bool) -> int:
+def lines() -> None:
+    """The core, and the pure module that changes of members have beside it; docstrings included."""
+    for module in (raft, configuration):
+        path = Path(module.__file__ or "")
+        print(f"{path.name:46} {len(path.read_text().splitlines()):>9,} lines")
+
+
+def simulate(settings: SimulationSettings, *, checked: bool, traced: bool) -> int:
     events = 0
     for seed in range(8):
-        simulation = Simulation(FIVE, seed, traced=traced)
+        simulation = Simulation(FIVE, seed, settings, traced=traced)
         if checked:
             simulation.watchers.append(Safety(simulation.cluster).check)
         simulation.run(10_000)
@@ -42,12 +53,15 @@ def simulate(*, checked: bool, traced: bool) -> int:
 
 def simulator() -> None:
     print("simulator, 5 nodes, all faults")
-    for what, checked, traced in (
-        ("without checks", False, False),
-        ("with the trace that models judge", False, True),
-        ("with Figure 3 and leases after each step", True, False),
+    for what, settings, checked, traced in (
+        ("without checks", FAULTY, False, False),
+        ("with the trace that models judge", FAULTY, False, True),
+        ("with Figure 3 and leases after each step", FAULTY, True, False),
+        ("members change, logs are compacted", CHANGING, False, False),
+        ("the same, with Figure 3 and leases", CHANGING, True, False),
     ):
-        events, seconds = timed(lambda c=checked, t=traced: simulate(checked=c, traced=t))  # type: ignore[misc]
+        run = partial(simulate, settings, checked=checked, traced=traced)
+        events, seconds = timed(run)
         print(f"  {what:44} {events:>9,} events {seconds:8.2f} s {events / seconds:>10,.0f} /s", flush=True)
 
 
@@ -89,9 +103,12 @@ def faults(seeds: int) -> None:
 
 
 def main() -> None:
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    lines()
     simulator()
     histories()
-    faults(seeds=int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    if seeds:
+        faults(seeds)
 
 
 if __name__ == "__main__":

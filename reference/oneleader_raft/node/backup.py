@@ -51,7 +51,7 @@ def _write(path: Path, id: NodeId, snapshot: Snapshot, state: StateMachine) -> N
         begun.unlink()
     store = NodeStore(path, id, (id,))
     try:
-        snapshots.write(store.snapshot_path(snapshot.index), snapshot.index, state)
+        store.write_snapshot(snapshot.index, state)
         store.save(Durable(1, None, (), snapshot))
     finally:
         store.close()

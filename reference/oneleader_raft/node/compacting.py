@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from pathlib import Path
 
 from ..raft import Compact, Node
 from ..state_machine import StateMachine
@@ -25,16 +24,16 @@ KEPT = 10  # of the entries that make the log long, one part in so many
 
 
 class Compacting:
-    """`after` so many entries at the least; `path` is where a snapshot is written."""
+    """`after` so many entries at the least; `write` is how a state after an entry gets to the disk."""
 
     def __init__(
         self,
         after: int,
-        path: Callable[[int], Path],
+        write: Callable[[int, StateMachine], None],
         scribe: Executor,
         compact: Callable[[Compact], Awaitable[None]],
     ) -> None:
-        self._after, self._path, self._scribe, self._compact = after, path, scribe, compact
+        self._after, self._to_disk, self._scribe, self._compact = after, write, scribe, compact
         self._remembered: tuple[int, StateMachine] | None = None
         self._writing: asyncio.Task[None] | None = None
 
@@ -55,7 +54,7 @@ class Compacting:
     async def _write(self, index: int, state: StateMachine) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._scribe, snapshots.write, self._path(index), index, state)
+            await loop.run_in_executor(self._scribe, self._to_disk, index, state)
             await self._compact(Compact(index, state))
         except OSError as error:
             self._remembered = None

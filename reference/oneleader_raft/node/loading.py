@@ -20,16 +20,16 @@ log = logging.getLogger(__name__)
 
 
 class Loading:
-    """`path` is where a snapshot is kept; `deliver` hands a message to the core."""
+    """`place` puts a file among the node's own snapshots; `deliver` hands a message to the core."""
 
     def __init__(
         self,
         receiving: Receiving,
-        path: Callable[[int], Path],
+        place: Callable[[int, Path], None],
         scribe: Executor,
         deliver: Callable[[Source, InstallSnapshot], Awaitable[None]],
     ) -> None:
-        self._receiving, self._path, self._scribe, self._deliver = receiving, path, scribe, deliver
+        self._receiving, self._place, self._scribe, self._deliver = receiving, place, scribe, deliver
         self._under_way: dict[NodeId, asyncio.Task[None]] = {}
 
     def begin(self, source: Source, message: InstallSnapshot) -> None:
@@ -59,5 +59,5 @@ class Loading:
         """The state in a file that was received, which then stands among the node's own."""
         index = message.snapshot.index
         state = snapshots.read(received, index)
-        snapshots.move(received, self._path(index))
+        self._place(index, received)
         return state

@@ -148,12 +148,13 @@ class Server:
             self._receiving.chunk,
         )
         self._pipeline = Pipeline(self.links)
-        self._sending = Sending(self.links, self._store.snapshot_path, lambda: self.node)
+        self._sending = Sending(self.links, self._store.open_snapshot, lambda: self.node)
         self.api = api
         self._inbox = Inbox(MOST_WAITING)
-        path_of = self._store.snapshot_path
-        self._compacting = Compacting(settings.compact_after, path_of, self._scribe, self._compact)
-        self._loading = Loading(self._receiving, path_of, self._scribe, self._deliver)
+        self._compacting = Compacting(
+            settings.compact_after, self._store.write_snapshot, self._scribe, self._compact
+        )
+        self._loading = Loading(self._receiving, self._store.place_snapshot, self._scribe, self._deliver)
         self._election: asyncio.TimerHandle | None = None
         self._stalls = Stalls(settings.promise_ms / 2000)
         self._random = random.SystemRandom()

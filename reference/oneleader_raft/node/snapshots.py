@@ -7,7 +7,8 @@
     {"lines": 100002, "sha256": "..."}
 
 It is written beside its place, synced and moved there: so a file under its name is whole, or was damaged
-later, and then it is refused. Reading and writing take a while, and are for a thread: an item takes so little
+later, and then it is refused. Its digest is its *seal*: by that the store knows it from all others, of other
+clusters and of other times. Reading and writing take a while, and are for a thread: an item takes so little
 that the event loop is not held up.
 """
 
@@ -28,6 +29,7 @@ from ..state_machine import Session, StateMachine
 from .errors import DamagedError
 
 FORMAT, VERSION = "oneleader-snapshot", 1
+END = 200  # bytes, more than the last line has
 
 
 def write(path: Path, index: int, state: StateMachine) -> None:
@@ -55,6 +57,18 @@ def read_any(path: Path) -> tuple[int, StateMachine]:
     try:
         with path.open("rb") as file:
             return _read(file)
+    except FileNotFoundError:
+        raise DamagedError(f"{path} is missing") from None
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+        raise DamagedError(f"{path} is damaged: {error}") from None
+
+
+def seal(path: Path) -> str:
+    """What its end says of all that is before: no other snapshot has it. DamagedError if that is cut off."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(END, path.stat().st_size), os.SEEK_END)
+            return str(json.loads(file.read().splitlines()[-1])["sha256"])
     except FileNotFoundError:
         raise DamagedError(f"{path} is missing") from None
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:

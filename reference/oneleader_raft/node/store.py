@@ -3,7 +3,7 @@
     meta      one row: whose state this is, and the store's identity, drawn when it was first made
     peers     a row for each peer that was met, and the identity of its store
     state     one row: term, vote, length of the log, the trace's lines of the last save; a checksum
-    snapshot  one row: the last entry that it stands for, its term, the configuration; a checksum
+    snapshot  one row: the last entry that it stands for, its term, configuration and seal; a checksum
     log       a row for each entry after the snapshot: index, term, command; a checksum
 
 A save is one transaction in WAL mode with synchronous=FULL: it writes the rows that changed, and is synced
@@ -14,7 +14,8 @@ of a newer version is refused, and nothing is written to it. What no check can s
 old, such as a backup, or one that lost the end of its WAL, which looks like a crash before the last syncs.
 
 What the snapshot holds is in a file of its own, NODE.snapshot-INDEX, which is whole and synced before a save
-speaks of it (`snapshots`); those that no save speaks of any more are deleted.
+speaks of it (`snapshots`); those that no save speaks of any more are deleted. Because of the seal a file
+that is whole and not the one that was stored is refused: another cluster's, or an older one.
 """
 
 from __future__ import annotations
@@ -23,19 +24,21 @@ import json
 import os
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zlib import crc32
 
 from ..raft import NO_SNAPSHOT, Durable, Entry, NodeId, Snapshot
+from ..state_machine import StateMachine
 from . import codec, snapshots
 from .disk import using
 from .errors import DamagedError, UnusableError
 from .log import after, common_prefix, growing, last_index
 
-VERSION = 3
+VERSION, WITHOUT_SEAL = 4, 3
 APPLICATION = 0x6F6E656C  # "onel"
 TABLES = """
     CREATE TABLE meta (id TEXT NOT NULL, members TEXT NOT NULL, identity TEXT NOT NULL,
@@ -43,10 +46,12 @@ TABLES = """
     CREATE TABLE peers (id TEXT PRIMARY KEY, identity TEXT NOT NULL);
     CREATE TABLE state (term INTEGER NOT NULL, vote TEXT, length INTEGER NOT NULL, trace TEXT NOT NULL,
                         checksum INTEGER NOT NULL);
-    CREATE TABLE snapshot (number INTEGER NOT NULL, term INTEGER NOT NULL, in_effect TEXT NOT NULL,
-                           checksum INTEGER NOT NULL);
     CREATE TABLE log (number INTEGER PRIMARY KEY, term INTEGER NOT NULL, command TEXT NOT NULL,
                       checksum INTEGER NOT NULL);
+"""
+SNAPSHOT_TABLE = """
+    CREATE TABLE snapshot (number INTEGER NOT NULL, term INTEGER NOT NULL, in_effect TEXT NOT NULL,
+                           seal TEXT NOT NULL, checksum INTEGER NOT NULL)
 """
 ADVICE = (
     "this node may have voted, so do not delete it to start over: "
@@ -62,6 +67,8 @@ class NodeStore:
         self.path, self._members = path, " ".join(sorted(members))
         self.identity = ""
         self.durable, self.trace = Durable(), ""  # what was stored last
+        self._sealed = 0, ""  # the index of its snapshot, and the seal
+        self._placing = threading.Lock()  # a file may not change between its seal and the save
         is_new = _is_new(path)
         try:
             if not is_new:
@@ -88,7 +95,7 @@ class NodeStore:
         kept = first + common_prefix(there, durable.log)
         new = [_row(number, entry) for number, entry in enumerate(after(durable, kept), kept + 1)]
         state = (durable.current_term, durable.voted_for, len(durable.log), trace)
-        with using(self.path):
+        with self._placing, using(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             if kept < last_index(before):
                 self._db.execute("DELETE FROM log WHERE number > ?", (kept,))
@@ -108,6 +115,29 @@ class NodeStore:
 
     def snapshot_path(self, index: int | str) -> Path:
         return self.path.with_suffix(f".snapshot-{index}")
+
+    def write_snapshot(self, index: int, state: StateMachine) -> None:
+        """The state after the entry at `index`, in its file. OSError"""
+        file = self.snapshot_path(f"{index}.part")
+        snapshots.write(file, index, state)
+        self.place_snapshot(index, file)
+
+    def place_snapshot(self, index: int, file: Path) -> None:
+        """A file that is whole becomes the snapshot of this index, before a save speaks of it; where one does
+        already, the file is of no use."""
+        with self._placing:
+            stored, _ = self._sealed
+            if index <= stored:
+                file.unlink()
+            else:
+                snapshots.move(file, self.snapshot_path(index))
+
+    def open_snapshot(self, index: int) -> IO[bytes]:
+        """To send it. DamagedError if it is another one than was stored; OSError"""
+        path, (stored, seal) = self.snapshot_path(index), self._sealed
+        if index == stored:
+            _check_seal(path, seal)
+        return path.open("rb")
 
     def is_known(self, peer: NodeId, identity: str) -> bool:
         """Whether this is the store that the peer had when it was first met, now or before. UnusableError"""
@@ -136,7 +166,7 @@ class NodeStore:
         version = self._value("PRAGMA user_version")
         if self._value("PRAGMA application_id") != APPLICATION:
             raise DamagedError("it is a database, but none of oneleader")
-        if version != VERSION:
+        if version not in (VERSION, WITHOUT_SEAL):
             age = "a newer" if version > VERSION else "no known"
             raise DamagedError(f"it was written by {age} version ({version}; this one reads {VERSION})")
         found = self._value("PRAGMA quick_check")
@@ -144,6 +174,9 @@ class NodeStore:
             raise DamagedError(f"SQLite finds it damaged ({' '.join(str(found).split())})")
         self._check_owner(id)
         self.durable, self.trace = self._read()
+        if version == WITHOUT_SEAL:
+            self._db.execute("DROP TABLE snapshot")
+            self._create_snapshot(self.durable.snapshot)
         self._db.execute("COMMIT")
         self._make_durable()
         self._delete_old_snapshots()
@@ -162,10 +195,14 @@ class NodeStore:
         owner, state = (id, self._members, self.identity), (0, None, 0, "")
         self._db.execute("INSERT INTO meta VALUES (?, ?, ?, ?)", (*owner, _checksum(*owner)))
         self._db.execute("INSERT INTO state VALUES (?, ?, ?, ?, ?)", (*state, _checksum(*state)))
-        self._insert_snapshot(NO_SNAPSHOT)
+        self._create_snapshot(NO_SNAPSHOT)
         self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-        self._db.execute(f"PRAGMA user_version = {VERSION}")
         self._db.execute("COMMIT")
+
+    def _create_snapshot(self, snapshot: Snapshot) -> None:
+        self._db.execute(SNAPSHOT_TABLE)
+        self._insert_snapshot(snapshot)
+        self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _check_owner(self, id: NodeId) -> None:
         of, members, self.identity = self._row("meta")
@@ -188,18 +225,26 @@ class NodeStore:
         return Durable(term, vote, growing(tuple(log)), snapshot), trace
 
     def _read_snapshot(self) -> Snapshot:
-        index, term, written = self._row("snapshot")
+        index, term, written, *seals = self._row("snapshot")
         if index == 0:
             return NO_SNAPSHOT
         try:
             in_effect = codec.in_effect(json.loads(written))
         except codec.MalformedError as error:
             raise DamagedError(f"the configuration of its snapshot cannot be read: {error}") from None
-        return Snapshot(index, term, in_effect, snapshots.read(self.snapshot_path(index), index))
+        path = self.snapshot_path(index)
+        snapshot = Snapshot(index, term, in_effect, snapshots.read(path, index))
+        for seal in seals:  # none in a store of the version before
+            _check_seal(path, seal)
+            self._sealed = index, seal
+        return snapshot
 
     def _insert_snapshot(self, snapshot: Snapshot) -> None:
-        row = snapshot.index, snapshot.term, json.dumps(codec.plain(snapshot.in_effect))
-        self._db.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?)", (*row, _checksum(*row)))
+        index = snapshot.index
+        seal = snapshots.seal(self.snapshot_path(index)) if index else ""
+        row = index, snapshot.term, json.dumps(codec.plain(snapshot.in_effect)), seal
+        self._db.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)", (*row, _checksum(*row)))
+        self._sealed = index, seal
 
     def _delete_old_snapshots(self) -> None:
         """One of a later index waits for its save."""
@@ -234,6 +279,11 @@ def _is_new(path: Path) -> bool:
             raise UnusableError(f"{path} is not a file")
         with path.open("r+b"):
             return path.stat().st_size == 0
+
+
+def _check_seal(path: Path, seal: str) -> None:
+    if snapshots.seal(path) != seal:
+        raise DamagedError(f"{path} is not the one that was stored, but of another cluster, node or time")
 
 
 def _look_at_header(path: Path) -> None:

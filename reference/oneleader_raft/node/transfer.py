@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from ..raft import AppendEntries, InstallSnapshot, Node, NodeId, Role
+from .errors import DamagedError
 from .frames import FrameError
 from .links import Links
 
@@ -31,8 +32,8 @@ PATIENCE_SECONDS = 60.0  # for the follower to say that it has it
 class Sending:
     """The leader's side."""
 
-    def __init__(self, links: Links, path: Callable[[int], Path], node: Callable[[], Node]) -> None:
-        self._links, self._path, self._node = links, path, node
+    def __init__(self, links: Links, open: Callable[[int], IO[bytes]], node: Callable[[], Node]) -> None:
+        self._links, self._open, self._node = links, open, node
         self._under_way: dict[NodeId, asyncio.Task[None]] = {}
         self._heard_of: dict[NodeId, tuple[int, int]] = {}  # the last term and round that each was sent
 
@@ -51,13 +52,13 @@ class Sending:
     async def _send(self, line: int, to: NodeId, message: InstallSnapshot) -> None:
         index = message.snapshot.index
         try:
-            with self._path(index).open("rb") as file:
+            with self._open(index) as file:
                 log.info("sends a snapshot", extra={"peer": to, "index": index})
                 is_whole = await self._links.stream(to, chunks(file))
             if is_whole:
                 self._links.send(to, line, replace(message, snapshot=replace(message.snapshot, state=None)))
                 await self._acknowledged(to, message)
-        except OSError as error:
+        except (DamagedError, OSError) as error:
             log.warning("cannot send a snapshot", extra={"peer": to, "why": str(error)})
         finally:
             del self._under_way[to]

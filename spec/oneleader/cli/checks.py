@@ -170,6 +170,8 @@ TWO_QUORUMS = "n1 n2, n1 n3"
 N2_DECIDES = "n2, n1 n2"  # two servers, and the second in every quorum: it can overtake the first
 EXACT = {"lease": 1, "promise": 1, "slow": 1, "fast": 1}  # no drift
 ONE_FEWER = "n1 n2 n3, n1 n2, n1"  # configurations: a server is removed each time, or comes back
+ONE_LEAVES = "n1 n2, n1"
+ONE_JOINS = "n2, n1 n2"  # before, one server decides alone, and replaces what the other has begun
 JOINT = "n1 n2 n3, n1 n2 n3 + n1, n1"  # from three servers to one by joint consensus
 TWO_ENTRIES = {"Index": 2, "Value": 1}  # where an older one is committed indirectly
 ONE_ENTRY = {"Index": 1, "Value": 1}
@@ -232,9 +234,20 @@ CHECKS: tuple[Check, ...] = (
         for at in full_bounds_of(find("replication"))
     ),
     *(of("replication", replaying, 1, recording=recording) for recording in (ETCD, RAWNODE, PRE_VOTES)),
+    of("membership", exploring, 2, QUICK, terms=2, nodes=2, sizes=ONE_ENTRY, quorums=ONE_LEAVES, **TOGETHER),
     *(
-        of("membership", exploring, 20, when, terms=2, nodes=2, sizes=sizes, quorums="n1 n2, n1", **TOGETHER)
-        for when, sizes in ((QUICK, ONE_ENTRY), (FULL, TWO_ENTRIES))
+        of(
+            "membership",
+            exploring,
+            10,
+            FULL,
+            terms=2,
+            nodes=2,
+            sizes=TWO_ENTRIES,
+            quorums=configs,
+            **TOGETHER,
+        )
+        for configs in (ONE_LEAVES, ONE_JOINS)
     ),
     of("membership", counted, 1),
     of("membership", proving, 30, strength=LOGS),
@@ -250,10 +263,8 @@ CHECKS: tuple[Check, ...] = (
     of("membership_on_apply", exploring, 5, QUICK, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
     of("logless", exploring, 2, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
     of("logless", proving, 15, strength=ANY),
-    *(
-        of("snapshots", exploring, 20, when, terms=2, nodes=2, sizes=sizes, quorums="n1 n2, n1", **TOGETHER)
-        for when, sizes in ((QUICK, ONE_ENTRY), (FULL, TWO_ENTRIES))
-    ),
+    of("snapshots", exploring, 2, QUICK, terms=2, nodes=2, sizes=ONE_ENTRY, quorums=ONE_LEAVES, **TOGETHER),
+    of("snapshots", exploring, 30, FULL, terms=2, nodes=2, sizes=TWO_ENTRIES, quorums=ONE_JOINS, **TOGETHER),
     of("snapshots", proving, 45, strength=LOGS),
     of("snapshots", twinning, 20),
     of("lease", exploring, 5, nodes=2, terms=2, quorums=N2_DECIDES),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oneleader.conformance.reference.patch import patched
-from oneleader.faults.fault import NOT_WRITTEN, Because, core_fault, fault
+from oneleader.faults.fault import Because, core_fault, fault
 from oneleader.language import action, both, either, ite, no
 from oneleader.language.model import Model
 from oneleader.models import membership, snapshots
@@ -34,7 +34,7 @@ ONE = {"Node": 1, "Quorum": 1, "Value": 1, "Term": 1, "Index": 1, "Config": 1}
     explore=("snapshot_is_committed", 8),
     prove=("compact", "snapshot_is_committed"),
     fails_at=ONE,
-    tlc=NOT_WRITTEN,
+    tlc="MCSnapshotsLater_bug_uncommitted.cfg",
 )
 def snapshot_of_anything(m: Model) -> Model:
     """A server makes a snapshot of all that it has stored, with the latest configuration: an entry that a
@@ -73,7 +73,7 @@ def _() -> Core:
     explore=("an_entry_is_as_created", 12),
     prove=("install_snapshot", "an_entry_is_as_created"),
     fails_at=ONE | {"Node": 2, "Index": 2},
-    tlc=NOT_WRITTEN,
+    tlc="MCSnapshotsLater_bug_newer_configuration.cfg",
 )
 def snapshot_of_the_latest_configuration(m: Model) -> Model:
     """The leader sends with the snapshot the configuration that it uses now, which came after the snapshot's
@@ -125,7 +125,7 @@ def _() -> Core:
     explore=("an_entry_is_as_created", 16),
     prove=("append_entries", "an_entry_is_as_created"),
     fails_at=ONE,
-    tlc=NOT_WRITTEN,
+    tlc="MCSnapshotsLater_bug_sends_what_is_gone.cfg",
 )
 def sends_what_is_gone(m: Model) -> Model:
     """AppendEntries from the log's beginning, where there is nothing any more: the follower takes what it

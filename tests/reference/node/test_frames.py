@@ -163,11 +163,12 @@ def test_a_stranger_joins_neither_way(dialer: Identity, peer: str) -> None:
 @pytest.mark.parametrize(
     ("dialer", "why"),
     [
+        (replace(N1, cluster="d"), "a node of the cluster 'd', and this one is of 'c'"),
         (replace(N1, members=frozenset({"n1", "n2"}), store="first"), "give all nodes the same --peers"),
         (replace(N1, store="made again"), "n1 has another store"),
         (replace(N1, clocks=Clocks(149), store="first"), "n1 has Clocks"),
     ],
-    ids=["members", "store", "clocks"],
+    ids=["cluster", "members", "store", "clocks"],
 )
 def test_both_sides_are_told_why_a_member_is_refused(dialer: Identity, why: str) -> None:
     outcomes = asyncio.run(shake(dialer, replace(N2, store="first"), recognise=no_other_store))

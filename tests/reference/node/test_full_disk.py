@@ -164,7 +164,7 @@ def test_a_snapshot_whose_end_cannot_be_stored_is_taken_the_next_time(
 
     async def main() -> None:
         receiving = Disk(lambda peer: tmp_path / "received")
-        loading = Loading(receiving, lambda index: tmp_path / f"{index}", ThreadPoolExecutor(1), deliver)
+        loading = Loading(receiving, lambda index, file: None, ThreadPoolExecutor(1), deliver)
         snapshots.write(tmp_path / "received", 9, STATE)
         message = InstallSnapshot(1, "n2", LARGE, Round(1, 1))
         for is_full in (True, False):

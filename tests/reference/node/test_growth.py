@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +29,7 @@ from oneleader_raft.node.applying import MOST_AT_ONCE, Applying
 from oneleader_raft.node.client import Client
 from oneleader_raft.node.errors import DamagedError
 from oneleader_raft.node.frames import FrameError
+from oneleader_raft.node.loading import Loading
 from oneleader_raft.node.local import LocalCluster
 from oneleader_raft.node.log import Log, common_prefix, growing
 from oneleader_raft.node.store import NodeStore
@@ -132,8 +137,8 @@ def test_what_is_compacted_is_stored_so(tmp_path: Path) -> None:
     store = NodeStore(path, "n1", MEMBERS)
     for state in states:
         if state.snapshot.index:
-            snapshots.write(store.snapshot_path(state.snapshot.index), state.snapshot.index, STATE)
-        snapshots.write(store.snapshot_path(99), 99, STATE)
+            store.write_snapshot(state.snapshot.index, STATE)
+        store.write_snapshot(99, STATE)
         store.save(state)
         store.close()
         there = {int(file.name.rpartition("-")[2]) for file in tmp_path.glob("n1.snapshot-*")}
@@ -143,6 +148,94 @@ def test_what_is_compacted_is_stored_so(tmp_path: Path) -> None:
     store.close()
     store.snapshot_path(60).unlink()
     with pytest.raises(DamagedError, match="snapshot-60 is missing; this node may have voted"):
+        NodeStore(path, "n1", MEMBERS)
+
+
+def with_snapshot(path: Path, index: int = 60, state: StateMachine = STATE) -> NodeStore:
+    """A store with the snapshot up to `index`, and an entry after it."""
+    store = NodeStore(path, "n1", MEMBERS)
+    store.write_snapshot(index, state)
+    store.save(Durable(2, None, (entry(index + 1),), Snapshot(index, 1, IN_EFFECT, state)))
+    return store
+
+
+OTHER = replace(STATE, values=Map({"k": "of another cluster"}))
+
+
+@pytest.mark.parametrize(
+    ("index", "state", "says"),
+    [
+        (60, OTHER, "is not the one that was stored, but of another cluster, node or time"),
+        (60, STATE, ""),  # the file itself
+        (40, STATE, "is the state after entry 40, and 60 was expected"),
+    ],
+    ids=["of another cluster", "its own", "older"],
+)
+def test_a_snapshot_that_was_not_stored_is_refused(
+    tmp_path: Path, index: int, state: StateMachine, says: str
+) -> None:
+    """In a sentence; and with its own one the node goes on, with all that it had."""
+    stored = with_snapshot(tmp_path / "n1.db")
+    before, path = stored.durable, stored.snapshot_path(60)
+    stored.close()
+    own = path.read_bytes()
+    other = with_snapshot(tmp_path / "other.db", index, state)
+    path.write_bytes(other.snapshot_path(index).read_bytes() if says else own)
+    other.close()
+    if says:
+        with pytest.raises(DamagedError, match=f"n1.snapshot-60 {says}; this node may have voted"):
+            NodeStore(tmp_path / "n1.db", "n1", MEMBERS)
+        path.write_bytes(own)
+    again = NodeStore(tmp_path / "n1.db", "n1", MEMBERS)
+    assert again.durable == before
+    again.close()
+
+
+def test_a_snapshot_that_was_not_stored_is_not_sent_either(tmp_path: Path) -> None:
+    store = with_snapshot(tmp_path / "n1.db")
+    with store.open_snapshot(60) as file:
+        assert file.read() == store.snapshot_path(60).read_bytes()
+    snapshots.write(store.snapshot_path(60), 60, OTHER)
+    with pytest.raises(DamagedError, match="of another cluster, node or time"):
+        store.open_snapshot(60)
+    store.snapshot_path(60).write_bytes(b"")
+    with pytest.raises(DamagedError, match="is damaged"):
+        store.open_snapshot(60)
+    store.close()
+
+
+def test_what_is_stored_is_not_written_over(tmp_path: Path) -> None:
+    """A node compacts up to an entry while it receives a snapshot up to the same one: the later file would
+    have another seal, though it says the same."""
+    store = with_snapshot(tmp_path / "n1.db")
+    whole = store.snapshot_path(60).read_bytes()
+    store.write_snapshot(60, OTHER)
+    store.write_snapshot(50, OTHER)
+    assert store.snapshot_path(60).read_bytes() == whole
+    store.write_snapshot(61, STATE)
+    assert {file.name for file in tmp_path.glob("*snapshot*")} == {"n1.snapshot-60", "n1.snapshot-61"}
+    store.close()
+
+
+def test_a_store_of_the_version_without_seals_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "n1.db"
+    stored = with_snapshot(path)
+    before = stored.durable
+    stored.close()
+    with sqlite3.connect(path) as db:
+        number, term, in_effect, _, _ = db.execute("SELECT * FROM snapshot").fetchone()
+        row = number, term, in_effect
+        db.execute("DROP TABLE snapshot")
+        db.execute("CREATE TABLE snapshot (number INTEGER, term INTEGER, in_effect TEXT, checksum INTEGER)")
+        db.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?)", (*row, crc32(json.dumps(row).encode())))
+        db.execute("PRAGMA user_version = 3")
+    db.close()
+    for _ in range(2):
+        store = NodeStore(path, "n1", MEMBERS)
+        assert store.durable == before
+        store.close()
+    snapshots.write(store.snapshot_path(60), 60, OTHER)
+    with pytest.raises(DamagedError, match="of another cluster, node or time"):
         NodeStore(path, "n1", MEMBERS)
 
 
@@ -192,6 +285,38 @@ def test_parts_of_a_snapshot_follow_each_other(tmp_path: Path) -> None:
     with pytest.raises(FrameError, match="does not follow the one before"):
         receiving.chunk("n2", parts[2])
     receiving.stop()
+
+
+def test_a_snapshot_that_is_not_what_its_message_says_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It came damaged, or is of another entry: the log says so, the core never sees it, the next is taken."""
+    taken: list[InstallSnapshot] = []
+
+    async def deliver(source: object, message: InstallSnapshot) -> None:
+        taken.append(message)
+
+    async def main() -> None:
+        store = with_snapshot(tmp_path / "n1.db")
+        before = store.durable
+        receiving = Receiving(lambda peer: tmp_path / f"from-{peer}")
+        loading = Loading(receiving, store.place_snapshot, ThreadPoolExecutor(1), deliver)
+        snapshots.write(tmp_path / "sent", 90, STATE)
+        whole = (tmp_path / "sent").read_bytes()
+        for data, index in ((whole[:-90], 90), (whole, 91), (whole, 90)):
+            receiving.chunk("n2", bytes(8) + data)
+            snapshot = Snapshot(index, 2, IN_EFFECT)
+            loading.begin(("n2", 1), InstallSnapshot(2, "n2", snapshot, Round(1, 1)))
+            await asyncio.gather(*loading._under_way.values())
+        assert store.durable == before
+        store.close()
+
+    asyncio.run(main())
+    cut, other = (str(vars(record)["why"]) for record in caplog.records)
+    assert "from-n2 is damaged: " in cut
+    assert "from-n2 is the state after entry 90, and 91 was expected" in other
+    assert [message.snapshot for message in taken] == [Snapshot(90, 2, IN_EFFECT, STATE)]
+    assert (tmp_path / "n1.snapshot-90").exists()
 
 
 def test_a_leader_may_send_what_it_sends_instead_of_a_snapshot() -> None:

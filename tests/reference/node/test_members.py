@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from oneleader.cli.node import node as command
 from oneleader.errors import UsageError
 from oneleader.readers.replay.formats import node_folders as recorded
 from oneleader.verdict import HOLDS
+from oneleader_raft import raft
+from oneleader_raft.lease import Round
 from oneleader_raft.node.client import Client
 from oneleader_raft.node.local import HOST, LocalCluster
 from oneleader_raft.node.members import ChangeRefusedError, wanted
-from oneleader_raft.raft import Node, initial
+from oneleader_raft.raft import Node, Progress, initial
 from tests.reference.node.test_api import Http, Server, answer, with_node
 
 
@@ -186,8 +189,10 @@ def test_refusals_by_the_api(tmp_path: Path) -> None:
 
 def test_a_follower_does_not_change_the_members(tmp_path: Path) -> None:
     async def test(http: Http, server: Server) -> None:
-        status, said = await answer(http, "POST", "/v1/members", {"leave": ["n2"]})
-        assert (status, said) == (503, {"error": "no leader is known to this node"})
+        says = "no leader is known to this node"
+        assert await answer(http, "POST", "/v1/members", {"leave": ["n2"]}) == (503, {"error": says})
+        assert await told(http, ["remove", "n2"]) == (3, says)
+        assert server.node.members == ("n1", "n2", "n3")
 
     with_node(tmp_path, test, {"n2": (HOST, 1), "n3": (HOST, 1)})
 
@@ -201,9 +206,57 @@ def test_one_change_at_a_time(tmp_path: Path) -> None:
             409,
             {"error": "another change of members is under way"},
         )
+        pending = 1, "another change of members is under way"
+        assert await told(http, ["add", f"n3={HOST}:1"]) == pending
+        assert not first.done()
         first.cancel()
 
     with_node(tmp_path, test)
+
+
+BAD_CHANGES: list[tuple[list[str], int, str]] = [
+    (["add", "n1=h:1"], 1, "n1 is a member already"),
+    (["replace", "n1", "n1=h:1"], 1, "n1 is a member already"),
+    (["replace", "n9", "n2=h:1"], 1, "n9 is no member: the members are n1"),
+    (["remove", "n9"], 1, "n9 is no member: the members are n1"),
+    (["remove", "n1"], 1, "somebody has to be a member"),
+    (["add", f"n2={HOST}:1"], 1, "of n1 n2 no majority would be up: nothing was heard of n2"),
+    (["add", "../n=h:1"], 2, "a node's name has up to 64 letters, digits, '.', '_' and '-'"),
+]
+
+
+def test_refusals_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a sentence, and nothing is written. A server that is silent is one that the leader knows."""
+
+    def with_silent_n2(node: Node, members: tuple[str, ...], now: int) -> str:
+        progress = {"n2": Progress(1, acknowledged=Round(1, 0))}
+        leadership = replace(node.leadership, since=0, progress=progress)
+        return correct(replace(node, leadership=leadership), members, 10**12)
+
+    correct = raft.why_unchangeable
+    monkeypatch.setattr(raft, "why_unchangeable", with_silent_n2)
+
+    async def test(http: Http, server: Server) -> None:
+        for words, status, says in BAD_CHANGES:
+            assert await told(http, words) == (status, says)
+        assert server.node.last_index == 1, "nothing was written"
+        assert server.node.members == ("n1",)
+
+    with_node(tmp_path, test)
+
+
+async def told(http: Http, words: list[str]) -> tuple[int, str]:
+    """The status and the sentence of `oneleader node ...`, asked of this node."""
+    asked = [*words, "--api", str(http.make_url("/")).rstrip("/"), "--seconds", "5"]
+
+    def run() -> tuple[int, str]:
+        try:
+            said = CliRunner().invoke(command, asked, standalone_mode=False, catch_exceptions=False)
+        except UsageError as error:
+            return 2, str(error)
+        return said.return_value, said.output.rstrip("\n")
+
+    return await asyncio.to_thread(run)
 
 
 NOWHERE = ["nowhere", "http://", "ftp://h", "http://h:99999", "http://h h", "http://a..b", "http://\udcff"]

@@ -111,7 +111,7 @@ def test_damage_is_refused_or_harmless_and_never_repaired(tmp_path: Path) -> Non
         ("DELETE FROM log WHERE number = 7", "entry 7 of its log is damaged or missing"),
         ("DELETE FROM log WHERE number = 40", "its log is cut off: 39 entries, where it says 40"),
         ("DROP TABLE log", "no such table: log"),
-        ("PRAGMA user_version = 4", "it was written by a newer version (4; this one reads 3)"),
+        ("PRAGMA user_version = 5", "it was written by a newer version (5; this one reads 4)"),
         ("PRAGMA application_id = 1", "it is a database, but none of oneleader"),
     ],
 )
