@@ -77,8 +77,8 @@ soak: setup ## Faults on three nodes that compact all the time, for MINUTES (10)
 bench-conform: setup ## Judged steps a second of the kit, in process and over a child process
 	$(BIN)/python -m workshop.benchmarks.bench_conform
 
-kit-rates: setup ## How soon the kit finds each fault of the catalogue, and docs/results/kit.md: some minutes
-	$(BIN)/python -m workshop kit-rates --write
+kit-rates: setup ## How soon the kit finds each fault of the catalogue, for MINUTES (10), and docs/results/kit.md; resumes
+	$(BIN)/python -m workshop kit-rates --write --minutes $(MINUTES)
 
 million: setup ## A million judged steps each of the reference, etcd and hashicorp/raft, over all runs: some 30 minutes
 	$(BIN)/python -m workshop million

@@ -106,7 +106,9 @@ def main(how: str) -> None:
         else:
             answer = step(adapter, request)
         answer["id"] = request["id"]
-        if number == 450:
+        if how == "slow":
+            time.sleep(0.1)
+        if number == 800:
             misbehave(how, answer)
         print(json.dumps(answer), flush=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from pathlib import Path
 from typing import cast
 
@@ -90,6 +91,22 @@ def test_a_shim_that_misbehaves_is_refused_in_a_sentence(
     assert done.return_value == 2
     assert "sampled: 0 walks" not in done.output  # what was found so far is kept
     assert re.search(said, done.output + done.stderr)
+
+
+def test_a_slow_one_ends_with_its_time() -> None:
+    """A walk of some 200 steps would take 20 seconds."""
+    began = time.perf_counter()
+    done = run("--minutes", "0.03", how="slow")
+    assert (done.return_value, time.perf_counter() - began < 15) == (3, True)
+    assert "there was not enough time to take the same steps twice" in done.output
+
+
+@pytest.mark.parametrize("option", ["--minutes", "--timeout"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "soon"])
+def test_a_time_that_is_none(option: str, value: str) -> None:
+    done = CliRunner().invoke(conform, [option, value, "--", "true"])
+    assert (done.exit_code, "Traceback" in done.output) == (2, False)
+    assert option in done.output
 
 
 def test_what_cannot_be_started() -> None:

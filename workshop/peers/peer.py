@@ -150,6 +150,11 @@ itself goes on, and drops what is proposed to it. A pre-candidate counts the ans
 a pre-vote, which harms nobody, for pre-votes bind nobody; it is declared (`an old pre-vote counts`). Members
 change one at a time or by way of a joint configuration, when that is applied, which is declared: Figure 3
 judges them, and not the model `membership`, in which they change when that is appended."""
+ETCD_LATE = """The same, under an application that is late: it takes one committed entry a step, and the
+others wait at the library (`MaxCommittedSizePerReady`). It is the healthy one beside the old one below."""
+ETCD_OLD = """Of October 2019, under an application that is late, as above. Are faults found that were
+mended since? Found unaided: a leader proposes to leave a joint configuration twice, and every server that
+applies the second proposal panics (etcd's issue 12582, of 2020)."""
 CHANGING = """With `dynamicMembershipChange`. A change does not wait until the one before is committed: the
 code that asks for it compares with an index that nothing sets. A leader that is cut off removes all others
 and commits alone: `tests/peers/findings/pysyncobj_changes_twice.py`. A server never takes itself to be
@@ -193,6 +198,20 @@ def go(name: str, library: str, version: str, remark: str = "") -> ShimPeer:
         build=["go", "build", *OVERLAY, "-o", f"{{built}}/{name}", f"./{name}"],
         command=[f"{{built}}/{name}"],
     )
+
+
+ETCD_OF_2019 = ShimPeer(
+    "etcd 3.4.3, late to apply",
+    "go.etcd.io/etcd/raft",
+    "3.4.3",
+    "Go",
+    "go-old/etcd/main.go",
+    ETCD_OLD,
+    tools=[("go", "Go 1.26 or newer")],
+    folder="go-old",
+    build=["go", "build", "-o", "{built}/etcd-3.4.3", "./etcd"],
+    command=["{built}/etcd-3.4.3"],
+)
 
 
 HASHICORP = ShimPeer(
@@ -302,6 +321,12 @@ def python(name: str, library: str, version: str, kind: str, *more: str, remark:
 
 ALL = (
     go("etcd", "go.etcd.io/raft/v3", "3.7.0", ETCD),
+    replace(
+        go("etcd", "go.etcd.io/raft/v3", "3.7.0", ETCD_LATE),
+        name="etcd, late to apply",
+        command=["{built}/etcd", "late"],
+    ),
+    ETCD_OF_2019,
     HASHICORP,
     RUST,
     C,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from oneleader.cli.console import complain, say
-from oneleader.cli.options import json_option, print_json
+from oneleader.cli.options import Duration, json_option, print_json
 from oneleader.conformance.conform import Driving, names
 from oneleader.conformance.examined import Cause, Examined
 from oneleader.conformance.locks.adapter import named
@@ -36,7 +36,7 @@ FORMAT = "oneleader run 1"
     help="How many servers, or clients of a lock.",
 )
 @click.option("--network", type=click.Choice(sorted(NETWORKS)), help="[default: what the shim says]")
-@click.option("--minutes", type=float, default=1.0, show_default=True, help="For how long to search.")
+@click.option("--minutes", type=Duration(), default=1.0, show_default=True, help="For how long to search.")
 @click.option("--walks", type=click.IntRange(1), help="Stop after this many walks instead.")
 @click.option("--seed", type=int, help="The same seed and walks give the same result.  [default: drawn]")
 @click.option("--known", multiple=True, metavar="CAUSE", help="Step past this finding (may be repeated).")
@@ -45,7 +45,7 @@ FORMAT = "oneleader run 1"
     is_flag=True,
     help="Also check that a calm network gets a leader, and that proposals commit.",
 )
-@click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option("--timeout", type=Duration(), default=10.0, show_default=True, help="Seconds for each answer.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), help="Where findings go.")
 @json_option
 def conform(

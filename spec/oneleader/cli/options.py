@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -30,6 +31,19 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")(
         command
     )
+
+
+class Duration(click.FloatRange):
+    """A time above 0, and none that Python calls a number and no clock ever shows: "nan", "inf"."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        time = float(super().convert(value, param, ctx))
+        if not math.isfinite(time):
+            self.fail(f"{value!r} is no time.", param, ctx)
+        return time
 
 
 def bounds(nodes: int, terms: int) -> Callable[[F], F]:

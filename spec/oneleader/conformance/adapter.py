@@ -155,7 +155,10 @@ class Adapter(ABC):
 
     @abstractmethod
     def timeout(self, node: str) -> Report:
-        """The election timeout elapses at a server that is up; at a leader too, which may ignore it."""
+        """The election timeout elapses at a server that is up; at a leader too, which may ignore it.
+
+        With `elapse` the timer rings and no time passes: it may ring early, while the server is bound.
+        """
 
     @abstractmethod
     def receive(self, node: str, message: Any) -> Report:

@@ -5,9 +5,13 @@ A round: one server's election timer rings, the leaders' heartbeat timers ring, 
 
 from __future__ import annotations
 
+from oneleader.conformance.adapter import May
+from oneleader.conformance.episodes import keeps_time
 from oneleader.conformance.trial import Trial
 
 A_LEADER = "a leader is elected"
+BARE = "a bare majority elects a leader"
+GIVES_WAY = "a leader that hears nobody steps down"
 RETRIED = "a request that arrives again is answered again"
 MEMBERS = "members that were added catch up"
 COMMITS = "a proposal commits"
@@ -15,7 +19,18 @@ LEARNED = "followers learn what is committed"
 TRANSFERS = "a transfer that can succeed does"
 MAJORITY = "a majority elects a leader"
 MAJORITY_COMMITS = "a majority commits"
-LIVENESS = (A_LEADER, MEMBERS, RETRIED, COMMITS, LEARNED, TRANSFERS, MAJORITY, MAJORITY_COMMITS)
+LIVENESS = (
+    A_LEADER,
+    BARE,
+    MEMBERS,
+    RETRIED,
+    COMMITS,
+    LEARNED,
+    TRANSFERS,
+    GIVES_WAY,
+    MAJORITY,
+    MAJORITY_COMMITS,
+)
 ROUNDS = 18  # some for each server
 MOST_MESSAGES = 2000  # of one round
 
@@ -25,9 +40,13 @@ def calm_down(trial: Trial) -> dict[str, str]:
     trial.play(("heal",))
     for node in sorted(trial.dying):
         trial.play(("crash", node))  # now, and not in the middle of the calm
+    asks_few = all_are_members(trial) and len(trial.nodes) > 2
+    few = by_a_bare_majority(trial) if asks_few else ""
     for node in trial.nodes:
         trial.play(("restart", node))
     found = {A_LEADER: elects(trial)}
+    if asks_few and not found[A_LEADER]:  # else it is no question of how many
+        found[BARE] = few
     if not found[A_LEADER] and "change_members" in trial.abilities:
         found[MEMBERS] = readmits(trial)
         found[A_LEADER] = elects(trial)
@@ -39,6 +58,9 @@ def calm_down(trial: Trial) -> dict[str, str]:
         found |= commits(trial)
     if len(trial.nodes) > 1 and leader(trial) and "transfer" in trial.abilities and not found.get(LEARNED):
         found[TRANSFERS] = transfers(trial)
+        elects(trial)
+    if len(trial.nodes) > 1 and leader(trial) and May.STEP_DOWN in trial.adapter.may:
+        found[GIVES_WAY] = gives_way(trial)
         elects(trial)
     if leader(trial) and len(trial.nodes) > 2:
         found |= without_a_minority(trial)
@@ -106,6 +128,40 @@ def readmits(trial: Trial) -> str:
     return f"{apart} takes the members to be {' '.join(sorted(shown[apart]))} after {ROUNDS} rounds"
 
 
+def by_a_bare_majority(trial: Trial) -> str:
+    """The others are down: of those that the walk has left up first, as it has left them."""
+    stay = [*trial.up, *(node for node in trial.nodes if node in trial.down)][: len(trial.nodes) // 2 + 1]
+    for node in trial.nodes:
+        trial.play(("restart" if node in stay else "crash", node))
+    return elects(trial)
+
+
+def all_are_members(trial: Trial) -> bool:
+    """Of other members others are a majority."""
+    shown = (seen.members for seen in trial.seen.values() if seen is not None and seen.members is not None)
+    return all(members == frozenset(trial.nodes) for members in shown)
+
+
+def gives_way(trial: Trial) -> str:
+    """The leader is heard and hears nobody: no other timer rings, and its own does (dissertation 6.2).
+
+    Asked of those who say that their leaders do so.
+    """
+    first = leader(trial)
+    for other in trial.nodes:
+        if other != first:
+            trial.play(("cut", other, first))
+    for _ in range(ROUNDS):
+        outlast(trial)
+        beat(trial)
+        trial.play(("timeout", first))
+        if first not in trial.leaders:
+            break
+    still = first in trial.leaders
+    trial.play(("heal",))
+    return f"{first} leads after {ROUNDS} rounds" if still else ""
+
+
 def without_a_minority(trial: Trial) -> dict[str, str]:
     """The leader crashes, and as many others as a majority can do without."""
     first = leader(trial)
@@ -132,10 +188,17 @@ def elects(trial: Trial, again: bool = False) -> str:
             if leader(trial):
                 return ""
         node = trial.nodes[number % len(trial.nodes)]
+        outlast(trial)
         trial.play(("timeout", node))
         settle(trial, node if again else "")
     beat(trial)
     return "" if leader(trial) and (not again or newest(trial) > before) else f"nobody within {ROUNDS} rounds"
+
+
+def outlast(trial: Trial) -> None:
+    """Where time passes by the word of the test, no promise binds any more."""
+    if keeps_time(trial):
+        trial.play(("elapse", *(f"{node}={trial.adapter.promise}" for node in trial.nodes)))
 
 
 def newest(trial: Trial) -> int:

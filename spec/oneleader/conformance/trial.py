@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from time import perf_counter
 
 from oneleader.conformance.adapter import ROLES, Adapter, Observed, Report, can, hand_over
 from oneleader.conformance.judge import BeyondTheBound, StepJudge, StepRefused
@@ -55,6 +56,10 @@ class Broke(Exception):
         return f"{self.judge}: {self.cause}"
 
 
+class TimeIsOver(Exception):
+    """The search may not go on: nothing is wrong."""
+
+
 class RaisedElsewhere(Exception):
     """An implementation in another process says that it raised."""
 
@@ -64,6 +69,17 @@ class Driven:
 
     known: Collection[str]
     passed_over: set[str]
+    until = float("inf")  # by `time.perf_counter`
+
+    def play(self, event: Event) -> None:
+        """Let it happen, if it can. Broke where the step is refused, TimeIsOver where time is up."""
+        verb, *rest = event
+        act = getattr(self, f"on_{verb}", None)
+        if act is None:
+            raise UsageError(f"{verb!r} is no event of a run")
+        if perf_counter() > self.until:
+            raise TimeIsOver
+        act(event, *rest)
 
     def _refuse(self, broke: Broke) -> None:
         """It is over, unless this is known."""
@@ -117,14 +133,6 @@ class Trial(Driven):
     @property
     def has_led(self) -> bool:
         return bool(self.figure_3.leaders)
-
-    def play(self, event: Event) -> None:
-        """Let it happen, if it can. Broke where the step is refused."""
-        verb, *rest = event
-        act = getattr(self, f"on_{verb}", None)
-        if act is None:
-            raise UsageError(f"{verb!r} is no event of a run")
-        act(event, *rest)
 
     def on_calm(self, event: Event) -> None:
         """What should come about, and does not, is a finding too."""

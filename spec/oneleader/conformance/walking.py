@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from oneleader.conformance.adapter import May
 from oneleader.conformance.examined import RAFT, Cause, Examined, Target
-from oneleader.conformance.trial import Broke, Event
+from oneleader.conformance.trial import Broke, Event, TimeIsOver
 from oneleader.readers.shortest import shortest
 
 MODEL_EVERY = 2
@@ -39,6 +39,7 @@ class Drivable(Protocol):
     steps: list[str]
     heard: list[str]
     is_told: bool
+    until: float
     stopped: set[str]
     passed_over: set[str]
     liveness: dict[str, str]
@@ -77,6 +78,7 @@ class Walking(ABC, Generic[T]):
         self.nodes, self.known, self.liveness = nodes, known, liveness
         self.found = Examined(seed, len(nodes), self.target)
         self.shortens = shortens  # what is found
+        self.until = float("inf")  # when a search is over, in the middle of a walk if need be
         self.turn = 0  # which model judges first: what one refuses the others do not see
 
     @abstractmethod
@@ -89,10 +91,11 @@ class Walking(ABC, Generic[T]):
 
     def go(self, seconds: float, walks: int | None) -> None:
         started = time.perf_counter()
+        self.until = started + seconds
         self.found.differs = self.difference()
         number = 0
         while not self.found.differs and (walks is None or number < walks):
-            if time.perf_counter() - started > seconds:
+            if time.perf_counter() > self.until:
                 break
             self.walk(number)
             number += 1
@@ -106,27 +109,38 @@ class Walking(ABC, Generic[T]):
 
     # Trials
 
-    def play(self, events: Sequence[Event], by_model: bool, counted: bool = False) -> Broke | None:
+    def play(
+        self, events: Sequence[Event], by_model: bool, counted: bool = False, until: float = float("inf")
+    ) -> Broke | None:
         """What breaks when these events happen."""
 
         def drive(trial: T) -> None:
             for event in events:
                 trial.play(event)
 
-        return self.run(by_model, drive, counted)
+        return self.run(by_model, drive, counted, until)
 
-    def run(self, by_model: bool, drive: Callable[[T], object], counted: bool = False) -> Broke | None:
+    def run(
+        self,
+        by_model: bool,
+        drive: Callable[[T], object],
+        counted: bool = False,
+        until: float = float("inf"),
+    ) -> Broke | None:
         """Drive one trial, count what was seen of it if it is a walk, and say what broke."""
         broke: Broke | None = None
         try:
             trial = self.trial(by_model)
         except Broke as at_once:
             return at_once
+        trial.until = until
         with closing(trial.adapter):
             try:
                 drive(trial)
             except Broke as why:
                 broke = why
+            except TimeIsOver:
+                pass
             finally:
                 if counted:
                     self.count(trial)
@@ -166,7 +180,9 @@ class Walking(ABC, Generic[T]):
                 steps.extend(trial.steps)
 
         for _ in range(2):
-            self.run(False, drive)
+            self.run(False, drive, until=self.until)
+        if time.perf_counter() > self.until:
+            return "there was not enough time to take the same steps twice"
         if len(heard) < 2:
             return ""  # broken before the first step: the walks say so
         for number, (one, two) in enumerate(zip(*heard, strict=False), 1):
@@ -192,7 +208,7 @@ class Walking(ABC, Generic[T]):
             finally:
                 events.extend(trial.events)
 
-        broke = self.run(by_model, drive, counted=True)
+        broke = self.run(by_model, drive, counted=True, until=self.until)
         self.note(tuple(events), by_model, broke)
 
     def note(self, events: tuple[Event, ...], by_model: bool, broke: Broke | None) -> None:
@@ -211,7 +227,7 @@ class Walking(ABC, Generic[T]):
         def fails(shorter: tuple[Event, ...]) -> bool:
             if time.perf_counter() > until:
                 return False
-            again = self.play(shorter, by_model)
+            again = self.play(shorter, by_model, until=until)
             return again is not None and again.key == broke.key
 
         least = shortest(events, fails)

@@ -2,16 +2,27 @@
 
 Each walk has a mix of its own, for a storm of one kind of fault hides the faults of another. Faults know of
 quorums: most walks keep a majority up, a partition often leaves the leader with a minority, and it is the
-leader that crashes, pauses or is asked more often than not. Where members change, some events come
-together: an election that a majority carries through; a leader that is cut off, and overthrown by the others.
+leader that crashes, pauses or is asked more often than not. In half of the walks some events come together,
+as `episodes.py` has them.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from oneleader.conformance.episodes import (
+    EPISODES,
+    STORM,
+    Episode,
+    clocks,
+    keeps_time,
+    next_value,
+    other_members,
+    ring,
+    run_out,
+)
 from oneleader.conformance.trial import Event, Trial
 
 EVENTS_A_WALK = 200
@@ -44,14 +55,13 @@ WEIGHTS: Mapping[str, float] = {
     "members": 0.7,
     "heal": 1.5,
 }
-# In some walks members change all the time, one change upon another, and these come in addition.
-STORM: Mapping[str, float] = {"members": 6, "elect": 2, "agree": 2, "overthrow": 1}
+EARLY = 0.2  # of the election timers ring while a promise may bind
+CHANGES = 6.0  # in addition, of members, in a storm of them
 ALWAYS = ("deliver", "timeout", "heartbeat", "propose", "restart")  # in every mix
 
 
 CRASHES = ("crash", "crash_next", "crash_keeping", "pause")  # after any of them a majority may be lacking
 ANYWHERE = ("deliver", "burst", "timeout", "crash", "restart", "groups", "pause", "wake", "heal")
-TOGETHER = ("elect", "agree", "overthrow")  # several events, one after another
 
 
 @dataclass(frozen=True)
@@ -61,20 +71,23 @@ class Mix:
     verbs: list[str]
     weights: list[float]
     keeps_majority: bool  # up, and awake
+    episodes: Mapping[str, Episode]  # by their verb
 
 
 def wander(trial: Trial, rng: random.Random) -> None:
     """A walk, in a mix of its own."""
     mix = mixed(trial, rng)
-    proposed = 0
     for _ in range(EVENTS_A_WALK):
         (verb,) = rng.choices(mix.verbs, mix.weights)
-        if verb in TOGETHER:
-            together(verb, trial, rng)
+        if verb in mix.episodes:
+            mix.episodes[verb].play(trial, rng)
             continue
-        event = draw(verb, trial, rng, proposed, mix.keeps_majority)
-        if event is not None:
-            proposed += verb == "propose"
+        event = draw(verb, trial, rng, mix.keeps_majority)
+        if event is None:
+            continue
+        if verb == "timeout":
+            ring(trial, rng, event[1], EARLY)
+        else:
             trial.play(event)
 
 
@@ -84,15 +97,25 @@ def mixed(trial: Trial, rng: random.Random) -> Mix:
     possible |= {"resume"} if "freeze" in faults else set()
     possible |= {"crash_next"} if trial.adapter.crash_points else set()
     possible |= {"members"} if can_change(trial) else set()
-    chosen = [verb for verb in WEIGHTS if verb in possible and (verb in ALWAYS or rng.random() < 0.6)]
+    storm = "members" in possible and rng.random() < 0.3
+    episodes = STORM if storm else episodes_of(possible, rng)
+    often = 0.6 if storm or not episodes else 0.4  # what is drawn one by one disturbs them
+    chosen = [verb for verb in WEIGHTS if verb in possible and (verb in ALWAYS or rng.random() < often)]
     weights = [WEIGHTS[verb] * rng.choice((0.5, 1, 2)) for verb in chosen]
     keeps_majority = rng.random() < 0.7
-    if "members" in chosen and rng.random() < 0.5:
-        chosen, weights = [*chosen, *STORM], [*weights, *STORM.values()]
-    return Mix(chosen, weights, keeps_majority)
+    if storm:
+        chosen, weights = [*chosen, "members"], [*weights, CHANGES]
+    together = [episode.weight for episode in episodes.values()]
+    return Mix([*chosen, *episodes], [*weights, *together], keeps_majority, episodes)
 
 
-def draw(verb: str, trial: Trial, rng: random.Random, proposed: int, keeps_majority: bool) -> Event | None:
+def episodes_of(possible: set[str], rng: random.Random) -> Mapping[str, Episode]:
+    """Half of the walks have some of those that this adapter can have."""
+    can = {verb: episode for verb, episode in EPISODES.items() if possible >= {*episode.needs}}
+    return {verb: can[verb] for verb in can if rng.random() < 0.6} if rng.random() < 0.5 else {}
+
+
+def draw(verb: str, trial: Trial, rng: random.Random, keeps_majority: bool) -> Event | None:
     """An event of this kind that can happen now; None where none can."""
     nodes = trial.nodes
     if verb in ("restart", "wake"):
@@ -114,52 +137,7 @@ def draw(verb: str, trial: Trial, rng: random.Random, proposed: int, keeps_major
         return (verb, *link, str(rng.randrange(trial.traffic.waiting(link)))) if counted else (verb, *link)
     if verb in CRASHES and keeps_majority and 2 * (len(trial.up) - 1) <= len(nodes):
         return None
-    return draw_step(verb, trial, rng, proposed)
-
-
-def together(verb: str, trial: Trial, rng: random.Random) -> None:
-    """Events that lead somewhere, which drawn one by one they seldom do."""
-    leader = newest_leader(trial)
-    if verb == "elect" and trial.up:
-        elect(trial, rng, trial.up)
-    elif verb == "agree" and leader:
-        trial.play(("heartbeat", leader))
-        exchange(trial, rng, leader, trial.up)
-    elif verb == "overthrow" and leader and len(trial.up) > 1:
-        overthrow(trial, rng, leader)
-
-
-def elect(trial: Trial, rng: random.Random, among: Sequence[str]) -> None:
-    """One of these stands."""
-    one = rng.choice(among)
-    trial.play(("timeout", one))
-    exchange(trial, rng, one, among)
-
-
-def exchange(trial: Trial, rng: random.Random, one: str, among: Sequence[str]) -> None:
-    """What is on its way between it and a majority arrives, in a few rounds: votes, entries."""
-    others = rng.sample(among, min(len(among), len(trial.nodes) // 2 + 1))
-    for _ in range(3):
-        for other in others:
-            trial.play(("burst", one, other))
-            trial.play(("burst", other, one))
-
-
-def overthrow(trial: Trial, rng: random.Random, leader: str) -> None:
-    """A leader that is cut off is asked for other members; the others elect one, who is asked as well."""
-    others = [node for node in trial.up if node != leader]
-    trial.play(("groups", leader, " ".join(others)))
-    for _ in range(2):
-        leader = newest_leader(trial) or leader
-        trial.play(("members", leader, other_members(trial, leader, rng)))
-        elect(trial, rng, others)
-    trial.play(("heal",))
-
-
-def newest_leader(trial: Trial) -> str:
-    """The one of the greatest term; or ""."""
-    terms = {node: seen.term for node in trial.leaders if (seen := trial.seen[node]) is not None}
-    return max(terms, key=lambda node: terms[node], default="")
+    return draw_step(verb, trial, rng)
 
 
 def can_change(trial: Trial) -> bool:
@@ -168,7 +146,7 @@ def can_change(trial: Trial) -> bool:
     return "change_members" in trial.abilities and shown
 
 
-def draw_step(verb: str, trial: Trial, rng: random.Random, proposed: int) -> Event | None:
+def draw_step(verb: str, trial: Trial, rng: random.Random) -> Event | None:
     """A step of a server. Clients and heartbeats mostly turn to one that takes itself to be a leader."""
     if not trial.up:
         return None
@@ -178,7 +156,7 @@ def draw_step(verb: str, trial: Trial, rng: random.Random, proposed: int) -> Eve
         (verb == "crash_keeping" and untold(trial)) or (at_leaders and trial.leaders) or trial.up
     )
     if verb == "propose":
-        return (verb, node, f"v{proposed + 1}")
+        return (verb, node, next_value(trial))
     if verb == "transfer":
         others = [other for other in trial.nodes if other != node]
         return (verb, node, rng.choice(others)) if others else None
@@ -211,16 +189,6 @@ def groups(trial: Trial, rng: random.Random) -> tuple[str, str]:
 
 
 def elapsing(trial: Trial, rng: random.Random) -> tuple[str, ...]:
-    """So much time, on each server's clock by its own rate."""
-    slow, fast = trial.adapter.rates
-    time = rng.choice((1, 3, 10, 30, 100))
-    return tuple(f"{node}={time * rng.randint(slow, fast)}" for node in trial.nodes)
-
-
-def other_members(trial: Trial, node: str, rng: random.Random) -> str:
-    """One server more or less; or one in the place of another, or any others, by way of a joint one."""
-    seen = trial.seen[node]
-    members = set(seen.members or ()) if seen is not None else set()
-    most = rng.choice((1, 1, 1, 2, 2, len(trial.nodes)))
-    changed = members ^ set(rng.sample(trial.nodes, min(most, len(trial.nodes))))
-    return " ".join(sorted(changed or members))
+    """Some time; often as much as it takes until a promise may have run out, when no lease may last."""
+    brink = (run_out(trial, trial.adapter.rates[1]),) * 3 if keeps_time(trial) else ()
+    return clocks(trial, rng, rng.choice((1, 3, 10, 30, 100, *brink)))

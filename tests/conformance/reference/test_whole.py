@@ -9,14 +9,22 @@ import pytest
 
 from oneleader.conformance.adapter import May
 from oneleader.conformance.conform import Driving, again, conform, names
-from oneleader.conformance.observations import COMPLETENESS, DURABLE, STATE_MACHINE, STORED, UNSYNCED
+from oneleader.conformance.observations import (
+    DURABLE,
+    LINEARIZABLE,
+    STATE_MACHINE,
+    STORED,
+    UNSYNCED,
+)
 from oneleader.conformance.reference.whole import WholeReference
 from oneleader.conformance.trial import FIGURE_3, Event
 from oneleader.errors import UsageError
-from oneleader.faults.catalogue import variant
+from oneleader.faults.catalogue import FAULTS, variant
+from oneleader.faults.fault import Unlive
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 
 CHANGE = "membership: change_config"
+WAITS = "promise_ran_out (dissertation 6.4.1: a server that acknowledged waits)"
 DUE = "vote_is_due (dissertation 4.2.3: but for a transfer)"
 
 
@@ -24,12 +32,16 @@ class Declared(WholeReference):
     may = tuple(set(May) - {May.APPLY_MEMBERS})  # they take effect when they are appended
 
 
+LONG: Event = ("elapse", "n1=150", "n2=150", "n3=150")  # no promise binds after it
+
 # It crashes as it asks, comes back and asks again: the answer to its first request counts as well.
 ASKS_TWICE: tuple[Event, ...] = (
+    LONG,
     ("crash_next", "n3", "before the sends"),
     ("timeout", "n3"),
     ("restart", "n3"),
     ("deliver", "n3", "n2"),
+    LONG,
     ("timeout", "n3"),
     ("deliver", "n2", "n3"),
 )
@@ -48,10 +60,29 @@ def test_the_reference_holds(nodes: int) -> None:
     assert not found.in_part["membership"]  # it follows each walk to its end
 
 
+@pytest.mark.parametrize(
+    ("id", "cause"),
+    [
+        ("term-is-not-told", "a bare majority elects a leader"),
+        ("no-check-quorum", "a leader that hears nobody steps down"),
+    ],
+)
+def test_what_lasts_is_asked_about_too(id: str, cause: str) -> None:
+    """A server that is down all the time, links that carry nothing one way."""
+    unlive = FAULTS[id].unlive
+    assert isinstance(unlive, Unlive)
+    search = Driving(partial(Declared, core=unlive.core), names(3), 0, (), True, shortens=False)
+    while not search.found.causes and search.found.walks < 30:
+        search.walk(search.found.walks, by_model=False)
+    assert [found.key for found in search.found.causes] == [f"liveness: {cause}"]
+
+
 @pytest.mark.parametrize("id", ["vote-twice", "vote-cleared", "no-quorum"])
 def test_a_fault_of_its_core_is_found(id: str) -> None:
-    found = conform(partial(Declared, core=variant(id)), walks=60, seed=1)
-    assert found.verdict is VIOLATED, found.text
+    search = Driving(partial(Declared, core=variant(id)), names(3), 1, (), False, shortens=False)
+    while not search.found.causes and search.found.walks < 60:
+        search.walk(search.found.walks)
+    assert search.found.verdict is VIOLATED, search.found.text
 
 
 @pytest.mark.parametrize(
@@ -63,11 +94,16 @@ def test_a_fault_of_its_core_is_found(id: str) -> None:
         ("promise-forgotten", f"lease: grant_vote: {DUE}"),
         ("lease-in-ticks", "lease: observation: lease"),
         ("lease-from-receipt", "lease: observation: lease"),
-        ("answers-before-storing", "election: observation: term, voted_for"),
+        ("lease-as-long-as-the-promise", "lease: observation: lease"),
+        ("transfer-keeps-the-lease", "lease: observation: lease"),
+        ("lease-taken-again", "lease: observation: lease"),
+        ("stands-within-its-promise", f"lease: start_election: {WAITS}"),
+        ("reads-before-its-no-op", f"{FIGURE_3}: {LINEARIZABLE}"),
+        ("answers-before-storing", "lease: become_leader: quorum_voted (section 5.2: majority)"),
         ("vote-not-durable", f"{FIGURE_3}: {DURABLE}"),
         ("snapshot-of-anything", f"{FIGURE_3}: {STORED}"),
         ("sends-what-is-gone", f"{FIGURE_3}: {STATE_MACHINE}"),
-        ("change-upon-change", f"{FIGURE_3}: {COMPLETENESS}"),
+        ("change-upon-change", f"{FIGURE_3}: {STATE_MACHINE}"),
         ("several-at-once", f"{CHANGE}: is_adjacent (dissertation 4.1 and 4.3, R1: one server, or joint)"),
         ("change-upon-change", f"{CHANGE}: last_is_committed (dissertation 4.1, R2)"),
         ("added-and-added", f"{CHANGE}: own_is_committed (raft-dev, July 2015, R3)"),
@@ -78,10 +114,26 @@ def test_a_fault_is_found_by_its_judge(id: str, cause: str) -> None:
     search = Driving(partial(Declared, core=variant(id)), names(3), 1, (), False, shortens=False)
     keys: list[str] = []
     for number in range(90):
-        search.walk(number)
+        search.walk(number, by_model=not cause.startswith(FIGURE_3))
         if cause in (keys := [c.key for c in search.found.causes]):
             return
     pytest.fail(f"{cause} is not among {keys}")
+
+
+def test_a_vote_that_arrives_twice_counts_twice() -> None:
+    """With four servers: of three, two votes are a majority in any case."""
+    search = Driving(partial(Declared, core=variant("double-count")), names(4), 1, (), False, shortens=False)
+    while not search.found.causes and search.found.walks < 90:
+        search.walk(search.found.walks)
+    assert {cause.key.split()[1] for cause in search.found.causes} == {"become_leader:"}
+
+
+def test_time_is_what_the_walk_says() -> None:
+    """Who has just started is bound, as if it had promised: its timer rings too early."""
+    cluster = Declared(names(3))
+    assert not cluster.timeout("n1").sent
+    cluster.elapse(dict.fromkeys(names(3), cluster.promise))
+    assert cluster.timeout("n1").sent
 
 
 def test_a_server_that_crashes_as_it_asks_has_asked() -> None:

@@ -69,14 +69,6 @@ class LockTrial(Driven):
     def has_led(self) -> bool:
         return bool(self.grants)
 
-    def play(self, event: Event) -> None:
-        """Let it happen, if it can. Broke where the step is refused."""
-        verb, *rest = event
-        act = getattr(self, f"on_{verb}", None)
-        if act is None:
-            raise UsageError(f"{verb!r} is no event of a lock's run")
-        act(event, *rest)
-
     # Events
 
     def on_acquire(self, event: Event, client: str, name: str) -> None:

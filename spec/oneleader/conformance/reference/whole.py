@@ -31,6 +31,11 @@ class WholeReference(ReferenceAdapter):
         self.values: dict[int, Hashable] = {}  # what was applied at each index, in snapshots too
         self.read_now: list[Hashable] = []
 
+    def timeout(self, node: str) -> Report:
+        """Time passes by `elapse` alone: a timer that rings while a promise binds is let pass."""
+        self.cluster.election_timeout(node, finish=False)
+        return self._carry_out(node, 0)
+
     def propose(self, node: str, value: str) -> Report:
         self.cluster.propose(node, value, finish=False)
         return self._carry_out(node, 0)

@@ -1,10 +1,12 @@
-// A shim around go.etcd.io/raft/v3: pre-vote, check-quorum, snapshots, linearizable reads, changes of members.
+// A shim around go.etcd.io/raft/v3: pre-vote, check-quorum, snapshots, linearizable reads, changes of members. With an
+// argument its application is late: it takes one committed entry a step, and the others wait at the library.
 package main
 
 import (
 	"encoding/json"
 	"io"
 	"log"
+	"os"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -13,6 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"peers/lines"
 )
+
+var isLate = len(os.Args) > 1
 
 var roles = map[raft.StateType]string{0: "follower", 1: "candidate", 2: "leader", 3: "pre-candidate"}
 
@@ -46,9 +50,13 @@ func (s *server) boot() {
 	snapshot, _ := s.disk.Snapshot()
 	s.register, s.reads = lines.NewRegister(), nil
 	s.install(snapshot)
-	s.RawNode, _ = raft.NewRawNode(&raft.Config{ID: s.id, Storage: s.disk, Applied: s.register.Applied,
+	config := &raft.Config{ID: s.id, Storage: s.disk, Applied: s.register.Applied,
 		ElectionTick: 10, HeartbeatTick: 1, MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true,
-		CheckQuorum: true, DisableProposalForwarding: true, StepDownOnRemoval: true})
+		CheckQuorum: true, DisableProposalForwarding: true, StepDownOnRemoval: true}
+	if isLate {
+		config.MaxCommittedSizePerReady = 1
+	}
+	s.RawNode, _ = raft.NewRawNode(config)
 }
 
 func (s *server) install(snapshot *pb.Snapshot) {
@@ -87,7 +95,7 @@ func (s *server) Step(r lines.Request, answer *lines.Answer) {
 	case "restart":
 		s.boot()
 	}
-	for s.RawNode != nil && s.HasReady() {
+	for more := true; more && s.RawNode != nil && s.HasReady(); more = !isLate {
 		s.handle(s.Ready(), answer)
 	}
 	for ; len(s.reads) > 0 && s.reads[0].Index <= s.register.Applied; s.reads = s.reads[1:] {
