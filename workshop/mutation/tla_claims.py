@@ -36,8 +36,8 @@ Made by `python -m workshop tla-claims --write`; not to be edited.
 
 Every invariant and property that a configuration in [`tla/`](../../tla/README.md) checks, and what makes TLC
 refute it: a configuration that must fail, or a mutant of the module, at the smallest bounds at which the
-claim is checked. The fingerprint is that of this configuration and of the modules that it uses, without
-comments.
+claim is checked; `nothing` where none has been found yet. The fingerprint is that of this configuration and
+of the modules that it uses, without comments.
 
 | module | claim | refuted | fingerprint |
 |---|---|---|---|
