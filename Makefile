@@ -162,7 +162,7 @@ site: setup ## The site in build/site: pages, models to step through, API; links
 	$(BIN)/python -m workshop site
 
 deep: setup ## Property tests at depth: a thousand runs of each (ONELEADER_PROFILE=deep)
-	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py tests/models/test_membership.py
+	ONELEADER_PROFILE=deep $(BIN)/python -m pytest tests/conformance tests/readers tests/models/test_proofs.py tests/models/test_membership.py tests/models/test_membership_on_apply.py
 
 clean: ## Remove .venv and what was written
 	rm -rf .venv .venv-3.* build runs .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

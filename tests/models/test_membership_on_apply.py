@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from oneleader.errors import MissingTool
@@ -13,9 +15,9 @@ from oneleader.readers.explore.explored import Explored
 from oneleader.verdict import HOLDS, VIOLATED
 
 
-def explored(model: Model) -> Explored:
-    """One server fewer each time: 3 nodes, 2 terms, 3 entries."""
-    at = configure(model, {"Node": 3, "Term": 2, "Index": 3}, "n1 n2 n3, n1 n2, n1")
+def explored(model: Model, configurations: str = "n1 n2 n3, n1 n2, n1") -> Explored:
+    """One server fewer each time, or others: 3 nodes, 2 terms, 3 entries."""
+    at = configure(model, {"Node": 3, "Term": 2, "Index": 3}, configurations)
     try:
         return explore(model, at, engine="native")
     except MissingTool as missing:
@@ -26,6 +28,18 @@ def test_everything_holds_and_happens() -> None:
     """Two million states: in fewer nobody is two changes behind."""
     found = explored(MODEL)
     assert (found.verdict, found.states, found.never_fired) == (HOLDS, 2_002_734, [])
+    assert None not in found.witnesses.values()
+
+
+@pytest.mark.skipif(os.environ.get("ONELEADER_PROFILE") != "deep", reason="with ONELEADER_PROFILE=deep")
+@pytest.mark.parametrize(
+    ("configurations", "states"),
+    [("n1, n1 n2, n1 n2 n3", 1_995_604), ("n1 n2 n3, n1 n2 n3 + n1, n1", 1_033_118)],
+    ids=["one more each time", "joint"],
+)
+def test_servers_that_join_and_joint_consensus(configurations: str, states: int) -> None:
+    found = explored(MODEL, configurations)
+    assert (found.verdict, found.states, found.never_fired, found.untested) == (HOLDS, states, [], [])
     assert None not in found.witnesses.values()
 
 

@@ -7,6 +7,7 @@ traceback, before the check was there.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from copy import deepcopy
@@ -19,6 +20,7 @@ from oneleader.errors import UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault
 from oneleader.models import election, lease, replication
+from oneleader.pictures import recorded
 from oneleader.readers.explore.explore import explore, ghosts_read
 from oneleader.readers.replay.formats import node_folders
 from oneleader.readers.replay.formats.written import recording
@@ -434,6 +436,27 @@ def test_a_change_that_nobody_saw_committed_is_printed_as_given() -> None:
     assert given in summary
 
 
+def test_changes_that_are_no_list_are_a_sentence() -> None:
+    change = event("ChangeConf", "1", 0, prop={"cc": {"changes": 5}})
+    with pytest.raises(BadRecording, match="`changes` is not a list"):
+        judge([event("InitState", "1", 0), change])
+
+
+def test_an_index_of_too_many_digits_is_a_sentence() -> None:
+    many = {"node": "n1", "event": "x", "after": {"requested": {"n1": {"9" * 5_000: True}}}}
+    with pytest.raises(BadRecording, match="is no Term"):
+        judge([ELECTION, many])
+
+
+def test_a_message_of_an_event_that_carries_none_is_not_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "odd.ndjson"
+    odd = [event("InitState", "1", 0), event("Ready", "1", 7, msg=[1])]
+    path.write_text("".join(json.dumps(line) + "\n" for line in odd))
+    found = replay(path)
+    assert found.verdict is VIOLATED
+    assert recorded.judged(path, found, None)
+
+
 def test_an_event_that_nobody_knows_is_inconclusive_by_name() -> None:
     result = judge([*STARTED, event("BecomeWitness", "1", 1)])
     assert (result.verdict, result.status) == (INCONCLUSIVE, 3)
@@ -491,6 +514,49 @@ def test_a_node_folder_that_is_malformed_is_a_sentence(
     assert "n3.trace.jsonl line 2" in judged.result.why
     (whole,) = node_folders.judge(folder(tmp_path / "run", deepcopy), ["election"])
     assert whole.result.verdict is HOLDS
+
+
+def named_by_another(path: Path) -> None:
+    (path / "n3.trace.jsonl").rename(path / "n4.trace.jsonl")
+
+
+def copied(path: Path) -> None:
+    shutil.copy(path / "n3.trace.jsonl", path / "n4.trace.jsonl")
+
+
+def without_its_second_part(path: Path) -> None:
+    shutil.copy(path / "n3.trace.jsonl", path / "n3.trace-3.jsonl")
+
+
+def with_a_folder_for_a_file(path: Path) -> None:
+    (path / "n3.trace.jsonl").unlink()
+    (path / "n3.trace.jsonl").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (named_by_another, "n4.trace.jsonl is the trace of n3, and its name says n4"),
+        (copied, "n4.trace.jsonl is the trace of n3, and its name says n4"),
+        (without_its_second_part, "n3.trace-2.jsonl is missing: its lines are lost"),
+        (with_a_folder_for_a_file, "n3.trace.jsonl cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("judging", [node_folders.judge, node_folders.follow])
+def test_files_of_a_node_folder_that_do_not_fit_are_a_sentence(
+    tmp_path: Path, change: Callable[[Path], None], says: str, judging: Callable[..., Any]
+) -> None:
+    """No file that may still come would mend it, so that nobody waits for one."""
+    change(folder(tmp_path / "run", deepcopy))
+    with pytest.raises(UsageError, match=re.escape(says)):
+        judging(tmp_path / "run", ["election"])
+
+
+def test_a_line_that_nests_too_deep_is_a_sentence(tmp_path: Path) -> None:
+    path = folder(tmp_path / "run", deepcopy) / "n3.trace.jsonl"
+    path.write_text(path.read_text() + "[" * 100_000 + "\n")
+    (judged,) = node_folders.judge(tmp_path / "run", ["election"])
+    assert "n3.trace.jsonl line 3: this is not a JSON object" in judged.result.why
 
 
 def test_a_header_of_a_node_folder_is_checked(tmp_path: Path) -> None:

@@ -27,13 +27,15 @@ from threading import Lock
 
 from oneleader.errors import UsageError
 from oneleader.models import find
-from oneleader.readers.tlc import child
+from oneleader.readers.tlc import child, tlc
 from oneleader.readers.tlc.bounds import Bounds
+from oneleader.readers.tlc.config import ENOUGH, around_text, config_text, module_of
 from oneleader.readers.tlc.twin import Ours, compare
 from workshop.mutation.tla_batch import differences
 from workshop.mutation.tla_mutation import TlaMutant, folder_of, tokens_of
 
 GRAPH, QUORUMS, REFUSED, TIME, UNREAD, NOBODY = "graph", "quorums", "refused", "time", "unread", ""
+LARGE = 4_000  # states
 TOGETHER = 12  # mutants in one run of TLC
 LIMIT = 600.0  # seconds of TLC for one mutant, on a machine that does much else
 KEPT = Path("runs/tla-mutants.jsonl")
@@ -70,12 +72,30 @@ def noticed(mutant: TlaMutant, bounds: Bounds) -> Noticed:
         folder = folder_of(mutant, Path(name))
         model, expected = find(mutant.model), ours(mutant.model, bounds)
         try:
+            what = _counted(mutant, bounds, folder, expected) if len(expected.states) > LARGE else ""
+            if what:
+                return Noticed(mutant.id, shown(mutant.model, bounds), GRAPH, what)
             found = compare(model, bounds.of(model), workers=1, folder=folder, ours=expected, limit=LIMIT)
             seconds, what = found.seconds, found.difference.replace("\n", "; ")
             by = NOBODY if not what else QUORUMS if "Python" in what and "in TLA+" in what else GRAPH
         except UsageError as error:
             by, what = _refusal(str(error)), " ".join(str(error).split())[:160]
     return Noticed(mutant.id, shown(mutant.model, bounds), by, what, round(seconds, 2))
+
+
+def _counted(mutant: TlaMutant, bounds: Bounds, folder: Path, expected: Ours) -> str:
+    """What is different if TLC has more states, or fewer: a large graph is dear to write and to read."""
+    model = find(mutant.model)
+    module, at = module_of(model, folder), config_text(module_of(model, folder), model, bounds.of(model))
+    config = folder / "counted.cfg"
+    config.write_text(f"{at}INVARIANT {ENOUGH}\n", encoding="utf-8")
+    around = around_text(module, at, enough=len(expected.states))
+    found = tlc.run(module, config, workers=1, around=around, limit=LIMIT)
+    more = "and goes on" if found.violated else "in all"
+    is_other = found.violated or found.distinct != len(expected.states)
+    return (
+        f"explore: {len(expected.states)} states; TLC has found {found.distinct} {more}" if is_other else ""
+    )
 
 
 def _refusal(error: str) -> str:
@@ -117,9 +137,10 @@ def judge(
 ) -> list[Noticed]:
     """What the comparison says of each at these bounds; the work is TLC's, in processes of its own."""
     unknown = [mutant for mutant in mutants if store.known(mutant, bounds) is None]
-    many = [mutant for mutant in unknown if mutant.goes_with_others]
+    is_large = len(unknown) > 0 and len(ours(unknown[0].model, bounds).states) > LARGE
+    many = [mutant for mutant in unknown if mutant.goes_with_others and not is_large]
     batches = [many[i : i + TOGETHER] for i in range(0, len(many), TOGETHER)]
-    alone = [mutant for mutant in unknown if not mutant.goes_with_others]
+    alone = [mutant for mutant in unknown if mutant not in many]
     with _threads(workers) as pool:
         for refused in pool.map(lambda batch: _judge_together(batch, bounds, store), batches):
             alone += refused

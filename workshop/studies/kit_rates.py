@@ -88,6 +88,17 @@ NOT_HERE_BECAUSE = {
 NOT_FOUND = {
     "no-nonce": "two grants have one token where an issuer has lost its last grants, and the protocol of "
     "locks has no such event",
+    "joins-at-once": "it breaks no safety; such a step is inconclusive by its name (`members join before "
+    "they have caught up`), which is declared here",
+    "retries-apply-twice": "the protocol's clients ask for no value twice, so that sessions are not seen",
+    "state-not-restored": "the reference's adapter answers reads from values that it keeps itself, and not "
+    "from what a state machine restores",
+    "transfer-never-ends": "a leader without a lease still commits, and the kit asks for no lease",
+    "snapshot-of-the-latest-configuration": "a snapshot has to be sent amid a change of members that never "
+    "is committed, to which these walks have not come",
+    "suffix-stays": "a follower has to have another entry at the index of a snapshot that it is sent, to "
+    "which these walks have not come",
+    "stale-refusal-counts": "a refusal has to arrive while the same server leads again and is read from",
 }
 MakeSearch = Callable[[int], Walking[Any]]
 
@@ -214,7 +225,7 @@ def page(sought: Sequence[Sought]) -> str:
         found=sum(rate.is_sure for rate in rows),
         some=sum(rate.found > 0 and not rate.is_sure for rate in rows),
         none=sum(rate.found == 0 for rate in rows),
-        when=f"from {days[0]} to {days[-1]}",
+        when=f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}",
     )
     parts = [head, *(f"{rate.row}\n" for rate in rows), *not_found(rows)]
     left = [link(id) for id, _ in searches() if id not in {rate.fault for rate in rows}]

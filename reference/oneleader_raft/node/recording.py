@@ -35,6 +35,10 @@ class RecordingError(Exception):
     """The traces do not fit together: one sentence."""
 
 
+class NotThereYet(RecordingError):
+    """A trace is missing that may still be written."""
+
+
 @dataclass(frozen=True)
 class TraceLine:
     """A line of one node's trace."""
@@ -67,12 +71,12 @@ class TraceFile:
 
     def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
-        following = path_of(self._folder, self._name, self._part + 1)
-        is_over = following.exists()  # then nothing is written here any more
         said = self._next()
-        if said is None and is_over:
-            self._go_on()
-            said = self._next()
+        if said is None and path_of(self._folder, self._name, self._part + 1).exists():
+            said = self._next()  # what came meanwhile: nothing is written here any more
+            if said is None:
+                self._go_on()
+                said = self._next()
         if said is None:
             return None
         self._check(fault_of_step(said))
@@ -109,10 +113,14 @@ class TraceFile:
     def _open(self) -> dict[str, Any]:
         """The header of the part."""
         self.path, self.number = path_of(self._folder, self._name, self._part), 0
-        self._file: BinaryIO = self.path.open("rb")
+        try:
+            self._file: BinaryIO = self.path.open("rb")
+        except OSError as error:
+            raise RecordingError(f"{self.path} cannot be read: {error.strerror}") from None
         header = self._next()
         if header is None or header.get("format") != FORMAT:
-            raise RecordingError(f"{self.path} is not a trace of a node")
+            kind = NotThereYet if header is None else RecordingError
+            raise kind(f"{self.path} is not a trace of a node")
         if header.get("version") != VERSION:
             raise RecordingError(f"{self.path}: version {header.get('version')} is not known, {VERSION} is")
         self._check(fault_of_header(header))
@@ -134,7 +142,7 @@ class TraceFile:
         self.number += 1
         try:
             said = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
             raise RecordingError(f"{self.path} line {self.number}: this is not a JSON object")
@@ -145,15 +153,21 @@ def opened(folder: Path) -> list[TraceFile]:
     """The traces in a folder, one of each member."""
     there = parts(folder)
     if not there:
-        raise RecordingError(f"{folder} has no trace of a node (*.trace.jsonl)")
+        raise NotThereYet(f"{folder} has no trace of a node (*.trace.jsonl)")
+    for name, numbers in there.items():
+        if gap := next((n for n in range(numbers[0], numbers[-1]) if n not in numbers), 0):
+            raise RecordingError(f"{path_of(folder, name, gap)} is missing: its lines are lost")
     files = [TraceFile(folder, name, numbers[0]) for name, numbers in there.items()]
+    for file, name in zip(files, there, strict=True):
+        if file.node != name:
+            raise RecordingError(f"{file.path} is the trace of {file.node}, and its name says {name}")
     first = files[0].header
     for file in files:
         if (file.header["members"], file.header["clocks"]) != (first["members"], first["clocks"]):
             raise RecordingError(f"{file.path} is of another cluster than {files[0].path}")
     absent = set(first["members"]) - {file.node for file in files}
     if absent:
-        raise RecordingError(f"{folder} has no trace of {', '.join(sorted(absent))}")
+        raise NotThereYet(f"{folder} has no trace of {', '.join(sorted(absent))}")
     return files
 
 

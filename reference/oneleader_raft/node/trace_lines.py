@@ -11,6 +11,10 @@ from ..views import VIEWS
 Test = Callable[[Any], bool]
 ROLES = frozenset(role.value for role in Role)
 ACTIONS = frozenset(name for view in VIEWS.values() for name in (*view.actions, *view.ends))
+PARAMETERS = {  # that some view asks for
+    name: dict.fromkeys(p for view in VIEWS.values() for p in view.actions.get(name, ("", ()))[1])
+    for name in ACTIONS
+}
 
 
 def is_number(value: Any) -> bool:
@@ -91,15 +95,14 @@ def _fault(said: dict[str, Any], keys: Mapping[str, Test], what: str) -> str:
     if said.keys() != keys.keys():
         lacking, unknown = sorted(keys.keys() - said.keys()), sorted(said.keys() - keys.keys())
         return f"{what} lacks `{lacking[0]}`" if lacking else f"{what} has an unknown key `{unknown[0]}`"
-    wrong = next((key for key, test in keys.items() if not _is_so(test, said[key])), None)
-    return f"`{wrong}` cannot be {said[wrong]!r:.60}" if wrong else ""
-
-
-def _is_so(test: Test, value: Any) -> bool:
-    try:
-        return test(value)
-    except TypeError:  # of what cannot be hashed
-        return False
+    for key, test in keys.items():
+        try:
+            is_so = test(said[key])
+        except TypeError:  # of what cannot be hashed
+            is_so = False
+        if not is_so:
+            return f"`{key}` cannot be {said[key]!r:.60}"
+    return ""
 
 
 def _fault_of_action(taken: Any) -> str:
@@ -107,7 +110,6 @@ def _fault_of_action(taken: Any) -> str:
         case [str(name), dict(given)]:
             if name not in ACTIONS:
                 return f"unknown action {name!r}"
-            views = (view for view in VIEWS.values() if name in view.actions)
-            lacking = next((p for view in views for p in view.actions[name][1] if p not in given), None)
-            return f"{name} lacks `{lacking}`" if lacking else ""
+            lacking = [p for p in PARAMETERS[name] if p not in given]
+            return f"{name} lacks `{lacking[0]}`" if lacking else ""
     return 'an action is not written as ["name", {"argument": value, ...}]'

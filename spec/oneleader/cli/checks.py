@@ -267,6 +267,10 @@ CHECKS: tuple[Check, ...] = (
     of("snapshots", exploring, 30, FULL, terms=2, nodes=2, sizes=TWO_ENTRIES, quorums=ONE_JOINS, **TOGETHER),
     of("snapshots", proving, 45, strength=LOGS),
     of("snapshots", twinning, 20),
+    *(
+        of("snapshots", comparing, 15, FULL, sizes=at.sizes, quorums=at.quorums)
+        for at in full_bounds_of(find("snapshots"))
+    ),
     of("lease", exploring, 5, nodes=2, terms=2, quorums=N2_DECIDES),
     of("lease", exploring, 15, FULL, nodes=3, terms=2, ghosts=False, sizes=EXACT),
     of("lease", exploring, 5, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes={"Round": 2, **EXACT}),

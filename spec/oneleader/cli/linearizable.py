@@ -16,6 +16,7 @@ from oneleader.conformance.histories.judging import SHRINK_SECONDS
 from oneleader.conformance.histories.objects import OBJECTS, guessed
 from oneleader.errors import UsageError
 from oneleader.verdict import INCONCLUSIVE, STATUS, USAGE, VIOLATED, exit_status
+from oneleader.words import plural
 
 MOST_SHOWN = 20  # operations of a failing part
 
@@ -81,6 +82,8 @@ def judged_file(
         return judge(operations, model, start, seconds=seconds, shrink_seconds=shrink_seconds)
     except BadOperation as error:
         refuse(file, error)
+    except RecursionError:
+        raise UsageError(f"{file} has a value that nests deeper than can be compared") from None
 
 
 def draw(found: list[tuple[Path, JudgedHistory]], page: Path) -> None:
@@ -112,7 +115,7 @@ def _check_start(start: Any, value: Any) -> None:
 def show(file: Path, result: JudgedHistory) -> None:
     """The verdict, and the part that shows it."""
     keys = f", {result.keys} keys" if result.keys > 1 else ""
-    judged(result.verdict, str(file), f"{result.operations} operations{keys}", f"as a {result.model}")
+    judged(result.verdict, str(file), plural(result.operations, "operations") + keys, f"as a {result.model}")
     if result.verdict is INCONCLUSIVE:
         say("        the time given with --seconds ran out")
     if result.verdict is not VIOLATED or result.stuck is None:

@@ -336,9 +336,9 @@ class Trial(Driven):
             raise
         except Exception as error:
             self._refuse(raised(error))
-            if dies:
+            self.seen[node] = now = self._look(node)
+            if dies or now is None or now.role is None:  # what panicked may be down
                 self._fall(node)
-            self.seen[node] = self._look(node)
         self._check_sight(node)
         now = self.seen[node]
         if now is not None and (now.lease, now.clock) != (

@@ -283,7 +283,7 @@ class _Told:
         """A row; what a node sends to several others line after line is one, unless it is to be `alone`."""
         node, name = f"n{event['nid']}", event["name"]
         before, self.spots[node] = self.spots.get(node), _etcd_spot(event)
-        message = event.get("msg")
+        message = event.get("msg") if name.startswith(("Send", "Receive")) else None
         label = f"{node} {_words(name, bool(before))}{_message(message) if message else ''}"
         goes_on = number == self.line + 1 and bool(self.rows) and self.rows[-1].label == label
         self.line = number

@@ -14,6 +14,7 @@ from oneleader.errors import Inexpressible, UsageError
 from oneleader.readers.replay import properties
 from oneleader.readers.replay.candidates import LineRefused, NotModelled, OpenRun
 from oneleader.readers.replay.compiled import CompiledRun
+from oneleader.readers.replay.formats import forgetting
 from oneleader.readers.replay.formats.own import OwnFormat
 from workshop.benchmarks import bench_replay, mixed_run
 
@@ -109,7 +110,10 @@ def test_compiled_and_plain_agree(model: str, recordings: dict[str, list[Line]])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(properties, "FIRST", 5)
             patch.setattr(properties, "EVERY", 3)  # in place on two lines, layered on the third
-            assert verdict(lines, CompiledRun, judges_states=True) == plain, "in place and layered"
+            patch.setattr(forgetting, "MOST_TERMS", 2)
+            patch.setattr(forgetting, "MOST_STATES", LINES // 2)
+            found = verdict(lines, CompiledRun, judges_states=True)
+            assert found == plain or "of long ago is not remembered" in found[1], "in place and layered"
         refused.append(plain[0] if plain[1] else 0)
 
     assert verdict(recordings[model], OpenRun, judges_states=False)[1] == ""

@@ -11,7 +11,8 @@ import pytest
 from oneleader.models import find
 from oneleader.readers.tlc.bounds import bounds_of
 from oneleader.readers.tlc.config import module_of
-from oneleader.readers.tlc.printed import TlcStep, UncheckedError
+from oneleader.readers.tlc.printed import Result, TlcStep, UncheckedError
+from oneleader.readers.tlc.twin import Compared
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from workshop import ROOT
 from workshop.mutation import tla_batch, tla_judge, tla_table
@@ -86,6 +87,23 @@ def test_a_batch_in_which_tlc_stops_at_many_is_given_up(monkeypatch: pytest.Monk
     monkeypatch.setattr(tla_batch, "_differences", stopped)
     assert tla_batch.differences(some, FENCING, tla_judge.ours("fencing", FENCING)) == [None] * 6
     assert [len(run) for run in runs] == [6, 5, 4]
+
+
+@pytest.mark.parametrize(("found", "by"), [(0, NOBODY), (1, GRAPH), (-1, GRAPH)])
+def test_of_a_large_graph_the_states_are_counted_first(
+    found: int, by: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And where they are as many as explore's, the whole graphs are compared."""
+    expected = tla_judge.ours("fencing", FENCING)
+    said = Result(None, len(expected.states) + found, 1_000, 9, 1.0, ())
+    compared = []
+    monkeypatch.setattr(tla_judge, "LARGE", 0)
+    monkeypatch.setattr(tla_judge.tlc, "run", lambda *of, **named: said)
+    monkeypatch.setattr(
+        tla_judge, "compare", lambda *of, **named: compared.append(of) or Compared(expected, 1.0, 1.0)
+    )
+    assert tla_judge.noticed(mutants("fencing")[0], FENCING).by == by
+    assert len(compared) == (by == NOBODY)
 
 
 @pytest.mark.usefixtures("tools")

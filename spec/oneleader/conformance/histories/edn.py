@@ -121,7 +121,10 @@ def _atom(kind: str, token: str, line: int) -> Any:
         return CONSTANTS[token]
     if NUMBER.match(token):
         number = token.rstrip("NM")
-        return int(number) if re.fullmatch(r"[+-]?\d+", number) else float(number)
+        try:
+            return int(number) if re.fullmatch(r"[+-]?\d+", number) else float(number)
+        except ValueError:  # Python reads no number of more than some 4,300 digits
+            raise BadEdn(line, "this is a number with more digits than can be read") from None
     if token[0].isdigit():
         raise BadEdn(line, f"{token!r} is no number")
     return Keyword(token.lstrip(":"))

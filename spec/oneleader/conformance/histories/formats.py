@@ -41,6 +41,8 @@ def read(path: Path, format: str | None = None) -> list[LoggedOperation]:
         check_clients(operations)
     except (BadLine, edn.BadEdn) as error:
         raise UsageError(f"{path}:{error.line}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path} has a value that nests deeper than can be read") from None
     except BadOperation as error:
         refuse(path, error)
     if not operations:
@@ -172,7 +174,8 @@ def _moments(rows: list[tuple[int, dict[str, Any]]]) -> Iterator[Moment]:
             raise BadLine(line, f"time goes back from {before:g} to {time:g}: sort the lines by time")
         before = time
         value = frozen(row.get("value"))
-        yield Moment(line, str(row["client"]), row["type"], str(row["kind"]), str(row.get("key", "")), value)
+        client, kind, key = _names(line, row)
+        yield Moment(line, client, row["type"], kind, key, value)
 
 
 def _call(line: int, row: dict[str, Any]) -> LoggedOperation:
@@ -182,8 +185,18 @@ def _call(line: int, row: dict[str, Any]) -> LoggedOperation:
     if returned < called:
         raise BadLine(line, f"this returned at {returned:g}, before it was called at {called:g}")
     value, expected, result = (frozen(row.get(name)) for name in ("value", "expected", "result"))
-    client, kind, key = str(row["client"]), str(row["kind"]), str(row.get("key", ""))
-    return LoggedOperation(client, kind, key, called, returned, value, expected, result, line)
+    return LoggedOperation(*_names(line, row), called, returned, value, expected, result, line)
+
+
+def _names(line: int, row: dict[str, Any]) -> tuple[str, str, str]:
+    """Client, kind and key, each a text or a number; no key is no key where it is null, too."""
+    said = {"client": row["client"], "kind": row["kind"], "key": row.get("key")}
+    if said["key"] is None:
+        said["key"] = ""
+    for name, value in said.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise BadLine(line, f"{name!r} is a name or a number, not {json.dumps(value)[:60]}")
+    return str(said["client"]), str(said["kind"]), str(said["key"])
 
 
 def _time(line: int, name: str, value: Any) -> float:

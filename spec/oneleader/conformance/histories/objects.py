@@ -124,7 +124,8 @@ def comparable(value: Any) -> Hashable:
     try:
         hash(value)
     except TypeError:
-        raise TypeError(f"a value of type {type(value).__name__} cannot be compared: {value!r}") from None
+        what = "a map" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
+        raise TypeError(f"{what} cannot be compared: {value!r}") from None
     if value != value:
         raise TypeError(f"{value!r} equals nothing, not even itself: it cannot be compared")
     return value  # type: ignore[no-any-return]

@@ -308,6 +308,10 @@ class OpenRun:
         """What differs from the initial state in all candidates."""
         return {(name, key): value for name, cells in self.shared.items() for key, value in cells.items()}
 
+    def lose_history(self) -> None:
+        """No ghost field says anything from now on."""
+        self.lost |= {f.name for f in self.model.fields.values() if f.kind == "ghost"}
+
     def lose(self, ghost: str) -> None:
         """This ghost field, and each that is computed from it, says nothing from now on."""
         ghosts = (f.name for f in self.model.fields.values() if f.kind == "ghost")

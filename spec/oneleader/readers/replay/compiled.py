@@ -14,9 +14,10 @@ from types import CodeType
 from typing import Any, NamedTuple, NoReturn
 
 from oneleader.errors import Inexpressible, SpecError
+from oneleader.language.expr import Expr
 from oneleader.language.model import Model
-from oneleader.language.sorts import LONG_AGO, NIL, is_enum, is_number, is_set
-from oneleader.language.trace import ghosts_needed, trace_action
+from oneleader.language.sorts import LONG_AGO, NIL, AnySort, is_enum, is_number, is_set
+from oneleader.language.trace import ghosts_needed, trace_action, trace_property
 from oneleader.readers.replay import access
 from oneleader.readers.replay.access import prefix_of
 from oneleader.readers.replay.candidates import (
@@ -174,9 +175,34 @@ class CompiledRun(OpenRun):
         self.text, self.slow = program.text, program.slow
         fixed = self._names(constants, parameters or {})
         changing = [f for f in model.fields.values() if not f.fixed]
-        self.names, in_place = fixed | access.layered(self, changing), fixed | access.in_place(self, changing)
+        self.names = fixed | access.layered(self, changing)
+        self.names_in_place = fixed | access.in_place(self, changing)
+        self._load(program)
+
+    def _load(self, program: ReplayProgram) -> None:
         self.takes = self._taking(program.code, self.names)
-        self.takes_in_place = self._taking(program.in_place, in_place)
+        self.takes_in_place = self._taking(program.in_place, self.names_in_place)
+
+    def lose_history(self) -> None:
+        before = len(self.lost)
+        super().lose_history()
+        if len(self.lost) > before:
+            for name in self.lost:
+                self.shared[name].clear()
+            self._load(program_of(self.model, history=False))
+
+    def unlisted(self) -> list[dict[Any, None]]:
+        """The elements of the set sorts of which nothing asks for all: neither a step nor a property."""
+        model = self.model
+        properties = [*model.properties.values(), *model.axioms.values()]
+        asked = {sort for f in model.fields.values() for sort in f.index}
+        asked |= {sort for p in properties for _, sort in p.params}
+        for p in properties:
+            asked |= visited(trace_property(model, p).body)
+        for action in model.actions.values():
+            traced = trace_action(model, action)
+            asked = asked.union(*(visited(e) for _, e in traced.guards), *map(visited, traced.claims))
+        return [of for sort, of in self.elements.items() if sort not in asked]
 
     def candidate(self, changes: dict[Cell, Any]) -> CompiledCandidate:
         return CompiledCandidate(self, changes)
@@ -237,6 +263,12 @@ class CompiledRun(OpenRun):
             elif f.kind == "parameter":
                 names[f"parameter_{f.name}"] = parameters[f.name]
         return names
+
+
+def visited(e: Expr) -> set[AnySort]:
+    """The sorts over which an expression quantifies."""
+    here: set[AnySort] = {e.args[0].sort} if e.op in ("all", "any", "count") else set()
+    return here.union(*(visited(a) for a in e.args if isinstance(a, Expr)))
 
 
 def _twice(name: str, key: Any) -> NoReturn:

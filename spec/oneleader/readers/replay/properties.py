@@ -123,6 +123,14 @@ class Properties:
         """Whether all that the property reads is there."""
         return not self.reads[name] & (self.run.lost | self.without)
 
+    def lose_history(self, fields: Iterable[str] = ()) -> None:
+        """From now on no property that reads history is judged, nor one that reads these fields."""
+        lost = self.run.lost | self.without
+        self.run.lose_history()
+        self.without |= set(fields)
+        if self.run.lost | self.without > lost:
+            self.judges.clear()
+
     def words(self) -> Iterator[str]:
         """Which properties were judged, and which were not."""
         every = self.run.model.properties

@@ -97,6 +97,12 @@ class NumberRow:
                 del self.chunks[k]
                 self.owned.discard(k)
 
+    def forget_below(self, i: int) -> None:
+        """Give up the chunks that have nothing from this index on."""
+        for k in [k for k in self.chunks if k < i >> BITS]:
+            del self.chunks[k]
+            self.owned.discard(k)
+
     def differs(self, other: NumberRow, low: int, high: int) -> bool:
         """Whether some index from low to high holds something else in the other row."""
         while low <= high:

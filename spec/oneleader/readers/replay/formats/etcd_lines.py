@@ -178,7 +178,10 @@ def _change(name: str, event: dict[str, Any]) -> dict[str, Any]:
     if name == "ApplyConfChange":
         voters = cc.get("newconf")
         return {"new_voters": _voters(voters, "newconf") if voters is not None else None}
-    changes = [c for c in cc.get("changes") or () if isinstance(c, dict)]
+    said = cc.get("changes") or []
+    if not isinstance(said, list):
+        raise UsageError("`changes` is not a list")
+    changes = [c for c in said if isinstance(c, dict)]
     return {"changes": tuple((_node(part(c, "nid", str)), part(c, "action", str)) for c in changes)}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from oneleader.errors import UsageError
 from oneleader.readers.replay.replay import Replayed, replay_lines
 from oneleader.verdict import HOLDS
-from oneleader_raft.node.recording import RecordingError, opened, recording
+from oneleader_raft.node.recording import NotThereYet, RecordingError, opened, recording
 from oneleader_raft.views import FIXED_MEMBERS
 
 POLL_SECONDS = 0.2
@@ -115,5 +115,5 @@ def _opened(folder: Path, wait: Wait | None) -> Any:
         try:
             return opened(folder)
         except RecordingError as error:
-            if wait is None or not wait():
+            if not isinstance(error, NotThereYet) or wait is None or not wait():
                 raise UsageError(str(error)) from None

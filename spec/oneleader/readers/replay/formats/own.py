@@ -38,7 +38,7 @@ from oneleader.readers.replay.candidates import (
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.configurations import Configurations
-from oneleader.readers.replay.formats.forgetting import OldRounds, SentNames
+from oneleader.readers.replay.formats.forgetting import OldRounds, OldTerms, SentNames
 from oneleader.readers.replay.formats.given import Believed
 from oneleader.readers.replay.formats.observed import Call, ObservedElection
 from oneleader.readers.replay.formats.observed_lease import ObservedLease
@@ -97,7 +97,7 @@ class OwnFormat:
         self.seen = SeenNodes(nodes, quorums, read.parameters, self.model.fields)
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
-        self.sent, self.rounds = SentNames(), self._rounds()
+        self.sent, self.rounds, self.terms = SentNames(), self._rounds(), self._terms()
         self.believed = Believed(self.model)
         self.may_lose_states = not judges_states
         self.coverage = ReplayCoverage(given=[*read.given], ignored=read.ignored)
@@ -172,12 +172,16 @@ class OwnFormat:
         self.sent.check(record.get("receives", ()))
         if self.rounds:
             self.rounds.check(after)
+        if self.terms:
+            self.terms.check(after)
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
         else:
             self._follow(record["node"], step)
         is_said = self.believed.note(record["node"], given)
         is_said |= "sends" in record and self.sent.add(record["sends"])
+        if self.terms:
+            self.terms.forget(self.events)
         if is_said | (self.rounds is not None and self.rounds.forget()):
             self.coverage.given[len(self.header.given) :] = self._believed_words()
         if self.judges_states:
@@ -201,6 +205,8 @@ class OwnFormat:
         except LineRefused as refused:
             if self.rounds:
                 self.rounds.check_refusal(refused)
+            if self.terms:
+                self.terms.check_refusal(steps or [])
             raise
 
     def _rounds(self) -> OldRounds | None:
@@ -208,6 +214,14 @@ class OwnFormat:
         if self.model.name != "lease" or not isinstance(self.run, CompiledRun):
             return None
         return OldRounds(self.run, self.candidates, self.seen.messages, self.header.parameters["lease"])
+
+    def _terms(self) -> OldTerms | None:
+        """Where the model's steps are of present terms, and its properties proved."""
+        nodes = self.closed.get("Node", ())
+        may_forget = self.properties.is_proved and self.model.name in OldTerms.MODELS and nodes
+        if not may_forget or not isinstance(self.run, CompiledRun):
+            return None
+        return OldTerms(self.run, self.candidates, self.properties, nodes)
 
     def _believed_words(self) -> Iterator[str]:
         yield from self.believed.words()

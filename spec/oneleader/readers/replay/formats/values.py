@@ -64,7 +64,7 @@ class ValueReaders:
     def _key(self, sort: AnySort) -> Reader:
         """What reads a key of a dictionary: JSON writes each as a string."""
         read = self.reader(sort)
-        return (lambda key: read(int(key) if key.isdecimal() else key)) if is_number(sort) else read
+        return (lambda key: read(_number(key))) if is_number(sort) else read
 
     def _observe(self, field: Field, index: tuple[Any, ...], written: Any, found: list[Observed]) -> None:
         keys, value = self._of_fields[field.name]
@@ -139,6 +139,14 @@ class ValueReaders:
             raise UsageError(f"{quoted(written)} is no {name_of(sort)} of the header's: {', '.join(names)}")
 
         return read
+
+
+def _number(key: str) -> Any:
+    """The number that a key of a dictionary is; the key itself where it is none that can be read."""
+    try:
+        return int(key) if key.isdecimal() else key
+    except ValueError:  # Python reads no number of more than some 4,300 digits
+        return key
 
 
 def _of_members(sort: Any) -> Reader:
