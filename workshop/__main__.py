@@ -20,6 +20,7 @@ from workshop.pages.coupling import coupling
 from workshop.pages.explorers import explorers
 from workshop.pages.handlers import handlers
 from workshop.pages.peers import peers
+from workshop.pages.progress import progress
 from workshop.pages.provers import second_prover
 from workshop.pages.trade_offs import trade_offs
 from workshop.peers.million import million
@@ -83,6 +84,7 @@ workshop.add_command(tla_claims)
 workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
 workshop.add_command(handlers)
+workshop.add_command(progress)
 workshop.add_command(coupling)
 workshop.add_command(explorers)
 workshop.add_command(site)

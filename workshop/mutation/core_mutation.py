@@ -243,7 +243,7 @@ def compiled(mutant: CoreMutant) -> CodeType:
 @contextmanager
 def installed(mutant: CoreMutant) -> Iterator[None]:
     """The core with this mutant in it."""
-    function = _function(mutant)
+    function = function_of(mutant)
     before = function.__code__
     function.__code__ = compiled(mutant)
     try:
@@ -252,7 +252,7 @@ def installed(mutant: CoreMutant) -> Iterator[None]:
         function.__code__ = before
 
 
-def _function(mutant: CoreMutant) -> FunctionType:
+def function_of(mutant: CoreMutant) -> FunctionType:
     owner, _, name = mutant.function.rpartition(".")
     holder = vars(vars(mutant.module)[owner]) if owner else vars(mutant.module)
     found = holder[name]

@@ -11,11 +11,12 @@ from itertools import groupby
 
 import click
 
+from oneleader.cli.checks import SOON
 from oneleader.cli.console import say
 from oneleader.conformance.handlers.contracts import CONTRACTS, Met, check_contract
 from oneleader.conformance.handlers.earlier import once
 from oneleader.conformance.handlers.handlers import Handled, prove_handler
-from oneleader.conformance.handlers.running import of_any_size
+from oneleader.conformance.handlers.running import ANY, of_any_size
 from oneleader.conformance.handlers.stable import Kept, everything, prove_stable
 from oneleader.verdict import HOLDS, exit_status
 from workshop import ROOT
@@ -27,11 +28,14 @@ ROW = re.compile(r"^\| `(.+)` \| ([\d,]+) \| ([\d,]+) \| [\d.]+ \|", re.MULTILIN
 
 def page(handlers: Sequence[Handled], steps: Sequence[Kept], loops: Sequence[Met]) -> str:
     seconds = [*(h.seconds for h in handlers), *(s.seconds for s in steps), *(m.seconds for m in loops)]
+    checked = {h.handler: h.seconds for h in handlers if h.scope == ANY}
     return template("handlers.md.j2").render(
         day=date.today().isoformat(),
         paths=sum(h.paths for h in handlers) + sum(m.paths for m in loops),
         goals=sum(h.goals for h in handlers) + sum(s.goals for s in steps),
         minutes=sum(seconds) / 60,
+        of_check=sum(checked.values()),
+        of_quick=sum(checked.get(handler, 0) for handler in SOON),
         handled=[(size, [*rows]) for size, rows in groupby(handlers, key=lambda one: one.scope)],
         kept=[(model, [*rows]) for model, rows in groupby(steps, key=lambda one: one.model)],
         met=loops,

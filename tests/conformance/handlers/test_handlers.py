@@ -128,7 +128,7 @@ FAULTS = {
     "votes-within-its-promise": ("election timeout", "replication: asks"),
     "reads-before-its-no-op": ("read", "lease: read: index"),
     "reads-without-asking": ("election timeout", "lease: read: leads"),
-    "stale-refusal-counts": ("AppendEntries", "election: AppendReply: an answer to a leader"),
+    "stale-refusal-counts": ("AppendEntries", "pre_vote: AppendReply: an answer to a leader"),
     "role-is-a-lease": ("is_leader", "lease: is_leader"),
     "lease-from-receipt": ("AppendReply", "lease: followers acknowledged"),
     "lease-as-long-as-the-promise": ("is_leader", "lease: is_leader"),
@@ -142,7 +142,8 @@ def test_a_fault_is_not_proved(id: str) -> None:
     """By the model that is the first to refuse it; the others are not asked."""
     handler, failing = FAULTS[id]
     model, *_ = failing.split(": ")
-    found = prove_handler(handler, Scope(), variant(id), models=(model,))
+    models = (model, "replication") if model == "pre_vote" else (model,)  # which knows what is not raised
+    found = prove_handler(handler, Scope(), variant(id), models=models)
     assert (found.verdict, found.failing) == (VIOLATED, failing)
 
 
@@ -223,6 +224,18 @@ def test_no_handler_is_proved_whatever_it_does(handler: str, core: Core) -> None
     assert prove_handler(handler, Scope(), core=core).verdict is VIOLATED
     found = {handler for handler, _ in (*FAULTS.values(), *FAULTS_OF_SNAPSHOTS.values())}
     assert found | {*MORE} == {*HANDLERS}
+
+
+def test_whoever_answers_in_anothers_name_is_not_proved() -> None:
+    """What arrives is taken to be from another server: so each says that it is from who sends it."""
+
+    def tell_term(node: Node, to: str, t: int, refusal: raft.Message) -> Step:
+        named = replace(refusal, voter_id=to)  # type: ignore[call-arg]
+        return correct(node, to, t, named)
+
+    correct = raft.tell_term
+    found = prove_handler("RequestPreVote", ANY, patched(tell_term), models=("election",))
+    assert (found.verdict, found.failing) == (VIOLATED, "election: from itself")
 
 
 def test_an_error_that_can_happen_is_a_violation() -> None:

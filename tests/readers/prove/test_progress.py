@@ -13,11 +13,13 @@ from oneleader.language.model import Model
 from oneleader.language.progress import LeadsTo
 from oneleader.models import PROGRESS, find
 from oneleader.models.election import grant_vote
+from oneleader.readers.prove.hints import load_hints
 from oneleader.readers.prove.obligations import obligations
 from oneleader.readers.prove.progress import Chain
-from oneleader.readers.prove.prove import ProofRow, judge, load_hints
+from oneleader.readers.prove.prove import ProofRow, judge
 from oneleader.readers.prove.vacuity import answers
 from oneleader.verdict import HOLDS, VIOLATED
+from workshop.pages.progress import fails_without, weaker
 
 WITH_HINTS = ("progress/an_entry_is_committed", "progress/every_follower_learns")
 LONG = "progress/a_change_is_made"  # `make progress`
@@ -67,20 +69,7 @@ def test_its_lemmas_are_proved(name: str) -> None:
     assert all(judge(o, None).verdict is HOLDS for o in obligations(model) if o.goal in own)
 
 
-def weaker(found: LeadsTo) -> dict[str, LeadsTo]:
-    """Without each assumption in turn."""
-    without = {
-        f"given {predicate.__name__}": replace(
-            found, given=tuple(p for p in found.given if p is not predicate)
-        )
-        for predicate in found.given
-    }
-    for stop in found.stops:
-        without[stop.name] = replace(found, stops=tuple(s for s in found.stops if s is not stop))
-    return without
-
-
-SOON = ("progress/a_leader_is_elected", "progress/a_transfer_comes_about")  # of the others it was seen once
+SOON = ("progress/a_leader_is_elected", "progress/a_transfer_comes_about")  # of the others by `make progress`
 NEEDED = [
     (name, assumption)
     for name in SOON
@@ -95,10 +84,8 @@ def test_each_assumption_is_needed(name: str, assumption: str) -> None:
     few servers, which the plain interpreter confirms."""
     model = find(name)
     (found,) = model.progress.values()
-    chain, hints = Chain(model, weaker(found)[assumption]), load_hints(model)
-    likely_first = sorted(chain.obligations(), key=lambda o: f" {o.step}(" not in assumption)
-    rows = (judge(o, hints.get(o.key)) for o in likely_first)
-    first = next(row for row in rows if row.verdict is not HOLDS)
+    first = fails_without(model, found, assumption, load_hints(model))
+    assert first is not None
     assert first.verdict is VIOLATED
     assert first.counterexample is not None
 

@@ -41,6 +41,7 @@ from oneleader.readers.prove.algebra import SymbolicState
 from oneleader.readers.prove.smt import answer
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest
 from oneleader_raft.core import RAFT, Core
+from oneleader_raft.messages import sender
 from oneleader_raft.raft import (
     Message,
     Node,
@@ -218,7 +219,9 @@ class PathProof:
                 yield from guards
                 sent.append((send.message, send.to))
         for message, to in sent:
-            yield "to another", self.cluster.node(to) != self.cluster.node(ran.before.id)
+            me = self.cluster.node(ran.before.id)
+            yield "to another", self.cluster.node(to) != me
+            yield "from itself", self.cluster.node(sender(message)) == me
             yield from coupling.licensed(state, message, to)
         yield from coupling.holds(state, ran.step.node, ran.start.now)
         if coupling.name == "lease":

@@ -34,8 +34,8 @@ Licence: TypeAlias = Iterator[Fact]
 def request_vote(c: Coupling, state: SymbolicState, m: RequestVote, to: Any) -> Licence:
     candidate, t = c.cluster.node(m.candidate_id), term_of(m.term)
     yield "a candidate asked", state["requested"](candidate, t)
-    yield "of a term that it reached", c.cluster.both(t > 0, t <= state["term"](candidate))
     if c.name == "pre_vote":
+        yield "of a term that it reached", c.cluster.both(t > 0, t <= state["term"](candidate))
         yield "nobody hands over", m.forced_by is None
     if c.has("last_log_index"):
         yield "its log", state["last_log_index"](candidate, t) == term_of(m.last_log_index)
@@ -62,8 +62,9 @@ def vote_reply(c: Coupling, state: SymbolicState, m: VoteReply, to: Any) -> Lice
         return
     t = term_of(m.term)
     yield "the vote was granted", state["granted"](c.cluster.node(m.voter_id), t, to)
-    yield "of a term that it reached", t <= state["term"](to)
     yield "its term is known", c.term_is_known(state, t)
+    if c.name == "pre_vote":
+        yield "of a term that it reached", t <= state["term"](to)
 
 
 def pre_vote_reply(c: Coupling, state: SymbolicState, m: PreVoteReply, to: Any) -> Licence:
@@ -78,39 +79,39 @@ def pre_vote_reply(c: Coupling, state: SymbolicState, m: PreVoteReply, to: Any) 
 
 def append_entries(c: Coupling, state: SymbolicState, m: AppendEntries, to: Any) -> Licence:
     cluster, t, prev = c.cluster, term_of(m.term), c.cluster.integer(m.prev_log_index)
-    yield from _of_leader_itself(c, state, m, to)
+    yield from _of_leader_itself(c, state, m)
+    if not c.has("leader_log_length"):
+        return
     for fact in cluster.each_entry(
         m.entries, prev, lambda i, term, value: cluster.both(term >= 1, term <= t), *_of_leader(c, state, t)
     ):
         yield "its entries are of its term or before", fact
-    yield "nothing is before index 1", z3.Implies(prev == 0, cluster.integer(m.prev_log_term) == 0)
-    if c.has("leader_log_length"):
-        yield from _is_of_log(c, state, m, prev, to)
+    if not c.has("leader_snapshot"):
+        yield "nothing is before index 1", z3.Implies(prev == 0, cluster.integer(m.prev_log_term) == 0)
+    yield from _is_of_log(c, state, m, prev, to)
 
 
-def _of_leader_itself(
-    c: Coupling, state: SymbolicState, m: AppendEntries | InstallSnapshot, to: Any
-) -> Licence:
+def _of_leader_itself(c: Coupling, state: SymbolicState, m: AppendEntries | InstallSnapshot) -> Licence:
     """It is from the leader of its term, in a round that was sent."""
     cluster, leader, t = c.cluster, c.cluster.node(m.leader_id), term_of(m.term)
     yield "a leader sent it", state["heartbeat"](leader, t)
     yield "its term is known", cluster.both(t > 0, c.term_is_known(state, t))
-    yield "to another", leader != to
     if c.is_premise:
         for fact in cluster.each_server(
             lambda v: c.invariant("election_safety", state, t=t, a=v, b=leader),
             lambda v: state["heartbeat"](v, t),
         ):
             yield "theorem", fact
-    yield "in a round", term_of(m.round.number) >= 1
+    if c.name == "pre_vote":
+        yield "in a round", term_of(m.round.number) >= 1
     if c.name == "lease":
         yield "the round was sent", state["sent"](leader, t, cluster.integer(m.round.number))
         yield "when it was sent", c.round_was_sent_at(state, leader, t, m.round)
 
 
 def _of_leader(c: Coupling, state: SymbolicState, t: Any) -> list[Callable[[Any], Any]]:
-    """By an index: the entry in the log of the leader of t, where the model has logs."""
-    fields = ("leader_log_term", "leader_log_value") if c.has("leader_log_length") else ()
+    """By an index: the entry in the log of the leader of t."""
+    fields = ("leader_log_term", "leader_log_value")
     return [lambda i, read=state[field]: read(t, i) for field in fields]  # type: ignore[misc]
 
 
@@ -164,11 +165,11 @@ def _brings_configurations(c: Coupling, state: SymbolicState, m: AppendEntries, 
 
 def install_snapshot(c: Coupling, state: SymbolicState, m: InstallSnapshot, to: Any) -> Licence:
     t, k = term_of(m.term), c.cluster.integer(m.snapshot.index)
-    yield from _of_leader_itself(c, state, m, to)
-    its_term = c.cluster.integer(m.snapshot.term)
-    yield "it stands for entries of its term or before", c.cluster.both(k >= 1, its_term >= 1, its_term <= t)
+    yield from _of_leader_itself(c, state, m)
     if not c.has("leader_snapshot"):
         return
+    its_term = c.cluster.integer(m.snapshot.term)
+    yield "it stands for entries of its term or before", c.cluster.both(k >= 1, its_term >= 1, its_term <= t)
     has_it = c.cluster.both(state["leader_snapshot"](t) <= k, k <= state["leader_commit"](t))
     yield "the leader has it", has_it
     yield "its last entry", state["leader_log_term"](t, k) == its_term
@@ -196,13 +197,14 @@ def append_reply(c: Coupling, state: SymbolicState, m: AppendReply, to: Any) -> 
     number = cluster.integer(m.round.number)
     is_answer = number != 0
     yield "its term is known", c.term_is_known(state, t)
-    yield "an answer to a leader", z3.Implies(is_answer, state["heartbeat"](to, t))
-    yield "a success answers", cluster.either(is_answer, not m.success)
     if c.name == "pre_vote":
+        yield "an answer to a leader", z3.Implies(is_answer, state["heartbeat"](to, t))
         yield "it was told", z3.Or(is_answer, state["told"](to, t))
         yield "it heard the leader", z3.Implies(is_answer, state["replied"](follower, t))
     if c.has("leader_log_length") and m.success:
         stored = state["acknowledged"](follower, t)
+        if not c.has("leader_snapshot"):  # so nobody else wins t, and begins to store another log in it
+            yield "an answer to a leader", state["heartbeat"](to, t)
         yield "it stores as much", term_of(m.index) <= stored
         yield "and the leader has as much", term_of(m.index) <= state["leader_log_length"](t)
     if c.name == "lease":
@@ -212,11 +214,12 @@ def append_reply(c: Coupling, state: SymbolicState, m: AppendReply, to: Any) -> 
 
 
 def timeout_now(c: Coupling, state: SymbolicState, m: TimeoutNow, to: Any) -> Licence:
-    leader, t = c.cluster.node(m.leader_id), term_of(m.term)
-    yield "its term is known", c.term_is_known(state, t)
-    yield "a leader sent it", state["heartbeat"](leader, t)
+    """`pre_vote` is not asked about what follows: it knows nobody who is told to stand."""
+    t = term_of(m.term)
+    if c.name != "pre_vote":
+        yield "its term is known", c.term_is_known(state, t)
     if c.name == "lease":
-        yield "a leader asked", state["timeout_now"](leader, to, t + 1)
+        yield "a leader asked", state["timeout_now"](c.cluster.node(m.leader_id), to, t + 1)
 
 
 LICENCES: dict[type, Callable[[Coupling, SymbolicState, Any, Any], Licence]] = {

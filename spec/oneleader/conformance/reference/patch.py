@@ -32,7 +32,14 @@ LOCKS = LockRules()
 Restart = Callable[[NodeId, tuple[NodeId, ...], Durable, int, Clocks], Step]
 
 
-def patched(*rules: Callable[..., Any], restart: Restart = raft.restart) -> Core:
+@dataclass(frozen=True)
+class Patched(Core):
+    """The reference with others in the place of these of its rules."""
+
+    rules: frozenset[str] = frozenset()
+
+
+def patched(*rules: Callable[..., Any], restart: Restart = raft.restart) -> Patched:
     """The reference with other rules in the place of those of their names."""
 
     @contextmanager
@@ -52,7 +59,9 @@ def patched(*rules: Callable[..., Any], restart: Restart = raft.restart) -> Core
         with in_place():
             return raft.is_leader(node, now)
 
-    return Core(step, restart, is_leader)
+    names = frozenset(rule.__name__ for rule in rules)
+    others = frozenset({"restart"}) if restart is not raft.restart else frozenset()
+    return Patched(step, restart, is_leader, rules=names | others)
 
 
 def restarting(change: Callable[[Durable], Durable]) -> Core:
