@@ -45,7 +45,7 @@ class Without:
 
 
 @dataclass(frozen=True)
-class Reached:
+class ComesTo:
     """What is known of one thing that a model comes to. `seconds` are of processor time."""
 
     model: str
@@ -75,7 +75,7 @@ def fails_without(model: Model, found: LeadsTo, assumption: str, hints: Hints) -
     return next((row for row in rows if row.verdict is not HOLDS), None)
 
 
-def reached(name: str) -> Iterator[Reached]:
+def reached(name: str) -> Iterator[ComesTo]:
     """Each that the model comes to: proved, and then tried without each assumption."""
     model = find(name)
     hints = load_hints(model)
@@ -85,7 +85,7 @@ def reached(name: str) -> Iterator[Reached]:
             judge(obligation, hints.get(obligation.key)) for obligation in Chain(model, found).obligations()
         ]
         seconds = time.process_time() - began
-        proved = Reached(name, found.name, len(rows), gravest(row.verdict for row in rows), seconds)
+        proved = ComesTo(name, found.name, len(rows), gravest(row.verdict for row in rows), seconds)
         say(f"{name}, {found.name}: {len(rows)} obligations, {seconds:.1f} s")
         yield replace(proved, without=tuple(_without(model, found, hints)))
 
