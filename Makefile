@@ -101,7 +101,7 @@ MINUTES ?= 10
 hunt: setup ## Draw scenarios and simulate the reference over all cores for MINUTES (10), keeping what it finds
 	$(BIN)/oneleader hunt --minutes $(MINUTES)
 
-progress: setup ## Prove what the models come to, for any number of servers, and see that each assumption is needed
+progress: setup ## Prove what the models come to, for any number of servers, and see that each assumption is needed: some 5 minutes
 	$(BIN)/python -m workshop progress
 
 handlers: setup ## Prove the handlers for any number of servers, write docs/results/handlers.md; then within small bounds

@@ -95,9 +95,13 @@ def test_and_where_members_change(seed: int) -> None:
 
 
 def test_and_in_drawn_scenarios() -> None:
-    sending = Sending()
-    draw(ChangingMachine, sending.core, joining=1, examples=30)
-    assert all_possible(sending, (*MEMBERS, "n4")) == {*KINDS}
+    """What a seed draws depends on the modules that are loaded: Hypothesis takes constants from them."""
+    sending, sent = Sending(), set[type]()
+    for seed in range(1, 9):
+        if sent != {*KINDS}:
+            draw(ChangingMachine, sending.core, joining=1, examples=30, seed=seed)
+            sent = all_possible(sending, (*MEMBERS, "n4"))
+    assert sent == {*KINDS}
 
 
 # --- By the message alone ---------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -32,6 +31,7 @@ from oneleader_raft.node.client import (
 from oneleader_raft.node.clock import ClockWentBackError
 from oneleader_raft.node.complaints import Complaints
 from oneleader_raft.node.door import MALFORMED, Door, most_clients
+from oneleader_raft.node.errors import UnusableError
 from oneleader_raft.node.links import Address
 from oneleader_raft.node.local import HOST, free_ports
 from oneleader_raft.node.openapi import DOCUMENT
@@ -431,7 +431,9 @@ def test_a_node_that_cannot_store_stops(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
         server._store._db.execute("PRAGMA query_only = 1")
         write = asyncio.create_task(server.write(server.request(Put("k", "v"))))
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(
+            UnusableError, match=r"n1\.db cannot be used: attempt to write a readonly database"
+        ):
             await asyncio.wait_for(node, 10)
         assert not write.done()
         assert dict(server.machine.values) == {}
