@@ -68,7 +68,7 @@ def why_not_asked(fault: Fault) -> str:
 
 
 @dataclass
-class Inquiry:
+class Questions:
     """What is known of the changed cores, and until when more is asked. `seconds`: for each, of processor
     time."""
 
@@ -191,16 +191,16 @@ def handler_faults(minutes: float, seconds: float, faults_only: bool) -> int:
     Hours of processor time from the start; what an earlier run of the same code has found is not asked again.
     """
     earlier = {id: where for id, (where, _) in told(PAGE.read_text("utf-8")).items()} if PAGE.exists() else {}
-    inquiry = Inquiry(time.monotonic() + 60 * minutes, seconds, earlier)
+    questions = Questions(time.monotonic() + 60 * minutes, seconds, earlier)
     for fault in FAULTS.values():
-        inquiry.fault(fault)
+        questions.fault(fault)
     for mutant in () if faults_only else in_turn(mutants()):
-        inquiry.mutant(mutant)
-    for id in unexplained(inquiry.said):
+        questions.mutant(mutant)
+    for id in unexplained(questions.said):
         say(f"the proof goes through with it, and {REASONS.name} does not say why: {id}")
-    is_explained = not [*unexplained(inquiry.said)]
+    is_explained = not [*unexplained(questions.said)]
     if is_explained and not faults_only:
-        PAGE.write_text(page(inquiry.said), encoding="utf-8")
+        PAGE.write_text(page(questions.said), encoding="utf-8")
         say(f"written to {PAGE.relative_to(ROOT)}")
-    is_known = all(one.by != OPEN for one in inquiry.said.values())
+    is_known = all(one.by != OPEN for one in questions.said.values())
     return exit_status([HOLDS if is_explained and is_known else INCONCLUSIVE])
