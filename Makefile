@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-prove bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers coupling progress monitoring crosshair faults mutants tla-mutants tla-claims tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-prove bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers handler-faults coupling progress monitoring crosshair faults mutants tla-mutants tla-claims tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -110,6 +110,9 @@ handlers: setup ## Prove the handlers for any number of servers, write docs/resu
 	$(BIN)/oneleader handlers --nodes 3 --log 0; test $$? -eq 3  # without an entry nobody acts as a leader
 	$(BIN)/oneleader handlers --nodes 3 --log 1 --reads 0 --only AppendEntries
 	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 0 --changes
+
+handler-faults: setup ## Ask the handlers' proof about each fault and mutant of the core for MINUTES (10), write docs/results/handler-faults.md; resumes
+	$(BIN)/python -m workshop handler-faults --minutes $(MINUTES)
 
 coupling: setup ## Leave out each fact of the handlers' coupling in turn for MINUTES (10), write docs/results/coupling.md; resumes
 	$(BIN)/python -m workshop coupling --minutes $(MINUTES)

@@ -18,6 +18,7 @@ from workshop.mutation.tla_table import tla_bounds, tla_mutants
 from workshop.pages import architecture, claims, faults
 from workshop.pages.coupling import coupling
 from workshop.pages.explorers import explorers
+from workshop.pages.handler_faults import handler_faults
 from workshop.pages.handlers import handlers
 from workshop.pages.peers import peers
 from workshop.pages.progress import progress
@@ -84,6 +85,7 @@ workshop.add_command(tla_claims)
 workshop.add_command(trade_offs)
 workshop.add_command(second_prover)
 workshop.add_command(handlers)
+workshop.add_command(handler_faults)
 workshop.add_command(progress)
 workshop.add_command(coupling)
 workshop.add_command(explorers)

@@ -1,0 +1,105 @@
+"""docs/results/handler-faults.md speaks of each fault, and what it says of some is asked again."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneleader.faults.catalogue import FAULTS
+from workshop.mutation.core_mutation import CoreMutant
+from workshop.mutation.proof_judge import (
+    NOT_RUN,
+    OPEN,
+    PROVED,
+    REFUSED,
+    Said,
+    is_loop,
+    judge,
+    judge_loop,
+    of_fault,
+    of_mutant,
+    reached,
+)
+from workshop.pages.handler_faults import (
+    PAGE,
+    in_turn,
+    mutants,
+    page,
+    reasons,
+    told,
+    unexplained,
+    why_not_asked,
+)
+
+TEXT = PAGE.read_text("utf-8")
+OPEN_YET = {  # no answer within 25 seconds of processor time
+    "lease-from-receipt", "commit-rule-breaks", "heartbeats-are-refused", "target-is-not-told",
+    "joining-get-no-entries", "commits-old-terms",
+}  # fmt: skip
+MUTANTS = {mutant.id: mutant for mutant in mutants()}
+
+
+def mutant(id: str) -> CoreMutant:
+    return MUTANTS[f"core/raft/{id}"]
+
+
+def test_each_fault_is_refused_or_said_why_not() -> None:
+    others = TEXT.partition("Not refused, and why")[2].partition("\n## ")[0]
+    last = [row.removesuffix(" |").rpartition(" | ")[2] for row in others.splitlines()]
+    named = {id for some in last for id in some.split(", ")}
+    assert {*told(TEXT)} | named >= {*FAULTS}
+    assert not {*told(TEXT)} & named
+    assert {*reasons()} <= {*FAULTS}
+    is_open = {
+        id for row in others.splitlines() if "| not known yet |" in row for id in row[18:-2].split(", ")
+    }
+    assert is_open <= OPEN_YET
+
+
+@pytest.mark.parametrize("id", ["role-is-a-lease", "vote-not-durable", "snapshot-of-anything"])
+def test_a_fault_is_refused_as_the_page_says(id: str) -> None:
+    """Three that are seen soon."""
+    changed = of_fault(FAULTS[id])
+    assert changed is not None
+    where, what = told(TEXT)[id]
+    said = judge(changed, 60, where)
+    assert (said.by, said.where, said.what) == (REFUSED, where, what)
+
+
+@pytest.mark.parametrize(
+    ("id", "by"),
+    [
+        ("is_leader/and→or", REFUSED),
+        ("on_compact/if not is_new: dropped", REFUSED),
+        ("on_change_members/if why: dropped", NOT_RUN),
+        ("on_heartbeat_timeout/always Step(node)", PROVED),  # a leader that sends no heartbeats is safe
+    ],
+)
+def test_a_mutant_is_refused_or_harmless(id: str, by: str) -> None:
+    assert judge(of_mutant(mutant(id)), 60).by == by
+
+
+def test_a_loop_is_judged_by_its_contract() -> None:
+    """Where `reaching` compares the other way, the members that it names have not reached the value."""
+    loop = mutant("reaching/>=→>")
+    assert is_loop(loop)
+    assert judge_loop(loop).by == REFUSED
+
+
+def test_what_a_handler_may_come_to_is_known_by_name() -> None:
+    assert {"on_vote_reply", "count_votes", "become_leader", "adopt_term", "then"} <= reached("VoteReply")
+    assert "on_append_reply" not in reached("VoteReply")
+    assert "on_compact" in reached("compact")
+
+
+def test_a_run_that_ends_early_has_seen_some_of_each_function() -> None:
+    several = [*in_turn([*MUTANTS.values()])]
+    assert {m.id for m in several} == {*MUTANTS}
+    functions = {m.function for m in several}
+    assert {m.function for m in several[: len(functions)]} == functions
+
+
+def test_what_goes_through_needs_a_reason() -> None:
+    said = {id: Said(id, PROVED) for id in ("vote-twice", "no-stickiness")}
+    assert [*unexplained(said)] == ["vote-twice"]  # the other one breaks liveness alone
+    assert why_not_asked(FAULTS["vote-twice"]) == ""
+    assert "| not known yet | vote-twice |" in page({"vote-twice": Said("vote-twice", OPEN)})

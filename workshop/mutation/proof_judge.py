@@ -1,0 +1,234 @@
+"""What the handlers' proof, for any number of servers, says of a core in which something is wrong.
+
+A changed core is the reference with a fault of the catalogue, or a mutant of it. The proof of the core itself
+goes through (docs/results/handlers.md), and on a path on which nothing that differs is run, a changed core
+does the same: so only the other paths are proved again. A loop that the proof takes by its contract is not
+run there at all, and its mutants are judged by the contract.
+
+| by             | what                                                                      |
+|----------------|---------------------------------------------------------------------------|
+| refused        | a goal of a handler is not proved, or the contract of a loop is not met   |
+| not understood | the code takes apart what has any size, so nothing is known of it         |
+| proved         | every goal on every path: nothing that the proof speaks of is broken      |
+| not run        | no handler comes there while the members stay                             |
+| open           | the time was over first                                                   |
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any
+
+from oneleader.conformance.handlers.contracts import CONTRACTS, check_contract
+from oneleader.conformance.handlers.facts import DEAR
+from oneleader.conformance.handlers.handlers import prove_path, runs
+from oneleader.conformance.handlers.running import ANY, ANY_ALONE, HANDLERS, IS_LEADER, RESTART, Size
+from oneleader.conformance.reference.patch import Patched
+from oneleader.errors import Inexpressible
+from oneleader.faults.fault import Fault, Unlive, Variant
+from oneleader.verdict import HOLDS
+from oneleader_raft import raft
+from oneleader_raft.core import RAFT, Core
+from workshop.mutation.core_mutation import CoreMutant, compiled, function_of, installed
+
+REFUSED, NOT_UNDERSTOOD, PROVED = "refused", "not understood", "proved"
+NOT_RUN, OPEN = "not run", "open"
+GRAVITY = (NOT_RUN, PROVED, NOT_UNDERSTOOD, OPEN, REFUSED)
+ALWAYS = ("step", "on_event", "lose_touch", "go_on_with_change", "retire", "apply_committed", "answer_reads")
+OF_MESSAGES = ("on_message", "adopt_term")
+DISPATCH = {"on_event", "on_message"}  # which lead to every handler
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the proof says of a changed core: `where`, a handler or a loop, and `what` fails there."""
+
+    id: str
+    by: str
+    where: str = ""
+    what: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A core in which something is wrong.
+
+    rules    the functions of the core that differ, by name
+    differs  whether this is code of theirs
+    modules  where that stands, if not in the core
+    in_place within it, the core is the changed one
+    """
+
+    id: str
+    core: Core
+    rules: frozenset[str]
+    differs: Callable[[CodeType], bool]
+    in_place: Callable[[], AbstractContextManager[None]] = nullcontext
+    modules: tuple[ModuleType, ...] = ()
+    mark: str = ""  # of the source of what differs
+
+
+def of_fault(fault: Fault) -> Changed | None:
+    """None where it is no fault of the core's steps."""
+    made = fault.variant if isinstance(fault.variant, Variant) else fault.unlive
+    if not isinstance(made, Variant | Unlive) or not isinstance(made.core, Core):
+        return None
+    core, module = made.core, sys.modules[made.make.__module__]
+    runs = ("step", "restart", "is_leader")
+    differing = frozenset(name for name in runs if getattr(core, name) != getattr(RAFT, name))
+    rules = core.rules if isinstance(core, Patched) else differing
+    source = inspect.getsource(module)
+    if not rules:
+        return None
+    return Changed(
+        fault.id,
+        core,
+        rules,
+        lambda code: code.co_filename == module.__file__,
+        modules=(module,),
+        mark=sha256(source.encode()).hexdigest(),
+    )
+
+
+def of_mutant(mutant: CoreMutant) -> Changed:
+    code, function = compiled(mutant), function_of(mutant)
+
+    @contextmanager
+    def in_place() -> Iterator[None]:
+        before, function.__code__ = function.__code__, code
+        try:
+            yield
+        finally:
+            function.__code__ = before
+
+    name = mutant.function.rpartition(".")[2]
+    return Changed(mutant.id, RAFT, frozenset({name}), lambda ran: ran is code, in_place)
+
+
+def judge(changed: Changed, seconds: float, first: str = "") -> Said:
+    """What the proof says, handler by handler: `first` this one, and those that take long last."""
+    started, found = time.process_time(), Said(changed.id, NOT_RUN)
+    for size in (ANY, ANY_ALONE):
+        for handler in _in_order(changed.rules, first):
+            by, what = _judge_handler(changed, handler, size, started + seconds)
+            where = f"{handler}, alone" if size.alone else handler
+            if GRAVITY.index(by) > GRAVITY.index(found.by):
+                found = replace(found, by=by, where=where if by != PROVED else "", what=what)
+            if by in (REFUSED, OPEN):
+                return replace(found, seconds=time.process_time() - started)
+    return replace(found, seconds=time.process_time() - started)
+
+
+def judge_loop(mutant: CoreMutant) -> Said:
+    """A loop's mutant, by its contract."""
+    with installed(mutant):
+        met = check_contract(mutant.function)
+    by = PROVED if met.verdict is HOLDS else REFUSED
+    return Said(mutant.id, by, f"the contract of {mutant.function}", met.failing, met.seconds)
+
+
+def is_loop(mutant: CoreMutant) -> bool:
+    return mutant.module is raft and mutant.function in CONTRACTS
+
+
+def _judge_handler(changed: Changed, handler: str, size: Size, until: float) -> tuple[str, str]:
+    watch, found = _Watch(changed), NOT_RUN
+    try:
+        for path, ran, cluster in runs(handler, size, watch.core, changed.modules):
+            if time.process_time() > until:
+                return OPEN, ""
+            if not watch.saw_it:
+                continue
+            found = PROVED
+            if ran.does_nothing:
+                continue
+            verdict, failing, _ = prove_path(cluster, path, ran, size.models)
+            if verdict is not HOLDS:
+                return REFUSED, failing
+    except Inexpressible:
+        return NOT_UNDERSTOOD, ""
+    return found, ""
+
+
+class _Watch:
+    """A changed core, and whether its last step ran any of what differs."""
+
+    def __init__(self, changed: Changed) -> None:
+        self.changed, self.saw_it = changed, False
+        core = changed.core
+        self.core = Core(self._watched(core.step), self._watched(core.restart), self._watched(core.is_leader))
+
+    def _watched(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any) -> Any:
+            self.saw_it = False
+            before = sys.getprofile()
+            with self.changed.in_place():
+                sys.setprofile(self._saw)
+                try:
+                    return run(*arguments)
+                finally:
+                    sys.setprofile(before)
+
+        return watched
+
+    def _saw(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and self.changed.differs(frame.f_code):
+            self.saw_it = True
+            sys.setprofile(None)
+
+
+# --- Which handlers may come to a function ----------------------------------------------------------------
+
+
+def _in_order(rules: frozenset[str], first: str) -> Sequence[str]:
+    """Those that may come to one of these functions."""
+    handlers = [h for h in HANDLERS if rules & reached(h)]
+    return sorted(handlers, key=lambda h: (h != first.removesuffix(", alone"), h in DEAR))
+
+
+@cache
+def reached(handler: str) -> frozenset[str]:
+    """The functions of the core that a handler may come to, by what its code names."""
+    own = "_".join(re.findall("[A-Z]?[a-z]+", handler)).lower()
+    begin = () if handler in (RESTART, IS_LEADER) else (*ALWAYS, *OF_MESSAGES)
+    found: set[str] = set()
+    left = [*begin, own if handler in (RESTART, IS_LEADER) else f"on_{own}"]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [] if name in DISPATCH else _named(name)
+    return frozenset(found)
+
+
+def _named(name: str) -> Iterator[str]:
+    function = FUNCTIONS.get(name)
+    codes = [function.__code__] if function else []
+    while codes:
+        code = codes.pop()
+        codes += [part for part in code.co_consts if isinstance(part, CodeType)]
+        yield from FUNCTIONS.keys() & {*code.co_names}
+
+
+def _functions() -> dict[str, FunctionType]:
+    """Of the core, with the properties and methods of its classes, by name."""
+    found: dict[str, FunctionType] = {}
+    for holder in (raft.Node, raft.Step, raft):
+        for name, x in vars(holder).items():
+            x = x.fget if isinstance(x, property) else x
+            if isinstance(x, FunctionType) and x.__module__.startswith("oneleader_raft"):
+                found[name] = x
+    return found
+
+
+FUNCTIONS = _functions()
