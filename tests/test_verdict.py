@@ -28,6 +28,8 @@ ALLOWED = {
     ("workshop/studies/incident_story.py", "refused"): "the same mark",
     ("workshop/mutation/model_judge.py", "refused"): "a mutant that is no model: the name of a judge",
     ("workshop/mutation/tla_judge.py", "refused"): "the same of a mutant of the TLA+ text",
+    ("workshop/mutation/proof_judge.py", "refused"): "what the proof does with a changed core: a column",
+    ("workshop/mutation/proof_judge.py", "proved"): "the same",
     ("workshop/mutation/model_judge.py", "caught"): "how many mutants were caught: a heading",
     ("workshop/benchmarks/bench_peers.py", "holds"): "a key in the JSON of another checker",
     ("workshop/benchmarks/bench_histories.py", "holds"): "a key in the JSON of Porcupine's program",
