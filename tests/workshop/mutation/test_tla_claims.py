@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from oneleader.errors import MissingTool
 from oneleader.readers.tlc import tlc
 from workshop.mutation.tla_claims import (
     NOTHING,
@@ -26,14 +25,6 @@ from workshop.mutation.tla_mutation import TlaMutant, mutants
 HARMLESS = "election/MCElection.tla/BoundedTerm: 0→1"  # no step is of term 0
 
 
-@pytest.fixture
-def tlc_is_here() -> None:
-    try:
-        tlc.find_java(), tlc.find_jar()
-    except MissingTool as missing:
-        pytest.skip(str(missing))
-
-
 def test_a_configuration_that_refutes_a_claim_must_fail_by_it() -> None:
     shown = {(claim.module, claim.name): config for claim, config in claims()}
     assert shown["MCElection", "ElectionSafety"].startswith("MCElection_bug_")
@@ -49,14 +40,16 @@ def named(id: str) -> TlaMutant:
     return mutant
 
 
-def test_tlc_refutes_a_claim_in_a_mutant(tlc_is_here: None) -> None:
+@pytest.mark.usefixtures("tools")
+def test_tlc_refutes_a_claim_in_a_mutant() -> None:
     mutant, harmless = named("election/Election.tla/Init: Nil→0"), named(HARMLESS)
     config = text_of(SMALL.config)
     assert refutes(Suspect("", config, mutant), SMALL.module, {"TypeOK"}) == "TypeOK"
     assert refutes(Suspect("", config, harmless), SMALL.module, {"TypeOK"}) == ""
 
 
-def test_what_tlc_refutes_shows_in_one_run_of_many(tlc_is_here: None) -> None:
+@pytest.mark.usefixtures("tools")
+def test_what_tlc_refutes_shows_in_one_run_of_many() -> None:
     ids = [
         f"election/Election.tla/{what}"
         for what in (r"LeaderWasHeard: \in→\notin", "BecomeLeader: -QuorumVoted(n, q)")
@@ -64,7 +57,8 @@ def test_what_tlc_refutes_shows_in_one_run_of_many(tlc_is_here: None) -> None:
     assert [m.id for m in likely(SMALL, {"ElectedByQuorum"}, [*map(named, ids)], [])] == ids[1:]
 
 
-def test_a_property_that_a_mutant_violates_is_named(tlc_is_here: None) -> None:
+@pytest.mark.usefixtures("tools")
+def test_a_property_that_a_mutant_violates_is_named() -> None:
     id = "vote_count/VoteCount.tla/ReceiveVote: -Abstract!VoteWasGranted(voter, t, candidate)"
     (mutant,) = (mutant for mutant in mutants("vote_count") if mutant.id == id)
     suspect = Suspect("", text_of("MCVoteCount_small.cfg"), mutant)
