@@ -30,7 +30,7 @@ def is_word_or_none(value: Any) -> bool:
 
 
 def are_words(value: Any) -> bool:
-    return isinstance(value, list) and all(map(is_word, value))
+    return isinstance(value, list) and (not value or all(map(is_word, value)))
 
 
 def are_sets(value: Any) -> bool:
@@ -39,8 +39,10 @@ def are_sets(value: Any) -> bool:
 
 def is_source(value: Any) -> bool:
     match value:
-        case None | [str(), int()]:
+        case None:
             return True
+        case [str(), step]:
+            return is_number(step) and step > 0
     return False
 
 
@@ -57,7 +59,9 @@ HEADER: dict[str, Test] = {
     "members": are_words,
     "clocks": lambda value: isinstance(value, dict),
 }
-CLOCKS: dict[str, Test] = dict.fromkeys(("promise", "slow", "fast"), is_number)
+CLOCKS: dict[str, Test] = dict.fromkeys(
+    ("promise", "slow", "fast"), lambda value: is_number(value) and value > 0
+)
 STEP: dict[str, Test] = {
     "step": is_number,
     "event": is_word,
@@ -81,7 +85,10 @@ AFTER: dict[str, Test] = {
 
 def fault_of_header(said: dict[str, Any]) -> str:
     """What is wrong with a header, or nothing."""
-    return _fault(said, HEADER, "the header") or _fault(said["clocks"], CLOCKS, "`clocks`")
+    fault = _fault(said, HEADER, "the header") or _fault(said["clocks"], CLOCKS, "`clocks`")
+    if not fault and said["clocks"]["slow"] > said["clocks"]["fast"]:
+        return "by `clocks`, the slowest clock is faster than the fastest"
+    return fault
 
 
 def fault_of_step(said: dict[str, Any]) -> str:
