@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -108,7 +109,8 @@ def _fault(said: dict[str, Any], keys: Mapping[str, Test], what: str) -> str:
         except TypeError:  # of what cannot be hashed
             is_so = False
         if not is_so:
-            return f"`{key}` cannot be {said[key]!r:.60}"
+            value = said[key]
+            return f"`{key}` cannot be {repr(value) if is_word(value) else json.dumps(value):.60}"
     return ""
 
 
