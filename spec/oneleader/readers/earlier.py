@@ -1,7 +1,8 @@
 """Answers of earlier runs: who asks the same of the same texts need not wait again.
 
 An answer is known by a hash of all that it comes from: the texts that it reads, the versions of Python and of
-what is installed, a tool that the environment names in its place, and what was asked. It is kept beside compiled libraries, in `compiling.cache()`.
+what is installed, a tool that the environment names in its place, and what was asked. It is kept beside
+compiled libraries, in `compiling.cache()`.
 """
 
 from __future__ import annotations
