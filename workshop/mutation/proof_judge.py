@@ -18,6 +18,7 @@ servers does not run: what is wrong there is judged by the proof for two servers
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -27,6 +28,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -49,11 +52,19 @@ from oneleader.faults.fault import Fault, Unlive, Variant
 from oneleader.verdict import HOLDS
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
+from workshop import ROOT
 from workshop.mutation.core_mutation import CoreMutant, compiled, function_of, installed
 
 REFUSED, NOT_UNDERSTOOD, PROVED = "refused", "not understood", "proved"
 WITHIN_BOUNDS, NOT_RUN, OPEN = "within bounds", "not run", "open"
 GRAVITY = (NOT_RUN, PROVED, WITHIN_BOUNDS, NOT_UNDERSTOOD, OPEN, REFUSED)
+READ = (
+    (ROOT / "spec/oneleader/language", "*.py"),
+    (ROOT / "spec/oneleader/models", "*.py"),
+    (ROOT / "spec/oneleader/readers/prove", "*.py"),
+    (ROOT / "spec/oneleader/conformance/handlers", "*.py"),
+    (ROOT / "reference/oneleader_raft", "*.py"),
+)
 CHANGES = Scope(2, log=1, reads=0, changes=True)
 LONG = ("AppendEntries", "AppendReply", "read")  # where members change, nobody has waited for their end
 ALWAYS = ("step", "on_event", "lose_touch", "go_on_with_change", "retire", "apply_committed", "answer_reads")
@@ -116,6 +127,20 @@ def of_fault(fault: Fault) -> Changed | None:
 
 def mark_of(source: str) -> str:
     return sha256(source.encode()).hexdigest()[:12]
+
+
+def mark_of_proof() -> str:
+    """Of the code by which the proof is made, its version of Z3, and the core: not of words in them."""
+    files = sorted(file for folder, pattern in READ for file in folder.glob(pattern))
+    return mark_of("\n".join([version("z3-solver"), *map(_without_words, files)]))
+
+
+def _without_words(file: Path) -> str:
+    tree = ast.parse(file.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)
 
 
 def of_mutant(mutant: CoreMutant) -> Changed:

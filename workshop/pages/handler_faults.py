@@ -23,7 +23,6 @@ from typing import Any
 import click
 
 from oneleader.cli.console import say
-from oneleader.conformance.handlers.earlier import READ
 from oneleader.faults import membership
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
@@ -43,6 +42,7 @@ from workshop.mutation.proof_judge import (
     judge_changes,
     judge_loop,
     mark_of,
+    mark_of_proof,
     of_fault,
     of_mutant,
 )
@@ -55,7 +55,11 @@ ROW = re.compile(r"^\| `([\w-]+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
 KINDS = (REFUSED, NOT_UNDERSTOOD, PROVED, WITHIN_BOUNDS, NOT_RUN, OPEN)
 PARTS = ("core/raft/", "core/lease/")  # what handlers run; the state machine and fencing are none of theirs
 
-NOT_TO_ASK = {"double-count": "its servers are of another kind: they keep a number of votes beside their set"}
+NOT_TO_ASK = {
+    "double-count": "its servers are of another kind: they keep a number of votes beside their set",
+    "joint-counts-together": "of two servers a majority of both sets is one of them together, and where "
+    "members change the proof has two",
+}
 OF_LIVENESS = "proved to break no safety: it breaks liveness"
 
 
@@ -246,7 +250,7 @@ def handler_faults(minutes: float, seconds: float, faults_only: bool) -> int:
     Hours of processor time from the start; a run goes on where the last one ended, as the journal beside the
     page says. What was asked of an earlier version of the proof is asked again, after all others.
     """
-    journal, asked = Journal(JOURNAL, READ.hash[:12]), questions()
+    journal, asked = Journal(JOURNAL, mark_of_proof()), questions()
     asked = [one for one in asked if one.id in FAULTS] if faults_only else asked
     until = time.monotonic() + 60 * minutes
     for one in to_ask(journal, asked, seconds):
