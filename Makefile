@@ -94,8 +94,8 @@ hints: setup ## Find out which hypotheses each proof needs, and prove without an
 	for model in election pre_vote replication membership snapshots lease lease_read fencing; do \
 	    $(BIN)/oneleader prove $$model --no-hints; $(BIN)/oneleader prove $$model --update-hints; done
 
-second-prover: setup ## cvc5 beside Z3 on every model, and docs/results/provers.md: some 10 minutes
-	$(BIN)/python -m workshop second-prover --write
+second-prover: setup ## cvc5 beside Z3 on every model, and docs/results/provers.md: an hour, out of the way; resumes
+	nice $(BIN)/python -m workshop second-prover --write
 
 MINUTES ?= 10
 hunt: setup ## Draw scenarios and simulate the reference over all cores for MINUTES (10), keeping what it finds

@@ -122,6 +122,47 @@ def test_no_config_that_ships_replaces_what_it_claims() -> None:
     for config in TLA.glob("*.cfg"):
         text = config.read_text("utf-8")
         assert not {*claims_of(text)} & tlc.replaced_in(text).keys(), config.name
+        assert not tlc.merges(text), config.name
+
+
+PAIR = """---- MODULE Pair ----
+EXTENDS Naturals, TLC
+CONSTANTS Node, First
+VARIABLES seen, count
+Init == seen = {} /\\ count = 0
+See(n) == seen' = seen \\cup {n} /\\ count' = count + 1
+Next == \\E n \\in Node : count < 2 /\\ See(n)
+Seen == seen
+Symmetry == Permutations(Node)
+Below == count < 2
+FirstIsSeen == seen = {} \\/ First \\in seen
+====
+"""
+CONSTANTS = "INIT Init\nNEXT Next\nCONSTANTS\n  Node = {a, b}\n  First = %s\n"
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (
+            CONSTANTS % "a" + "VIEW Seen\nINVARIANT Below",
+            "VIEW Seen takes states for one another that differ",
+        ),
+        (CONSTANTS % "a" + "SYMMETRY Symmetry\nINVARIANT FirstIsSeen", "a differs, and First names it"),
+        ("SYMMETRY Symmetry\n" + CONSTANTS % "{b}" + "INVARIANT TRUE", "b differs, and First names it"),
+        (CONSTANTS % "c" + "SYMMETRY Symmetry\nINVARIANT TRUE", ""),
+    ],
+)
+def test_states_that_differ_and_are_taken_for_one_another_leave_it_open(
+    tmp_path: Path, config: str, says: str
+) -> None:
+    """Before, a claim that is false in a state that was never looked at was ok."""
+    (tmp_path / "Pair.tla").write_text(PAIR.replace("====", "Claim == TRUE\n===="))
+    (tmp_path / "Pair.cfg").write_text(config.replace("INVARIANT TRUE", "INVARIANT Claim"))
+    found = tlc.run(tmp_path / "Pair.tla", tmp_path / "Pair.cfg", workers=1)
+    assert (found.verdict is HOLDS) == (not says)
+    assert says in tlc.merges(config)
 
 
 def test_what_a_config_puts_in_place_of_the_module_is_said() -> None:

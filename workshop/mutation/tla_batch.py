@@ -22,7 +22,7 @@ from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.bounds import Bounds
 from oneleader.readers.tlc.config import config_text, module_of
 from oneleader.readers.tlc.graph import TlcGraph
-from oneleader.readers.tlc.printed import UncheckedError
+from oneleader.readers.tlc.printed import Result, TlcStep, UncheckedError
 from oneleader.readers.tlc.twin import Ours, graphs_differ
 from oneleader.shipped import tla_folder
 from workshop.mutation.tla_mutation import TlaMutant, definitions
@@ -43,7 +43,7 @@ def differences(
         if not patience:
             return [None for _ in mutants]
         if stopped.trace and len(mutants) > 1:
-            at = int(str(stopped.trace[-1].state["mutant"]))
+            at = mutant_at(stopped.trace[-1])
             before, after = mutants[:at], mutants[at + 1 :]
             rest = differences([*before, *after], bounds, ours, patience - 1)
             return [*rest[:at], None, *rest[at:]]
@@ -58,23 +58,53 @@ def differences(
 
 def _differences(mutants: Sequence[TlaMutant], bounds: Bounds, ours: Ours) -> Iterator[str]:
     model = find(mutants[0].model)
-    bounding = module_of(model)
-    with TemporaryDirectory(prefix="oneleader-batch-") as name:
-        folder = Path(name)
-        for path in tla_folder().glob("*.tla"):
-            (folder / path.name).write_bytes(path.read_bytes())
-        for number, mutant in enumerate(mutants):
-            (folder / f"{_copy(mutant, number)}.tla").write_text(_copied(mutant, number), encoding="utf-8")
-        config = folder / "batch.cfg"
-        config.write_text(_config(config_text(bounding, model, bounds.of(model)), mutants))
-        around = _around(mutants, bounding.stem, enough=2 * len(ours.graph.steps) + 1_000)
-        result = tlc.run(folder / bounding.name, config, workers=1, dump=True, around=around, limit=LIMIT)
+    bounding, enough = module_of(model), 2 * len(ours.graph.steps) + 1_000
+    config = config_text(bounding, model, bounds.of(model))
+    result = run(mutants, bounding.stem, config, enough=enough, dump=True)
     assert result.graph is not None
     for number in range(len(mutants)):
         try:
             yield graphs_differ(ours, _part(result.graph, number))[0].replace("\n", "; ")
         except UsageError as error:  # a state that is no state of the model
             yield str(error)
+
+
+def run(
+    mutants: Sequence[TlaMutant],
+    module: str,
+    config: str,
+    begin: str = "Init",
+    *,
+    enough: int,
+    dump: bool = False,
+) -> Result:
+    """One run of TLC for all of them, with `module` and the text of a configuration, claims and all.
+
+    They begin at their own Init, or all in the states of `begin`; of each `enough` states at most are left.
+    """
+    with TemporaryDirectory(prefix="oneleader-batch-") as name:
+        folder = Path(name)
+        for path in tla_folder().glob("*.tla"):
+            (folder / path.name).write_bytes(path.read_bytes())
+        for number, mutant in enumerate(mutants):
+            (folder / f"{_copy(mutant, number)}.tla").write_text(_copied(mutant, number), encoding="utf-8")
+        file = folder / "batch.cfg"
+        file.write_text(_config(config, mutants), encoding="utf-8")
+        around = _around(mutants, module, begin, enough=enough)
+        return tlc.run(folder / f"{module}.tla", file, workers=1, dump=dump, around=around, limit=LIMIT)
+
+
+def mutant_at(step: TlcStep) -> int:
+    """Of which mutant a state is."""
+    return int(str(step.state["mutant"]))
+
+
+def stopped_at(stopped: UncheckedError) -> int | None:
+    """The mutant at which TLC stopped: that of the last state, or whose text it cannot parse."""
+    if stopped.trace:
+        return mutant_at(stopped.trace[-1])
+    unread = re.search(r"\bmodule \w+_(\d+)\b", str(stopped))
+    return int(unread[1]) if unread else None
 
 
 def _part(graph: TlcGraph, number: int) -> TlcGraph:
@@ -111,12 +141,12 @@ def _actions(text: str) -> list[str]:
     return sorted(name for name in names if re.search(rf"^{name}\(", text, re.MULTILINE))
 
 
-def _around(mutants: Sequence[TlaMutant], bounding: str, *, enough: int) -> str:
-    lines = [f"---- MODULE {tlc.AROUND} ----", f"EXTENDS {bounding}, Naturals, TLC", "VARIABLE mutant"]
+def _around(mutants: Sequence[TlaMutant], module: str, begin: str, *, enough: int) -> str:
+    lines = [f"---- MODULE {tlc.AROUND} ----", f"EXTENDS {module}, Naturals, TLC", "VARIABLE mutant"]
     begins, steps = [], []
     for number, mutant in enumerate(mutants):
         lines.append(f"M{number} == INSTANCE {_copy(mutant, number)}")
-        begins.append(f"  \\/ mutant = {number} /\\ M{number}!Init")
+        begins.append(f"  \\/ mutant = {number} /\\ {f'M{number}!Init' if begin == 'Init' else begin}")
         steps.append(f"Next_{number} ==\n" + _next_of(mutant.text, number))
     lines += [
         "BatchInit ==",
@@ -142,7 +172,7 @@ def _next_of(text: str, number: int) -> str:
 
 def _config(text: str, mutants: Sequence[TlaMutant]) -> str:
     """The .cfg with what it puts in place of definitions put there in each copy, too."""
-    lines = text.replace("SPECIFICATION Spec", "INIT BatchInit\nNEXT BatchNext").splitlines()
+    lines = re.sub(r"^SPECIFICATION \w+$", "INIT BatchInit\nNEXT BatchNext", text, flags=re.M).splitlines()
     defined = definitions(mutants[0].text)
     for line in list(lines):
         put = re.match(r"\s*(\w+) <- (\w+)$", line)

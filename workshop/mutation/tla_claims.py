@@ -1,7 +1,16 @@
 """The command `tla-claims`: each invariant and property of the TLA+ can fail.
 
-A configuration that must fail shows it of the claim that it violates. For every other claim a mutant of the
-TLA+ text is sought, at the smallest bounds at which the claim is checked, that TLC refutes by this claim.
+A configuration that must fail shows it of the claim that it violates. For every other claim a suspect is
+sought that TLC refutes by this claim:
+
+| suspect                 | what is wrong with it                                                        |
+|-------------------------|------------------------------------------------------------------------------|
+| a mutant of the modules | one small thing, see `tla_mutation`                                          |
+| another configuration   | a bug: one that must fail by another claim, with this one in its place       |
+| smaller bounds          | a bound is one less: for claims that the bounds cut nothing                  |
+
+They are tried wherever the claim is checked, at the smallest bounds first. Which mutants are refuted shows in
+one run of TLC for all of them (`tla_batch`); each of these is then asked alone, and that counts.
 What was found is kept in docs/results/tla-claims.md, and a later run goes on from there: a row counts for the
 text that its fingerprint is of.
 """
@@ -17,6 +26,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import click
 
@@ -25,37 +35,61 @@ from oneleader.errors import UsageError
 from oneleader.models import FLAWED, MODELS, find
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.config import module_of
+from oneleader.readers.tlc.printed import UncheckedError
 from oneleader.shipped import tla_folder
 from workshop import ROOT
+from workshop.mutation.tla_batch import mutant_at, run, stopped_at
 from workshop.mutation.tla_mutation import TlaMutant, folder_of, mutants, tokens_of, used_by
 
 PAGE = ROOT / "docs/results/tla-claims.md"
 LIMIT = 120.0  # seconds of TLC for one mutant
+ENOUGH = 4_000  # states of each mutant in a run of all
 HEAD = """# Each claim in TLA+ can fail
 Made by `python -m workshop tla-claims --write`; not to be edited.
 
 Every invariant and property that a configuration in [`tla/`](../../tla/README.md) checks, and what makes TLC
-refute it: a configuration that must fail, or a mutant of the module, at the smallest bounds at which the
-claim is checked; `nothing` where none has been found yet. The fingerprint is that of this configuration and
-of the modules that it uses, without comments.
+refute it: `in` a configuration that must fail, with this claim in the place of its own where it has another;
+`by` a mutant of the module, or a smaller bound, in the first of the configurations that check the claim,
+smallest first, where there is one; `nothing` where none has been found yet. The fingerprint is that of these
+configurations and of the modules that they use, without comments.
 
 | module | claim | refuted | fingerprint |
 |---|---|---|---|
 """
-ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| (?:by|in) (`.*`|nothing) \| `(\w+)` \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| (by nothing|(?:by|in) `.*`) \| `(\w+)` \|$", re.MULTILINE)
+BOUND = re.compile(r"^( *(Max\w+) = )(\d+)$", re.MULTILINE)
 SECTION = re.compile(r"^\s*([A-Z_]+)\b", re.MULTILINE)
 TEMPORALLY = frozenset({"PROPERTY", "PROPERTIES"})
 CLAIMING = TEMPORALLY | {"INVARIANT", "INVARIANTS"}
 TEMPORAL = "temporal property"
 
 
-@dataclass(frozen=True)
-class TlaClaim:
-    """An invariant or a property of a module, and the smallest configuration that checks it."""
+class Place(NamedTuple):
+    """Where a claim is checked: a module, and a configuration of it."""
 
     module: str
-    name: str
     config: str
+
+
+@dataclass(frozen=True)
+class TlaClaim:
+    """An invariant or a property, and where it is checked: the fewest states first."""
+
+    name: str
+    places: tuple[Place, ...]
+
+    @property
+    def module(self) -> str:
+        return self.places[0].module
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """What TLC may refute: `said` on the page, with a module's text and a configuration's of its own."""
+
+    said: str
+    config: str
+    mutant: TlaMutant | None = None
 
 
 def manifest() -> dict[str, dict[str, object]]:
@@ -66,17 +100,20 @@ def manifest() -> dict[str, dict[str, object]]:
 def claims() -> Iterator[tuple[TlaClaim, str]]:
     """Each claim of each twin, with a configuration that must fail by it, or ""."""
     refuted: dict[tuple[str, object], str] = {}
-    checked: dict[tuple[str, str], list[tuple[int, str, str]]] = defaultdict(list)
+    checked: dict[tuple[str, str], list[tuple[int, Place]]] = defaultdict(list)
     for name, told in manifest().items():
         module = Path(str(told["module"])).stem
         if told["violates"]:
             refuted[twin_of(module), violated(name, told)] = name
             continue
-        for claim in tlc.claims_of((tla_folder() / name).read_text("utf-8")):
-            checked[twin_of(module), claim].append((int(str(told["distinct"])), name, module))
-    for (twin, claim), configs in checked.items():
-        _, config, module = min(configs)
-        yield TlaClaim(module, claim, config), refuted.get((twin, claim), "")
+        for claim in tlc.claims_of(text_of(name)):
+            checked[twin_of(module), claim].append((int(str(told["distinct"])), Place(module, name)))
+    for (twin, claim), places in checked.items():
+        yield TlaClaim(claim, tuple(place for _, place in sorted(places))), refuted.get((twin, claim), "")
+
+
+def text_of(config: str) -> str:
+    return (tla_folder() / config).read_text("utf-8")
 
 
 def violated(name: str, configuration: dict[str, object]) -> object:
@@ -84,7 +121,7 @@ def violated(name: str, configuration: dict[str, object]) -> object:
     said = configuration["violates"]
     if said != TEMPORAL:
         return said
-    (claim,) = tlc.claims_of(only((tla_folder() / name).read_text("utf-8"), None, TEMPORALLY))
+    (claim,) = tlc.claims_of(only(text_of(name), None, TEMPORALLY))
     return claim
 
 
@@ -105,17 +142,35 @@ def only(config: str, wanted: set[str] | None, claiming: frozenset[str] = CLAIMI
     return "\n".join(kept) + "\n"
 
 
-def refutes(mutant: TlaMutant, module: str, config: str, wanted: set[str]) -> str:
-    """The claim among these that TLC finds violated in the mutant; "" if none, or if it cannot say."""
+def asking(config: str, wanted: set[str], of: str) -> str:
+    """A configuration with these claims of another one in the place of its own."""
+    others = only(of, wanted)
+    claims = [line for line in others.splitlines() if line.startswith(tuple(CLAIMING))]
+    return only(config, set()) + "\n".join(claims) + "\n"
+
+
+def refutes(suspect: Suspect, module: str, wanted: set[str]) -> str:
+    """The claim among these that TLC finds violated in the suspect; "" if none, or if it cannot say.
+
+    Of a property TLC does not say which one it is, so each is asked alone.
+    """
+    config = only(suspect.config, wanted)
+    temporal = set(tlc.claims_of(only(config, None, TEMPORALLY)))
+    always = set(tlc.claims_of(config)) - temporal
+    if always and (violated := _violated(suspect, module, always)) in always:
+        return str(violated)
+    return next((claim for claim in sorted(temporal) if _violated(suspect, module, {claim})), "")
+
+
+def _violated(suspect: Suspect, module: str, asked: set[str]) -> str | None:
     with TemporaryDirectory(prefix="oneleader-claim-") as name:
-        folder = folder_of(mutant, Path(name))
-        file = folder / "claims.cfg"
-        file.write_text(only((tla_folder() / config).read_text("utf-8"), wanted), encoding="utf-8")
+        folder = folder_of(suspect.mutant, Path(name)) if suspect.mutant else tla_folder()
+        file = Path(name) / "claims.cfg"
+        file.write_text(only(suspect.config, asked), encoding="utf-8")
         try:
-            found = tlc.run(folder / f"{module}.tla", file, workers=1, limit=LIMIT)
+            return tlc.run(folder / f"{module}.tla", file, workers=1, limit=LIMIT).violated
         except UsageError:
-            return ""
-        return found.violated if found.violated in wanted else ""
+            return None
 
 
 @cache
@@ -137,52 +192,94 @@ def stem_of(model: str) -> str:
         return ""
 
 
-def sought(
-    module: str, config: str, wanted: set[str], first: frozenset[str]
-) -> Iterator[tuple[str, TlaMutant]]:
-    """Claims with a mutant that TLC refutes by them: those of these names first, until no claim is left."""
-    for mutant in sorted(mutants(twin_of(module)), key=lambda mutant: _unlikely(mutant, first)):
-        while wanted and (claim := refutes(mutant, module, config, wanted)):
+def sought(place: Place, wanted: set[str], first: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Claims, and what TLC refutes by them: suspects of these names first, until no claim is left."""
+    for suspect in suspects(place, wanted, first):
+        while wanted and (claim := refutes(suspect, place.module, wanted)):
             wanted.discard(claim)
-            yield claim, mutant
+            yield claim, suspect.said
 
 
-def _unlikely(mutant: TlaMutant, first: frozenset[str]) -> tuple[bool, int]:
-    """What is refuted most often comes first: a guard or an effect that is missing. Without an action less
-    can happen, so only what has to happen can fail."""
-    what = mutant.id.partition(": ")[2]
-    is_missing = what[0] == "-" or "EXCEPT→" in what or what.endswith("unchanged")
-    return mutant.id not in first, 3 if mutant.definition in ("Init", "Next") else 1 if is_missing else 2
+def suspects(place: Place, wanted: set[str], first: frozenset[str]) -> Iterator[Suspect]:
+    """Mutants that are refuted in a run with others, then bugs, smaller bounds, and other mutants."""
+    config = text_of(place.config)
+    alone: list[TlaMutant] = []
+    every = sorted(mutants(twin_of(place.module)), key=lambda m: f"by `{m.id}`" not in first)
+    for mutant in likely(place, wanted, [m for m in every if m.goes_with_others], alone):
+        yield Suspect(f"by `{mutant.id}`", config, mutant)
+    for name, told in manifest().items():
+        if told["violates"] and "_bug_" in name and Path(str(told["module"])).stem == place.module:
+            yield Suspect(f"in `{name}`", asking(text_of(name), wanted, config))
+    for bound in BOUND.finditer(config):
+        less = int(bound[3]) - 1
+        text = f"{config[: bound.start()]}{bound[1]}{less}{config[bound.end() :]}"
+        yield Suspect(f"by `{place.config}: {bound[2]} = {less}`", text)
+    for mutant in [*alone, *(m for m in every if not m.goes_with_others)]:
+        yield Suspect(f"by `{mutant.id}`", config, mutant)
 
 
-def row(claim: TlaClaim, by: str) -> str:
-    cell = by.replace("|", "\\|")
-    return f"| `{claim.module}` | `{claim.name}` | {cell} | `{fingerprint(claim.module, claim.config)}` |"
+def likely(
+    place: Place, wanted: set[str], left: list[TlaMutant], alone: list[TlaMutant]
+) -> Iterator[TlaMutant]:
+    """Of those left each that TLC refutes in a run of all; what has to be run alone joins the others."""
+    begin = begins_at(place)
+    while wanted and left and begin:
+        try:
+            found = run(left, place.module, only(text_of(place.config), wanted), begin, enough=ENOUGH)
+        except UncheckedError as stopped:
+            at = stopped_at(stopped)
+            if at is None:
+                break
+            alone.append(left.pop(at))
+            continue
+        except UsageError:  # it took too long
+            break
+        if not found.violated:
+            return
+        yield left.pop(mutant_at(found.trace[-1]))
+    alone += left
+
+
+def begins_at(place: Place) -> str:
+    """Where the behaviors of a configuration begin whose steps are those of Next; else ""."""
+    named = re.search(r"^SPECIFICATION (\w+)$", text_of(place.config), re.MULTILINE)
+    assert named
+    begun = re.compile(rf"^{named[1]} == (\w+) /\\ \[\]\[Next\]_vars$", re.MULTILINE)
+    texts = (file.read_text("utf-8") for file in used_by(tla_folder() / f"{place.module}.tla"))
+    return next((found[1] for text in texts if (found := begun.search(text))), "")
+
+
+def row(claim: TlaClaim, said: str) -> str:
+    cell = said.replace("|", "\\|")
+    return f"| `{claim.module}` | `{claim.name}` | {cell} | `{fingerprint(claim.places)}` |"
 
 
 @cache
-def fingerprint(module: str, config: str) -> str:
-    """Of the text of the modules, without comments, and of the configuration."""
-    said = [
-        [t.text for t in tokens_of(f.read_text("utf-8"))] for f in used_by(tla_folder() / f"{module}.tla")
-    ]
-    return hashlib.sha256(repr((said, (tla_folder() / config).read_text("utf-8"))).encode()).hexdigest()[:16]
+def fingerprint(places: tuple[Place, ...]) -> str:
+    """Of the text of the modules, without comments, and of the configurations."""
+    files = {file for module, _ in places for file in used_by(tla_folder() / f"{module}.tla")}
+    said = [[token.text for token in tokens_of(file.read_text("utf-8"))] for file in sorted(files)]
+    configs = [text_of(config) for _, config in places]
+    return hashlib.sha256(repr((said, configs)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Refutation:
-    """What the page says of a claim: the configuration or the mutant, and of what text."""
+    """What the page says of a claim, and of what text."""
 
-    by: str
+    said: str
     of: str
+
+
+NOTHING = "by nothing"
 
 
 def kept(page: Path = PAGE) -> dict[tuple[str, str], Refutation]:
     """What the page says, for each module and claim."""
     text = page.read_text("utf-8") if page.exists() else ""
     return {
-        (module, claim): Refutation(by.strip("`").replace("\\|", "|"), of)
-        for module, claim, by, of in ROW.findall(text)
+        (module, claim): Refutation(said.replace("\\|", "|"), of)
+        for module, claim, said, of in ROW.findall(text)
     }
 
 
@@ -192,24 +289,18 @@ def kept(page: Path = PAGE) -> dict[tuple[str, str], Refutation]:
 @click.argument("names", nargs=-1)
 def tla_claims(write: bool, fresh: bool, names: tuple[str, ...]) -> int:
     """For each claim of the TLA+ modules, or of those NAMES, something by which TLC refutes it."""
-    every = list(claims())
-    found: dict[TlaClaim, str] = {claim: f"in `{config}`" for claim, config in every if config}
-    open_: dict[tuple[str, str], list[TlaClaim]] = defaultdict(list)
-    before = kept()
+    every, before = list(claims()), {} if fresh else kept()
+    found = {claim: f"in `{config}`" for claim, config in every if config}
     for claim, _ in every:
-        known = before.get((claim.module, claim.name), Refutation("nothing", ""))
-        is_known = known.by != "nothing" and known.of == fingerprint(claim.module, claim.config) and not fresh
-        if claim not in found and is_known:
-            found[claim] = f"by `{known.by}`"
-        elif claim not in found and claim.module in (names or {claim.module}):
-            open_[claim.module, claim.config].append(claim)
-    for (module, config), of in open_.items():
-        tried = frozenset(r.by for (m, _), r in before.items() if m == module)
-        for name, mutant in sought(module, config, {claim.name for claim in of}, tried):
-            say(f"{module}: {name} by {mutant.id}")
-            found[next(claim for claim in of if claim.name == name)] = f"by `{mutant.id}`"
-            if write:
-                PAGE.write_text(page(every, found), encoding="utf-8")
+        known = before.get((claim.module, claim.name), Refutation(NOTHING, ""))
+        if claim not in found and known.said != NOTHING and known.of == fingerprint(claim.places):
+            found[claim] = known.said
+    left = [c for c, _ in every if c not in found and c.module in (names or {c.module})]
+    for claim, said in _found(left, before):
+        say(f"{claim.module}: {claim.name} {said}")
+        found[claim] = said
+        if write:
+            PAGE.write_text(page(every, found), encoding="utf-8")
     if write:
         PAGE.write_text(page(every, found), encoding="utf-8")
     for claim, _ in every:
@@ -218,5 +309,20 @@ def tla_claims(write: bool, fresh: bool, names: tuple[str, ...]) -> int:
     return 0 if len(found) == len(every) else 1
 
 
+def _found(left: list[TlaClaim], before: dict[tuple[str, str], Refutation]) -> Iterator[tuple[TlaClaim, str]]:
+    """What refutes each of these: all claims of one place together, then what is left at the next one."""
+    depth = max((len(claim.places) for claim in left), default=0)
+    for number in range(depth):
+        here: dict[Place, dict[str, TlaClaim]] = defaultdict(dict)
+        for claim in left:
+            if number < len(claim.places):
+                here[claim.places[number]][claim.name] = claim
+        for place, of in here.items():
+            first = frozenset(r.said for (module, _), r in before.items() if module == place.module)
+            for name, said in sought(place, set(of), first):
+                left.remove(of[name])
+                yield of[name], said
+
+
 def page(every: list[tuple[TlaClaim, str]], found: dict[TlaClaim, str]) -> str:
-    return HEAD + "\n".join(row(claim, found.get(claim, "by nothing")) for claim, _ in every) + "\n"
+    return HEAD + "\n".join(row(claim, found.get(claim, NOTHING)) for claim, _ in every) + "\n"

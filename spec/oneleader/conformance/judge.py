@@ -131,6 +131,8 @@ class Rules:
         return Instance(action, tuple(self._value(sort, taken.args[name]) for name, sort in action.params))
 
     def _value(self, sort: Any, given: Any) -> Any:
+        if sort is Node and given in self.number:
+            return self.number[given]
         if sort is Quorum and not isinstance(given, str):
             return self._quorum(frozenset(self._value(Node, name) for name in given))
         if is_number(sort) and isinstance(given, int) and given > self.terms:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from oneleader.errors import UsageError
+from oneleader.faults.catalogue import find
 from oneleader.language.configuration import bounded
 from oneleader.models import vote_count
 from oneleader.models.election import MODEL
@@ -83,7 +85,16 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no graph"):
         Graph.read(file, run)
     Graph.of(run).write(file)
-    with pytest.raises(UsageError, match="of another model or other bounds"):
+    with pytest.raises(UsageError, match="is the graph of another model, of an earlier text"):
         Graph.read(file, Run(MODEL, bounded(MODEL, nodes=2, terms=2)))
-    with pytest.raises(UsageError, match="of another model or other bounds"):
+    with pytest.raises(UsageError, match="is the graph of another model, of an earlier text"):
         Graph.read(file, Run(vote_count.MODEL, bounded(vote_count.MODEL, nodes=2, terms=1)))
+
+
+def test_a_graph_of_an_earlier_text_of_the_model_is_refused(tmp_path: Path) -> None:
+    """Before, names alone were compared, so an old graph stood for a model that had been edited since."""
+    faulty = replace(find("vote-twice").faulty_model.model, name=MODEL.name)
+    file = tmp_path / "before.npz"
+    Graph.of(Run(MODEL, AT)).write(file)
+    with pytest.raises(UsageError, match="of an earlier text of this one"):
+        Graph.read(file, Run(faulty, AT))

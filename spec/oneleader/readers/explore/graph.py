@@ -8,7 +8,8 @@ TLC's graph and anybody can read:
 | states | (states, cells) i2  | each state, cell by cell, in breadth-first order; NIL is -1 |
 | depth  | (states,) u4        | the length of a shortest run to it                          |
 | steps  | (steps, 3) u4       | the state before, the instance taken, the state after       |
-| said   | bytes, JSON         | the model, its configuration, names of cells and instances  |
+| said   | bytes, JSON         | the model, a fingerprint of its steps, its configuration,   |
+|        |                     | the names of cells and instances                            |
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from oneleader.errors import UsageError
+from oneleader.readers.explore.checkpoint import digest
 from oneleader.readers.explore.states import compiled
 from oneleader.readers.run import Run, State
 
 MOST_STATES = 1_000_000  # they and their steps are all in memory
-FORMAT = 1
+FORMAT = 2
 LINE = r"\n"  # within a label of DOT
 
 
@@ -118,7 +120,10 @@ class Graph:
         except (ValueError, KeyError, EOFError):
             raise UsageError(f"{path} is no graph: write one with `oneleader graph`") from None
         if said != _said(run):
-            raise UsageError(f"{path} is the graph of another model or other bounds: write it again")
+            raise UsageError(
+                f"{path} is the graph of another model, of an earlier text of this one, or of other bounds: "
+                "write it again"
+            )
         return Graph(run, states, depth, steps)
 
 
@@ -128,6 +133,7 @@ def _said(run: Run) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "model": run.model.name,
+        "of": digest(run, [], 1),  # two models of one name, or one before and after an edit, are not the same
         "configuration": at.describe(),
         "elements": {sort: list(names) for sort, names in at.elements.items()},
         "constants": {name: sorted(map(list, true_at)) for name, true_at in at.constants.items()},

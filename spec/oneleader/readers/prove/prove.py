@@ -21,6 +21,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def rows(
     for obligation in _chosen(model, only):
         hint = hints.get(obligation.key)
         if prover == CVC5:
-            yield _by_cvc5(obligation, hint)
+            yield by_cvc5(obligation, hint)
             continue
         row = judge(obligation, hint, rlimit=rlimit, seed=seed)
         yield _confirmed(obligation, hint, row) if prover == BOTH else row
@@ -210,14 +211,14 @@ def judge(obligation: Obligation, hint: list[str] | None, *, rlimit: int = RLIMI
     return replace(row, seconds=time.perf_counter() - start)
 
 
-def _by_cvc5(obligation: Obligation, hint: list[str] | None) -> ProofRow:
-    """What cvc5 alone says: it proves, or has no opinion."""
+def by_cvc5(obligation: Obligation, hint: list[str] | None, *, seconds: float = inf) -> ProofRow:
+    """What cvc5 alone says: it proves, or has no opinion. `seconds`: as of `second.confirms`."""
     start = time.perf_counter()
     row = ProofRow(obligation.step, obligation.goal, HOLDS, 0.0, 0, "none", hypotheses=obligation.hypotheses)
     if refined := _judged_elsewhere(obligation):
         return replace(row, verdict=NOT_EXPRESSIBLE, reason=f"it holds of {refined.name}")
     try:
-        if confirms(obligation, hint):
+        if confirms(obligation, hint, seconds=seconds):
             row = replace(row, by=(CVC5,))
         else:
             row = replace(row, verdict=INCONCLUSIVE, reason="cvc5 found no proof: that says nothing")

@@ -9,10 +9,12 @@ What cvc5 is known to leave open stands in `unconfirmed.json`; beyond that list 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import product
+from math import inf
 from typing import Any
 
 from oneleader.errors import MissingTool
@@ -33,20 +35,32 @@ PORTFOLIO: tuple[Mapping[str, str], ...] = (
 RLIMITS = (200_000, 1_000_000)
 
 
-def confirms(obligation: Obligation, hint: list[str] | None, *, rlimits: Iterable[int] = RLIMITS) -> bool:
-    """Whether cvc5 proves it: as a whole or each conjunct, from the hint or from everything."""
+def confirms(
+    obligation: Obligation,
+    hint: list[str] | None,
+    *,
+    rlimits: Iterable[int] = RLIMITS,
+    seconds: float = inf,
+) -> bool:
+    """Whether cvc5 proves it: as a whole or each conjunct, from the hint or from everything.
+
+    After so many `seconds` of processor time no attempt is begun any more.
+    """
+    until, pieces = time.process_time() + seconds, parts(obligation)
     for rlimit, names in product(rlimits, (hint, None) if hint is not None else (None,)):
-        if _proves(obligation, names, rlimit):
+        if _proves(obligation, names, rlimit, until):
             return True
-        pieces = parts(obligation)
-        if len(pieces) > 1 and all(_proves(piece, names, rlimit) for piece in pieces):
+        if len(pieces) > 1 and all(_proves(piece, names, rlimit, until) for piece in pieces):
             return True
     return False
 
 
-def _proves(obligation: Obligation, names: Iterable[str] | None, rlimit: int) -> bool:
+def _proves(obligation: Obligation, names: Iterable[str] | None, rlimit: int, until: float) -> bool:
     text = script(obligation, names)
-    return any(answer(text, {**options, "rlimit-per": str(rlimit)}) == "unsat" for options in PORTFOLIO)
+    return any(
+        time.process_time() < until and answer(text, {**options, "rlimit-per": str(rlimit)}) == "unsat"
+        for options in PORTFOLIO
+    )
 
 
 def answer(text: str, options: Mapping[str, str]) -> str:

@@ -27,6 +27,7 @@ class Result:
     can be off by one.
     `printed`: the tuples that the module printed (`PrintT`), in their order. `claims`: what was checked,
     with what the .cfg put in place of other definitions (`replaced`), and where it cut (`constraints`).
+    `merged`: why states may have been taken for one another that differ; else "".
     """
 
     violated: str | None
@@ -41,6 +42,7 @@ class Result:
     replaced: Mapping[str, str] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
     begun: int = 0
+    merged: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -56,8 +58,9 @@ class Result:
             return "the .cfg claims nothing"
         if not self.distinct:
             return "there is no initial state"
-        stays = self.distinct == 1 or self.generated <= self.begun
-        return "no step leads to another state" if stays else ""
+        if self.distinct == 1 or self.generated <= self.begun:
+            return "no step leads to another state"
+        return self.merged
 
 
 class UncheckedError(UsageError):

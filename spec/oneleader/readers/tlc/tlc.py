@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -129,7 +130,8 @@ def run(
         graph = read_graph(folder / "graph.dot") if dump else None
         claims += ("Deadlock",) if deadlock else ()
         cuts = _under(text, CUTTING)
-        return replace(result, claims=claims, graph=graph, replaced=replaced, constraints=cuts)
+        found = replace(result, claims=claims, graph=graph, replaced=replaced, constraints=cuts)
+        return replace(found, merged=merges(text))
 
 
 def claims_of(config: str) -> tuple[str, ...]:
@@ -140,6 +142,27 @@ def claims_of(config: str) -> tuple[str, ...]:
 def replaced_in(config: str) -> dict[str, str]:
     """What a .cfg puts in place of a definition or a constant: BoundedTerm by Term."""
     return dict(re.findall(r"(\w+)\s*<-\s*(?:\[\s*\w+\s*\]\s*)?(\w+)", _uncommented(config)))
+
+
+def merges(config: str) -> str:
+    """Why TLC may take states for one another of which one breaks a claim and the other does not; else "".
+
+    What SYMMETRY renames has to be renamed everywhere, so a constant that names one element of a set is in
+    its way; whether the module does the same, only its reader can say.
+    """
+    for view in _under(config, {"VIEW"}):
+        return f"VIEW {view} takes states for one another that differ"
+    values = {name: set(re.findall(r"[^\W\d]\w*", value)) for name, value in _constants(config)}
+    for one, other in combinations(values, 2) if _under(config, {"SYMMETRY"}) else ():
+        for shared in sorted(values[one] & values[other]):
+            return f"SYMMETRY takes states for one another in which {shared} differs, and {other} names it"
+    return ""
+
+
+def _constants(config: str) -> list[tuple[str, str]]:
+    """Each constant to which a .cfg gives a value, and the value's text."""
+    ends = rf"(?=\s+\w+\s*(?:=|<-)|\s+(?:{'|'.join(KEYWORDS)})\b|\s*\Z)"
+    return re.findall(rf"(\w+)\s*=\s*(.*?){ends}", _uncommented(config), re.DOTALL)
 
 
 def _uncommented(config: str) -> str:

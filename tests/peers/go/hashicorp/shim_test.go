@@ -118,6 +118,7 @@ func (s *server) boot() {
 		close(s.gone)
 		s.raft.Shutdown().Error()
 		s.raft = nil
+		time.Sleep(2 * tick) // a transfer outlives its server, and no time passes for it once the bubble has ended
 		synctest.Wait()
 		s.done <- true
 	})
