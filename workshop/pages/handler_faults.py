@@ -23,7 +23,6 @@ from typing import Any
 import click
 
 from oneleader.cli.console import say
-from oneleader.faults import membership
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
 from oneleader.verdict import HOLDS, INCONCLUSIVE, exit_status
@@ -60,6 +59,7 @@ NOT_TO_ASK = {
     "joint-counts-together": "of two servers a majority of both sets is one of them together, and where "
     "members change the proof has two",
 }
+OF_MEMBERS = "oneleader.faults.membership"
 OF_LIVENESS = "proved to break no safety: it breaks liveness"
 
 
@@ -122,7 +122,7 @@ def about_fault(fault: Fault) -> Question | None:
     changed = of_fault(fault)
     if changed is None or why_not_asked(fault):
         return None
-    of_members = isinstance(fault.variant, Variant) and fault.variant.make.__module__ == membership.__name__
+    of_members = isinstance(fault.variant, Variant) and fault.variant.make.__module__ == OF_MEMBERS
     return Question(changed.id, changed.mark, partial(judge_changes if of_members else judge, changed))
 
 
