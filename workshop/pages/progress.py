@@ -1,10 +1,9 @@
-"""The command `progress`: docs/results/progress.md, by a run that proves what the models come to, tries to
-without each of the assumptions, and then seeks a run that starves."""
+"""The command `progress`: docs/results/progress.md, by a run that proves what the models come to, and tries
+to without each of the assumptions."""
 
 from __future__ import annotations
 
 import time
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -12,64 +11,31 @@ from datetime import date
 import click
 
 from oneleader.cli.console import say
-from oneleader.errors import Disagreement
-from oneleader.language.configuration import configure
 from oneleader.language.model import Model
 from oneleader.language.progress import LeadsTo
 from oneleader.models import PROGRESS, find
-from oneleader.readers.explore.starving import Starved, starve, why_not
 from oneleader.readers.prove.hints import Hints, load_hints
 from oneleader.readers.prove.progress import Chain
 from oneleader.readers.prove.prove import ProofRow, judge
-from oneleader.readers.run import Run
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status, gravest
 from workshop import ROOT
 from workshop.pages.documents import template
 
 PAGE = ROOT / "docs/results/progress.md"
-REASONS = ROOT / "workshop/pages/progress.toml"
-SERVERS = (1, 2, 3)
-CHANGES = ("n1, n1 n2", "n1 n2, n1, n2")  # the members, where they change: at first, and what may follow
-SIZES = {
-    "Term": 2,
-    "Index": 2,
-    "Value": 1,
-    "Config": 1,
-    "Round": 1,
-    "lease": 1,
-    "promise": 2,
-    "slow": 1,
-    "fast": 1,
-}
-
-
-@dataclass(frozen=True)
-class Starving:
-    """A run that never comes to the goal: `servers` there are, steps `before` the rest of the assumptions
-    hold, in the `calm` from then on, and again and again in the `loop`."""
-
-    servers: int
-    before: tuple[str, ...]
-    calm: tuple[str, ...]
-    loop: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Without:
     """The obligation that fails without an assumption: a step leads away, or one is not possible. The state
-    from which that happens was confirmed by the plain interpreter. And a run that starves, confirmed too, or
-    the reason why none does."""
+    from which that happens was confirmed by the plain interpreter."""
 
     assumption: str
     row: ProofRow | None
-    starving: Starving | None
-    reason: str = ""
 
     @property
     def is_needed(self) -> bool:
         row = self.row
-        fails = row is not None and row.verdict is VIOLATED and row.counterexample is not None
-        return fails and (self.starving is not None) == (not self.reason)
+        return row is not None and row.verdict is VIOLATED and row.counterexample is not None
 
     @property
     def servers(self) -> int:
@@ -109,38 +75,6 @@ def fails_without(model: Model, found: LeadsTo, assumption: str, hints: Hints) -
     return next((row for row in rows if row.verdict is not HOLDS), None)
 
 
-def small(model: Model) -> Iterator[Run]:
-    """The model with few servers, and of everything else very few."""
-    known = {name: size for name, size in SIZES.items() if name in model.sorts or name in model.parameters}
-    if "quorum_of" in model.fields:
-        yield from (Run(model, configure(model, {"Node": 2, **known}, members)) for members in CHANGES)
-    else:
-        yield from (Run(model, configure(model, {"Node": servers, **known})) for servers in SERVERS)
-
-
-def starves(model: Model, found: LeadsTo, assumption: str) -> Starving | None:
-    """A run that starves without this assumption, of as few servers as can be; the judge agrees."""
-    weakened = weaker(found)[assumption]
-    for run in small(model):
-        if starved := starve(run, weakened):
-            if why := why_not(run, weakened, starved):
-                raise Disagreement(f"{found.name} without {assumption}: {why}")
-            return Starving(len(run.configuration.elements["Node"]), *_told(run, starved))
-    return None
-
-
-def reason(name: str, assumption: str) -> str:
-    """Why no run starves without it; "" where one has to."""
-    said: str = tomllib.loads(REASONS.read_text("utf-8")).get(name, {}).get(assumption, "")
-    return said
-
-
-def _told(run: Run, starved: Starved) -> Iterator[tuple[str, ...]]:
-    for part in (starved.before, starved.calm, starved.loop):
-        taken = (run.instances[position] for position in part)
-        yield tuple(run.configuration.call(instance.action, instance.args) for instance in taken)
-
-
 def reached(name: str) -> Iterator[ComesTo]:
     """Each that the model comes to: proved, and then tried without each assumption."""
     model = find(name)
@@ -159,19 +93,15 @@ def reached(name: str) -> Iterator[ComesTo]:
 def _without(model: Model, found: LeadsTo, hints: Hints) -> Iterator[Without]:
     for assumption in weaker(found):
         row = fails_without(model, found, assumption, hints)
-        why = reason(found.name, assumption)
-        found_out = Without(assumption, row, None if why else starves(model, found, assumption), why)
-        told = (
-            row.key if row and found_out.is_needed else "nothing fails" if row is None else "nothing starves"
-        )
-        say(f"  without {assumption}: {told}")
+        found_out = Without(assumption, row)
+        say(f"  without {assumption}: {row.key if row and found_out.is_needed else 'nothing fails'}")
         yield found_out
 
 
 @click.command("progress")
 def progress() -> int:
-    """Prove what the models come to, see that it is not proved without each assumption, and find a run that
-    starves without it; write docs/results/progress.md."""
+    """Prove what the models come to, and see that it is not proved without each assumption; write
+    docs/results/progress.md."""
     rows = [one for name in PROGRESS for one in reached(name)]
     needed = all(two.is_needed for one in rows for two in one.without)
     verdict = gravest([*(one.verdict for one in rows), HOLDS if needed else INCONCLUSIVE])
