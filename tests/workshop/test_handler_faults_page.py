@@ -23,8 +23,8 @@ from workshop.mutation.proof_judge import (
 from workshop.pages.handler_faults import (
     JOURNAL,
     PAGE,
-    Journal,
-    Question,
+    Answers,
+    AskedOf,
     in_turn,
     known,
     mutants,
@@ -38,7 +38,7 @@ from workshop.pages.handler_faults import (
 )
 
 TEXT = PAGE.read_text("utf-8")
-KEPT = Journal(JOURNAL, "another proof")
+KEPT = Answers(JOURNAL, "another proof")
 MADE = page(KEPT, known(KEPT, questions()))
 OPEN_YET = {"commit-rule-breaks", "joining-get-no-entries"}  # no answer in their time
 MUTANTS = {mutant.id: mutant for mutant in mutants()}
@@ -115,11 +115,11 @@ def test_a_run_goes_on_where_the_last_one_ended_on_any_machine(tmp_path: Path) -
     """What was asked of an earlier proof, or in too little time, is asked again after what nobody has asked;
     of what has become something else nothing is known."""
     path = tmp_path / "journal.json"
-    asked = [Question(id, "mark", lambda seconds, first: Said("", OPEN)) for id in "abcd"]
+    asked = [AskedOf(id, "mark", lambda seconds, first: Said("", OPEN)) for id in "abcd"]
     for proof, said in (("old", Said("a", REFUSED, "read", "x", 1)), ("new", Said("b", OPEN, "", "", 8))):
-        Journal(path, proof).keep(said, "mark")
-    Journal(path, "new").keep(Said("c", PROVED), "mark")
-    journal = Journal(path, "new")
+        Answers(path, proof).keep(said, "mark")
+    Answers(path, "new").keep(Said("c", PROVED), "mark")
+    journal = Answers(path, "new")
     assert [one.id for one in to_ask(journal, asked, 60)] == ["d", "b", "a"]
     assert [one.id for one in to_ask(journal, asked, 8)] == ["d", "a"]
     assert journal.known("a", "mark") == Said("a", REFUSED, "read", "x", 1)
@@ -138,5 +138,5 @@ def test_what_goes_through_needs_a_reason() -> None:
     assert [*unexplained(said)] == ["vote-twice"]  # the other one breaks liveness alone
     assert why_not_asked(FAULTS["vote-twice"]) == ""
     assert "| not known yet | vote-twice |" in page(
-        Journal(JOURNAL, ""), {"vote-twice": Said("vote-twice", OPEN)}
+        Answers(JOURNAL, ""), {"vote-twice": Said("vote-twice", OPEN)}
     )

@@ -80,7 +80,7 @@ def why_not_asked(fault: Fault) -> str:
 # --- What was asked ---------------------------------------------------------------------------------------
 
 
-class Journal:
+class Answers:
     """What was said of each changed core, on whatever machine: with a mark of what is changed in it, and one
     of the proof that was asked. If what is changed has become something else, nothing is known of it; if the
     proof has, the answer is an earlier proof's and is asked for again, but only after all others."""
@@ -109,7 +109,7 @@ class Journal:
 
 
 @dataclass(frozen=True)
-class Question:
+class AskedOf:
     """About a changed core. `mark`: of what is changed in it."""
 
     id: str
@@ -117,36 +117,36 @@ class Question:
     ask: Callable[[float, str], Said]  # seconds of processor time, and the handler to begin with
 
 
-def about_fault(fault: Fault) -> Question | None:
+def about_fault(fault: Fault) -> AskedOf | None:
     """None where the proof is not asked."""
     changed = of_fault(fault)
     if changed is None or why_not_asked(fault):
         return None
     of_members = isinstance(fault.variant, Variant) and fault.variant.make.__module__ == OF_MEMBERS
-    return Question(changed.id, changed.mark, partial(judge_changes if of_members else judge, changed))
+    return AskedOf(changed.id, changed.mark, partial(judge_changes if of_members else judge, changed))
 
 
-def about_mutant(mutant: CoreMutant) -> Question:
+def about_mutant(mutant: CoreMutant) -> AskedOf:
     mark = mark_of(ast.unparse(mutant.tree))
     if is_loop(mutant):
-        return Question(mutant.id, mark, lambda seconds, first: judge_loop(mutant))
-    return Question(mutant.id, mark, lambda seconds, first: judge(of_mutant(mutant), seconds, first))
+        return AskedOf(mutant.id, mark, lambda seconds, first: judge_loop(mutant))
+    return AskedOf(mutant.id, mark, lambda seconds, first: judge(of_mutant(mutant), seconds, first))
 
 
-def questions() -> list[Question]:
+def questions() -> list[AskedOf]:
     of_faults = (about_fault(fault) for fault in FAULTS.values())
     return [*filter(None, of_faults), *map(about_mutant, in_turn(mutants()))]
 
 
-def known(journal: Journal, asked: Sequence[Question]) -> dict[str, Said]:
+def known(journal: Answers, asked: Sequence[AskedOf]) -> dict[str, Said]:
     """What is known of each, so far."""
     return {one.id: journal.known(one.id, one.mark) or Said(one.id, OPEN) for one in asked}
 
 
-def to_ask(journal: Journal, asked: Sequence[Question], seconds: float) -> list[Question]:
+def to_ask(journal: Answers, asked: Sequence[AskedOf], seconds: float) -> list[AskedOf]:
     """Those that nobody has asked, then those for which there was too little time, then earlier proofs'."""
 
-    def order(one: Question) -> int | None:
+    def order(one: AskedOf) -> int | None:
         found = journal.known(one.id, one.mark)
         if found is None:
             return 0
@@ -172,7 +172,7 @@ def mutants() -> list[CoreMutant]:
 # --- The page ---------------------------------------------------------------------------------------------
 
 
-def page(journal: Journal, said: dict[str, Said]) -> str:
+def page(journal: Answers, said: dict[str, Said]) -> str:
     """Of what was said."""
     of_faults = [said[id] for id in FAULTS if id in said]
     of_mutants = [said[mutant.id] for mutant in mutants() if mutant.id in said]
@@ -250,7 +250,7 @@ def handler_faults(minutes: float, seconds: float, faults_only: bool) -> int:
     Hours of processor time from the start; a run goes on where the last one ended, as the journal beside the
     page says. What was asked of an earlier version of the proof is asked again, after all others.
     """
-    journal, asked = Journal(JOURNAL, mark_of_proof()), questions()
+    journal, asked = Answers(JOURNAL, mark_of_proof()), questions()
     asked = [one for one in asked if one.id in FAULTS] if faults_only else asked
     until = time.monotonic() + 60 * minutes
     for one in to_ask(journal, asked, seconds):
