@@ -173,6 +173,20 @@ def test_what_an_earlier_run_found_in_the_same_texts_is_not_checked_again(
     assert not any(row.is_earlier for row in made_of(small()))
 
 
+def test_what_another_tlc_has_answered_is_not_taken_for_the_answer_of_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, the jar that ONELEADER_TLA2TOOLS names was no part of what an answer is known by."""
+    hashes = [Texts({}).hash]
+    for number, text in enumerate((b"one", b"another")):
+        jar = tmp_path / str(number) / "tla2tools.jar"
+        jar.parent.mkdir()
+        jar.write_bytes(text)
+        monkeypatch.setenv("ONELEADER_TLA2TOOLS", str(jar))
+        hashes += [Texts({}).hash]
+    assert len({*hashes}) == 3
+
+
 def test_what_does_not_hold_is_checked_each_time(own_cache: Path) -> None:
     fails = check.of("flawed/incident", exploring, 1.0, nodes=2, small=True)
     for _ in range(2):

@@ -165,7 +165,29 @@ class ReadsAtOnce(SmallRaft):
             self.results.append(self.log[self.commit - 1][1])
 
 
+class HearsNoNewerTerm(SmallRaft):
+    """Who is told by a leader of an older term says the newer one; that leader does not listen."""
+
+    def refuses_old(self, m: Message) -> bool:
+        if m["kind"] == "entries":
+            self.say(m["from"], "refused")
+        return True
+
+    def on_refused(self, m: Message) -> None:
+        pass
+
+    def receive(self, m: Message) -> None:
+        if m["kind"] != "refused":
+            super().receive(m)
+
+
+class ListensToIt(HearsNoNewerTerm):
+    def receive(self, m: Message) -> None:
+        SmallRaft.receive(self, m)
+
+
 FAULTY = {
+    HearsNoNewerTerm: clauses.GIVES_WAY,
     HalfIsEnough: clauses.ONE_LEADER,
     Rewrites: clauses.APPEND_ONLY,
     ComparesNoTerm: clauses.LOG_MATCHING,
@@ -218,6 +240,12 @@ def test_a_faulty_one_breaks_its_clause(kind: type[SmallRaft], clause: str) -> N
     assert len(cause.steps) <= 30, cause
     played = again(adapter(kind), cause.events, known=others).causes
     assert [c.key for c in played if c.judge == FIGURE_3] == [cause.key]
+
+
+def test_a_leader_that_listens_gives_way() -> None:
+    found = conform(adapter(ListensToIt), walks=60, seed=1)
+    assert set(found.verdicts.values()) == {HOLDS}, found.text
+    assert found.compared[clauses.GIVES_WAY]
 
 
 def test_entries_that_a_leader_replaces_are_not_lost_in_a_crash() -> None:

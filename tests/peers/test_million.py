@@ -31,7 +31,7 @@ def drive(steps: int, status: int = 0) -> million.LongRun:
 
 def test_it_goes_on_where_it_stopped_and_the_page_tells_how_far_it_came() -> None:
     once = drive(100)
-    assert (once.batches, once.walks, once.found) == (1, 2, [])
+    assert (once.batches, once.walks, once.found) == (1, 2, {})
     assert drive(100) == once  # far enough
     more = drive(once.steps + 1)
     assert (more.batches, more.walks) == (2, 4)
@@ -47,8 +47,16 @@ def test_what_is_found_stays_found(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, partial(Declared, core=variant("no-quorum")))
     found = drive(100, status=1).found
     assert any(key.startswith("election: become_leader: quorum_voted") for key in found)
+    assert drive(400, status=1).found.items() >= found.items()
+
+
+def test_what_the_same_walks_find_no_more_is_mended_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, partial(Declared, core=variant("no-quorum")))
+    found = drive(100, status=1).found
     given(monkeypatch, Declared)
-    assert drive(400, status=1).found == found
+    row = drive(100)
+    assert (row.found, row.mended, row.batches) == ({}, sorted(found), 1)
+    assert f"nothing any more of: {row.mended[0]}" in peers.page([], [])
 
 
 def test_a_step_without_a_word_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from oneleader.conformance import walking
 from oneleader.conformance.adapter import Adapter, May
 from oneleader.conformance.conform import Driving, again, conform, names
+from oneleader.conformance.observations import GIVES_WAY
 from oneleader.conformance.trial import FIGURE_3, Event, MakeAdapter
 from oneleader.errors import MissingTool
 from oneleader.verdict import HOLDS, INCONCLUSIVE
@@ -72,6 +73,54 @@ def test_a_server_that_crashes_amid_a_transfer_leaves_nothing_behind() -> None:
         found = again(make, (*elected, *heard, *end))
     assert set(found.verdicts.values()) == {HOLDS}, found.text
     assert found.leaders
+
+
+# Each event in words, groups and members with a plus: as `make million` found them.
+APART = (
+    "timeout n3; overtake n3 n1 0; deliver n3 n2; deliver n2 n3; deliver n3 n2; deliver n2 n3; "
+    "deliver n3 n2; deliver n2 n3; members n3 n1; deliver n3 n2; deliver n1 n3; deliver n2 n3; "
+    "deliver n3 n1; deliver n3 n1; deliver n1 n3; deliver n1 n3; heartbeat n3; lose n3 n1 1; "
+    "deliver n3 n1; heartbeat n3; heartbeat n3; deliver n1 n3; timeout n3; deliver n3 n1; "
+    "deliver n1 n3; deliver n3 n1; deliver n1 n3; deliver n3 n1; deliver n1 n3; "
+    "groups n2 n1+n3; members n3 n2+n3; heal; transfer n3 n2; deliver n3 n2"
+)
+STORING = (
+    "timeout n2; deliver n2 n3; deliver n3 n2; deliver n2 n1; overtake n1 n2 0; "
+    "overtake n2 n1 0; deliver n1 n2; groups n2+n3 n1+n4+n5; deliver n2 n3; deliver n3 n2; "
+    "deliver n2 n3; deliver n3 n2; transfer n2 n3; timeout n1; deliver n1 n5; deliver n5 n1; "
+    "deliver n1 n4; deliver n4 n1; deliver n1 n5; deliver n5 n1; deliver n1 n4; deliver n4 n1; "
+    "heartbeat n1; overtake n2 n3 0; groups n1+n3 n2+n4+n5; heartbeat n1; timeout n1; "
+    "heartbeat n1; deliver n1 n3"
+)
+
+
+def run(words: str) -> tuple[Event, ...]:
+    return tuple(tuple(word.replace("+", " ") for word in event.split()) for event in words.split("; "))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "events", "step"), [(3, APART, May.STANDS_APART), (5, STORING, May.STORES_ON)]
+)
+def test_what_hashicorp_does_when_leadership_is_handed_over_is_declared(
+    nodes: int, events: str, step: May
+) -> None:
+    with made("hashicorp").cluster() as make:
+        found = again(make, run(events), nodes=nodes)
+        undeclared = again(without(make, step), run(events), nodes=nodes)
+    assert not found.causes, found.text
+    assert not undeclared.causes, undeclared.text
+    assert ("membership", step) in undeclared.no_word
+
+
+def test_that_hashicorp_leads_on_against_an_answer_of_a_newer_term_is_found() -> None:
+    """Its issue 666: in a walk like any other, where it is not declared."""
+    with made("hashicorp").cluster() as make:
+        search = Driving(without(make, May.LEADS_ON), names(3), 3)
+        search.walk(21, by_model=False)
+        (found,) = search.found.causes
+        declared = again(make, found.events)
+    assert (found.key, len(found.steps)) == (f"{FIGURE_3}: {GIVES_WAY}", 18)
+    assert not declared.causes, declared.text
 
 
 @pytest.mark.parametrize("name", ["raft-rs", "kafka-raft"])
@@ -147,8 +196,8 @@ STORED = "replication: advance_commit: quorum_stores (Figure 2, Leaders 4: a maj
         ("PySyncObj 0.3.12", 1, 1, {TERM: 4}),  # mended since
         ("raftos", 5, 1, {VOTE: 2}),
         ("PySyncObj whose members change", 8, 2, {R2: 11}),
-        ("libraft", 4, 1, {OWN: 25}),  # mended since
-        ("libraft", 4, 26, {STORED: 46}),
+        ("libraft", 4, 2, {OWN: 21}),  # mended since
+        ("libraft", 2, 3, {STORED: 62}),
     ],
 )
 def test_what_is_wrong_is_found_with_its_shortest_run(

@@ -235,7 +235,10 @@ Members change one at a time. The library commits the change from one server to 
 the other has heard of it, which is safe and declared (`the members before a change commit it`). A change that
 would have to wait is refused, so that no step makes two. The goroutine that replicates for a leader may
 outlive its leadership, and send what the log has since in the name of the old term: found here, harmless as
-far as we see, and declared (`a former leader sends what it has since`).
+far as we see, and declared (`a former leader sends what it has since`). So are two that a million
+steps came to: who is asked to take over stays a candidate when the leader of its term sends it entries, and
+stores them (Figure 2 has it follow); and who has been removed stands, without its own vote, when asked to.
+A leader leads on though a heartbeat is answered in a newer term (its issue 666), which is declared as well.
 
 Compaction is left out here. With it (`TrailingLogs` 0) the walks found within seconds that a follower which
 was sent a snapshot, and has entries after it, does not know the entry at which its log was cut. It refuses

@@ -18,12 +18,15 @@ class ReferenceLock(LockAdapter):
     def __init__(self, clients: Sequence[str], rules: LockRules = LOCKS) -> None:
         self.rules = rules
         self.issuer, self.storage = StateMachine(), Storage()
-        self.index = 0
+        self.index = self.asked = 0
+        self.before: list[tuple[StateMachine, int]] = []  # each grant that it knows of
 
     def acquire(self, client: str) -> LockGrant | None:
-        name = f"{client}.{self.index}"
+        self.asked += 1
+        name, before = f"{client}.{self.asked}", (self.issuer, self.index)
         token = self.applied(Request(name, 1, Acquire(LOCK, ttl=0)))
         is_granted = isinstance(token, int) and not isinstance(token, bool)
+        self.before += [before] if is_granted else []
         return LockGrant(client, token, name) if is_granted else None  # type: ignore[arg-type]
 
     def write(self, grant: LockGrant, value: str) -> bool:
@@ -35,6 +38,9 @@ class ReferenceLock(LockAdapter):
         held = self.issuer.locks.get(LOCK)
         if held is not None:
             self.applied(Request("issuer", self.index, Release(LOCK, held.token)))
+
+    def fail_over(self) -> None:
+        self.issuer, self.index = self.before.pop()
 
     def read(self) -> Hashable:
         return self.storage.value

@@ -129,7 +129,10 @@ class May(Enum):
     COMMIT_BY_VOTE = "a vote tells what is committed"  # a request or its answer, as in raft-rs
     COMMIT_SURVIVES = "the commit index survives a restart"  # it is stored: Figure 2 has it volatile
     DROP_CONFLICTS = "drop conflicting entries early"  # when a check fails, before the new ones arrive
+    LEADS_ON = "a leader leads on though an answer is of a newer term"  # not as Figure 2, All Servers 2
     SENDS_LATE = "a former leader sends what it has since"  # in its old term: followed up to there
+    STORES_ON = "a candidate stores what its term's leader sends"  # and stays one: followed up to there
+    STANDS_APART = "who is no member stands without its own vote"  # a model follows a run up to there
     CHANGE_MEMBERS = "the members change"  # a model with logs follows a run up to there
     HAND_OVER = "leadership is handed over"  # a model without transfers follows a run up to there
     JOIN_EARLY = "members join before they have caught up"  # a failure more may be one too many (4.2.1)
@@ -189,6 +192,11 @@ class Adapter(ABC):
         """A client asks this server, leader or not, to append the value; no value is asked for twice."""
         raise NotImplementedError
 
+    def retry(self, node: str, value: str) -> Report:
+        """The client that proposed this value, and has no answer, asks again, at this server: the value takes
+        effect once all the same (dissertation 6.3)."""
+        raise NotImplementedError
+
     def read(self, node: str) -> Report:
         """A client asks this server, leader or not, for the last value; a `Report.read` answers it."""
         raise NotImplementedError
@@ -230,7 +238,7 @@ class Adapter(ABC):
 
 
 ON_REQUEST = ("propose", "read", "compact", "transfer", "change_members")
-OPTIONAL = ("heartbeat", *ON_REQUEST, "elapse", "crash_keeping")
+OPTIONAL = ("heartbeat", *ON_REQUEST, "elapse", "crash_keeping", "retry")
 
 
 def can(adapter: Adapter) -> frozenset[str]:

@@ -11,6 +11,8 @@ from oneleader.conformance.trial import Trial
 
 A_LEADER = "a leader is elected"
 BARE = "a bare majority elects a leader"
+LEASED = "a leader whose transfer failed has a lease again, or gives way to one that has"
+STRANGER = "who is asked for and cannot be reached takes no majority away"
 GIVES_WAY = "a leader that hears nobody steps down"
 RETRIED = "a request that arrives again is answered again"
 MEMBERS = "members that were added catch up"
@@ -27,7 +29,9 @@ LIVENESS = (
     COMMITS,
     LEARNED,
     TRANSFERS,
+    STRANGER,
     GIVES_WAY,
+    LEASED,
     MAJORITY,
     MAJORITY_COMMITS,
 )
@@ -59,8 +63,14 @@ def calm_down(trial: Trial) -> dict[str, str]:
     if len(trial.nodes) > 1 and leader(trial) and "transfer" in trial.abilities and not found.get(LEARNED):
         found[TRANSFERS] = transfers(trial)
         elects(trial)
+    if leader(trial) and may_join(trial):
+        found[STRANGER] = without_a_stranger(trial)
+        elects(trial)
     if len(trial.nodes) > 1 and leader(trial) and May.STEP_DOWN in trial.adapter.may:
         found[GIVES_WAY] = gives_way(trial)
+        elects(trial)
+    if "transfer" in trial.abilities and len(trial.nodes) > 1 and leader(trial) and shows_leases(trial):
+        found[LEASED] = leases(trial)
         elects(trial)
     if leader(trial) and len(trial.nodes) > 2:
         found |= without_a_minority(trial)
@@ -110,6 +120,68 @@ def transfers(trial: Trial) -> str:
         if leader(trial) == to:
             return ""
     return f"{to} did not take over from {before} within {ROUNDS} rounds"
+
+
+def shows_leases(trial: Trial) -> bool:
+    return keeps_time(trial) and all(seen is None or seen.lease is not None for seen in trial.seen.values())
+
+
+def leases(trial: Trial) -> str:
+    """Who is to take over hears nothing of it; for all that the leader knows, it may any time."""
+    first = leader(trial)
+    to = next(node for node in trial.nodes if node != first)
+    beat(trial)
+    trial.play(("cut", first, to))
+    trial.play(("transfer", first, to))
+    for number in range(ROUNDS):
+        beat(trial)
+        now = trial.seen.get(leader(trial))
+        if now is not None and now.lease:
+            trial.play(("heal",))
+            return ""
+        outlast(trial, 2)  # a leader that is heard goes on
+        beat(trial)
+        trial.play(("timeout", leader(trial) or trial.nodes[number % len(trial.nodes)]))
+        settle(trial)
+    return f"{leader(trial) or 'nobody'} leads, and nobody had a lease within {ROUNDS} rounds"
+
+
+def may_join(trial: Trial) -> bool:
+    """Members can change, and who joins is said to catch up first; one can be spared from three."""
+    catch_up = "change_members" in trial.abilities and May.JOIN_EARLY not in trial.adapter.may
+    return catch_up and all_are_members(trial) and len(trial.nodes) > 3
+
+
+def without_a_stranger(trial: Trial) -> str:
+    """Three are members; a fourth is asked for, whom nobody can reach, and one of the three crashes."""
+    first = leader(trial)
+    three = [first, *(node for node in trial.nodes if node != first)][:3]
+    fourth = next(node for node in trial.nodes if node not in three)
+    for _ in range(ROUNDS):
+        if leader(trial) and shown_members(trial, leader(trial)) == frozenset(three):
+            break
+        trial.play(("members", leader(trial), " ".join(three)))
+        beat(trial)
+        elects(trial)
+    if shown_members(trial, leader(trial)) != frozenset(three):
+        return ""  # which is asked elsewhere
+    rest = [node for node in trial.nodes if node != fourth]
+    trial.play(("groups", " ".join(rest)))
+    trial.play(("members", leader(trial), " ".join([*three, fourth])))
+    beat(trial)
+    trial.play(("crash", next(node for node in three if node != leader(trial))))
+    lacks = commits(trial)[COMMITS] if leader(trial) else f"nobody leads {' '.join(three)}"
+    trial.play(("heal",))
+    for node in trial.nodes:
+        trial.play(("restart", node))
+    elects(trial)
+    readmits(trial)
+    return f"{fourth} was asked for; a proposal commits: {lacks}" if lacks else ""
+
+
+def shown_members(trial: Trial, node: str) -> frozenset[str] | None:
+    seen = trial.seen.get(node)
+    return seen.members if seen is not None else None
 
 
 def readmits(trial: Trial) -> str:
@@ -195,10 +267,11 @@ def elects(trial: Trial, again: bool = False) -> str:
     return "" if leader(trial) and (not again or newest(trial) > before) else f"nobody within {ROUNDS} rounds"
 
 
-def outlast(trial: Trial) -> None:
-    """Where time passes by the word of the test, no promise binds any more."""
+def outlast(trial: Trial, times: int = 1) -> None:
+    """Where time passes by the word of the test, after so many times no promise binds any more."""
     if keeps_time(trial):
-        trial.play(("elapse", *(f"{node}={trial.adapter.promise}" for node in trial.nodes)))
+        time = -(-trial.adapter.promise // times)
+        trial.play(("elapse", *(f"{node}={time}" for node in trial.nodes)))
 
 
 def newest(trial: Trial) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
+from math import inf
 
 from oneleader.conformance.adapter import Report
 from oneleader.conformance.histories import READ, WRITE, Operation
@@ -26,6 +27,11 @@ class Clients:
     def ask(self, node: str) -> None:
         self.now += 1
         self.asked.setdefault(node, []).append(self.now)
+
+    @property
+    def unanswered(self) -> list[Hashable]:
+        """The values that were proposed and whose clients have no answer."""
+        return [value for value, write in self.writes.items() if write.returned == inf]
 
     def forget(self, node: str) -> None:
         """A server crashed: its reads will not be answered."""

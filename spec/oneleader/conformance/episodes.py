@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from oneleader.conformance.trial import Trial
+from oneleader.conformance.trial import Event, Trial
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,83 @@ def echo(trial: Trial, rng: random.Random) -> None:
                 trial.play(("burst", *link))
 
 
+def replace(trial: Trial, rng: random.Random) -> None:
+    """A leader that is cut off goes on writing. The others elect one that commits less, and compacts it: the
+    old leader is sent a snapshot within what it has written."""
+    leader, others = leader_and_others(trial)
+    if not leader or len(others) <= len(trial.nodes) // 2:
+        return
+    trial.play(("groups", leader, " ".join(others)))
+    for _ in range(rng.choice((2, 3, 4))):
+        trial.play(("propose", leader, next_value(trial)))
+    elect(trial, rng, others)
+    newest = newest_leader(trial)
+    if newest != leader:
+        send_snapshot(trial, rng, newest, others)
+        ask_who_took_it(trial, rng, leader)
+
+
+def behind(trial: Trial, rng: random.Random) -> None:
+    """One is cut off while the others commit something. The leader is asked for other members, and before
+    that is committed it makes a snapshot, which it sends to the one that was cut off."""
+    leader, others = leader_and_others(trial)
+    if not leader or len(others) < 2:
+        return
+    late, *rest = rng.sample(others, len(others))
+    trial.play(("groups", late, " ".join([leader, *rest])))
+    trial.play(("propose", leader, next_value(trial)))
+    trial.play(("heartbeat", leader))
+    exchange(trial, rng, leader, rest)
+    trial.play(("members", leader, other_members(trial, leader, rng)))
+    trial.play(("compact", leader))
+    trial.play(("heal",))
+    trial.play(("heartbeat", leader))
+    for _ in range(3):
+        meet(trial, leader, [late])
+    ask_who_took_it(trial, rng, late)
+
+
+def long_ago(trial: Trial, rng: random.Random) -> None:
+    """What a leader sent in an earlier term arrives at one that it leads again, before it is left behind."""
+    leader, others = leader_and_others(trial)
+    if not leader or len(others) < 2:
+        return
+    late, *rest = rng.sample(others, len(others))
+    for _ in range(rng.choice((2, 4, 6))):
+        trial.play(("heartbeat", leader))
+        meet(trial, leader, rest)
+    sent = trial.traffic.waiting((leader, late))
+    for _ in range(2):  # it hears no quorum, steps down, and stands
+        ring(trial, rng, leader)
+    for _ in range(3):
+        meet(trial, leader, rest)
+    while sent < trial.traffic.waiting((leader, late)):
+        trial.play(("overtake", leader, late, str(sent)))
+    meet(trial, leader, [late])
+    leave_behind(trial, rng)
+
+
+def ask_again(trial: Trial, rng: random.Random) -> None:
+    """A leader stores a value at the others, and falls silent. Its successor commits it, and other values;
+    then the first client, who has no answer, asks again."""
+    leader, others = leader_and_others(trial)
+    if not leader or len(others) <= len(trial.nodes) // 2:
+        return
+    value = next_value(trial)
+    trial.play(("propose", leader, value))
+    for other in others:
+        trial.play(("burst", leader, other))
+    trial.play(("groups", leader, " ".join(others)))
+    elect(trial, rng, others)
+    newest = newest_leader(trial)
+    more = ("propose", newest, next_value(trial))
+    asked: tuple[Event, ...] = (("read", newest), more, ("retry", newest, value), ("read", newest))
+    for event in asked if newest != leader else ():
+        trial.play(event)
+        exchange(trial, rng, newest, others)
+    trial.play(("heal",))
+
+
 # --- What they are made of --------------------------------------------------------------------------------
 
 
@@ -183,6 +260,27 @@ def exchange(trial: Trial, rng: random.Random, one: str, among: Sequence[str]) -
     others = rng.sample(among, min(len(among), len(trial.nodes) // 2 + 1))
     for _ in range(3):
         meet(trial, one, others)
+
+
+def send_snapshot(trial: Trial, rng: random.Random, leader: str, among: Sequence[str]) -> None:
+    """What it has is committed among these, and is a snapshot for all others."""
+    trial.play(("heartbeat", leader))
+    exchange(trial, rng, leader, among)
+    trial.play(("compact", leader))
+    trial.play(("heal",))
+    for _ in range(2):
+        trial.play(("heartbeat", leader))
+        meet(trial, leader, [node for node in trial.up if node != leader])
+
+
+def ask_who_took_it(trial: Trial, rng: random.Random, node: str) -> None:
+    """Who has taken a snapshot stands, and is read from before anybody writes."""
+    if "read" not in trial.abilities or rng.random() < 0.3:
+        return
+    ring(trial, rng, node)
+    exchange(trial, rng, node, trial.up)
+    trial.play(("read", node))
+    exchange(trial, rng, node, trial.up)
 
 
 def leader_and_others(trial: Trial) -> tuple[str, list[str]]:
@@ -219,6 +317,10 @@ EPISODES: Mapping[str, Episode] = {
     "succeed": Episode(succeed, 2, ("propose", "read")),
     "leave_behind": Episode(leave_behind, 1, ("propose", "read")),
     "echo": Episode(echo, 2, ("copy",)),
+    "replace": Episode(replace, 2, ("propose", "compact", "heartbeat")),
+    "behind": Episode(behind, 2, ("propose", "compact", "heartbeat", "members")),
+    "ask_again": Episode(ask_again, 1, ("propose", "read", "retry")),
+    "long_ago": Episode(long_ago, 1, ("propose", "read", "heartbeat", "overtake")),
 }
 # In some walks members change all the time, one change upon another, and these come in addition.
 STORM: Mapping[str, Episode] = {

@@ -94,6 +94,12 @@ class MembershipStep(LogStep):
         """A majority of each set of the members that it uses."""
         return majority_of(self.in_use, is_preferred)
 
+    def terms(self) -> None:
+        is_new = self.now.term > self.get("term") and self.now.role == "candidate"
+        if is_new and self.now.voted_for is None and self.n not in frozenset().union(*self.in_use.sets):
+            self.of.leave(May.STANDS_APART)
+        super().terms()
+
     # -- changes ---------------------------------------------------------------------------------------
     def append(self, length: int, last: int) -> None:
         self.commit_before(length)
@@ -146,17 +152,19 @@ class MembershipStep(LogStep):
         if shown is None or shown == self.in_use:
             return
         before = self.of.last.get(self.n)
-        has_news = before is None or self.prompt.restarts or self.now.commit != before.commit
-        if has_news or shown in self.committed_ones():
+        is_new = before is None or self.prompt.restarts
+        has_news = before is not None and self.now.commit != before.commit
+        if is_new or shown in self.applied_ones(0 if has_news else self.get("commit_index")):
             self.of.leave(May.APPLY_MEMBERS)
         raise LineRefused(
             f"members: {self.n} shows {in_short(shown)}, and its log says {in_short(self.in_use)}"
         )
 
-    def committed_ones(self) -> list[Members]:
-        """The configuration of what it has committed: in effect still, where changes wait until then."""
-        config = self.s.get("log_config", (self.n, self.get("commit_index")))
-        return [self.grounds.configurations.known[config]]
+    def applied_ones(self, since: int) -> list[Members]:
+        """The configurations of what it has committed: in effect still, where changes wait until they are
+        applied, and none that is not committed."""
+        indices = range(since, self.get("commit_index") + 1)
+        return [self.grounds.configurations.known[self.s.get("log_config", (self.n, i))] for i in indices]
 
 
 class MembershipJudge(LogJudge):

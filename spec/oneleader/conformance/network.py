@@ -6,7 +6,7 @@ The adapter chooses one. A message travels on the link from its sender to its re
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MOST_ON_A_LINK = 64  # the oldest beyond are lost
@@ -47,6 +47,7 @@ class Underway:
     said: Any = None  # what the sender showed then
     sent_at: int = 0  # the number of the step
     why: str = ""  # what its sender did then, see `Prompt`
+    to_leader: int | None = None  # it answers what its receiver sent as leader of this term
     heard_of: int = -1  # when the newest message left its receiver that its sender had received by then
 
 
@@ -59,10 +60,10 @@ class Traffic:
         self.cut: set[LinkName] = set()  # what is sent on it is lost
         self.heard: dict[LinkName, int] = {}  # when the newest message left that has arrived
 
-    def send(self, link: LinkName, message: Any, said: Any = None, now: int = 0, why: str = "") -> None:
+    def send(self, link: LinkName, message: Underway) -> None:
         if link not in self.cut:
             heard_of = self.heard.get((link[1], link[0]), -1)
-            self.links[link].append(Underway(message, said, now, why, heard_of))
+            self.links[link].append(replace(message, heard_of=heard_of))
             del self.links[link][:-MOST_ON_A_LINK]
 
     @property

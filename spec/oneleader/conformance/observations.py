@@ -30,6 +30,7 @@ DURABLE = "promises survive a restart"
 UNSYNCED = "what a crash tore is not believed"
 LINEARIZABLE = "clients see one register"
 MATCH = "what a leader knows to be stored is stored"
+GIVES_WAY = "a leader that is told of a newer term gives way"
 MEMBERS = "the members follow from the log"
 LEASE = "nobody leads beside a lease"
 
@@ -47,6 +48,7 @@ CLAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "Figure 2, persistent state: what is read back after a crash is what was written, or nothing",
         ("crash_keeping",),
     ),
+    GIVES_WAY: ("Figure 2, All Servers 2: who learns of a newer term is a follower in it", ()),
     LINEARIZABLE: ("section 8: each operation takes effect at once, between call and return", ("read",)),
     MATCH: ("Figure 2, matchIndex: the highest entry known to be replicated on a server", ("log", "match")),
     MEMBERS: ("section 6: a server uses the latest configuration in its log", ("log", "members")),
@@ -117,6 +119,7 @@ class Observations:
         if before is not None:
             yield from self.read_back(node, prompt, now)
             yield from self.grown(node, prompt, before, now)
+            yield from self.gives_way(node, prompt, now)
             if is_other_log:
                 yield from self.changed(node, prompt, before, now)
         yield from self.one_leader(node, now)
@@ -158,6 +161,16 @@ class Observations:
             return
         if now.commit < before.commit:
             yield Breach(MONOTONE, f"the commit index of {node} fell from {before.commit} to {now.commit}")
+
+    def gives_way(self, node: str, prompt: Prompt, now: Observed) -> Iterator[Breach]:
+        """Judged of answers to what it sent as the leader that it is: they tell their sender's term."""
+        leads_on = now.role == "leader" and now.term == prompt.to_leader
+        if prompt.said is None or not leads_on or May.LEADS_ON in self.may:
+            return
+        self.compared[GIVES_WAY] += 1
+        if prompt.said.term > now.term:
+            other = f"{prompt.sender} has answered it in term {prompt.said.term}"
+            yield Breach(GIVES_WAY, f"{node} leads term {now.term}, and {other}")
 
     def changed(self, node: str, prompt: Prompt, before: Observed, now: Observed) -> Iterator[Breach]:
         """Its log is another one now."""

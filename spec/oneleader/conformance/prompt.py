@@ -15,6 +15,7 @@ class Prompt:
     said       what the sender showed when it left
     why        what the sender did when it left: "stood" for election, "won" it, or the verb of the event
     time       how many events have happened so far in which time passed
+    to_leader  of which term the sender was answering a leader's message, or None
     is_answer  the sender had heard of the receiver's candidacy when it left; taken to be so where unknown
     """
 
@@ -24,6 +25,7 @@ class Prompt:
     is_answer: bool = True
     why: str = ""
     time: int = 0
+    to_leader: int | None = None
 
     @property
     def restarts(self) -> bool:

@@ -66,7 +66,10 @@ class LogStep(ModelStep):
         if self.leads and self.now.term > self.get("term"):
             self.commit_before(self.get("log_length"))  # it may have, before it learned of the newer term
         self.terms()
+        self.lead_for_a_moment()
         self.roles()
+        if self.stores_on():
+            self.of.leave(May.STORES_ON)
         self.snapshot(known)
         self.entries()
         self.commits()
@@ -107,6 +110,25 @@ class LogStep(ModelStep):
         has_learned = self.committed > max(before.commit or 0, int(s.get("leader_commit", term)))
         is_senders = all(may_have(said, i, e) for i, e in new) and self.committed <= (said.commit or 0)
         return is_senders and (bool(later) or has_learned)
+
+    def lead_for_a_moment(self) -> None:
+        """A candidate that is a follower with an entry of its term, which nobody else leads, has won, made it
+        and stepped down in one step: the removal of itself is committed, for one."""
+        length, last = self.get("log_length"), self.now.first - 1 + len(self.now.log or ())
+        is_over = self.s.get("role", self.n) == CANDIDATE and self.now.role == "follower"
+        if is_over and last > length and not self.heard_leaders and self.entry(last)[0] == self.now.term:
+            self.win()
+            self.append(length, last)
+
+    def stores_on(self) -> bool:
+        """A candidate has other entries than before, of those that the leader of its term has."""
+        new = [(i, e) for i, e in placed(self.now) if not self.has_term(i, e)]
+        is_candidate = self.s.get("role", self.n) == CANDIDATE and self.now.role == "candidate"
+        return is_candidate and bool(new) and all(self.is_of_leader(i, e[0]) for i, e in new)
+
+    def is_of_leader(self, index: int, term: int) -> bool:
+        theirs = self.s.get("leader_log_term", (self.now.term, index))
+        return bool(self.heard_leaders) and bool(theirs == term)
 
     # -- starting and stopping -----------------------------------------------------------------------
     def restart(self) -> None:

@@ -334,6 +334,9 @@ class ShimAdapter(Adapter):
     def propose(self, node: str, value: str) -> Report:
         return self._step("propose", node, value=value)
 
+    def retry(self, node: str, value: str) -> Report:
+        return self._step("retry", node, value=value)
+
     def read(self, node: str) -> Report:
         return self._step("read", node)
 
@@ -402,6 +405,9 @@ class ShimLock(LockAdapter):
 
     def expire(self) -> None:
         self._ask("expire")
+
+    def fail_over(self) -> None:
+        self._ask("fail_over")
 
     def read(self) -> Hashable:
         return plain(self._ask("read").value)

@@ -5,6 +5,7 @@ that cannot happen is passed over.
 
 ("timeout", "n1")            the election timer rings; so "heartbeat", "crash", "restart", "read", "compact"
 ("propose", "n1", "v3")      a client proposes a value
+("retry", "n1", "v3")        the client that has no answer asks again
 ("transfer", "n1", "n2")     n1 is to hand its leadership over
 ("crash_keeping", "n1", k)   n1 crashes: k unsynced writes reach its disk; and with "torn" a part of the next
 ("crash_next", "n1", point)  the next step of n1 crashes in the middle
@@ -193,6 +194,11 @@ class Trial(Driven):
 
         self._step(event, node, f"a client proposes {value} to {node}", propose)
 
+    def on_retry(self, event: Event, node: str, value: str) -> None:
+        if value in self.figure_3.clients.unanswered:
+            words = f"the client of {value}, without an answer, asks {node}"
+            self._step(event, node, words, lambda: self.adapter.retry(node, value))
+
     def on_read(self, event: Event, node: str) -> None:
         def read() -> Report:
             self.figure_3.clients.ask(node)
@@ -289,7 +295,8 @@ class Trial(Driven):
             self._note(event, f"lost, for {to} is down: {words}")
         else:
             self.traffic.arrived(link, flight)
-            prompt = Prompt("receive", source, flight.said, self._is_answer(to, flight), flight.why)
+            is_answer, to_leader = self._is_answer(to, flight), flight.to_leader
+            prompt = Prompt("receive", source, flight.said, is_answer, flight.why, to_leader=to_leader)
             self._step(event, to, words, lambda: hand_over(self.adapter, source, to, flight.message), prompt)
 
     def _is_answer(self, candidate: str, flight: Underway) -> bool:
@@ -321,7 +328,9 @@ class Trial(Driven):
         for sent in report.sent:
             if sent.to not in self.nodes:
                 raise UsageError(f"{node} sent a message to {sent.to!r}, which is no node of this cluster")
-            self.traffic.send((node, sent.to), sent.message, self.seen[node], now, why)
+            to_leader = led(prompt.said) if sent.to == prompt.sender and why == "receive" else None
+            message = Underway(sent.message, self.seen[node], now, why, to_leader)
+            self.traffic.send((node, sent.to), message)
 
     def _taken(self, node: str, act: Callable[[], Report], dies: bool) -> Report:
         """What a step gave, and what is seen after it; nothing where it raised and that is known."""
@@ -423,6 +432,11 @@ def why_sent(verb: str, before: Observed | None, now: Observed | None) -> str:
     if now.role == "leader" and (before.role, before.term) != (now.role, now.term):
         return "won"
     return "stood" if now.role == "candidate" and now.term > before.term else verb
+
+
+def led(seen: Observed | None) -> int | None:
+    """The term that a server leads."""
+    return seen.term if seen is not None and seen.role == "leader" else None
 
 
 def without_numbers(text: str) -> str:

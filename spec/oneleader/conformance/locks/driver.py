@@ -17,7 +17,16 @@ from oneleader.conformance.walking import Walking
 from oneleader.models import fencing
 
 EVENTS_A_WALK = 60
-WEIGHTS = {"acquire": 5, "renew": 2, "release": 2, "expire": 2, "send": 5, "arrive": 6, "read": 2}
+WEIGHTS = {
+    "acquire": 5,
+    "renew": 2,
+    "release": 2,
+    "expire": 2,
+    "send": 5,
+    "arrive": 6,
+    "read": 2,
+    "fail_over": 1,
+}
 ALWAYS = ("acquire", "send", "arrive")
 LOCK = Target(
     CLIENTS,
@@ -82,7 +91,7 @@ class LockDriving(Walking[LockTrial]):
 
 def draw(verb: str, trial: LockTrial, rng: random.Random) -> Event | None:
     """An event of this kind that can happen now. Most concern the latest grants, some an old one."""
-    if verb in ("expire", "read"):
+    if verb in ("expire", "read", "fail_over"):
         return (verb,)
     if verb == "acquire":
         client = rng.choice(trial.clients)

@@ -35,6 +35,10 @@ class FencingJudge:
 
         self.follow(f"{name} was granted token {token}", step)
 
+    def failed_over(self, last: int) -> None:
+        """`last`: the greatest token that the issuer still knows of."""
+        self.follow("the issuer has lost a grant", lambda s: s.act("fail_over", RESOURCE, last))
+
     def time_passed(self, names: set[str]) -> None:
         self.overdue |= names
 

@@ -3,6 +3,7 @@
 ("acquire", "c1", "c1.1")  a client asks for the lock; the grant is to be called so
 ("renew", "c1.1")      the client wants to keep it; "release": to give it back
 ("expire",)            so much time passes that no grant lasts
+("fail_over",)         the issuer loses its last grant
 ("send", "c1.1")       the client begins a write, unless it knows that its grant is over; now it may pause
 ("arrive", "c1.1")     the write arrives, now or late or again
 ("read",)              somebody reads what was written last
@@ -52,6 +53,8 @@ class LockTrial(Driven):
     heard: list[str] = field(default_factory=list)  # what each step gave, to compare runs
     grants: dict[str, LockGrant] = field(default_factory=dict)  # in their order
     sent: dict[str, str] = field(default_factory=dict)  # what each grant's write says, once it has left
+    issued: list[str] = field(default_factory=list)  # those that the issuer knows of
+    lost: set[str] = field(default_factory=set)  # those that it has lost
     running: set[str] = field(default_factory=set)  # grants, renewed or new since time passed, not released
     landed: list[str] = field(default_factory=list)  # whose writes were accepted, in order
     value: str | None = None  # written last
@@ -77,8 +80,9 @@ class LockTrial(Driven):
             self._tell("it is held")
             return
         self._tell(f"{name}, token {grant.token}")
-        tokens = [other.token for other in self.grants.values()]
+        tokens = [self.grants[other].token for other in self.issued]
         self.grants[name] = grant
+        self.issued.append(name)
         self.running.add(name)
         self._ask(lambda model: model.granted(name, grant.token))
         if tokens:
@@ -108,6 +112,16 @@ class LockTrial(Driven):
         self.running.clear()
         self._ask(lambda model: model.time_passed(set(self.grants)))
         self._look()
+
+    def on_fail_over(self, event: Event) -> None:
+        """Its holder hears nothing of it, so that two may take themselves to hold the lock."""
+        if not self.issued:
+            return
+        lost = self.issued.pop()
+        self.lost.add(lost)
+        self._step(event, f"the issuer has lost {lost}", self.adapter.fail_over)
+        last = max((self.grants[name].token for name in self.issued), default=0)
+        self._ask(lambda model: model.failed_over(last))
 
     def on_send(self, event: Event, name: str) -> None:
         """Its holder looks at its clock, where it has one, and may pause after that."""
@@ -158,7 +172,8 @@ class LockTrial(Driven):
 
     def _land(self, name: str) -> None:
         order = list(self.grants)
-        newer = [other for other in self.landed if order.index(other) > order.index(name)]
+        token = {other: self.grants[other].token for other in {*self.landed, name}}  # less, after a failover
+        newer = [o for o in self.landed if order.index(o) > order.index(name) and token[o] >= token[name]]
         if len(self.landed) > 0:
             words = f"a write of {name} was accepted, after one of {newer[0] if newer else ''}"
             self._compare(STALE, not newer, words)
@@ -168,7 +183,8 @@ class LockTrial(Driven):
         """Who takes itself to hold the lock now: of the latest grants, for each is asked."""
         if "holds" not in self.abilities:
             return
-        holding = [name for name in list(self.grants)[-4:] if self.adapter.holds(self.grants[name])]
+        known = [name for name in self.grants if name not in self.lost]
+        holding = [name for name in known[-4:] if self.adapter.holds(self.grants[name])]
         self._compare(ONE, len(holding) < 2, f"{' and '.join(holding)} take themselves to hold the lock")
         if "expire" in self.abilities:
             over = [name for name in holding if name not in self.running]

@@ -18,9 +18,11 @@ from oneleader.conformance.adapter import (
 from oneleader_raft.configuration import Membership
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import Clocks
-from oneleader_raft.raft import NOOP, Durable, Entry, Node, ReadReady
+from oneleader_raft.raft import Durable, Entry, Node, ReadReady
+from oneleader_raft.state_machine import Put, Request
 from oneleader_raft.testbench.cluster import Cluster
 
+REGISTER = "the register"
 CLOCKS = Clocks(promise=150, slow=9, fast=10)
 
 
@@ -37,7 +39,6 @@ class WholeReference(ReferenceAdapter):
         self.at_first = Membership(tuple(nodes))
         self.applied = dict.fromkeys(nodes, 0)
         self.shown: dict[str, tuple[Node | Durable, Observed]] = {}  # with the state that it shows
-        self.values: dict[int, Hashable] = {}  # what was applied at each index, in snapshots too
         self.read_now: list[Hashable] = []
 
     def timeout(self, node: str) -> Report:
@@ -46,8 +47,12 @@ class WholeReference(ReferenceAdapter):
         return self._carry_out(node, 0)
 
     def propose(self, node: str, value: str) -> Report:
-        self.cluster.propose(node, value, finish=False)
+        self.cluster.propose(node, Request(value, 1, Put(REGISTER, value)), finish=False)
         return self._carry_out(node, 0)
+
+    def retry(self, node: str, value: str) -> Report:
+        """With the number of before: each value has a client of its own."""
+        return self.propose(node, value)
 
     def read(self, node: str) -> Report:
         self.cluster.read(node, "a read", finish=False)
@@ -119,9 +124,7 @@ class WholeReference(ReferenceAdapter):
 
     def done(self, node: str, operation: Any) -> None:
         if isinstance(operation, ReadReady):
-            now = self.cluster.node(node)
-            known = [index for index in self.values if index <= now.commit_index]
-            self.read_now.append(self.values[max(known)] if known else None)
+            self.read_now.append(self.cluster.machine(node).values.get(REGISTER))
 
     def _carry_out(self, node: str, begun: int) -> Report:
         report, result = super()._carry_out(node, 0), tuple(self.read_now)
@@ -129,10 +132,9 @@ class WholeReference(ReferenceAdapter):
         if not self.cluster.is_up(node):
             return replace(report, actions=None)
         new = self._newly_applied(self.cluster.node(node))
-        self.values |= {i: entry.command for i, entry in new if is_value(entry.command)}
         leads, term = self.cluster.node(node).role.value == "leader", self.cluster.node(node).current_term
-        given = [(index, entry.command) for index, entry in new]
-        answered = [e.command for _, e in new if leads and e.term == term]
+        given = [(index, value_of(entry.command)) for index, entry in new]
+        answered = [value_of(e.command) for _, e in new if leads and e.term == term]
         return replace(report, actions=None, applied=given, answered=answered, read=result)
 
     def _newly_applied(self, now: Node) -> list[tuple[int, Entry]]:
@@ -141,9 +143,12 @@ class WholeReference(ReferenceAdapter):
         return [(i, e) for i, e in enumerate(now.after(begun), begun + 1) if i <= now.commit_index]
 
 
-def is_value(command: Hashable) -> bool:
-    return isinstance(command, str) and command != NOOP
+def value_of(command: Hashable) -> Hashable:
+    """What a client has asked for; members, or the entry of a new leader, as they are."""
+    if isinstance(command, Request) and isinstance(command.command, Put):
+        return command.command.value
+    return command
 
 
 def entries(log: Sequence[Any]) -> tuple[tuple[int, Hashable], ...]:
-    return tuple((entry.term, entry.command) for entry in log)
+    return tuple((entry.term, value_of(entry.command)) for entry in log)

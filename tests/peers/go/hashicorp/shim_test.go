@@ -75,7 +75,9 @@ func TestShim(test *testing.T) {
 	t = test
 	can := []string{"heartbeat", "propose", "read", "transfer", "change_members"} // "compact" works too: see docs/results/peers.md
 	lines.Serve(map[string]any{"can": can, "may": []string{"step down within a term", "ask again", "give up an election",
-		"the members change", "members join before they have caught up", "the members before a change commit it", "a former leader sends what it has since"}}, start)
+		"the members change", "members join before they have caught up", "the members before a change commit it", "a former leader sends what it has since",
+		"a leader leads on though an answer is of a newer term",
+		"a candidate stores what its term's leader sends", "who is no member stands without its own vote"}}, start)
 }
 
 func start(names lines.Names, node string) lines.Server {
