@@ -18,6 +18,7 @@ from .lease import Clocks
 from .raft import ActionTaken, Entry, Node, NodeId, Role
 
 Clock = Mapping[NodeId, int]
+Part = Callable[[Node, int], dict[str, Any]]  # of the state that is shown, at a time of the node's clock
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,13 @@ class View:
     """What one model sees.
 
     actions  name in a report -> name in the model, its parameters
+    parts    of a node's state, which make what the model has of it
     has_configurations: whether members may change
     ends     the actions from which on the model can say nothing more
     """
 
     actions: Mapping[str, tuple[str, tuple[str, ...]]]
-    state: Callable[[Node, int], dict[str, Any]]
+    parts: tuple[Part, ...]
     has_clocks: bool = False
     has_configurations: bool = False
     ends: frozenset[str] = field(default_factory=frozenset)
@@ -47,21 +49,40 @@ class View:
         is_everybody = len(members) == len(nodes)
         return said | {"quorums": "majority" if is_everybody else [*map(list, majorities)]}
 
-    def taken(self, actions: Iterable[ActionTaken]) -> list[tuple[str, dict[str, Any]]]:
-        """The actions that the model has, by its names and with its parameters."""
-        known = ((self.actions[a.name], dict(a.arguments)) for a in actions if a.name in self.actions)
-        return [(name, {p: arguments[p] for p in parameters}) for (name, parameters), arguments in known]
+    def takes(self, names: Iterable[str]) -> bool:
+        """Whether the model has any of these actions."""
+        return not self.actions.keys().isdisjoint(names)
+
+    def taken(self, actions: Iterable[ActionTaken]) -> list[Any]:
+        """The actions that the model has, each with its name there and its parameters: [name, {...}]."""
+        return self.named((a.name, dict(a.arguments)) for a in actions if a.name in self.actions)
+
+    def named(self, actions: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        """The same of names with arguments."""
+        found = []
+        for name, arguments in actions:
+            if name in self.actions:
+                called, parameters = self.actions[name]
+                found.append([called, {p: arguments[p] for p in parameters}])
+        return found
 
     def of(
         self, id: NodeId, actions: Iterable[ActionTaken], after: Node, clocks: Clock, before: Clock
     ) -> tuple[list[Any], dict[str, Any]]:
         """One step, as a recording has it: the actions, and the state of the server after them."""
-        steps: list[Any] = [list(step) for step in self.taken(actions)]
-        advance = {n: clocks[n] - before[n] for n in clocks}
-        if self.has_clocks and any(advance.values()):
-            steps.insert(0, ["elapse", {"advance": advance}])
-        state = self.state(after, clocks[id])
-        return steps, {name: {id: value} for name, value in state.items()}
+        steps = self.taken(actions)
+        if self.has_clocks and clocks != before:
+            steps.insert(0, elapse(clocks, before))
+        return steps, {name: {id: value} for name, value in self.state(after, clocks[id]).items()}
+
+    def state(self, node: Node, now: int) -> dict[str, Any]:
+        """What the model has of a node."""
+        return {name: value for part in self.parts for name, value in part(node, now).items()}
+
+
+def elapse(clocks: Clock, before: Clock) -> list[Any]:
+    """The step by which time passes."""
+    return ["elapse", {"advance": {n: clocks[n] - before[n] for n in clocks}}]
 
 
 def of_elections(node: Node, now: int) -> dict[str, Any]:
@@ -74,16 +95,14 @@ def of_elections(node: Node, now: int) -> dict[str, Any]:
 
 
 def of_pre_votes(node: Node, now: int) -> dict[str, Any]:
-    state = of_elections(node, now)
-    state |= {"asking": node.id in node.pre_votes, "pre_votes": sorted(node.pre_votes)}
+    state: dict[str, Any] = {"asking": node.id in node.pre_votes, "pre_votes": sorted(node.pre_votes)}
     if node.role is not Role.LEADER:  # of a leader the model says whom it has heard since some moment
         state["heard"] = [] if node.leader_id is None else [node.leader_id]
     return state
 
 
 def of_logs(node: Node, now: int) -> dict[str, Any]:
-    state = of_elections(node, now)
-    state |= {"log_length": node.last_index, "commit_index": node.commit_index}
+    state: dict[str, Any] = {"log_length": node.last_index, "commit_index": node.commit_index}
     state["log_term"] = {str(i): entry.term for i, entry in _entries(node)}
     state["log_value"] = {str(i): str(entry.command) for i, entry in _entries(node)}
     return state
@@ -119,7 +138,7 @@ def of_snapshots(node: Node, now: int) -> dict[str, Any]:
 
 
 def of_leases(node: Node, now: int) -> dict[str, Any]:
-    return of_elections(node, now) | {"since_promise": now - node.promised_at}
+    return {"since_promise": now - node.promised_at}
 
 
 def _same(**parameters: str) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -150,7 +169,7 @@ _CHANGES = frozenset({"change_config"})
 _COMPACTIONS = frozenset({"compact"})
 
 VIEWS: dict[str, View] = {
-    "election": View(_ELECTIONS | _FORCED | {"give_up": ("restart", ("n",))}, of_elections, ends=_CHANGES),
+    "election": View(_ELECTIONS | _FORCED | {"give_up": ("restart", ("n",))}, (of_elections,), ends=_CHANGES),
     "pre_vote": View(
         _ELECTIONS
         | _same(
@@ -165,10 +184,10 @@ VIEWS: dict[str, View] = {
             tell_term="n sender t",
             learn_term="n t",
         ),
-        of_pre_votes,
+        (of_elections, of_pre_votes),
         ends=_CHANGES | {"start_forced_election"},  # nobody hands over
     ),
-    "replication": View(_ELECTIONS | _FORCED | _LOGS, of_logs, ends=_CHANGES | _COMPACTIONS),
+    "replication": View(_ELECTIONS | _FORCED | _LOGS, (of_elections, of_logs), ends=_CHANGES | _COMPACTIONS),
     "lease": View(
         _ELECTIONS
         | _same(
@@ -178,11 +197,11 @@ VIEWS: dict[str, View] = {
             transfer_leadership="n target",
             start_forced_election="n leader",
         ),
-        of_leases,
+        (of_elections, of_leases),
         has_clocks=True,
         ends=_CHANGES,
     ),
-    "membership": View(_MEMBERS, of_members, has_configurations=True, ends=_COMPACTIONS),
-    "snapshots": View(_MEMBERS | _SNAPSHOTS, of_snapshots, has_configurations=True),
+    "membership": View(_MEMBERS, (of_elections, of_members), has_configurations=True, ends=_COMPACTIONS),
+    "snapshots": View(_MEMBERS | _SNAPSHOTS, (of_elections, of_snapshots), has_configurations=True),
 }
 FIXED_MEMBERS = tuple(name for name, view in VIEWS.items() if not view.has_configurations)

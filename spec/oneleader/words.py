@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 
@@ -13,8 +14,8 @@ def plural(count: int, things: str) -> str:
 
 
 def quoted(value: Any, most: int = 60) -> str:
-    """A value of somebody's file as it is written, shortened: a sentence has to stay one."""
-    text = repr(value)
+    """A value of somebody's file as JSON writes it, shortened: a sentence has to stay one."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= most else f"{text[:most]}..."
 
 

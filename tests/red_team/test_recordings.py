@@ -22,12 +22,15 @@ from oneleader.faults.fault import Because, Fault
 from oneleader.models import election, lease, replication
 from oneleader.pictures import recorded
 from oneleader.readers.explore.explore import explore, ghosts_read
+from oneleader.readers.replay import properties
 from oneleader.readers.replay.formats import node_folders
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.replay.replay import BadRecording, Replayed, replay, replay_lines
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from oneleader_raft.node import recording as node_recording
 from tests.places import RECORDINGS
 from tests.reference.node.test_trace import node_file
+from tests.reference.node.traced_run import elections_and_writes
 
 Line = dict[str, Any]
 
@@ -559,8 +562,60 @@ def test_a_line_that_nests_too_deep_is_a_sentence(tmp_path: Path) -> None:
     assert "n3.trace.jsonl line 3: this is not a JSON object" in judged.result.why
 
 
-def test_a_header_of_a_node_folder_is_checked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('"promise"', '"promised"', "`clocks` lacks `promise`"),
+        ('"slow": 1', '"slow": 0', "`slow` cannot be 0"),
+        ('"slow": 1', '"slow": 2', "the slowest clock is faster than the fastest"),
+    ],
+)
+def test_a_header_of_a_node_folder_is_checked(tmp_path: Path, before: str, after: str, says: str) -> None:
     path = node_file(folder(tmp_path / "run", deepcopy), "n3", [(1, None)])
-    path.write_text(path.read_text().replace('"promise"', '"promised"'))
-    with pytest.raises(UsageError, match="`clocks` lacks `promise`"):
+    path.write_text(path.read_text().replace(before, after))
+    with pytest.raises(UsageError, match=says):
         node_folders.judge(tmp_path / "run", ["election"])
+
+
+def test_what_one_model_cannot_read_leaves_the_verdicts_of_the_others(tmp_path: Path) -> None:
+    """A value that is no text is read by `replication` alone."""
+
+    def requests(step: Line) -> None:
+        step["actions"] = [["restart", {"n": "n3"}], ["client_request", {"n": "n3", "value": 5}]]
+
+    path = folder(tmp_path / "run", requests)
+    election, replication = node_folders.judge(path, ["election", "replication"])
+    assert election.result.verdict is HOLDS
+    assert replication.result.verdict is INCONCLUSIVE
+    assert replication.result.why == "line 4: 5 is no Value; lines 1 to 3 were judged and accepted"
+    assert replication.result.events_judged == 2
+
+
+def test_a_file_of_a_node_without_lines_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder(tmp_path / "run", deepcopy)
+    monkeypatch.setattr(node_recording, "LONGEST", 1000)
+    with (path / "n3.trace.jsonl").open("a") as file:
+        file.write("x" * 1_000_000)
+    (judged,) = node_folders.judge(path, ["election"])
+    assert judged.result.why.endswith("n3.trace.jsonl line 3: this line is longer than 1,000 bytes")
+
+
+def test_a_node_that_shows_what_another_one_s_line_has_changed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a node shows again need not be compared again, but where a step has written it since."""
+    monkeypatch.setattr(properties, "FIRST", 8)
+    elections_and_writes(tmp_path)
+    path = tmp_path / "n2.trace.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if i > 20 and "receive AppendEntries" in line)
+    said = json.loads(lines[at])
+    said["actions"].append(["restart", {"n": "n1"}])
+    (before,) = node_folders.judge(tmp_path, ["election"])
+    path.write_text("".join([*lines[:at], json.dumps(said) + "\n", *lines[at + 1 :]]))
+    (after,) = node_folders.judge(tmp_path, ["election"])
+    assert before.result.verdict is HOLDS
+    assert after.result.refusal is not None
+    assert after.result.refusal.text == "role[n1] is leader in the recording and follower in the model"

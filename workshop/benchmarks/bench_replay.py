@@ -7,24 +7,32 @@ steps: elections, one after the other; heartbeats of one leader, with time passi
 that grows, with restarts and an election every 5,000 events, for `membership` with changes of the
 configuration, and for `snapshots` with compaction too. `mixed` are as their nodes show them (`mixed_run`),
 with all of that at once. The processor time of making them is taken away from the figure, and the memory is
-the most that the process had. A size that would take more than `MOST_SECONDS` is left out. Where nothing is
-named, a recording of etcd is then judged beside TLC (`trace_validation`).
+the most that the process had. `folder` is the traces of five nodes of the reference, which the model named,
+or each of four, judges as `oneleader replay FOLDER` does, with `--follow` or without. A size that would take
+more than `MOST_SECONDS` is left out. Where nothing is named, a recording of etcd is then judged beside TLC
+(`trace_validation`).
 """
 
 from __future__ import annotations
 
 import json
+import random
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from itertools import combinations, count, islice
+from itertools import combinations, count, cycle, islice
+from pathlib import Path
 from typing import Any
 
+from oneleader.readers.replay.formats import node_folders
 from oneleader.readers.replay.replay import replay_lines
 from oneleader.verdict import HOLDS
+from oneleader_raft.views import FIXED_MEMBERS
+from tests.reference.node.traced_run import TracedRun
 from workshop.benchmarks import trace_validation
 from workshop.benchmarks.mixed_run import NODES, Line, MixedRun
 
@@ -151,15 +159,51 @@ def measured(name: str, events: int) -> tuple[float, float]:
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+FOLDERS = {f"folder, {model}": [model] for model in FIXED_MEMBERS} | {"folder, all": [*FIXED_MEMBERS]}
+
+
+def of_folder(name: str, events: int) -> tuple[float, float]:
+    """The same of a folder. What four models judge counts once."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_folder(Path(folder), events)
+        started = time.process_time()
+        found = node_folders.judge(Path(folder), FOLDERS[name])
+        seconds = time.process_time() - started
+    for judging in found:
+        assert judging.result.verdict is HOLDS, judging.result.summary()
+        assert judging.result.events_judged >= events
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def write_folder(folder: Path, events: int) -> None:
+    """Five nodes: writes, as many heartbeats that bring nothing, crashes, an election every 3,300 events."""
+    run, chance = TracedRun(folder, members=tuple(NODES)), random.Random(1)
+    for leader in cycle(NODES):
+        if run.lines >= events:
+            break
+        run.elect(leader)
+        for _ in range(8):
+            run.write(leader, 20)
+            run.beat(leader, 20)
+            away = chance.choice([n for n in NODES if n != leader])
+            run.away = {away}
+            run.write(leader, 2)
+            run.away = set()
+            run.restart(away)
+            run.write(leader, 2)
+    run.close()
+
+
 def main(names: list[str]) -> None:
-    for name in names or MADE:
+    for name in names or [*MADE, *FOLDERS]:
         seconds, before = 0.0, 1
         for events in SIZES:
             if seconds * events / before > MOST_SECONDS:
                 print(f"{name:18} {events:>9,} events  left out: more than {MOST_SECONDS:.0f} s", flush=True)
                 continue
             with ProcessPoolExecutor(1) as fresh:
-                seconds, megabytes = fresh.submit(measured, name, events).result()
+                measure = of_folder if name in FOLDERS else measured
+                seconds, megabytes = fresh.submit(measure, name, events).result()
             before, rate = events, f"{events / seconds:>9,.0f} a second"
             print(f"{name:18} {events:>9,} events  {rate}  {megabytes:>5,.0f} MB", flush=True)
     if not names:

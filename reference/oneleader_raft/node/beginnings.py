@@ -8,10 +8,10 @@ Each step is judged by its guards, and that no term has two leaders and no voter
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..raft import ActionTaken, NodeId, Role
+from ..raft import NodeId, Role
 
 JUDGED = "election"
 INCOMPLETE = ("term", "elected_by")  # what the node of a believed message had, and nobody knows
@@ -35,12 +35,12 @@ def of_cut(id: NodeId, after: dict[str, Any]) -> Given:
     return given
 
 
-def of_message(actions: Iterable[ActionTaken]) -> Given:
+def of_message(actions: Iterable[tuple[str, Mapping[str, Any]]]) -> Given:
     """What a message brought, of which no line says that it was sent."""
     given: Given = {}
-    for action in actions:
-        of, t = dict(action.arguments), dict(action.arguments).get("t")
-        match action.name:
+    for name, of in actions:
+        t = of.get("t")
+        match name:
             case "update_term" | "learn_term":
                 given.setdefault("requested", {})[SOMEBODY] = [t]
             case "grant_vote":

@@ -11,23 +11,28 @@ did lose lines, as in a crash of the machine, is refused.
 
 from __future__ import annotations
 
-import json
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import is_
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..configuration import initial
+import msgspec
+
+from ..configuration import History
 from ..lease import Clocks
-from ..raft import ActionTaken, Node, NodeId, Role
-from ..views import VIEWS, View
+from ..raft import Node, NodeId, Role
+from ..views import VIEWS, Part, elapse, of_leases
 from . import beginnings
 from .trace import FORMAT, VERSION
 from .trace_lines import CUT, fault_of_header, fault_of_step
 from .trace_parts import parts, path_of
 
+LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
+READ = msgspec.json.Decoder().decode
 IDEMPOTENT = "append_entries"  # of the models' actions: at once again, it changes nothing
+NO_HISTORY: History = ()  # of configurations: no model of whose that is judges here
 HOLD = 1_000_000  # microseconds for which a line is held back, while it is followed, for older ones to come
 
 
@@ -39,24 +44,44 @@ class NotThereYet(RecordingError):
     """A trace is missing that may still be written."""
 
 
-@dataclass(frozen=True)
+Shown = dict[str, dict[NodeId, Any]]  # what a node shows of itself, by the names that models have for it
+
+
 class TraceLine:
-    """A line of one node's trace."""
+    """A line of one node's trace, read once for all models. `latest` is what its node has shown so far."""
 
-    node: NodeId
-    said: dict[str, Any]
+    __slots__ = ("_latest", "_node", "_shown", "actions", "clock", "names", "node", "said", "source", "step")
 
-    @property
-    def step(self) -> int:
-        return int(self.said["step"])
+    def __init__(self, node: NodeId, said: dict[str, Any], latest: dict[Part, Shown]) -> None:
+        self.node, self.said, self._latest = node, said, latest
+        self.step: int = said["step"]
+        self.clock: int = said["clock"]
+        self.source: tuple[NodeId, int] | None = tuple(said["from"]) if said["from"] else None
+        self.actions: list[tuple[str, dict[str, Any]]] = said["actions"]
+        self.names = [name for name, _ in self.actions]
+        self._node: Node | None = None
+        self._shown: dict[Part, Shown] = {}
 
-    @property
-    def clock(self) -> int:
-        return int(self.said["clock"])
+    def shown(self, part: Part) -> Shown:
+        """A part of the node's state after the line. What is as it was is the same object, so that a reader
+        sees that it has read it."""
+        found = self._shown.get(part)
+        if found is None:
+            before = self._latest.get(part, {})
+            found = {name: {self.node: value} for name, value in self._of(part).items()}
+            if found == before:
+                found = before
+            else:
+                found = {name: before[name] if before.get(name) == s else s for name, s in found.items()}
+            self._shown[part] = self._latest[part] = found
+        return found
 
-    @property
-    def source(self) -> tuple[NodeId, int] | None:
-        return tuple(self.said["from"]) if self.said["from"] else None
+    def _of(self, part: Part) -> dict[str, Any]:
+        after = self.said["after"]
+        if self._node is None:
+            self._node = _node(self.node, after)
+        state = part(self._node, self.clock)
+        return state | _log(after) if "log_length" in state else state
 
 
 class TraceFile:
@@ -68,6 +93,7 @@ class TraceFile:
         self.header = self._open()
         self.node: NodeId = self.header["node"]
         self.before = self._last = self._lines_before()
+        self._latest: dict[Part, Shown] = {}
 
     def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
@@ -80,7 +106,7 @@ class TraceFile:
         if said is None:
             return None
         self._check(fault_of_step(said))
-        line = TraceLine(self.node, said)
+        line = TraceLine(self.node, said, self._latest)
         if not self._last and (said["after"]["term"] or said["after"]["length"]):
             raise RecordingError(f"{self.path} does not begin where its node began: it cannot be judged")
         if line.step != self._last + 1:
@@ -134,14 +160,17 @@ class TraceFile:
             raise RecordingError(f"{self.path} line {self.number}: {fault}")
 
     def _next(self) -> dict[str, Any] | None:
-        at = self._file.tell()
-        text = self._file.readline()
+        text = self._file.readline(LONGEST)
         if not text.endswith(b"\n"):
-            self._file.seek(at)
+            self._file.seek(-len(text), os.SEEK_CUR)
+            if len(text) == LONGEST:
+                raise RecordingError(
+                    f"{self.path} line {self.number + 1}: this line is longer than {LONGEST:,} bytes"
+                )
             return None
         self.number += 1
         try:
-            said = json.loads(text)
+            said = READ(text)
         except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
@@ -183,10 +212,7 @@ def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -
             if file.node not in heads and (line := file.next()):
                 heads[file.node] = line
                 newest = max(newest, line.clock)
-        ready = [
-            line for line in heads.values() if line.source is None or done[line.source[0]] >= line.source[1]
-        ]
-        first = min(ready, key=lambda line: (line.clock, line.node), default=None)
+        first = _first(heads.values(), done)
         may_be_overtaken = len(heads) < len(files) and first and newest - first.clock < HOLD
         if first and not (wait and may_be_overtaken):
             done[first.node] = first.step
@@ -205,57 +231,90 @@ def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -
         )
 
 
-def recording(
-    files: Iterable[TraceFile], model: str, wait: Callable[[], bool] | None = None
-) -> Iterator[str]:
-    """The recording in the words of a model of `views`, as JSON lines, the header first.
+def _first(heads: Iterable[TraceLine], done: Mapping[NodeId, int]) -> TraceLine | None:
+    """Of the lines whose causes are there, the one with the least clock."""
+    first: TraceLine | None = None
+    for line in heads:
+        is_ready = line.source is None or done[line.source[0]] >= line.source[1]
+        if is_ready and (first is None or (line.clock, line.node) < (first.clock, first.node)):
+            first = line
+    return first
+
+
+class Retelling:
+    """What the nodes did in the words of a model of `views`: a recording's header, a record for each line.
 
     Of heartbeats that are the same only the first is a step: with nothing between that the model knows of
     this node, the same is allowed again, as leaders' logs only grow, and changes nothing. The state after it
     is compared all the same.
     """
-    files = list(files)
-    header = files[0].header
-    members, clocks, view = header["members"], Clocks(**header["clocks"]), VIEWS[model]
-    nodes = sorted({*members, *(file.node for file in files)})  # those that are to join begin as well
-    top: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model}
-    absent = _absent(files, model)
-    if absent:
-        nodes.append(beginnings.SOMEBODY)
-        top["incomplete"] = beginnings.INCOMPLETE
-    top["nodes"] = nodes
-    yield json.dumps(top | view.header(clocks, members, nodes)) + "\n"
-    time: int | None = None
-    newest = 0
-    latest: dict[NodeId, list[Any]] = {}  # what each node did last
-    for line in merged(files, wait):
-        if absent and line.said.get("members", [members]) != [members]:
-            at = f"step {line.step} of {line.node}"
-            raise RecordingError(f"the members had changed before {at}: it cannot be judged from there")
-        actions = [ActionTaken(name, tuple(arguments.items())) for name, arguments in line.said["actions"]]
-        if view.ends.intersection(action.name for action in actions):
-            return
-        if view.has_clocks and line.clock < newest:
+
+    def __init__(self, files: Sequence[TraceFile], model: str) -> None:
+        first = files[0].header
+        self.view, self.members, self.clocks = VIEWS[model], first["members"], Clocks(**first["clocks"])
+        nodes = sorted({*self.members, *(file.node for file in files)})  # who is to join begins as well
+        self.header: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model}
+        self.absent = _absent(files, model)
+        if self.absent:
+            nodes.append(beginnings.SOMEBODY)
+            self.header["incomplete"] = [*beginnings.INCOMPLETE]
+        self.header |= {"nodes": nodes} | self.view.header(self.clocks, self.members, nodes)
+        self._timeless = [part for part in self.view.parts if part is not of_leases]
+        self._time: int | None = None
+        self._newest = 0
+        self._done: dict[NodeId, list[Any]] = {}  # what each node did last
+        self._shown: dict[NodeId, tuple[list[Shown], Shown]] = {}  # and its state, in parts and whole
+
+    def record(self, line: TraceLine) -> dict[str, Any] | None:
+        """None where the model can say nothing more."""
+        view, node, event = self.view, line.node, line.said["event"]
+        if self.absent and line.said.get("members", [self.members]) != [self.members]:
             raise RecordingError(
-                f"{line.node} took its step {line.step} {newest - line.clock} us before one that was judged "
-                "already: these clocks are not one machine's, or it was paused while it was followed"
+                f"the members had changed before step {line.step} of {node}: it cannot be judged from there"
             )
-        newest = line.clock
-        before = line.clock if time is None else time
-        is_cut = line.said["event"] == CUT  # whose whole state is compared
-        time = line.clock if is_cut or view.taken(actions) else before
-        said = _step(view, line, actions, (members, nodes), clocks, (before, time))
-        if said["actions"]:
-            may_repeat = [name for name, _ in said["actions"]] == [IDEMPOTENT]
-            is_repeated = may_repeat and said["actions"] == latest.get(line.node)
-            latest[line.node] = said["actions"]
-            said["actions"] = [] if is_repeated else said["actions"]
-        if given := _given(line, actions, absent):
+        if not view.ends.isdisjoint(line.names):
+            return None
+        steps: list[Any] = view.named(line.actions)
+        is_timed = not view.has_clocks or self._pass_time(line, steps)
+        state = self._state(line, view.parts if is_timed else self._timeless)
+        said = {"node": node, "event": event, "actions": steps, "after": state, "step": line.step}
+        if steps:
+            may_repeat = [name for name, _ in steps] == [IDEMPOTENT]
+            if may_repeat and steps == self._done.get(node):
+                said["actions"] = []
+            self._done[node] = steps
+        if self.absent and (given := _given(line, self.absent)):
             said["given"] = given
-        yield json.dumps(said) + "\n"
+        return said
+
+    def _state(self, line: TraceLine, parts: Iterable[Part]) -> Shown:
+        """The same object as on the node's line before, if all of it is as it was."""
+        of = [line.shown(part) for part in parts]
+        before = self._shown.get(line.node)
+        if before and len(before[0]) == len(of) and all(map(is_, before[0], of)):
+            return before[1]
+        state = {name: value for shown in of for name, value in shown.items()}
+        self._shown[line.node] = of, state
+        return state
+
+    def _pass_time(self, line: TraceLine, steps: list[Any]) -> bool:
+        """The clock of all stands still where the model takes no step, as each tick costs the judge a step:
+        then times are not compared. At a cut the whole state is."""
+        if line.clock < self._newest:
+            raise RecordingError(
+                f"{line.node} took its step {line.step} {self._newest - line.clock} us before one that was "
+                "judged already: these clocks are not one machine's, or it was paused while it was followed"
+            )
+        self._newest = line.clock
+        before = line.clock if self._time is None else self._time
+        self._time = line.clock if steps or line.said["event"] == CUT else before
+        if self._time != before:
+            nodes = self.header["nodes"]
+            steps.insert(0, elapse(dict.fromkeys(nodes, self._time), dict.fromkeys(nodes, before)))
+        return self._time == line.clock
 
 
-def _absent(files: list[TraceFile], model: str) -> dict[NodeId, int]:
+def _absent(files: Sequence[TraceFile], model: str) -> dict[NodeId, int]:
     """How many lines are not there of those that began before their first line."""
     later = [file for file in files if file.before]
     if later and model != beginnings.JUDGED:
@@ -266,45 +325,22 @@ def _absent(files: list[TraceFile], model: str) -> dict[NodeId, int]:
     return {file.node: file.before for file in later}
 
 
-def _given(
-    line: TraceLine, actions: list[ActionTaken], absent: Mapping[NodeId, int]
-) -> beginnings.Given | None:
+def _given(line: TraceLine, absent: Mapping[NodeId, int]) -> beginnings.Given | None:
     """What is believed where lines are not there."""
+    if not absent:
+        return None
     if line.step == absent.get(line.node, -1) + 1:
         return beginnings.of_cut(line.node, line.said["after"])
     if line.source and line.source[1] <= absent.get(line.source[0], 0):
-        return beginnings.of_message(actions)
+        return beginnings.of_message(line.actions)
     return None
 
 
-def _step(
-    view: View,
-    line: TraceLine,
-    actions: list[ActionTaken],
-    who: tuple[list[NodeId], list[NodeId]],
-    clocks: Clocks,
-    span: tuple[int, int],
-) -> dict[str, Any]:
-    """A line of the recording. `who` are the members and all nodes; `span` is what the clock of all showed
-    before and shows after it. It stands still where the model takes no step, as each tick costs the judge a
-    step: then times are not compared."""
-    after, (before, now), (members, nodes) = line.said["after"], span, who
-    node = _node(line.node, after, tuple(members), clocks)
-    steps, state = view.of(line.node, actions, node, dict.fromkeys(nodes, now), dict.fromkeys(nodes, before))
-    if view.has_clocks and now != line.clock:
-        del state["since_promise"]
-    if "log_length" in state:
-        state |= _log(line.node, after)
-    said = {"node": line.node, "event": line.said["event"], "actions": steps, "after": state}
-    return said | {"step": line.step}
-
-
-def _node(id: NodeId, after: dict[str, Any], members: tuple[NodeId, ...], clocks: Clocks) -> Node:
+def _node(id: NodeId, after: dict[str, Any]) -> Node:
     """The node after a line, without its log."""
     return Node(
         id,
-        initial(members),
-        clocks,
+        NO_HISTORY,
         current_term=after["term"],
         voted_for=after["voted_for"],
         role=Role(after["role"]),
@@ -316,11 +352,11 @@ def _node(id: NodeId, after: dict[str, Any], members: tuple[NodeId, ...], clocks
     )
 
 
-def _log(id: NodeId, after: dict[str, Any]) -> dict[str, Any]:
+def _log(after: dict[str, Any]) -> dict[str, Any]:
     """The log after a line: its length, and those entries that the line speaks of."""
     entries = dict(enumerate(after["entries"], after["first"]))
     return {
-        "log_length": {id: after["length"]},
-        "log_term": {id: {str(i): term for i, (term, _) in entries.items()}},
-        "log_value": {id: {str(i): value for i, (_, value) in entries.items()}},
+        "log_length": after["length"],
+        "log_term": {str(i): term for i, (term, _) in entries.items()},
+        "log_value": {str(i): value for i, (_, value) in entries.items()},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def is_word_or_none(value: Any) -> bool:
 
 
 def are_words(value: Any) -> bool:
-    return isinstance(value, list) and all(map(is_word, value))
+    return isinstance(value, list) and (not value or all(map(is_word, value)))
 
 
 def are_sets(value: Any) -> bool:
@@ -39,8 +40,10 @@ def are_sets(value: Any) -> bool:
 
 def is_source(value: Any) -> bool:
     match value:
-        case None | [str(), int()]:
+        case None:
             return True
+        case [str(), step]:
+            return is_number(step) and step > 0
     return False
 
 
@@ -57,7 +60,9 @@ HEADER: dict[str, Test] = {
     "members": are_words,
     "clocks": lambda value: isinstance(value, dict),
 }
-CLOCKS: dict[str, Test] = dict.fromkeys(("promise", "slow", "fast"), is_number)
+CLOCKS: dict[str, Test] = dict.fromkeys(
+    ("promise", "slow", "fast"), lambda value: is_number(value) and value > 0
+)
 STEP: dict[str, Test] = {
     "step": is_number,
     "event": is_word,
@@ -81,7 +86,10 @@ AFTER: dict[str, Test] = {
 
 def fault_of_header(said: dict[str, Any]) -> str:
     """What is wrong with a header, or nothing."""
-    return _fault(said, HEADER, "the header") or _fault(said["clocks"], CLOCKS, "`clocks`")
+    fault = _fault(said, HEADER, "the header") or _fault(said["clocks"], CLOCKS, "`clocks`")
+    if not fault and said["clocks"]["slow"] > said["clocks"]["fast"]:
+        return "by `clocks`, the slowest clock is faster than the fastest"
+    return fault
 
 
 def fault_of_step(said: dict[str, Any]) -> str:
@@ -101,7 +109,8 @@ def _fault(said: dict[str, Any], keys: Mapping[str, Test], what: str) -> str:
         except TypeError:  # of what cannot be hashed
             is_so = False
         if not is_so:
-            return f"`{key}` cannot be {said[key]!r:.60}"
+            value = said[key]
+            return f"`{key}` cannot be {repr(value) if is_word(value) else json.dumps(value):.60}"
     return ""
 
 

@@ -162,7 +162,7 @@ def judge_folder(folder: Path, model: str | None, *, follow: bool, as_json: bool
         print_json([replayed_json(judging.result) for judging in found])
     else:
         seconds = [judging.result.seconds for judging in found]
-        say(f"replay   {folder}   {max(seconds) if follow else sum(seconds):.2f} s")
+        say(f"replay   {folder}   {max(seconds):.2f} s")
         for judging in found:
             first, *rest = judging.result.summary()
             judged(judging.result.verdict, first)

@@ -284,7 +284,7 @@ def test_a_member_that_has_done_nothing_counts():
         ({"version": 2}, "line 1: version 2 of the format is not known"),
         ({"model": "raft"}, "'raft' is no model of oneleader.models"),
         ({"model": "../x"}, "'../x' is no model"),
-        ({"model": None}, "None is no model"),
+        ({"model": None}, "null is no model"),
         ({"nodes": "n1"}, "the elements of Node are not a list of distinct names"),
         ({"nodes": ["n1", "n1"]}, "distinct names"),
         ({"elements": {"Term": ["1"]}}, "election has no set sort Term"),
@@ -373,13 +373,13 @@ def test_a_header_without_nodes():
         (step("n1", ("restart", {"n": "n9"})), "'n9' is no Node of the header's: n1, n2, n3"),
         (step("n1", ("restart", {"n": 1})), "1 is no Node"),
         (step("n1", ("update_term", {"n": "n1", "t": -1})), "-1 is no Term"),
-        (step("n1", ("update_term", {"n": "n1", "t": True})), "True is no Term"),
+        (step("n1", ("update_term", {"n": "n1", "t": True})), "true is no Term"),
         (step("n1", lease={"n1": 1}), "election has no field lease"),
         (step("n1", member={"n1": []}), "election has no field member to compare: it is a constant"),
         (step("n1", unsent={"n1": []}), "election has no field unsent to compare: it is a ghost"),
         (step("n1", role={"n1": "king"}), "'king' is no Role"),
         (step("n1", term=3), "`after` of term[Node]: 3 stands where an index is wanted"),
-        (step("n1", term=["n1"]), "`after` of term[Node]: ['n1'] stands where an index is wanted"),
+        (step("n1", term=["n1"]), '`after` of term[Node]: ["n1"] stands where an index is wanted'),
         (step("n1", requested={"n1": {"x": True}}), "'x' is no Term"),
         ({"node": "n1", "event": "x", "actions": [], "after": 3}, "`after` is not an object"),
     ],
@@ -554,6 +554,28 @@ def test_candidates_that_come_to_the_same_are_one():
     candidates.follow(lambda state: [state, putting(holder="bob")(state)])
     candidates.follow(lambda state: [putting(holder=NIL)(state) if state.get("holder") == "bob" else state])
     assert len(candidates.states) == 1
+
+
+def test_a_recording_may_begin_with_blank_lines():
+    lines = ["\n", *(json.dumps(line) + "\n" for line in ELECTION)]
+    assert replay_lines(lines).verdict is HOLDS
+    with pytest.raises(BadRecording, match="line 3: a second header"):
+        replay_lines([*lines[:2], *lines[1:]])
+
+
+def test_a_file_that_is_packed_twice_is_a_sentence(tmp_path):
+    path = tmp_path / "run.jsonl.gz"
+    path.write_bytes(gzip.compress(gzip.compress(json.dumps(HEADER).encode())))
+    with pytest.raises(BadRecording, match="line 1: this file is packed by gzip twice: unpack it once"):
+        replay(path)
+
+
+def test_values_are_quoted_as_json_writes_them():
+    bad = [json.dumps(HEADER), json.dumps(step("n1", term={"n1": None}))]
+    with pytest.raises(BadRecording, match="line 2: null is no Term"):
+        replay_lines(bad)
+    with pytest.raises(BadRecording, match="line 1: version true of the format is not known"):
+        replay_lines([json.dumps(HEADER | {"version": True})])
 
 
 def test_a_file_without_lines_is_not_read_to_its_end(tmp_path, monkeypatch):

@@ -118,6 +118,10 @@ class Candidate:
         value = self.changes.get(cell, UNSET)
         return self._run.shared_value(cell) if value is UNSET else value
 
+    def true_at(self, name: str, index: tuple[Any, ...], among: Iterable[Any]) -> frozenset[Any]:
+        """Of these last indices those at which a relation is true, behind the others."""
+        return frozenset(last for last in among if self.get(name, (*index, last) if index else last))
+
     def put(self, name: str, index: Any, value: Any) -> None:
         """Note something. Steps of the model go through `act`."""
         cell = (name, index)
@@ -448,6 +452,11 @@ class Candidates:
         for name in state.steps:
             self.steps[name] += 1
         state.forget_steps()
+
+    def stay(self) -> None:
+        """The same for a line after which every state is as it was."""
+        for state in self.states:
+            self.judge(state, state)
 
     def _share(self) -> None:
         """Move to the shared part what all candidates changed alike."""

@@ -62,6 +62,12 @@ class CompiledCandidate(Candidate):
             value = run.shared[name].get(index, UNSET)
         return run.initial.get(name) if value is UNSET else value
 
+    def true_at(self, name: str, index: tuple[Any, ...], among: Iterable[Any]) -> frozenset[Any]:
+        if name not in self._run.kinds:
+            return super().true_at(name, index, among)
+        row = self.row(name, index[0] if len(index) == 1 else index)
+        return frozenset(filter(row.get, among))
+
     def put(self, name: str, index: Any, value: Any) -> None:
         if self._run.in_place:
             return self._run.put_in_place(name, index, value)

@@ -66,6 +66,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+TWICE_PACKED = b"\x1f\x8b"  # where gzip is unpacked already
 PACKED = {b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK": "zip"}
 
 
@@ -74,6 +75,8 @@ def _decoded(number: int, line: bytes) -> str:
     packed = next((name for start, name in PACKED.items() if number == 1 and line.startswith(start)), "")
     if packed:
         raise Malformed(number, f"this file is packed by {packed}: unpack it, or pack it by gzip")
+    if number == 1 and line.startswith(TWICE_PACKED):
+        raise Malformed(number, "this file is packed by gzip twice: unpack it once")
     if line.startswith(WIDE) or (b"\0" in line[:4] and line[:2] != b"\0\0"):
         raise Malformed(number, "this is UTF-16 or UTF-32 text: save it as UTF-8")
     if b"\0" in line:

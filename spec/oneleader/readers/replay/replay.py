@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from os import PathLike
 from typing import Any, Protocol
@@ -169,53 +169,130 @@ def replay_lines(
     judges_states: bool = True,
 ) -> Replayed:
     """Judge a recording line by line, as it comes."""
-    if format is not None and format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
-    result, started = Replayed(limit=limit), time.perf_counter()
-    reader: Format | None = None
-    number, numbered = 0, records(lines)
+    replaying = Replaying(format, model=model, limit=limit, judges_states=judges_states)
+    numbered = records(lines)
     try:
         for number, record in numbered:
-            if reader is None:
-                reader = _reader(record, format, model, limit, judges_states)
-                if judges_states:
-                    reader.begin()
-            elif OwnFormat.recognises(record):
-                raise UsageError(
-                    "a second header: another recording begins here; judge each in a file of its own"
-                )
-            elif isinstance(reader, OwnFormat) and "node" not in record and (other := _foreign(record)):
-                raise UsageError(
-                    f"a line of {other} in a recording of the format oneleader: judge each by itself"
-                )
-            if number > 1 or not isinstance(reader, OwnFormat):
-                reader.judge(record)
-            result.lines = number
-        if reader and judges_states:
+            replaying.take(number, record)
+            if replaying.is_over:
+                break
+        else:
+            replaying.end()
+    except Malformed as error:
+        raise replaying.bad_line(error.line, error) from None
+    return replaying.found(numbered)
+
+
+class Replaying:
+    """A recording that is judged as its records come. `is_over`: one of them has decided."""
+
+    def __init__(
+        self,
+        format: str | None = None,
+        *,
+        model: Model | None = None,
+        limit: int = MOST_CANDIDATES,
+        judges_states: bool = True,
+    ) -> None:
+        if format is not None and format not in FORMATS:
+            raise UsageError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
+        self.format, self.model, self.limit, self.judges_states = format, model, limit, judges_states
+        self.reader: Format | None = None
+        self.is_over = False
+        self._result, self._started = Replayed(limit=limit), time.perf_counter()
+        self._line, self._unsent = 0, None
+
+    def take(self, number: int, record: dict[str, Any]) -> None:
+        """Judge the record of a line; BadRecording where it cannot be read."""
+        self._line = number
+        self._decide(self._judge, record)
+        if not self.is_over:
+            self._result.lines = number
+
+    def end(self) -> None:
+        """Judge what the recording says of its end: no more lines come."""
+        self._decide(self._judge_end)
+        self.is_over = True
+
+    def found(self, rest: Iterable[tuple[int, dict[str, Any]]] = ()) -> Replayed:
+        """What the lines so far gave. `rest`: those that come after a refused one."""
+        if self._result.refusal and self._unsent and self.reader:
+            hint = _hint(self.reader, self._unsent, iter(rest))
+            self._result.refusal, self._unsent = replace(self._result.refusal, hint=hint), None
+        return self._filled()
+
+    def bad_line(self, number: int, why: Exception) -> BadRecording:
+        """A line that cannot be read, with what was judged before it."""
+        at = f"line {number}: " if number else ""
+        return BadRecording(f"{at}{why}{_judged(self._result)}", self._filled())
+
+    def _decide(self, judge: Callable[..., None], *args: Any) -> None:
+        """Judge, and put down what comes of it."""
+        result, at = self._result, f"line {self._line}"
+        try:
+            return judge(*args)
+        except LineRefused as refused:
+            result.verdict, self._unsent = VIOLATED, refused.unsent
+            said = refused.text, refused.action, refused.guard, refused.property
+            result.refusal = LineRefusal(self._line, *said)
+        except NotModelled as beyond:
+            result.why = f"{at}: {beyond}{_judged(result)}"
+        except TooMany:
+            result.why = f"{at}: more than {self.limit} candidate states{_judged(result)}"
+        except Inexpressible as error:
+            result.why = f"{at}: {error}{_judged(result)}"
+        except UsageError as error:
+            raise self.bad_line(self._line, error) from None
+        self.is_over = True
+        return None
+
+    def _judge(self, record: dict[str, Any]) -> None:
+        reader = self.reader
+        if reader is None:
+            return self._begin(record)
+        if OwnFormat.recognises(record):
+            raise UsageError(
+                "a second header: another recording begins here; judge each in a file of its own"
+            )
+        if "node" not in record and isinstance(reader, OwnFormat) and (other := _foreign(record)):
+            raise UsageError(
+                f"a line of {other} in a recording of the format oneleader: judge each by itself"
+            )
+        return reader.judge(record)
+
+    def _begin(self, record: dict[str, Any]) -> None:
+        """The first record says the format; in our own it is a header."""
+        reader = _reader(record, self.format, self.model, self.limit, self.judges_states)
+        self.reader = reader
+        if self.judges_states:
+            reader.begin()
+        if not isinstance(reader, OwnFormat):
+            reader.judge(record)
+
+    def _judge_end(self) -> None:
+        reader = self.reader
+        if reader and self.judges_states:
             reader.end()
         if reader and (reader.coverage.compared or reader.candidates.steps):
-            result.verdict = HOLDS
+            self._result.verdict = HOLDS
         else:
-            result.why = "there is nothing to judge: no line says what was done, or what stood after it"
-    except LineRefused as refused:
-        result.verdict = VIOLATED
-        hint = _hint(reader, refused.unsent, numbered) if reader and refused.unsent else ""
-        said = refused.text, refused.action, refused.guard, refused.property, hint
-        result.refusal = LineRefusal(number, *said)
-    except NotModelled as beyond:
-        result.why = f"line {number}: {beyond}{_judged(result)}"
-    except TooMany:
-        result.why = f"line {number}: more than {limit} candidate states{_judged(result)}"
-    except Inexpressible as error:
-        result.why = f"line {number}: {error}{_judged(result)}"
-    except Malformed as error:
-        raise BadRecording(
-            f"line {error.line}: {error}{_judged(result)}", _filled(result, reader, started)
-        ) from None
-    except UsageError as error:
-        at = f"line {number}: " if number else ""
-        raise BadRecording(f"{at}{error}{_judged(result)}", _filled(result, reader, started)) from None
-    return _filled(result, reader, started)
+            self._result.why = "there is nothing to judge: no line says what was done, or what stood after it"
+
+    def _filled(self) -> Replayed:
+        """The result with what the reader counted."""
+        result, reader = self._result, self.reader
+        result.seconds = time.perf_counter() - self._started
+        if reader is not None:
+            result.format, result.model = reader.name, reader.model.name
+            result.events_judged, result.left_aside = reader.events, reader.left_aside
+            result.not_modelled, result.steps = reader.not_modelled, reader.candidates.steps
+            result.candidates = reader.candidates.largest
+            result.observations = reader.coverage.compared.total()
+            forbade = reader.candidates.run.forbade
+            result.never_taken = reader.coverage.never_taken(reader.model, result.steps)
+            result.forbade_nothing = reader.coverage.forbade_nothing(reader.model, result.steps, forbade)
+            result.rests_on = [*reader.coverage.words(reader.model), *reader.properties.words()]
+        return result
 
 
 def _reader(
@@ -260,22 +337,6 @@ def _hint(reader: Format, unsent: Any, rest: Iterator[tuple[int, dict[str, Any]]
         return ""
     way = "the lines of the nodes are not in the order of cause and effect (do their clocks differ?)"
     return f"it is sent in line {sent}: {way}" if sent else ""
-
-
-def _filled(result: Replayed, reader: Format | None, started: float) -> Replayed:
-    """The result with what the reader counted."""
-    result.seconds = time.perf_counter() - started
-    if reader is not None:
-        result.format, result.model = reader.name, reader.model.name
-        result.events_judged, result.left_aside = reader.events, reader.left_aside
-        result.not_modelled, result.steps = reader.not_modelled, reader.candidates.steps
-        result.candidates = reader.candidates.largest
-        result.observations = reader.coverage.compared.total()
-        forbade = reader.candidates.run.forbade
-        result.never_taken = reader.coverage.never_taken(reader.model, result.steps)
-        result.forbade_nothing = reader.coverage.forbade_nothing(reader.model, result.steps, forbade)
-        result.rests_on = [*reader.coverage.words(reader.model), *reader.properties.words()]
-    return result
 
 
 def _judged(result: Replayed) -> str:

@@ -11,6 +11,7 @@ from oneleader.errors import UsageError
 from oneleader.language.sorts import NIL
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Role
 from oneleader.readers.replay.candidates import LineRefused, NotModelled
+from oneleader.words import quoted
 
 ROLES = {"StateFollower": FOLLOWER, "StateCandidate": CANDIDATE, "StateLeader": LEADER}
 VOTE_REQUESTS, VOTE_REPLIES = frozenset({"MsgVote"}), frozenset({"MsgVoteResp"})
@@ -214,9 +215,9 @@ def _check_known(word: str, what: str, known: Collection[str]) -> None:
     if word in PRE_VOTE and word not in known:
         raise NotModelled(f"{word}: pre-vote is not modelled here; --model pre_vote judges it")
     if word not in known and what == "event":  # of a newer logger, perhaps
-        raise NotModelled(f"unknown event {word!r}")
+        raise NotModelled(f"unknown event {quoted(word)}")
     if word not in known:
-        raise UsageError(f"unknown {what} {word!r}")
+        raise UsageError(f"unknown {what} {quoted(word)}")
 
 
 def part(record: dict[str, Any], key: str, kind: type) -> Any:

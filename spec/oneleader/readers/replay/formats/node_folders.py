@@ -1,22 +1,31 @@
 """A run of the real cluster, judged by each model: after the event, or as it goes on.
 
-The nodes' traces are merged into one recording for each model (`oneleader_raft.node.recording`), which
-`replay` judges. What is kept is the model's state alone, so a run of any length can be followed.
+The nodes' traces are read and merged once, and each line is retold in the words of each model
+(`oneleader_raft.node.recording`), which `replay` judges. What is kept is the models' state alone, so a run of
+any length can be followed.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from oneleader.errors import UsageError
-from oneleader.readers.replay.replay import Replayed, replay_lines
+from oneleader.readers.replay.replay import Replayed, Replaying
 from oneleader.verdict import HOLDS
-from oneleader_raft.node.recording import NotThereYet, RecordingError, opened, recording
+from oneleader_raft.node.recording import (
+    NotThereYet,
+    RecordingError,
+    Retelling,
+    TraceFile,
+    TraceLine,
+    merged,
+    opened,
+)
 from oneleader_raft.views import FIXED_MEMBERS
 
 POLL_SECONDS = 0.2
@@ -24,46 +33,54 @@ GRACE_SECONDS = 5.0  # for what was written to be judged, when following is to e
 Wait = Callable[[], bool]
 
 
-@dataclass
 class Judging:
-    """One model at work. `line` is that of the merged recording which it is at."""
+    """One model at work. `line` is that of its recording which it is at: the header is the first."""
 
-    model: str
-    line: int = 0
-    result: Replayed = field(default_factory=Replayed)
-    is_done: bool = False
-    error: Exception | None = None
-    ends_at: float = float("inf")  # by `time.monotonic`
+    def __init__(self, model: str) -> None:
+        self.model, self.line, self.is_done = model, 0, False
+        self.result = Replayed(model=model, format="oneleader")
+        self._replaying = Replaying()
 
-    def run(self, folder: Path, wait: Wait | None = None) -> None:
+    def begin(self, files: Sequence[TraceFile]) -> None:
         try:
-            self.result = replay_lines(self._lines(folder, wait))
-            if time.monotonic() > self.ends_at:
-                self.result.why = f"ended at line {self.line:,}; what was written after it was not judged"
-        except UsageError as error:
-            self.error = error
-        except RecordingError as error:
-            self.result = Replayed(model=self.model, format="oneleader", lines=self.line, why=str(error))
-        except Exception as error:  # of a thread, to be raised by who waits for it
-            self.error = error
-        finally:
-            self.is_done = True
+            self._retelling = Retelling(files, self.model)
+            self._judge(self._retelling.header)
+        except (RecordingError, UsageError) as error:
+            self.give_up(str(error))
 
-    def _lines(self, folder: Path, wait: Wait | None) -> Iterator[str]:
-        for line in recording(_opened(folder, wait), self.model, wait):
-            if time.monotonic() > self.ends_at:
-                return
-            self.line += 1
-            yield line
+    def take(self, line: TraceLine) -> None:
+        """Judge the next line of the run."""
+        try:
+            record = self._retelling.record(line)
+            if record is None:
+                self.end()
+            else:
+                self._judge(record)
+        except (RecordingError, UsageError) as error:
+            self.give_up(str(error))
+
+    def _judge(self, record: dict[str, Any]) -> None:
+        self.line += 1
+        self._replaying.take(self.line, record)
+        if self._replaying.is_over:
+            self.result, self.is_done = self._replaying.found(), True
+
+    def end(self) -> None:
+        """No more lines come."""
+        self._replaying.end()
+        self.result, self.is_done = self._replaying.found(), True
+
+    def give_up(self, why: str) -> None:
+        """What comes cannot be judged; what came before was."""
+        found = self._replaying.found()
+        self.result = found if found.model else self.result
+        self.result.why, self.is_done = why, True
 
 
 def judge(folder: Path, models: Sequence[str] = FIXED_MEMBERS) -> list[Judging]:
     """The verdict of each model. UsageError where there is nothing that can be judged."""
     found = [Judging(model) for model in known(models)]
-    for judging in found:
-        judging.run(folder)
-        if judging.error:
-            raise judging.error
+    _judge_lines(folder, found)
     return found
 
 
@@ -73,33 +90,63 @@ def follow(
     tell: Callable[[list[Judging]], Any] = lambda at: None,
 ) -> list[Judging]:
     """The same while the cluster runs: until a model refuses a line, or KeyboardInterrupt."""
-    found = [Judging(model) for model in known(models)]
-    stopped = threading.Event()
-
-    def wait() -> bool:
-        return not stopped.wait(POLL_SECONDS)
-
-    threads = [threading.Thread(target=j.run, args=(folder, wait), daemon=True) for j in found]
-    for thread in threads:
-        thread.start()
-    try:
-        while not any(j.is_done and j.result.verdict is not HOLDS for j in found):
-            if all(j.is_done for j in found):
-                break
-            tell(found)
-            time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        stopped.set()
-        for judging in found:
-            judging.ends_at = time.monotonic() + GRACE_SECONDS
-    for thread in threads:
-        thread.join()
-    for judging in found:
-        if judging.error:
-            raise judging.error
+    found, until = [Judging(model) for model in known(models)], Until()
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(_judge_lines, folder, found, until)
+        try:
+            while not running.done() and not any(j.is_done and j.result.verdict is not HOLDS for j in found):
+                tell(found)
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            until.stop()
+        running.result()
     return found
+
+
+class Until:
+    """When following is to end."""
+
+    def __init__(self) -> None:
+        self._stopped, self._ends_at = threading.Event(), float("inf")
+
+    def stop(self) -> None:
+        self._ends_at = time.monotonic() + GRACE_SECONDS
+        self._stopped.set()
+
+    def wait(self) -> bool:
+        """For more lines, a moment; False where none are to come."""
+        return not self._stopped.wait(POLL_SECONDS)
+
+    def is_late(self) -> bool:
+        return self._stopped.is_set() and time.monotonic() > self._ends_at
+
+
+def _judge_lines(folder: Path, found: Sequence[Judging], until: Until | None = None) -> None:
+    """Each line by each model, until all have decided or no line comes any more."""
+    wait = until.wait if until else None
+    files, why = _opened(folder, wait), ""
+    for judging in found:
+        judging.begin(files)
+    going = [judging for judging in found if not judging.is_done]
+    try:
+        for line in merged(files, wait) if going else ():
+            if until and until.is_late():
+                why = "what was written after it was not judged"
+                break
+            for judging in going:
+                judging.take(line)
+            going = [judging for judging in going if not judging.is_done]
+            if not going:
+                break
+    except RecordingError as error:
+        for judging in going:
+            judging.give_up(str(error))
+        return
+    for judging in going:
+        judging.end()
+        judging.result.why = f"ended at line {judging.line:,}; {why}" if why else judging.result.why
 
 
 def known(models: Sequence[str]) -> Sequence[str]:

@@ -24,7 +24,6 @@ from typing import Any
 
 from oneleader.errors import UsageError
 from oneleader.language.definitions import Action, Property
-from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import (
     Candidate,
@@ -37,6 +36,7 @@ from oneleader.readers.replay.candidates import (
 )
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage
+from oneleader.readers.replay.formats.agreed import Agreed
 from oneleader.readers.replay.formats.configurations import Configurations
 from oneleader.readers.replay.formats.forgetting import OldRounds, OldTerms, SentNames
 from oneleader.readers.replay.formats.given import Believed
@@ -95,6 +95,7 @@ class OwnFormat:
         self.steps = OwnSteps(self.model, read.values, self.shown_keys, may_infer=self.inferring is not None)
         quorums = self.quorums or Quorums(nodes, "majority")
         self.seen = SeenNodes(nodes, quorums, read.parameters, self.model.fields)
+        self.agreed = Agreed(self.model)
         self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
         self.sent, self.rounds, self.terms = SentNames(), self._rounds(), self._terms()
@@ -169,7 +170,8 @@ class OwnFormat:
     def take(self, record: dict[str, Any], step: Step, *, may_hide: bool = True) -> None:
         """Judge a line that was read. `may_hide`: nodes take steps that they never show."""
         steps, given, after = step
-        self.sent.check(record.get("receives", ()))
+        if "receives" in record:
+            self.sent.check(record["receives"])
         if self.rounds:
             self.rounds.check(after)
         if self.terms:
@@ -196,10 +198,14 @@ class OwnFormat:
 
     def _follow(self, node: str, step: Step) -> None:
         """The steps that a line names."""
-        steps, _, after = step
+        steps, given, after = step
+        if not steps and not given and self.agreed.is_settled(node, after):
+            return self.candidates.stay()
         try:
             if self.run.in_place:
                 self.candidates.follow_in_place(self._explain, steps or [], after)
+                if node in self.seen.of:
+                    self.agreed.settle(node, after)
             else:
                 self.candidates.follow(lambda state: [self._explained(state, step, node)])
         except LineRefused as refused:
@@ -208,6 +214,7 @@ class OwnFormat:
             if self.terms:
                 self.terms.check_refusal(steps or [])
             raise
+        return None
 
     def _rounds(self) -> OldRounds | None:
         """Where the model is `lease` and its run can forget."""
@@ -244,6 +251,7 @@ class OwnFormat:
         def explain(state: Candidate, helpers: frozenset[str] = NOBODY) -> Candidate:
             explained = how(self.model, seen, state, line, helpers)
             explained.take()
+            self.agreed.start_again()
             self._compare(state, after)
             found.append(explained.taken)
             return state
@@ -268,23 +276,35 @@ class OwnFormat:
         """The state after a line that names its actions."""
         steps, given, after = step
         state = before.copy()
-        self.believed.take(state, node, given)
+        if given:
+            self.believed.take(state, node, given)
+            self.agreed.start_again()
         self._explain(state, steps or [], after)
         return state
 
     def _explain(self, state: Candidate, steps: list[Call], after: list[Observed]) -> None:
         for action, args in steps:
             self._act(state, action, args)
+        self.agreed.take(steps)
         self._compare(state, after)
 
     def _compare(self, state: Candidate, after: list[Observed]) -> None:
         """What is recorded is what the model has; LineRefused otherwise."""
-        for field, index, recorded in after:
+        for said in after:
+            field, index, recorded = said
+            agreed = self.agreed.of(field.name)
+            if agreed.get(index) is said:
+                continue
+            if self.run.in_place and len(index) == 1:  # for the one state that there is
+                agreed[index] = said
             if index and index[-1] is LAST:
                 index = (*index[:-1], state.get("log_length", index[0]))
             is_set_of = isinstance(recorded, frozenset) and len(index) < len(field.index)
-            key = index[0] if len(index) == 1 else index
-            modelled = self._true_at(state, field, index) if is_set_of else state.get(field.name, key)
+            modelled: Any
+            if is_set_of:
+                modelled = state.true_at(field.name, index, self.run.domain(field.index[-1]))
+            else:
+                modelled = state.get(field.name, index[0] if len(index) == 1 else index)
             if recorded != modelled:
                 where = ", ".join(map(show, index))
                 raise LineRefused(
@@ -305,11 +325,6 @@ class OwnFormat:
             call = call_of(action, args)
             raise LineRefused(f"{call}: that is no quorum of {' '.join(self.quorums.nodes)}", call)
         return None
-
-    def _true_at(self, state: Candidate, field: Field, index: tuple[Any, ...]) -> frozenset[Any]:
-        """The last indices at which a relation is true."""
-        keys = [(*index, last) for last in self.run.domain(field.index[-1])]
-        return frozenset(k[-1] for k in keys if state.get(field.name, k if len(k) > 1 else k[0]))
 
     def _configuration(self, written: Any) -> int:
         """The number of a configuration, which is known from now on, with a quorum of it."""

@@ -48,8 +48,10 @@ class OwnHeader:
     def __init__(self, header: dict[str, Any], model: Model | None) -> None:
         if header.get("format") != "oneleader":
             raise UsageError('the first line is no header {"format": "oneleader", ...}')
-        if header.get("version") != VERSION:
-            raise UsageError(f"version {header.get('version')!r} of the format is not known, {VERSION} is")
+        if header.get("version") != VERSION or type(header["version"]) is not int:
+            raise UsageError(
+                f"version {quoted(header.get('version'))} of the format is not known, {VERSION} is"
+            )
         check_keys(header, (*HEADER, *HEADER_FOR_PEOPLE), "the header")
         self.model = model or load(header.get("model"))
         self.sorts = self.model.sorts

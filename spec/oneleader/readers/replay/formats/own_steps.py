@@ -36,14 +36,25 @@ IN_STEP, SHOWN = frozenset({*STEP, *STEP_FOR_PEOPLE}), frozenset(KEYS)
 Step = tuple[list[Call] | None, list[Observed], list[Observed]]
 
 
+class LatestRead:
+    """What was read of a node's last line: all of `after`, and the names in it; what they were read as."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, Any] | None = None
+        self.cells: list[Observed] = []
+        self.read: dict[str, tuple[Any, list[Observed]]] = {}
+
+
 class OwnSteps:
     """Reads the steps of a recording, one after the other."""
 
     def __init__(self, model: Model, values: ValueReaders, shown_keys: ShownKeys, *, may_infer: bool) -> None:
         """`may_infer`: a line need not name its actions."""
         self.model, self.values, self.shown_keys, self.may_infer = model, values, shown_keys, may_infer
+        self.nodes = shown_keys.nodes
         self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
         self.clocks: dict[str, float] = {}  # each node's last `time`
+        self.latest: dict[str, LatestRead] = {}  # of each node
 
     def read(self, record: dict[str, Any]) -> Step:
         """A step; UsageError where it cannot be read."""
@@ -65,9 +76,9 @@ class OwnSteps:
             raise NotModelled(
                 f"the line names no actions, and those of {self.model.name} are not found without"
             )
-        after = self.observed(record, "after") if "after" in record else []
+        after = self._after(node, record) if "after" in record else []
         if not SHOWN.isdisjoint(record):
-            after += self.shown_keys.observed(record)
+            after = after + self.shown_keys.observed(record)
         return steps, given, after
 
     def _see_clock(self, node: str, time: Any) -> None:
@@ -98,19 +109,38 @@ class OwnSteps:
             raise UsageError(f"{name} takes ({', '.join(readers)}), not ({', '.join(given)})")
         return action, tuple([read(given[param]) for param, read in readers.items()])
 
+    def _after(self, node: str, record: dict[str, Any]) -> list[Observed]:
+        """What `after` says. The objects that were there on the node's line before say what they said."""
+        latest = self.latest.get(node)
+        if latest is None:
+            latest = LatestRead()
+            if node in self.nodes:
+                self.latest[node] = latest
+        written = object_of(record, "after")
+        if latest.written is not written:
+            read = latest.read
+            for name, inner in written.items():
+                known = read.get(name)
+                if known is None or known[0] is not inner:
+                    read[name] = inner, self._cells(name, inner)
+            latest.written, latest.cells = written, [cell for name in written for cell in read[name][1]]
+        return latest.cells
+
     def observed(self, record: dict[str, Any], key: str) -> list[Observed]:
         """What `after` or `given` says, as cells of the model."""
-        found: list[Observed] = []
-        for name, written in object_of(record, key).items():
-            field = self.model.fields.get(name)
-            if field is None:
-                raise UsageError(f"{self.model.name} has no field {name}")
-            if field.kind != "field":
-                raise UsageError(
-                    f"{self.model.name} has no field {name} to compare: it is a {field.kind}, not a state"
-                )
-            found += self.values.observed(field, written)
-        return found
+        return [
+            cell for name, written in object_of(record, key).items() for cell in self._cells(name, written)
+        ]
+
+    def _cells(self, name: str, written: Any) -> list[Observed]:
+        field = self.model.fields.get(name)
+        if field is None:
+            raise UsageError(f"{self.model.name} has no field {name}")
+        if field.kind != "field":
+            raise UsageError(
+                f"{self.model.name} has no field {name} to compare: it is a {field.kind}, not a state"
+            )
+        return self.values.observed(field, written)
 
 
 def _list(record: dict[str, Any], key: str) -> list[Any]:

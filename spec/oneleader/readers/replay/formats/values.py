@@ -58,6 +58,15 @@ class ValueReaders:
         if len(keys) == 1 and type(written) is dict:  # as nearly all are
             return [(field, (keys[0](name),), value(inner)) for name, inner in written.items()]
         found: list[Observed] = []
+        if len(keys) == 2 and type(written) is dict:
+            first, second = keys
+            for name, inner in written.items():
+                index = first(name)
+                if type(inner) is dict:
+                    found += [(field, (index, second(i)), value(v)) for i, v in inner.items()]
+                else:
+                    self._observe(field, (index,), inner, found)
+            return found
         self._observe(field, (), written, found)
         return found
 
