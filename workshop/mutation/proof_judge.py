@@ -3,19 +3,22 @@
 A changed core is the reference with a fault of the catalogue, or a mutant of it. The proof of the core itself
 goes through (docs/results/handlers.md), and on a path on which nothing that differs is run, a changed core
 does the same: so only the other paths are proved again. A loop that the proof takes by its contract is not
-run there at all, and its mutants are judged by the contract.
+run there at all, and its mutants are judged by the contract. A change of members the proof for any number of
+servers does not run: what is wrong there is judged by the proof for two servers, of which any are members.
 
 | by             | what                                                                      |
 |----------------|---------------------------------------------------------------------------|
 | refused        | a goal of a handler is not proved, or the contract of a loop is not met   |
 | not understood | the code takes apart what has any size, so nothing is known of it         |
 | proved         | every goal on every path: nothing that the proof speaks of is broken      |
-| not run        | no handler comes there while the members stay                             |
+| within bounds  | the same, for two servers and logs of one entry, where members change     |
+| not run        | no handler comes there                                                    |
 | open           | the time was over first                                                   |
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -25,26 +28,49 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 from oneleader.conformance.handlers.contracts import CONTRACTS, check_contract
 from oneleader.conformance.handlers.facts import DEAR
 from oneleader.conformance.handlers.handlers import prove_path, runs
-from oneleader.conformance.handlers.running import ANY, ANY_ALONE, HANDLERS, IS_LEADER, RESTART, Size
+from oneleader.conformance.handlers.running import (
+    ANY,
+    ANY_ALONE,
+    HANDLERS,
+    IS_LEADER,
+    RESTART,
+    WITH_CHANGES,
+    Size,
+)
+from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.reference.patch import Patched
 from oneleader.errors import Inexpressible
 from oneleader.faults.fault import Fault, Unlive, Variant
 from oneleader.verdict import HOLDS
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
+from workshop import ROOT
 from workshop.mutation.core_mutation import CoreMutant, compiled, function_of, installed
 
 REFUSED, NOT_UNDERSTOOD, PROVED = "refused", "not understood", "proved"
-NOT_RUN, OPEN = "not run", "open"
-GRAVITY = (NOT_RUN, PROVED, NOT_UNDERSTOOD, OPEN, REFUSED)
+WITHIN_BOUNDS, NOT_RUN, OPEN = "within bounds", "not run", "open"
+GRAVITY = (NOT_RUN, PROVED, WITHIN_BOUNDS, NOT_UNDERSTOOD, OPEN, REFUSED)
+READ = (
+    (ROOT / "spec/oneleader/language", "*.py"),
+    (ROOT / "spec/oneleader/models", "*.py"),
+    (ROOT / "spec/oneleader/readers/prove", "*.py"),
+    (ROOT / "spec/oneleader/conformance/handlers", "*.py"),
+    (ROOT / "reference/oneleader_raft", "*.py"),
+)
+CHANGES = Scope(2, log=1, reads=0, changes=True)
+LONG = ("AppendEntries", "AppendReply", "read")  # where members change, nobody has waited for their end
 ALWAYS = ("step", "on_event", "lose_touch", "go_on_with_change", "retire", "apply_committed", "answer_reads")
 OF_MESSAGES = ("on_message", "adopt_term")
+OF_ONE, OF_CHANGES = ", alone", ", members change"
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # in what an exception says
 DISPATCH = {"on_event", "on_message"}  # which lead to every handler
 
 
@@ -87,7 +113,6 @@ def of_fault(fault: Fault) -> Changed | None:
     runs = ("step", "restart", "is_leader")
     differing = frozenset(name for name in runs if getattr(core, name) != getattr(RAFT, name))
     rules = core.rules if isinstance(core, Patched) else differing
-    source = inspect.getsource(module)
     if not rules:
         return None
     return Changed(
@@ -96,8 +121,26 @@ def of_fault(fault: Fault) -> Changed | None:
         rules,
         lambda code: code.co_filename == module.__file__,
         modules=(module,),
-        mark=sha256(source.encode()).hexdigest(),
+        mark=mark_of(inspect.getsource(made.make)),
     )
+
+
+def mark_of(source: str) -> str:
+    return sha256(source.encode()).hexdigest()[:12]
+
+
+def mark_of_proof() -> str:
+    """Of the code by which the proof is made, its version of Z3, and the core: not of words in them."""
+    files = sorted(file for folder, pattern in READ for file in folder.glob(pattern))
+    return mark_of("\n".join([version("z3-solver"), *map(_without_words, files)]))
+
+
+def _without_words(file: Path) -> str:
+    tree = ast.parse(file.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)
 
 
 def of_mutant(mutant: CoreMutant) -> Changed:
@@ -116,17 +159,43 @@ def of_mutant(mutant: CoreMutant) -> Changed:
 
 
 def judge(changed: Changed, seconds: float, first: str = "") -> Said:
-    """What the proof says, handler by handler: `first` this one, and those that take long last."""
-    started, found = time.process_time(), Said(changed.id, NOT_RUN)
-    for size in (ANY, ANY_ALONE):
-        for handler in _in_order(changed.rules, first):
-            by, what = _judge_handler(changed, handler, size, started + seconds)
-            where = f"{handler}, alone" if size.alone else handler
-            if GRAVITY.index(by) > GRAVITY.index(found.by):
-                found = replace(found, by=by, where=where if by != PROVED else "", what=what)
-            if by in (REFUSED, OPEN):
-                return replace(found, seconds=time.process_time() - started)
+    """What the proof says, handler by handler: `first` this one, and those that take long last. Where none of
+    them comes to what differs, the members have to change for that."""
+    started = time.process_time()
+    found = _judge(changed, (ANY, ANY_ALONE), HANDLERS, first, started + seconds)
+    if found.by == NOT_RUN:
+        found = judge_changes(changed, seconds, first)
     return replace(found, seconds=time.process_time() - started)
+
+
+def judge_changes(changed: Changed, seconds: float, first: str = "") -> Said:
+    """What the proof within bounds says, where members change."""
+    started = time.process_time()
+    handlers = [handler for handler in WITH_CHANGES if handler not in LONG]
+    found = _judge(changed, (CHANGES,), handlers, first, started + seconds)
+    by = WITHIN_BOUNDS if found.by == PROVED else found.by
+    return replace(found, by=by, seconds=time.process_time() - started)
+
+
+def _judge(
+    changed: Changed, scopes: Sequence[Size | Scope], handlers: Sequence[str], first: str, until: float
+) -> Said:
+    found = Said(changed.id, NOT_RUN)
+    for scope in scopes:
+        for handler in _in_order(handlers, changed.rules, first):
+            by, what = _judge_handler(changed, handler, scope, until)
+            if GRAVITY.index(by) > GRAVITY.index(found.by):
+                where = "" if by == PROVED else f"{handler}{_of(scope)}"
+                found = replace(found, by=by, where=where, what=what)
+            if by in (REFUSED, OPEN):
+                return found
+    return found
+
+
+def _of(scope: Size | Scope) -> str:
+    if isinstance(scope, Scope):
+        return OF_CHANGES
+    return OF_ONE if scope.alone else ""
 
 
 def judge_loop(mutant: CoreMutant) -> Said:
@@ -141,10 +210,10 @@ def is_loop(mutant: CoreMutant) -> bool:
     return mutant.module is raft and mutant.function in CONTRACTS
 
 
-def _judge_handler(changed: Changed, handler: str, size: Size, until: float) -> tuple[str, str]:
+def _judge_handler(changed: Changed, handler: str, scope: Size | Scope, until: float) -> tuple[str, str]:
     watch, found = _Watch(changed), NOT_RUN
     try:
-        for path, ran, cluster in runs(handler, size, watch.core, changed.modules):
+        for path, ran, cluster in runs(handler, scope, watch.core, changed.modules):
             if time.process_time() > until:
                 return OPEN, ""
             if not watch.saw_it:
@@ -152,9 +221,9 @@ def _judge_handler(changed: Changed, handler: str, size: Size, until: float) -> 
             found = PROVED
             if ran.does_nothing:
                 continue
-            verdict, failing, _ = prove_path(cluster, path, ran, size.models)
+            verdict, failing, _ = prove_path(cluster, path, ran, scope.models)
             if verdict is not HOLDS:
-                return REFUSED, failing
+                return REFUSED, ADDRESS.sub("", failing)
     except Inexpressible:
         return NOT_UNDERSTOOD, ""
     return found, ""
@@ -190,10 +259,10 @@ class _Watch:
 # --- Which handlers may come to a function ----------------------------------------------------------------
 
 
-def _in_order(rules: frozenset[str], first: str) -> Sequence[str]:
+def _in_order(handlers: Sequence[str], rules: frozenset[str], first: str) -> Sequence[str]:
     """Those that may come to one of these functions."""
-    handlers = [h for h in HANDLERS if rules & reached(h)]
-    return sorted(handlers, key=lambda h: (h != first.removesuffix(", alone"), h in DEAR))
+    first = first.removesuffix(OF_ONE).removesuffix(OF_CHANGES)
+    return sorted((h for h in handlers if rules & reached(h)), key=lambda h: (h != first, h in DEAR))
 
 
 @cache

@@ -1,24 +1,28 @@
 """The command `handler-faults`: what the handlers' proof refuses, and docs/results/handler-faults.md.
 
 Each fault of the catalogue first, and then the mutants of the core, one of each function after the other: so
-a run that ends early has seen some of all. What a run finds is kept as soon as it is found.
+a run that ends early has seen some of all. What a run finds is kept as soon as it is found, in a journal that
+is committed: the next run goes on from there, on whatever machine.
 """
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from itertools import groupby, zip_longest
+from pathlib import Path
+from typing import Any
 
 import click
 
 from oneleader.cli.console import say
-from oneleader.conformance.handlers.earlier import READ
-from oneleader.faults import membership
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault, Unlive, Variant
 from oneleader.verdict import HOLDS, INCONCLUSIVE, exit_status
@@ -30,24 +34,32 @@ from workshop.mutation.proof_judge import (
     OPEN,
     PROVED,
     REFUSED,
-    Changed,
+    WITHIN_BOUNDS,
     Said,
     is_loop,
     judge,
+    judge_changes,
     judge_loop,
+    mark_of,
+    mark_of_proof,
     of_fault,
     of_mutant,
 )
 from workshop.pages.documents import template
 
 PAGE = ROOT / "docs/results/handler-faults.md"
+JOURNAL = ROOT / "docs/results/handler-faults.json"
 REASONS = ROOT / "workshop/pages/handler-faults.toml"
 ROW = re.compile(r"^\| `([\w-]+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
-KINDS = (REFUSED, NOT_UNDERSTOOD, PROVED, NOT_RUN, OPEN)
+KINDS = (REFUSED, NOT_UNDERSTOOD, PROVED, WITHIN_BOUNDS, NOT_RUN, OPEN)
 PARTS = ("core/raft/", "core/lease/")  # what handlers run; the state machine and fencing are none of theirs
 
-OF_MEMBERS = "members change: the proof within bounds has that, the one for any number of servers has not"
-NOT_TO_ASK = {"double-count": "its servers are of another kind: they keep a number of votes beside their set"}
+NOT_TO_ASK = {
+    "double-count": "its servers are of another kind: they keep a number of votes beside their set",
+    "joint-counts-together": "of two servers a majority of both sets is one of them together, and where "
+    "members change the proof has two",
+}
+OF_MEMBERS = "oneleader.faults.membership"
 OF_LIVENESS = "proved to break no safety: it breaks liveness"
 
 
@@ -62,43 +74,88 @@ def why_not_asked(fault: Fault) -> str:
         return NOT_TO_ASK[fault.id]
     if isinstance(fault.variant, Because) and not isinstance(fault.unlive, Unlive):
         return str(fault.variant)
-    if isinstance(fault.variant, Variant) and fault.variant.make.__module__ == membership.__name__:
-        return OF_MEMBERS
     return "" if of_fault(fault) else "it is one of locks or of the state machine, which no handler runs"
 
 
-@dataclass
-class Questions:
-    """What is known of the changed cores, and until when more is asked. `seconds`: for each, of processor
-    time."""
+# --- What was asked ---------------------------------------------------------------------------------------
 
-    until: float
-    seconds: float
-    earlier: dict[str, str] = field(default_factory=dict)
-    said: dict[str, Said] = field(default_factory=dict)
 
-    def fault(self, fault: Fault) -> None:
-        changed = of_fault(fault)
-        if changed and not why_not_asked(fault):
-            self._ask(changed.id, changed.mark, lambda: self._judge(changed))
+class Answers:
+    """What was said of each changed core, on whatever machine: with a mark of what is changed in it, and one
+    of the proof that was asked. If what is changed has become something else, nothing is known of it; if the
+    proof has, the answer is an earlier proof's and is asked for again, but only after all others."""
 
-    def mutant(self, mutant: CoreMutant) -> None:
-        if is_loop(mutant):
-            self._ask(mutant.id, "", lambda: judge_loop(mutant))
-        else:
-            self._ask(mutant.id, "", lambda: self._judge(of_mutant(mutant)))
+    def __init__(self, path: Path, proof: str) -> None:
+        self.path, self.proof = path, proof
+        self.rows: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else {}
 
-    def _judge(self, changed: Changed) -> Said:
-        return judge(changed, self.seconds, self.earlier.get(changed.id, ""))
+    def known(self, id: str, mark: str) -> Said | None:
+        row = self.rows.get(id, {})
+        if row.get("mark") != mark:
+            return None
+        return Said(id, row["by"], row["where"], row["what"], row["seconds"])
 
-    def _ask(self, id: str, mark: str, ask: object) -> None:
-        found = READ.known("a changed core", id, mark)
-        if found is None and time.monotonic() < self.until:
-            found = ask()  # type: ignore[operator]
-            say(f"{id}: {found.by} {found.where} {found.what} ({found.seconds:.0f} s)")
-            if found.by != OPEN:
-                READ.keep(found, "a changed core", id, mark)
-        self.said[id] = found or Said(id, OPEN)
+    def is_earlier(self, id: str) -> bool:
+        """The answer is an earlier proof's."""
+        return id in self.rows and self.rows[id]["proof"] != self.proof
+
+    def keep(self, said: Said, mark: str) -> None:
+        row = asdict(said) | {"seconds": round(said.seconds, 1), "mark": mark, "proof": self.proof}
+        self.rows[row.pop("id")] = row
+        lines = (f"{json.dumps(id)}: {json.dumps(self.rows[id])}" for id in sorted(self.rows))
+        part = self.path.with_suffix(".part")
+        part.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+        part.replace(self.path)  # whole or not at all
+
+
+@dataclass(frozen=True)
+class AskedOf:
+    """About a changed core. `mark`: of what is changed in it."""
+
+    id: str
+    mark: str
+    ask: Callable[[float, str], Said]  # seconds of processor time, and the handler to begin with
+
+
+def about_fault(fault: Fault) -> AskedOf | None:
+    """None where the proof is not asked."""
+    changed = of_fault(fault)
+    if changed is None or why_not_asked(fault):
+        return None
+    of_members = isinstance(fault.variant, Variant) and fault.variant.make.__module__ == OF_MEMBERS
+    return AskedOf(changed.id, changed.mark, partial(judge_changes if of_members else judge, changed))
+
+
+def about_mutant(mutant: CoreMutant) -> AskedOf:
+    mark = mark_of(ast.unparse(mutant.tree))
+    if is_loop(mutant):
+        return AskedOf(mutant.id, mark, lambda seconds, first: judge_loop(mutant))
+    return AskedOf(mutant.id, mark, lambda seconds, first: judge(of_mutant(mutant), seconds, first))
+
+
+def questions() -> list[AskedOf]:
+    of_faults = (about_fault(fault) for fault in FAULTS.values())
+    return [*filter(None, of_faults), *map(about_mutant, in_turn(mutants()))]
+
+
+def known(journal: Answers, asked: Sequence[AskedOf]) -> dict[str, Said]:
+    """What is known of each, so far."""
+    return {one.id: journal.known(one.id, one.mark) or Said(one.id, OPEN) for one in asked}
+
+
+def to_ask(journal: Answers, asked: Sequence[AskedOf], seconds: float) -> list[AskedOf]:
+    """Those that nobody has asked, then those for which there was too little time, then earlier proofs'."""
+
+    def order(one: AskedOf) -> int | None:
+        found = journal.known(one.id, one.mark)
+        if found is None:
+            return 0
+        if found.by == OPEN:
+            return 1 if found.seconds < seconds or journal.is_earlier(one.id) else None
+        return 2 if journal.is_earlier(one.id) else None
+
+    ordered = [(place, one) for one in asked if (place := order(one)) is not None]
+    return [one for _, one in sorted(ordered, key=lambda pair: pair[0])]
 
 
 def in_turn(mutants: Sequence[CoreMutant]) -> Iterator[CoreMutant]:
@@ -115,7 +172,7 @@ def mutants() -> list[CoreMutant]:
 # --- The page ---------------------------------------------------------------------------------------------
 
 
-def page(said: dict[str, Said]) -> str:
+def page(journal: Answers, said: dict[str, Said]) -> str:
     """Of what was said."""
     of_faults = [said[id] for id in FAULTS if id in said]
     of_mutants = [said[mutant.id] for mutant in mutants() if mutant.id in said]
@@ -127,6 +184,7 @@ def page(said: dict[str, Said]) -> str:
         known=known,
         total=len(of_mutants),
         rows=[*_by_function(of_mutants)],
+        earlier=sum(one.by != OPEN and journal.is_earlier(one.id) for one in said.values()),
         harmless=[one.id for one in known if one.by == PROVED],
         kinds=KINDS,
         strange=[one for one in known if one.by == NOT_UNDERSTOOD],
@@ -152,6 +210,7 @@ def _why(fault: Fault, one: Said | None) -> str:
         return OF_LIVENESS
     return {
         PROVED: said,
+        WITHIN_BOUNDS: said,
         NOT_RUN: said,
         NOT_UNDERSTOOD: "not understood, and so not proved: it takes apart what may have any size",
         OPEN: "not known yet",
@@ -173,7 +232,7 @@ def told(text: str) -> dict[str, tuple[str, str]]:
 def unexplained(said: dict[str, Said]) -> Iterator[str]:
     """What is known to go through, and nobody has said why."""
     for id, one in said.items():
-        goes_through = id in FAULTS and one.by in (PROVED, NOT_RUN) and id not in reasons()
+        goes_through = id in FAULTS and one.by in (PROVED, WITHIN_BOUNDS, NOT_RUN) and id not in reasons()
         if goes_through and not isinstance(FAULTS[id].unlive, Unlive):
             yield id
 
@@ -188,19 +247,25 @@ def handler_faults(minutes: float, seconds: float, faults_only: bool) -> int:
     """Ask the handlers' proof about each fault of the core and each mutant of it, and write
     docs/results/handler-faults.md.
 
-    Hours of processor time from the start; what an earlier run of the same code has found is not asked again.
+    Hours of processor time from the start; a run goes on where the last one ended, as the journal beside the
+    page says. What was asked of an earlier version of the proof is asked again, after all others.
     """
-    earlier = {id: where for id, (where, _) in told(PAGE.read_text("utf-8")).items()} if PAGE.exists() else {}
-    questions = Questions(time.monotonic() + 60 * minutes, seconds, earlier)
-    for fault in FAULTS.values():
-        questions.fault(fault)
-    for mutant in () if faults_only else in_turn(mutants()):
-        questions.mutant(mutant)
-    for id in unexplained(questions.said):
+    journal, asked = Answers(JOURNAL, mark_of_proof()), questions()
+    asked = [one for one in asked if one.id in FAULTS] if faults_only else asked
+    until = time.monotonic() + 60 * minutes
+    for one in to_ask(journal, asked, seconds):
+        if time.monotonic() > until:
+            break
+        earlier = journal.known(one.id, one.mark)
+        found = one.ask(seconds, earlier.where if earlier else "")
+        say(f"{found.id}: {found.by} {found.where} {found.what} ({found.seconds:.0f} s)")
+        journal.keep(found, one.mark)
+    said = known(journal, asked)
+    for id in unexplained(said):
         say(f"the proof goes through with it, and {REASONS.name} does not say why: {id}")
-    is_explained = not [*unexplained(questions.said)]
+    is_explained = not [*unexplained(said)]
     if is_explained and not faults_only:
-        PAGE.write_text(page(questions.said), encoding="utf-8")
+        PAGE.write_text(page(journal, said), encoding="utf-8")
         say(f"written to {PAGE.relative_to(ROOT)}")
-    is_known = all(one.by != OPEN for one in questions.said.values())
+    is_known = all(one.by != OPEN for one in said.values())
     return exit_status([HOLDS if is_explained and is_known else INCONCLUSIVE])

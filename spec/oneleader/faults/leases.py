@@ -350,7 +350,8 @@ def _() -> Core:
         if node.role is not Role.LEADER:
             return correct(node, id, now)
         read = PendingRead(id, node.commit_index, node.leadership.round.number + 1)
-        leadership = replace(node.leadership, reads=(*node.leadership.reads, read))
+        reads = node.leadership.reads + (read,)  # noqa: RUF005 - as in raft.py
+        leadership = replace(node.leadership, reads=reads)
         return raft.broadcast(replace(node, leadership=leadership), now)
 
     return patched(on_read)

@@ -130,17 +130,18 @@ def _() -> Core:
     which hides this fault."""
 
     def become_leader(node: raft.Node, now: int) -> Step:
-        leadership = raft.Leadership(now, 0, {n: raft.Progress(node.last_index + 1) for n in node.peers})
+        progress = dict.fromkeys(node.peers, raft.Progress(node.last_index + 1))
+        leadership = raft.Leadership(now, 0, progress)
         elected = replace(node, role=Role.LEADER, leader_id=node.id, leadership=leadership)
         how = raft.action("become_leader", n=node.id, q=tuple(sorted(node.votes)))
         return Step(elected, (how,)).then(lambda node: raft.broadcast(node, now))
 
     def advance_commit(node: raft.Node) -> Step:
-        i = raft.reached_by_majority(node, node.last_index, lambda follower: follower.match_index)
+        i = raft.reached_by_majority(node, node.last_index, raft.stored)
         if i <= node.commit_index:
             return Step(node)
-        storing = [n for n in node.peers if node.leadership.progress[n].match_index >= i]
-        committed = raft.action("advance_commit", n=node.id, i=i, q=tuple(sorted([node.id, *storing])))
+        storing = raft.reaching(node, node.last_index, raft.stored, i)
+        committed = raft.action("advance_commit", n=node.id, i=i, q=tuple(sorted(storing)))
         return Step(replace(node, commit_index=i), (committed,))
 
     return patched(become_leader, advance_commit)
@@ -265,7 +266,8 @@ def _() -> Core:
     def store_entries(node: raft.Node, m: AppendEntries) -> Step:
         taken = correct(node, m)
         matched = took(taken, "append_entries", "replace_entries")
-        return changed(taken, log=(*node.log[: m.prev_log_index], *m.entries)) if matched else taken
+        kept = m.prev_log_index - node.snapshot.index
+        return changed(taken, log=node.log[:kept] + m.entries) if matched and kept >= 0 else taken
 
     return patched(store_entries)
 
@@ -407,7 +409,7 @@ def forgets_its_log(m: Model) -> Model:
     begin="campaign n1 n2; trip n1 n2",
 )
 def _() -> Core:
-    return restarting(lambda durable: replace(durable, log=durable.log[:-1]))
+    return restarting(lambda durable: replace(durable, log=durable.log[: max(len(durable.log) - 1, 0)]))
 
 
 @core_fault(

@@ -189,7 +189,7 @@ def suffix_stays() -> Core:
         is_installed = taken.node.snapshot is m.snapshot
         if not is_installed or k >= node.last_index:
             return taken
-        return replace(taken, node=raft.with_entries(taken.node, k, node.after(k)))
+        return replace(taken, node=raft.with_snapshot(taken.node, m.snapshot, node.after(k)))
 
     correct = raft.store_snapshot
     return patched(store_snapshot)
