@@ -20,7 +20,7 @@ from oneleader.errors import UsageError
 from oneleader.models import find
 from oneleader.readers.tlc import tlc
 from oneleader.readers.tlc.bounds import Bounds
-from oneleader.readers.tlc.config import config_text, module_of
+from oneleader.readers.tlc.config import SHALLOW, config_text, module_of, short
 from oneleader.readers.tlc.graph import TlcGraph
 from oneleader.readers.tlc.printed import Result, TlcStep, UncheckedError
 from oneleader.readers.tlc.twin import Ours, graphs_differ
@@ -60,7 +60,7 @@ def _differences(mutants: Sequence[TlaMutant], bounds: Bounds, ours: Ours) -> It
     model = find(mutants[0].model)
     bounding, enough = module_of(model), 2 * len(ours.graph.steps) + 1_000
     config = config_text(bounding, model, bounds.of(model))
-    result = run(mutants, bounding.stem, config, enough=enough, dump=True)
+    result = run(mutants, bounding.stem, config, enough=enough, depth=bounds.depth, dump=True)
     assert result.graph is not None
     for number in range(len(mutants)):
         try:
@@ -76,11 +76,13 @@ def run(
     begin: str = "Init",
     *,
     enough: int,
+    depth: int | None = None,
     dump: bool = False,
 ) -> Result:
     """One run of TLC for all of them, with `module` and the text of a configuration, claims and all.
 
     They begin at their own Init, or all in the states of `begin`; of each `enough` states at most are left.
+    `depth`: only runs of so many steps.
     """
     with TemporaryDirectory(prefix="oneleader-batch-") as name:
         folder = Path(name)
@@ -89,8 +91,8 @@ def run(
         for number, mutant in enumerate(mutants):
             (folder / f"{_copy(mutant, number)}.tla").write_text(_copied(mutant, number), encoding="utf-8")
         file = folder / "batch.cfg"
-        file.write_text(_config(config, mutants), encoding="utf-8")
-        around = _around(mutants, module, begin, enough=enough)
+        file.write_text(_config(config, mutants, depth), encoding="utf-8")
+        around = _around(mutants, module, begin, enough=enough, depth=depth)
         return tlc.run(folder / f"{module}.tla", file, workers=1, dump=dump, around=around, limit=LIMIT)
 
 
@@ -141,7 +143,7 @@ def _actions(text: str) -> list[str]:
     return sorted(name for name in names if re.search(rf"^{name}\(", text, re.MULTILINE))
 
 
-def _around(mutants: Sequence[TlaMutant], module: str, begin: str, *, enough: int) -> str:
+def _around(mutants: Sequence[TlaMutant], module: str, begin: str, *, enough: int, depth: int | None) -> str:
     lines = [f"---- MODULE {tlc.AROUND} ----", f"EXTENDS {module}, Naturals, TLC", "VARIABLE mutant"]
     begins, steps = [], []
     for number, mutant in enumerate(mutants):
@@ -157,7 +159,7 @@ def _around(mutants: Sequence[TlaMutant], module: str, begin: str, *, enough: in
     ]
     lines.append(f"ASSUME \\A i \\in 0..{len(mutants) - 1} : TLCSet(i, 0)")
     lines.append(f"BatchEnough == TLCSet(mutant, TLCGet(mutant) + 1) /\\ TLCGet(mutant) <= {enough}")
-    return "\n".join([*lines, "====", ""])
+    return "\n".join([*lines, *short(depth), "====", ""])
 
 
 def _next_of(text: str, number: int) -> str:
@@ -170,7 +172,7 @@ def _next_of(text: str, number: int) -> str:
     return re.sub(rf"\b({names})\(", lambda call: f"M{number}!{call[1]}(", lines[0])
 
 
-def _config(text: str, mutants: Sequence[TlaMutant]) -> str:
+def _config(text: str, mutants: Sequence[TlaMutant], depth: int | None) -> str:
     """The .cfg with what it puts in place of definitions put there in each copy, too."""
     lines = re.sub(r"^SPECIFICATION \w+$", "INIT BatchInit\nNEXT BatchNext", text, flags=re.M).splitlines()
     defined = definitions(mutants[0].text)
@@ -179,4 +181,5 @@ def _config(text: str, mutants: Sequence[TlaMutant]) -> str:
         if put and put[1] in defined:
             copies = [f"  {put[1]} <-[{_copy(m, i)}] {put[2]}" for i, m in enumerate(mutants)]
             lines[lines.index(line) + 1 : lines.index(line) + 1] = copies
+    lines += [] if depth is None else [f"CONSTRAINT {SHALLOW}"]
     return "\n".join([*lines, "CONSTRAINT BatchEnough", ""])

@@ -29,7 +29,7 @@ from oneleader.errors import UsageError
 from oneleader.models import find
 from oneleader.readers.tlc import child, tlc
 from oneleader.readers.tlc.bounds import Bounds
-from oneleader.readers.tlc.config import ENOUGH, around_text, config_text, module_of
+from oneleader.readers.tlc.config import around_text, checked_by, config_text, module_of
 from oneleader.readers.tlc.twin import Ours, compare
 from workshop.mutation.tla_batch import differences
 from workshop.mutation.tla_mutation import TlaMutant, folder_of, tokens_of
@@ -56,13 +56,14 @@ class Noticed:
 @cache
 def ours(model: str, bounds: Bounds) -> Ours:
     of = find(model)
-    return Ours.of(of, bounds.of(of))
+    return Ours.of(of, bounds.of(of), depth=bounds.depth)
 
 
 def shown(model: str, bounds: Bounds) -> str:
     """`2 nodes, 1 term; quorums n2, n1 n2`."""
     at = bounds.of(find(model)).describe()
-    return at if bounds.quorums == "majority" else f"{at}; quorums {bounds.quorums}"
+    at += "" if bounds.quorums == "majority" else f"; quorums {bounds.quorums}"
+    return at if bounds.depth is None else f"{at}; runs of {bounds.depth} steps"
 
 
 def noticed(mutant: TlaMutant, bounds: Bounds) -> Noticed:
@@ -88,8 +89,8 @@ def _counted(mutant: TlaMutant, bounds: Bounds, folder: Path, expected: Ours) ->
     model = find(mutant.model)
     module, at = module_of(model, folder), config_text(module_of(model, folder), model, bounds.of(model))
     config = folder / "counted.cfg"
-    config.write_text(f"{at}INVARIANT {ENOUGH}\n", encoding="utf-8")
-    around = around_text(module, at, enough=len(expected.states))
+    config.write_text(checked_by(at, bounds.depth), encoding="utf-8")
+    around = around_text(module, at, enough=len(expected.states), depth=bounds.depth)
     found = tlc.run(module, config, workers=1, around=around, limit=LIMIT)
     more = "and goes on" if found.violated else "in all"
     is_other = found.violated or found.distinct != len(expected.states)

@@ -16,7 +16,7 @@ from oneleader.cli.console import judged as judged_line
 from oneleader.cli.console import say
 from oneleader.errors import UsageError
 from oneleader.models import find
-from oneleader.readers.tlc.bounds import Bounds, bounds_of, full_bounds_of
+from oneleader.readers.tlc.bounds import Bounds, bounds_of, deep_bounds_of, full_bounds_of
 from oneleader.readers.tlc.config import module_of
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
 from oneleader.words import plural
@@ -76,8 +76,9 @@ def digest(model: str) -> str:
 
 
 def judged_at(model: str) -> tuple[Bounds, ...]:
-    """Wherever `oneleader check` compares the twin, cheapest first."""
-    return bounds_of(find(model)) + full_bounds_of(find(model))
+    """Wherever the twin is compared, cheapest first."""
+    of = find(model)
+    return bounds_of(of) + full_bounds_of(of) + deep_bounds_of(of)
 
 
 def judged(

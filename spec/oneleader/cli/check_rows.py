@@ -146,11 +146,11 @@ def twinning(model: Model) -> Iterator[CheckRow]:
     yield CheckRow(model.name, "tlc", what, coverage.verdict, coverage.describe(), 0.0, detail)
 
 
-def comparing(model: Model, **at: Any) -> CheckRow:
-    """The hand-written TLA+ has the same states and transitions."""
+def comparing(model: Model, *, depth: int | None = None, **at: Any) -> CheckRow:
+    """The hand-written TLA+ has the same states and transitions, in runs of up to `depth` steps."""
     configuration = configured(model, **at)
     try:
-        result = compare(model, configuration, workers=1)  # the other cores have other rows
+        result = compare(model, configuration, depth=depth, workers=1)  # the other cores have other rows
     except MissingTool as error:
         described = configuration.describe()
         return CheckRow(model.name, "tlc", "graphs compared", INCONCLUSIVE, described, 0.0, str(error))

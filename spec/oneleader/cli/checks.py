@@ -185,52 +185,62 @@ PRE_VOTES = "etcd-rawnode-5-nodes-prevote-checkquorum"
 
 SOON = {"restart", "is_leader", "TimeoutNow", "election timeout", "transfer"}  # handlers proved in seconds
 SECONDS_OF_HANDLER = {
-    "AppendReply": 230.0,
-    "AppendEntries": 70.0,
-    "RequestVote": 70.0,
-    "RequestPreVote": 20.0,
+    "AppendReply": 61.0,
+    "AppendEntries": 25.0,
+    "RequestVote": 18.0,
+    "propose": 6.0,
+    "RequestPreVote": 4.0,
 }
-SECONDS_OF_FAULT = {"explore": 0.5, "prove": 1.0, "tlc": 2.5, "hypothesis": 2.0, "simulate": 2.0}
-SLOW_FAULTS: dict[tuple[str, str], float] = {}
+SECONDS_OF_FAULT = {"explore": 0.4, "tlc": 1.5, "hypothesis": 0.8}
+SLOW_FAULTS: dict[tuple[str, str], float] = {
+    ("votes-within-its-promise", "tlc"): 12,
+    ("any-log-wins", "tlc"): 12,
+    ("added-and-added", "tlc"): 10,
+    ("tokens-as-strings", "hypothesis"): 10,
+    ("no-prefix-check", "tlc"): 6,
+    ("answers-before-storing", "hypothesis"): 6,
+    ("change-upon-change", "tlc"): 5,
+    ("commits-alone", "tlc"): 5,
+}
 QUICK_READERS = ("explore", "simulate", "replay")  # of the faults
 
 CHECKS: tuple[Check, ...] = (
     of("election", exploring, 1, nodes=3, terms=2),
     of("election", exploring, 1, FULL, nodes=3, terms=2, quorums=TWO_QUORUMS),
-    of("election", exploring, 10, FULL, nodes=3, terms=3, ghosts=False),
-    of("election", exploring, 5, FULL, nodes=5, terms=1, ghosts=False, small=True),  # one term: one leader
-    of("election", proving, 3, strength=ANY),
-    of("election", confirming, 20),
-    of("election", twinning, 8),
-    of("election", comparing, 10, FULL, nodes=3, terms=2),
-    of("election", comparing, 5, FULL, nodes=2, terms=3),
+    of("election", exploring, 1, FULL, nodes=3, terms=3, ghosts=False),
+    of("election", exploring, 1, FULL, nodes=5, terms=1, ghosts=False, small=True),  # one term: one leader
+    of("election", proving, 1, strength=ANY),
+    of("election", confirming, 0.5),
+    of("election", twinning, 3),
+    of("election", comparing, 5, FULL, nodes=3, terms=2),
+    of("election", comparing, 1, FULL, nodes=2, terms=3),
     of("election", comparing, 5, FULL, nodes=3, terms=2, quorums=TWO_QUORUMS),
     of("election", walking, 2, QUICK, nodes=5, terms=6, runs=100),
-    of("election", walking, 15, FULL, nodes=5, terms=6, runs=1000),
+    of("election", walking, 6, FULL, nodes=5, terms=6, runs=1000),
     of("election", replaying, 1, recording=ETCD),
     of("election", replaying, 1, recording=RAWNODE),
     of("vote_count", exploring, 1, nodes=3, terms=2),
     of("vote_count", refining, 1, nodes=3, terms=2),
-    of("vote_count", twinning, 8),
+    of("vote_count", twinning, 2),
     of("vote_count", comparing, 5, FULL, nodes=3, terms=2),
-    of("pre_vote", exploring, 5, nodes=3, terms=1, ghosts=False, small=True),
-    of("pre_vote", proving, 10, strength=ANY),
-    of("pre_vote", confirming, 20),
-    of("pre_vote", refining, 4, nodes=2, terms=1, quorums=N2_DECIDES),
-    of("pre_vote", twinning, 8),
+    of("pre_vote", exploring, 2, nodes=3, terms=1, ghosts=False, small=True),
+    of("pre_vote", proving, 2, strength=ANY),
+    of("pre_vote", confirming, 1),
+    of("pre_vote", refining, 1, nodes=2, terms=1, quorums=N2_DECIDES),
+    of("pre_vote", twinning, 5),
     *(
-        of("pre_vote", comparing, 10, FULL, sizes=at.sizes, quorums=at.quorums)
+        of("pre_vote", comparing, 45, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
         for at in full_bounds_of(find("pre_vote"))
     ),
     of("pre_vote", replaying, 1, recording=PRE_VOTES),
-    of("replication", exploring, 5, nodes=2, terms=2, sizes=TWO_ENTRIES, small=True),
-    of("replication", exploring, 10, FULL, nodes=3, terms=2, sizes=ONE_ENTRY, ghosts=False, small=True),
-    of("replication", proving, 15, strength=LOGS),
-    of("replication", refining, 4, nodes=2, terms=2, quorums=N2_DECIDES),
-    of("replication", twinning, 8),
-    of("replication", comparing, 10, nodes=2, terms=2, sizes=TWO_ENTRIES),
+    of("replication", exploring, 2, nodes=2, terms=2, sizes=TWO_ENTRIES, small=True),
+    of("replication", exploring, 1, FULL, nodes=3, terms=2, sizes=ONE_ENTRY, ghosts=False, small=True),
+    of("replication", proving, 5, strength=LOGS),
+    of("replication", refining, 1, nodes=2, terms=2, quorums=N2_DECIDES),
+    of("replication", twinning, 6),
+    of("replication", comparing, 5, nodes=2, terms=2, sizes=TWO_ENTRIES),
     *(
-        of("replication", comparing, 30, FULL, sizes=at.sizes, quorums=at.quorums)
+        of("replication", comparing, 20, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
         for at in full_bounds_of(find("replication"))
     ),
     *(of("replication", replaying, 1, recording=recording) for recording in (ETCD, RAWNODE, PRE_VOTES)),
@@ -239,7 +249,7 @@ CHECKS: tuple[Check, ...] = (
         of(
             "membership",
             exploring,
-            10,
+            2,
             FULL,
             terms=2,
             nodes=2,
@@ -250,36 +260,36 @@ CHECKS: tuple[Check, ...] = (
         for configs in (ONE_LEAVES, ONE_JOINS)
     ),
     of("membership", counted, 1),
-    of("membership", proving, 30, strength=LOGS),
-    of("membership", twinning, 20),
+    of("membership", proving, 10, strength=LOGS),
+    of("membership", twinning, 8),
     *(
-        of("membership", comparing, 15, FULL, sizes=at.sizes, quorums=at.quorums)
+        of("membership", comparing, 6, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
         for at in full_bounds_of(find("membership"))
     ),
     of("membership_steps", exploring, 5, QUICK, quorums=ONE_FEWER, sizes=TO_THREE, small=True),
-    of("membership_steps", exploring, 30, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
-    of("membership_steps", exploring, 10, sizes=TO_FOUR, quorums=JOINT, small=True),
-    of("membership_on_apply", exploring, 60, FULL, sizes=TO_THREE, quorums=ONE_FEWER),
+    of("membership_steps", exploring, 2, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
+    of("membership_steps", exploring, 3, sizes=TO_FOUR, quorums=JOINT, small=True),
+    of("membership_on_apply", exploring, 7, FULL, sizes=TO_THREE, quorums=ONE_FEWER),
     of("membership_on_apply", exploring, 5, QUICK, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
-    of("logless", exploring, 2, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
-    of("logless", proving, 15, strength=ANY),
+    of("logless", exploring, 1, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
+    of("logless", proving, 11, strength=ANY),
     of("snapshots", exploring, 2, QUICK, terms=2, nodes=2, sizes=ONE_ENTRY, quorums=ONE_LEAVES, **TOGETHER),
-    of("snapshots", exploring, 30, FULL, terms=2, nodes=2, sizes=TWO_ENTRIES, quorums=ONE_JOINS, **TOGETHER),
-    of("snapshots", proving, 45, strength=LOGS),
-    of("snapshots", twinning, 20),
+    of("snapshots", exploring, 6, FULL, terms=2, nodes=2, sizes=TWO_ENTRIES, quorums=ONE_JOINS, **TOGETHER),
+    of("snapshots", proving, 13, strength=LOGS),
+    of("snapshots", twinning, 15),
     *(
-        of("snapshots", comparing, 15, FULL, sizes=at.sizes, quorums=at.quorums)
+        of("snapshots", comparing, 25, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
         for at in full_bounds_of(find("snapshots"))
     ),
-    of("lease", exploring, 5, nodes=2, terms=2, quorums=N2_DECIDES),
-    of("lease", exploring, 15, FULL, nodes=3, terms=2, ghosts=False, sizes=EXACT),
-    of("lease", exploring, 5, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes={"Round": 2, **EXACT}),
-    of("lease", proving, 10, strength=CLOCKS),
-    of("lease", confirming, 20),
-    of("lease", refining, 6, nodes=2, terms=2, quorums=N2_DECIDES, times=EXACT),
+    of("lease", exploring, 2, nodes=2, terms=2, quorums=N2_DECIDES),
+    of("lease", exploring, 12, FULL, nodes=3, terms=2, ghosts=False, sizes=EXACT),
+    of("lease", exploring, 4, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes={"Round": 2, **EXACT}),
+    of("lease", proving, 3, strength=CLOCKS),
+    of("lease", confirming, 4),
+    of("lease", refining, 2, nodes=2, terms=2, quorums=N2_DECIDES, times=EXACT),
     of("lease", twinning, 8),
-    of("lease", comparing, 5, FULL, nodes=2, terms=1),
-    of("lease", comparing, 10, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes=EXACT),
+    of("lease", comparing, 1, FULL, nodes=2, terms=1),
+    of("lease", comparing, 17, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes=EXACT),
     of("lease_read", proving, 5, strength=LOGS),
     *(
         of(f"flawed/{name}", breaking, 1, nodes=2, terms=2, sizes=EXACT, quorums=N2_DECIDES, breaks=breaks)
@@ -299,35 +309,35 @@ CHECKS: tuple[Check, ...] = (
         quorums=N2_DECIDES,
         breaks=STALE,
     ),
-    of("fencing", exploring, 5, sizes={"Resource": 1, "Client": 3, "Token": 3}),
-    of("fencing", exploring, 5, FULL, sizes={"Resource": 2, "Client": 2, "Token": 2}),
-    of("fencing", proving, 2, strength=CLIENTS),
-    of("fencing", confirming, 20),
-    of("fencing", twinning, 8),
-    of("fencing", comparing, 5, FULL, sizes={"Resource": 1, "Client": 2, "Token": 3}),
-    of("fencing", comparing, 5, FULL, sizes={"Resource": 2, "Client": 2, "Token": 1}),
+    of("fencing", exploring, 1, sizes={"Resource": 1, "Client": 3, "Token": 3}),
+    of("fencing", exploring, 1, FULL, sizes={"Resource": 2, "Client": 2, "Token": 2}),
+    of("fencing", proving, 1, strength=CLIENTS),
+    of("fencing", confirming, 0.5),
+    of("fencing", twinning, 2),
+    of("fencing", comparing, 1, FULL, sizes={"Resource": 1, "Client": 2, "Token": 3}),
+    of("fencing", comparing, 1, FULL, sizes={"Resource": 2, "Client": 2, "Token": 1}),
     of("flawed/fencing_token_expires", breaking, 1, sizes=SHARED, breaks=STALE),
     of("flawed/fencing_tokens_as_strings", breaking, 1, sizes=SHARED | {"Token": 10}, breaks=STALE),
     of("flawed/incident", breaking, 1, nodes=2, breaks=STALE),
     of("flawed/fencing_check_then_act", breaking, 1, sizes=SHARED, breaks=STALE),
     of("system", exploring, 2, QUICK, nodes=3, terms=2),
-    of("system", exploring, 5, FULL, nodes=5, terms=2),
-    of("system", switched_off, 5, nodes=3, terms=2),
-    of("system", twinning, 20),
-    of("system", comparing, 2, FULL, nodes=2, terms=2),
-    of("system", comparing, 5, FULL, nodes=3, terms=2),
+    of("system", exploring, 3, FULL, nodes=5, terms=2),
+    of("system", switched_off, 2, nodes=3, terms=2),
+    of("system", twinning, 12),
+    of("system", comparing, 1, FULL, nodes=2, terms=2),
+    of("system", comparing, 3, FULL, nodes=3, terms=2),
     of("flawed/bully", exploring, 1, nodes=2, true_at=ALL_ASSUMED),  # right where all is as it assumes
     of("flawed/bully", switched_off, 1, nodes=1),
-    of("flawed/bully", twinning, 8),
+    of("flawed/bully", twinning, 4),
     of("flawed/bully", comparing, 4, FULL, nodes=2),
     reference(conforming, 5, QUICK, nodes=3, examples=200),
-    reference(conforming, 8, FULL, nodes=3, examples=300),
+    reference(conforming, 5, FULL, nodes=3, examples=300),
     reference(drawing, 5, QUICK, nodes=3, examples=30),
-    reference(drawing, 40, FULL, nodes=3, examples=300),
+    reference(drawing, 17, FULL, nodes=3, examples=300),
     *(
         reference(
             handling,
-            SECONDS_OF_HANDLER.get(handler, 5),
+            SECONDS_OF_HANDLER.get(handler, 2),
             ALWAYS if handler in SOON else FULL,
             handler=handler,
             scope=ANY_CLUSTER,

@@ -2,26 +2,65 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from oneleader.cli.tlc import difference
 from oneleader.errors import UsageError
 from oneleader.language.configuration import bounded, configure
-from oneleader.models import election, lock, pre_vote, replication
+from oneleader.models import election, find, lock, pre_vote, replication
 from oneleader.readers.run import Run
+from oneleader.readers.tlc.bounds import Bounds, deep_bounds_of, full_bounds_of
 from oneleader.readers.tlc.config import config_text, module_of
 from oneleader.readers.tlc.states import StateReader
-from oneleader.readers.tlc.twin import compare
+from oneleader.readers.tlc.twin import Ours, compare
 from oneleader.readers.tlc.values import Function, Value
 from oneleader.verdict import HOLDS, VIOLATED
 
 pytestmark = pytest.mark.usefixtures("tools")
+DEEP = os.environ.get("ONELEADER_PROFILE") == "deep"
+TWINS = ("pre_vote", "replication", "membership", "snapshots")  # of which some bounds take long
 
 
 def test_same_states_and_transitions() -> None:
     """`check --quick` compares each twin at its bounds, and test_checks.py asks it; this is beyond these."""
     found = compare(election.MODEL, bounded(election.MODEL, nodes=2, terms=3))
     assert (found.verdict, found.states, found.edges, found.difference) == (HOLDS, 1_735, 9_427, "")
+
+
+@pytest.mark.parametrize("depth", [0, 1, 7])
+def test_runs_of_so_many_steps_are_compared(depth: int) -> None:
+    """All states that so many steps reach, and all steps before the last ones."""
+    at = bounded(election.MODEL, nodes=2, terms=2)
+    whole, found = Ours.of(election.MODEL, at), compare(election.MODEL, at, depth=depth)
+    within = {n for n, d in enumerate(whole.graph.depth.tolist()) if d <= depth}
+    before = {n for n, d in enumerate(whole.graph.depth.tolist()) if d < depth}
+    assert (found.verdict, found.difference) == (HOLDS, "")
+    assert (found.states, found.ours.edges) == (len(within), {e for e in whole.edges if e[0] in before})
+    assert found.states < len(whole.states)
+    assert f"runs of {depth} steps" in found.strength
+
+
+def test_a_guard_is_not_seen_where_no_step_was_looked_for() -> None:
+    """At the last states of cut runs a guard may be true, and nothing was compared there."""
+    at = bounded(election.MODEL, nodes=2, terms=1)
+    assert "become_leader.quorum_voted: true" in compare(election.MODEL, at, depth=0).coverage.missing
+
+
+FULL = [(name, at) for name in TWINS for at in full_bounds_of(find(name)) + deep_bounds_of(find(name))]
+
+
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [one for one in FULL if DEEP or one[1].depth],
+    ids=lambda said: said if isinstance(said, str) else said.quorums,
+)
+def test_equal_where_check_compares_too(name: str, at: Bounds) -> None:
+    """What takes longest, with ONELEADER_PROFILE=deep alone; `oneleader check` compares at most of these."""
+    model = find(name)
+    found = compare(model, at.of(model), depth=at.depth, workers=1)
+    assert (found.verdict, found.difference) == (HOLDS, "")
 
 
 def test_a_log_is_a_sequence_of_records() -> None:

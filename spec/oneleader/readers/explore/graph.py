@@ -35,21 +35,25 @@ LINE = r"\n"  # within a label of DOT
 
 @dataclass(frozen=True)
 class Graph:
-    """The graph of a model under a configuration, ghosts as the run keeps them. The arrays are as above."""
+    """The graph of a model under a configuration, ghosts as the run keeps them. The arrays are as above.
+
+    `left`: the last states, of which no step was looked for.
+    """
 
     run: Run
     states: npt.NDArray[np.int16]
     depth: npt.NDArray[np.uint32]
     steps: npt.NDArray[np.uint32]
+    left: int = 0
 
     @staticmethod
-    def of(run: Run, *, engine: str = "numpy", most: int = MOST_STATES) -> Graph:
-        """Explore it. UsageError where it has more than `most` states."""
+    def of(run: Run, *, engine: str = "numpy", most: int = MOST_STATES, depth: int | None = None) -> Graph:
+        """Explore it, or all runs of up to `depth` steps. UsageError where it has more than `most` states."""
         kernel = compiled(engine, run, [], [], None)
         rows = kernel.packing.pack([run.initial])
         number = {rows[0].tobytes(): 0}
-        levels, depths, taken = [rows], [0], []
-        while len(rows):
+        levels, depths, taken = [rows], [0], [np.empty((0, 3), np.int64)]
+        while len(rows) and len(levels) - 1 != depth:
             first = len(number) - len(rows)
             found = kernel.expand(rows)
             after = np.empty(len(found.rows), np.uint32)
@@ -69,7 +73,8 @@ class Graph:
                 raise UsageError(f"more than {most:,} states are too many for a graph: choose smaller bounds")
         everything = kernel.packing.unpack(np.concatenate(levels))
         states = np.array(everything, np.int16).reshape(len(everything), -1)
-        return Graph(run, states, np.array(depths, np.uint32), np.concatenate(taken).astype(np.uint32))
+        steps = np.concatenate(taken).astype(np.uint32)
+        return Graph(run, states, np.array(depths, np.uint32), steps, left=len(rows))
 
     def plain(self) -> list[State]:
         """The states as the plain interpreter writes them."""

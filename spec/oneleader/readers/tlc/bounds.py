@@ -23,11 +23,15 @@ FILE = Path(__file__).with_name("bounds.toml")
 
 @dataclass(frozen=True)
 class Bounds:
-    """A configuration, for a model that is named elsewhere. `where`: constants, as `--size off=terms`."""
+    """A configuration, for a model that is named elsewhere. `where`: constants, as `--size off=terms`.
+
+    `depth`: runs of so many steps; None: all runs.
+    """
 
     sizes: Mapping[str, int]
     quorums: str = "majority"
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    depth: int | None = None
 
     def __hash__(self) -> int:
         return hash(repr(self))
@@ -62,12 +66,18 @@ def full_bounds_of(model: Model) -> tuple[Bounds, ...]:
     return _listed(model, "full")
 
 
+def deep_bounds_of(model: Model) -> tuple[Bounds, ...]:
+    """Where it is compared with ONELEADER_PROFILE=deep, too: what takes minutes."""
+    return _listed(model, "deep")
+
+
 def _listed(model: Model, where: str) -> tuple[Bounds, ...]:
     return tuple(
         Bounds(
             dict(sorted(one["sizes"].items())),
             one.get("quorums", "majority"),
             {name: tuple(names) for name, names in one.get("where", {}).items()},
+            one.get("depth"),
         )
         for one in _file().get(model.name, {}).get(where, ())
     )

@@ -20,7 +20,7 @@ from oneleader.readers.tlc.states import member_sets
 from oneleader.shipped import tla_folder
 
 MOST_SERVERS = 5  # among so many, and all fewer, the module's definition of majorities is compared
-QUORUMS, MAJORITIES, ENOUGH = "quorums", "majorities", "StatesAreEnough"
+QUORUMS, MAJORITIES, ENOUGH, SHALLOW = "quorums", "majorities", "StatesAreEnough", "RunIsShort"
 
 
 def module_of(model: Model, folder: Path | None = None) -> Path:
@@ -32,8 +32,11 @@ def module_of(model: Model, folder: Path | None = None) -> Path:
     return module
 
 
-def around_text(module: Path, bounds: str, *, enough: int) -> str:
-    """A module around the twin's: it prints the quorums, and stops where states are far too many."""
+def around_text(module: Path, bounds: str, *, enough: int, depth: int | None = None) -> str:
+    """A module around the twin's: it prints the quorums, and stops where states are far too many.
+
+    `depth`: see `short`.
+    """
     lines = [f"EXTENDS {module.stem}, Naturals, TLC"]
     if re.search(r"^\s*Quorum\b", bounds, re.MULTILINE):
         lines.append(f'ASSUME PrintT(<<"{QUORUMS}", Quorum>>)')
@@ -42,7 +45,21 @@ def around_text(module: Path, bounds: str, *, enough: int) -> str:
         each = f"[k \\in 1..{MOST_SERVERS} |-> Among(1..k)!Majority]"
         lines.append(f'ASSUME PrintT(<<"{MAJORITIES}", {each}>>)')
     lines.append(f'{ENOUGH} == TLCGet("distinct") <= {enough}')
+    lines += short(depth)
     return "\n".join([f"---- MODULE {tlc.AROUND} ----", *lines, "====", ""])
+
+
+def short(depth: int | None) -> list[str]:
+    """A constraint by which TLC looks at runs of up to `depth` steps.
+
+    With one worker TLC goes breadth-first, and its level is the length of a shortest run.
+    """
+    return [] if depth is None else [f'{SHALLOW} == TLCGet("level") <= {depth}']
+
+
+def checked_by(bounds: str, depth: int | None) -> str:
+    """The .cfg of a comparison: `bounds`, and what the module around the twin's defines."""
+    return f"{bounds}INVARIANT {ENOUGH}\n" + ("" if depth is None else f"CONSTRAINT {SHALLOW}\n")
 
 
 def _defines_majority(module: Path) -> bool:

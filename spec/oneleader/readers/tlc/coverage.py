@@ -83,7 +83,7 @@ def _fired(graph: Graph) -> set[str]:
 def _guards(graph: Graph) -> set[str]:
     """Each guard with each truth that it has, for some instance in some state."""
     run, ground = graph.run, Ground(graph.run)
-    values = StateColumns(graph.states)
+    values = StateColumns(graph.states[: len(graph.states) - graph.left])
     found: set[str] = set()
     for instance in run.instances:
         traced = trace_action(run.model, instance.action)

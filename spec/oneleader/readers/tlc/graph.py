@@ -22,7 +22,7 @@ class TlcGraph:
     edges: frozenset[tuple[int, str, int]]
 
 
-_EDGE = re.compile(r'(-?\d+) -> (-?\d+) \[label="(?:\w+!)*(\w+)"')
+_ACTION = re.compile(r'\[label="(?:\w+!)*(\w+)"')
 _STATE = re.compile(r'(-?\d+) \[label="((?:[^"\\]|\\.)*)"(,style = filled)?\]')
 
 
@@ -34,17 +34,27 @@ def read_graph(dot: Path) -> TlcGraph:
     states: dict[int, TlcState] = {}
     initial: set[int] = set()
     edges: set[tuple[int, str, int]] = set()
+    actions: dict[str, str] = {}  # what follows the ends of an edge has few values, and there are many edges
     with dot.open(encoding="utf-8") as lines:
         for line in lines:
-            if edge := _EDGE.match(line):
-                edges.add((int(edge[1]), edge[3], int(edge[2])))
-            elif state := _STATE.match(line):
-                states[int(state[1])] = parse_state(re.sub(r"\\(.)", unescaped, state[2]))
+            before, arrow, rest = line.partition(" -> ")
+            if state := _STATE.match(line):
+                states[int(state[1])] = parse_state(unescaped(state[2]))
                 if state[3]:
                     initial.add(int(state[1]))
-            elif " -> " in line:
-                raise UsageError(f"{dot.name} was not written with -dump dot,actionlabels: {line.strip()}")
+            elif arrow:
+                after, _, label = rest.partition(" ")
+                if label not in actions:
+                    actions[label] = _action(dot, line, label)
+                edges.add((int(before), actions[label], int(after)))
     missing = {end for source, _, target in edges for end in (source, target)} - states.keys()
     if missing or not initial:
         raise UsageError(f"{dot.name} is incomplete: it lacks {len(missing) or 'the initial'} states.")
     return TlcGraph(states, frozenset(initial), frozenset(edges))
+
+
+def _action(dot: Path, line: str, label: str) -> str:
+    """The name in `[label="Raft!Restart",...`; UsageError where there is none."""
+    if named := _ACTION.match(label):
+        return named[1]
+    raise UsageError(f"{dot.name} was not written with -dump dot,actionlabels: {line.strip()}")

@@ -29,19 +29,18 @@ class StateReader:
         self.run, self.configuration = run, run.configuration
         self.keys = {f: [key for field, key in run.cells.keys if field is f] for f in run.cells.fields}
         self._read: dict[tuple[str, Any], tuple[int, ...]] = {}
+        self._sources: dict[tuple[Any, ...], list[tuple[str, Field, bool]]] = {}
 
     def state(self, told: TlcState) -> State:
         """The plain state; UsageError where the TLA+ state lacks a variable or has an unknown value."""
         cells: list[int] = []
-        for f in self.run.cells.fields:
-            variable, (stem, _, part) = camel(f.name), f.name.rpartition("_")
-            records = variable not in told and camel(stem) in told
-            variable = camel(stem) if records else variable
-            if variable not in told:
-                raise UsageError(f"the TLA+ module has no variable {variable} for the field {f}")
+        variables = tuple(told)
+        if variables not in self._sources:
+            self._sources[variables] = list(self._variables(told))
+        for variable, f, records in self._sources[variables]:
             key = (f.name, told[variable])
             if key not in self._read:
-                cells_of = partial(self._components, f, part) if records else partial(self._cells, f)
+                cells_of = partial(self._components, f) if records else partial(self._cells, f)
                 try:
                     self._read[key] = tuple(cells_of(told[variable]))
                 except (LookupError, TypeError, ValueError, RuntimeError):  # StopIteration is RuntimeError
@@ -52,8 +51,19 @@ class StateReader:
             cells += self._read[key]
         return tuple(cells)
 
-    def _components(self, f: Field, part: str, told: Any) -> Iterator[int]:
+    def _variables(self, told: TlcState) -> Iterator[tuple[str, Field, bool]]:
+        """Of each field the variable that has it, and whether as a component of its records."""
+        for f in self.run.cells.fields:
+            variable, stem = camel(f.name), camel(f.name.rpartition("_")[0])
+            records = variable not in told and stem in told
+            variable = stem if records else variable
+            if variable not in told:
+                raise UsageError(f"the TLA+ module has no variable {variable} for the field {f}")
+            yield variable, f, records
+
+    def _components(self, f: Field, told: Any) -> Iterator[int]:
         """One component of the records in sequences, or the length of each."""
+        part = f.name.rpartition("_")[2]
         for key in self.keys[f]:
             at, whole = told, key if part == "length" else key[:-1]
             for sort, k in zip(f.index, whole, strict=False):

@@ -7,6 +7,7 @@ nothing here imports the model either; comparing the two is the business of anot
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import replace
@@ -18,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 from oneleader.errors import MissingTool, UsageError
 from oneleader.readers.tlc import printed
+from oneleader.readers.tlc.archive import archived
 from oneleader.readers.tlc.child import child
 from oneleader.readers.tlc.graph import read_graph
 from oneleader.readers.tlc.printed import Result
@@ -30,6 +32,8 @@ KEYWORDS = (  # of a .cfg
     | {"SPECIFICATION", "INIT", "NEXT", "CONSTANT", "CONSTANTS", "SYMMETRY", "VIEW"}
     | {"ALIAS", "CHECK_DEADLOCK", "POSTCONDITION"}
 )
+SIGNALS = [signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT]
+ENDED_BY = {128 + one: one.name for one in SIGNALS}  # by exit status; TLC's own begin at 150 where over 128
 AROUND = "Around"  # the name of a module that is written around the one to be checked
 
 
@@ -112,20 +116,15 @@ def run(
         shutil.copy(config, folder / "run.cfg")
         if around:
             (folder / f"{AROUND}.tla").write_text(around, encoding="utf-8")
-        command = [
-            str(java),
-            *(TOGETHER if workers > 1 else ALONE),
-            f"-Djava.io.tmpdir={folder}",
-            "-cp",
-            str(jar),
-            "tlc2.TLC",
-        ]
+        flags = [*(TOGETHER if workers > 1 else ALONE), f"-Djava.io.tmpdir={folder}"]
+        command = ["-cp", str(jar), "tlc2.TLC"]
         command += f"-tool -workers {workers} -metadir meta -config run.cfg".split()
         command += [] if deadlock else ["-deadlock"]  # in TLC the flag means: do not look for deadlocks
         command += ["-dump", "dot,actionlabels", "graph.dot"] if dump else []
         started = time.perf_counter()
         checked = f"{AROUND}.tla" if around else module.name
-        output = _output([*command, checked], folder, limit)
+        with archived(java, jar) as its:
+            output = _output([str(java), *flags, *its, *command, checked], folder, limit)
         result = printed.result(output, time.perf_counter() - started, f"{module.name} with {config.name}")
         graph = read_graph(folder / "graph.dot") if dump else None
         claims += ("Deadlock",) if deadlock else ()
@@ -186,6 +185,9 @@ def _output(command: list[str], folder: Path, limit: float | None = None) -> str
     said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
     with child(command, cwd=folder, **said) as process:
         try:
-            return process.communicate(timeout=limit)[0]
+            output = process.communicate(timeout=limit)[0]
         except subprocess.TimeoutExpired:
             raise UsageError(f"TLC did not finish within {limit:g} seconds.") from None
+        if process.returncode in ENDED_BY:
+            raise UsageError(f"TLC was ended by {ENDED_BY[process.returncode]} before it was done.")
+        return str(output)

@@ -27,6 +27,7 @@ from oneleader.readers.tlc.config import (
     MAJORITIES,
     QUORUMS,
     around_text,
+    checked_by,
     config_text,
     module_of,
     quorums_of,
@@ -39,23 +40,26 @@ from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 MOST_STATES = 200_000  # TLC writes, and this reader parses, every one of them as text
 Edge = tuple[State, str, State]
+Numbered = tuple[int, str, int]  # an edge, its states by their numbers
 
 
 @dataclass(frozen=True)
 class Ours:
-    """What `explore` says of a configuration: the graph, each state with its depth, and labelled edges."""
+    """What `explore` says of a configuration: the graph, each state with its number, and labelled edges."""
 
     run: Run
     graph: Graph
     states: dict[State, int]
-    edges: set[Edge]
+    edges: set[Numbered]
+
+    depth: int | None = None  # all runs of up to so many steps; None: all
 
     @staticmethod
-    def of(model: Model, configuration: Configuration, written: Path | None = None) -> Ours:
+    def of(model: Model, at: Configuration, *, depth: int | None = None, written: Path | None = None) -> Ours:
         """Explored now, or as `Graph.write` wrote it before."""
-        run = Run(model, configuration)
-        graph = Graph.read(written, run) if written else Graph.of(run, most=MOST_STATES)
-        return Ours(run, graph, *edges_of(graph))
+        run = Run(model, at)
+        graph = Graph.read(written, run) if written else Graph.of(run, most=MOST_STATES, depth=depth)
+        return Ours(run, graph, *edges_of(graph), depth)
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,16 @@ class Compared:
 
     @property
     def strength(self) -> str:
-        return f"equal graphs, {self.run.configuration.describe()}"
+        depth = self.ours.depth
+        within = "" if depth is None else f", runs of {depth} steps"
+        return f"equal graphs, {self.run.configuration.describe()}{within}"
 
 
-def edges_of(graph: Graph) -> tuple[dict[State, int], set[Edge]]:
-    """Every state with its depth, and every labelled edge."""
-    states, titles = graph.plain(), [instance.action.title for instance in graph.run.instances]
-    edges = {(states[a], titles[position], states[b]) for a, position, b in graph.steps.tolist()}
-    return dict(zip(states, graph.depth.tolist(), strict=True)), edges
+def edges_of(graph: Graph) -> tuple[dict[State, int], set[Numbered]]:
+    """Every state with its number in the graph, and every labelled edge."""
+    titles = [instance.action.title for instance in graph.run.instances]
+    edges = {(before, titles[position], after) for before, position, after in graph.steps.tolist()}
+    return {state: number for number, state in enumerate(graph.plain())}, edges
 
 
 def compare(
@@ -114,6 +120,7 @@ def compare(
     configuration: Configuration,
     *,
     workers: int = 2,
+    depth: int | None = None,
     graph: Path | None = None,
     folder: Path | None = None,
     ours: Ours | None = None,
@@ -121,17 +128,19 @@ def compare(
 ) -> Compared:
     """Run both on one configuration and compare the graphs exactly. MissingTool without Java or jar.
 
-    `graph`: ours, written before by `Graph.write`, instead of exploring again; `ours`: the same, in
-    memory. `folder`: the TLA+ modules, instead of those shipped. `limit`: seconds for TLC.
+    `depth`: only runs of so many steps, with one worker of TLC. `graph`: ours, written before by
+    `Graph.write`, instead of exploring again; `ours`: the same, in memory. `folder`: the TLA+ modules,
+    instead of those shipped. `limit`: seconds for TLC.
     """
     module, started = module_of(model, folder), time.perf_counter()
     tlc.find_java(), tlc.find_jar()
-    ours = ours or Ours.of(model, configuration, graph)
+    ours = ours or Ours.of(model, configuration, depth=depth, written=graph)
     with TemporaryDirectory(prefix="oneleader-twin-") as name:
         config = Path(name) / "twin.cfg"
         bounds = config_text(module, model, configuration)
-        config.write_text(f"{bounds}INVARIANT {ENOUGH}\n")
-        around = around_text(module, bounds, enough=2 * len(ours.states) + 1_000)
+        config.write_text(checked_by(bounds, ours.depth))
+        around = around_text(module, bounds, enough=2 * len(ours.states) + 1_000, depth=ours.depth)
+        workers = workers if ours.depth is None else 1
         result = tlc.run(module, config, workers=workers, dump=True, around=around, limit=limit)
     difference, edge = _difference(ours, result)
     return Compared(ours, time.perf_counter() - started, result.seconds, difference, edge)
@@ -178,26 +187,28 @@ def _sets(sets: Any) -> str:
 
 def graphs_differ(ours: Ours, theirs: TlcGraph) -> tuple[str, Edge | None]:
     """The first difference in words, shallowest first, and the edge that makes it; "" if there is none."""
-    run, states, edges = ours.run, ours.states, ours.edges
-    reader = StateReader(run)
-    read = {number: reader.state(state) for number, state in theirs.states.items()}
+    states, edges, reader = ours.states, ours.edges, StateReader(ours.run)
+    read = {key: reader.state(state) for key, state in theirs.states.items()}
     their_states = set(read.values())
     if len(their_states) < len(read):
         return f"{len(read)} states of TLC read as {len(their_states)}: Python does not tell them apart", None
-    if {read[number] for number in theirs.initial} != {run.initial}:
+    if {read[key] for key in theirs.initial} != {ours.run.initial}:
         return "the initial states differ", None
-    their_edges = {(read[a], action, read[b]) for a, action, b in theirs.edges}
+    every = [*states, *sorted(their_states - states.keys())]  # those that only TLC has come last
+    number = {state: i for i, state in enumerate(every)}
+    at = {key: number[state] for key, state in read.items()}
+    their_edges = {(at[a], action, at[b]) for a, action, b in theirs.edges}
     if their_edges == edges and their_states == states.keys():
         return "", None
-    # Both start in one state, so the graphs first differ by an edge that leaves a state of both.
+    # Both start in one state, so the graphs first differ by an edge that leaves a state of both. Numbers are
+    # breadth-first: the sooner a state is reached, the smaller its number.
     only = [("explore", "TLC", edges - their_edges), ("TLC", "explore", their_edges - edges)]
-    _, _, who, other, edge = min(
-        (states[edge[0]], edge[1], who, other, edge)
-        for who, other, rest in only
-        for edge in rest
-        if edge[0] in states and edge[0] in their_states
+    in_both = {number[state] for state in states.keys() & their_states}
+    (before, action, after), who, other = min(
+        (edge, who, other) for who, other, rest in only for edge in rest if edge[0] in in_both
     )
     counts = (
         f"explore: {len(states)} states, {len(edges)} edges; TLC: {len(their_states)} and {len(their_edges)}"
     )
-    return f"{counts}\n{who} takes {edge[1]} and {other} does not", edge
+    edge = every[before], action, every[after]
+    return f"{counts}\n{who} takes {action} and {other} does not", edge

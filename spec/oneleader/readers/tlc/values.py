@@ -87,7 +87,7 @@ def _value(tokens: list[str], at: int) -> tuple[Value, int]:
     if token == "(":
         return _pairs(tokens, at + 1, ":>", "@@", ")")
     if token[0] == '"':
-        return re.sub(r"\\(.)", unescaped, token[1:-1]), at + 1
+        return unescaped(token[1:-1]), at + 1
     if token in ("TRUE", "FALSE"):
         return token == "TRUE", at + 1
     if token[0] in "-0123456789" and token.lstrip("-").isdigit():
@@ -126,9 +126,15 @@ def _after(tokens: list[str], at: int, token: str) -> int:
     return at + 1
 
 
-def unescaped(escape: re.Match[str]) -> str:
-    return {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}.get(escape[1], escape[1])
+def unescaped(text: str) -> str:
+    r"""A string of TLA+ or of DOT without its escapes: `\n` is a new line, and `\\` one backslash."""
+    parts = text.split("\\\\")  # from left to right, so what is left of each begins an escape
+    for escape, meant in {**_ESCAPES, "\\": ""}.items():
+        parts = [part.replace(escape, meant) for part in parts]
+    return "\\".join(parts)
 
+
+_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\f": "\f"}  # of another character: itself
 
 _VARIABLE = re.compile(r"^(?:/\\ )?(\w+) = ", re.MULTILINE)
 
