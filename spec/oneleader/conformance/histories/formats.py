@@ -237,7 +237,13 @@ def _moment(m: Any) -> Moment:
             raise BadLine(m.line, f"this operation has no :{name}")
     key = m.get("key")
     of = "" if key is None else str(key)
-    return Moment(m.line, str(m["process"]), str(m["type"]), str(m["f"]), of, m.get("value"))
+    process, type, kind = (_word(m[name]) for name in ("process", "type", "f"))
+    return Moment(m.line, process, type, kind, of, m.get("value"))
+
+
+def _word(value: Any) -> str:
+    """`invoke` and 0 as they are written."""
+    return value if isinstance(value, str) else quoted(value)
 
 
 def _by_key(moments: list[Moment]) -> list[Moment]:
