@@ -240,6 +240,12 @@ steps came to: who is asked to take over stays a candidate when the leader of it
 stores them (Figure 2 has it follow); and who has been removed stands, without its own vote, when asked to.
 A leader leads on though a heartbeat is answered in a newer term (its issue 666), which is declared as well.
 
+What is found below is of liveness, and seen in its text: `requestVote` and `requestPreVote` refuse a
+candidate that the voter's own latest configuration lacks, which section 4.1 of the dissertation warns of.
+Two leaders of different terms have each appended a change, neither of them committed. The one server's
+configuration lacks the other, whose vote it needs; the third has the longer log, and is asked by the one
+with the shorter. So all can hear each other, and nobody is ever elected.
+
 Compaction is left out here. With it (`TrailingLogs` 0) the walks found within seconds that a follower which
 was sent a snapshot, and has entries after it, does not know the entry at which its log was cut. It refuses
 what follows, and is sent the same snapshot for ever (liveness). And its `InmemStore` shows 2^64-1 entries

@@ -152,19 +152,26 @@ class MembershipStep(LogStep):
         if shown is None or shown == self.in_use:
             return
         before = self.of.last.get(self.n)
-        is_new = before is None or self.prompt.restarts
-        has_news = before is not None and self.now.commit != before.commit
-        if is_new or shown in self.applied_ones(0 if has_news else self.get("commit_index")):
+        has_news = before is None or self.prompt.restarts or self.now.commit != before.commit
+        takes_snapshot = before is not None and self.now.first - 1 > (before.commit or 0)
+        is_later = takes_snapshot and shown in self.later_ones()
+        if (has_news and not is_later) or shown in self.committed_ones():
             self.of.leave(May.APPLY_MEMBERS)
         raise LineRefused(
             f"members: {self.n} shows {in_short(shown)}, and its log says {in_short(self.in_use)}"
         )
 
-    def applied_ones(self, since: int) -> list[Members]:
-        """The configurations of what it has committed: in effect still, where changes wait until they are
-        applied, and none that is not committed."""
-        indices = range(since, self.get("commit_index") + 1)
-        return [self.grounds.configurations.known[self.s.get("log_config", (self.n, i))] for i in indices]
+    def committed_ones(self) -> list[Members]:
+        """The configuration of what it has committed: in effect still, where changes wait until then."""
+        config = self.s.get("log_config", (self.n, self.get("commit_index")))
+        return [self.grounds.configurations.known[config]]
+
+    def later_ones(self) -> list[Members]:
+        """Those that its leader's entries bring beyond what it has committed, of which no snapshot up to
+        there may say anything."""
+        s, term, known = self.s, self.now.term, self.grounds.configurations.known
+        indices = range(self.get("commit_index") + 1, int(s.get("leader_log_length", term)) + 1)
+        return [known[s.get("leader_log_config", (term, index))] for index in indices]
 
 
 class MembershipJudge(LogJudge):

@@ -72,6 +72,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "a client that is none": (CALL.replace('"a"', "null"), ":1: 'client' is a name or a number, not null"),
     "a key that is none": (CALL.replace('"x"', "[1]"), r":1: 'key' is a name or a number, not \[1\]"),
     "a type": (EDN.replace("invoke", "begin"), ":1: 'begin' is not one of"),
+    "a type that is none": (EDN.replace(":invoke", "true"), ":1: 'true' is not one of"),
     "no f": ("{:process 0, :type :invoke}", ":1: this operation has no :f"),
     "etcd": ("INFO  jepsen.util - 0\t:invoke\t:read\tnil\nINFO", ":2: no line of an etcd log"),
 }

@@ -25,6 +25,7 @@ from oneleader.conformance.histories import edn
 from oneleader.conformance.histories.objects import BadOperation
 from oneleader.conformance.histories.pairing import INVOKE, BadLine, LoggedOperation, Moment, paired
 from oneleader.errors import UsageError
+from oneleader.words import quoted
 
 ETCD_LINE = re.compile(r"INFO\s+jepsen\.util - (\S+)\s+:(\w+)\s+:(\S+)\s*(.*)$")
 CALL_KEYS = {"client", "kind", "key", "called", "returned", "value", "expected", "result"}
@@ -201,7 +202,7 @@ def _names(line: int, row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _time(line: int, name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise BadLine(line, f"{name!r} is a number, not {value!r}")
+        raise BadLine(line, f"{name!r} is a number, not {quoted(value)}")
     return value
 
 
@@ -236,7 +237,13 @@ def _moment(m: Any) -> Moment:
             raise BadLine(m.line, f"this operation has no :{name}")
     key = m.get("key")
     of = "" if key is None else str(key)
-    return Moment(m.line, str(m["process"]), str(m["type"]), str(m["f"]), of, m.get("value"))
+    process, type, kind = (_word(m[name]) for name in ("process", "type", "f"))
+    return Moment(m.line, process, type, kind, of, m.get("value"))
+
+
+def _word(value: Any) -> str:
+    """`invoke` and 0 as they are written."""
+    return value if isinstance(value, str) else quoted(value)
 
 
 def _by_key(moments: list[Moment]) -> list[Moment]:
@@ -247,7 +254,7 @@ def _by_key(moments: list[Moment]) -> list[Moment]:
     keyed = []
     for m in moments:
         if not isinstance(m.value, tuple) or len(m.value) != 2:
-            raise BadLine(m.line, f"values of this history are [key value], not {m.value!r}")
+            raise BadLine(m.line, f"values of this history are [key value], not {quoted(m.value)}")
         keyed.append(Moment(m.line, m.client, m.type, m.kind, str(m.value[0]), m.value[1]))
     return keyed
 
@@ -269,7 +276,7 @@ def _etcd_moments(text: str) -> Iterator[Moment]:
             continue
         values = edn.read(written) if written else [None]
         if len(values) != 1:
-            raise BadLine(line, f"one value stands at the end of a line, not {written!r}")
+            raise BadLine(line, f"one value stands at the end of a line, not {quoted(written)}")
         value = values[0]
         if value == "timed-out" and type == "fail" and kind == "cas":
             type = "info"  # no comparison failed

@@ -12,6 +12,7 @@ from math import inf
 from typing import Any
 
 from oneleader.conformance.histories.objects import ACQUIRE, CAS, READ, known_kinds, unknown_kind
+from oneleader.words import quoted
 from oneleader_raft.testbench.clients import Operation, written
 
 INVOKE, OK, FAIL, INFO = TYPES = ("invoke", "ok", "fail", "info")
@@ -57,7 +58,7 @@ def _pairs(moments: Iterable[Moment]) -> Iterator[tuple[int, float, Moment, Mome
     under_way: dict[str, tuple[int, Moment]] = {}
     for time, m in enumerate(moments):
         if m.type not in TYPES:
-            raise BadLine(m.line, f"{m.type!r} is not one of {', '.join(TYPES)}")
+            raise BadLine(m.line, f"{quoted(m.type)} is not one of {', '.join(TYPES)}")
         if m.type == INVOKE:
             if m.client in under_way:
                 line = under_way[m.client][1].line

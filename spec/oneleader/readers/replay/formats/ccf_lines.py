@@ -25,6 +25,7 @@ from oneleader.errors import UsageError
 from oneleader.models.election import CANDIDATE, FOLLOWER, LEADER, Role
 from oneleader.readers.replay.candidates import NotModelled, show
 from oneleader.readers.replay.formats.etcd_lines import number, part
+from oneleader.words import quoted
 
 TAGS = ("raft_trace", "tla")
 ROLES = {
@@ -110,7 +111,7 @@ def read(record: dict[str, Any]) -> CcfLine | None:
     if event.get("component", "raft") != "raft" or function == "drop_pending_to":
         return None
     if function not in FUNCTIONS:
-        raise NotModelled(f"unknown function {function!r}")
+        raise NotModelled(f"unknown function {quoted(function)}")
     state = part(msg, "state", dict)
     role, is_leader = _role(function, msg, state), function == "become_leader"
     return CcfLine(
@@ -132,7 +133,7 @@ def _role(function: str, msg: dict[str, Any], state: dict[str, Any]) -> str | No
         return None
     role: str = part(shown, key, str)
     if role not in ROLES:
-        raise NotModelled(f"unknown leadership state {role!r}")
+        raise NotModelled(f"unknown leadership state {quoted(role)}")
     return role
 
 
@@ -141,7 +142,7 @@ def _message(function: str, msg: dict[str, Any]) -> dict[str, Any]:
     packet = part(msg, "packet" if "packet" in msg else "paket", dict)
     kind = packet.get("election_type", "RegularVote")
     if kind not in ("RegularVote", "PreVote"):
-        raise NotModelled(f"unknown election type {kind!r}")
+        raise NotModelled(f"unknown election type {quoted(kind)}")
     is_vote_reply, is_reply = function.endswith("vote_response"), function.endswith("entries_response")
     return {
         "other": _node(part(msg, ends[0] if ends[0] in msg else ends[1], str)),

@@ -33,7 +33,7 @@ from oneleader.errors import UsageError
 from oneleader.models.election import LEADER
 from oneleader.readers.replay.candidates import LineRefused, NotModelled, show
 from oneleader.readers.replay.formats.etcd_lines import STANDS, EtcdLine
-from oneleader.words import plural
+from oneleader.words import plural, quoted
 
 Voters = frozenset[str]
 NOBODY: Voters = frozenset()
@@ -276,5 +276,5 @@ def _changed(voters: Voters, changes: Iterable[tuple[str, str]]) -> Voters:
         elif action in ("RemoveServer", "AddLearner"):
             voters -= {node}
         else:
-            raise NotModelled(f"the change {action!r} of a configuration is not known here")
+            raise NotModelled(f"the change {quoted(action)} of a configuration is not known here")
     return voters
