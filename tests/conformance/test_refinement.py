@@ -225,6 +225,39 @@ def test_a_vote_may_tell_what_is_committed() -> None:
     assert set(declared.verdicts.values()) == {HOLDS}, declared.text
 
 
+def test_a_vote_may_tell_it_where_another_leads() -> None:
+    """n3 commits v1 with both, stands again, and is overtaken by n2; its request arrives at n1 after n2's
+    heartbeat, which says nothing of v1. Found by walks on raft-rs."""
+    run: tuple[Event, ...] = (
+        ("timeout", "n3"),
+        ("burst", "n3", "n1"),
+        ("burst", "n1", "n3"),
+        ("burst", "n3", "n2"),
+        ("propose", "n3", "v1"),
+        ("burst", "n3", "n1"),
+        ("burst", "n3", "n2"),
+        ("burst", "n1", "n3"),
+        ("burst", "n2", "n3"),
+        ("crash", "n3"),
+        ("restart", "n3"),
+        ("timeout", "n3"),
+        ("timeout", "n2"),
+        ("burst", "n2", "n1"),
+        ("burst", "n1", "n2"),
+        ("burst", "n2", "n1"),
+        ("burst", "n3", "n1"),
+    )
+
+    class Keeps(TellsByVote, KeepsItsCommitIndex):
+        pass
+
+    declared = again(adapter(Keeps, declares=[May.COMMIT_SURVIVES, May.COMMIT_BY_VOTE]), run)
+    assert set(declared.verdicts.values()) == {HOLDS}, declared.text
+    found = again(adapter(Keeps, declares=[May.COMMIT_SURVIVES]), run)
+    assert not found.causes, found.text
+    assert found.no_word == {(REPLICATION, May.COMMIT_BY_VOTE)}
+
+
 # n1 leads term 1, which n2 has heard; n3 leads term 2 and gives n1 an entry, which n1 sends to n2 in term 1.
 LATE: tuple[Event, ...] = (
     ("timeout", "n1"),

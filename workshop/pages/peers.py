@@ -67,8 +67,8 @@ past it; `tests/peers/test_peers.py` finds it where it is not declared. Its pull
 pre-vote counts as a contact, before 1.7.1) was not found: a follower waits longer, by a clock of its own,
 which its adapter lets run until the timer rings; how long that takes is not seen.
 
-The rows below are not all of one run: those of hashicorp/raft and the two etcds that are late to
-apply were taken on 2026-11-30, the others in earlier runs, with the walks of then.
+The rows below are not all of one run: those of hashicorp/raft, raft-rs and the etcds
+were taken on 2026-11-30, the others in earlier runs, with the walks of then.
 
 ## The peers
 Lines are those of the adapter with a word on them, without comments; the shims in Go share {shared} lines

@@ -252,9 +252,10 @@ class LogStep(ModelStep):
                 return
 
     def is_told(self, commit: int) -> bool:
-        """In a term without a leader, by a server that knows it to be committed and has the same entry."""
+        """By a server that knows it to be committed, has the same entry, and does not lead the term: who does
+        tells it by AppendEntries."""
         said = self.prompt.said
-        if said is None or self.heard_leaders or (said.commit or 0) < commit:
+        if said is None or self.prompt.sender in self.heard_leaders or (said.commit or 0) < commit:
             return False
         return at(said, commit) is not None and at(said, commit) == at(self.now, commit)
 

@@ -43,7 +43,8 @@ func main() {
 	lines.Serve(map[string]any{"can": []string{"heartbeat", "propose", "read", "compact", "transfer", "change_members"},
 		"may": []string{"step down within a term", "ask again", "give up an election",
 			"the commit index survives a restart", "leadership is handed over", "an old pre-vote counts",
-			"the members change", "members change when applied"},
+			"the members change", "members change when applied",
+			"members join before they have caught up"},
 		"models": []string{"pre_vote"}}, start)
 }
 
