@@ -46,7 +46,7 @@ from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, VIOLATED
 from oneleader_raft import raft
 from tests.places import ROOT
 
-NO_BOUNDS = {"ghosts", "small", "breaks", "together"}
+NO_BOUNDS = {"ghosts", "small", "breaks", "together", "depth"}
 NO_ROWS = {"environment", "lock"}  # each is explored by its tests, and by the study of trade-offs
 
 

@@ -33,6 +33,11 @@ class Bounds:
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     depth: int | None = None
 
+    def __repr__(self) -> str:
+        """Of a depth only where there is one: what was judged before is known by this text."""
+        depth = "" if self.depth is None else f", depth={self.depth}"
+        return f"Bounds(sizes={self.sizes!r}, quorums={self.quorums!r}, where={self.where!r}{depth})"
+
     def __hash__(self) -> int:
         return hash(repr(self))
 
