@@ -10,7 +10,7 @@ from oneleader.language.configuration import configure
 from oneleader.language.progress import LeadsTo
 from oneleader.models import find
 from oneleader.readers.run import Run
-from oneleader.readers.starving import Starved, starve, why_not
+from tests.readers.starving import Starved, starve, why_not
 from workshop.pages.progress import weaker
 
 
