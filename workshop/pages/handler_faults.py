@@ -185,6 +185,7 @@ def page(journal: Answers, said: dict[str, Said]) -> str:
         total=len(of_mutants),
         rows=[*_by_function(of_mutants)],
         earlier=sum(one.by != OPEN and journal.is_earlier(one.id) for one in said.values()),
+        raised=sum(one.by == REFUSED and "Error: " in one.what for one in known),
         harmless=[one.id for one in known if one.by == PROVED],
         kinds=KINDS,
         strange=[one for one in known if one.by == NOT_UNDERSTOOD],
