@@ -51,7 +51,6 @@ class Ours:
     graph: Graph
     states: dict[State, int]
     edges: set[Numbered]
-
     depth: int | None = None  # all runs of up to so many steps; None: all
 
     @staticmethod
@@ -104,7 +103,7 @@ class Compared:
     @property
     def strength(self) -> str:
         depth = self.ours.depth
-        within = "" if depth is None else f", runs of {depth} steps"
+        within = "" if depth is None else f", runs of up to {depth} steps"
         return f"equal graphs, {self.run.configuration.describe()}{within}"
 
 
