@@ -49,7 +49,7 @@ EDITS = {
     ),
     "any two of four members are a majority": (
         *("membership", "Membership.tla", r"2 * Cardinality(q \cap s) > Cardinality(s)"),
-        r"IF Cardinality(s) < 4 THEN 2 * Cardinality(q \cap s) > Cardinality(s) ELSE Cardinality(q \cap s) > 1",
+        r"2 * Cardinality(q \cap s) > Cardinality(s) \/ (Cardinality(s) > 3 /\ Cardinality(q \cap s) > 1)",
     ),
     "two votes are enough for any number of servers": (
         *("vote_count", "VoteCount.tla", r"2 * tally[n] > Cardinality(Node)"),
