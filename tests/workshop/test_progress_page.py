@@ -10,10 +10,8 @@ from oneleader.models import PROGRESS, find
 from workshop.pages import progress
 from workshop.pages.progress import PAGE, starving, weaker
 
-ROW = re.compile(r"^\| (\w+) \| ([^|]+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
-RUNS = {
-    (name, without): rest for name, without, *rest in ROW.findall(PAGE.read_text("utf-8")) if name != "model"
-}
+ROW = re.compile(r"^\| (\w+) \| ([^|]+) \|" + 4 * r" *([^|]*?) *\|" + "$", re.MULTILINE)
+RUNS = {(name, without): rest for name, without, *rest in ROW.findall(PAGE.read_text("utf-8"))}
 PROMISES = {name: (find(model), found) for model in PROGRESS for name, found in find(model).progress.items()}
 NONE_FOUND = {  # these may be true without it: the proof needs it, as its stages are not stable
     ("an_election_is_started", "no more step_down() when of_the_quorum"),
