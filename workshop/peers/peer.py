@@ -176,7 +176,9 @@ lines more, `tests/peers/c/io.h`. It commits entries of earlier terms by countin
 `tests/peers/findings/libraft_commits_old_terms.c`), which was found here unaided and is known upstream: its
 issue 220, mended in its pull request 336. And a leader counts the last index of who accepts a heartbeat,
 though what is there differs (`tests/peers/findings/libraft_counts_what_differs.c`), the kind of Apache Ratis'
-pull request 1519. The model `pre_vote` does not judge it: a candidate whose timer rings begins the next term
+pull request 1519. Where pre-votes are asked for, who refuses one answers with the term that it was asked
+for, so whoever has the longer log and an older term never learns of the newer one, and a bare majority elects
+nobody (`tests/peers/findings/libraft_never_elects.c`), the kind of etcd's issue 8243. The model `pre_vote` does not judge it: a candidate whose timer rings begins the next term
 without asking for pre-votes again. A snapshot is taken with the next entry that is applied."""
 
 KAFKA = """Kafka's Raft is polled and has no thread. The log, the store of votes, the queue and the channel
@@ -240,11 +242,14 @@ steps came to: who is asked to take over stays a candidate when the leader of it
 stores them (Figure 2 has it follow); and who has been removed stands, without its own vote, when asked to.
 A leader leads on though a heartbeat is answered in a newer term (its issue 666), which is declared as well.
 
+The library alone shows it: `tests/peers/findings/hashicorp_leads_on.go`.
+
 What is found below is of liveness, and seen in its text: `requestVote` and `requestPreVote` refuse a
 candidate that the voter's own latest configuration lacks, which section 4.1 of the dissertation warns of.
 Two leaders of different terms have each appended a change, neither of them committed. The one server's
 configuration lacks the other, whose vote it needs; the third has the longer log, and is asked by the one
-with the shorter. So all can hear each other, and nobody is ever elected.
+with the shorter. So all can hear each other, and nobody is ever elected:
+`tests/peers/findings/hashicorp_refuses_strangers.go`.
 
 Compaction is left out here. With it (`TrailingLogs` 0) the walks found within seconds that a follower which
 was sent a snapshot, and has entries after it, does not know the entry at which its log was cut. It refuses
