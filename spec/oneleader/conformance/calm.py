@@ -1,6 +1,6 @@
 """After calm: the network heals, everybody is up, and what should come about has so many rounds to do so.
 
-A round: one server's election timer rings, the leaders' heartbeat timers ring, and all messages arrive.
+A round: one server's election timer rings, all heartbeat timers ring, and all messages arrive.
 """
 
 from __future__ import annotations
@@ -285,8 +285,9 @@ def leader(trial: Trial) -> str:
 
 
 def beat(trial: Trial) -> None:
+    """The leaders first; the others too, for what waits at one may wait for a step of it."""
     if "heartbeat" in trial.abilities:
-        for node in trial.leaders:
+        for node in (*trial.leaders, *(node for node in trial.up if node not in trial.leaders)):
             trial.play(("heartbeat", node))
     settle(trial)
 
