@@ -41,6 +41,10 @@ NOBODY = [
 SHOWN |= {
     "hashicorp_leads_on": ("hashicorp", "told of term 100 all the time, it is Leader of term 2"),
     "hashicorp_refuses_strangers": ("hashicorp", *NOBODY),
+    "hashicorp_forgets_its_snapshot": (
+        "hashicorp",
+        "a snapshot up to 3 is taken: true; entry 4 after it: false\n" * 3,
+    ),
 }
 SCRIPTS = sorted((SOURCES / "findings").glob("*.*"))
 
@@ -55,14 +59,32 @@ def test_a_finding_is_shown_by_the_library_alone(script: Path, tmp_path: Path) -
     assert all(line in done.stdout for line in shown), done.stdout + done.stderr
 
 
-def test_without_the_change_that_is_not_committed_somebody_is_elected(tmp_path: Path) -> None:
-    """The other side of what `hashicorp_refuses_strangers` shows."""
-    text = (SOURCES / "findings/hashicorp_refuses_strangers.go").read_text("utf-8")
-    without = tmp_path / "without.go"
-    without.write_text(text.replace("append(old[:2:2], entry(3, 2, n2, n3))", "old"), "utf-8")
-    assert without.read_text("utf-8") != text
-    done = run(made("hashicorp"), without, tmp_path / "without")
-    assert "n1: Leader of term 4" in done.stdout, done.stdout + done.stderr
+@pytest.mark.parametrize(
+    ("script", "before", "after", "shown"),
+    [
+        (
+            "hashicorp_refuses_strangers",
+            "append(old[:2:2], entry(3, 2, n2, n3))",
+            "old",  # no change that is not committed
+            "n1: Leader of term 4",
+        ),
+        (
+            "hashicorp_forgets_its_snapshot",
+            '"n1", "off", 0',
+            '"n1", "off", 10',  # the entry stays in the log
+            "a snapshot up to 3 is taken: true; entry 4 after it: true\n" * 3,
+        ),
+    ],
+)
+def test_without_its_cause_it_does_not_come_about(
+    script: str, before: str, after: str, shown: str, tmp_path: Path
+) -> None:
+    """The other side of what a script shows."""
+    text = (SOURCES / f"findings/{script}.go").read_text("utf-8")
+    assert text.count(before) == 1
+    (tmp_path / "without.go").write_text(text.replace(before, after), "utf-8")
+    done = run(made("hashicorp"), tmp_path / "without.go", tmp_path / "without")
+    assert shown in done.stdout, done.stdout + done.stderr
 
 
 def test_with_logs_alike_a_majority_of_libraft_elects_somebody(tmp_path: Path) -> None:

@@ -265,10 +265,10 @@ configuration lacks the other, whose vote it needs; the third has the longer log
 with the shorter. So all can hear each other, and nobody is ever elected:
 `tests/peers/findings/hashicorp_refuses_strangers.go`.
 
-Compaction is left out here. With it (`TrailingLogs` 0) the walks found within seconds that a follower which
-was sent a snapshot, and has entries after it, does not know the entry at which its log was cut. It refuses
-what follows, and is sent the same snapshot for ever (liveness). And its `InmemStore` shows 2^64-1 entries
-once an empty log was compacted, which the adapter passes by.""",
+Compaction is left out here. With it (`TrailingLogs` 0) the walks of an earlier adapter found within seconds
+that a follower which was sent a snapshot, and has entries after it, does not know the entry at which its log
+was cut. It refuses what follows, and is sent the same snapshot for ever (liveness):
+`tests/peers/findings/hashicorp_forgets_its_snapshot.go`.""",
     tools=[("go", "Go 1.26 or newer")],
     folder="go",
     build=["go", "test", "-vet=off", *OVERLAY, "-c", "-o", "{built}/hashicorp", "./hashicorp"],
