@@ -170,10 +170,10 @@ ETCD_OLD = """Of October 2019, under an application that is late, as above. Are 
 mended since? Two are, unaided. A server that knows a change of members to be committed, and has not applied
 it, stands by the members of before, and leads without what the others have committed since (etcd's issue
 12133, mended by 12134). And a leader proposes to leave a joint configuration twice, and every server that
-applies the second proposal panics (issue 12582). A leader that has removed itself leads on (`StepDownOnRemoval`
-came later): it drops what is proposed to it, so that nobody can be added again; and where one voter is left
-it answers reads by itself, for it asks how many voters there are, and not who. Today's version passes the
-same runs."""
+applies the second proposal panics (issue 12582). A leader that has removed itself leads on, as
+`StepDownOnRemoval` came later: it drops what is proposed to it, so that nobody can be added again; and where
+one voter is left it answers reads by itself, for it asks how many voters there are, and not who. Today's
+version passes the same runs."""
 CHANGING = """With `dynamicMembershipChange`. A change does not wait until the one before is committed: the
 code that asks for it compares with an index that nothing sets. A leader that is cut off removes all others
 and commits alone: `tests/peers/findings/pysyncobj_changes_twice.py`. A server never takes itself to be
