@@ -70,6 +70,7 @@ which its adapter lets run until the timer rings; how long that takes is not see
 Lines are those of the adapter with a word on them, without comments. Beside it lies what `oneleader scaffold`
 writes for its language and nobody edits: {go} lines in Go, {c} in C, {rust} in Rust; Kafka's speaks the
 protocol itself. Steps a second are of processor time on this side of the pipe, shrinking included.
+Each row is of the last run of its peer, up to 2026-11-30.
 
 Two adapters are longer than a hundred lines. hashicorp/raft asks for a transport of eleven methods, a state
 machine of three and a configuration, beside its threads and calls, which `tests/peers/go/threads` keeps in
