@@ -634,3 +634,31 @@ def test_a_node_that_shows_what_another_one_s_line_has_changed_is_refused(
     assert before.result.verdict is HOLDS
     assert after.result.refusal is not None
     assert after.result.refusal.text == "role[n1] is leader in the recording and follower in the model"
+
+
+OWN_HEADER = '{"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1", "n2", "n3"]}\n'
+OWN_LINE = '{"node": "n1", "event": "x", "term": 0, "role": "follower"%s}\n'
+OF_ETCD = json.dumps(STARTED[0]) + "\n"
+OF_CCF = (
+    '{"tag": "raft_trace", "msg": {"function": "become_follower", "configurations": [], "state": '
+    '{"node_id": "0", "current_view": 1, "leadership_state": "Follower", "last_idx": 0}}}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (OF_ETCD + OWN_LINE % "", "line 2: a line of oneleader in a recording of the format etcd"),
+        (OF_ETCD + OF_CCF, "line 2: a line of ccf in a recording of the format etcd"),
+        (OWN_HEADER + OF_CCF, "line 2: a line of ccf in a recording of the format oneleader"),
+        (OWN_HEADER + OWN_LINE % ', "time": 1e400', "line 2: `time` is not a number, or has no end"),
+        (OWN_HEADER + OWN_LINE % ', "time": -Infinity', "line 2: `time` is not a number, or has no end"),
+        (
+            '{"format": "oneleader-node", "version": 1, "node": "n1"}\n',
+            "line 1: this is the trace of one node",
+        ),
+    ],
+)
+def test_a_line_that_is_out_of_place_is_a_sentence(text: str, says: str) -> None:
+    with pytest.raises(BadRecording, match=re.escape(says)):
+        replay_lines(text.splitlines(keepends=True))

@@ -259,10 +259,12 @@ class Replaying:
 
     def _mixed(self, record: dict[str, Any]) -> UsageError | None:
         """Where a line cannot be read, for it is of another format."""
-        is_own = isinstance(self.reader, OwnFormat) and "node" not in record
-        if not is_own or not (other := _foreign(record)):
+        reader, other = self.reader, _foreign(record) or _own(record)
+        if reader is None or not other or other == reader.name:
             return None
-        return UsageError(f"a line of {other} in a recording of the format oneleader: judge each by itself")
+        return UsageError(
+            f"a line of {other} in a recording of the format {reader.name}: judge each by itself"
+        )
 
     def _begin(self, record: dict[str, Any]) -> None:
         """The first record says the format; in our own it is a header."""
@@ -322,6 +324,8 @@ def _reader(
         from oneleader.models.election import MODEL
 
         return CcfFormat(model or MODEL, limit)
+    if record.get("format") == "oneleader-node":
+        raise UsageError("this is the trace of one node: give the folder that has those of all")
     raise UsageError(
         'this is no format known here: neither a header {"format": "oneleader", ...}, nor a line of etcd, '
         '{"event": {"name": ..., "nid": ...}}, nor one of CCF, {"tag": "raft_trace", "msg": ...}'
@@ -331,6 +335,11 @@ def _reader(
 def _foreign(record: dict[str, Any]) -> str:
     """Whose logger writes such lines; "" where none does."""
     return next((f.name for f in (EtcdFormat, CcfFormat) if f.recognises(record)), "")
+
+
+def _own(record: dict[str, Any]) -> str:
+    is_step = isinstance(record.get("node"), str) and isinstance(record.get("event"), str)
+    return OwnFormat.name if is_step else ""
 
 
 def _hint(reader: Format, unsent: Any, rest: Iterator[tuple[int, dict[str, Any]]]) -> str:
