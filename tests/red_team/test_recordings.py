@@ -560,9 +560,10 @@ def test_files_of_a_node_folder_that_do_not_fit_are_a_sentence(
 
 def test_a_line_that_nests_too_deep_is_a_sentence(tmp_path: Path) -> None:
     path = folder(tmp_path / "run", deepcopy) / "n3.trace.jsonl"
-    path.write_text(path.read_text() + '{"event": ' + "[" * 100_000 + "\n")
+    line = path.read_text().splitlines()[-1]
+    path.write_text(path.read_text() + line.replace('"n": "n3"', '"n": ' + "[" * 100_000) + "\n")
     (judged,) = node_folders.judge(tmp_path / "run", ["election"])
-    assert "n3.trace.jsonl line 3: this is not a JSON object" in judged.result.why
+    assert "n3.trace.jsonl line 3: this nests deeper than can be read" in judged.result.why
 
 
 @pytest.mark.parametrize(

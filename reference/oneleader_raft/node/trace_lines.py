@@ -125,6 +125,8 @@ def _read(text: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         raise Unreadable(str(error)) from None
     except Twice as twice:
         raise Unreadable(f"the key `{twice}` stands twice in one object") from None
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise Unreadable("this nests deeper than can be read") from None
+    except ValueError:
         raise Unreadable("this is not a JSON object") from None
     return found

@@ -194,7 +194,8 @@ class OwnFormat:
         for field, _, _ in after:
             compared[field.name] += 1
         if not record.keys() <= self.known_keys:
-            self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at
+            shown_of = {"node"} if steps is None else NOBODY
+            self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at - shown_of
             self.known_keys = LOOKED_AT | self.coverage.ignored
 
     def _follow(self, node: str, step: Step) -> None:
