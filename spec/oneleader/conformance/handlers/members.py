@@ -41,7 +41,7 @@ from oneleader_raft.configuration import Membership
 from oneleader_raft.raft import NIL, Entry, Leadership, Node, Role
 
 
-class Configuration(Membership):
+class AnyConfiguration(Membership):
     """One of any servers: a number, and what functions of the number say."""
 
     path: AnyPath
@@ -72,7 +72,7 @@ class Configuration(Membership):
         return Truth(self.path, self._cluster.majority(servers.has, self.number))
 
     def __eq__(self, other: object) -> Any:
-        if not isinstance(other, Configuration):
+        if not isinstance(other, AnyConfiguration):
             return False
         return Truth(self.path, self.number == other.number)
 
@@ -175,12 +175,12 @@ class AnyMembers(AnyCluster):
         )
 
     # -- configurations ----------------------------------------------------------------------------------
-    def configuration_of(self, path: AnyPath, number: Any) -> Configuration:
-        return Configuration(path, number)
+    def configuration_of(self, path: AnyPath, number: Any) -> AnyConfiguration:
+        return AnyConfiguration(path, number)
 
     def configuration(self, path: Any, x: Any) -> Any:
         """Its number; of its sets, where these are all there is."""
-        if isinstance(x, Configuration):
+        if isinstance(x, AnyConfiguration):
             return x.number
         *old, new = x
         return self._numbered(path, new, old[0] if old else None)
@@ -204,7 +204,7 @@ class AnyMembers(AnyCluster):
         """`Membership` of sets of servers, as the core makes it."""
         cluster = self
 
-        class Made(Configuration):
+        class Made(AnyConfiguration):
             def __init__(self, members: Any, old: Any = ()) -> None:
                 before = old if isinstance(old, Servers) else None
                 super().__init__(path, cluster._numbered(path, members, before))
@@ -240,7 +240,7 @@ class AnyMembers(AnyCluster):
     def columns(self, entry: Entry) -> tuple[Any, ...]:
         """Term, value (none of a configuration), and the configuration that it brings (0 where it has a
         value)."""
-        is_change = isinstance(entry.command, Configuration)
+        is_change = isinstance(entry.command, AnyConfiguration)
         number = entry.command.number if is_change else self.integer(0)  # type: ignore[attr-defined]
         return *super().columns(entry), number
 
@@ -250,7 +250,7 @@ class AnyMembers(AnyCluster):
     def brings(self, entry: Entry) -> tuple[bool, Any]:
         """Whether an entry brings a configuration, and which."""
         command = entry.command
-        return (True, command.number) if isinstance(command, Configuration) else (False, None)
+        return (True, command.number) if isinstance(command, AnyConfiguration) else (False, None)
 
     def history_of(self, path: AnyPath, kept: Any, entries: Any) -> Any:
         return Brought(path, kept, entries)
