@@ -42,6 +42,9 @@ OneStands ==
 \* Bugs.  MCSnapshotsLater_bug_*.cfg replaces a definition by one of these, and
 \* TLC must find the claim that it names violated.
 
+\* any_log: logs are not compared when a vote is given.
+AnyLog(voter, c, t) == TRUE
+
 \* uncommitted: a snapshot of all that is stored.
 EntryIsStored(n, k) == snapshotIndex[n] < k /\ k <= Len(log[n])
 

@@ -194,7 +194,14 @@ class Gate(IntEnum):
     SHUT = 1
     def __getitem__(self, x): return type(x) is int
 
+class Level(IntEnum):
+    LOW = 0
+    def __lt__(self, x): return type(x) is int
+    def __radd__(self, x): return type(x) is int
+    def __call__(self, x): return type(x) is int
+
 OPEN = Gate.OPEN
+LOW = Level.LOW
 TABLE = {BUSY: True}
 NAMES = ["n1"]
 LIMIT = 1
@@ -298,6 +305,12 @@ SILENT = {
     "a decorator inside": "@staticmethod\n    def f(): return True\n    s.seen[n] = f()",
     "an enumeration made": "s.role[n] = Role(1)",
     "an element of a member": "s.seen[n] = OPEN[n]",
+    "a member that compares": "s.seen[n] = LOW < t",
+    "a member that is compared": "s.seen[n] = t > LOW",
+    "a member that adds": "s.last = t + LOW",
+    "a member of a class that compares": "s.seen[n] = Level.LOW < t",
+    "a member indexed by another name": "x = OPEN\n    s.seen[n] = x[n]",
+    "a member called": "x = LOW\n    s.seen[n] = x(n)",
     "an attribute that a module computes": "s.last = computing.LIMIT",
     "an attribute of a module of another class": "s.last = posing.LIMIT",
     "the value of a member": "s.last = BUSY.value",

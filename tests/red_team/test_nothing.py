@@ -165,6 +165,51 @@ def test_states_that_differ_and_are_taken_for_one_another_leave_it_open(
     assert says in tlc.merges(config)
 
 
+TURNS = """---- MODULE Turns ----
+EXTENDS Naturals, TLC, Choice
+VARIABLES at, count
+vars == <<at, count>>
+Init == at \\in Node /\\ count = 0
+Go(n) == at' = n /\\ count' = (count + 1) % 3
+Next == \\E n \\in Node : Go(n)
+Spec == Init /\\ [][Next]_vars
+Fair == Spec /\\ WF_vars(Next)
+Symmetry == Permutations(Node)
+OnlyFirst == count < 9 => at = First
+Moves == []<>(count = 0)
+Counts == [][count' # count]_vars
+====
+"""
+CHOICE = "---- MODULE Choice ----\nEXTENDS TLC\nCONSTANT Node\n\\* CHOOSE, in a comment\nFirst == %s\n====\n"
+SYMMETRIC = "SPECIFICATION %s\nCONSTANT Node = {a, b, c}\nSYMMETRY Symmetry\n%s\n"
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(
+    ("first", "config", "says"),
+    [
+        (
+            r"CHOOSE n \in Node : TRUE",
+            SYMMETRIC % ("Spec", "INVARIANT OnlyFirst"),
+            "Choice.tla may single one out",
+        ),
+        (r'{n \in Node : ToString(n) = "a"}', SYMMETRIC % ("Spec", "PROPERTY Counts"), "by ToString"),
+        ("Node", SYMMETRIC % ("Fair", "PROPERTY Moves"), "TLC may miss loops"),
+        ("Node", SYMMETRIC % ("Spec", "PROPERTY Counts"), ""),
+    ],
+)
+def test_symmetry_knows_neither_what_a_module_singles_out_nor_loops(
+    tmp_path: Path, first: str, config: str, says: str
+) -> None:
+    """Before, all were ok: OnlyFirst is false of two of three states, which were never looked at."""
+    (tmp_path / "Turns.tla").write_text(TURNS)
+    (tmp_path / "Choice.tla").write_text(CHOICE % first)
+    (tmp_path / "Turns.cfg").write_text(config)
+    found = tlc.run(tmp_path / "Turns.tla", tmp_path / "Turns.cfg", workers=1)
+    assert (found.violated, found.verdict is HOLDS) == (None, not says)
+    assert says in found.vacuous
+
+
 def test_what_a_config_puts_in_place_of_the_module_is_said() -> None:
     result = Result(
         None, 2, 2, 2, 0.0, (), claims=("A",), replaced={"VoteIsFree": "AnyVote"}, constraints=("B",)

@@ -43,6 +43,18 @@ EDITS = {
         *("pre_vote", "MCPreVote.tla", r"Cardinality(q) = Cardinality(Node) \div 2 + 1"),
         r"Cardinality(q) = IF Cardinality(Node) = 1 THEN 1 ELSE 2",
     ),
+    "a majority of four or five is two": (
+        *("election", "MCElection.tla", r"Cardinality(q) = Cardinality(Node) \div 2 + 1"),
+        r"Cardinality(q) = IF Cardinality(Node) < 4 THEN Cardinality(Node) \div 2 + 1 ELSE 2",
+    ),
+    "any two of four members are a majority": (
+        *("membership", "Membership.tla", r"2 * Cardinality(q \cap s) > Cardinality(s)"),
+        r"2 * Cardinality(q \cap s) > Cardinality(s) \/ (Cardinality(s) > 3 /\ Cardinality(q \cap s) > 1)",
+    ),
+    "two votes are enough for any number of servers": (
+        *("vote_count", "VoteCount.tla", r"2 * tally[n] > Cardinality(Node)"),
+        "tally[n] > 1 \\/ 2 * tally[n] > Cardinality(Node)",
+    ),
     "a majority that no graph depends on": (
         *("vote_count", "VoteCount.tla", r"Cardinality(q) = Cardinality(Node) \div 2 + 1"),
         r"Cardinality(q) = Cardinality(Node)",

@@ -5,7 +5,7 @@ sought that TLC refutes by this claim:
 
 | suspect                 | what is wrong with it                                                        |
 |-------------------------|------------------------------------------------------------------------------|
-| a mutant of the modules | one small thing, see `tla_mutation`                                          |
+| a mutant of the modules | one small thing, see `tla_mutation`, in those too that they are built on     |
 | another configuration   | a bug: one that must fail by another claim, with this one in its place       |
 | smaller bounds          | a bound is one less: for claims that the bounds cut nothing                  |
 
@@ -39,7 +39,15 @@ from oneleader.readers.tlc.printed import UncheckedError
 from oneleader.shipped import tla_folder
 from workshop import ROOT
 from workshop.mutation.tla_batch import mutant_at, run, stopped_at
-from workshop.mutation.tla_mutation import TlaMutant, folder_of, mutants, tokens_of, used_by
+from workshop.mutation.tla_mutation import (
+    TWINS,
+    TlaMutant,
+    below_zero,
+    folder_of,
+    mutants,
+    tokens_of,
+    used_by,
+)
 
 PAGE = ROOT / "docs/results/tla-claims.md"
 LIMIT = 120.0  # seconds of TLC for one mutant
@@ -201,10 +209,14 @@ def sought(place: Place, wanted: set[str], first: frozenset[str]) -> Iterator[tu
 
 
 def suspects(place: Place, wanted: set[str], first: frozenset[str]) -> Iterator[Suspect]:
-    """Mutants that are refuted in a run with others, then smaller bounds, bugs, and other mutants."""
+    """What refuted claims before, mutants of what the twin is built on, and those that are refuted in a run
+    with others, then smaller bounds, bugs, and other mutants."""
     config = text_of(place.config)
     alone: list[TlaMutant] = []
-    every = sorted(mutants(twin_of(place.module)), key=lambda m: f"by `{m.id}`" not in first)
+    every = [*mutants(twin_of(place.module))]
+    known = [mutant for mutant in (*every, *beneath(place)) if f"by `{mutant.id}`" in first]
+    for mutant in dict.fromkeys([*known, *beneath(place)]):
+        yield Suspect(f"by `{mutant.id}`", config, mutant)
     for mutant in likely(place, wanted, [m for m in every if m.goes_with_others], alone):
         yield Suspect(f"by `{mutant.id}`", config, mutant)
     for bound in BOUND.finditer(config):
@@ -216,6 +228,15 @@ def suspects(place: Place, wanted: set[str], first: frozenset[str]) -> Iterator[
             yield Suspect(f"in `{name}`", asking(text_of(name), wanted, config))
     for mutant in [*alone, *(m for m in every if not m.goes_with_others)]:
         yield Suspect(f"by `{mutant.id}`", config, mutant)
+
+
+def beneath(place: Place) -> Iterator[TlaMutant]:
+    """Mutants of the modules that a twin is built on, as Lease on Election; and its own with -1 for a 0."""
+    own = twin_of(place.module)
+    used = {file.name for file in used_by(tla_folder() / f"{place.module}.tla")}
+    used -= {mutant.file for mutant in mutants(own)}
+    yield from below_zero(own)
+    yield from (mutant for twin in TWINS for mutant in mutants(twin) if mutant.file in used)
 
 
 def likely(

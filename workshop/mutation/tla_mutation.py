@@ -74,6 +74,10 @@ class TlaMutant:
     text: str
 
     @property
+    def is_below_zero(self) -> bool:
+        return ": 0→-1" in self.id
+
+    @property
     def goes_with_others(self) -> bool:
         """Whether it can be judged in a run with others: TLC does not stop at it, as far as one can see.
 
@@ -135,9 +139,18 @@ def used_by(module: Path) -> list[Path]:
     return sorted(found)
 
 
-@cache
 def mutants(model: str) -> tuple[TlaMutant, ...]:
-    """Every mutant of the modules of one twin, in the order of the text."""
+    """Every mutant of the modules of one twin, in the order of the text, but those of `below_zero`."""
+    return tuple(mutant for mutant in _mutants(model) if not mutant.is_below_zero)
+
+
+def below_zero(model: str) -> tuple[TlaMutant, ...]:
+    """Those with -1 in the place of a 0, which no type allows: they are for claims about types alone."""
+    return tuple(mutant for mutant in _mutants(model) if mutant.is_below_zero)
+
+
+@cache
+def _mutants(model: str) -> tuple[TlaMutant, ...]:
     bounding = module_of(find(model))
     files = (bounding.with_stem(bounding.stem[2:]), bounding)
     texts = {file.name: file.read_text("utf-8") for file in files}
@@ -378,8 +391,8 @@ def _token(name: str, body: list[TlaToken], at: int, strings: list[str], bound: 
         yield "~ removed", start, end, " "
     elif text.isdigit():
         for number in (int(text) + 1, int(text) - 1):
-            if number >= 0:
-                yield f"{text}→{number}", start, end, str(number)
+            put = str(number) if number >= 0 else "(0 - 1)"  # Naturals knows no -1
+            yield f"{text}→{number}", start, end, put
     elif text[0] == '"' and len(strings) > 1:
         other = strings[(strings.index(text) + 1) % len(strings)]
         yield f"{text}→{other}", start, end, other

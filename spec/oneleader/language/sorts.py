@@ -207,7 +207,7 @@ def resolve(annotation: Any) -> AnySort:
     if annotation is bool or (isinstance(annotation, type) and issubclass(annotation, Sort | IntEnum)):
         if is_enum(annotation) and any(i != x for i, x in enumerate(typing.cast(Any, annotation))):
             raise SpecError(f"the members of {annotation.__name__} must be 0, 1, 2 ...: they index cells")
-        if is_enum(annotation) and (own := _answers(annotation)):
+        if is_enum(annotation) and (own := answers_of(annotation)):
             raise SpecError(f"{annotation.__name__} defines {own}: an enumeration has members only")
         return annotation
     raise SpecError(
@@ -216,11 +216,11 @@ def resolve(annotation: Any) -> AnySort:
     )
 
 
-def _answers(enum: Any) -> str:
+def answers_of(enum: Any) -> str:
     """An operator or a conversion that an enumeration defines itself: it would not be the symbols'."""
-    known = "eq ne lt le gt ge hash bool int index add radd mul rmul"
-    names = (f"__{name}__" for name in known.split())
-    return next((name for name in names if getattr(enum, name) is not getattr(IntEnum, name)), "")
+    said = "eq ne lt le gt ge hash bool int index add radd mul rmul getitem call getattr getattribute"
+    own = {name for cls in enum.__mro__ if cls not in IntEnum.__mro__ for name in vars(cls)}
+    return next((name for name in (f"__{one}__" for one in said.split()) if name in own), "")
 
 
 def name_of(sort: AnySort) -> str:

@@ -32,7 +32,7 @@ from oneleader.errors import SpecError
 from oneleader.language import expr
 from oneleader.language.fields import Fields
 from oneleader.language.place import place
-from oneleader.language.sorts import LongAgo, Nil, Sort, is_enum
+from oneleader.language.sorts import LongAgo, Nil, Sort, answers_of, is_enum
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -372,6 +372,8 @@ class _Judge:
 
     def resolved(self, node: ast.expr, found: Any) -> None:
         """Judge an object from outside, and remember a function."""
+        if isinstance(found, IntEnum) and (own := answers_of(type(found))):
+            raise _Refused(node, f"{type(found).__name__} defines {own}: an enumeration has members only")
         if found in CONNECTIVES if isinstance(found, FunctionType) else _is_value(found):
             return
         if isinstance(found, FunctionType):

@@ -46,6 +46,8 @@ WEIGHTS = {
     "restart": 6,
     "elapse": 1,
     "transfer": 1,
+    "hand_over": 1,
+    "outrun": 1,
     "retry": 1,
 }
 CHANGING = {"change": 8, "settle": 8, "compact": 6}  # where members change
@@ -84,10 +86,10 @@ class Walk:
         up = [id for id in self.scenario.cluster.members if self.scenario.cluster.is_up(id)]
         return self._random.choice(up or self.scenario.cluster.members)
 
-    def another(self, than: NodeId) -> NodeId:
-        """Whom it reaches, if anybody."""
+    def another(self, than: NodeId, *beside: NodeId) -> NodeId:
+        """Whom it reaches, if anybody; none of those beside it."""
         cluster = self.scenario.cluster
-        others = [id for id in cluster.members if id != than]
+        others = [id for id in cluster.members if id not in (than, *beside)]
         reached = [id for id in others if cluster.is_up(id) and not self.is_frozen(id, than)]
         return self._random.choice(reached or others or [than])
 
@@ -219,6 +221,15 @@ class Walk:
         one = self.anybody()
         self.scenario.overtake(one, self.another(one))
 
+    def outrun(self) -> None:
+        """Its voter, on a fast clock, stands as soon as its promise to a leader on a slow one has run out."""
+        leader = self.leader()
+        promised = self.another(leader)
+        if not self.is_frozen(leader, promised):
+            self.scenario.elapse(leader, MOMENTS[-1])  # what it holds is of this round alone
+            self.scenario.sync(leader, promised)
+            self.scenario.overtake(promised, self.another(promised, leader))
+
     def elapse(self) -> None:
         self.scenario.elapse(self.anybody(), self._random.choice(MOMENTS))
 
@@ -253,6 +264,14 @@ class Walk:
     def transfer(self) -> None:
         leader = self.leader()
         self.scenario.transfer(leader, self.another(leader))
+
+    def hand_over(self) -> None:
+        """A leader that has just been heard hands over, and its successor is elected at once."""
+        leader = self.leader()
+        target = self.another(leader)
+        if not self.is_frozen(leader, target):
+            self.scenario.sync(leader, target)
+            self.scenario.hand_over(leader, target, self.another(target, leader))
 
     # Members and snapshots
 

@@ -1,8 +1,8 @@
 """The module and the .cfg that are given to TLC, for a configuration of a model.
 
 Where a configuration's quorums are the majorities, it is the module's own definition that TLC runs with;
-only other quorums are handed in. A module around it prints the quorums that TLC uses and what it calls a
-majority.
+only other quorums are handed in. A module around it prints the quorums that TLC uses and what the module
+calls a majority, of servers or of votes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from oneleader.readers.tlc.states import member_sets
 from oneleader.shipped import tla_folder
 
 MOST_SERVERS = 5  # among so many, and all fewer, the module's definition of majorities is compared
-QUORUMS, MAJORITIES, ENOUGH, SHALLOW = "quorums", "majorities", "StatesAreEnough", "RunIsShort"
+QUORUMS, ENOUGH, SHALLOW = "quorums", "StatesAreEnough", "RunIsShort"
+SMALLEST = "Majority"  # a definition of the smallest majorities; the others are asked of any set of servers
+MAJORITIES = {  # the definitions of modules, and how the majorities among 1..k are asked of each
+    SMALLEST: "Among(1..k)!Majority",
+    "IsMajority": "{q \\in SUBSET (1..k) : IsMajority(q, 1..k)}",
+    "TallyIsMajority": "{q \\in SUBSET (1..k) : Counting(1..k, Cardinality(q))!TallyIsMajority(1)}",
+}
+COUNTING = "Counting(servers, c) == INSTANCE {} WITH Node <- servers, tally <- [n \\in servers |-> c]"
 
 
 def module_of(model: Model, folder: Path | None = None) -> Path:
@@ -40,10 +47,12 @@ def around_text(module: Path, bounds: str, *, enough: int, depth: int | None = N
     lines = [f"EXTENDS {module.stem}, Naturals, TLC"]
     if re.search(r"^\s*Quorum\b", bounds, re.MULTILINE):
         lines.append(f'ASSUME PrintT(<<"{QUORUMS}", Quorum>>)')
-    if _defines_majority(module):
-        lines.append(f"Among(servers) == INSTANCE {module.stem} WITH Node <- servers")
-        each = f"[k \\in 1..{MOST_SERVERS} |-> Among(1..k)!Majority]"
-        lines.append(f'ASSUME PrintT(<<"{MAJORITIES}", {each}>>)')
+    for rule in _majority_rules(module):
+        lines += {
+            SMALLEST: [f"Among(servers) == INSTANCE {module.stem} WITH Node <- servers"],
+            "TallyIsMajority": [COUNTING.format(module.stem)],
+        }.get(rule, [])
+        lines.append(f'ASSUME PrintT(<<"{rule}", [k \\in 1..{MOST_SERVERS} |-> {MAJORITIES[rule]}]>>)')
     lines.append(f'{ENOUGH} == TLCGet("distinct") <= {enough}')
     lines += short(depth)
     return "\n".join([f"---- MODULE {tlc.AROUND} ----", *lines, "====", ""])
@@ -62,10 +71,10 @@ def checked_by(bounds: str, depth: int | None) -> str:
     return f"{bounds}INVARIANT {ENOUGH}\n" + ("" if depth is None else f"CONSTRAINT {SHALLOW}\n")
 
 
-def _defines_majority(module: Path) -> bool:
-    """Whether the module, or the one that it bounds, says what a majority is."""
+def _majority_rules(module: Path) -> list[str]:
+    """What the module, or the one that it bounds, defines of majorities."""
     texts = [path.read_text("utf-8") for path in (module, module.with_stem(module.stem[2:]))]
-    return any(re.search(r"^Majority\b", text, re.MULTILINE) for text in texts)
+    return [rule for rule in MAJORITIES if re.search(rf"^{rule}\b", "\n".join(texts), re.MULTILINE)]
 
 
 def config_text(module: Path, model: Model, configuration: Configuration) -> str:

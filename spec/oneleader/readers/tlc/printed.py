@@ -75,7 +75,8 @@ class UncheckedError(UsageError):
 _INVARIANT_INITIALLY, _PROPERTY_INITIALLY = 2107, 2108
 _INVARIANT, _ACTION_PROPERTY, _DEADLOCK, _TEMPORAL = 2110, 2112, 2114, 2116
 _SUCCESS, _COUNTS, _DEPTH, _TRACE_STATE, _BEGUN = 2193, 2199, 2194, 2217, 2190
-_UNPARSED = 3002
+_UNPARSED, _LIVENESS_UNDER_SYMMETRY = 3002, 2279
+LOOPS = "under SYMMETRY, TLC may miss loops that break a temporal property"
 _FALSE = {_INVARIANT_INITIALLY, _PROPERTY_INITIALLY, _INVARIANT, _ACTION_PROPERTY, _DEADLOCK, _TEMPORAL}
 _ERROR = "1"  # the severity that follows the number
 
@@ -132,6 +133,7 @@ def result(output: str, seconds: float, what: str) -> Result:
         trace=tuple(trace),
         printed=tuple(parse_value(piece) for piece in said if piece.startswith("<<")),
         begun=(_numbers(found.get(_BEGUN, "")) or [0])[0],
+        merged=LOOPS if _LIVENESS_UNDER_SYMMETRY in found else "",
     )
 
 

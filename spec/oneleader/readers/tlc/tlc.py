@@ -130,7 +130,7 @@ def run(
         claims += ("Deadlock",) if deadlock else ()
         cuts = _under(text, CUTTING)
         found = replace(result, claims=claims, graph=graph, replaced=replaced, constraints=cuts)
-        return replace(found, merged=merges(text))
+        return replace(found, merged=found.merged or merges(text) or chooses(module, text))
 
 
 def claims_of(config: str) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ def merges(config: str) -> str:
     """Why TLC may take states for one another of which one breaks a claim and the other does not; else "".
 
     What SYMMETRY renames has to be renamed everywhere, so a constant that names one element of a set is in
-    its way; whether the module does the same, only its reader can say.
+    its way; of the module see `chooses`.
     """
     for view in _under(config, {"VIEW"}):
         return f"VIEW {view} takes states for one another that differ"
@@ -155,6 +155,25 @@ def merges(config: str) -> str:
     for one, other in combinations(values, 2) if _under(config, {"SYMMETRY"}) else ():
         for shared in sorted(values[one] & values[other]):
             return f"SYMMETRY takes states for one another in which {shared} differs, and {other} names it"
+    return ""
+
+
+def chooses(module: Path, config: str) -> str:
+    """Why what SYMMETRY renames may have a name in the module, or in one that it uses, after all; else ""."""
+    if not _under(config, {"SYMMETRY"}):
+        return ""
+    seen, left = set[Path](), [module]
+    while left:
+        file = left.pop()
+        seen.add(file)
+        text = _uncommented(file.read_text("utf-8"))
+        if naming := re.search(r"\b(?:CHOOSE|ToString|RandomElement)\b", text):
+            return (
+                f"SYMMETRY takes elements for one another, and {file.name} may single one out by {naming[0]}"
+            )
+        used = " ".join(re.findall(r"\b(?:EXTENDS\s+\w+(?:\s*,\s*\w+)*|INSTANCE\s+\w+)", text))
+        files = {module.with_name(f"{name}.tla") for name in re.findall(r"\w+", used)}
+        left += sorted(file for file in files - seen if file.is_file())
     return ""
 
 

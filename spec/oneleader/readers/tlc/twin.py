@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +27,7 @@ from oneleader.readers.tlc.config import (
     ENOUGH,
     MAJORITIES,
     QUORUMS,
+    SMALLEST,
     around_text,
     checked_by,
     config_text,
@@ -163,11 +165,12 @@ def _difference(ours: Ours, result: Result) -> tuple[str, Edge | None]:
     quorums, own = quorums_of(ours.run.configuration), printed.get(QUORUMS)
     if own is not None and own != quorums:
         return f"the quorums are {_sets(own)} in TLA+ and {_sets(quorums)} in Python", None
-    among = printed.get(MAJORITIES)
-    for servers, theirs in enumerate(among if isinstance(among, tuple) else (), 1):
-        python = frozenset(frozenset(n + 1 for n in q) for q in majorities(servers))
-        if theirs != python:
-            return f"majorities of {servers} are {_sets(theirs)} in TLA+ and {_sets(python)} in Python", None
+    for rule, among in ((rule, printed[rule]) for rule in MAJORITIES.keys() & printed.keys()):
+        for servers, theirs in enumerate(among if isinstance(among, tuple) else (), 1):
+            ours_are = _majorities(servers, smallest=rule == SMALLEST)
+            if theirs != ours_are:
+                both = f"{_sets(theirs)} in TLA+ and {_sets(ours_are)} in Python"
+                return f"majorities of {servers} by {rule} are {both}", None
     if result.violated == ENOUGH:
         return f"TLC has found {result.distinct} states and goes on; explore: {len(ours.states)}", None
     if result.violated:
@@ -175,6 +178,13 @@ def _difference(ours: Ours, result: Result) -> tuple[str, Edge | None]:
     if result.graph is None:
         raise Disagreement("TLC was asked for its graph and wrote none")
     return graphs_differ(ours, result.graph)
+
+
+def _majorities(servers: int, *, smallest: bool) -> frozenset[frozenset[int]]:
+    """The smallest majorities among 1 to `servers`, or all sets that contain one."""
+    least = [frozenset(n + 1 for n in q) for q in majorities(servers)]
+    every = (frozenset(q) for k in range(servers + 1) for q in combinations(range(1, servers + 1), k))
+    return frozenset(least) if smallest else frozenset(q for q in every if any(m <= q for m in least))
 
 
 def _sets(sets: Any) -> str:

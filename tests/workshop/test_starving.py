@@ -10,8 +10,8 @@ from oneleader.language.configuration import configure
 from oneleader.language.progress import LeadsTo
 from oneleader.models import find
 from oneleader.readers.run import Run
-from tests.readers.starving import Starved, starve, why_not
 from workshop.pages.progress import weaker
+from workshop.studies.starving import Starved, starve, why_not
 
 
 def small(name: str, servers: int) -> tuple[Run, LeadsTo]:

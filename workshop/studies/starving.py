@@ -122,15 +122,18 @@ def promises(run: Run, found: LeadsTo) -> Iterator[Promise]:
 # --- The search -------------------------------------------------------------------------------------------
 
 
-def starve(run: Run, found: LeadsTo, first: Taken = ()) -> Starved | None:
-    """A run on which the promise is not kept, or None within these bounds; it begins with these steps."""
+def starve(run: Run, found: LeadsTo, first: Taken = (), most: int = MOST_STATES) -> Starved | None:
+    """A run on which the promise is not kept, or None within these bounds; it begins with these steps.
+
+    `most`: how many states are reached before the assumptions hold.
+    """
     successors, start = Scalar(run).successors, run.initial
     for position in first:
         start = _taken(run, start, position)
     calm = [_Calm(promise, successors) for promise in promises(run, found)]
     before: dict[State, Taken] = {start: first}
     left = [start]
-    while left and len(before) < MOST_STATES:
+    while left and len(before) < most:
         following = []
         for state in left:
             for one in calm:

@@ -1,0 +1,44 @@
+"""The page of what the models come to: of each assumption the run that starves without it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from oneleader.models import PROGRESS, find
+from workshop.pages import progress
+from workshop.pages.progress import PAGE, starving, weaker
+
+ROW = re.compile(r"^\| (\w+) \| ([^|]+) \|" + 4 * r" *([^|]*?) *\|" + "$", re.MULTILINE)
+RUNS = {(name, without): rest for name, without, *rest in ROW.findall(PAGE.read_text("utf-8"))}
+PROMISES = {name: (find(model), found) for model in PROGRESS for name, found in find(model).progress.items()}
+NONE_FOUND = {  # these may be true without it: the proof needs it, as its stages are not stable
+    ("an_election_is_started", "no more step_down() when of_the_quorum"),
+    ("every_follower_learns", "no more restart(n=leader)"),
+    ("every_follower_learns", "no more give_up(n=leader)"),
+}
+
+
+def test_each_assumption_has_a_run_that_starves_but_these() -> None:
+    """If not: `make progress`."""
+    assert RUNS.keys() == {
+        (name, without) for name, (_, found) in PROMISES.items() for without in weaker(found)
+    }
+    assert {key for key, (values, *_) in RUNS.items() if values == "none found"} == NONE_FOUND
+
+
+@pytest.mark.parametrize("name", ["a_leader_is_elected", "a_transfer_comes_about", "a_change_is_committed"])
+def test_the_runs_are_those_of_the_models_as_they_are(name: str) -> None:
+    model, found = PROMISES[name]
+    for without, weakened in weaker(found).items():
+        run = starving(model, weakened)
+        assert run is not None
+        loop = run.loop or "nothing is possible"
+        assert [run.values, run.before, run.calm, loop] == RUNS[name, without], without
+
+
+def test_none_is_found_of_what_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "MOST", 300)
+    for name in ("a_leader_is_elected", "a_change_is_committed"):
+        assert starving(*PROMISES[name]) is None
