@@ -89,6 +89,10 @@ def misbehave(how: str, answer: dict[str, Any]) -> None:
         sys.stdout.flush()
     if how in LIES:
         answer["server"] = answer.get("server", {}) | LIES[how]
+    if how == "nested":
+        print(f'{{"id": {answer["id"]}, "read": {"[" * 100_000}{"]" * 100_000}}}')
+    if how == "loud":
+        answer["sent"] = [{"to": "n1", "message": 1}] * 10_001
     if how == "stranger":
         answer["sent"] = [{"to": "n9", "message": 1}]
 

@@ -6,20 +6,30 @@ import pytest
 
 from oneleader.conformance.adapter import May
 from oneleader.conformance.conform import conform
+from oneleader.conformance.network import Network
 from oneleader.conformance.trial import FIGURE_3
-from oneleader.verdict import HOLDS, INCONCLUSIVE
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from tests.conformance.odd_rafts import (
     AnswersLate,
     Batches,
     Closed,
     CommitsLate,
+    Forwards,
     Learns,
+    NoOps,
     OneAtATime,
     OwnTerms,
     Pipelines,
     ShowsLittle,
+    Sticky,
+    StoringBeside,
+    Truncates,
 )
 from tests.conformance.small_raft import SmallAdapter, SmallRaft
+
+
+def adapted(kind: type[SmallRaft], over: Network = SmallAdapter.network) -> type[SmallAdapter]:
+    return type(f"{kind.__name__}Adapter", (SmallAdapter,), {"server": kind, "network": over})
 
 
 @pytest.mark.parametrize("adapter", [AnswersLate, Batches])
@@ -44,10 +54,44 @@ def test_terms_may_be_skipped_by_declaration() -> None:
 
 @pytest.mark.parametrize(("kind", "nodes"), [(OneAtATime, 5), (Pipelines, 3), (CommitsLate, 3)])
 def test_logs_may_go_their_own_ways(kind: type[SmallRaft], nodes: int) -> None:
-    adapter = type(f"{kind.__name__}Adapter", (SmallAdapter,), {"server": kind})
-    found = conform(adapter, nodes=nodes, walks=8, seed=2, liveness=True)
+    found = conform(adapted(kind), nodes=nodes, walks=8, seed=2, liveness=True)
     assert set(found.verdicts.values()) == {HOLDS}, found.text
     assert found.by_model["replication"]
+
+
+def test_what_the_leader_does_not_have_may_be_dropped_by_declaration() -> None:
+    class Drops(SmallAdapter):
+        server, network = Truncates, Network.tcp()
+
+    class Declares(Drops):
+        may = (May.DROP_CONFLICTS,)
+
+    class Unordered(Declares):
+        network = Network.udp()
+
+    found = conform(Drops, walks=20, seed=7)
+    assert (found.verdicts[FIGURE_3], found.verdict) == (HOLDS, INCONCLUSIVE), found.text
+    assert {may for _, may in found.no_word} == {May.DROP_CONFLICTS}
+    assert conform(Declares, walks=20, seed=7, liveness=True).verdict is HOLDS
+    assert conform(Unordered, walks=40, seed=7).verdict is VIOLATED  # where an older message comes later
+
+
+@pytest.mark.parametrize(
+    ("adapter", "may", "models"),
+    [
+        (adapted(NoOps), (), ()),
+        (adapted(Forwards, Network.tcp()), (), ()),  # a copy would be a second proposal
+        (StoringBeside, (), ()),
+        (adapted(Sticky), (May.STEP_DOWN, May.ASK_AGAIN), ("pre_vote",)),
+    ],
+)
+def test_leaders_may_have_their_ways(
+    adapter: type[SmallAdapter], may: tuple[May, ...], models: tuple[str, ...]
+) -> None:
+    kind = type(adapter.__name__, (adapter,), {"may": may, "models": models})
+    found = conform(kind, walks=12, seed=7, liveness=True)
+    assert set(found.verdicts.values()) == {HOLDS}, found.text
+    assert all(found.by_model[model] for model in ("replication", *models))
 
 
 @pytest.mark.parametrize("adapter", [Closed, ShowsLittle])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from oneleader.conformance.adapter import Observed, Report, Taken
+from oneleader.conformance.conform import conform
 from oneleader.conformance.machine import check_conformance
 from oneleader.errors import UsageError
 from oneleader.verdict import INCONCLUSIVE, VIOLATED
@@ -49,6 +50,17 @@ def test_one_that_votes_twice_is_caught(own: dict[str, Any]) -> None:
     found = check_conformance(Adapter, examples=300, seed=1)
     assert found.verdict is VIOLATED
     assert found.cause.startswith("grant_vote: ")
+
+
+def test_one_that_forgets_its_vote_is_told_so(own: dict[str, Any]) -> None:
+    class Forgets(own["MyAdapter"]):  # type: ignore[misc]
+        def crash(self, node: str) -> Report:
+            self.disks[node]["vote"] = None
+            return cast(Report, super().crash(node))
+
+    found = {cause.key: cause.words for cause in conform(Forgets, walks=8, seed=1).causes}
+    assert "Figure 3: promises survive a restart" in found
+    assert "takes a vote back" in found["election: observation: voted_for"]
 
 
 def test_one_that_raises_is_caught(own: dict[str, Any]) -> None:

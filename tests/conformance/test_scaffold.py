@@ -55,4 +55,5 @@ def test_it_is_short(language: str) -> None:
     )
     assert len(shim) <= 30
     assert "YOURS" in str(shim)
-    assert all(len(text) <= 105 and "YOURS" not in str(text) for text in beside)
+    most = 280 if language == "go" else 105  # with numbers for names, a register and its clients
+    assert all(len(text) <= most and "YOURS" not in str(text) for text in beside)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -14,8 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oneleader.cli.conform import conform
+from oneleader.conformance import shim as shim_module
 from oneleader.conformance.shim import (
     SCHEMA,
+    HelloAnswer,
     Shim,
     ShimAdapter,
     ShimError,
@@ -75,6 +78,8 @@ def test_a_finding_is_saved_played_again_and_stepped_past(tmp_path: Path) -> Non
         ("endless", r"a line without an end"),
         ("drips", r"no answer within 2 seconds"),
         ("deep", r"which is no answer"),
+        ("nested", r"nested too deeply"),
+        ("loud", r"sent 10,001 messages in one step: at most 10,000"),
         ("binary", r"not JSON"),
         ("lies about its role", r"'server.role'"),
         ("lies that it is down", r"no role, and it is up"),
@@ -91,6 +96,18 @@ def test_a_shim_that_misbehaves_is_refused_in_a_sentence(
     assert done.return_value == 2
     assert "sampled: 0 walks" not in done.output  # what was found so far is kept
     assert re.search(said, done.output + done.stderr)
+
+
+def test_a_shim_that_logs_fills_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its last words are read all the same."""
+    monkeypatch.setattr(shim_module, "MOST_ERRORS", 10_000)
+    talks = "import sys\nfor line in sys.stdin:\n print('x' * 5000, file=sys.stderr, flush=True)\n"
+    talks += """ print('{' + line[1:].partition(',')[0] + ',"version":1,"can":[]}', flush=True)"""
+    with Shim([sys.executable, "-c", talks]) as shim:
+        for _ in range(20):
+            shim.ask("hello", HelloAnswer)
+        assert os.fstat(shim.errors.fileno()).st_size <= 20_000
+        assert str(shim._wrong("is done")).endswith("x ...")
 
 
 def test_a_slow_one_ends_with_its_time() -> None:

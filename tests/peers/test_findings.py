@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.test_peers import made
-from workshop.peers.peer import SOURCES, PythonPeer
+from workshop.peers.peer import SOURCES, Peer, PythonPeer
 
 SHOWN = {
     "pysyncobj_forgets": ("PySyncObj", *(f"in term 1 it answers {n}: response_vote" for n in ("n2", "n3"))),
@@ -24,11 +24,26 @@ SHOWN = {
         "libraft",
         "a leader of term 4 has 2 committed; one server has entry 2 of term 2, the other has 1 entries",
     ),
+    "libraft_never_elects": (
+        "libraft",
+        "server 0 is in term 1 with 2 entries; server 1 is in term 3 with 1 entries; they have no leader",
+    ),
     "raftos_votes_twice": ("raftos", *(f"in term 1 it voted for {n}:9000" for n in ("n1", "n2"))),
     "raftos_cannot_read_its_log": ("raftos", "after a restart: ExtraData"),
     "raftos_drops_entries": (
         "raftos",
         "it has 2 entries, and 2 committed\nit has 1 entries, and 2 committed",
+    ),
+}
+NOBODY = [
+    f'n{i}: {role} of term 3, leader ""' for i, role in enumerate(["Candidate", "Candidate", "Follower"], 1)
+]
+SHOWN |= {
+    "hashicorp_leads_on": ("hashicorp", "told of term 100 all the time, it is Leader of term 2"),
+    "hashicorp_refuses_strangers": ("hashicorp", *NOBODY),
+    "hashicorp_forgets_its_snapshot": (
+        "hashicorp",
+        "a snapshot up to 3 is taken: true; entry 4 after it: false\n" * 3,
     ),
 }
 SCRIPTS = sorted((SOURCES / "findings").glob("*.*"))
@@ -40,12 +55,52 @@ def test_a_finding_is_shown_by_the_library_alone(script: Path, tmp_path: Path) -
     assert len(text.splitlines()) <= 40
     assert "oneleader" not in text
     name, *shown = SHOWN[script.stem]
-    command, environment = [sys.executable, str(script)], dict(os.environ)
-    peer = made(name)
-    if isinstance(peer, PythonPeer):
-        environment["PYTHONPATH"] = str(peer.installed)
-    else:
-        command = [str(tmp_path / script.stem)]
-        subprocess.run(["cc", "-w", "-o", command[0], script, "-lraft"], check=True)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = run(made(name), script, tmp_path / script.stem)
     assert all(line in done.stdout for line in shown), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "before", "after", "shown"),
+    [
+        (
+            "hashicorp_refuses_strangers",
+            "append(old[:2:2], entry(3, 2, n2, n3))",
+            "old",  # no change that is not committed
+            "n1: Leader of term 4",
+        ),
+        (
+            "hashicorp_forgets_its_snapshot",
+            '"n1", "off", 0',
+            '"n1", "off", 10',  # the entry stays in the log
+            "a snapshot up to 3 is taken: true; entry 4 after it: true\n" * 3,
+        ),
+    ],
+)
+def test_without_its_cause_it_does_not_come_about(
+    script: str, before: str, after: str, shown: str, tmp_path: Path
+) -> None:
+    """The other side of what a script shows."""
+    text = (SOURCES / f"findings/{script}.go").read_text("utf-8")
+    assert text.count(before) == 1
+    (tmp_path / "without.go").write_text(text.replace(before, after), "utf-8")
+    done = run(made("hashicorp"), tmp_path / "without.go", tmp_path / "without")
+    assert shown in done.stdout, done.stdout + done.stderr
+
+
+def test_with_logs_alike_a_majority_of_libraft_elects_somebody(tmp_path: Path) -> None:
+    """The other side of what `libraft_never_elects` shows."""
+    done = run(made("libraft"), SOURCES / "findings/libraft_never_elects.c", tmp_path / "control", "alike")
+    assert "they have a leader" in done.stdout, done.stdout + done.stderr
+
+
+def run(peer: Peer, script: Path, built: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """In its language, with the library as its adapter has it."""
+    command, environment = [str(built), *more], dict(os.environ)
+    if isinstance(peer, PythonPeer):
+        command, environment["PYTHONPATH"] = [sys.executable, str(script)], str(peer.installed)
+    elif script.suffix == ".go":
+        build = ["go", "build", "-o", str(built), str(script)]
+        subprocess.run(build, cwd=SOURCES / "go", check=True)
+    else:
+        subprocess.run(["cc", "-w", "-o", str(built), script, "-lraft"], check=True)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -3,14 +3,15 @@
 Three things in it are drawn: which of several timers that ring at the same instant is first (in a bubble of
 `testing/synctest`), which of several ready cases a `select` takes, and where an iteration over a map begins.
 And who has run for 10 ms is put behind all others. `go build -overlay` takes the files that are changed here
-in place of the installed ones. What is drawn depends on nothing but on what was drawn since `runtime.Redraw`,
-which is added.
+in place of the installed ones, and puts the protocol of `oneleader scaffold go` beside each shim. What is
+drawn depends on nothing but on what was drawn since `runtime.Redraw`, which is added.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from oneleader.errors import MissingTool
@@ -38,8 +39,11 @@ func drawn() uint64 {
 """
 
 
-def overlay(folder: Path) -> Path:
-    """What `-overlay` takes, made of the runtime that is installed; MissingTool where it is another one."""
+def overlay(folder: Path, beside: Mapping[Path, Path]) -> Path:
+    """What `-overlay` takes, made of the runtime that is installed; MissingTool where it is another one.
+
+    `beside` are more files that are to be there, each with the one that it is.
+    """
     asked = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True, check=True)
     runtime = Path(asked.stdout.strip()) / "src/runtime"
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,6 +54,7 @@ def overlay(folder: Path) -> Path:
         more = DRAWN if name == "rand.go" else ""
         keep(folder / name, text.replace(before, after) + more)
     replaced = {str(runtime / name): str(folder / name) for name in CHANGES}
+    replaced |= {str(path): str(content) for path, content in beside.items()}
     keep(folder / "overlay.json", json.dumps({"Replace": replaced}))
     return folder / "overlay.json"
 

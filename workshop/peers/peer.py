@@ -28,7 +28,22 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "tests/peers"
 BUILT = ROOT / ".peers"
 OVERLAY = ("-overlay", "{built}/go-runtime/overlay.json")  # one runtime for all peers in Go: it is built once
+SCAFFOLDS = Path(str(TEMPLATES))
+GO_LINES, C_LINES = SCAFFOLDS / "go/lines.go.in", SCAFFOLDS / "c/lines.h.in"
+RUST_LINES = SCAFFOLDS / "rust/src/lines.rs.in"
+THREADS = SOURCES / "go/threads/threads.go"
+LINES_BESIDE = {
+    SOURCES / "go/etcd/lines.go": GO_LINES,
+    SOURCES / "go/hashicorp/lines_test.go": GO_LINES,  # as the shim is a test
+    SOURCES / "go-old/etcd/lines.go": GO_LINES,
+}
 A_COMMENT = re.compile(r"^\s*(//|#|\*|/\*|\"\"\")")
+
+
+def words(path: Path) -> int:
+    """How many lines of a file have a word on them, comments left out."""
+    lines = path.read_text("utf-8").splitlines()
+    return sum(bool(re.search(r"\w", line)) and not A_COMMENT.match(line) for line in lines)
 
 
 @dataclass(frozen=True)
@@ -43,9 +58,8 @@ class Peer:
 
     @property
     def lines(self) -> int:
-        """Of the adapter: those with a word on them, comments left out."""
-        text = (SOURCES / self.adapter).read_text("utf-8")
-        return sum(bool(re.search(r"\w", line)) and not A_COMMENT.match(line) for line in text.splitlines())
+        """Of the adapter."""
+        return words(SOURCES / self.adapter)
 
     def make(self) -> None:
         """Build or install it; MissingTool says what to install first."""
@@ -76,7 +90,7 @@ class ShimPeer(Peer):
         if self.header and not has_header(self.header):
             raise MissingTool(f"{self.name} is built with {self.header}: install {self.package}")
         if self.language == "Go":
-            overlay(BUILT / "go-runtime")
+            overlay(BUILT / "go-runtime", LINES_BESIDE)
         run(self.name, self.filled(self.build), SOURCES / self.folder)
 
     @contextmanager
@@ -151,13 +165,15 @@ a pre-vote, which harms nobody, for pre-votes bind nobody; it is declared (`an o
 change one at a time or by way of a joint configuration, when that is applied, which is declared: Figure 3
 judges them, and not the model `membership`, in which they change when that is appended."""
 ETCD_LATE = """The same, under an application that is late: it takes one committed entry a step, and the
-others wait at the library (`MaxCommittedSizePerReady`). It is the healthy one beside the old one below.
-Liveness is not asked: what waits at the library waits for another step of that server."""
+others wait at the library (`MaxCommittedSizePerReady`). It is the healthy one beside the old one below."""
 ETCD_OLD = """Of October 2019, under an application that is late, as above. Are faults found that were
 mended since? Two are, unaided. A server that knows a change of members to be committed, and has not applied
 it, stands by the members of before, and leads without what the others have committed since (etcd's issue
 12133, mended by 12134). And a leader proposes to leave a joint configuration twice, and every server that
-applies the second proposal panics (issue 12582). Today's version passes the same runs."""
+applies the second proposal panics (issue 12582). A leader that has removed itself leads on, as
+`StepDownOnRemoval` came later: it drops what is proposed to it, so that nobody can be added again; and where
+one voter is left it answers reads by itself, for it asks how many voters there are, and not who. Today's
+version passes the same runs."""
 CHANGING = """With `dynamicMembershipChange`. A change does not wait until the one before is committed: the
 code that asks for it compares with an index that nothing sets. A leader that is cut off removes all others
 and commits alone: `tests/peers/findings/pysyncobj_changes_twice.py`. A server never takes itself to be
@@ -176,8 +192,11 @@ lines more, `tests/peers/c/io.h`. It commits entries of earlier terms by countin
 `tests/peers/findings/libraft_commits_old_terms.c`), which was found here unaided and is known upstream: its
 issue 220, mended in its pull request 336. And a leader counts the last index of who accepts a heartbeat,
 though what is there differs (`tests/peers/findings/libraft_counts_what_differs.c`), the kind of Apache Ratis'
-pull request 1519. The model `pre_vote` does not judge it: a candidate whose timer rings begins the next term
-without asking for pre-votes again. A snapshot is taken with the next entry that is applied."""
+pull request 1519. Where pre-votes are asked for, who refuses one answers with the term that it was asked
+for, so whoever has the longer log and an older term never learns of the newer one, and a bare majority elects
+nobody (`tests/peers/findings/libraft_never_elects.c`), the kind of etcd's issue 8243. The model `pre_vote`
+does not judge it: a candidate whose timer rings begins the next term without asking for pre-votes again. A
+snapshot is taken with the next entry that is applied."""
 
 KAFKA = """Kafka's Raft is polled and has no thread. The log, the store of votes, the queue and the channel
 are those of its own tests (`MockLog` ... of its test jar), which keep all in memory; clock and chance are the
@@ -210,10 +229,9 @@ ETCD_OF_2019 = ShimPeer(
     "Go",
     "go-old/etcd/main.go",
     ETCD_OLD,
-    asks_liveness=False,
     tools=[("go", "Go 1.26 or newer")],
     folder="go-old",
-    build=["go", "build", "-o", "{built}/etcd-3.4.3", "./etcd"],
+    build=["go", "build", *OVERLAY, "-o", "{built}/etcd-3.4.3", "./etcd"],
     command=["{built}/etcd-3.4.3"],
 )
 
@@ -238,18 +256,20 @@ outlive its leadership, and send what the log has since in the name of the old t
 far as we see, and declared (`a former leader sends what it has since`). So are two that a million
 steps came to: who is asked to take over stays a candidate when the leader of its term sends it entries, and
 stores them (Figure 2 has it follow); and who has been removed stands, without its own vote, when asked to.
-A leader leads on though a heartbeat is answered in a newer term (its issue 666), which is declared as well.
+A leader leads on though a heartbeat is answered in a newer term (its issue 666), which is declared as well;
+the library alone shows it: `tests/peers/findings/hashicorp_leads_on.go`.
 
 What is found below is of liveness, and seen in its text: `requestVote` and `requestPreVote` refuse a
 candidate that the voter's own latest configuration lacks, which section 4.1 of the dissertation warns of.
 Two leaders of different terms have each appended a change, neither of them committed. The one server's
 configuration lacks the other, whose vote it needs; the third has the longer log, and is asked by the one
-with the shorter. So all can hear each other, and nobody is ever elected.
+with the shorter. So all can hear each other, and nobody is ever elected:
+`tests/peers/findings/hashicorp_refuses_strangers.go`.
 
-Compaction is left out here. With it (`TrailingLogs` 0) the walks found within seconds that a follower which
-was sent a snapshot, and has entries after it, does not know the entry at which its log was cut. It refuses
-what follows, and is sent the same snapshot for ever (liveness). And its `InmemStore` shows 2^64-1 entries
-once an empty log was compacted, which the adapter passes by.""",
+Compaction is left out here. With it (`TrailingLogs` 0) the walks of an earlier adapter found within seconds
+that a follower which was sent a snapshot, and has entries after it, does not know the entry at which its log
+was cut. It refuses what follows, and is sent the same snapshot for ever (liveness):
+`tests/peers/findings/hashicorp_forgets_its_snapshot.go`.""",
     tools=[("go", "Go 1.26 or newer")],
     folder="go",
     build=["go", "test", "-vet=off", *OVERLAY, "-c", "-o", "{built}/hashicorp", "./hashicorp"],
@@ -288,7 +308,7 @@ C = ShimPeer(
     header="raft.h",
     package="libraft-dev (Debian 12)",
     folder="c",
-    build=["cc", "-O2", "-D_GNU_SOURCE", f"-I{TEMPLATES}/c", "-o", "{built}/libraft", "shim.c", "-lraft"],
+    build=["cc", "-O2", "-D_GNU_SOURCE", f"-I{C_LINES.parent}", "-o", "{built}/libraft", "shim.c", "-lraft"],
     command=["{built}/libraft"],
 )
 
@@ -338,7 +358,6 @@ ALL = (
         go("etcd", "go.etcd.io/raft/v3", "3.7.0", ETCD_LATE),
         name="etcd, late to apply",
         command=["{built}/etcd", "late"],
-        asks_liveness=False,
     ),
     ETCD_OF_2019,
     HASHICORP,

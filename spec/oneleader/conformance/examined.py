@@ -38,6 +38,9 @@ RAFT = Target(
 )
 
 
+CALM = ("calm",)  # the event after which liveness is asked for
+
+
 @dataclass(frozen=True)
 class Cause:
     """What is wrong, with the shortest run found that shows it."""
@@ -54,7 +57,10 @@ class Cause:
         return f"{self.judge}: {self.name}"
 
     def __str__(self) -> str:
-        lines = [f"{self.key}, after {len(self.events)} events"]
+        before_calm = [event for event in self.events if event != CALM]
+        events = f"{len(before_calm)} event{'' if len(before_calm) == 1 else 's'}"
+        calm = " and calm" if CALM in self.events else ""
+        lines = [f"{self.key}, after {events}{calm}"]
         lines += [f"    {line}" for line in self.words.splitlines()]
         lines += [f"{number:4}  {step}" for number, step in enumerate(self.steps[:MOST_SHOWN], 1)]
         more = len(self.steps) - MOST_SHOWN

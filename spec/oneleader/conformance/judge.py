@@ -420,6 +420,9 @@ class StepSearch:
             f"it was, for the model,  {in_words(ours)}",
             f"no {self.rules.most} actions of {name} lead from there to what it shows",
         ]
+        if ours.term == self.observed.term and ours.voted_for is not None and self.observed.voted_for is None:
+            taken_back = "no action of the model takes a vote back within its term (Figure 2, votedFor)"
+            return StepRefusal("observation: voted_for", (*words[:2], taken_back))
         for (state, restarted), path in self.reached.items():
             for instance, guard in self._with_one_guard_broken(state, restarted):
                 calls = [*(f"{self.rules.call(i)}, allowed" for i in path), self.rules.call(instance)]

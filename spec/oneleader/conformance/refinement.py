@@ -214,10 +214,12 @@ class LogStep(ModelStep):
         self.s.act(action, self.n, self.now.term, prev, last, commit)
 
     def drop(self, last: int, length: int) -> None:
-        """Entries are gone and no new ones have come: correct where the leader has others there."""
+        """Entries are gone and no new ones have come: correct where the leader of its term has others,
+        or none: it has all that is committed."""
         s, n, term = self.s, self.n, self.now.term
         theirs = s.get("leader_log_term", (term, last + 1))
-        if last + 1 > int(s.get("leader_log_length", term)) or self.has_term(last + 1, (theirs, None)):
+        has_some = last + 1 <= int(s.get("leader_log_length", term))
+        if self.has_term(last + 1, (theirs, None)) if has_some else not self.heard_leaders:
             text = f"log_length: {n} has {last} entries and had {length}"
             raise LineRefused(f"{text}, and nothing of its leader's conflicts with them")
         self.of.say(May.DROP_CONFLICTS)

@@ -33,6 +33,8 @@ ACQUIRE = "acquire"  # what a shim around a lock can, and no other
 STARTING = 60.0  # seconds to answer the first request at least: runtimes take a while to load
 MOST_SHOWN = 200  # characters of a line that is complained of
 LONGEST_LINE = 1 << 24  # bytes
+LAST_WORDS = 1 << 16  # bytes of its standard error that are read
+MOST_ERRORS = 1 << 26  # bytes of it that are kept on the disk
 
 
 # --- What the lines hold ----------------------------------------------------------------------------------
@@ -222,6 +224,7 @@ class Shim:
         if self.waiting:
             raise self._wrong(f"wrote a line that nobody asked for: {shortened(bytes(self.waiting))}")
         self.number += 1
+        self._forget_errors()
         try:
             request = msgspec.json.encode({"id": self.number, "do": do, **more})
         except OverflowError:
@@ -231,6 +234,13 @@ class Shim:
         late = f"gave no answer within {limit:g} seconds to {shortened(request)}"
         self._write(request + b"\n", until, late)
         return self._answer(self._line(request, until, late), kind)
+
+    def _forget_errors(self) -> None:
+        """A shim may log as much as it likes; where it writes next is shared with it."""
+        file = self.errors.fileno()
+        if os.fstat(file).st_size > MOST_ERRORS:
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
 
     def _write(self, request: bytes, until: float, late: str) -> None:
         assert self.child.stdin is not None
@@ -250,7 +260,8 @@ class Shim:
         while (end := self.waiting.find(b"\n", start)) < 0:
             start = len(self.waiting)
             if start > LONGEST_LINE:
-                raise self._wrong(f"wrote a line without an end: {shortened(bytes(self.waiting[:1000]))}")
+                so_far = shortened(bytes(self.waiting[:1000]))
+                raise self._wrong(f"wrote a line without an end, {start >> 20} MB so far: {so_far}")
             if not select.select([reading], [], [], max(0.0, until - time.monotonic()))[0]:
                 raise self._wrong(late)
             data = os.read(reading, 1 << 16)
@@ -267,7 +278,9 @@ class Shim:
             answer = msgspec.json.decode(line, type=kind)
         except msgspec.ValidationError as error:
             raise self._wrong(f"wrote {shortened(line)}, which is no answer: {plainly(error)}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except RecursionError:
+            raise self._wrong(f"wrote a line that is nested too deeply: {shortened(line)}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._wrong(f"wrote a line that is not JSON: {shortened(line)}") from None
         if answer.id != self.number:
             raise self._wrong(f"answered {answer.id} when it was asked {self.number}: {shortened(line)}")
@@ -277,7 +290,7 @@ class Shim:
         """One sentence, with the last words of the child."""
         with suppress(subprocess.TimeoutExpired):
             self.child.wait(0.2)
-        self.errors.seek(0)
+        self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - LAST_WORDS))
         last = self.errors.read().decode(errors="replace").strip().splitlines()[-1:]
         said = f"; its last words: {shortened(last[0].encode())}" if last else ""
         return ShimError(f"the shim {what}{said}")

@@ -40,6 +40,7 @@ from oneleader.errors import UsageError
 MakeAdapter = Callable[[Sequence[str]], Adapter]
 Event = tuple[str, ...]
 TIMES = {"timeout", "heartbeat", "elapse", "restart", "wake"}  # events in which time passes
+MOST_SENT = 10_000  # messages of one step
 
 FIGURE_3, EXCEPTION, LIVENESS = "Figure 3", "exception", "liveness"  # who found it; or a model, by its name
 
@@ -325,6 +326,8 @@ class Trial(Driven):
             self.heard[-1] = self._heard(report, self.seen[node])
         self._judge(node, replace(prompt, time=self.time), report)
         now, why = len(self.steps), why_sent(prompt.what, before, self.seen[node])
+        if len(report.sent) > MOST_SENT:
+            raise UsageError(f"{node} sent {len(report.sent):,} messages in one step: at most {MOST_SENT:,}")
         for sent in report.sent:
             if sent.to not in self.nodes:
                 raise UsageError(f"{node} sent a message to {sent.to!r}, which is no node of this cluster")

@@ -1,133 +1,111 @@
 // A shim around go.etcd.io/raft/v3: pre-vote, check-quorum, snapshots, linearizable reads, changes of members. With an
 // argument its application is late: it takes one committed entry a step, and the others wait at the library.
+// The protocol is that of `oneleader scaffold go`.
 package main
 
 import (
-	"encoding/json"
 	"io"
 	"log"
 	"os"
-	"slices"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"peers/lines"
 )
 
-var isLate = len(os.Args) > 1
+var late = uint64(len(os.Args) - 1)
 
 var roles = map[raft.StateType]string{0: "follower", 1: "candidate", 2: "leader", 3: "pre-candidate"}
 
 type server struct {
-	*raft.RawNode // nil when down
-	names         lines.Names
-	id            uint64
-	disk          *raft.MemoryStorage
-	conf          *pb.ConfState
-	register      *lines.Register
-	reads         []raft.ReadState // that wait until so much is applied
+	Node
+	raft *raft.RawNode
+	disk *raft.MemoryStorage
+	conf *pb.ConfState
 }
 
 func main() {
 	raft.SetLogger(&raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)})
-	lines.Serve(map[string]any{"can": []string{"heartbeat", "propose", "read", "compact", "transfer", "change_members"},
-		"may": []string{"step down within a term", "ask again", "give up an election",
-			"the commit index survives a restart", "leadership is handed over", "an old pre-vote counts",
-			"the members change", "members change when applied",
-			"members join before they have caught up"},
-		"models": []string{"pre_vote"}}, start)
+	Serve[server](Object{"models": []string{"pre_vote"}, "may": []string{"step down within a term", "ask again",
+		"give up an election", "the commit index survives a restart", "leadership is handed over", "an old pre-vote counts",
+		"the members change", "members change when applied", "members join before they have caught up"}})
 }
 
-func start(names lines.Names, node string) lines.Server {
-	s := &server{names: names, id: names.Id(node), disk: raft.NewMemoryStorage()}
-	s.disk.ApplySnapshot(&pb.Snapshot{Metadata: &pb.SnapshotMetadata{ConfState: &pb.ConfState{Voters: names.Ids()}}})
-	s.boot()
-	return s
+func (s *server) Start() {
+	s.disk = raft.NewMemoryStorage()
+	s.conf = &pb.ConfState{Voters: s.Everybody.Ids(s.Everybody)}
+	s.disk.ApplySnapshot(&pb.Snapshot{Metadata: &pb.SnapshotMetadata{ConfState: s.conf}})
+	s.Restart()
 }
 
-func (s *server) boot() {
+func (s *server) Restart() {
 	snapshot, _ := s.disk.Snapshot()
-	s.register, s.reads = lines.NewRegister(), nil
 	s.install(snapshot)
-	config := &raft.Config{ID: s.id, Storage: s.disk, Applied: s.register.Applied,
-		ElectionTick: 10, HeartbeatTick: 1, MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true,
-		CheckQuorum: true, DisableProposalForwarding: true, StepDownOnRemoval: true}
-	if isLate {
-		config.MaxCommittedSizePerReady = 1
-	}
-	s.RawNode, _ = raft.NewRawNode(config)
+	s.raft, _ = raft.NewRawNode(&raft.Config{ID: s.Everybody.Id(s.Name), Storage: s.disk, Applied: s.Applied,
+		ElectionTick: 10, HeartbeatTick: 1, MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 256, PreVote: true, CheckQuorum: true,
+		DisableProposalForwarding: true, StepDownOnRemoval: true, MaxCommittedSizePerReady: late})
 }
+
+func (s *server) Crash() { s.Restart() } // so what it shows is what stands on its disk
 
 func (s *server) install(snapshot *pb.Snapshot) {
-	s.register.Applied, s.conf = snapshot.GetMetadata().GetIndex(), snapshot.GetMetadata().GetConfState()
-	json.Unmarshal(snapshot.GetData(), &s.register.Value)
+	s.Applied, s.conf = snapshot.GetMetadata().GetIndex(), snapshot.GetMetadata().GetConfState()
+	s.Value = string(snapshot.GetData())
 }
 
-func (s *server) Step(r lines.Request, answer *lines.Answer) {
-	switch r.Do {
-	case "timeout": // as late as it can be; the library draws from 10 ticks to 19
-		for range 18 {
-			s.TickQuiesced()
-		}
-		s.Tick()
-	case "heartbeat":
-		if s.BasicStatus().RaftState == raft.StateLeader {
-			s.Tick()
-		}
-	case "receive":
-		m := &pb.Message{}
-		protojson.Unmarshal(r.Message, m)
-		s.RawNode.Step(m)
-	case "propose":
-		s.Propose(s.register.Propose(r.Value))
-	case "read":
-		s.ReadIndex(s.register.Ask())
-	case "compact":
-		s.snapshot()
-		s.disk.Compact(s.register.Applied)
-	case "transfer":
-		s.TransferLeader(s.names.Id(r.To))
-	case "change_members":
-		s.ProposeConfChange(s.change(r.Members))
-	case "crash":
-		s.RawNode = nil
-	case "restart":
-		s.boot()
+// Timeout comes as late as it can: the library draws from 10 ticks to 19.
+func (s *server) Timeout() {
+	for range 18 {
+		s.raft.TickQuiesced()
 	}
-	for more := true; more && s.RawNode != nil && s.HasReady(); more = !isLate {
-		s.handle(s.Ready(), answer)
-	}
-	for ; len(s.reads) > 0 && s.reads[0].Index <= s.register.Applied; s.reads = s.reads[1:] {
-		answer.Read = append(answer.Read, s.register.Value)
+	s.raft.Tick()
+}
+
+func (s *server) Heartbeat() {
+	if s.raft.BasicStatus().RaftState == raft.StateLeader {
+		s.raft.Tick()
 	}
 }
 
-func (s *server) snapshot() {
-	value, _ := json.Marshal(s.register.Value)
-	s.disk.CreateSnapshot(s.register.Applied, s.conf, value)
+func (s *server) Receive(_ string, message []byte) {
+	m := &pb.Message{}
+	protojson.Unmarshal(message, m)
+	s.raft.Step(m)
 }
 
-// change says what is to be added and removed; more than one go through a joint configuration.
-func (s *server) change(members []string) *pb.ConfChangeV2 {
-	change := &pb.ConfChangeV2{}
-	for i, name := range s.names {
-		id, is, wanted := uint64(i+1), slices.Contains(s.conf.Voters, uint64(i+1)), slices.Contains(members, name)
-		if kind := pb.ConfChangeType_ConfChangeRemoveNode; is != wanted {
-			if wanted {
-				kind = pb.ConfChangeType_ConfChangeAddNode
-			}
-			change.Changes = append(change.Changes, &pb.ConfChangeSingle{Type: &kind, NodeId: &id})
-		}
+func (s *server) Propose(value string) { s.raft.Propose(s.Proposed(value)) }
+
+func (s *server) Read() { s.raft.ReadIndex(s.Asked()) }
+
+func (s *server) Transfer(to string) { s.raft.TransferLeader(s.Everybody.Id(to)) }
+
+func (s *server) Compact() {
+	s.snapshot()
+	s.disk.Compact(s.Applied)
+}
+
+func (s *server) snapshot() { s.disk.CreateSnapshot(s.Applied, s.conf, []byte(s.Value)) }
+
+// ChangeMembers goes through a joint configuration where more than one changes.
+func (s *server) ChangeMembers(members []string) {
+	change, now := &pb.ConfChangeV2{}, s.Everybody.Of(s.conf.Voters)
+	for _, id := range s.Everybody.Ids(Without(now, members)) {
+		change.Changes = append(change.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &id})
 	}
-	return change
+	for _, id := range s.Everybody.Ids(Without(members, now)) {
+		change.Changes = append(change.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeAddNode.Enum(), NodeId: &id})
+	}
+	s.raft.ProposeConfChange(change)
 }
 
-// handle does what is ready, in the order that the library asks for.
-func (s *server) handle(ready raft.Ready, answer *lines.Answer) {
-	if !raft.IsEmptySnap(ready.Snapshot) {
-		s.disk.ApplySnapshot(ready.Snapshot)
+// Settle does what is ready, in the order that the library asks for.
+func (s *server) Settle() (more bool) {
+	if !s.raft.HasReady() {
+		return false
+	}
+	ready := s.raft.Ready()
+	if ready.Snapshot != nil && s.disk.ApplySnapshot(ready.Snapshot) == nil {
 		s.install(ready.Snapshot)
 	}
 	if !raft.IsEmptyHardState(ready.HardState) {
@@ -136,54 +114,39 @@ func (s *server) handle(ready raft.Ready, answer *lines.Answer) {
 	s.disk.Append(ready.Entries)
 	for _, m := range ready.Messages {
 		text, _ := protojson.Marshal(m)
-		answer.Send(s.names.Name(m.GetTo()), json.RawMessage(text))
+		s.Send(s.Everybody[m.GetTo()-1], text)
 		if m.GetType() == pb.MsgSnap {
-			s.ReportSnapshot(m.GetTo(), raft.SnapshotFinish)
+			s.raft.ReportSnapshot(m.GetTo(), raft.SnapshotFinish)
 		}
 	}
 	for _, e := range ready.CommittedEntries {
 		if e.GetType() == pb.EntryNormal {
-			s.register.Apply(e.GetIndex(), string(e.Data), answer)
+			s.Apply(e.GetIndex(), string(e.Data))
 			continue
 		}
 		change := &pb.ConfChangeV2{}
 		proto.Unmarshal(e.Data, change)
-		s.conf = s.ApplyConfChange(change)
-		s.register.Apply(e.GetIndex(), "", answer)
+		s.conf = s.raft.ApplyConfChange(change)
+		s.Apply(e.GetIndex(), "")
 		s.snapshot() // who joins takes none in which it is no member
 	}
 	for _, read := range ready.ReadStates {
-		if s.register.Asked(read.RequestCtx) {
-			s.reads = append(s.reads, read)
-		}
+		s.MayRead(read.RequestCtx, read.Index)
 	}
-	s.Advance(ready)
+	s.raft.Advance(ready)
+	return late == 0
 }
 
-func (s *server) Show() map[string]any {
-	hard, _, _ := s.disk.InitialState()
-	role := any(nil)
-	if s.RawNode != nil {
-		hard, role = s.BasicStatus().HardState, roles[s.BasicStatus().RaftState]
-	}
+func (s *server) Show() Object {
+	now := s.raft.BasicStatus()
 	first, _ := s.disk.FirstIndex()
 	last, _ := s.disk.LastIndex()
-	log := [][2]any{}
-	for i := first; i <= last; i++ {
-		e, _ := s.disk.Entries(i, i+1, 0)
-		log = append(log, [2]any{e[0].GetTerm(), string(e[0].Data)})
+	entries, _ := s.disk.Entries(first, last+1, 1<<30)
+	log := Log{}
+	for _, e := range entries {
+		log.Add(e.GetTerm(), string(e.Data))
 	}
-	shown := map[string]any{"term": hard.GetTerm(), "voted_for": s.names.Name(hard.GetVote()), "role": role,
-		"log": log, "first": first, "commit": hard.GetCommit(), "members": s.named(s.conf.Voters)}
-	if len(s.conf.VotersOutgoing) > 0 {
-		shown["joint"] = s.named(s.conf.VotersOutgoing)
-	}
-	return shown
-}
-
-func (s *server) named(ids []uint64) (names []any) {
-	for _, id := range ids {
-		names = append(names, s.names.Name(id))
-	}
-	return names
+	return Object{"term": now.GetTerm(), "voted_for": s.Everybody.Name(now.GetVote()), "role": roles[now.RaftState],
+		"log": log, "first": first, "commit": now.GetCommit(), "members": s.Everybody.Of(s.conf.Voters),
+		"joint": s.Everybody.Of(s.conf.VotersOutgoing)}
 }
