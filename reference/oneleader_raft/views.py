@@ -8,17 +8,42 @@ Where a model cannot say something that changes what it has, its view ends: of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, zip_longest
+from operator import attrgetter
 from typing import Any
 
-from .configuration import InEffect, Membership
+from .configuration import History, InEffect, Membership
 from .lease import Clocks
-from .raft import ActionTaken, Entry, Node, NodeId, Role
+from .raft import ActionTaken, Entry, Node, NodeId, Role, Snapshot
 
 Clock = Mapping[NodeId, int]
-Part = Callable[[Node, int], dict[str, Any]]  # of the state that is shown, at a time of the node's clock
+
+
+class Part:
+    """What some models have of a node: a function of these attributes of it, and of its clock if it is timed.
+    Where they are as they were, so is the part."""
+
+    def __init__(
+        self, of: Callable[..., dict[str, Any]], attributes: tuple[str, ...], is_timed: bool
+    ) -> None:
+        self.of, self.is_timed = of, is_timed
+        self._attributes = attrgetter(*attributes) if attributes[1:] else _single(attributes[0])
+
+    def made_of(self, node: Any, now: int) -> tuple[Any, ...]:
+        """The arguments of `of`: of a node, or of what has the attributes of one."""
+        found: tuple[Any, ...] = self._attributes(node)
+        return (*found, now) if self.is_timed else found
+
+
+def _single(attribute: str) -> Callable[[Any], tuple[Any, ...]]:
+    get = attrgetter(attribute)
+    return lambda node: (get(node),)
+
+
+def part(*attributes: str, is_timed: bool = False) -> Callable[[Callable[..., dict[str, Any]]], Part]:
+    return lambda of: Part(of, attributes, is_timed)
 
 
 @dataclass(frozen=True)
@@ -77,7 +102,7 @@ class View:
 
     def state(self, node: Node, now: int) -> dict[str, Any]:
         """What the model has of a node."""
-        return {name: value for part in self.parts for name, value in part(node, now).items()}
+        return {k: value for part in self.parts for k, value in part.of(*part.made_of(node, now)).items()}
 
 
 def elapse(clocks: Clock, before: Clock) -> list[Any]:
@@ -85,60 +110,64 @@ def elapse(clocks: Clock, before: Clock) -> list[Any]:
     return ["elapse", {"advance": {n: clocks[n] - before[n] for n in clocks}}]
 
 
-def of_elections(node: Node, now: int) -> dict[str, Any]:
-    return {
-        "term": node.current_term,
-        "voted_for": node.voted_for,
-        "role": node.role.value,
-        "votes": sorted(node.votes),
-    }
+@part("current_term", "voted_for", "role", "votes")
+def of_elections(term: int, voted_for: NodeId | None, role: Role, votes: Iterable[NodeId]) -> dict[str, Any]:
+    return {"term": term, "voted_for": voted_for, "role": role.value, "votes": sorted(votes)}
 
 
-def of_pre_votes(node: Node, now: int) -> dict[str, Any]:
-    state: dict[str, Any] = {"asking": node.id in node.pre_votes, "pre_votes": sorted(node.pre_votes)}
-    if node.role is not Role.LEADER:  # of a leader the model says whom it has heard since some moment
-        state["heard"] = [] if node.leader_id is None else [node.leader_id]
+@part("id", "pre_votes", "role", "leader_id")
+def of_pre_votes(
+    id: NodeId, pre_votes: Collection[NodeId], role: Role, leader: NodeId | None
+) -> dict[str, Any]:
+    state: dict[str, Any] = {"asking": id in pre_votes, "pre_votes": sorted(pre_votes)}
+    if role is not Role.LEADER:  # of a leader the model says whom it has heard since some moment
+        state["heard"] = [] if leader is None else [leader]
     return state
 
 
-def of_logs(node: Node, now: int) -> dict[str, Any]:
-    state: dict[str, Any] = {"log_length": node.last_index, "commit_index": node.commit_index}
-    state["log_term"] = {str(i): entry.term for i, entry in _entries(node)}
-    state["log_value"] = {str(i): str(entry.command) for i, entry in _entries(node)}
+@part("last_index", "commit_index", "log", "snapshot.index")
+def of_logs(length: int, commit: int, log: Sequence[Entry], begins: int) -> dict[str, Any]:
+    state: dict[str, Any] = {"log_length": length, "commit_index": commit}
+    entries = [(str(i), entry) for i, entry in enumerate(log, begins + 1)]
+    state["log_term"] = {i: entry.term for i, entry in entries}
+    state["log_value"] = {i: str(entry.command) for i, entry in entries}
     return state
 
 
-def _entries(node: Node) -> Iterable[tuple[int, Entry]]:
-    return enumerate(node.log, node.snapshot.index + 1)
-
-
-def of_members(node: Node, now: int) -> dict[str, Any]:
-    state = of_logs(node, now)
-    is_change = {str(i): isinstance(entry.command, Membership) for i, entry in _entries(node)}
+@part("last_index", "commit_index", "log", "snapshot.index", "history")
+def of_members(
+    length: int, commit: int, log: Sequence[Entry], begins: int, history: History
+) -> dict[str, Any]:
+    state = of_logs.of(length, commit, log, begins)
+    is_change = {str(i): isinstance(entry.command, Membership) for i, entry in enumerate(log, begins + 1)}
     state["log_value"] = {i: None if is_change[i] else value for i, value in state["log_value"].items()}
     state |= {"log_config": {}, "log_since": {}}
-    for i, in_effect in _in_effect(node):
+    for i, in_effect in _in_effect(length, begins, history):
         state["log_config"][str(i)] = [list(part) for part in in_effect.configuration.sets]
         state["log_since"][str(i)] = in_effect.since
     return state
 
 
-def _in_effect(node: Node) -> Iterable[tuple[int, InEffect]]:
+def _in_effect(length: int, begins: int, history: History) -> Iterable[tuple[int, InEffect]]:
     """The configuration as of each index, from that of the snapshot on."""
-    for this, following in zip_longest(node.history, node.history[1:]):
-        end = following.since if following else node.last_index + 1
-        yield from ((i, this) for i in range(max(this.since, node.snapshot.index), end))
+    for this, following in zip_longest(history, history[1:]):
+        end = following.since if following else length + 1
+        yield from ((i, this) for i in range(max(this.since, begins), end))
 
 
-def of_snapshots(node: Node, now: int) -> dict[str, Any]:
-    state = of_members(node, now)
-    state["snapshot_index"] = node.snapshot.index
-    state["log_term"][str(node.snapshot.index)] = node.snapshot.term
+@part("last_index", "commit_index", "log", "snapshot", "history")
+def of_snapshots(
+    length: int, commit: int, log: Sequence[Entry], snapshot: Snapshot, history: History
+) -> dict[str, Any]:
+    state = of_members.of(length, commit, log, snapshot.index, history)
+    state["snapshot_index"] = snapshot.index
+    state["log_term"][str(snapshot.index)] = snapshot.term
     return state
 
 
-def of_leases(node: Node, now: int) -> dict[str, Any]:
-    return {"since_promise": now - node.promised_at}
+@part("promised_at", is_timed=True)
+def of_leases(promised_at: int, now: int) -> dict[str, Any]:
+    return {"since_promise": now - promised_at}
 
 
 def _same(**parameters: str) -> dict[str, tuple[str, tuple[str, ...]]]:

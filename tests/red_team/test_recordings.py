@@ -493,19 +493,22 @@ def folder(path: Path, change: Callable[[Line], Any]) -> Path:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda s: s["after"].update(role="king"), "`role` cannot be 'king'"),
-        (lambda s: s["after"].update(role=[]), "`role` cannot be"),
-        (lambda s: s["after"].pop("votes"), "`after` lacks `votes`"),
-        (lambda s: s["after"].update(vote=3), "`after` has an unknown key `vote`"),
-        (lambda s: s["after"].update(term="3"), "`term` cannot be '3'"),
-        (lambda s: s.pop("from"), "this step lacks `from`"),
-        (lambda s: s.update(form=None) or s.pop("from"), "this step lacks `from`"),
-        (lambda s: s.update({"from": "n2"}), "`from` cannot be 'n2'"),
-        (lambda s: s.update(extra=1), "this step has an unknown key `extra`"),
+        (lambda s: s["after"].update(role="king"), "Invalid enum value 'king' - at `$.after.role`"),
+        (lambda s: s["after"].update(role=[]), "got `array` - at `$.after.role`"),
+        (lambda s: s["after"].pop("votes"), "Object missing required field `votes` - at `$.after`"),
+        (lambda s: s["after"].update(vote=3), "Object contains unknown field `vote` - at `$.after`"),
+        (lambda s: s["after"].update(term="3"), "Expected `int`, got `str` - at `$.after.term`"),
+        (lambda s: s.pop("from"), "Object missing required field `from`"),
+        (lambda s: s.update(form=None) or s.pop("from"), "Object contains unknown field `form`"),
+        (lambda s: s.update({"from": "n2"}), "Expected `array | null`, got `str` - at `$.from`"),
+        (lambda s: s.update(extra=1), "Object contains unknown field `extra`"),
         (lambda s: s["actions"].append(["grant_wish", {}]), "unknown action 'grant_wish'"),
         (lambda s: s["actions"].append(["restart", {}]), "restart lacks `n`"),
-        (lambda s: s["actions"].append("restart"), "an action is not written as"),
-        (lambda s: s["after"].update(entries=[3]), "`entries` cannot be"),
+        (lambda s: s["actions"].append("restart"), "Expected `array`, got `str` - at `$.actions[1]`"),
+        (lambda s: s["after"].update(id="n3"), "Object contains unknown field `id` - at `$.after`"),
+        (lambda s: s.update(members=[["n1"]]), "`members` stand at a `cut`, and nowhere else"),
+        (lambda s: s.update(event="cut"), "`members` stand at a `cut`, and nowhere else"),
+        (lambda s: s["after"].update(entries=[3]), "Expected `array`, got `int` - at `$.after.entries[0]`"),
     ],
 )
 def test_a_node_folder_that_is_malformed_is_a_sentence(
@@ -557,24 +560,37 @@ def test_files_of_a_node_folder_that_do_not_fit_are_a_sentence(
 
 def test_a_line_that_nests_too_deep_is_a_sentence(tmp_path: Path) -> None:
     path = folder(tmp_path / "run", deepcopy) / "n3.trace.jsonl"
-    path.write_text(path.read_text() + "[" * 100_000 + "\n")
+    line = path.read_text().splitlines()[-1]
+    path.write_text(path.read_text() + line.replace('"n": "n3"', '"n": ' + "[" * 100_000) + "\n")
     (judged,) = node_folders.judge(tmp_path / "run", ["election"])
-    assert "n3.trace.jsonl line 3: this is not a JSON object" in judged.result.why
+    assert "n3.trace.jsonl line 3: this nests deeper than can be read" in judged.result.why
 
 
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        ('"promise"', '"promised"', "`clocks` lacks `promise`"),
-        ('"slow": 1', '"slow": 0', "`slow` cannot be 0"),
+        ('"promise"', '"promised"', "contains unknown field `promised` - at `$.clocks`"),
+        ('"slow": 1', '"slow": 0', "Expected `int` >= 1 - at `$.clocks.slow`"),
         ('"slow": 1', '"slow": 2', "the slowest clock is faster than the fastest"),
     ],
 )
 def test_a_header_of_a_node_folder_is_checked(tmp_path: Path, before: str, after: str, says: str) -> None:
     path = node_file(folder(tmp_path / "run", deepcopy), "n3", [(1, None)])
     path.write_text(path.read_text().replace(before, after))
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=re.escape(says)):
         node_folders.judge(tmp_path / "run", ["election"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [('"term": 0', '"term": 0, "term": 0'), ('"n": "n3"', '"n": "n\\u0033", "n": "n3"')]
+)
+def test_a_key_that_stands_twice_in_a_node_s_line_is_refused(tmp_path: Path, before: str, after: str) -> None:
+    path = node_file(folder(tmp_path / "run", deepcopy), "n3", [(1, None)])
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    (judged,) = node_folders.judge(tmp_path / "run", ["election"])
+    assert judged.result.why.endswith("stands twice in one object")
 
 
 def test_what_one_model_cannot_read_leaves_the_verdicts_of_the_others(tmp_path: Path) -> None:
@@ -619,3 +635,31 @@ def test_a_node_that_shows_what_another_one_s_line_has_changed_is_refused(
     assert before.result.verdict is HOLDS
     assert after.result.refusal is not None
     assert after.result.refusal.text == "role[n1] is leader in the recording and follower in the model"
+
+
+OWN_HEADER = '{"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1", "n2", "n3"]}\n'
+OWN_LINE = '{"node": "n1", "event": "x", "term": 0, "role": "follower"%s}\n'
+OF_ETCD = json.dumps(STARTED[0]) + "\n"
+OF_CCF = (
+    '{"tag": "raft_trace", "msg": {"function": "become_follower", "configurations": [], "state": '
+    '{"node_id": "0", "current_view": 1, "leadership_state": "Follower", "last_idx": 0}}}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (OF_ETCD + OWN_LINE % "", "line 2: a line of oneleader in a recording of the format etcd"),
+        (OF_ETCD + OF_CCF, "line 2: a line of ccf in a recording of the format etcd"),
+        (OWN_HEADER + OF_CCF, "line 2: a line of ccf in a recording of the format oneleader"),
+        (OWN_HEADER + OWN_LINE % ', "time": 1e400', "line 2: `time` is not a number, or has no end"),
+        (OWN_HEADER + OWN_LINE % ', "time": -Infinity', "line 2: `time` is not a number, or has no end"),
+        (
+            '{"format": "oneleader-node", "version": 1, "node": "n1"}\n',
+            "line 1: this is the trace of one node",
+        ),
+    ],
+)
+def test_a_line_that_is_out_of_place_is_a_sentence(text: str, says: str) -> None:
+    with pytest.raises(BadRecording, match=re.escape(says)):
+        replay_lines(text.splitlines(keepends=True))

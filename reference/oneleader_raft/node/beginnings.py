@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..raft import NodeId, Role
+from ..raft import Role
+from .trace_lines import TracedNode
 
 JUDGED = "election"
 INCOMPLETE = ("term", "elected_by")  # what the node of a believed message had, and nobody knows
@@ -19,17 +20,17 @@ SOMEBODY = "somebody before"  # who stood in a term
 Given = dict[str, Any]
 
 
-def of_cut(id: NodeId, after: dict[str, Any]) -> Given:
+def of_cut(after: TracedNode) -> Given:
     """The state, and what its node has sent or received to come there."""
-    term, vote = after["term"], after["voted_for"]
-    given: Given = {"term": {id: term}, "role": {id: after["role"]}, "votes": {id: after["votes"]}}
+    id, term, vote = after.id, after.current_term, after.voted_for
+    given: Given = {"term": {id: term}, "role": {id: after.role.value}, "votes": {id: after.votes}}
     if term:
         given["requested"] = {vote or SOMEBODY: [term]}
     if vote:
         given["voted_for"] = {id: vote}
         given["granted"] = {id: {str(term): [vote]}}
-    given["granted"] = given.get("granted", {}) | {v: {str(term): [id]} for v in after["votes"]}
-    leader = id if after["role"] == Role.LEADER.value else after["leader"]
+    given["granted"] = given.get("granted", {}) | {v: {str(term): [id]} for v in after.votes}
+    leader = id if after.role is Role.LEADER else after.leader_id
     if leader:
         given["heartbeat"] = {leader: [term]}
     return given

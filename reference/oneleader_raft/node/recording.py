@@ -16,24 +16,25 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import is_
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-import msgspec
+from msgspec.structs import asdict
 
-from ..configuration import History
 from ..lease import Clocks
-from ..raft import Node, NodeId, Role
-from ..views import VIEWS, Part, elapse, of_leases
+from ..raft import NodeId
+from ..views import VIEWS, Part, elapse
 from . import beginnings
 from .trace import FORMAT, VERSION
-from .trace_lines import CUT, fault_of_header, fault_of_step
+from .trace_lines import CUT, TracedStep, TraceHeader, Unreadable, checked_header, header_of, step_of
 from .trace_parts import parts, path_of
 
 LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
-READ = msgspec.json.Decoder().decode
 IDEMPOTENT = "append_entries"  # of the models' actions: at once again, it changes nothing
-NO_HISTORY: History = ()  # of configurations: no model of whose that is judges here
 HOLD = 1_000_000  # microseconds for which a line is held back, while it is followed, for older ones to come
+
+
+Given = TypeVar("Given")
+Said = TypeVar("Said")
 
 
 class RecordingError(Exception):
@@ -45,21 +46,17 @@ class NotThereYet(RecordingError):
 
 
 Shown = dict[str, dict[NodeId, Any]]  # what a node shows of itself, by the names that models have for it
+Seen = tuple[tuple[Any, ...], Shown]  # what a part was made of, and the part
 
 
 class TraceLine:
     """A line of one node's trace, read once for all models. `latest` is what its node has shown so far."""
 
-    __slots__ = ("_latest", "_node", "_shown", "actions", "clock", "names", "node", "said", "source", "step")
+    __slots__ = ("_latest", "_shown", "actions", "names", "node", "said")
 
-    def __init__(self, node: NodeId, said: dict[str, Any], latest: dict[Part, Shown]) -> None:
+    def __init__(self, node: NodeId, said: TracedStep, latest: dict[Part, Seen]) -> None:
         self.node, self.said, self._latest = node, said, latest
-        self.step: int = said["step"]
-        self.clock: int = said["clock"]
-        self.source: tuple[NodeId, int] | None = tuple(said["from"]) if said["from"] else None
-        self.actions: list[tuple[str, dict[str, Any]]] = said["actions"]
-        self.names = [name for name, _ in self.actions]
-        self._node: Node | None = None
+        self.actions, self.names = said.actions, [name for name, _ in said.actions]
         self._shown: dict[Part, Shown] = {}
 
     def shown(self, part: Part) -> Shown:
@@ -67,21 +64,22 @@ class TraceLine:
         sees that it has read it."""
         found = self._shown.get(part)
         if found is None:
-            before = self._latest.get(part, {})
-            found = {name: {self.node: value} for name, value in self._of(part).items()}
-            if found == before:
-                found = before
-            else:
-                found = {name: before[name] if before.get(name) == s else s for name, s in found.items()}
-            self._shown[part] = self._latest[part] = found
+            found = self._shown[part] = self._seen(part)
         return found
 
-    def _of(self, part: Part) -> dict[str, Any]:
-        after = self.said["after"]
-        if self._node is None:
-            self._node = _node(self.node, after)
-        state = part(self._node, self.clock)
-        return state | _log(after) if "log_length" in state else state
+    def _seen(self, part: Part) -> Shown:
+        made_of = part.made_of(self.said.after, self.said.clock)
+        latest = self._latest.get(part)
+        if latest is not None and latest[0] == made_of:
+            return latest[1]
+        before = latest[1] if latest else {}
+        found: Shown = {}
+        for name, value in part.of(*made_of).items():
+            shown = before.get(name)
+            is_as_it_was = shown is not None and shown[self.node] == value
+            found[name] = shown if is_as_it_was and shown is not None else {self.node: value}
+        self._latest[part] = made_of, found
+        return found
 
 
 class TraceFile:
@@ -91,38 +89,36 @@ class TraceFile:
     def __init__(self, folder: Path, name: str, part: int) -> None:
         self._folder, self._name, self._part = folder, name, part
         self.header = self._open()
-        self.node: NodeId = self.header["node"]
+        self.node = self.header.node
         self.before = self._last = self._lines_before()
-        self._latest: dict[Part, Shown] = {}
+        self._latest: dict[Part, Seen] = {}
 
     def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
-        said = self._next()
+        said = self._step()
         if said is None and path_of(self._folder, self._name, self._part + 1).exists():
-            said = self._next()  # what came meanwhile: nothing is written here any more
+            said = self._step()  # what came meanwhile: nothing is written here any more
             if said is None:
                 self._go_on()
-                said = self._next()
+                said = self._step()
         if said is None:
             return None
-        self._check(fault_of_step(said))
-        line = TraceLine(self.node, said, self._latest)
-        if not self._last and (said["after"]["term"] or said["after"]["length"]):
+        said.after.id = self.node
+        if not self._last and (said.after.current_term or said.after.last_index):
             raise RecordingError(f"{self.path} does not begin where its node began: it cannot be judged")
-        if line.step != self._last + 1:
+        if said.step != self._last + 1:
             raise RecordingError(
-                f"{self.path} line {self.number}: step {line.step} follows step {self._last}: lines are lost"
+                f"{self.path} line {self.number}: step {said.step} follows step {self._last}: lines are lost"
             )
-        self._last = line.step
-        return line
+        self._last = said.step
+        return TraceLine(self.node, said, self._latest)
 
     def _lines_before(self) -> int:
         """How many lines came before the first one, where that is a cut: then they are not there."""
         at = self._file.tell()
         try:
-            match self._next():
-                case {"event": str(event), "step": int(step)} if event == CUT:
-                    return step - 1
+            said = self._step()
+            return said.step - 1 if said and said.event == CUT else 0
         except RecordingError:
             pass  # it is said when its turn comes
         finally:
@@ -136,30 +132,29 @@ class TraceFile:
         if self._open() != self.header:
             raise RecordingError(f"{self.path} is of another cluster than the trace before it")
 
-    def _open(self) -> dict[str, Any]:
+    def _open(self) -> TraceHeader:
         """The header of the part."""
         self.path, self.number = path_of(self._folder, self._name, self._part), 0
         try:
             self._file: BinaryIO = self.path.open("rb")
         except OSError as error:
             raise RecordingError(f"{self.path} cannot be read: {error.strerror}") from None
-        header = self._next()
-        if header is None or header.get("format") != FORMAT:
-            kind = NotThereYet if header is None else RecordingError
+        said = self._next(header_of)
+        if said is None or said.get("format") != FORMAT:
+            kind = NotThereYet if said is None else RecordingError
             raise kind(f"{self.path} is not a trace of a node")
-        if header.get("version") != VERSION:
-            raise RecordingError(f"{self.path}: version {header.get('version')} is not known, {VERSION} is")
-        self._check(fault_of_header(header))
-        return header
+        if said.get("version") != VERSION:
+            raise RecordingError(f"{self.path}: version {said.get('version')} is not known, {VERSION} is")
+        return self._checked(checked_header, said)
 
     def close(self) -> None:
         self._file.close()
 
-    def _check(self, fault: str) -> None:
-        if fault:
-            raise RecordingError(f"{self.path} line {self.number}: {fault}")
+    def _step(self) -> TracedStep | None:
+        return self._next(step_of)
 
-    def _next(self) -> dict[str, Any] | None:
+    def _next(self, read: Callable[[bytes], Said]) -> Said | None:
+        """What the next line says, or None if it is not whole (yet)."""
         text = self._file.readline(LONGEST)
         if not text.endswith(b"\n"):
             self._file.seek(-len(text), os.SEEK_CUR)
@@ -169,13 +164,13 @@ class TraceFile:
                 )
             return None
         self.number += 1
+        return self._checked(read, text)
+
+    def _checked(self, read: Callable[[Given], Said], given: Given) -> Said:
         try:
-            said = READ(text)
-        except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
-            raise RecordingError(f"{self.path} line {self.number}: this is not a JSON object")
-        return said
+            return read(given)
+        except Unreadable as fault:
+            raise RecordingError(f"{self.path} line {self.number}: {fault}") from None
 
 
 def opened(folder: Path) -> list[TraceFile]:
@@ -192,9 +187,9 @@ def opened(folder: Path) -> list[TraceFile]:
             raise RecordingError(f"{file.path} is the trace of {file.node}, and its name says {name}")
     first = files[0].header
     for file in files:
-        if (file.header["members"], file.header["clocks"]) != (first["members"], first["clocks"]):
+        if (file.header.members, file.header.clocks) != (first.members, first.clocks):
             raise RecordingError(f"{file.path} is of another cluster than {files[0].path}")
-    absent = set(first["members"]) - {file.node for file in files}
+    absent = set(first.members) - {file.node for file in files}
     if absent:
         raise NotThereYet(f"{folder} has no trace of {', '.join(sorted(absent))}")
     return files
@@ -211,11 +206,11 @@ def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -
         for file in files:
             if file.node not in heads and (line := file.next()):
                 heads[file.node] = line
-                newest = max(newest, line.clock)
+                newest = max(newest, line.said.clock)
         first = _first(heads.values(), done)
-        may_be_overtaken = len(heads) < len(files) and first and newest - first.clock < HOLD
+        may_be_overtaken = len(heads) < len(files) and first and newest - first.said.clock < HOLD
         if first and not (wait and may_be_overtaken):
-            done[first.node] = first.step
+            done[first.node] = first.said.step
             del heads[first.node]
             yield first
         elif wait is None:
@@ -224,20 +219,23 @@ def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -
             wait = None  # it ends: what was held back comes as well
     if heads and not is_followed:
         line = next(iter(heads.values()))
-        assert line.source is not None
+        assert line.said.source is not None
+        sender, step = line.said.source
         raise RecordingError(
-            f"{line.node} received in its step {line.step} what {line.source[0]} sent after its step "
-            f"{line.source[1]}, which is not there: lines are lost"
+            f"{line.node} received in its step {line.said.step} what {sender} sent after its step {step}, "
+            "which is not there: lines are lost"
         )
 
 
 def _first(heads: Iterable[TraceLine], done: Mapping[NodeId, int]) -> TraceLine | None:
     """Of the lines whose causes are there, the one with the least clock."""
     first: TraceLine | None = None
+    least: tuple[int, NodeId] | None = None
     for line in heads:
-        is_ready = line.source is None or done[line.source[0]] >= line.source[1]
-        if is_ready and (first is None or (line.clock, line.node) < (first.clock, first.node)):
-            first = line
+        source, at = line.said.source, (line.said.clock, line.node)
+        is_ready = source is None or done[source[0]] >= source[1]
+        if is_ready and (least is None or at < least):
+            first, least = line, at
     return first
 
 
@@ -251,15 +249,17 @@ class Retelling:
 
     def __init__(self, files: Sequence[TraceFile], model: str) -> None:
         first = files[0].header
-        self.view, self.members, self.clocks = VIEWS[model], first["members"], Clocks(**first["clocks"])
+        self.view, self.members = VIEWS[model], first.members
         nodes = sorted({*self.members, *(file.node for file in files)})  # who is to join begins as well
         self.header: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model}
         self.absent = _absent(files, model)
         if self.absent:
             nodes.append(beginnings.SOMEBODY)
             self.header["incomplete"] = [*beginnings.INCOMPLETE]
-        self.header |= {"nodes": nodes} | self.view.header(self.clocks, self.members, nodes)
-        self._timeless = [part for part in self.view.parts if part is not of_leases]
+        self.header |= {"nodes": nodes} | self.view.header(
+            Clocks(**asdict(first.clocks)), self.members, nodes
+        )
+        self._timeless = [part for part in self.view.parts if not part.is_timed]
         self._time: int | None = None
         self._newest = 0
         self._done: dict[NodeId, list[Any]] = {}  # what each node did last
@@ -267,17 +267,18 @@ class Retelling:
 
     def record(self, line: TraceLine) -> dict[str, Any] | None:
         """None where the model can say nothing more."""
-        view, node, event = self.view, line.node, line.said["event"]
-        if self.absent and line.said.get("members", [self.members]) != [self.members]:
+        view, node, event = self.view, line.node, line.said.event
+        if self.absent and line.said.members not in (None, [self.members]):
             raise RecordingError(
-                f"the members had changed before step {line.step} of {node}: it cannot be judged from there"
+                f"the members had changed before step {line.said.step} of {node}: "
+                "it cannot be judged from there"
             )
         if not view.ends.isdisjoint(line.names):
             return None
         steps: list[Any] = view.named(line.actions)
         is_timed = not view.has_clocks or self._pass_time(line, steps)
         state = self._state(line, view.parts if is_timed else self._timeless)
-        said = {"node": node, "event": event, "actions": steps, "after": state, "step": line.step}
+        said = {"node": node, "event": event, "actions": steps, "after": state, "step": line.said.step}
         if steps:
             may_repeat = [name for name, _ in steps] == [IDEMPOTENT]
             if may_repeat and steps == self._done.get(node):
@@ -300,18 +301,19 @@ class Retelling:
     def _pass_time(self, line: TraceLine, steps: list[Any]) -> bool:
         """The clock of all stands still where the model takes no step, as each tick costs the judge a step:
         then times are not compared. At a cut the whole state is."""
-        if line.clock < self._newest:
+        ahead = self._newest - line.said.clock
+        if ahead > 0:
             raise RecordingError(
-                f"{line.node} took its step {line.step} {self._newest - line.clock} us before one that was "
-                "judged already: these clocks are not one machine's, or it was paused while it was followed"
+                f"{line.node} took its step {line.said.step} {ahead} us before one that was judged already: "
+                "these clocks are not one machine's, or it was paused while it was followed"
             )
-        self._newest = line.clock
-        before = line.clock if self._time is None else self._time
-        self._time = line.clock if steps or line.said["event"] == CUT else before
+        self._newest = line.said.clock
+        before = line.said.clock if self._time is None else self._time
+        self._time = line.said.clock if steps or line.said.event == CUT else before
         if self._time != before:
             nodes = self.header["nodes"]
             steps.insert(0, elapse(dict.fromkeys(nodes, self._time), dict.fromkeys(nodes, before)))
-        return self._time == line.clock
+        return self._time == line.said.clock
 
 
 def _absent(files: Sequence[TraceFile], model: str) -> dict[NodeId, int]:
@@ -329,34 +331,9 @@ def _given(line: TraceLine, absent: Mapping[NodeId, int]) -> beginnings.Given | 
     """What is believed where lines are not there."""
     if not absent:
         return None
-    if line.step == absent.get(line.node, -1) + 1:
-        return beginnings.of_cut(line.node, line.said["after"])
-    if line.source and line.source[1] <= absent.get(line.source[0], 0):
+    source = line.said.source
+    if line.said.step == absent.get(line.node, -1) + 1:
+        return beginnings.of_cut(line.said.after)
+    if source and source[1] <= absent.get(source[0], 0):
         return beginnings.of_message(line.actions)
     return None
-
-
-def _node(id: NodeId, after: dict[str, Any]) -> Node:
-    """The node after a line, without its log."""
-    return Node(
-        id,
-        NO_HISTORY,
-        current_term=after["term"],
-        voted_for=after["voted_for"],
-        role=Role(after["role"]),
-        commit_index=after["commit"],
-        leader_id=after["leader"],
-        promised_at=after["promised_at"],
-        pre_votes=frozenset(after["pre_votes"]),
-        votes=frozenset(after["votes"]),
-    )
-
-
-def _log(after: dict[str, Any]) -> dict[str, Any]:
-    """The log after a line: its length, and those entries that the line speaks of."""
-    entries = dict(enumerate(after["entries"], after["first"]))
-    return {
-        "log_length": after["length"],
-        "log_term": {str(i): term for i, (term, _) in entries.items()},
-        "log_value": {str(i): value for i, (_, value) in entries.items()},
-    }

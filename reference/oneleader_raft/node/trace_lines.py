@@ -1,124 +1,132 @@
-"""What the lines of a node's trace may say: what is missing, unknown or of a wrong kind."""
+"""What the lines of a node's trace say, and what is wrong with one. Reading a line checks its types."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from ..raft import Role
+import msgspec
+from msgspec import Meta, Struct, field
+
+from ..raft import NodeId, Role
 from ..views import VIEWS
+from .json_keys import Twice, is_whole, with_care
 
-Test = Callable[[Any], bool]
-ROLES = frozenset(role.value for role in Role)
-ACTIONS = frozenset(name for view in VIEWS.values() for name in (*view.actions, *view.ends))
-PARAMETERS = {  # that some view asks for
-    name: dict.fromkeys(p for view in VIEWS.values() for p in view.actions.get(name, ("", ()))[1])
-    for name in ACTIONS
-}
-
-
-def is_number(value: Any) -> bool:
-    return type(value) is int
-
-
-def is_word(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def is_word_or_none(value: Any) -> bool:
-    return value is None or is_word(value)
-
-
-def are_words(value: Any) -> bool:
-    return isinstance(value, list) and (not value or all(map(is_word, value)))
-
-
-def are_sets(value: Any) -> bool:
-    return isinstance(value, list) and all(map(are_words, value))
-
-
-def is_source(value: Any) -> bool:
-    match value:
-        case None:
-            return True
-        case [str(), step]:
-            return is_number(step) and step > 0
-    return False
-
-
-def are_entries(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(e, list) and len(e) == 2 and is_number(e[0]) and is_word(e[1]) for e in value
-    )
-
-
-HEADER: dict[str, Test] = {
-    "format": is_word,
-    "version": is_number,
-    "node": is_word,
-    "members": are_words,
-    "clocks": lambda value: isinstance(value, dict),
-}
-CLOCKS: dict[str, Test] = dict.fromkeys(
-    ("promise", "slow", "fast"), lambda value: is_number(value) and value > 0
-)
-STEP: dict[str, Test] = {
-    "step": is_number,
-    "event": is_word,
-    "from": is_source,
-    "clock": is_number,
-    "actions": lambda value: isinstance(value, list),
-    "after": lambda value: isinstance(value, dict),
-}
 CUT = "cut"  # the event of the line with which a later file begins
-AT_A_CUT: dict[str, Test] = STEP | {
-    "members": lambda value: isinstance(value, list) and all(map(are_words, value))
-}
-AFTER: dict[str, Test] = {
-    **dict.fromkeys(("term", "length", "commit", "first", "promised_at"), is_number),
-    **dict.fromkeys(("voted_for", "leader"), is_word_or_none),
-    **dict.fromkeys(("votes", "pre_votes"), are_words),
-    "role": ROLES.__contains__,
-    "entries": are_entries,
+Positive = Annotated[int, Meta(gt=0)]
+PARAMETERS = {  # of each action that a view knows: what some view asks for
+    name: frozenset(p for view in VIEWS.values() for p in view.actions.get(name, ("", ()))[1])
+    for name in {name for view in VIEWS.values() for name in (*view.actions, *view.ends)}
 }
 
 
-def fault_of_header(said: dict[str, Any]) -> str:
-    """What is wrong with a header, or nothing."""
-    fault = _fault(said, HEADER, "the header") or _fault(said["clocks"], CLOCKS, "`clocks`")
-    if not fault and said["clocks"]["slow"] > said["clocks"]["fast"]:
-        return "by `clocks`, the slowest clock is faster than the fastest"
-    return fault
+class Unreadable(ValueError):
+    """What is wrong with a line: a sentence."""
 
 
-def fault_of_step(said: dict[str, Any]) -> str:
-    """What is wrong with a step, or nothing."""
-    keys = AT_A_CUT if said.get("event") == CUT else STEP
-    fault = _fault(said, keys, "this step") or _fault(said["after"], AFTER, "`after`")
-    return fault or next(filter(None, map(_fault_of_action, said["actions"])), "")
+class TracedClocks(Struct, forbid_unknown_fields=True):
+    promise: Positive
+    slow: Positive
+    fast: Positive
 
 
-def _fault(said: dict[str, Any], keys: Mapping[str, Test], what: str) -> str:
-    if said.keys() != keys.keys():
-        lacking, unknown = sorted(keys.keys() - said.keys()), sorted(said.keys() - keys.keys())
-        return f"{what} lacks `{lacking[0]}`" if lacking else f"{what} has an unknown key `{unknown[0]}`"
-    for key, test in keys.items():
-        try:
-            is_so = test(said[key])
-        except TypeError:  # of what cannot be hashed
-            is_so = False
-        if not is_so:
-            value = said[key]
-            return f"`{key}` cannot be {repr(value) if is_word(value) else json.dumps(value):.60}"
-    return ""
+class TraceHeader(Struct, forbid_unknown_fields=True):
+    format: str
+    version: int
+    node: NodeId
+    members: list[NodeId]
+    clocks: TracedClocks
 
 
-def _fault_of_action(taken: Any) -> str:
-    match taken:
-        case [str(name), dict(given)]:
-            if name not in ACTIONS:
-                return f"unknown action {name!r}"
-            lacking = [p for p in PARAMETERS[name] if p not in given]
-            return f"{name} lacks `{lacking[0]}`" if lacking else ""
-    return 'an action is not written as ["name", {"argument": value, ...}]'
+class TracedEntry(Struct, array_like=True, forbid_unknown_fields=True):
+    term: int
+    command: str
+
+
+class TracedBefore(Struct):
+    """What stands before the entries of a line."""
+
+    index: int
+
+
+class TracedNode(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A node after a step, with the attributes of `raft.Node` that views ask for. Of its log there is what
+    the line speaks of."""
+
+    current_term: int = field(name="term")
+    voted_for: NodeId | None
+    role: Role
+    votes: list[NodeId]
+    pre_votes: list[NodeId]
+    leader_id: NodeId | None = field(name="leader")
+    promised_at: int
+    last_index: int = field(name="length")
+    commit_index: int = field(name="commit")
+    first: int
+    log: list[TracedEntry] = field(name="entries")
+    id: NodeId = ""  # which the header says
+
+    @property
+    def snapshot(self) -> TracedBefore:
+        return TracedBefore(self.first - 1)
+
+
+class TracedStep(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    step: int
+    event: str
+    source: tuple[NodeId, Positive] | None = field(name="from")
+    clock: int
+    actions: list[tuple[str, dict[str, Any]]]
+    after: TracedNode
+    members: list[list[NodeId]] | None = None  # at a cut
+
+
+def header_of(text: bytes) -> dict[str, Any]:
+    """What may be a header: an object."""
+    said: dict[str, Any] = _read(text, ANY)
+    return said
+
+
+def checked_header(said: dict[str, Any]) -> TraceHeader:
+    """A header of this format and version; Unreadable."""
+    try:
+        header = msgspec.convert(said, TraceHeader)
+    except msgspec.ValidationError as error:
+        raise Unreadable(f"this is no header of a trace: {error}") from None
+    if header.clocks.slow > header.clocks.fast:
+        raise Unreadable("by `clocks`, the slowest clock is faster than the fastest")
+    return header
+
+
+def step_of(text: bytes) -> TracedStep:
+    """The step that a line tells of; Unreadable where it is none."""
+    said: TracedStep = _read(text, STEP)
+    if (said.event == CUT) is not (said.members is not None):
+        raise Unreadable(f"`members` stand at a `{CUT}`, and nowhere else")
+    if said.after.id:
+        raise Unreadable("Object contains unknown field `id` - at `$.after`")
+    for name, given in said.actions:
+        parameters = PARAMETERS.get(name)
+        if parameters is None:
+            raise Unreadable(f"unknown action {name!r}")
+        if not parameters <= given.keys():
+            raise Unreadable(f"{name} lacks `{min(parameters - given.keys())}`")
+    return said
+
+
+ANY, STEP = msgspec.json.Decoder(dict[str, Any]), msgspec.json.Decoder(TracedStep)
+
+
+def _read(text: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    try:
+        found = decoder.decode(text)
+        if not is_whole(text, found):
+            with_care(text)
+    except msgspec.ValidationError as error:
+        raise Unreadable(str(error)) from None
+    except Twice as twice:
+        raise Unreadable(f"the key `{twice}` stands twice in one object") from None
+    except RecursionError:
+        raise Unreadable("this nests deeper than can be read") from None
+    except ValueError:
+        raise Unreadable("this is not a JSON object") from None
+    return found

@@ -336,7 +336,7 @@ def test_formats_and_models_are_not_mixed() -> None:
         judge([header, *RUN])
     with pytest.raises(BadRecording, match="line 24: a second header"):
         judge([*RUN, header])
-    with pytest.raises(BadRecording, match="line 1: `tag` is missing"):
+    with pytest.raises(BadRecording, match="line 1: a line of etcd in a recording of the format ccf"):
         judge([{"event": {"name": "Ready", "nid": "1"}}], format="ccf")
     with pytest.raises(UsageError, match="judged by the model election, not by replication"):
         judge(RUN, model=find("replication"))

@@ -19,6 +19,7 @@ from oneleader.models.election import Node
 from oneleader.models.replication import Index, State, Value
 from oneleader.readers.replay.candidates import PASSED_OVER, Candidate, LineRefused, OpenRun
 from oneleader.readers.replay.compiled import CompiledRun
+from oneleader.readers.replay.formats.agreed import written_by
 from oneleader.readers.replay.rows import MOST_LATEST, SIZE, NumberRow, SetRow
 from oneleader.readers.replay.triggers import triggers_of
 
@@ -259,3 +260,26 @@ def test_a_range_that_a_row_takes_from_another(low: int, high: int) -> None:
     numbers = range(4 * SIZE)
     assert [one.get(i) for i in numbers] == [other.get(i) if low <= i <= high else 7 for i in numbers]
     assert all(shared.get(i) == 7 for i in numbers), "a copy keeps what it had"
+
+
+@pytest.mark.parametrize("name", [*MODELS, *FLAWED])
+def test_what_a_step_changes_is_where_its_action_is_known_to_write(name: str) -> None:
+    """What nodes showed of other cells is not compared again (`agreed`)."""
+    model = without_guards(find(name))
+    known = {action.name: dict(written_by(model, action)) for action in model.actions.values()}
+    for seed in range(WALKS):
+        at = random.Random(seed)
+        _, run = runs_of(model, at)
+        state = run.candidate({})
+        before = contents(state, model)
+        for _ in range(STEPS):
+            action = at.choice([*model.actions.values()])
+            args = tuple(drawn(sort, at) for _, sort in action.params)
+            if tried(state, action.name, args):
+                continue
+            after = contents(state, model)
+            for (field, key), value in after.items():
+                if value != before[field, key]:
+                    first = known[action.name][field]
+                    assert first is None or (key if isinstance(key, tuple) else (key,))[0] == args[first]
+            before = after

@@ -123,7 +123,7 @@ def node_file(folder: Path, id: str, lines: list[tuple[int, Any]]) -> Path:
 
 
 def order(folder: Path) -> list[str]:
-    return [line.said["event"] for line in merged(opened(folder))]
+    return [line.said.event for line in merged(opened(folder))]
 
 
 def test_what_was_received_comes_after_what_was_sent_whatever_the_clocks_say(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_what_is_followed_is_held_back_until_older_lines_may_have_come(tmp_path:
             paths["n2"].write_bytes(whole)
         return len(waits) < 4
 
-    said.extend(line.said["event"] for line in merged(opened(tmp_path), wait))
+    said.extend(line.said.event for line in merged(opened(tmp_path), wait))
     assert said == ["n1 1", "n2 1", "n3 1", "n1 2", "n1 3", "n2 2"]
     assert waits[0] == 2, "then n3's line is held back: n2 may write an older one"
 

@@ -69,7 +69,7 @@ def test_a_doctored_cut_is_refused_at_its_line(folder: Path, name: str) -> None:
     assert judging.result.verdict is VIOLATED, judging.result.summary()
     lines = list(merged(opened(folder)))
     refused = lines[judging.result.refusal.line - 2]  # type: ignore[union-attr]
-    assert (refused.node, refused.step) == (node, int(number))
+    assert (refused.node, refused.said.step) == (node, int(number))
 
 
 def test_a_file_that_is_gone_is_missed(folder: Path) -> None:

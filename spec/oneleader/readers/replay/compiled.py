@@ -257,6 +257,7 @@ class CompiledRun(OpenRun):
         names: dict[str, Any] = {"NIL": NIL, "LONG_AGO": LONG_AGO, "greatest": self.greatest}
         names["PASSED_OVER"] = PASSED_OVER
         names |= {"twice": _twice, "endless": _endless, "uncountable": _uncountable}
+        names |= {"all_lt": _all_lt, "all_le": _all_le}
         for sort in self.model.sorts.values():
             names[getattr(sort, "__name__", "")] = sort
             if is_set(sort):
@@ -279,6 +280,14 @@ def visited(e: Expr) -> set[AnySort]:
 
 def _twice(name: str, key: Any) -> NoReturn:
     raise SpecError(f"{name}[{show(key)}] is written twice in one step")
+
+
+def _all_le(xs: list[Any], ys: list[Any]) -> bool:
+    return not xs or not ys or max(xs) <= min(ys)
+
+
+def _all_lt(xs: list[Any], ys: list[Any]) -> bool:
+    return not xs or not ys or max(xs) < min(ys)
 
 
 def _endless(field: str) -> NoReturn:

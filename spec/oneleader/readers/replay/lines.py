@@ -16,6 +16,7 @@ import msgspec
 
 from oneleader.errors import UsageError
 from oneleader.words import quoted
+from oneleader_raft.node.json_keys import Twice, is_whole, with_care
 
 LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
 
@@ -53,18 +54,6 @@ def records(lines: Iterable[bytes | str]) -> Iterator[tuple[int, dict[str, Any]]
         raise Malformed(number + 1, "the compressed file is damaged or cut off here") from None
 
 
-class Twice(Exception):
-    """A key that stands twice: JSON would keep the last one and lose what the first one says."""
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise Twice(next(key for key in keys if keys.count(key) > 1))
-    return found
-
-
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 TWICE_PACKED = b"\x1f\x8b"  # where gzip is unpacked already
 PACKED = {b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK": "zip"}
@@ -89,38 +78,31 @@ def _decoded(number: int, line: bytes) -> str:
         raise Malformed(number, "this is not UTF-8 text") from None
 
 
-DECODE = json.JSONDecoder(object_pairs_hook=_distinct).decode
-
-
 def _record(number: int, line: bytes | str) -> dict[str, Any]:
     found = _at_once(line)
     return _with_care(number, line) if found is None else found
 
 
 def _at_once(line: bytes | str) -> dict[str, Any] | None:
-    """The same as `_with_care`, and soon done; None where that one has to look.
-
-    A key that stands twice is lost when it is read, and its colon with it. Escapes may hide colons.
-    """
+    """The same as `_with_care`, and soon done; None where that one has to look."""
     try:
         text = line.encode() if isinstance(line, str) else line
-        if b"\\" in text or len(text) >= LONGEST:
+        if len(text) >= LONGEST:
             return None
         found = READ(text)
-        is_whole = WRITE(found).count(b":") == text.count(b":")
+        return found if type(found) is dict and is_whole(text, found) else None
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
-    return found if is_whole and type(found) is dict else None
 
 
-READ, WRITE = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
+READ = msgspec.json.Decoder().decode
 
 
 def _with_care(number: int, line: bytes | str) -> dict[str, Any]:
     """A line, or what is wrong with it."""
     text = line if isinstance(line, str) else _decoded(number, line)
     try:
-        record = DECODE(text)
+        record = with_care(text)
     except Twice as twice:
         raise Malformed(number, f"the key `{twice}` stands twice in one object") from None
     except RecursionError:

@@ -73,11 +73,11 @@ class Properties:
     def check(self, before: Candidate, after: Candidate) -> None:
         """Refused where a property is false after a line and was not judged false before."""
         self.states += 1
-        if self.is_proved and not self._is_due(self.states):
+        judges_all = self.states <= FIRST or not self.states % EVERY
+        if self.is_proved and not judges_all:
             self.rested += 1
             return
         self.run.now = after
-        judges_all = self._is_due(self.states)
         for name in after.whole:
             missed = {trigger.property.name for trigger in self.triggers.get(name, ())}
             self.passed_over.update(filter(self.can_judge, missed))
@@ -94,10 +94,7 @@ class Properties:
     @property
     def rests(self) -> bool:
         """The next state is not judged: what is proved is only sampled."""
-        return self.is_proved and not self._is_due(self.states + 1)
-
-    def _is_due(self, state: int) -> bool:
-        return state <= FIRST or not state % EVERY
+        return self.is_proved and self.states >= FIRST and (self.states + 1) % EVERY != 0
 
     def _judging(self, field: str) -> Iterator[tuple[Property, Judge]]:
         for trigger in self.triggers.get(field, ()):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from os import PathLike
@@ -38,6 +38,7 @@ from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_statu
 MOST_CANDIDATES = 64
 LOOKS_AHEAD = 10_000  # lines, for the sending of what a refused line receives
 FORMATS = ("oneleader", "etcd", "ccf")
+DECIDED = (LineRefused, NotModelled, TooMany, Inexpressible)  # a line that they stand for is the last one
 
 
 @dataclass(frozen=True)
@@ -204,14 +205,31 @@ class Replaying:
 
     def take(self, number: int, record: dict[str, Any]) -> None:
         """Judge the record of a line; BadRecording where it cannot be read."""
-        self._line = number
-        self._decide(self._judge, record)
-        if not self.is_over:
+        self._line, reader = number, self.reader
+        try:
+            if reader is None:
+                self._begin(record)
+            elif OwnFormat.recognises(record):
+                raise UsageError(
+                    "a second header: another recording begins here; judge each in a file of its own"
+                )
+            else:
+                reader.judge(record)
+        except DECIDED as why:
+            self._decide(why)
+        except UsageError as error:
+            raise self.bad_line(number, self._mixed(record) or error) from None
+        else:
             self._result.lines = number
 
     def end(self) -> None:
         """Judge what the recording says of its end: no more lines come."""
-        self._decide(self._judge_end)
+        try:
+            self._judge_end()
+        except DECIDED as why:
+            self._decide(why)
+        except UsageError as error:
+            raise self.bad_line(self._line, error) from None
         self.is_over = True
 
     def found(self, rest: Iterable[tuple[int, dict[str, Any]]] = ()) -> Replayed:
@@ -226,39 +244,27 @@ class Replaying:
         at = f"line {number}: " if number else ""
         return BadRecording(f"{at}{why}{_judged(self._result)}", self._filled())
 
-    def _decide(self, judge: Callable[..., None], *args: Any) -> None:
-        """Judge, and put down what comes of it."""
-        result, at = self._result, f"line {self._line}"
-        try:
-            return judge(*args)
-        except LineRefused as refused:
-            result.verdict, self._unsent = VIOLATED, refused.unsent
-            said = refused.text, refused.action, refused.guard, refused.property
-            result.refusal = LineRefusal(self._line, *said)
-        except NotModelled as beyond:
-            result.why = f"{at}: {beyond}{_judged(result)}"
-        except TooMany:
-            result.why = f"{at}: more than {self.limit} candidate states{_judged(result)}"
-        except Inexpressible as error:
-            result.why = f"{at}: {error}{_judged(result)}"
-        except UsageError as error:
-            raise self.bad_line(self._line, error) from None
-        self.is_over = True
-        return None
+    def _decide(self, why: Exception) -> None:
+        """Put down what a line came to."""
+        result, at, self.is_over = self._result, f"line {self._line}", True
+        match why:
+            case LineRefused():
+                result.verdict, self._unsent = VIOLATED, why.unsent
+                said = why.text, why.action, why.guard, why.property
+                result.refusal = LineRefusal(self._line, *said)
+            case TooMany():
+                result.why = f"{at}: more than {self.limit} candidate states{_judged(result)}"
+            case _:
+                result.why = f"{at}: {why}{_judged(result)}"
 
-    def _judge(self, record: dict[str, Any]) -> None:
-        reader = self.reader
-        if reader is None:
-            return self._begin(record)
-        if OwnFormat.recognises(record):
-            raise UsageError(
-                "a second header: another recording begins here; judge each in a file of its own"
-            )
-        if "node" not in record and isinstance(reader, OwnFormat) and (other := _foreign(record)):
-            raise UsageError(
-                f"a line of {other} in a recording of the format oneleader: judge each by itself"
-            )
-        return reader.judge(record)
+    def _mixed(self, record: dict[str, Any]) -> UsageError | None:
+        """Where a line cannot be read, for it is of another format."""
+        reader, other = self.reader, _foreign(record) or _own(record)
+        if reader is None or not other or other == reader.name:
+            return None
+        return UsageError(
+            f"a line of {other} in a recording of the format {reader.name}: judge each by itself"
+        )
 
     def _begin(self, record: dict[str, Any]) -> None:
         """The first record says the format; in our own it is a header."""
@@ -318,6 +324,8 @@ def _reader(
         from oneleader.models.election import MODEL
 
         return CcfFormat(model or MODEL, limit)
+    if record.get("format") == "oneleader-node":
+        raise UsageError("this is the trace of one node: give the folder that has those of all")
     raise UsageError(
         'this is no format known here: neither a header {"format": "oneleader", ...}, nor a line of etcd, '
         '{"event": {"name": ..., "nid": ...}}, nor one of CCF, {"tag": "raft_trace", "msg": ...}'
@@ -327,6 +335,11 @@ def _reader(
 def _foreign(record: dict[str, Any]) -> str:
     """Whose logger writes such lines; "" where none does."""
     return next((f.name for f in (EtcdFormat, CcfFormat) if f.recognises(record)), "")
+
+
+def _own(record: dict[str, Any]) -> str:
+    is_step = isinstance(record.get("node"), str) and isinstance(record.get("event"), str)
+    return OwnFormat.name if is_step else ""
 
 
 def _hint(reader: Format, unsent: Any, rest: Iterator[tuple[int, dict[str, Any]]]) -> str:

@@ -179,12 +179,30 @@ class ValueText:
                     condition = " and ".join(self.values(rest, inner)) or "True"
                     found = f"any({condition} for {name} in {self.range(low, high, env)})"
                 return found if is_any else f"(not {found})"
+        if found := self._apart(kind, v, body, env):
+            return found
         loops = [f"for {name} in {self.domain(v.sort)}"]
         while body.op == kind and is_set(body.args[0].sort):  # one loop inside the other
             v, body = body.args
             inner[v.args[0]] = name = f"q{len(inner)}"
             loops.append(f"for {name} in {self.domain(v.sort)}")
         return f"{kind}({self.value(body, inner)} {' '.join(loops)})"
+
+    def _apart(self, kind: str, v: Expr, body: Expr, env: Env) -> str:
+        """`x(a) <= y(b)` for all a and b: the greatest x and the least y are compared."""
+        if kind != "all" or body.op != "all" or not is_set(v.sort) or not is_set(body.args[0].sort):
+            return ""
+        w, compared = body.args
+        if compared.op not in ("lt", "le") or v is w:
+            return ""
+        x, y = compared.args
+        if w.args[0] in variables_of(x) or v.args[0] in variables_of(y):
+            return ""
+        sides = [
+            f"[{self.value(side, {**env, of.args[0]: 'q'})} for q in {self.domain(of.sort)}]"
+            for side, of in ((x, v), (y, w))
+        ]
+        return f"all_{compared.op}({', '.join(sides)})"
 
     def _differs(self, v: Expr, rest: Literals, low: str, high: str, env: Env) -> str:
         """`f[.., v] != g[.., v]` over a range compares the rows; nothing where the body is another."""

@@ -10,7 +10,8 @@
 | `msg.packet`, `.term`, `.vote_granted`| `msg.paket`                           | `packet`      |
 | `msg.packet.msg`, `.election_type`    | a number: there were no pre-votes     | `is_pre_vote` |
 | `msg.configurations`: `idx`, `nodes`  | the same                              | `conf`        |
-| `msg.args.configuration`              | among the `configurations`            | `added`       |
+| `msg.args.configuration`              | among the `configurations`, or later  | `added`       |
+|                                       | `msg.new_configuration`               |               |
 | `msg.args.idx` of a commit            | the same                              | `idx`         |
 | `msg.state.last_idx`                  | the same                              | `last_idx`    |
 | `packet.last_log_idx`, if `success`   | the same, 0 for OK                    | `acknowledged`|
@@ -62,7 +63,7 @@ IN_LINE = {
     *("tag", "msg", "function", "event", "state", "packet", "paket", "configurations"),
     *("node_id", "my_node_id", "node", "current_view", "leadership_state", "leadership"),
     *("from_node_id", "from", "to_node_id", "to", "term", "vote_granted", "election_type"),
-    *("args", "last_idx", "last_log_idx", "success"),
+    *("args", "new_configuration", "last_idx", "last_log_idx", "success"),
 }
 
 
@@ -169,6 +170,8 @@ def _configuration(written: dict[str, Any]) -> CcfConfiguration:
 
 def _arguments(function: str, msg: dict[str, Any]) -> dict[str, Any]:
     """What the step is called with. In 2023 some lines had no `args`."""
+    if function == "add_configuration" and "new_configuration" in msg:
+        return {"added": _configuration(part(msg, "new_configuration", dict))}
     if "args" not in msg or function not in ("commit", "add_configuration"):
         return {}
     args = part(msg, "args", dict)

@@ -200,7 +200,7 @@ class OldTerms:
 
     def check(self, after: Iterable[Observed]) -> None:
         """NotModelled where a line shows what is forgotten."""
-        for field, index, _ in after if self.first or self.discarded else ():
+        for field, index, _ in after:
             if field.name in self.of_leaders and (len(index) < 2 or index[1] < self.discarded):
                 raise NotModelled(f"`{field.name}` of entries that all have discarded is not remembered")
             if field.name in self.fields:

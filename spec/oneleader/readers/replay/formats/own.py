@@ -157,11 +157,12 @@ class OwnFormat:
         return self.steps.read(record)
 
     def judge(self, record: dict[str, Any]) -> None:
-        steps, given, after = self.read(record)
+        step = self.read(record)
+        steps, given, _ = step
         may_lose = self.may_lose_states or self.properties.rests
         is_last_word = steps is not None or self._shows_all(record["node"])
         self.run.go_in_place(may_lose and is_last_word and not given)
-        self.take(record, (steps, given, after))
+        self.take(record, step)
 
     def _shows_all(self, node: str) -> bool:
         """A line of the node has one explanation at most: all others show what they do."""
@@ -174,7 +175,7 @@ class OwnFormat:
             self.sent.check(record["receives"])
         if self.rounds:
             self.rounds.check(after)
-        if self.terms:
+        if self.terms and (self.terms.first or self.terms.discarded):
             self.terms.check(after)
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
@@ -193,19 +194,18 @@ class OwnFormat:
         for field, _, _ in after:
             compared[field.name] += 1
         if not record.keys() <= self.known_keys:
-            self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at
+            shown_of = {"node"} if steps is None else NOBODY
+            self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at - shown_of
             self.known_keys = LOOKED_AT | self.coverage.ignored
 
     def _follow(self, node: str, step: Step) -> None:
         """The steps that a line names."""
         steps, given, after = step
-        if not steps and not given and self.agreed.is_settled(node, after):
+        if not steps and not given and self.agreed.has(after):
             return self.candidates.stay()
         try:
             if self.run.in_place:
                 self.candidates.follow_in_place(self._explain, steps or [], after)
-                if node in self.seen.of:
-                    self.agreed.settle(node, after)
             else:
                 self.candidates.follow(lambda state: [self._explained(state, step, node)])
         except LineRefused as refused:

@@ -17,6 +17,7 @@ indices at which a relation is true; null is NIL; a member of an enumeration sta
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from oneleader.errors import UsageError
@@ -82,8 +83,8 @@ class OwnSteps:
         return steps, given, after
 
     def _see_clock(self, node: str, time: Any) -> None:
-        if isinstance(time, bool) or not isinstance(time, int | float) or time != time:
-            raise UsageError("`time` is not a number")
+        if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) < inf:
+            raise UsageError("`time` is not a number, or has no end")
         if time < self.clocks.get(node, time):
             raise UsageError(
                 f"the clock of {node} goes back from {self.clocks[node]:g} to {time:g}: give the time of a "
