@@ -106,6 +106,7 @@ progress: setup ## Prove what the models come to, for any number of servers, and
 
 handlers: setup ## Prove the handlers for any number of servers, write docs/results/handlers.md; then within small bounds
 	$(BIN)/python -m workshop handlers
+	$(BIN)/python -m workshop handlers --changes
 	$(BIN)/oneleader handlers --nodes 2 --log 1 --reads 2
 	$(BIN)/oneleader handlers --nodes 3 --log 0; test $$? -eq 3  # without an entry nobody acts as a leader
 	$(BIN)/oneleader handlers --nodes 3 --log 1 --reads 0 --only AppendEntries

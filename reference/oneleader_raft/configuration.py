@@ -63,3 +63,9 @@ History: TypeAlias = tuple[InEffect, ...]
 
 def initial(members: tuple[NodeId, ...]) -> History:
     return (InEffect(0, Membership(members)),)
+
+
+def up_to(history: History, index: int) -> History:
+    """Those of the entries up to an index; the first is from before all entries that are there."""
+    first, *later = history
+    return (first, *(in_effect for in_effect in later if in_effect.since <= index))

@@ -71,7 +71,7 @@ from enum import Enum
 from itertools import filterfalse
 from typing import TypeAlias
 
-from .configuration import History, InEffect, Membership, initial
+from .configuration import History, InEffect, Membership, initial, up_to
 from .configuration import NodeId as NodeId
 from .lease import DEFAULT, LONG_AGO, NO_ROUND, Clocks, Round, lease_holds, promise_ran_out
 
@@ -864,9 +864,7 @@ def with_entries(node: Node, kept: int, entries: tuple[Entry, ...]) -> Node:
     """The log up to an index, and these after it. Dissertation 4.1: "a server always uses the latest
     configuration in its log"; it falls back to the one before where the entry that brought it goes."""
     log = node.log[: kept - node.snapshot.index] + entries
-    first, *later = node.history
-    before = (in_effect for in_effect in later if in_effect.since <= kept)
-    return replace(node, log=log, history=(first, *before, *brought(kept, entries)))
+    return replace(node, log=log, history=up_to(node.history, kept) + brought(kept, entries))
 
 
 def brought(kept: int, entries: tuple[Entry, ...]) -> History:
@@ -881,9 +879,11 @@ def broadcast(node: Node, now: int) -> Step:
     round = Round(node.leadership.round.number + 1, now)
     node = replace(node, leadership=replace(node.leadership, round=round))
 
+    def send_to(id: NodeId) -> Send:
+        return append_entries_to(node, id)
+
     sent = action("send_heartbeat", n=node.id, k=f"r{round.number}")
-    joining = tuple(append_entries_to(node, id) for id in to_join(node))
-    return Step(node, (sent,), to_peers(node, lambda peer: append_entries_to(node, peer)) + joining)
+    return Step(node, (sent,), to_peers(node, send_to) + tuple(map(send_to, to_join(node))))
 
 
 def append_entries_to(leader: Node, to: NodeId) -> Send:
@@ -1053,8 +1053,7 @@ def on_compact(node: Node, index: int, state: object) -> Step:
         return decline(node, Compact(index, state), f"the log begins after {node.snapshot.index}")
     if not is_committed:
         return decline(node, Compact(index, state), f"no more than {node.commit_index} entries are committed")
-    *_, in_effect = (in_effect for in_effect in node.history if in_effect.since <= index)
-    snapshot = Snapshot(index, node.term_at(index), in_effect, state)
+    snapshot = Snapshot(index, node.term_at(index), up_to(node.history, index)[-1], state)
     return Step(with_snapshot(node, snapshot, node.after(index)), (action("compact", n=node.id, k=index),))
 
 
@@ -1114,8 +1113,7 @@ def on_change_members(node: Node, members: tuple[NodeId, ...], now: int) -> Step
 def why_unchangeable(node: Node, members: tuple[NodeId, ...], now: int) -> str:
     """What forbids a change to these members, in words; "" if nothing does."""
     is_under_way = node.leadership.wanted is not NIL or node.since > node.commit_index  # R2
-    known = node.leadership.progress.items()
-    silent = [id for id, follower in known if id in members and is_silent(node, follower, now)]
+    silent = silent_among(node, members, now)
 
     if node.role is not Role.LEADER:
         return "the leader changes the members, and nobody else"
@@ -1128,13 +1126,23 @@ def why_unchangeable(node: Node, members: tuple[NodeId, ...], now: int) -> str:
     if members == node.members:
         return "these are the members already"
     if len(silent) * 2 >= len(members):
-        return f"of {' '.join(members)} no majority would be up: nothing was heard of {' '.join(silent)}"
+        return f"of {listed(members)} no majority would be up: nothing was heard of {listed(silent)}"
     return ""
 
 
 def to_join(node: Node) -> tuple[NodeId, ...]:
     """Dissertation 4.2.1: servers that are sent entries, and count nowhere."""
     return tuple(id for id in node.leadership.wanted or () if id not in node.members and id != node.id)
+
+
+def silent_among(node: Node, servers: tuple[NodeId, ...], now: int) -> tuple[NodeId, ...]:
+    """Those of these servers that are sent entries and do not answer."""
+    known = node.leadership.progress.items()
+    return tuple(id for id, follower in known if id in servers and is_silent(node, follower, now))
+
+
+def listed(servers: tuple[NodeId, ...]) -> str:
+    return " ".join(servers)
 
 
 def is_silent(node: Node, follower: Progress, now: int) -> bool:
@@ -1152,18 +1160,20 @@ def go_on_with_change(node: Node, now: int) -> Step:
     configuration = next_configuration(node)
     if configuration is NIL:
         return Step(node)
-    joining, progress = to_join(node), node.leadership.progress
 
     stays = node.leadership.transfer_to is NIL  # dissertation 3.10
     last_is_committed = node.since <= node.commit_index  # dissertation 4.1, R2
     own_is_committed = node.term_at(node.commit_index) == node.current_term  # raft-dev, July 2015, R3
-    new_members_caught_up = all(
-        progress[id].match_index >= node.commit_index for id in joining
-    )  # dissertation 4.2.1
+    new_members_caught_up = have_caught_up(node)  # dissertation 4.2.1
 
     if not (stays and last_is_committed and own_is_committed and new_members_caught_up):
         return Step(node)
     return change_configuration(node, configuration, now)
+
+
+def have_caught_up(node: Node) -> bool:
+    """Those that are to join have stored what is committed."""
+    return all(node.leadership.progress[id].match_index >= node.commit_index for id in to_join(node))
 
 
 def next_configuration(node: Node) -> Membership | None:
@@ -1179,23 +1189,24 @@ def change_configuration(node: Node, configuration: Membership, now: int) -> Ste
     """Dissertation 4.1: append it; it is in effect at once. Nothing is sent to who is no member any more."""
     brought = action("change_config", n=node.id, c=configuration.sets)
     node = with_entries(node, node.last_index, (Entry(node.current_term, configuration),))
-    known = node.leadership.progress
-    progress = {id: known.get(id, Progress(node.last_index)) for id in node.peers}
+    progress = dict.fromkeys(node.peers, Progress(node.last_index)) | of_peers(node)
     node = replace(node, leadership=replace(node.leadership, progress=progress, wanted=NIL))
     return Step(node, (brought,)).then(lambda node: broadcast(node, now)).then(advance_commit)
 
 
+def of_peers(node: Node) -> dict[NodeId, Progress]:
+    """What a leader knows already of those that are its peers now."""
+    return {id: follower for id, follower in node.leadership.progress.items() if id in node.peers}
+
+
 def give_up_on_change(node: Node, now: int) -> Step:
     """Dissertation 4.2.1: the change is given up where a server that is to join does not answer."""
-    wanted, progress = node.leadership.wanted, node.leadership.progress
-    joining = to_join(node)
-    silent = [id for id in joining if is_silent(node, progress[id], now)]
+    wanted, silent = node.leadership.wanted, silent_among(node, to_join(node), now)
 
     if not silent:
         return Step(node)
-    others = {id: follower for id, follower in progress.items() if id not in joining}
-    node = replace(node, leadership=replace(node.leadership, progress=others, wanted=NIL))
-    return decline(node, ChangeMembers(wanted or ()), f"nothing was heard of {' '.join(silent)}")
+    node = replace(node, leadership=replace(node.leadership, progress=of_peers(node), wanted=NIL))
+    return decline(node, ChangeMembers(wanted or ()), f"nothing was heard of {listed(silent)}")
 
 
 def retire(node: Node) -> Step:

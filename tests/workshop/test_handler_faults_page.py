@@ -40,7 +40,17 @@ from workshop.pages.handler_faults import (
 TEXT = PAGE.read_text("utf-8")
 KEPT = Answers(JOURNAL, "another proof")
 MADE = page(KEPT, known(KEPT, questions()))
-OPEN_YET = {"commit-rule-breaks", "joining-get-no-entries"}  # no answer in their time
+REFUSED_BEFORE_A_CHANGE = {
+    "change-upon-change",
+    "added-and-added",
+    "added-and-removed",
+    "removed-and-removed",
+}
+OPEN_YET = {
+    "commit-rule-breaks",
+    "joining-get-no-entries",
+    *REFUSED_BEFORE_A_CHANGE,
+}  # no answer in their time
 MUTANTS = {mutant.id: mutant for mutant in mutants()}
 
 

@@ -1,4 +1,7 @@
-"""The command `handlers`: docs/results/handlers.md, by a run that proves what has changed since the last."""
+"""The command `handlers`: docs/results/handlers.md, by a run that proves what has changed since the last.
+
+Of members that change: docs/results/handlers-members.md.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,22 @@ import click
 from oneleader.cli.checks import SOON
 from oneleader.cli.console import say
 from oneleader.conformance.handlers.contracts import CONTRACTS, Met, check_contract
-from oneleader.conformance.handlers.earlier import once
+from oneleader.conformance.handlers.earlier import READ, once
 from oneleader.conformance.handlers.handlers import Handled, prove_handler
-from oneleader.conformance.handlers.running import ANY, of_any_size
-from oneleader.conformance.handlers.stable import Kept, everything, prove_stable
+from oneleader.conformance.handlers.running import ANY, CHANGING, WITH_CHANGES, of_any_size, of_changing
+from oneleader.conformance.handlers.stable import (
+    MODELS_OF_CORE,
+    OF_CHANGES,
+    Kept,
+    everything,
+    prove_stable,
+)
 from oneleader.verdict import HOLDS, exit_status
 from workshop import ROOT
 from workshop.pages.documents import template
 
 PAGE = ROOT / "docs/results/handlers.md"
+PAGE_OF_CHANGES = ROOT / "docs/results/handlers-members.md"
 ROW = re.compile(r"^\| `(.+)` \| ([\d,]+) \| ([\d,]+) \| [\d.]+ \|", re.MULTILINE)
 
 
@@ -51,19 +61,41 @@ def told(text: str) -> list[tuple[str, int, int]]:
     return [(name, int(paths), int(goals)) for name, paths, goals in numbers]
 
 
+def page_of_changes(handlers: Sequence[Handled], steps: Sequence[Kept], loops: Sequence[Met]) -> str:
+    seconds = [*(h.seconds for h in handlers), *(s.seconds for s in steps), *(m.seconds for m in loops)]
+    return template("handlers-members.md.j2").render(
+        day=date.today().isoformat(),
+        paths=sum(h.paths for h in handlers) + sum(m.paths for m in loops),
+        goals=sum(h.goals for h in handlers) + sum(s.goals for s in steps),
+        minutes=sum(seconds) / 60,
+        size=CHANGING,
+        handlers=handlers,
+        open=[handler for handler in WITH_CHANGES if handler not in {one.handler for one in handlers}],
+        steps=steps,
+        loops=loops,
+    )
+
+
 @click.command("handlers")
 @click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
-def handlers(workers: int) -> int:
+@click.option("--changes", is_flag=True, help="Where the members change: docs/results/handlers-members.md.")
+@click.option("--known", is_flag=True, help="With --changes: of the handlers, only those proved already.")
+def handlers(workers: int, changes: bool, known: bool) -> int:
     """Prove the handlers and what that rests on, where it has changed, and write docs/results/handlers.md."""
+    steps_of = OF_CHANGES if changes else MODELS_OF_CORE
+    kept = [(model, action) for model, action in everything() if model in steps_of]
     with ProcessPoolExecutor(workers) as pool:
         loops = [one for one, _ in pool.map(partial(once, check_contract), CONTRACTS)]
-        steps = [one for one, _ in pool.map(partial(once, prove_stable), *zip(*everything(), strict=True))]
+        steps = [one for one, _ in pool.map(partial(once, prove_stable), *zip(*kept, strict=True))]
         found = []
-        for one, _ in pool.map(partial(once, prove_handler), *zip(*of_any_size(), strict=True)):
+        work = of_changing() if changes else of_any_size()
+        work = [one for one in work if READ.known(prove_handler.__name__, *one)] if known else work
+        for one, _ in pool.map(partial(once, prove_handler), *zip(*work, strict=True)):
             say(f"{one.handler}: {one.paths:,} paths, {one.seconds:.1f} s")
             found.append(one)
     verdicts = [*(h.verdict for h in found), *(s.verdict for s in steps), *(m.verdict for m in loops)]
     if all(verdict is HOLDS for verdict in verdicts):
-        PAGE.write_text(page(found, steps, loops), encoding="utf-8")
-        say(f"written to {PAGE.relative_to(ROOT)}")
+        written, made = (PAGE_OF_CHANGES, page_of_changes) if changes else (PAGE, page)
+        written.write_text(made(found, steps, loops), encoding="utf-8")
+        say(f"written to {written.relative_to(ROOT)}")
     return exit_status(verdicts)

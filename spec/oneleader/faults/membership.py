@@ -88,16 +88,12 @@ def _() -> Core:
     def go_on_with_change(node: Node, now: int) -> Step:
         configuration = raft.next_configuration(node)
         own_is_committed = node.term_at(node.commit_index) == node.current_term
-        if configuration is None or not (own_is_committed and caught_up(node)):
+        if configuration is None or not (own_is_committed and raft.have_caught_up(node)):
             return Step(node)
         return raft.change_configuration(node, configuration, now)
 
     correct = raft.why_unchangeable
     return patched(why_unchangeable, go_on_with_change)
-
-
-def caught_up(node: Node) -> bool:
-    return all(node.leadership.progress[id].match_index >= node.commit_index for id in raft.to_join(node))
 
 
 def with_all_committed(node: Node) -> Node:
@@ -116,7 +112,9 @@ def changing_before_a_commit() -> Core:
         configuration = raft.next_configuration(node)
         if configuration is None or node.since > node.commit_index:
             return Step(node)
-        return raft.change_configuration(node, configuration, now) if caught_up(node) else Step(node)
+        if not raft.have_caught_up(node):
+            return Step(node)
+        return raft.change_configuration(node, configuration, now)
 
     return patched(go_on_with_change)
 
@@ -245,7 +243,7 @@ def joint_counts_together() -> Core:
     of either."""
 
     def is_majority(node: Node, servers: frozenset[NodeId]) -> bool:
-        return len(servers & {*node.members}) * 2 > len(node.members)
+        return len(servers & set(node.members)) * 2 > len(node.members)
 
     return patched(is_majority)
 

@@ -1,4 +1,4 @@
-"""Handlers where the members change, within bounds; and that each rule of a change is needed for that."""
+"""Handlers where the members change, of any size and within bounds; each rule of a change is needed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from itertools import product
 import pytest
 
 from oneleader.conformance.handlers.changing import Changing, is_quorum
+from oneleader.conformance.handlers.facts import needed
 from oneleader.conformance.handlers.handlers import prove_handler
-from oneleader.conformance.handlers.running import WITH_CHANGES
+from oneleader.conformance.handlers.running import CHANGING, WITH_CHANGES
 from oneleader.conformance.handlers.servers import Scope
+from oneleader.faults import membership
 from oneleader.faults.catalogue import variant
-from oneleader.verdict import HOLDS, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader_raft.configuration import Membership
+from workshop.pages.handlers import PAGE_OF_CHANGES, told
 
 DEEP = os.environ.get("ONELEADER_PROFILE") == "deep"
 TWO = Scope(2, log=1, reads=0, changes=True)
@@ -47,6 +50,46 @@ def test_a_fault_of_changes_is_not_proved(id: str) -> None:
     handler, failing = FAULTS[id]
     found = prove_handler(handler, TWO, core=variant(id))
     assert (found.verdict, found.failing) == (VIOLATED, f"membership: {failing}")
+
+
+# --- Any number of servers, logs of any length -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("handler", WITH_CHANGES if DEEP else ("restart", "is_leader"))
+def test_a_handler_is_proved_for_any_number_of_servers(handler: str) -> None:
+    """Where docs/results/handlers-members.md lists it, it is seen to have the figures of this run."""
+    found = prove_handler(handler, CHANGING)
+    assert (found.verdict, found.failing) == (HOLDS, "")
+    listed = {name: figures for name, *figures in told(PAGE_OF_CHANGES.read_text("utf-8"))}
+    assert listed.get(handler, [found.paths, found.goals]) == [found.paths, found.goals]
+
+
+OF_ANY_SIZE = {
+    "several-at-once": "change_config: is_adjacent",  # R1
+    "change-upon-change": "change_config: last_is_committed",  # R2
+    "joint-left-early": "change_config: last_is_committed",  # R2
+    "added-and-added": "change_config: own_is_committed",  # R3
+    "joins-at-once": "change_config: new_members_caught_up",
+}
+
+
+@pytest.mark.parametrize("id", OF_ANY_SIZE if DEEP else ("several-at-once", "added-and-added"))
+def test_a_fault_of_changes_is_not_proved_for_any_number(id: str) -> None:
+    """That Z3 cannot tell is not proved: of sets of any size it finds no state in numbers."""
+    found = prove_handler("heartbeat timeout", CHANGING, variant(id), (membership,))
+    assert found.verdict is INCONCLUSIVE
+    assert found.failing.startswith(f"membership: {OF_ANY_SIZE[id]}: ")
+
+
+@pytest.mark.parametrize(
+    ("handler", "fact", "goal"),
+    [
+        ("heartbeat timeout", "its log is the leader's", "AppendEntries: what is before"),
+        ("AppendEntries", "AppendEntries: its configurations", "state: log_config"),
+    ],
+)
+def test_a_fact_that_is_left_out_is_missed(handler: str, fact: str, goal: str) -> None:
+    assert [*needed("membership", handler, CHANGING, [fact])] == [(fact, goal)]
 
 
 def test_quorums_are_counted() -> None:

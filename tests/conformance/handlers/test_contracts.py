@@ -38,6 +38,13 @@ BROKEN = [
     ("conflict", "range(node.snapshot.index + 1, node.last_index + 1)", "range(1, m.prev_log_index)"),
     ("back_off", "own[-1] + 1", "own[-1] - 2"),
     ("terms", "for entry in entries", "for entry in entries[1:]"),
+    ("brought", "isinstance(e.command, Membership)", "False"),
+    ("to_join", "and id != node.id", ""),
+    ("to_join", "id not in node.members and ", ""),
+    ("have_caught_up", ">= node.commit_index", ">= node.commit_index - 1"),
+    ("of_peers", " if id in node.peers", ""),
+    ("silent_among", "id in servers and ", ""),
+    ("answer_reads", "reads=waiting", "reads=(), transfer_to=node.id"),
 ]
 
 

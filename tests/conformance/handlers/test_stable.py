@@ -8,6 +8,7 @@ from oneleader.conformance.handlers.stable import (
     CHANGES,
     FIRST,
     MODELS_OF_CORE,
+    OF_CHANGES,
     actions,
     everything,
     prove_stable,
@@ -23,6 +24,8 @@ SOME = [
     ("snapshots", "install_snapshot"),
     ("lease", "elapse"),
     ("lease", "acknowledge"),
+    ("membership", FIRST),
+    ("membership", "restart"),
 ]
 
 
@@ -37,9 +40,9 @@ def test_the_coupling_is_kept(model: str, action: str) -> None:
 def test_every_action_of_every_model_is_among_them() -> None:
     assert {*everything()} == {
         (model, action)
-        for model in MODELS_OF_CORE
+        for model in (*MODELS_OF_CORE, *OF_CHANGES)
         for action in (FIRST, *MODELS[model].actions)
-        if action not in CHANGES
+        if action not in CHANGES or model in OF_CHANGES
     }
     assert {*actions("lease")} >= {FIRST, "elapse", "become_leader"}
 
@@ -51,6 +54,7 @@ def test_every_action_of_every_model_is_among_them() -> None:
         ("replication", "replace_entries", "followers store what they said"),
         ("replication", "client_request", "AppendEntries: its log is as long"),
         ("snapshots", "append_entries", "nobody has changed the members"),
+        ("membership", "give_up", "AppendEntries: its configurations"),
         ("lease", "acknowledge", "followers acknowledged"),
         ("lease", "elapse", "its clock"),
     ],

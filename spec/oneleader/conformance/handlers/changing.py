@@ -130,15 +130,20 @@ class Changing(Named):
         of_one, of_other = ([q for q in self.quorums if is_quorum(sets, q)] for sets in (one, other))
         return all({*p} & {*q} for p, q in product(of_one, of_other))
 
-    def in_effect(self, path: Any, node: Node) -> Iterator[tuple[int, Any, int]]:
+    def in_effect(self, path: Any, node: Node, configs: Body, since: Body) -> Iterator[Fact]:
         for i in range(len(node.log) + 1):
             *_, found = (in_effect for in_effect in node.history if in_effect.since <= i)
-            yield i, self.configuration(path, found.configuration), found.since
+            yield "log_config", configs(i) == self.configuration(path, found.configuration)
+            yield "log_since", since(i) == found.since
 
-    def brings(self, path: Any, entries: Any, before: Any) -> Iterator[tuple[Any, Any]]:
+    def brought(
+        self, path: Any, entries: Any, before: Any, configs: Body, since: Body, *triggers: Body
+    ) -> Iterator[Any]:
         for k, entry in enumerate(entries, 1):
-            is_change = isinstance(entry.command, Membership)
-            yield self.integer(before + k), self.configuration(path, entry.command) if is_change else None
+            i, command = self.integer(before + k), entry.command
+            is_change = isinstance(command, Membership)
+            new = (self.configuration(path, command), i) if is_change else (configs(i - 1), since(i - 1))
+            yield z3.And(configs(i) == new[0], since(i) == new[1])
 
     # -- what the coupling says things by --------------------------------------------------------------
     def shown(self, view: View, node: Node, now: Any) -> dict[str, Any]:

@@ -20,10 +20,11 @@ from typing import Any, TypeAlias
 
 import z3
 
-from oneleader.conformance.handlers.paths import CodePath, Name, Truth, term_of
+from oneleader.conformance.handlers.paths import CodePath, Name, Number, Truth, term_of
 from oneleader.conformance.handlers.symbolic import (
     AnyPath,
     Followers,
+    Group,
     ServerName,
     Servers,
     entries_of,
@@ -38,7 +39,7 @@ from oneleader.models.lease import Round as RoundSort
 from oneleader.models.replication import Value
 from oneleader.readers.prove.smt import AnySize
 from oneleader_raft.configuration import initial
-from oneleader_raft.raft import NO_SNAPSHOT, Node, Role
+from oneleader_raft.raft import NO_SNAPSHOT, Entry, Node, Role
 from oneleader_raft.views import View
 
 Fact: TypeAlias = tuple[str, Any]  # its name, and what it says
@@ -107,12 +108,19 @@ class AnyOrNamed(AnySize, ABC):
         """The model's number of a configuration."""
         raise Inexpressible("a configuration, where the members stay")
 
-    def in_effect(self, path: Any, node: Node) -> Iterator[tuple[int, Any, int]]:
-        """As of each index of a log: the configuration in effect, and since when."""
+    def in_effect(self, path: Any, node: Node, configs: Body, since: Body) -> Iterator[Fact]:
+        """As of each index of a log: these are the configuration in effect, and since when."""
         yield from ()
 
-    def brings(self, path: Any, entries: Any, before: Any) -> Iterator[tuple[Any, Any]]:
-        """The index of each entry, and the configuration that it brings, or None."""
+    def brought(
+        self, path: Any, entries: Any, before: Any, configs: Body, since: Body, *triggers: Body
+    ) -> Iterator[Any]:
+        """As of the index of each entry the configuration in effect is the one that it brings, or the one as
+        of the entry before."""
+        yield from ()
+
+    def of_history(self, node: Node) -> Iterator[Fact]:
+        """The configurations that a server knows are those in its log."""
         yield from ()
 
     # -- what the coupling says things by; the terms at which Z3 is to use it are its triggers -----
@@ -244,15 +252,66 @@ class AnyCluster(AnyOrNamed):
         q = z3.Const("any quorum", self.sort(Quorum))
         path.know(z3.ForAll([q], z3.And(another(q) != self.me, self.member(another(q), q))))
 
-    def peers(self, path: AnyPath) -> tuple[Any, ...]:
-        """One of them, whichever it is; none of a server alone."""
+    def some_of(self, path: AnyPath, group: Group) -> tuple[Any, ...]:
+        """One of the peers, whichever it is; none of a server alone."""
         return () if self.alone else (self.name(path, self.peer),)
+
+    # -- what the contracts of the core's loops say (`loops`) ----------------------------------------
+    def peers_of(self, path: AnyPath, node: Node) -> Group:
+        return self.peers_of_me(path)
+
+    def peers_of_me(self, path: AnyPath) -> Group:
+        return Group(path, lambda v: z3.And(v != self.me, self.is_member(v)))
+
+    def is_voter(self, node: Node, server: Any) -> Any:
+        """By the configuration that the server `node` has."""
+        return self.is_member(server)
+
+    def has_quorum(self, path: AnyPath, node: Node, servers: Servers) -> Any:
+        return Number(path, 2 * servers.number) > Number(path, self.total)
+
+    def known_quorum(self, path: AnyPath, node: Node, quorum: Any, reached: Body) -> None:
+        """This is one, and `reached` is true of each of its servers."""
+        v = z3.Const("v", self.nodes)
+        all_reach = z3.Implies(self.member(v, quorum), reached(v))
+        path.know(z3.ForAll([v], all_reach, patterns=[self.member(v, quorum)]))
+        of_members = z3.Implies(self.member(v, quorum), self.is_member(v))
+        path.know(z3.ForAll([v], of_members, patterns=[self.member(v, quorum)]))
+        path.know(self.member(self.one_of(quorum), quorum))
+        path.quorums.append((quorum, None))
+
+    def all_are_followed(self, node: Node) -> list[Fact]:
+        """A leader knows something of each of its peers."""
+        return []
+
+    def history_of(self, path: AnyPath, kept: Any, entries: Any) -> Any:
+        """The configurations that entries after an index bring: none, where the members stay."""
+        return ()
+
+    def known_classes(self, path: AnyPath) -> dict[str, type]:
+        """Those that stand in the place of the core's."""
+        return {}
+
+    def without(self, path: AnyPath, servers: Servers, one: Any, left: Servers) -> None:
+        """These are left of the servers."""
+
+    def differ_in(self, one: Servers, other: Servers) -> Any:
+        """How many servers are in one of the two sets."""
+        raise Inexpressible("configurations, where the members stay")
 
     def name(self, path: AnyPath, term: Any) -> Any:
         return ServerName(path, term)
 
     def command(self, path: CodePath, term: Any) -> Name:
         return Name(path, term, lambda other: self.value(str(other)))
+
+    def columns(self, entry: Entry) -> tuple[Any, ...]:
+        """What a log has for an entry: its term and its value."""
+        return self.integer(entry.term), self.value_of(entry.command)
+
+    def entry(self, path: AnyPath, columns: Sequence[Any]) -> Entry:
+        term, value = columns
+        return Entry(Number(path, term), self.command(path, value))  # type: ignore[arg-type]
 
     def each(self, body: Body, *triggers: Body) -> Any:
         v = self._variable(NodeSort)
@@ -292,7 +351,7 @@ class AnyCluster(AnyOrNamed):
             return
 
         def of_peer(v: Any) -> Any:
-            return z3.Implies(followers.peers.holds(v), body(v, followers.at(v)))
+            return z3.Implies(followers.servers.holds(v), body(v, followers.at(v)))
 
         if self.is_given:
             known = [
@@ -305,26 +364,26 @@ class AnyCluster(AnyOrNamed):
 
     def every_follower(self, node: Node, body: Body) -> Iterator[Any]:
         followers: Any = node.leadership.progress
-        yield self.each(lambda v: z3.Implies(followers.peers.holds(v), body(v, followers.at(v))))
+        yield self.each(lambda v: z3.Implies(followers.servers.holds(v), body(v, followers.at(v))))
 
     def each_entry(self, entries: Any, before: Any, body: Body, *triggers: Body) -> Iterator[Any]:
         before = self.integer(before)
-        length, term, value = self._shifted(entries, before)
+        length, (term, value, *_) = self.columns_after(entries, before)
         i = self._variable(RoundSort)
         inside = z3.And(before < i, i <= before + length)
         said = z3.Implies(inside, body(i, term(i), value(i)))
         yield self._all(i, said, [*triggers, term, value])
 
-    def _shifted(self, entries: Any, before: Any) -> tuple[Any, Body, Body]:
-        """Its length, and its terms and values by an index that begins after `before`."""
+    def columns_after(self, entries: Any, before: Any) -> tuple[Any, list[Body]]:
+        """Its length, and its columns by an index that begins after `before`."""
         found = entries_of(self.path, entries)
         if found.offset.eq(before):
-            return found.length, found.term_of, found.value_of
+            return found.length, [*found.columns]
 
         def shifted(of: Body) -> Body:
             return lambda i: of(z3.simplify(found.offset + i - before))
 
-        return found.length, shifted(found.term_of), shifted(found.value_of)
+        return found.length, [*map(shifted, found.columns)]
 
     def each_index(self, entries: Any, before: Any, body: Body, *triggers: Body) -> Iterator[Any]:
         before, i = self.integer(before), self._variable(RoundSort)
@@ -382,7 +441,7 @@ class AnyCluster(AnyOrNamed):
         is_majority, v = self.is_majority_of_all(servers), self._variable(NodeSort)
         same = z3.ForAll([v], self.member(v, q) == servers.holds(v), patterns=[self.member(v, q)])
         known = [z3.Implies(is_majority, same)]
-        for other in path.quorums:
+        for other, _ in path.quorums:
             holds_all = self.each(lambda v, p=other: z3.Implies(self.member(v, p), servers.holds(v)))
             known.append(z3.Implies(holds_all, is_majority))
         of_members = self._of_members(servers)

@@ -11,31 +11,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import combinations
 from typing import Any, TypeAlias
 
 import z3
 
+from oneleader.conformance.handlers.changing import is_quorum
 from oneleader.conformance.handlers.paths import CodePath, paths, term_of
+from oneleader.conformance.handlers.servers import any_clocks
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader_raft import raft
-from oneleader_raft.configuration import initial
-from oneleader_raft.lease import NO_ROUND
+from oneleader_raft.configuration import InEffect, Membership, initial, up_to
+from oneleader_raft.lease import NO_ROUND, Round
 from oneleader_raft.raft import (
+    NIL,
     AppendEntries,
     AppendReply,
     Entry,
     Leadership,
     Node,
     NodeId,
+    PendingRead,
     Progress,
+    ReadReady,
     Role,
     Snapshot,
 )
 
 RLIMIT = 3_000_000
+FEW = 3  # servers whose configuration may be any: there are many of more
 MOST = {  # servers, or entries of a log
     "Node.peers": 6,
     "terms": 4,
@@ -45,6 +51,13 @@ MOST = {  # servers, or entries of a log
     "reached_by_majority": 5,
     "is_majority": 6,
     "brought": 4,
+    "up_to": 5,
+    "to_join": FEW,
+    "have_caught_up": FEW,
+    "of_peers": FEW,
+    "silent_among": 4,
+    "listed": 4,
+    "answer_reads": 3,
 }
 
 Found: TypeAlias = tuple[Any, ...]
@@ -149,32 +162,122 @@ def _back_off(path: CodePath, size: int) -> Iterator[Any]:
     yield term_of(raft.back_off(node, m)) >= 0
 
 
+def _any_leader(path: CodePath, size: int, few: int) -> Node:
+    """Of its peers; of a few servers, also while the members change."""
+    return _changing(path, size) if size <= few and path.choose([False, True]) else _leader(path, size)
+
+
+def _changing(path: CodePath, size: int) -> Node:
+    """A leader that is a member or not, of a configuration that is joint or not; and others are to join."""
+    node, (me, *_) = _leader(path, size), _servers(size)
+    sets = [some for k in range(1, size + 1) for some in combinations(node.members, k)]
+    configuration = Membership(path.choose(sets), path.choose([(), *sets]))
+    wanted = path.choose([NIL, *sets])
+    followed = {*configuration.voters, *(wanted or ())} - {me}
+    progress = {id: follower for id, follower in node.leadership.progress.items() if id in followed}
+    leadership = replace(node.leadership, progress=progress, wanted=wanted)
+    return replace(node, history=(InEffect(0, configuration),), leadership=leadership)
+
+
 def _reaching(path: CodePath, size: int) -> Iterator[Any]:
-    node, own, least = _leader(path, size), path.number("own"), path.number("least")
+    node, own, least = _any_leader(path, size, FEW - 1), path.number("own"), path.number("least")
     found = raft.reaching(node, own, lambda follower: follower.match_index, least)
     for server, value in _values(node, own).items():
-        yield _is(path, server in found) == (value >= term_of(least))
+        has_reached = z3.And(_is(path, server in node.members), value >= term_of(least))
+        yield _is(path, server in found) == has_reached
     yield _is(path, found <= set(node.members))
 
 
 def _majority(path: CodePath, size: int) -> Iterator[Any]:
-    """Of any set of members."""
-    node = _leader(path, size)
+    """Of any set of members; of a configuration, any set that holds a majority of each of its sets."""
+    node = _any_leader(path, size, FEW)
     for k in range(size + 1):
-        for some in combinations(node.members, k):
-            yield _is(path, raft.is_majority(node, frozenset(some)) == (k * 2 > size))
+        for some in combinations(_servers(size), k):
+            of_each = [len({*part} & {*some}) * 2 > len(part) for part in node.configuration.sets]
+            yield _is(path, bool(raft.is_majority(node, frozenset(some))) == all(of_each))
 
 
 def _brought(path: CodePath, size: int) -> Iterator[Any]:
-    """Of entries with commands that are no configurations."""
-    yield _is(path, raft.brought(3, _entries(path, "new", size)) == ())
+    """Exactly the configurations that are commands, each with the index of its entry."""
+    members = Membership(("n1",))
+    entries = _entries(path, "new", size)
+    brings = [path.choose([False, True]) for _ in entries]
+    made = (replace(e, command=members) if yes else e for e, yes in zip(entries, brings, strict=True))
+    expected = tuple(InEffect(i, members) for i, yes in enumerate(brings, 4) if yes)
+    yield _is(path, raft.brought(3, tuple(made)) == expected)
+
+
+def _up_to(path: CodePath, size: int) -> Iterator[Any]:
+    """The first, and those of the others whose entries do not come after the index, in their order."""
+    number: Callable[[str], Any] = path.number
+    history = tuple(InEffect(number(f"since {i}"), Membership((f"n{i}",))) for i in range(size + 1))
+    index = path.number("index")
+    found = up_to(history, index)
+    kept = [x for x in history if any(x is y for y in found)]
+    yield _is(path, [*map(id, found)] == [*map(id, kept)] and found[0] is history[0])
+    for x in history[1:]:
+        yield _is(path, any(x is y for y in found)) == term_of(x.since <= index)
+
+
+def _to_join(path: CodePath, size: int) -> Iterator[Any]:
+    node = _changing(path, size)
+    wanted = set(node.leadership.wanted or ())
+    yield _is(path, {*raft.to_join(node)} == wanted - {*node.members, node.id})
+
+
+def _have_caught_up(path: CodePath, size: int) -> Iterator[Any]:
+    node = replace(_changing(path, size), commit_index=path.number("commit index"))
+    progress = node.leadership.progress
+    behind = [term_of(progress[id].match_index < node.commit_index) for id in raft.to_join(node)]
+    yield _is(path, raft.have_caught_up(node)) == z3.Not(z3.Or(*behind, path.context))
+
+
+def _of_peers(path: CodePath, size: int) -> Iterator[Any]:
+    """What is known of a server is the very same."""
+    node = _changing(path, size)
+    progress, found = node.leadership.progress, raft.of_peers(node)
+    yield _is(path, {*found} == {*progress} & {*node.peers})
+    yield _is(path, all(follower is progress[id] for id, follower in found.items()))
+
+
+def _silent_among(path: CodePath, size: int) -> Iterator[Any]:
+    """Nobody but these; of nobody, nobody."""
+    node = replace(_leader(path, size), clocks=any_clocks(path))
+    some = path.choose([node.members[:k] for k in range(size + 1)])
+    yield _is(path, {*raft.silent_among(node, some, path.number("now"))} <= {*some})
+
+
+def _answer_reads(path: CodePath, size: int) -> Iterator[Any]:
+    """Of so many reads: those that are kept are the very same, and all else of the server."""
+    number: Callable[[str], Any] = path.number
+    node = replace(_leader(path, 2), clocks=any_clocks(path), commit_index=number("commit index"))
+    reads = tuple(PendingRead(f"read {i}", number(f"index {i}"), number(f"round {i}")) for i in range(size))
+    leadership = replace(node.leadership, reads=reads, round=Round(number("own round")))
+    node = replace(node, leadership=leadership)
+    step = raft.answer_reads(node, path.number("now"))
+    kept = step.node.leadership.reads
+    after = replace(step.node, leadership=replace(step.node.leadership, reads=reads))
+    yield _is(path, not step.actions and all(isinstance(effect, ReadReady) for effect in step.effects))
+    yield _is(path, all(any(read is one for one in reads) for read in kept))
+    of_leader = [f.name for f in fields(Leadership)]
+    yield _is(path, _same_parts(after, node, [f.name for f in fields(Node) if f.name != "leadership"]))
+    yield _is(path, _same_parts(after.leadership, leadership, of_leader))
+
+
+def _same_parts(one: object, other: object, names: list[str]) -> bool:
+    return all(getattr(one, name) is getattr(other, name) for name in names)
+
+
+def _listed(path: CodePath, size: int) -> Iterator[Any]:
+    yield _is(path, isinstance(raft.listed(_servers(size)), str))
 
 
 def _reached(path: CodePath, size: int) -> Iterator[Any]:
-    node, own = _leader(path, size), path.number("own")
+    node, own = _any_leader(path, size, FEW - 1), path.number("own")
     result = term_of(raft.reached_by_majority(node, own, lambda follower: follower.match_index))
     values = _values(node, own)
-    quorums = combinations(node.members, size // 2 + 1)
+    some = (servers for k in range(size + 1) for servers in combinations(node.members, k))
+    quorums = [one for one in some if is_quorum(node.configuration.sets, one)]
     yield z3.Or(*(result == value for value in values.values()))
     yield z3.Or(*(z3.And(*(values[server] >= result for server in quorum)) for quorum in quorums))
 
@@ -183,7 +286,8 @@ def _is(path: CodePath, known: bool) -> Any:
     return z3.BoolVal(bool(known), path.context)
 
 
-OF_SERVERS = ("Node.peers", "reaching", "reached_by_majority", "is_majority")
+OF_CHANGES = ("to_join", "have_caught_up", "of_peers", "silent_among", "listed")
+OF_SERVERS = ("Node.peers", "reaching", "reached_by_majority", "is_majority", *OF_CHANGES)
 CONTRACTS: dict[str, Callable[[CodePath, int], Iterator[Any]]] = {
     "Node.peers": _peers,
     "terms": _terms,
@@ -193,4 +297,11 @@ CONTRACTS: dict[str, Callable[[CodePath, int], Iterator[Any]]] = {
     "reached_by_majority": _reached,
     "is_majority": _majority,
     "brought": _brought,
+    "up_to": _up_to,
+    "to_join": _to_join,
+    "have_caught_up": _have_caught_up,
+    "of_peers": _of_peers,
+    "silent_among": _silent_among,
+    "listed": _listed,
+    "answer_reads": _answer_reads,
 }

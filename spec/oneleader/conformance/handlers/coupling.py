@@ -16,6 +16,7 @@ flight, and that it holds at first. So it holds at any time: it is an invariant.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import z3
@@ -201,9 +202,10 @@ class Coupling:
             yield "state: log_term", fact
         for fact in self.cluster.each_entry(node.log, before, same_value, terms, values):
             yield "state: log_value", fact
-        for i, configuration, since in self.cluster.in_effect(self.path, node):
-            yield "state: log_config", state["log_config"](n, i) == configuration
-            yield "state: log_since", state["log_since"](n, i) == since
+        if self.has("log_config"):
+            configs, since = (partial(state[name], n) for name in ("log_config", "log_since"))
+            for name, fact in self.cluster.in_effect(self.path, node, configs, since):
+                yield f"state: {name}", fact
 
     def term_is_known(self, state: SymbolicState, t: Any) -> Any:
         """A server in a term got there from somebody's request for votes."""
@@ -355,19 +357,35 @@ def of_members(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Itera
     """A whole log, in which entries may bring configurations."""
     yield from of_elections(c, state, node, now)
     n, t = c.cluster.node(node.id), term_of(node.current_term)
-    indices = range(len(node.log) + 1)
     if c.is_premise:
-        yield from _no_number_is_less(c, state, t)
+        for u in (t, *c.terms):
+            yield from _no_number_is_less(c, state, u)
         yield "invariant", c.invariant("nothing_before_the_first_entry", state, n=n, t=t)
         yield "invariant", c.invariant("nothing_was_created_before", state, t=0, i=0)
         yield "invariant", c.invariant("commit_index_is_known", state, n=n)
-        for i in indices:
-            yield "invariant", c.invariant("an_entry_is_as_created", state, n=n, i=i)
+        for fact in c.cluster.each_index(
+            node.log,
+            0,
+            lambda i: c.invariant("an_entry_is_as_created", state, n=n, i=i),
+            *(partial(state[field], n) for field in ("log_term", "log_config", "log_since")),
+        ):
+            yield "invariant", fact
     if node.role is Role.LEADER:
         yield from _leads(c, state, node)
-        for field in ("log_config", "log_since"):
-            for i in indices:
-                yield "its log is the leader's", state[f"leader_{field}"](t, i) == state[field](n, i)
+        yield from _announced_configurations(c, state, node)
+
+
+def _announced_configurations(c: Coupling, state: SymbolicState, node: Node) -> Iterator[Fact]:
+    n, t = c.cluster.node(node.id), term_of(node.current_term)
+    for field in ("log_config", "log_since"):
+        of_leader, of_log = partial(state[f"leader_{field}"], t), partial(state[field], n)
+        for fact in c.cluster.each_index(
+            node.log,
+            node.snapshot.index,
+            lambda i, a=of_leader, b=of_log: a(i) == b(i),
+            of_leader,
+        ):
+            yield "its log is the leader's", fact
 
 
 KNOWN = {

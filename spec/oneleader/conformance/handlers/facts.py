@@ -20,25 +20,31 @@ import z3
 from oneleader.conformance.handlers.clusters import AnyCluster
 from oneleader.conformance.handlers.coupling import Coupling
 from oneleader.conformance.handlers.handlers import RLIMIT, PathProof, runs
+from oneleader.conformance.handlers.members import AnyMembers, anything
 from oneleader.conformance.handlers.paths import paths
 from oneleader.conformance.handlers.running import (
     ALONE,
     ANY,
     ANY_ALONE,
+    CHANGE,
+    CHANGING,
     HANDLERS,
     OF_WHOLE_LOGS,
     WHOLE,
     WHOLE_ALONE,
+    WITH_CHANGES,
     Size,
 )
-from oneleader.conformance.handlers.servers import Anything, Scope
-from oneleader.conformance.handlers.stable import KINDS, actions, prove_stable
+from oneleader.conformance.handlers.servers import Scope
+from oneleader.conformance.handlers.stable import KINDS, OF_CHANGES, actions, prove_stable
+from oneleader.conformance.handlers.stable import OF_WHOLE_LOGS as MODELS_OF_WHOLE_LOGS
 from oneleader.conformance.handlers.symbolic import AnyPath
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft.raft import InstallSnapshot
 
 OF_THE_MODEL = ("invariant", "theorem")  # instances of what the models prove: no facts of the coupling
 SMALL = Scope(2, log=1, reads=0)
+SOON_OF_CHANGES = ("restart", "is_leader", "heartbeat timeout", "VoteReply", CHANGE)
 DEAR = ("RequestVote", "AppendEntries", "AppendReply")  # minutes each, and so the last
 
 
@@ -56,12 +62,13 @@ class Asked:
 def facts_of(model: str) -> list[str]:
     """What the coupling says of a server and of each kind of message, by name."""
     found: dict[str, None] = {}
-    kinds = [kind for kind in KINDS.values() if model != "replication" or kind is not InstallSnapshot]
-    cluster = AnyCluster()
+    is_whole = model in MODELS_OF_WHOLE_LOGS
+    kinds = [kind for kind in KINDS.values() if not is_whole or kind is not InstallSnapshot]
+    cluster = AnyMembers() if model in OF_CHANGES else AnyCluster()
     for kind in (None, *kinds):
 
         def made(path: AnyPath, kind: type | None = kind) -> Any:
-            u = Anything(path, cluster, compacted=model != "replication")
+            u = anything(path, cluster, compacted=model not in MODELS_OF_WHOLE_LOGS)
             now: Any = path.number("now", None)
             return now, u.node(now) if kind is None else u.message(kind)
 
@@ -80,6 +87,11 @@ Proof: TypeAlias = tuple[str, Scope | Size | None]  # a handler and of what size
 
 def everything(model: str) -> Iterator[Proof]:
     """The proofs of a model, those that take long last."""
+    if model in OF_CHANGES:
+        yield from ((handler, CHANGING) for handler in (*SOON_OF_CHANGES, "RequestVote"))
+        yield from ((action, None) for action in actions(model))
+        yield from ((h, CHANGING) for h in WITH_CHANGES if h not in (*SOON_OF_CHANGES, "RequestVote"))
+        return
     if model == "snapshots":  # of which there is no bounded form
         yield from ((handler, ANY) for handler in HANDLERS if handler not in DEAR)
     else:

@@ -28,10 +28,11 @@ import z3
 from oneleader.conformance.handlers.changing import Changing, ChangingPath, UnknownMembers
 from oneleader.conformance.handlers.clusters import AnyCluster, AnyOrNamed, Fact
 from oneleader.conformance.handlers.coupling import Coupling
+from oneleader.conformance.handlers.members import AnyMembers, anything
 from oneleader.conformance.handlers.named import Named
 from oneleader.conformance.handlers.paths import CodePath, paths_from, term_of
 from oneleader.conformance.handlers.running import Ran, Size, Start, begin, reads_answered, run
-from oneleader.conformance.handlers.servers import Anything, Scope, Unknown
+from oneleader.conformance.handlers.servers import Scope, Unknown
 from oneleader.conformance.handlers.symbolic import (
     AnyPath,
     members_of,
@@ -115,9 +116,9 @@ def runs(
     if isinstance(scope, Scope):
         yield from _of_named(handler, scope, core)
         return
-    cluster = AnyCluster(scope.alone)
+    cluster = AnyMembers() if scope.changes else AnyCluster(scope.alone)
     for any_path, ran in paths_from(
-        lambda path: begin(Anything(path, cluster, not scope.whole), handler, modules),
+        lambda path: begin(anything(path, cluster, not scope.whole), handler, modules),
         lambda start: run(start, handler, core, modules),
         cluster.context,
         AnyPath,

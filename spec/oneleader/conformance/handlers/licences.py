@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import z3
@@ -154,13 +155,17 @@ def _is_of_log(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any, t
 def _brings_configurations(c: Coupling, state: SymbolicState, m: AppendEntries, prev: Any) -> Licence:
     """An entry brings a configuration, or goes on with that of the entry before."""
     t = term_of(m.term)
-    configs, since = state["leader_log_config"], state["leader_log_since"]
-    found = [*c.cluster.brings(c.path, m.entries, prev)]
-    for i, brought in found:
-        new = (configs(t, i - 1), since(t, i - 1)) if brought is None else (brought, i)
-        yield "its configurations", z3.And(configs(t, i) == new[0], since(t, i) == new[1])
-    for i in [prev, *(i for i, _ in found)] if c.is_premise else []:
-        yield "invariant", c.invariant("a_leaders_entry_is_as_created", state, u=t, i=i)
+    configs, since = (partial(state[f"leader_log_{what}"], t) for what in ("config", "since"))
+    for fact in c.cluster.brought(c.path, m.entries, prev, configs, since, configs, since):
+        yield "its configurations", fact
+    if c.is_premise and not c.has("leader_snapshot"):
+        for fact in c.cluster.each_index(
+            m.entries,
+            prev,
+            lambda i: c.invariant("a_leaders_entry_is_as_created", state, u=t, i=i),
+            *(partial(state[f"leader_log_{what}"], t) for what in ("term", "config", "since")),
+        ):
+            yield "invariant", fact
 
 
 def install_snapshot(c: Coupling, state: SymbolicState, m: InstallSnapshot, to: Any) -> Licence:

@@ -9,12 +9,20 @@ have one, and a handler that is proved for any size runs their contracts in thei
 | `terms`               | those of two logs are equal exactly if the entries' terms are, one by one    |
 | `conflict`            | from an index after the snapshot's: a refusal, with some index after it      |
 | `back_off`            | some index from 0 on; its caller keeps it within what the follower may lack  |
-| `reaching`            | exactly the members, the leader among them, whose value is as great          |
-| `reached_by_majority` | the value of some member, which every member of some majority has reached    |
-| `is_majority`         | of a set of members: they are more than half of all                          |
-| `brought`             | nothing: no entry brings a configuration, as no change is pending            |
+| `reaching`            | exactly the members whose value is as great                                  |
+| `reached_by_majority` | the value of some server, which every member of some majority has reached    |
+| `is_majority`         | of a set of members: they are more than half of all, or a configuration's    |
+| `brought`             | exactly the configurations that the entries bring; where members stay, none  |
+| `up_to`               | those of the entries up to an index                                          |
+| `to_join`             | exactly those that are wanted as members and are none                        |
+| `have_caught_up`      | each of these stores what is committed                                       |
+| `of_peers`            | what is known of exactly the peers that something is known of                |
+| `silent_among`        | some number of servers; of nobody, nobody                                    |
+| `listed`              | a text                                                                       |
+| `answer_reads`        | some reads are ready and no more pending, and nothing else changes           |
 
-`contracts` checks that the functions themselves meet them.
+`contracts` checks that the functions themselves meet them. `answer_reads` is no loop, and is taken by its
+contract where the members change: `membership` knows no reads.
 """
 
 from __future__ import annotations
@@ -26,19 +34,24 @@ from typing import Any
 
 import z3
 
+from oneleader.conformance.handlers.histories import InForce
 from oneleader.conformance.handlers.paths import Number
 from oneleader.conformance.handlers.symbolic import (
     AnyPath,
-    Peers,
+    Counted,
+    Followers,
+    Group,
+    Many,
     Servers,
     TermsOfLog,
     entries_of,
     in_place,
     known_functions,
+    members_of,
 )
-from oneleader_raft import raft
-from oneleader_raft.configuration import History
-from oneleader_raft.raft import AppendEntries, AppendReply, Entry, Node, Progress
+from oneleader_raft import configuration, raft
+from oneleader_raft.configuration import up_to
+from oneleader_raft.raft import AppendEntries, AppendReply, Entry, Node, Progress, Step, answer
 
 
 def loops(path: AnyPath) -> dict[str, Callable[..., Any]]:
@@ -67,31 +80,76 @@ def loops(path: AnyPath) -> dict[str, Callable[..., Any]]:
     def reaching(leader: Node, own: Any, of: Callable[[Progress], Any], least: Any) -> Servers:
         has = z3.Const(path.fresh("reaching"), cluster.sets)
         number, v = z3.Int(path.fresh("how many reach it"), path.context), z3.Const("v", cluster.nodes)
-        reached = z3.And(cluster.is_member(v), value(leader, own, of)(v) >= path.integer(least))
+        reached = z3.And(cluster.is_voter(leader, v), value(leader, own, of)(v) >= path.integer(least))
         path.know(z3.ForAll([v], z3.Select(has, v) == reached, patterns=[z3.Select(has, v)]))
+        path.required += cluster.all_are_followed(leader)
         return Servers(path, has, number)
 
     def reached_by_majority(node: Node, own: Any, of: Callable[[Progress], Any]) -> Number:
+        followers: Any = node.leadership.progress
         result, of_server = path.number(path.fresh("reached"), None), value(node, own, of)
         quorum = z3.Const(path.fresh("quorum that reached"), cluster.quorums)
-        v, some = z3.Const("v", cluster.nodes), z3.Const(path.fresh("who reached"), cluster.nodes)
-        path.assume(result.term == of_server(some), cluster.is_member(some))
-        all_reach = z3.Implies(cluster.member(v, quorum), result.term <= of_server(v))
-        path.know(z3.ForAll([v], all_reach, patterns=[cluster.member(v, quorum)]))
-        of_members = z3.Implies(cluster.member(v, quorum), cluster.is_member(v))
-        path.know(z3.ForAll([v], of_members, patterns=[cluster.member(v, quorum)]))
-        path.know(cluster.member(cluster.one_of(quorum), quorum))
-        path.quorums.append(quorum)
+        some = z3.Const(path.fresh("who reached"), cluster.nodes)
+        path.assume(result.term == of_server(some))
+        path.assume(z3.Or(some == cluster.node(node.id), followers.servers.holds(some)))
+        path.required += cluster.all_are_followed(node)
+        cluster.known_quorum(path, node, quorum, lambda v: result.term <= of_server(v))
         path.of_follower(some)
         return result  # type: ignore[no-any-return]
 
     def is_majority(node: Node, servers: Any) -> Any:
-        return servers.size() * 2 > Number(path, cluster.total)
+        return cluster.has_quorum(path, node, servers)
 
-    def brought(kept: int, entries: tuple[Entry, ...]) -> History:
-        return ()
+    def brought(kept: int, entries: tuple[Entry, ...]) -> Any:
+        return cluster.history_of(path, kept, entries)
 
-    return {
+    def up_to_index(history: Any, index: int) -> Any:
+        return history.up_to(index) if isinstance(history, InForce) else up_to(history, index)
+
+    def to_join(node: Node) -> Any:
+        wanted: Any = node.leadership.wanted
+        if wanted is None:
+            return ()
+        me = cluster.node(node.id)
+        return Group(path, lambda v: z3.And(wanted.holds(v), z3.Not(cluster.is_voter(node, v)), v != me))
+
+    def have_caught_up(node: Node) -> bool:
+        followers: Any = node.leadership.progress
+        joining: Any = raft.to_join(node)
+        if isinstance(joining, tuple):
+            return True
+        v, commit = z3.Const("v", cluster.nodes), path.integer(node.commit_index)
+        path.required.append(
+            (
+                "those that join are followed",
+                cluster.each(lambda v: z3.Implies(joining.holds(v), followers.servers.holds(v))),
+            )
+        )
+        has = z3.Implies(joining.holds(v), path.integer(followers.at(v).match_index) >= commit)
+        wanted: Any = node.leadership.wanted
+        return path.decide_whole(z3.ForAll([v], has, patterns=[wanted.holds(v)]))
+
+    def of_peers(node: Node) -> Followers:
+        followers: Any = node.leadership.progress
+        peers, known = cluster.peers_of(path, node), followers.servers.holds
+        return Followers(Group(path, lambda v: z3.And(peers.holds(v), known(v))), followers.at)
+
+    def silent_among(node: Node, servers: Any, now: int) -> Any:
+        if isinstance(servers, tuple):
+            return ()
+        number: Any = path.number(path.fresh("how many are silent"))
+        return Counted(path, number.term)
+
+    def listed(servers: Any) -> str:
+        return path.fresh("servers")
+
+    def answer_reads(node: Node, now: int) -> Step:
+        reads: Any = node.leadership.reads
+        ready: Any = Many(path, each=tuple(map(answer, members_of(reads))))
+        return Step(node, (), ready) if members_of(reads) else Step(node)
+
+    of_changes = {"answer_reads": answer_reads} if cluster.has_changes else {}
+    return of_changes | {
         "terms": terms,
         "conflict": conflict,
         "back_off": back_off,
@@ -99,6 +157,12 @@ def loops(path: AnyPath) -> dict[str, Callable[..., Any]]:
         "reached_by_majority": reached_by_majority,
         "is_majority": is_majority,
         "brought": brought,
+        "up_to": up_to_index,
+        "to_join": to_join,
+        "have_caught_up": have_caught_up,
+        "of_peers": of_peers,
+        "silent_among": silent_among,
+        "listed": listed,
     }
 
 
@@ -109,14 +173,34 @@ def any_size(path: AnyPath, modules: tuple[ModuleType, ...] = ()) -> Iterator[No
     core = vars(raft)["step"].__globals__
     contracts = {name: f for name, f in loops(path).items() if core[name] is CORRECT[name]}
     raft.Node.peers = property(  # type: ignore[assignment, method-assign]
-        lambda node: Peers(path, path.cluster.node(node.id))
+        lambda node: path.cluster.peers_of(path, node)
     )
+    known, made = known_functions(path), path.cluster.known_classes(path)
     try:
-        with in_place(known_functions(path), (raft, *modules)), in_place(contracts, (raft,)):
+        with (
+            in_place(known, (raft, configuration, *modules)),
+            in_place(made, (configuration, *modules)),
+            in_place(contracts, (raft,)),
+        ):
             yield
     finally:
         raft.Node.peers = peers  # type: ignore[method-assign]
 
 
-NAMES = ("terms", "conflict", "back_off", "reaching", "reached_by_majority", "is_majority", "brought")
+NAMES = (
+    "terms",
+    "conflict",
+    "back_off",
+    "reaching",
+    "reached_by_majority",
+    "is_majority",
+    "brought",
+    "up_to",
+    "to_join",
+    "have_caught_up",
+    "of_peers",
+    "silent_among",
+    "listed",
+    "answer_reads",
+)
 CORRECT = {name: getattr(raft, name) for name in NAMES}

@@ -59,32 +59,46 @@ from oneleader_raft.views import FIXED_MEMBERS
 @dataclass(frozen=True)
 class Size:
     """Of servers, logs and pending reads: any number. `alone`: one member, else two and more. `whole`: no log
-    is compacted, else a snapshot may stand for the beginning of each."""
+    is compacted, else a snapshot may stand for the beginning of each. `changes`: the members change, by the
+    configurations in a log."""
 
     alone: bool = False
     whole: bool = False
+    changes: bool = False
 
     def __str__(self) -> str:
         return (
-            f"{self.short}, any number of pending reads, senders that are members or not. The members stay: "
-            "no change of them is in the log. Terms, indices, rounds, times and rates are any integers, and "
-            "commands any values."
+            f"{self.short}, any number of pending reads, senders that are members or not. {self._members} "
+            "Terms, indices, rounds, times and rates are any integers, and commands any values."
         )
+
+    @property
+    def _members(self) -> str:
+        if self.changes:
+            return (
+                "The members change: they are any servers, this one or not, and any entry may bring any "
+                "configuration, joint or not."
+            )
+        return "The members stay: no change of them is in the log."
 
     @property
     def models(self) -> tuple[str, ...]:
         """`snapshots` says of compacted logs what `replication` says of whole ones."""
+        if self.changes:
+            return ("membership",)
         return ("replication",) if self.whole else COMPACTED_LOGS
 
     @property
     def short(self) -> str:
         members = "a server alone" if self.alone else "any number of servers from 2 on"
+        members = "any number of servers" if self.changes else members
         logs = "no log is compacted" if self.whole else "any part of a log compacted"
         return f"{members}, logs and messages of any length, {logs}"
 
 
 ANY, ANY_ALONE = Size(), Size(alone=True)
 WHOLE, WHOLE_ALONE = Size(whole=True), Size(alone=True, whole=True)
+CHANGING = Size(whole=True, changes=True)
 COMPACTED_LOGS = tuple("snapshots" if model == "replication" else model for model in FIXED_MEMBERS)
 
 
@@ -119,7 +133,7 @@ OF_WHOLE_LOGS = tuple(handler for handler in HANDLERS if handler not in OF_SNAPS
 ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer")
 
 
-CHANGE = "change members"  # proved within bounds alone
+CHANGE = "change members"  # which does nothing while the members stay
 EVENTS_WITH_CHANGES: dict[str, Callable[[Any], Event]] = {
     **EVENTS,
     CHANGE: lambda u: ChangeMembers(u.wanted()),
@@ -135,6 +149,11 @@ def of_any_size(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
         for handler in only or HANDLERS
         if handler in (OF_WHOLE_LOGS if size.whole else HANDLERS)
     ]
+
+
+def of_changing(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
+    """Any number of servers, of which the members change."""
+    return [(handler, CHANGING) for handler in only or WITH_CHANGES if handler in WITH_CHANGES]
 
 
 @dataclass(frozen=True)
@@ -172,7 +191,7 @@ class Ran:
         return (
             step is not None
             and step.node is self.before
-            and step == Step(step.node)
+            and not (step.actions or members_of(step.effects))
             and not self.acts_as_leader
         )
 
@@ -201,9 +220,7 @@ def _run(start: Start, handler: str, core: Core) -> Ran:
         if handler == IS_LEADER:
             step, acts = Step(before), bool(core.is_leader(before, now))
         elif event is None:
-            step = core.restart(
-                before.id, before.history[0].configuration.members, before.durable, now, before.clocks
-            )
+            step = core.restart(before.id, start.u.first_members(before), before.durable, now, before.clocks)
         else:
             step = core.step(before, event, now)
     except (Infeasible, Inexpressible, KeyboardInterrupt):
@@ -271,7 +288,7 @@ def same_slice(u: Made, entries: Any, log: Any, first: Any, last: Any) -> Any:
     if not isinstance(u.path, AnyPath):
         return same_log(u, entries, log[first:last])
     low, whole = u.path.integer(first), entries_of(u.path, log)
-    part = Entries(u.path, u.path.integer(last) - low, whole.term_of, whole.value_of, whole.offset + low)
+    part = Entries(u.path, u.path.integer(last) - low, whole.columns, whole.offset + low)
     return same_entries(entries_of(u.path, entries), part)
 
 

@@ -23,7 +23,6 @@ from oneleader.conformance.handlers.symbolic import (
     Entries,
     Followers,
     Many,
-    Peers,
     ServerName,
     Servers,
     entries_of,
@@ -156,6 +155,10 @@ class Unknown:
     def target(self) -> NodeId:
         return self.path.choose(self.cluster.names)
 
+    def first_members(self, node: Node) -> tuple[NodeId, ...]:
+        """Those that the cluster began with."""
+        return node.history[0].configuration.members
+
     def node(self, now: Number) -> Node:
         """Any well-formed server."""
         path, (me, *peers) = self.path, self.cluster.names
@@ -233,8 +236,8 @@ class Anything:
 
     def log(self, name: str, offset: Any = None) -> Any:
         ints, values = z3.IntSort(self.path.context), self.cluster.sort(Value)
-        term, value = z3.Function(f"{name} term", ints, ints), z3.Function(f"{name} value", ints, values)
-        return Entries(self.path, self.path.number(f"{name} length").term, term, value, offset)
+        columns = z3.Function(f"{name} term", ints, ints), z3.Function(f"{name} value", ints, values)
+        return Entries(self.path, self.path.number(f"{name} length").term, columns, offset)
 
     def servers(self, name: str) -> Any:
         number = self.path.number(f"how many {name}").term
@@ -312,7 +315,7 @@ class Anything:
 
         def of_follower(server: Any) -> None:
             for _, fact in of_progress(cluster, followers.at(server), last_index(cluster, node)):
-                path.assume(z3.Implies(followers.peers.holds(server), fact))
+                path.assume(z3.Implies(followers.servers.holds(server), fact))
 
         path.of_follower = of_follower
         for server in (cluster.peer, cluster.sender, cluster.target, cluster.new_target):
@@ -329,7 +332,7 @@ class Anything:
             return Progress(n, m, Round(k, s))  # type: ignore[arg-type]
 
         read = PendingRead("a read", path.number("read index"), path.number("read round"))
-        followers: Any = Followers(Peers(path, cluster.me), progress)
+        followers: Any = Followers(cluster.peers_of_me(path), progress)
         reads: Any = Many(path, each=(read,))
         return Leadership(
             since=path.number("leads since", None),
@@ -353,6 +356,14 @@ class Anything:
     def target(self) -> NodeId:
         made: NodeId = self.name(self.cluster.new_target)
         return made
+
+    def first_members(self, node: Node) -> Any:
+        """Those that the cluster began with."""
+        return self.members()
+
+    def first_history(self) -> Any:
+        """The configurations that a server knows before it is started for the first time."""
+        return initial(self.members())
 
 
 def any_clocks(path: CodePath) -> Clocks:
@@ -384,6 +395,7 @@ def well_formed(c: AnyOrNamed, node: Node, now: Any) -> Iterator[Fact]:
     yield "commit index", z3.And(commit >= begins, commit <= last)
     yield "promise", z3.And(promised <= at, promised >= LONG_AGO)
     yield "time", z3.And(at >= 0, c.integer(node.clocks.lease) <= -LONG_AGO)
+    yield from c.of_history(node)
     yield from _well_formed_role(c, node, n, at)
     if node.role is Role.LEADER:
         yield from _well_formed_leader(c, node, at)

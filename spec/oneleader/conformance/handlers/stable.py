@@ -24,6 +24,7 @@ from oneleader.conformance.handlers.clusters import AnyCluster, Fact
 from oneleader.conformance.handlers.coupling import Coupling
 from oneleader.conformance.handlers.handlers import RLIMIT
 from oneleader.conformance.handlers.licences import LICENCES
+from oneleader.conformance.handlers.members import AnyMembers, anything
 from oneleader.conformance.handlers.paths import Number, paths, term_of
 from oneleader.conformance.handlers.running import COMPACTED_LOGS
 from oneleader.conformance.handlers.servers import Anything
@@ -36,7 +37,6 @@ from oneleader.models import MODELS
 from oneleader.readers.prove.algebra import SymbolicState, after, meaning
 from oneleader.readers.prove.smt import answer
 from oneleader.verdict import HOLDS, INCONCLUSIVE, Verdict
-from oneleader_raft.configuration import initial
 from oneleader_raft.lease import LONG_AGO
 from oneleader_raft.raft import InstallSnapshot, Node
 
@@ -46,6 +46,8 @@ SUBJECTS = (SERVER, *KINDS)
 FIRST = "first state"
 TIME = "elapse"  # the one action that no server takes
 MODELS_OF_CORE = (*COMPACTED_LOGS, "replication")
+OF_CHANGES = ("membership",)  # in which the members change
+OF_WHOLE_LOGS = ("replication", *OF_CHANGES)
 CHANGES = ("change_config",)  # which the members that stay leave out
 
 # The hypotheses that the steps needing more than their guards are tried with first.
@@ -57,6 +59,7 @@ HINTS: Mapping[str, tuple[str, ...]] = {
         "elected_by_some_quorum",
     ),
     "client_request": ("election_safety", "leader_was_announced", "leader_append_only"),
+    "change_config": ("election_safety", "leader_was_announced", "leader_append_only"),
     "advance_commit": ("the acting leader", "election_safety", "leader_was_announced"),
 }
 
@@ -78,7 +81,7 @@ def prove_stable(model: str, action: str, not_assumed: str = "", without: str = 
     to be proved and not assumed; `without`: one that is neither."""
     started, goals = time.process_time(), 0
     subjects = (SERVER,) if action == FIRST else SUBJECTS
-    if model == "replication":  # whose logs are whole
+    if model in OF_WHOLE_LOGS:
         subjects = tuple(subject for subject in subjects if subject != InstallSnapshot.__name__)
     for subject in subjects:
         for problem in _problems(model, action, subject, not_assumed, without):
@@ -92,7 +95,8 @@ def prove_stable(model: str, action: str, not_assumed: str = "", without: str = 
 
 def actions(model: str) -> tuple[str, ...]:
     """What is proved of a model: its first state, and each of its actions."""
-    return (FIRST, *(action for action in MODELS[model].actions if action not in CHANGES))
+    left_out = () if model in OF_CHANGES else CHANGES
+    return (FIRST, *(action for action in MODELS[model].actions if action not in left_out))
 
 
 @dataclass(frozen=True)
@@ -135,11 +139,12 @@ class Problem:
 
 
 def _problems(model: str, action: str, subject: str, not_assumed: str, without: str) -> Iterator[Problem]:
-    for alone in (False, True) if action == FIRST else (False,):
-        cluster = AnyCluster(alone)
+    changes = model in OF_CHANGES
+    for alone in (False, True) if action == FIRST and not changes else (False,):
+        cluster = AnyMembers() if changes else AnyCluster(alone)
 
         def made(path: AnyPath, cluster: AnyCluster = cluster) -> Any:
-            u = Anything(path, cluster, compacted=model != "replication")
+            u = anything(path, cluster, compacted=model not in OF_WHOLE_LOGS)
             now: Any = path.number("now", 0 if action == FIRST else None)
             if action == FIRST:
                 return now, _first(u)
@@ -157,7 +162,7 @@ def _problems(model: str, action: str, subject: str, not_assumed: str, without: 
 def _first(u: Anything) -> Node:
     """A server before it is started for the first time: it has promised nothing."""
     me: Any = u.name(u.cluster.me)
-    return Node(me, initial(u.members()), u.clocks(), log=u.no_log(), promised_at=LONG_AGO)
+    return Node(me, u.first_history(), u.clocks(), log=u.no_log(), promised_at=LONG_AGO)
 
 
 def _at_first(coupling: Coupling, node: Node, now: Any) -> Problem:
@@ -244,4 +249,4 @@ def _proved(coupling: Coupling, state: SymbolicState) -> dict[str, Any]:
 
 def everything() -> Iterator[tuple[str, str]]:
     """Each model, with its first state and each of its actions."""
-    return ((model, action) for model in MODELS_OF_CORE for action in actions(model))
+    return ((model, action) for model in (*MODELS_OF_CORE, *OF_CHANGES) for action in actions(model))

@@ -4,6 +4,7 @@
 |---------------------------------------|-----------|-------------------------------------------------|
 | a log, the entries of a message       | Entries   | a length, and functions of the index            |
 | members, votes, pre-votes             | Servers   | who is in it, and how many they are             |
+| peers, servers that are to join       | Group     | who is one of them                              |
 | a leader's progress                   | Followers | a function of the server                        |
 | pending reads, what is sent to peers  | Many      | any one of them, and what stands beside them    |
 
@@ -18,10 +19,12 @@ from __future__ import annotations
 
 import builtins
 import itertools
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import z3
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from oneleader.conformance.handlers.clusters import AnyCluster
 
 PATH_RLIMIT = 200_000
+Column: TypeAlias = Callable[[Any], Any]
 
 
 class AnyPath(CodePath):
@@ -45,7 +49,9 @@ class AnyPath(CodePath):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._made = 0
-        self.quorums: list[Any] = []  # of which something is known on this path
+        self.quorums: list[Any] = []  # of which something is known on this path, and of which configuration
+        self.asked_alone: dict[int, Any] = {}  # configurations of which it was asked
+        self.numbered: dict[int, Any] = {}  # configurations that have a number, by the id of the term
         self.required: list[tuple[str, Any]] = []  # what contracts ask of the caller
         self.of_follower: Callable[[Any], None] = lambda server: None  # what is known of any follower
 
@@ -112,16 +118,18 @@ class Whole:
 
 
 class Entries(Whole):
-    """A tuple of entries: at 1 to `length` those that two functions have at `offset` + 1 and so on."""
+    """A tuple of entries: at 1 to `length` what the columns have at `offset` + 1 and so on. A column is a
+    function of the index; which ones there are the cluster says, and the first two are term and value."""
 
     said = "a log"
 
-    def __init__(self, path: AnyPath, length: Any, term: Any, value: Any, offset: Any = None) -> None:
+    def __init__(self, path: AnyPath, length: Any, columns: Sequence[Column], offset: Any = None) -> None:
         self.path, self.length, self.offset = path, length, path.integer(0) if offset is None else offset
-        self.term_of, self.value_of = term, value
+        self.columns = tuple(columns)
 
-    def at(self, of: Callable[[Any], Any], i: Any) -> Any:
-        return of(z3.simplify(self.offset + i))
+    def at(self, i: Any) -> list[Any]:
+        """What the columns have of the `i`th entry."""
+        return [of(z3.simplify(self.offset + i)) for of in self.columns]
 
     def size(self) -> Number:
         return Number(self.path, self.length)
@@ -138,8 +146,7 @@ class Entries(Whole):
             raise Inexpressible("an index that counts from the end of a log")
         if not path.decide(i < self.length):
             raise IndexError("tuple index out of range")
-        term, value = self.at(self.term_of, i + 1), self.at(self.value_of, i + 1)
-        return Entry(Number(path, term), path.cluster.command(path, value))  # type: ignore[arg-type]
+        return path.cluster.entry(path, self.at(i + 1))
 
     def _slice(self, at: slice) -> Entries:
         path = self.path
@@ -154,19 +161,23 @@ class Entries(Whole):
         high = high if path.decide(high <= self.length) else self.length
         high = high if path.decide(low <= high) else low
         length, offset = z3.simplify(high - low), z3.simplify(self.offset + low)
-        return Entries(path, length, self.term_of, self.value_of, offset)
+        return Entries(path, length, self.columns, offset)
 
     def __add__(self, other: Any) -> Entries:
         a, b, n = self, entries_of(self.path, other), self.length
 
-        def joined(of: Callable[[Entries], Any]) -> Callable[[Any], Any]:
-            return lambda i: z3.If(i <= n, a.at(of(a), i), b.at(of(b), i - n))
+        def joined(k: int) -> Column:
+            return lambda i: z3.If(i <= n, a.at(i)[k], b.at(i - n)[k])
 
-        length = z3.simplify(n + b.length)
-        return Entries(self.path, length, joined(lambda e: e.term_of), joined(lambda e: e.value_of))
+        return Entries(self.path, z3.simplify(n + b.length), [joined(k) for k in range(len(a.columns))])
 
     def __eq__(self, other: object) -> Any:
-        return other is self or self.path.decide_whole(same_entries(self, other))
+        if other is self:
+            return True
+        found, path = entries_of(self.path, other), self.path
+        if path.cluster.has_changes and not path.decide(self.length == found.length):
+            return False  # of fewer paths
+        return path.decide_whole(same_entries(self, found))
 
     def __ne__(self, other: object) -> Any:
         return not self == other
@@ -178,20 +189,18 @@ def entries_of(path: AnyPath, entries: Any) -> Entries:
     """The same, where it may be a tuple of some entries."""
     if isinstance(entries, Entries):
         return entries
-    cluster = path.cluster
+    nothing, *rows = (path.cluster.columns(entry) for entry in (Entry(0, "nothing"), *entries))
 
-    def pick(of: Callable[[Entry], Any], nothing: Any) -> Callable[[Any], Any]:
+    def column(k: int) -> Column:
         def read(i: Any) -> Any:
-            found = nothing
-            for k, entry in enumerate(entries, 1):
-                found = z3.If(i == k, of(entry), found)
+            found = nothing[k]
+            for at, row in enumerate(rows, 1):
+                found = z3.If(i == at, row[k], found)
             return found
 
         return read
 
-    term = pick(lambda e: path.integer(e.term), path.integer(0))
-    value = pick(lambda e: cluster.value_of(e.command), cluster.value("nothing"))
-    return Entries(path, path.integer(len(entries)), term, value)
+    return Entries(path, path.integer(len(entries)), [column(k) for k in range(len(nothing))])
 
 
 def same_entries(a: Any, b: Any, values: bool = True) -> Any:
@@ -202,11 +211,11 @@ def same_entries(a: Any, b: Any, values: bool = True) -> Any:
     is_shared = a.offset.eq(b.offset)
     low = a.offset if is_shared else path.integer(0)
 
-    def at(entries: Entries, of: Any) -> Any:
-        return of(i) if is_shared else entries.at(of, i)
+    def row(entries: Entries) -> list[Any]:
+        return [of(i) for of in entries.columns] if is_shared else entries.at(i)
 
-    same = [at(a, a.term_of) == at(b, b.term_of)]
-    same += [at(a, a.value_of) == at(b, b.value_of)] if values else []
+    pairs = [*zip(row(a), row(b), strict=True)]
+    same = [x == y for x, y in (pairs if values else pairs[:1])]
     inside = z3.And(low < i, i <= low + a.length)
     return z3.And(a.length == b.length, z3.ForAll([i], z3.Implies(inside, z3.And(same))))
 
@@ -254,8 +263,32 @@ class Servers(Whole):
             made = Servers(self.path, z3.Store(made.has, other.term, True), number)
         return made
 
+    def __sub__(self, others: Any) -> Servers:
+        made = self
+        for other in others:
+            number = z3.If(made.holds(other.term), made.number - 1, made.number)
+            left = Servers(self.path, z3.Store(made.has, other.term, False), number)
+            self.path.cluster.without(self.path, made, other.term, left)
+            made = left
+        return made
+
+    def __and__(self, other: Servers) -> Servers:
+        number: Any = self.path.number(self.path.fresh("how many are in both"))
+        return Servers(self.path, z3.SetIntersect(self.has, other.has), number.term)
+
+    def __xor__(self, other: Servers) -> Counted:
+        return Counted(self.path, self.path.cluster.differ_in(self, other))
+
+    def __eq__(self, other: object) -> Any:
+        return Truth(self.path, self.has == other.has) if isinstance(other, Servers) else self._refuse()
+
+    def __ne__(self, other: object) -> Any:
+        return not self == other
+
     def __bool__(self) -> bool:
         return self.path.decide(self.number > 0)
+
+    __hash__ = None
 
 
 def no_servers(path: AnyPath) -> Servers:
@@ -263,31 +296,43 @@ def no_servers(path: AnyPath) -> Servers:
     return Servers(path, nobody, path.integer(0))
 
 
-class Peers(Whole):
-    """All members but one."""
+class Group(Whole):
+    """Servers of which nothing is known but who is one of them."""
 
-    said = "the peers of a server"
+    said = "some servers"
 
-    def __init__(self, path: AnyPath, me: Any) -> None:
-        self.path, self.me = path, me
-
-    def holds(self, server: Any) -> Any:
-        return z3.And(server != self.me, self.path.cluster.is_member(server))
+    def __init__(self, path: AnyPath, holds: Callable[[Any], Any]) -> None:
+        self.path, self.holds = path, holds
 
     def __contains__(self, server: Any) -> bool:
         return self.path.decide(self.holds(server.term))
 
 
+class Counted(Whole):
+    """Servers of which nothing is known but how many they are."""
+
+    said = "some servers"
+
+    def __init__(self, path: AnyPath, number: Any) -> None:
+        self.path, self.number = path, number
+
+    def size(self) -> Number:
+        return Number(self.path, self.number)
+
+    def __bool__(self) -> bool:
+        return self.path.decide(self.number > 0)
+
+
 class Followers(Whole):
-    """What a leader knows of each of its peers."""
+    """What a leader knows of each of those that it sends to."""
 
     said = "what a leader knows of its followers"
 
-    def __init__(self, peers: Peers, at: Callable[[Any], Progress]) -> None:
-        self.peers, self.at = peers, at
+    def __init__(self, servers: Group, at: Callable[[Any], Progress]) -> None:
+        self.servers, self.at = servers, at
 
     def __contains__(self, server: Any) -> bool:
-        return server in self.peers
+        return server in self.servers
 
     def __getitem__(self, server: Any) -> Progress:
         if server not in self:
@@ -295,31 +340,34 @@ class Followers(Whole):
         return self.at(server.term)
 
     def __or__(self, changed: Any) -> Followers:
+        if isinstance(changed, Followers):
+            holds, new = self.servers.holds, changed.servers.holds
+            group = Group(self.servers.path, lambda v: z3.Or(new(v), holds(v)))
+            return self._with(group, new, changed.at)
         made = self
         for server, progress in changed.items():
             if server not in self:
-                raise Inexpressible("progress of a server that is no peer")
-            made = made._with(server.term, progress)
+                raise Inexpressible("progress of a server that is no follower")
+            made = made._with(self.servers, partial(operator.eq, server.term), partial(_always, progress))
         return made
 
-    def _with(self, server: Any, new: Progress) -> Followers:
-        path, before = self.peers.path, self.at
+    def _with(self, group: Group, is_new: Column, new: Callable[[Any], Progress]) -> Followers:
+        path, before = group.path, self.at
+        return Followers(group, lambda v: either_progress(path, is_new(v), new(v), before(v)))
 
-        def at(other: Any) -> Progress:
-            old = before(other)
 
-            def pick(of: Callable[[Progress], Any]) -> Any:
-                chosen = z3.If(other == server, path.integer(of(new)), path.integer(of(old)))
-                return Number(path, chosen)
+def _always(value: Any, server: Any) -> Any:
+    return value
 
-            number, sent_at = (
-                pick(lambda p: p.acknowledged.number),
-                pick(lambda p: p.acknowledged.sent_at),
-            )
-            next_index, match_index = pick(lambda p: p.next_index), pick(lambda p: p.match_index)
-            return Progress(next_index, match_index, Round(number, sent_at))
 
-        return Followers(self.peers, at)
+def either_progress(path: AnyPath, condition: Any, one: Progress, other: Progress) -> Progress:
+    """The one, if the condition holds."""
+
+    def pick(of: Callable[[Progress], Any]) -> Any:
+        return Number(path, z3.If(condition, path.integer(of(one)), path.integer(of(other))))
+
+    round = Round(pick(lambda p: p.acknowledged.number), pick(lambda p: p.acknowledged.sent_at))
+    return Progress(pick(lambda p: p.next_index), pick(lambda p: p.match_index), round)
 
 
 class Many(Whole):
@@ -370,7 +418,7 @@ def known_functions(path: AnyPath) -> dict[str, Any]:
     """`len`, `sorted` and so on, which know the values above; of all others they are Python's own."""
 
     def measure(x: Any) -> Any:
-        return x.size() if isinstance(x, Entries | Servers) else builtins.len(x)
+        return x.size() if isinstance(x, Entries | Servers | Counted) else builtins.len(x)
 
     def same(make: Callable[..., Any]) -> Callable[..., Any]:
         def made(x: Any = (), **how: Any) -> Any:
@@ -382,8 +430,8 @@ def known_functions(path: AnyPath) -> dict[str, Any]:
         return x if isinstance(x, Servers) else no_servers(path) | list(x)
 
     def mapped(make: Callable[..., Any], x: Any) -> Any:
-        if isinstance(x, Peers):
-            return Many(path, each=tuple(make(peer) for peer in path.cluster.peers(path)))
+        if isinstance(x, Group):
+            return Many(path, each=tuple(make(one) for one in path.cluster.some_of(path, x)))
         return x.map(make) if isinstance(x, Many) else builtins.map(make, x)
 
     def kept(keep: Callable[[Any], Any], x: Any) -> Any:
@@ -395,8 +443,8 @@ def known_functions(path: AnyPath) -> dict[str, Any]:
     class Mapping(dict[Any, Any]):
         @staticmethod
         def fromkeys(keys: Any, value: Any = None) -> Any:
-            if isinstance(keys, Peers):
-                return Followers(keys, lambda server: value)
+            if isinstance(keys, Group):
+                return Followers(keys, partial(_always, value))
             return builtins.dict.fromkeys(keys, value)
 
     return {
