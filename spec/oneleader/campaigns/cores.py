@@ -6,6 +6,7 @@ the caller leaves early (Ctrl-C), every process that still runs is ended, and wh
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,9 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 GRACE = 3.0  # seconds in which a process that was asked to end may do so in order
+COLLECTED = (
+    50_000  # objects made, until Python looks for cycles: a job is short, and nearly all are terms of Z3
+)
 TICK = 1.0  # seconds between two looks at what runs
 
 
@@ -102,6 +106,7 @@ def _do(job: Callable[[], Any], answer: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     Thread(target=_follow, daemon=True).start()
+    gc.set_threshold(COLLECTED)
     try:
         answer.send(job())
     except Exception as error:  # whatever it is: it costs this job and no other
