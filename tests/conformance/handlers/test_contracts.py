@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from oneleader.conformance.handlers import contracts
 from oneleader.conformance.handlers.contracts import CONTRACTS, check_contract
-from oneleader.conformance.handlers.loops import CORRECT
+from oneleader.conformance.handlers.handlers import prove_handler
+from oneleader.conformance.handlers.loops import loops
+from oneleader.conformance.handlers.running import ANY, IS_LEADER
+from oneleader.conformance.reference.patch import patched
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft
 
@@ -20,7 +25,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_contract_has_a_check() -> None:
-    assert {*CONTRACTS} == {"Node.peers", *CORRECT}
+    path: Any = SimpleNamespace(cluster=SimpleNamespace(has_changes=True))
+    assert {*CONTRACTS} == {"Node.peers", *loops(path)}
+
+
+def is_majority(node: raft.Node, servers: frozenset[str]) -> bool:
+    return True
+
+
+def test_a_contract_does_not_stand_for_a_faulty_rule() -> None:
+    """`is_leader` asks by `holds_lease` how far a majority has come, which asks what a majority is."""
+    assert prove_handler(IS_LEADER, ANY).verdict is HOLDS
+    assert prove_handler(IS_LEADER, ANY, patched(is_majority)).verdict is not HOLDS
 
 
 @pytest.mark.parametrize("function", CONTRACTS)

@@ -27,9 +27,11 @@ contract where the members change: `membership` knows no reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
-from types import ModuleType
+from functools import cache
+from inspect import isfunction
+from types import CodeType, ModuleType
 from typing import Any
 
 import z3
@@ -51,7 +53,14 @@ from oneleader.conformance.handlers.symbolic import (
 )
 from oneleader_raft import configuration, raft
 from oneleader_raft.configuration import up_to
-from oneleader_raft.raft import AppendEntries, AppendReply, Entry, Node, Progress, Step, answer
+from oneleader_raft.raft import AppendEntries, AppendReply, Entry, Node, Progress, Step
+
+NONE: frozenset[str] = frozenset()
+CORRECT = {
+    name: f
+    for name, f in vars(raft).items()
+    if isfunction(f) and f.__module__ in (raft.__name__, configuration.__name__)
+}
 
 
 def loops(path: AnyPath) -> dict[str, Callable[..., Any]]:
@@ -145,7 +154,7 @@ def loops(path: AnyPath) -> dict[str, Callable[..., Any]]:
 
     def answer_reads(node: Node, now: int) -> Step:
         reads: Any = node.leadership.reads
-        ready: Any = Many(path, each=tuple(map(answer, members_of(reads))))
+        ready: Any = Many(path, each=tuple(map(raft.answer, members_of(reads))))
         return Step(node, (), ready) if members_of(reads) else Step(node)
 
     of_changes = {"answer_reads": answer_reads} if cluster.has_changes else {}
@@ -166,12 +175,37 @@ def loops(path: AnyPath) -> dict[str, Callable[..., Any]]:
     }
 
 
+def taken_for_granted(name: str, contract: Callable[..., Any]) -> frozenset[str]:
+    """The rules that the contract stands for: those that the function calls, but for what both call."""
+    return _called_by(name) - {*_names(contract.__code__)}
+
+
+@cache
+def _called_by(name: str) -> frozenset[str]:
+    """The function's own name, and those of all core functions that it leads to."""
+    found, new = {name}, {name}
+    while new:
+        new = {called for one in new for called in _names(CORRECT[one].__code__) if called in CORRECT} - found
+        found |= new
+    return frozenset(found)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The names that a function reads, also within its lambdas and comprehensions."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
 @contextmanager
-def any_size(path: AnyPath, modules: tuple[ModuleType, ...] = ()) -> Iterator[None]:
-    """Within this block the core runs on values of any size. `modules`: those of a faulty core's rules."""
+def any_size(path: AnyPath, modules: tuple[ModuleType, ...] = (), rules: Set[str] = NONE) -> Iterator[None]:
+    """Within this block the core runs on values of any size. `modules`: those of a faulty core's rules, and
+    `rules`: their names. What calls one of these is run itself, and is not taken by its contract."""
     peers = raft.Node.peers
     core = vars(raft)["step"].__globals__
-    contracts = {name: f for name, f in loops(path).items() if core[name] is CORRECT[name]}
+    faulty = {name for name, function in CORRECT.items() if core[name] is not function} | rules
+    contracts = {name: f for name, f in loops(path).items() if not faulty & taken_for_granted(name, f)}
     raft.Node.peers = property(  # type: ignore[assignment, method-assign]
         lambda node: path.cluster.peers_of(path, node)
     )
@@ -185,22 +219,3 @@ def any_size(path: AnyPath, modules: tuple[ModuleType, ...] = ()) -> Iterator[No
             yield
     finally:
         raft.Node.peers = peers  # type: ignore[method-assign]
-
-
-NAMES = (
-    "terms",
-    "conflict",
-    "back_off",
-    "reaching",
-    "reached_by_majority",
-    "is_majority",
-    "brought",
-    "up_to",
-    "to_join",
-    "have_caught_up",
-    "of_peers",
-    "silent_among",
-    "listed",
-    "answer_reads",
-)
-CORRECT = {name: getattr(raft, name) for name in NAMES}

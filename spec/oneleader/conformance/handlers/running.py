@@ -6,7 +6,7 @@ server stays well-formed, what changed is stored first, and what is committed is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import z3
 
 from oneleader.conformance.handlers.clusters import AnyOrNamed, Fact
-from oneleader.conformance.handlers.loops import any_size
+from oneleader.conformance.handlers.loops import NONE, any_size
 from oneleader.conformance.handlers.paths import Infeasible
 from oneleader.conformance.handlers.servers import Anything, Unknown, well_formed
 from oneleader.conformance.handlers.symbolic import (
@@ -205,12 +205,14 @@ def begin(u: Made, handler: str, modules: tuple[ModuleType, ...] = ()) -> Start:
 
 
 def run(start: Start, handler: str, core: Core, modules: tuple[ModuleType, ...] = ()) -> Ran:
-    with _in_place(start.u, modules):
+    with _in_place(start.u, modules, getattr(core, "rules", NONE)):
         return _run(start, handler, core)
 
 
-def _in_place(u: Made, modules: tuple[ModuleType, ...]) -> AbstractContextManager[None]:
-    return nullcontext() if isinstance(u, Unknown) else any_size(u.path, modules)
+def _in_place(
+    u: Made, modules: tuple[ModuleType, ...], rules: Set[str] = NONE
+) -> AbstractContextManager[None]:
+    return nullcontext() if isinstance(u, Unknown) else any_size(u.path, modules, rules)
 
 
 def _run(start: Start, handler: str, core: Core) -> Ran:
