@@ -19,6 +19,11 @@ SHOWN = {
         "committed: 2 of term 1 3 of term 1 4 of term 1\ncommitted: 2 of term 1 3 of term 2",
     ),
     "pysyncobj_loses_entries": ("PySyncObj", "its last entry is 4", "after a restart it is 3"),
+    "pysyncobj_commits_a_piece": (  # what does not fit commits nothing, a piece of a snapshot does
+        "PySyncObj",
+        "of its log up to 2, in term 1 it has applied 1\n" * 2
+        + "of its log up to 2, in term 1 it has applied 2\n",
+    ),
     "libraft_commits_old_terms": ("libraft", "a leader of term 4 has 2 committed, the last of term 2"),
     "libraft_counts_what_differs": (
         "libraft",

@@ -158,7 +158,10 @@ def run(name: str, command: Sequence[str], folder: Path) -> None:
 
 
 WITH_JOURNAL = """With a journal and dumps on disk. A run of 40 walks found that a crash between a dump and
-the cutting of the journal loses acknowledged entries: `tests/peers/findings/pysyncobj_loses_entries.py`."""
+the cutting of the journal loses acknowledged entries: `tests/peers/findings/pysyncobj_loses_entries.py`. And
+a follower that is sent the first piece of a snapshot takes the leader's commit index for its own, though its
+log is replaced by the last piece alone: it commits, and applies, entries that may be of nobody else
+(`tests/peers/findings/pysyncobj_commits_a_piece.py`)."""
 ETCD = """With `PreVote`, `CheckQuorum` and `StepDownOnRemoval`: without the last, a leader that has removed
 itself goes on, and drops what is proposed to it. A pre-candidate counts the answer to an earlier request for
 a pre-vote, which harms nobody, for pre-votes bind nobody; it is declared (`an old pre-vote counts`). Members
