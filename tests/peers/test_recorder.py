@@ -18,7 +18,7 @@ from oneleader.models import election, replication
 from oneleader.readers.replay.replay import Replayed, replay_lines
 from oneleader.verdict import HOLDS, VIOLATED
 from workshop.peers.go_runtime import overlay
-from workshop.peers.peer import BUILT, SOURCES
+from workshop.peers.peer import BUILT, LINES_BESIDE, SOURCES
 
 Line = dict[str, Any]
 ROUNDS = 120
@@ -32,7 +32,7 @@ def recorder() -> str:
             pytest.fail("the recorder is built with go: install Go 1.26 or newer")
         pytest.skip("install Go 1.26 or newer to make recordings of etcd")
     built = str(BUILT / "recorder")
-    replaced = overlay(BUILT / "go-runtime")  # as the peers in Go, which share what is built
+    replaced = overlay(BUILT / "go-runtime", LINES_BESIDE)  # as the peers in Go, which share what is built
     build = ["go", "build", "-overlay", replaced, "-tags", "with_tla", "-o", built, "./recorder"]
     subprocess.run(build, cwd=SOURCES / "go", check=True)
     return built

@@ -86,7 +86,7 @@ CORE = (
     "*.py",
     *(
         f"node/{name}.py"
-        for name in ("__init__", "beginnings", "disk", "errors", "log", "recording", "trace*")
+        for name in ("__init__", "beginnings", "disk", "errors", "json_keys", "log", "recording", "trace*")
     ),
 )
 ON_MODELS = Texts({OURS: MODELS, RAFT: CORE, **BESIDE})

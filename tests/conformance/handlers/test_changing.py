@@ -6,14 +6,16 @@ import os
 from itertools import product
 
 import pytest
+import z3
 
 from oneleader.conformance.handlers.changing import Changing, is_quorum
 from oneleader.conformance.handlers.facts import needed
-from oneleader.conformance.handlers.handlers import prove_handler
+from oneleader.conformance.handlers.handlers import RLIMIT, PathProof, prove_handler, runs
 from oneleader.conformance.handlers.running import CHANGING, WITH_CHANGES
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.faults import membership
 from oneleader.faults.catalogue import variant
+from oneleader.readers.prove.smt import answer
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader_raft.configuration import Membership
 from workshop.pages.handlers import PAGE_OF_CHANGES, told
@@ -90,6 +92,20 @@ def test_a_fault_of_changes_is_not_proved_for_any_number(id: str) -> None:
 )
 def test_a_fact_that_is_left_out_is_missed(handler: str, fact: str, goal: str) -> None:
     assert [*needed("membership", handler, CHANGING, [fact])] == [(fact, goal)]
+
+
+@pytest.mark.parametrize(("handler", "each"), [("restart", 1), ("is_leader", 1), ("transfer", 4)])
+def test_what_is_assumed_refutes_few_paths(handler: str, each: int) -> None:
+    """By what proves the goals, a contradiction is found of those paths alone that the model's facts rule
+    out: the others were not proved from one."""
+    ruled_out = asked = 0
+    for number, (path, ran, cluster) in enumerate(runs(handler, CHANGING)):
+        if number % each == 0:
+            proof = PathProof(cluster, "membership", path, ran)
+            result, _ = answer(proof._solver(z3.BoolVal(False, cluster.context), mbqi=False), RLIMIT // 8)
+            ruled_out, asked = ruled_out + (result == z3.unsat), asked + 1
+    assert asked >= 8
+    assert ruled_out <= asked // 4 if each > 1 else ruled_out == 0
 
 
 def test_quorums_are_counted() -> None:

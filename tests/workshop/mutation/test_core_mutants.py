@@ -62,6 +62,7 @@ def test_each_function_that_decides_anything_has_a_mutant() -> None:
         "core/raft/action",
         "core/raft/answer",
         "core/raft/is_majority",
+        "core/raft/listed",
         "core/raft/majority_acknowledged",
         "core/raft/refuse",
         "core/raft/stored",
