@@ -29,7 +29,7 @@ TEST, TIME, COLLECT = "test", "time", "cannot be collected"
 CAUGHT = (TEST, TIME, COLLECT)
 LIMIT = 240.0  # seconds of processor time for the tests of one mutant: a busy machine catches nothing
 ASLEEP = 8  # times as long by the clock, and they wait for what will not come
-COPIED = ("pyproject.toml", "docs", "reference", "spec", "tests", "workshop")
+COPIED = ("pyproject.toml", "docs", "reference", "spec", "tests", "tla", "workshop")
 
 N, L, B = "tests/reference/node", "tests/reference/locks", "tests/reference/testbench"
 C, R = "tests/conformance", "tests/readers/replay"
