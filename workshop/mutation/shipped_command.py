@@ -21,7 +21,7 @@ from oneleader.errors import UsageError
 from oneleader.verdict import HOLDS, VIOLATED, exit_status
 from workshop import ROOT
 from workshop.mutation.model_judge import SURVIVED, JudgedMutant
-from workshop.mutation.shipped_judge import CAUGHT, TESTS, concern, copied, judge
+from workshop.mutation.shipped_judge import CAUGHT, TESTS, ails, concern, copied, judge
 from workshop.mutation.shipped_mutation import SOURCES, ShippedMutant, shipped_mutants
 
 PAGE = Path("docs/results/mutants-shipped.md")
@@ -147,10 +147,15 @@ def shipped(names: tuple[str, ...], sample: int | None, only: str, listing: bool
 
 
 def judge_all(wanted: list[ShippedMutant], results: ShippedResults) -> Iterable[JudgedMutant]:
+    """UsageError where tests fail without a mutant: they would catch every one."""
+    sound: set[str] = set()
     with copied() as copy:
         for mutant in wanted:
-            judged = results.of(mutant)
+            judged, part = results.of(mutant), concern(mutant.id)
             if judged is None:
+                if part not in sound and (why := ails(part, copy)):
+                    raise UsageError(why)
+                sound.add(part)
                 judged = judge(mutant, copy)
                 results.add(mutant, judged)
             click.echo(f"{became(judged):10} {judged.id}  {judged.what}")

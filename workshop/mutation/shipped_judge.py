@@ -29,7 +29,7 @@ TEST, TIME, COLLECT = "test", "time", "cannot be collected"
 CAUGHT = (TEST, TIME, COLLECT)
 LIMIT = 240.0  # seconds of processor time for the tests of one mutant: a busy machine catches nothing
 ASLEEP = 8  # times as long by the clock, and they wait for what will not come
-COPIED = ("pyproject.toml", "reference", "spec", "tests", "workshop")
+COPIED = ("pyproject.toml", "docs", "reference", "spec", "tests", "tla", "workshop")
 
 N, L, B = "tests/reference/node", "tests/reference/locks", "tests/reference/testbench"
 C, R = "tests/conformance", "tests/readers/replay"
@@ -103,6 +103,12 @@ def judge(mutant: ShippedMutant, copy: Path, limit: float = LIMIT) -> JudgedMuta
     finally:
         file.write_text(before, encoding="utf-8")
     return JudgedMutant(mutant.id, part, by, what, time.perf_counter() - started)
+
+
+def ails(part: str, copy: Path, limit: float = LIMIT) -> str:
+    """What keeps its tests from judging: they fail without a mutant. "" if nothing does."""
+    by, what = first_failure(copy, TESTS[part], ONLY.get(part, ""), limit)
+    return "" if by == SURVIVED else f"the tests of {part} fail without a mutant: {what}"
 
 
 def first_failure(copy: Path, tests: tuple[str, ...], only: str, limit: float) -> tuple[str, str]:

@@ -60,6 +60,22 @@ def test_what_is_no_mutant_survives(copy: Path) -> None:
     assert (by, what) == (shipped_judge.TIME, "no end within 0.08 s by the clock")
 
 
+def test_tests_that_fail_without_a_mutant_judge_none(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where they read what is not copied: each mutant would be taken for caught."""
+    (copy / "tests/test_lost.py").write_text("open('no such file')\n", encoding="utf-8")
+    monkeypatch.setitem(shipped_judge.TESTS, "views", ("tests/test_lost.py",))
+    assert shipped_judge.ails("views", copy).startswith("the tests of views fail without a mutant: ")
+    monkeypatch.setitem(shipped_judge.TESTS, "views", ("tests/reference/test_messages.py",))
+    assert shipped_judge.ails("views", copy) == ""
+
+
+@pytest.mark.parametrize("part", shipped_judge.TESTS)
+def test_all_that_tests_read_is_copied(part: str, copy: Path) -> None:
+    tests = shipped_judge.TESTS[part]
+    by, what = shipped_judge.first_failure(copy, (*tests, "--collect-only"), "", 300)
+    assert (by, what) == (SURVIVED, "")
+
+
 def test_a_loop_ends_by_processor_time(copy: Path) -> None:
     (copy / "tests/test_loop.py").write_text("def test_loop():\n    while True: pass\n", encoding="utf-8")
     by, what = shipped_judge.first_failure(copy, ("tests/test_loop.py",), "", 4)
