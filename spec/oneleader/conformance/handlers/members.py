@@ -32,7 +32,6 @@ from oneleader.conformance.handlers.symbolic import (
     Followers,
     Group,
     Servers,
-    no_servers,
 )
 from oneleader.errors import Inexpressible
 from oneleader.language.sorts import AnySort, OptionSort
@@ -476,36 +475,6 @@ class AnythingChanging(Anything):
     def first_history(self) -> Any:
         nothing = self.path.integer(0)
         return InForce(self.path, nothing, nothing, lambda i: nothing, lambda i: nothing)
-
-    def node(self, now: Number) -> Node:
-        """Any well-formed server."""
-        path, cluster = self.path, self.cluster
-        me, nobody = self.name(cluster.me), no_servers(path)
-        role = path.choose([Role.FOLLOWER, Role.CANDIDATE, Role.LEADER])
-        log = self.log("log")
-        node = Node(
-            me,
-            self.history(log),
-            self.clocks(),
-            current_term=path.number("current term"),
-            voted_for=self.name(z3.Const("voted for", cluster.option)) if role is Role.FOLLOWER else me,
-            log=log,
-            role=role,
-            commit_index=path.number("commit index"),
-            promised_at=path.number("promised at", None),
-            votes=nobody if role is Role.FOLLOWER else self.servers("votes"),  # type: ignore[arg-type]
-            pre_votes=nobody,  # type: ignore[arg-type]
-        )
-        if role is Role.FOLLOWER:
-            known = self.name(z3.Const("known leader", cluster.nodes))
-            asks, leader_id = path.choose([(True, NIL), (False, NIL), (False, known)])
-            asked: Any = self.servers("pre-votes") if asks else nobody
-            node = replace(node, pre_votes=asked, leader_id=leader_id)
-            path.assume(asked.holds(cluster.me) if asks else True)
-        elif role is Role.LEADER:
-            node = replace(node, leader_id=me, leadership=self.led(node))
-        self._assume(node, now)
-        return node
 
     def led(self, node: Node) -> Leadership:
         """What a leader knows of its peers, and of those that are to join."""

@@ -277,13 +277,14 @@ class Anything:
         me, nobody = self.name(cluster.me), no_servers(path)
         role = path.choose([Role.FOLLOWER, Role.CANDIDATE, Role.LEADER])
         snapshot = self.snapshot("snapshot")
+        log = self.log("log", term_of(snapshot.index) if self.compacted else None)
         node = Node(
             me,
-            (self.in_effect,),
+            self.history(log),
             self.clocks(),
             current_term=path.number("current term"),
             voted_for=self.name(z3.Const("voted for", cluster.option)) if role is Role.FOLLOWER else me,
-            log=self.log("log", term_of(snapshot.index) if self.compacted else None),
+            log=log,
             snapshot=snapshot,
             role=role,
             commit_index=path.number("commit index"),
@@ -298,9 +299,17 @@ class Anything:
             node = replace(node, pre_votes=asked, leader_id=leader_id)
             path.assume(asked.holds(cluster.me) if asks else True)
         elif role is Role.LEADER:
-            node = replace(node, leader_id=me, leadership=self.leadership())
+            node = replace(node, leader_id=me, leadership=self.led(node))
         self._assume(node, now)
         return node
+
+    def history(self, log: Any) -> Any:
+        """The configurations in a log: none but the initial one."""
+        return (self.in_effect,)
+
+    def led(self, node: Node) -> Leadership:
+        """What a server knows that leads."""
+        return self.leadership()
 
     def _assume(self, node: Node, now: Number) -> None:
         """That it is well-formed; of a leader's followers, of those that have a name as well."""
