@@ -21,8 +21,8 @@ from oneleader.conformance.handlers.earlier import READ, once
 from oneleader.conformance.handlers.handlers import Handled, prove_handler
 from oneleader.conformance.handlers.running import ANY, CHANGING, WITH_CHANGES, of_any_size, of_changing
 from oneleader.conformance.handlers.stable import (
+    MODELS_OF_CHANGES,
     MODELS_OF_CORE,
-    OF_CHANGES,
     Kept,
     everything,
     prove_stable,
@@ -82,7 +82,7 @@ def page_of_changes(handlers: Sequence[Handled], steps: Sequence[Kept], loops: S
 @click.option("--known", is_flag=True, help="With --changes: of the handlers, only those proved already.")
 def handlers(workers: int, changes: bool, known: bool) -> int:
     """Prove the handlers and what that rests on, where it has changed, and write docs/results/handlers.md."""
-    steps_of = OF_CHANGES if changes else MODELS_OF_CORE
+    steps_of = MODELS_OF_CHANGES if changes else MODELS_OF_CORE
     kept = [(model, action) for model, action in everything() if model in steps_of]
     with ProcessPoolExecutor(workers) as pool:
         loops = [one for one, _ in pool.map(partial(once, check_contract), CONTRACTS)]

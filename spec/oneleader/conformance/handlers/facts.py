@@ -36,15 +36,20 @@ from oneleader.conformance.handlers.running import (
     Size,
 )
 from oneleader.conformance.handlers.servers import Scope
-from oneleader.conformance.handlers.stable import KINDS, OF_CHANGES, actions, prove_stable
-from oneleader.conformance.handlers.stable import OF_WHOLE_LOGS as MODELS_OF_WHOLE_LOGS
+from oneleader.conformance.handlers.stable import (
+    KINDS,
+    MODELS_OF_CHANGES,
+    MODELS_OF_WHOLE_LOGS,
+    actions,
+    prove_stable,
+)
 from oneleader.conformance.handlers.symbolic import AnyPath
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft.raft import InstallSnapshot
 
 OF_THE_MODEL = ("invariant", "theorem")  # instances of what the models prove: no facts of the coupling
 SMALL = Scope(2, log=1, reads=0)
-SOON_OF_CHANGES = ("restart", "is_leader", "heartbeat timeout", "VoteReply", CHANGE)
+SOON_OF_CHANGES = ("restart", "is_leader", "heartbeat timeout", "VoteReply", CHANGE, "RequestVote")
 DEAR = ("RequestVote", "AppendEntries", "AppendReply")  # minutes each, and so the last
 
 
@@ -64,7 +69,7 @@ def facts_of(model: str) -> list[str]:
     found: dict[str, None] = {}
     is_whole = model in MODELS_OF_WHOLE_LOGS
     kinds = [kind for kind in KINDS.values() if not is_whole or kind is not InstallSnapshot]
-    cluster = AnyMembers() if model in OF_CHANGES else AnyCluster()
+    cluster = AnyMembers() if model in MODELS_OF_CHANGES else AnyCluster()
     for kind in (None, *kinds):
 
         def made(path: AnyPath, kind: type | None = kind) -> Any:
@@ -87,10 +92,10 @@ Proof: TypeAlias = tuple[str, Scope | Size | None]  # a handler and of what size
 
 def everything(model: str) -> Iterator[Proof]:
     """The proofs of a model, those that take long last."""
-    if model in OF_CHANGES:
-        yield from ((handler, CHANGING) for handler in (*SOON_OF_CHANGES, "RequestVote"))
+    if model in MODELS_OF_CHANGES:
+        yield from ((handler, CHANGING) for handler in SOON_OF_CHANGES)
         yield from ((action, None) for action in actions(model))
-        yield from ((h, CHANGING) for h in WITH_CHANGES if h not in (*SOON_OF_CHANGES, "RequestVote"))
+        yield from ((h, CHANGING) for h in WITH_CHANGES if h not in SOON_OF_CHANGES)
         return
     if model == "snapshots":  # of which there is no bounded form
         yield from ((handler, ANY) for handler in HANDLERS if handler not in DEAR)

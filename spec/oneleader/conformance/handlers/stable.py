@@ -46,8 +46,8 @@ SUBJECTS = (SERVER, *KINDS)
 FIRST = "first state"
 TIME = "elapse"  # the one action that no server takes
 MODELS_OF_CORE = (*COMPACTED_LOGS, "replication")
-OF_CHANGES = ("membership",)  # in which the members change
-OF_WHOLE_LOGS = ("replication", *OF_CHANGES)
+MODELS_OF_CHANGES = ("membership",)  # in which the members change
+MODELS_OF_WHOLE_LOGS = ("replication", *MODELS_OF_CHANGES)
 CHANGES = ("change_config",)  # which the members that stay leave out
 
 # The hypotheses that the steps needing more than their guards are tried with first.
@@ -81,7 +81,7 @@ def prove_stable(model: str, action: str, not_assumed: str = "", without: str = 
     to be proved and not assumed; `without`: one that is neither."""
     started, goals = time.process_time(), 0
     subjects = (SERVER,) if action == FIRST else SUBJECTS
-    if model in OF_WHOLE_LOGS:
+    if model in MODELS_OF_WHOLE_LOGS:
         subjects = tuple(subject for subject in subjects if subject != InstallSnapshot.__name__)
     for subject in subjects:
         for problem in _problems(model, action, subject, not_assumed, without):
@@ -95,7 +95,7 @@ def prove_stable(model: str, action: str, not_assumed: str = "", without: str = 
 
 def actions(model: str) -> tuple[str, ...]:
     """What is proved of a model: its first state, and each of its actions."""
-    left_out = () if model in OF_CHANGES else CHANGES
+    left_out = () if model in MODELS_OF_CHANGES else CHANGES
     return (FIRST, *(action for action in MODELS[model].actions if action not in left_out))
 
 
@@ -139,12 +139,12 @@ class Problem:
 
 
 def _problems(model: str, action: str, subject: str, not_assumed: str, without: str) -> Iterator[Problem]:
-    changes = model in OF_CHANGES
+    changes = model in MODELS_OF_CHANGES
     for alone in (False, True) if action == FIRST and not changes else (False,):
         cluster = AnyMembers() if changes else AnyCluster(alone)
 
         def made(path: AnyPath, cluster: AnyCluster = cluster) -> Any:
-            u = anything(path, cluster, compacted=model not in OF_WHOLE_LOGS)
+            u = anything(path, cluster, compacted=model not in MODELS_OF_WHOLE_LOGS)
             now: Any = path.number("now", 0 if action == FIRST else None)
             if action == FIRST:
                 return now, _first(u)
@@ -249,4 +249,4 @@ def _proved(coupling: Coupling, state: SymbolicState) -> dict[str, Any]:
 
 def everything() -> Iterator[tuple[str, str]]:
     """Each model, with its first state and each of its actions."""
-    return ((model, action) for model in (*MODELS_OF_CORE, *OF_CHANGES) for action in actions(model))
+    return ((model, action) for model in (*MODELS_OF_CORE, *MODELS_OF_CHANGES) for action in actions(model))
