@@ -1142,6 +1142,7 @@ def silent_among(node: Node, servers: tuple[NodeId, ...], now: int) -> tuple[Nod
 
 
 def listed(servers: tuple[NodeId, ...]) -> str:
+    """Their names, for a message to a person."""
     return " ".join(servers)
 
 

@@ -77,8 +77,8 @@ def handlers(
     """Prove each handler of the reference along every path.
 
     The proof is for any number of servers, and logs of any length, compacted or not, while the members stay,
-    together with what it rests on (--rest). With --changes it is for members that change: minutes for most
-    handlers. What an earlier run of the same code has proved is not proved again. With --nodes the
+    together with what it rests on (--rest). With --changes it is for members that change: most of
+    an hour. What an earlier run of the same code has proved is not proved again. With --nodes the
     proof is for that many servers, and a failure comes with concrete values.
     """
     if nodes is None and (log is not None or reads is not None):

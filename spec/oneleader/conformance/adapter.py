@@ -128,7 +128,7 @@ class May(Enum):
     LATE_PRE_VOTES = "an old pre-vote counts"  # the answer to an earlier request (9.6): it binds nobody
     COMMIT_BY_VOTE = "a vote tells what is committed"  # a request or its answer, as in raft-rs
     COMMIT_SURVIVES = "the commit index survives a restart"  # it is stored: Figure 2 has it volatile
-    DROP_CONFLICTS = "drop conflicting entries early"  # before the new ones arrive, or as the leader has none
+    DROP_CONFLICTS = "drop conflicting entries early"  # before new ones arrive, or where the leader has none
     LEADS_ON = "a leader leads on though an answer is of a newer term"  # not as Figure 2, All Servers 2
     SENDS_LATE = "a former leader sends what it has since"  # in its old term: followed up to there
     STORES_ON = "a candidate stores what its term's leader sends"  # and stays one: followed up to there

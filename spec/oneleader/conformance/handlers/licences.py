@@ -158,7 +158,7 @@ def _brings_configurations(c: Coupling, state: SymbolicState, m: AppendEntries, 
     configs, since = (partial(state[f"leader_log_{what}"], t) for what in ("config", "since"))
     for fact in c.cluster.brought(c.path, m.entries, prev, configs, since, configs, since):
         yield "its configurations", fact
-    if c.is_premise and not c.has("leader_snapshot"):
+    if c.is_premise and not c.has("leader_snapshot"):  # `snapshots` has said it above, with its own triggers
         for fact in c.cluster.each_index(
             m.entries,
             prev,

@@ -90,8 +90,8 @@ class Size:
 
     @property
     def short(self) -> str:
-        members = "a server alone" if self.alone else "any number of servers from 2 on"
-        members = "any number of servers" if self.changes else members
+        from_two_on = "any number of servers" + ("" if self.changes else " from 2 on")
+        members = "a server alone" if self.alone else from_two_on
         logs = "no log is compacted" if self.whole else "any part of a log compacted"
         return f"{members}, logs and messages of any length, {logs}"
 

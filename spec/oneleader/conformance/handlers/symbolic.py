@@ -119,7 +119,7 @@ class Whole:
 
 class Entries(Whole):
     """A tuple of entries: at 1 to `length` what the columns have at `offset` + 1 and so on. A column is a
-    function of the index; which ones there are the cluster says, and the first two are term and value."""
+    function of the index; the cluster says which there are; the first two are term and value."""
 
     said = "a log"
 
@@ -175,8 +175,9 @@ class Entries(Whole):
         if other is self:
             return True
         found, path = entries_of(self.path, other), self.path
+        # Where members change, logs of different lengths are told apart first, which leaves fewer paths.
         if path.cluster.has_changes and not path.decide(self.length == found.length):
-            return False  # of fewer paths
+            return False
         return path.decide_whole(same_entries(self, found))
 
     def __ne__(self, other: object) -> Any:
