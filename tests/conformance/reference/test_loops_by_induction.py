@@ -19,7 +19,16 @@ BROKEN = (
     "conflict/first: +→- #2",
     "back_off/own: ==→!=",
     "back_off/own: 1→0",
+    "to_join/and→or",
+    "to_join/not in→in",
+    "have_caught_up/>=→>",
+    "of_peers/in→not in",
 )
+LATER = """
+def up_to(history, index):
+    first, *later = history
+    return (first, *(in_effect for in_effect in later if in_effect.since < index))
+"""
 TERMS = """
 def terms(entries):
     return tuple(entry.term + 1 for entry in entries if entry.term)
@@ -41,3 +50,4 @@ def test_a_broken_one_is_refused(id: str) -> None:
 
 def test_what_it_gives_is_looked_at() -> None:
     assert prove_loop("terms", ast.parse(TERMS)) is VIOLATED
+    assert prove_loop("up_to", ast.parse(LATER)) is VIOLATED
