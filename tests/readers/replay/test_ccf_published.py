@@ -61,8 +61,9 @@ def election(term: int, last: int, before: str) -> list[Line]:
     return [*run, *sent(term, last), counted("3", "Leader")]
 
 
-def sent(term: int, last: int) -> list[Line]:
-    said = {
+def entries(term: int, last: int) -> Line:
+    """Of a leader, all up to the last one."""
+    return {
         "contains_new_view": False,
         "idx": last,
         "leader_commit_idx": 0,
@@ -70,18 +71,15 @@ def sent(term: int, last: int) -> list[Line]:
         "prev_idx": 0,
         "term": term,
     }
+
+
+def sent(term: int, last: int) -> list[Line]:
+    said = entries(term, last)
     return [line(LEADER, "send_authenticated", term, "Leader", last, paket=said, to=n, type=1) for n in PEERS]
 
 
 def stored(term: int, last: int, role: str = "Leader", grows: bool = False) -> list[Line]:
-    said = {
-        "contains_new_view": False,
-        "idx": last,
-        "leader_commit_idx": 0,
-        "msg": 0,
-        "prev_idx": 0,
-        "term": term,
-    }
+    said = entries(term, last)
     reply, run = {"last_log_idx": last, "msg": 1, "success": 0, "term": term}, list[Line]()
     for n in PEERS:
         run.append(
