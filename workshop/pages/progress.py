@@ -11,6 +11,7 @@ from datetime import date
 import click
 
 from oneleader.cli.console import say
+from oneleader.errors import Disagreement
 from oneleader.language.configuration import configure
 from oneleader.language.model import Model
 from oneleader.language.progress import LeadsTo
@@ -121,8 +122,8 @@ def starving(model: Model, found: LeadsTo) -> StarvedRun | None:
     for run in small(model):
         starved = starve(run, found, most=MOST)
         if starved is not None:
-            refused = why_not(run, found, starved)
-            assert not refused, refused
+            if refused := why_not(run, found, starved):
+                raise Disagreement(refused)
             return in_words(run, found, starved)
     return None
 
