@@ -52,12 +52,13 @@ Found here, unaided, in the versions that have them: a restart forgets term and 
 ([PySyncObj 0.3.12](#pysyncobj-0312), its pull request 202); entries of earlier terms are committed by
 counting ([libraft 0.15.0](#libraft), its issue 220); a server stands that has not applied a change of members
 which it knows to be committed, and a joint configuration is left twice
-([etcd 3.4.3](#etcd-343-late-to-apply), its issues 12133 and 12582).
+([etcd 3.4.3](#etcd-343-late-to-apply), its issues 12133 and 12582). Its issue 12136 (nobody leaves a joint
+configuration) was not recognised among what is found there.
 
-etcd-io/raft's issue 456 is, as it says itself, one of the TLA+ specification alone, which lacks
-a guard of the library: who stands has applied the changes of members that it knows to be committed. The
-library without that guard is etcd 3.4.3, and what follows is the first of the two that are found there; as a
-fault of the models it is in the [catalogue](faults.md).
+etcd-io/raft's issue 456 is, as it says itself, one of the TLA+ specification alone, which lacks a guard of
+the library: who stands has applied the changes of members that it knows to be committed. The library without
+that guard is etcd 3.4.3, and what follows is the first of the two that are found there; as a fault of the
+models it is in the [catalogue](faults.md).
 
 hashicorp/raft's issue 666 is in 1.8.0 too and found there, unaided, in walk 22 of a seed, in 18 steps: a
 leader whose heartbeat is answered in a newer term leads on, and takes the answer for a contact
@@ -70,7 +71,7 @@ which its adapter lets run until the timer rings; how long that takes is not see
 Lines are those of the adapter with a word on them, without comments. Beside it lies what `oneleader scaffold`
 writes for its language and nobody edits: {go} lines in Go, {c} in C, {rust} in Rust; Kafka's speaks the
 protocol itself. Steps a second are of processor time on this side of the pipe, shrinking included.
-Each row is of the last run of its peer, up to 2026-11-30.
+Each row is of the last run of its peer.
 
 Two adapters are longer than a hundred lines. hashicorp/raft asks for a transport of eleven methods, a state
 machine of three and a configuration, beside its threads and calls, which `tests/peers/go/threads` keeps in
