@@ -70,12 +70,15 @@ class TracedNode(Struct, forbid_unknown_fields=True, omit_defaults=True):
         return TracedBefore(self.first - 1)
 
 
+TracedAction = tuple[str, dict[str, Any]]
+
+
 class TracedStep(Struct, forbid_unknown_fields=True, omit_defaults=True):
     step: int
     event: str
     source: tuple[NodeId, Positive] | None = field(name="from")
     clock: int
-    actions: list[tuple[str, dict[str, Any]]]
+    actions: list[TracedAction]
     after: TracedNode
     members: list[list[NodeId]] | None = None  # at a cut
 

@@ -222,6 +222,14 @@ class Replaying:
         else:
             self._result.lines = number
 
+    def again(self, number: int, node: str, steps: list[Any], after: dict[str, Any]) -> bool:
+        """Judge a line of our own format that names such steps and shows such a state of its node, if neither
+        says anything new; False if it has to be taken."""
+        is_judged = isinstance(self.reader, OwnFormat) and self.reader.again(node, steps, after)
+        if is_judged:
+            self._line = self._result.lines = number
+        return is_judged
+
     def end(self) -> None:
         """Judge what the recording says of its end: no more lines come."""
         try:
