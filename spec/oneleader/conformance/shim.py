@@ -155,9 +155,7 @@ class Shim:
     def __init__(self, command: Sequence[str], timeout: float = 10.0, network: Network | None = None) -> None:
         self.command, self.timeout = command, timeout
         self.number = 0
-        self.may_have_left = (
-            True  # to another process that answers, having ended well before the first answer
-        )
+        self.may_have_left = True  # all to another process, and ended well before its first answer
         self.waiting = bytearray()  # read, and not yet taken as an answer
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         pipe = subprocess.PIPE
@@ -305,14 +303,9 @@ class Shim:
         status = self.child.returncode
         if status is None:
             return f"closed its pipes {when}"
-        by = (
-            f" with status {status}"
-            if status > 0
-            else f" by {signal.Signals(-status).name}"
-            if status
-            else ""
-        )
-        return f"ended{by} {when}"
+        if status < 0:
+            return f"ended by {signal.Signals(-status).name} {when}"
+        return f"ended with status {status} {when}" if status else f"ended {when}"
 
     def _answer(self, line: bytes, kind: type[L]) -> L:
         try:

@@ -315,13 +315,17 @@ class Trial(Driven):
             self._note(event, f"lost, for {to} is down: {words}")
         else:
             self.traffic.arrived(link, flight)
-            is_answer, to_leader = self._is_answer(to, flight), flight.to_leader
+            is_answer, to_leader = self._is_answer(to, flight), led(flight.answers)
             prompt = Prompt("receive", source, flight.said, is_answer, flight.why, to_leader=to_leader)
             self._step(event, to, words, lambda: hand_over(self.adapter, source, to, flight.message), prompt)
 
     def _is_answer(self, candidate: str, flight: Underway) -> bool:
-        """Whether its sender had heard of the candidacy: what it says may be an answer to it."""
-        return flight.heard_of >= self.stood.get(candidate, 0)
+        """Whether its sender had heard of the candidacy, or answers, in its term, to one before: Figure 2's
+        replies do not say what they answer."""
+        before, said, now = flight.answers, flight.said, self.seen[candidate]
+        in_its_term = said is not None and now is not None and said.term == now.term
+        to_one_before = in_its_term and before is not None and before.role == "candidate"
+        return to_one_before or flight.heard_of >= self.stood.get(candidate, 0)
 
     # Steps and their judges
 
@@ -349,8 +353,8 @@ class Trial(Driven):
         self._judge(node, replace(prompt, time=self.time), report)
         now, why = len(self.steps), why_sent(prompt.what, before, self.seen[node])
         for sent in report.sent:
-            to_leader = led(prompt.said) if sent.to == prompt.sender and why == "receive" else None
-            message = Underway(sent.message, self.seen[node], now, why, to_leader)
+            answers = prompt.said if sent.to == prompt.sender and why == "receive" else None
+            message = Underway(sent.message, self.seen[node], now, why, answers)
             self.traffic.send((node, sent.to), message)
 
     def _taken(self, node: str, act: Callable[[], Report], dies: bool) -> Report | None:
