@@ -25,7 +25,7 @@ from oneleader.conformance.histories import edn
 from oneleader.conformance.histories.objects import BadOperation
 from oneleader.conformance.histories.pairing import INVOKE, BadLine, LoggedOperation, Moment, paired
 from oneleader.errors import UsageError
-from oneleader.packed import GZIP, why_no_line, why_no_text
+from oneleader.readers.replay.lines import GZIP, why_no_line, why_no_text
 from oneleader.words import quoted
 
 ETCD_LINE = re.compile(r"INFO\s+jepsen\.util - (\S+)\s+:(\w+)\s+:(\S+)\s*(.*)$")
