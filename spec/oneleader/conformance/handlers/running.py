@@ -2,12 +2,17 @@
 
 A handler is run on a server of which only the shape is known (`servers`). What is *plain* of a run: the
 server stays well-formed, what changed is stored first, and what is committed is applied.
+
+A step has three parts (`PARTS`): what the event does, how a change of members goes on, and what is applied
+and answered. Of any number of servers each is proved by itself, which leaves the sum of their paths in the
+place of the product: a part leaves a server as `well_formed` and the coupling say, and of any such server the
+next one is proved, whatever was stored, committed and applied before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -22,10 +27,12 @@ from oneleader.conformance.handlers.symbolic import (
     AnyPath,
     Entries,
     entries_of,
+    in_place,
     members_of,
     same_entries,
 )
 from oneleader.errors import Inexpressible
+from oneleader_raft import raft
 from oneleader_raft.core import Core
 from oneleader_raft.raft import (
     AppendEntries,
@@ -85,7 +92,7 @@ class Size:
     def models(self) -> tuple[str, ...]:
         """`snapshots` says of compacted logs what `replication` says of whole ones."""
         if self.changes:
-            return ("membership",)
+            return ("membership",) if self.whole else ("snapshots",)
         return ("replication",) if self.whole else COMPACTED_LOGS
 
     @property
@@ -106,6 +113,8 @@ COMPACTED_LOGS = tuple("snapshots" if model == "replication" else model for mode
 
 Made: TypeAlias = Unknown | Anything
 RESTART, IS_LEADER = "restart", "is_leader"
+PARTS = ("react", "advance_change", "serve")  # of a step, in their order
+LATER_PARTS = PARTS[1:]  # each is a handler; the first is one for each event
 EVENTS: dict[str, Callable[[Made], Event]] = {
     "election timeout": lambda u: ElectionTimeout(),
     "heartbeat timeout": lambda u: HeartbeatTimeout(),
@@ -127,10 +136,10 @@ EVENTS: dict[str, Callable[[Made], Event]] = {
     "transfer": lambda u: Transfer(u.target()),
     "compact": lambda u: Compact(u.path.number("compact to"), "a newer state"),
 }
-HANDLERS = (RESTART, IS_LEADER, *EVENTS)
+HANDLERS = (RESTART, IS_LEADER, *EVENTS, *LATER_PARTS)
 OF_SNAPSHOTS = (InstallSnapshot.__name__, "compact")  # nothing happens there while logs are whole
 OF_WHOLE_LOGS = tuple(handler for handler in HANDLERS if handler not in OF_SNAPSHOTS)
-ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer")
+ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer", *LATER_PARTS)
 
 
 CHANGE = "change members"  # which does nothing while the members stay
@@ -139,6 +148,11 @@ EVENTS_WITH_CHANGES: dict[str, Callable[[Any], Event]] = {
     CHANGE: lambda u: ChangeMembers(u.wanted()),
 }
 WITH_CHANGES = (*OF_WHOLE_LOGS, CHANGE)
+
+
+def of_names(handlers: Sequence[str]) -> tuple[str, ...]:
+    """Those that are run of named servers, whose steps are taken whole."""
+    return tuple(handler for handler in handlers if handler not in LATER_PARTS)
 
 
 def of_any_size(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
@@ -156,17 +170,42 @@ def of_changing(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
     return [(handler, CHANGING) for handler in only or WITH_CHANGES if handler in WITH_CHANGES]
 
 
+class Stored:
+    """What a server had stored; whether it is what it is to store now is open."""
+
+    def __init__(self, u: Anything) -> None:
+        self.u = u
+        self.is_now: Durable | None = None
+
+    def __eq__(self, now: object) -> bool:
+        is_same = self.u.path.choose([False, True])
+        self.is_now = now if is_same and isinstance(now, Durable) else None
+        return is_same
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A server before an event, of which a later part of its step is run."""
+
+    commit_index: Any
+    durable: Any
+
+
 @dataclass(frozen=True)
 class Start:
     """A server and what happens to it, before anything has: many paths begin with the same.
 
-    premises: what each model says of it, once that is written down: one by one, and as one formula
+    earlier   of a later part of a step: what the server was before the event
+    premises  what each model says of it, once that is written down: one by one, and as one formula
     """
 
     u: Made
     before: Node
     now: Any
     event: Event | None
+    earlier: Earlier | None = None
     premises: dict[str, tuple[list[Fact], Any]] = field(default_factory=dict)
 
 
@@ -190,6 +229,7 @@ class Ran:
         step = self.step
         return (
             step is not None
+            and self.start.earlier is None
             and step.node is self.before
             and not (step.actions or members_of(step.effects))
             and not self.acts_as_leader
@@ -201,18 +241,40 @@ def begin(u: Made, handler: str, modules: tuple[ModuleType, ...] = ()) -> Start:
         now: Any = u.path.number("now", None)
         before = u.node(now)
         event = EVENTS_WITH_CHANGES[handler](u) if handler in EVENTS_WITH_CHANGES else None
-    return Start(u, before, now, event)
+        earlier = _earlier(u, before) if handler in LATER_PARTS and isinstance(u, Anything) else None
+    return Start(u, before, now, event, earlier)
+
+
+def _earlier(u: Anything, node: Node) -> Earlier:
+    """Nothing lets a commit index fall."""
+    commit_index = u.path.number("commit index before")
+    u.path.assume(commit_index <= node.commit_index)
+    return Earlier(commit_index, Stored(u))
 
 
 def run(start: Start, handler: str, core: Core, modules: tuple[ModuleType, ...] = ()) -> Ran:
-    with _in_place(start.u, modules, getattr(core, "rules", NONE)):
+    others = [part for part in PARTS if part != part_of(start, handler)] if part_of(start, handler) else []
+    nothing = {part: lambda node, *_: Step(node) for part in others}
+    if start.earlier:
+        nothing["react"] = lambda *_: Step(start.before)
+    with _in_place(start.u, modules, getattr(core, "rules", NONE)), in_place(nothing, (raft,)):
         return _run(start, handler, core)
 
 
-def _in_place(
-    u: Made, modules: tuple[ModuleType, ...], rules: Set[str] = NONE
-) -> AbstractContextManager[None]:
-    return nullcontext() if isinstance(u, Unknown) else any_size(u.path, modules, rules)
+def part_of(start: Start, handler: str) -> str:
+    """Of a step, the one that is run; empty where all of it is, or no step."""
+    if isinstance(start.u, Unknown) or handler in (RESTART, IS_LEADER):
+        return ""
+    return handler if handler in LATER_PARTS else PARTS[0]
+
+
+@contextmanager
+def _in_place(u: Made, modules: tuple[ModuleType, ...], rules: Set[str] = NONE) -> Iterator[None]:
+    if isinstance(u, Unknown):
+        yield
+        return
+    with any_size(u.path, modules, rules):
+        yield
 
 
 def _run(start: Start, handler: str, core: Core) -> Ran:
@@ -221,23 +283,27 @@ def _run(start: Start, handler: str, core: Core) -> Ran:
     try:
         if handler == IS_LEADER:
             step, acts = Step(before), bool(core.is_leader(before, now))
-        elif event is None:
+        elif handler == RESTART:
             step = core.restart(before.id, start.u.first_members(before), before.durable, now, before.clocks)
         else:
-            step = core.step(before, event, now)
+            earlier: Any = start.earlier or before
+            happened: Any = event
+            step = core.step(earlier, happened, now)
     except (Infeasible, Inexpressible, KeyboardInterrupt):
         raise
     except Exception as error:  # whatever is raised must be shown to be out of reach
         return Ran(start, None, f"{type(error).__name__}: {error}", (), False)
-    known = 0 if handler == RESTART else before.commit_index  # to the state machine
-    return Ran(start, step, "", tuple(plain(start.u, before, step, now, known)), acts)
+    applied = 0 if handler == RESTART else (start.earlier or before).commit_index  # by the state machine
+    is_last = part_of(start, handler) in ("", PARTS[-1])
+    return Ran(start, step, "", tuple(plain(start, step, applied, is_last)), acts)
 
 
-def plain(u: Made, before: Node, step: Step, now: Any, known: Any) -> Iterator[Fact]:
-    """What needs no model: well-formed; what changed is stored first, what is committed is applied, by a
-    state machine that begins with the snapshot where it knows less."""
-    after, effects, cluster = step.node, members_of(step.effects), u.cluster
-    yield from well_formed(cluster, after, now)
+def plain(start: Start, step: Step, applied: Any, is_last: bool) -> Iterator[Fact]:
+    """What needs no model: well-formed; what changed is stored first, what is committed is applied, by the
+    last part of a step."""
+    u, after, effects = start.u, step.node, members_of(step.effects)
+    cluster = u.cluster
+    yield from well_formed(cluster, after, start.now)
     if isinstance(u.path, AnyPath):
         yield from u.path.required
     stores = [e for e in effects if isinstance(e, Store)]
@@ -245,8 +311,17 @@ def plain(u: Made, before: Node, step: Step, now: Any, known: Any) -> Iterator[F
         yield "stored first", cluster.truth(effects[0] is stores[0])
         yield "stored first", same_durable(u, stores[0].durable, after.durable)
     else:
-        yield "stored", same_durable(u, before.durable, after.durable)
-    begins = after.snapshot.index
+        yield "stored", same_durable(u, (start.earlier or start.before).durable, after.durable)
+    if is_last:
+        yield from _applies(u, after, effects, applied)
+    else:
+        yield "applied later", cluster.truth(not any(isinstance(e, Apply | Restore) for e in effects))
+        yield "commit index", cluster.integer(applied) <= cluster.integer(after.commit_index)
+
+
+def _applies(u: Made, after: Node, effects: Sequence[Any], known: Any) -> Iterator[Fact]:
+    """What is committed, by a state machine that begins with the snapshot where it knows less."""
+    cluster, begins = u.cluster, after.snapshot.index
     restored = [e for e in effects if isinstance(e, Restore)]
     applied = [e for e in effects if isinstance(e, Apply)]
     is_behind = cluster.integer(known) < cluster.integer(begins)
@@ -265,9 +340,12 @@ def plain(u: Made, before: Node, step: Step, now: Any, known: Any) -> Iterator[F
     yield "applied", same_slice(u, apply.entries, after.log, known - begins, after.commit_index - begins)
 
 
-def same_durable(u: Made, a: Durable, b: Durable) -> Any:
+def same_durable(u: Made, a: Any, b: Durable) -> Any:
     """The same term, vote, log and snapshot."""
     c = u.cluster
+    a = a.is_now if isinstance(a, Stored) else a
+    if a is None:
+        return c.truth(False)
     same_term = c.integer(a.current_term) == c.integer(b.current_term)
     same_vote = c.optional(a.voted_for) == c.optional(b.voted_for)
     log_is_same = c.truth(True) if a.log is b.log else same_log(u, a.log, b.log)
