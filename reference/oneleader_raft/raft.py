@@ -515,7 +515,8 @@ def restart(
 
 def step(node: Node, event: Event, now: int) -> Step:
     """What `event` does to `node` at the time `now` on its clock, and what is due then."""
-    taken = react(node, event, now)
+    taken = lose_touch(node, now)
+    taken = taken.then(lambda node: on_event(node, event, now))
     taken = taken.then(lambda node: advance_change(node, now))
     taken = taken.then(lambda after: serve(after, node.commit_index, now))
 
@@ -523,11 +524,6 @@ def step(node: Node, event: Event, now: int) -> Step:
     if nothing_to_remember:
         return taken
     return replace(taken, effects=(Store(taken.node.durable),) + taken.effects)
-
-
-def react(node: Node, event: Event, now: int) -> Step:
-    """To the event alone."""
-    return lose_touch(node, now).then(lambda node: on_event(node, event, now))
 
 
 def advance_change(node: Node, now: int) -> Step:

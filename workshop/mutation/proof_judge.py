@@ -3,15 +3,14 @@
 A changed core is the reference with a fault of the catalogue, or a mutant of it. The proof of the core itself
 goes through (docs/results/handlers.md), and on a path on which nothing that differs is run, a changed core
 does the same: so only the other paths are proved again. A loop that the proof takes by its contract is not
-run there at all, and its mutants are judged by the contract. A change of members the proof for any number of
-servers does not run: what is wrong there is judged by the proof for two servers, of which any are members.
+run there at all, and its mutants are judged by the contract. What goes through while the members stay is
+asked about again where they change; what is not understood there, of two servers.
 
 | by             | what                                                                      |
 |----------------|---------------------------------------------------------------------------|
 | refused        | a goal of a handler is not proved, or the contract of a loop is not met   |
 | not understood | the code takes apart what has any size, so nothing is known of it         |
 | proved         | every goal on every path: nothing that the proof speaks of is broken      |
-| within bounds  | the same, for two servers and logs of one entry, where members change     |
 | not run        | no handler comes there                                                    |
 | open           | the time was over first                                                   |
 """
@@ -39,11 +38,15 @@ from oneleader.conformance.handlers.handlers import prove_path, runs
 from oneleader.conformance.handlers.running import (
     ANY,
     ANY_ALONE,
+    CHANGING,
     HANDLERS,
     IS_LEADER,
+    OF_WHOLE_LOGS,
+    OTHER_PARTS,
     RESTART,
     WITH_CHANGES,
     Size,
+    of_names,
 )
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.reference.patch import Patched
@@ -56,8 +59,8 @@ from workshop import ROOT
 from workshop.mutation.core_mutation import CoreMutant, compiled, function_of, installed
 
 REFUSED, NOT_UNDERSTOOD, PROVED = "refused", "not understood", "proved"
-WITHIN_BOUNDS, NOT_RUN, OPEN = "within bounds", "not run", "open"
-GRAVITY = (NOT_RUN, PROVED, WITHIN_BOUNDS, NOT_UNDERSTOOD, OPEN, REFUSED)
+NOT_RUN, OPEN = "not run", "open"
+GRAVITY = (NOT_RUN, PROVED, NOT_UNDERSTOOD, OPEN, REFUSED)
 READ = (
     (ROOT / "spec/oneleader/language", "*.py"),
     (ROOT / "spec/oneleader/models", "*.py"),
@@ -65,13 +68,12 @@ READ = (
     (ROOT / "spec/oneleader/conformance/handlers", "*.py"),
     (ROOT / "reference/oneleader_raft", "*.py"),
 )
-CHANGES = Scope(2, log=1, reads=0, changes=True)
-LONG = ("AppendEntries", "AppendReply", "read")  # where members change, nobody has waited for their end
-ALWAYS = ("step", "on_event", "lose_touch", "go_on_with_change", "retire", "apply_committed", "answer_reads")
-OF_MESSAGES = ("on_message", "adopt_term")
-OF_ONE, OF_CHANGES = ", alone", ", members change"
+TWO = Scope(2, log=1, reads=0, changes=True)
+LONG = ("AppendEntries", "AppendReply", "read")  # of two servers whose members change, they take too long
+OF_EVENTS = ("step", "on_event", "on_message", "adopt_term")
+OF_ONE, OF_CHANGES, OF_TWO = ", alone", ", members change", ", members change, two servers"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # in what an exception says
-DISPATCH = {"on_event", "on_message"}  # which lead to every handler
+DISPATCH = {"step", "on_event", "on_message"}  # which lead to every handler
 
 
 @dataclass(frozen=True)
@@ -159,22 +161,24 @@ def of_mutant(mutant: CoreMutant) -> Changed:
 
 
 def judge(changed: Changed, seconds: float, first: str = "") -> Said:
-    """What the proof says, handler by handler: `first` this one, and those that take long last. Where none of
-    them comes to what differs, the members have to change for that."""
+    """What the proof says, handler by handler: `first` this one, and those that take long last; and where the
+    members change, of what goes through while they stay."""
     started = time.process_time()
     found = _judge(changed, (ANY, ANY_ALONE), HANDLERS, first, started + seconds)
-    if found.by == NOT_RUN:
-        found = judge_changes(changed, seconds, first)
+    if found.by in (NOT_RUN, PROVED):
+        found = max(found, judge_changes(changed, seconds, first), key=lambda said: GRAVITY.index(said.by))
     return replace(found, seconds=time.process_time() - started)
 
 
 def judge_changes(changed: Changed, seconds: float, first: str = "") -> Said:
-    """What the proof within bounds says, where members change."""
+    """What the proof says, where members change."""
     started = time.process_time()
-    handlers = [handler for handler in WITH_CHANGES if handler not in LONG]
-    found = _judge(changed, (CHANGES,), handlers, first, started + seconds)
-    by = WITHIN_BOUNDS if found.by == PROVED else found.by
-    return replace(found, by=by, seconds=time.process_time() - started)
+    found = _judge(changed, (CHANGING,), WITH_CHANGES, first, started + seconds)
+    if found.by == NOT_UNDERSTOOD:
+        handlers = [handler for handler in of_names(OF_WHOLE_LOGS) if handler not in LONG]
+        of_two = _judge(changed, (TWO,), handlers, first, started + seconds)
+        found = of_two if of_two.by == REFUSED else found
+    return replace(found, seconds=time.process_time() - started)
 
 
 def _judge(
@@ -182,7 +186,7 @@ def _judge(
 ) -> Said:
     found = Said(changed.id, NOT_RUN)
     for scope in scopes:
-        for handler in _in_order(handlers, changed.rules, first):
+        for handler in _in_order(handlers, changed.rules, first, isinstance(scope, Scope)):
             by, what = _judge_handler(changed, handler, scope, until)
             if GRAVITY.index(by) > GRAVITY.index(found.by):
                 where = "" if by == PROVED else f"{handler}{_of(scope)}"
@@ -194,8 +198,8 @@ def _judge(
 
 def _of(scope: Size | Scope) -> str:
     if isinstance(scope, Scope):
-        return OF_CHANGES
-    return OF_ONE if scope.alone else ""
+        return OF_TWO
+    return OF_CHANGES if scope.changes else OF_ONE if scope.alone else ""
 
 
 def judge_loop(mutant: CoreMutant) -> Said:
@@ -259,19 +263,23 @@ class _Watch:
 # --- Which handlers may come to a function ----------------------------------------------------------------
 
 
-def _in_order(handlers: Sequence[str], rules: frozenset[str], first: str) -> Sequence[str]:
-    """Those that may come to one of these functions."""
-    first = first.removesuffix(OF_ONE).removesuffix(OF_CHANGES)
-    return sorted((h for h in handlers if rules & reached(h)), key=lambda h: (h != first, h in DEAR))
+def _in_order(handlers: Sequence[str], rules: frozenset[str], first: str, whole: bool) -> Sequence[str]:
+    """Those that may come to one of these functions; `whole`: all parts of a step are run."""
+    first, *_ = first.split(", ")
+    later = frozenset().union(*map(reached, OTHER_PARTS)) if whole else frozenset()
+    found = (handler for handler in handlers if rules & (reached(handler) | later))
+    return sorted(found, key=lambda handler: (handler != first, handler in DEAR))
 
 
 @cache
 def reached(handler: str) -> frozenset[str]:
     """The functions of the core that a handler may come to, by what its code names."""
     own = "_".join(re.findall("[A-Z]?[a-z]+", handler)).lower()
-    begin = () if handler in (RESTART, IS_LEADER) else (*ALWAYS, *OF_MESSAGES)
     found: set[str] = set()
-    left = [*begin, own if handler in (RESTART, IS_LEADER) else f"on_{own}"]
+    if handler in (RESTART, IS_LEADER):
+        left = [own]
+    else:
+        left = ["step", handler] if handler in OTHER_PARTS else [*OF_EVENTS, f"on_{own}"]
     while left:
         name = left.pop()
         if name not in found:

@@ -33,7 +33,6 @@ from oneleader.conformance.handlers.symbolic import (
     Group,
     Servers,
 )
-from oneleader.errors import Inexpressible
 from oneleader.language.sorts import AnySort, OptionSort
 from oneleader.models.replication import Value
 from oneleader_raft.configuration import InEffect, Membership
@@ -297,7 +296,6 @@ class AnyMembers(AnyCluster):
             yield "history", fact
 
     def as_of_snapshot(self, snapshot: Snapshot) -> tuple[Any, Any]:
-        """Since when its configuration is in effect, and its number; without a snapshot, of the initial one."""
         nothing, index = self.integer(0), self.integer(snapshot.index)
         if not isinstance(snapshot.in_effect.configuration, AnyConfiguration):
             return nothing, nothing

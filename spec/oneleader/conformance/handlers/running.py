@@ -21,7 +21,7 @@ import z3
 
 from oneleader.conformance.handlers.clusters import AnyOrNamed, Fact
 from oneleader.conformance.handlers.loops import NONE, any_size
-from oneleader.conformance.handlers.paths import Infeasible
+from oneleader.conformance.handlers.paths import CodePath, Infeasible
 from oneleader.conformance.handlers.servers import Anything, Unknown, well_formed
 from oneleader.conformance.handlers.symbolic import (
     AnyPath,
@@ -54,6 +54,7 @@ from oneleader_raft.raft import (
     RequestPreVote,
     RequestVote,
     Restore,
+    Role,
     Step,
     Store,
     TimeoutNow,
@@ -92,20 +93,20 @@ class Size:
     def models(self) -> tuple[str, ...]:
         """`snapshots` says of compacted logs what `replication` says of whole ones."""
         if self.changes:
-            return ("membership",) if self.whole else ("snapshots",)
+            return ("snapshots",)
         return ("replication",) if self.whole else COMPACTED_LOGS
 
     @property
     def short(self) -> str:
-        from_two_on = "any number of servers" + ("" if self.changes else " from 2 on")
-        members = "a server alone" if self.alone else from_two_on
+        several = "any number of servers" + (", members that change" if self.changes else " from 2 on")
+        members = "a server alone" if self.alone else several
         logs = "no log is compacted" if self.whole else "any part of a log compacted"
         return f"{members}, logs and messages of any length, {logs}"
 
 
 ANY, ANY_ALONE = Size(), Size(alone=True)
 WHOLE, WHOLE_ALONE = Size(whole=True), Size(alone=True, whole=True)
-CHANGING = Size(whole=True, changes=True)
+CHANGING = Size(changes=True)
 COMPACTED_LOGS = tuple("snapshots" if model == "replication" else model for model in FIXED_MEMBERS)
 
 
@@ -113,8 +114,10 @@ COMPACTED_LOGS = tuple("snapshots" if model == "replication" else model for mode
 
 Made: TypeAlias = Unknown | Anything
 RESTART, IS_LEADER = "restart", "is_leader"
-PARTS = ("react", "advance_change", "serve")  # of a step, in their order
-LATER_PARTS = PARTS[1:]  # each is a handler; the first is one for each event
+ON_EVENT = "on_event"
+PARTS = ("lose_touch", ON_EVENT, "advance_change", "serve")  # of a step, in their order
+OTHER_PARTS = tuple(part for part in PARTS if part != ON_EVENT)  # each is a handler by itself
+AFTER_EVENT = PARTS[2:]
 EVENTS: dict[str, Callable[[Made], Event]] = {
     "election timeout": lambda u: ElectionTimeout(),
     "heartbeat timeout": lambda u: HeartbeatTimeout(),
@@ -136,10 +139,11 @@ EVENTS: dict[str, Callable[[Made], Event]] = {
     "transfer": lambda u: Transfer(u.target()),
     "compact": lambda u: Compact(u.path.number("compact to"), "a newer state"),
 }
-HANDLERS = (RESTART, IS_LEADER, *EVENTS, *LATER_PARTS)
+HANDLERS = (RESTART, IS_LEADER, *EVENTS, *OTHER_PARTS)
 OF_SNAPSHOTS = (InstallSnapshot.__name__, "compact")  # nothing happens there while logs are whole
 OF_WHOLE_LOGS = tuple(handler for handler in HANDLERS if handler not in OF_SNAPSHOTS)
-ALONE = (RESTART, IS_LEADER, "election timeout", "heartbeat timeout", "propose", "read", "transfer", *LATER_PARTS)
+OF_NOBODY = ("election timeout", "heartbeat timeout", "propose", "read", "transfer")  # no server sends it
+ALONE = (RESTART, IS_LEADER, *OF_NOBODY, *OTHER_PARTS)
 
 
 CHANGE = "change members"  # which does nothing while the members stay
@@ -147,12 +151,12 @@ EVENTS_WITH_CHANGES: dict[str, Callable[[Any], Event]] = {
     **EVENTS,
     CHANGE: lambda u: ChangeMembers(u.wanted()),
 }
-WITH_CHANGES = (*OF_WHOLE_LOGS, CHANGE)
+WITH_CHANGES = (*HANDLERS, CHANGE)
 
 
 def of_names(handlers: Sequence[str]) -> tuple[str, ...]:
     """Those that are run of named servers, whose steps are taken whole."""
-    return tuple(handler for handler in handlers if handler not in LATER_PARTS)
+    return tuple(handler for handler in handlers if handler not in OTHER_PARTS)
 
 
 def of_any_size(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
@@ -173,12 +177,12 @@ def of_changing(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
 class Stored:
     """What a server had stored; whether it is what it is to store now is open."""
 
-    def __init__(self, u: Anything) -> None:
-        self.u = u
+    def __init__(self, path: CodePath) -> None:
+        self.path = path
         self.is_now: Durable | None = None
 
     def __eq__(self, now: object) -> bool:
-        is_same = self.u.path.choose([False, True])
+        is_same = self.path.choose([False, True])
         self.is_now = now if is_same and isinstance(now, Durable) else None
         return is_same
 
@@ -197,11 +201,13 @@ class Earlier:
 class Start:
     """A server and what happens to it, before anything has: many paths begin with the same.
 
+    part      of a step, the one that is run; empty where all of it is, or no step
     earlier   of a later part of a step: what the server was before the event
     premises  what each model says of it, once that is written down: one by one, and as one formula
     """
 
     u: Made
+    part: str
     before: Node
     now: Any
     event: Event | None
@@ -229,7 +235,7 @@ class Ran:
         step = self.step
         return (
             step is not None
-            and self.start.earlier is None
+            and self.start.part not in OTHER_PARTS
             and step.node is self.before
             and not (step.actions or members_of(step.effects))
             and not self.acts_as_leader
@@ -237,35 +243,58 @@ class Ran:
 
 
 def begin(u: Made, handler: str, modules: tuple[ModuleType, ...] = ()) -> Start:
+    part, earlier = _part_of(u, handler), None
     with _in_place(u, modules):
         now: Any = u.path.number("now", None)
         before = u.node(now)
         event = EVENTS_WITH_CHANGES[handler](u) if handler in EVENTS_WITH_CHANGES else None
-        earlier = _earlier(u, before) if handler in LATER_PARTS and isinstance(u, Anything) else None
-    return Start(u, before, now, event, earlier)
+        if part == ON_EVENT:
+            u.path.assume(_hears_whom_it_knows(u, before, now))
+        elif part in AFTER_EVENT:
+            earlier = _earlier(u, before)
+    return Start(u, part, before, now, event, earlier)
 
 
-def _earlier(u: Anything, node: Node) -> Earlier:
+def _part_of(u: Made, handler: str) -> str:
+    """Of named servers steps are run whole."""
+    if isinstance(u, Unknown) or handler in (RESTART, IS_LEADER):
+        return ""
+    return handler if handler in OTHER_PARTS else ON_EVENT
+
+
+def _hears_whom_it_knows(u: Made, node: Node, now: Any) -> Any:
+    """Else it loses touch, before anything happens to it."""
+    c = u.cluster
+    if node.leader_id is None or node.role is Role.LEADER:
+        return c.truth(True)
+    return c.integer(now) < c.integer(node.promised_at) + c.integer(node.clocks.promise)
+
+
+def _earlier(u: Made, node: Node) -> Earlier:
     """Nothing lets a commit index fall."""
     commit_index = u.path.number("commit index before")
     u.path.assume(commit_index <= node.commit_index)
-    return Earlier(commit_index, Stored(u))
+    return Earlier(commit_index, Stored(u.path))
 
 
 def run(start: Start, handler: str, core: Core, modules: tuple[ModuleType, ...] = ()) -> Ran:
-    others = [part for part in PARTS if part != part_of(start, handler)] if part_of(start, handler) else []
-    nothing = {part: lambda node, *_: Step(node) for part in others}
-    if start.earlier:
-        nothing["react"] = lambda *_: Step(start.before)
-    with _in_place(start.u, modules, getattr(core, "rules", NONE)), in_place(nothing, (raft,)):
-        return _run(start, handler, core)
+    begun: list[tuple[str, Any]] = []
+    parts = {part: _noted(start, part, begun) for part in PARTS if start.part}
+    with _in_place(start.u, modules, getattr(core, "rules", NONE)), in_place(parts, (raft,)):
+        return _run(start, handler, core, begun)
 
 
-def part_of(start: Start, handler: str) -> str:
-    """Of a step, the one that is run; empty where all of it is, or no step."""
-    if isinstance(start.u, Unknown) or handler in (RESTART, IS_LEADER):
-        return ""
-    return handler if handler in LATER_PARTS else PARTS[0]
+def _noted(start: Start, part: str, begun: list[tuple[str, Any]]) -> Callable[..., Step]:
+    """Where a part of a step begins; all but the one that is run pass the server on."""
+    run = vars(raft)[part]
+
+    def noted(node: Node, *rest: Any) -> Step:
+        begun.append((part, rest[-1]))
+        if part == start.part:
+            return run(node, *rest)  # type: ignore[no-any-return]
+        return Step(start.before if part == PARTS[0] else node)
+
+    return noted
 
 
 @contextmanager
@@ -277,7 +306,7 @@ def _in_place(u: Made, modules: tuple[ModuleType, ...], rules: Set[str] = NONE) 
         yield
 
 
-def _run(start: Start, handler: str, core: Core) -> Ran:
+def _run(start: Start, handler: str, core: Core, begun: Sequence[tuple[str, Any]]) -> Ran:
     before, now, event = start.before, start.now, start.event
     acts = False
     try:
@@ -294,11 +323,19 @@ def _run(start: Start, handler: str, core: Core) -> Ran:
     except Exception as error:  # whatever is raised must be shown to be out of reach
         return Ran(start, None, f"{type(error).__name__}: {error}", (), False)
     applied = 0 if handler == RESTART else (start.earlier or before).commit_index  # by the state machine
-    is_last = part_of(start, handler) in ("", PARTS[-1])
-    return Ran(start, step, "", tuple(plain(start, step, applied, is_last)), acts)
+    return Ran(start, step, "", (*_of_part(start, step, begun), *plain(start, step, applied)), acts)
 
 
-def plain(start: Start, step: Step, applied: Any, is_last: bool) -> Iterator[Fact]:
+def _of_part(start: Start, step: Step, begun: Sequence[tuple[str, Any]]) -> Iterator[Fact]:
+    """What the proofs of the other parts take for true."""
+    if start.part:
+        in_order = [part for part, _ in begun] == [*PARTS] and all(now is start.now for _, now in begun)
+        yield "each part, in its order", start.u.cluster.truth(in_order)
+    if start.part == PARTS[0]:
+        yield "hears whom it knows", _hears_whom_it_knows(start.u, step.node, start.now)
+
+
+def plain(start: Start, step: Step, applied: Any) -> Iterator[Fact]:
     """What needs no model: well-formed; what changed is stored first, what is committed is applied, by the
     last part of a step."""
     u, after, effects = start.u, step.node, members_of(step.effects)
@@ -312,7 +349,7 @@ def plain(start: Start, step: Step, applied: Any, is_last: bool) -> Iterator[Fac
         yield "stored first", same_durable(u, stores[0].durable, after.durable)
     else:
         yield "stored", same_durable(u, (start.earlier or start.before).durable, after.durable)
-    if is_last:
+    if start.part in ("", PARTS[-1]):
         yield from _applies(u, after, effects, applied)
     else:
         yield "applied later", cluster.truth(not any(isinstance(e, Apply | Restore) for e in effects))
