@@ -3,16 +3,16 @@
 A handler is run on a server of which only the shape is known (`servers`). What is *plain* of a run: the
 server stays well-formed, what changed is stored first, and what is committed is applied.
 
-A step has three parts (`PARTS`): what the event does, how a change of members goes on, and what is applied
-and answered. Of any number of servers each is proved by itself, which leaves the sum of their paths in the
-place of the product: a part leaves a server as `well_formed` and the coupling say, and of any such server the
-next one is proved, whatever was stored, committed and applied before.
+A step has parts (`PARTS`): a leader that is silent is known no more; the event; a change of members goes on;
+entries are applied and reads answered. Of any number of servers each is proved by itself, which leaves the
+sum of their paths in the place of the product: a part leaves a server as `well_formed` and the coupling say,
+and of any such server the next one is proved, whatever was stored, committed and applied before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -155,7 +155,7 @@ WITH_CHANGES = (*HANDLERS, CHANGE)
 
 
 def of_names(handlers: Sequence[str]) -> tuple[str, ...]:
-    """Those that are run of named servers, whose steps are taken whole."""
+    """Those that are run of named servers, whose steps are run whole."""
     return tuple(handler for handler in handlers if handler not in OTHER_PARTS)
 
 
@@ -175,7 +175,7 @@ def of_changing(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
 
 
 class Stored:
-    """What a server had stored; whether it is what it is to store now is open."""
+    """What a server had stored before: perhaps what it is to store now, perhaps something else."""
 
     def __init__(self, path: CodePath) -> None:
         self.path = path
@@ -297,13 +297,10 @@ def _noted(start: Start, part: str, begun: list[tuple[str, Any]]) -> Callable[..
     return noted
 
 
-@contextmanager
-def _in_place(u: Made, modules: tuple[ModuleType, ...], rules: Set[str] = NONE) -> Iterator[None]:
-    if isinstance(u, Unknown):
-        yield
-        return
-    with any_size(u.path, modules, rules):
-        yield
+def _in_place(
+    u: Made, modules: tuple[ModuleType, ...], rules: Set[str] = NONE
+) -> AbstractContextManager[None]:
+    return nullcontext() if isinstance(u, Unknown) else any_size(u.path, modules, rules)
 
 
 def _run(start: Start, handler: str, core: Core, begun: Sequence[tuple[str, Any]]) -> Ran:
