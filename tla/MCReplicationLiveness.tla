@@ -17,7 +17,9 @@
 (*      standing in it, store what the leader sends, and its answers count.*)
 (*   3. Up holds a majority.                                               *)
 (*                                                                         *)
-(* MaxIndex cuts further entries of clients only; no SYMMETRY.             *)
+(* The bounds are part of the steps, since TLC loses a loop that a         *)
+(* constraint cuts: MaxIndex leaves out further entries of clients only.   *)
+(* No SYMMETRY.                                                            *)
 (***************************************************************************)
 EXTENDS MCReplication
 
@@ -67,7 +69,7 @@ Commits(n) == Leads(n) /\ \E i \in Index, q \in Quorum : AdvanceCommit(n, i, q)
 Stands   == \E n \in Node : StartElection(n)
 Restarts == \E n \in Node : Leads(n) /\ Restart(n)
 GivesUp  == \E n \in Node : Leads(n) /\ GiveUp(n)
-Calm     == Next /\ ~Stands /\ ~Restarts /\ ~GivesUp
+Calm     == Next /\ TermIsBounded /\ IndexIsBounded /\ ~Stands /\ ~Restarts /\ ~GivesUp
 
 Adopting   == \A n \in Node : WF_vars(Adopts(n))
 Following  == \A n \in Node : WF_vars(Follows(n))

@@ -95,6 +95,29 @@ def test_what_a_claim_lacks_is_said() -> None:
     assert "there is no test" in "".join(claims.faults(gone, shown))
 
 
+def test_evidence_is_a_test_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a helper, nor a test that is left out, that is expected to fail, or that is in no file of tests."""
+    monkeypatch.setattr(claims, "ROOT", tmp_path)
+    marks = "".join(
+        f"@pytest.mark.{mark}\ndef test_{name}(): pass\n"
+        for mark, name in [
+            ("skip", "a"),
+            ("skip('x')", "b"),
+            ("xfail", "c"),
+            ("skipif(True, reason='x')", "d"),
+        ]
+    )
+    (tmp_path / "test_x.py").write_text(f"def helper():\n    def test_inner(): pass\n{marks}")
+    (tmp_path / "x.py").write_text("def test_y(): pass\n")
+    names = [
+        "test_x.py",
+        *(f"test_x.py::{n}" for n in ("helper", "test_inner", *(f"test_{i}" for i in "abcd"))),
+    ]
+    assert [name for name in [*names, "x.py", "x.py::test_y"] if claims.is_a_test(name)] == []
+    (tmp_path / "test_x.py").write_text("def test_y(): pass\n")
+    assert all(map(claims.is_a_test, ["test_x.py", "test_x.py::test_y"]))
+
+
 def test_a_figure_that_is_not_printed_and_a_command_that_fails_are_errors() -> None:
     claim = ALL[0]
     with pytest.raises(claims.UsageError, match="prints nothing like"):

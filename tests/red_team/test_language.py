@@ -467,3 +467,40 @@ def test_a_constant_named_member_of_other_sorts_is_no_system_of_quorums(build: B
     built = build(f"{text}    seen = field(Group, of=bool)\n{END}").MODEL
     with pytest.raises(UsageError, match=r"needs to know where member\[Node, Group\] is true"):
         Run(built, configure(built, {"Node": 2, "Group": 1}))
+
+
+QUORUM_OF = {
+    "a constant of other sorts": "quorum_of = constant(Node, Node)",
+    "of configurations alone": "quorum_of = constant(Config, Config)",
+    "a field": "quorum_of = field(Node, of=bool)",
+}
+
+
+@pytest.mark.parametrize("what", QUORUM_OF)
+def test_nor_is_one_named_quorum_of_a_system_of_configurations(build: Build, what: str) -> None:
+    """Before, `adjacent` was filled in beside it: `seen` was never true, exhaustively."""
+    text = f"""
+class Config(NumberSort):
+    pass
+class State(Fields):
+    {QUORUM_OF[what]}
+    adjacent = constant(Config, Config)
+    seen = field(Config, of=bool)
+
+@action
+def see(s: State, a: Config) -> None:
+    are_adjacent = s.adjacent[a, a]
+    s.require(are_adjacent)
+    s.seen[a] = True
+{END}"""
+    built = build(text).MODEL
+    with pytest.raises(UsageError, match=r"needs to know where (quorum_of|adjacent)\["):
+        Run(built, configure(built, {"Node": 2, "Config": 1}))
+
+
+def test_a_set_of_configurations_has_no_majorities(build: Build) -> None:
+    text = "class Quorum(SetSort):\n    pass\nclass Config(SetSort):\n    pass\nclass State(Fields):\n"
+    text += "    quorum_of = constant(Quorum, Config)\n    seen = field(Config, of=bool)\n"
+    built = build(text + END).MODEL
+    with pytest.raises(UsageError, match=r"needs to know where quorum_of\[Quorum, Config\] is true"):
+        Run(built, configure(built, {"Quorum": 2, "Config": 2}))

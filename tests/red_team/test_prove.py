@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from types import ModuleType
 
@@ -152,6 +153,19 @@ def test_what_is_assumed_is_named(
     proof = prove(model, only=only, hints=hints)
     assert "nothing_is_on" in proof.assumes
     assert (proof.verdict, proof.status) == (INCONCLUSIVE, 3)
+
+
+@pytest.mark.parametrize("only", [["init"], ["init/nothing_is_on"], ["bump", "init"]])
+def test_a_property_is_not_proved_by_some_of_its_obligations(build: Build, only: list[str]) -> None:
+    """It holds at first and is kept by `bump`, and is false: nobody asked about `on`."""
+    file = build(STATE.format(guard="pass") + HARM.format(kind="invariant") + END).__file__
+    names = [word for name in only for word in ("--only", name)]
+    said = CliRunner().invoke(cli, ["prove", str(file), *names], standalone_mode=False)
+    assert said.return_value == 3, said.output
+    assert "????  NothingIsOn" in said.output
+    assert "proved, the others were not asked" in said.output
+    as_json = CliRunner().invoke(cli, ["prove", str(file), *names, "--json"], standalone_mode=False)
+    assert (as_json.return_value, json.loads(as_json.output)["verdict"]) == (3, "inconclusive")
 
 
 def test_the_last_line_never_forgets_what_was_assumed() -> None:

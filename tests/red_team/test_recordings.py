@@ -23,7 +23,7 @@ from oneleader.models import election, lease, replication
 from oneleader.pictures import recorded
 from oneleader.readers.explore.explore import explore, ghosts_read
 from oneleader.readers.replay import properties
-from oneleader.readers.replay.formats import node_folders
+from oneleader.readers.replay.formats import forgetting, node_folders
 from oneleader.readers.replay.formats.written import recording
 from oneleader.readers.replay.replay import BadRecording, Replayed, replay, replay_lines
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
@@ -134,6 +134,75 @@ def test_what_is_said_to_be_false_in_the_end_is_judged() -> None:
     for nonsense in (["safe", {}], ["election_safety", {"t": 1}], "election_safety"):
         with pytest.raises(BadRecording, match=r"`violates` is no property|takes"):
             judge([ELECTION | {"violates": nonsense}, STANDS])
+
+
+# -- what a line says stood before it ------------------------------------------------------------------------
+def won(n: str, term: int, voter: str) -> list[Line]:
+    """`n` is elected in the term by the vote of another server."""
+    vote: Line = {"voter": voter, "candidate": n, "t": term}
+    steps: list[list[list[Any]]] = [
+        [["start_election", {"n": n}]],
+        [["update_term", {"n": voter, "t": term}], ["grant_vote", vote], ["reply_vote", vote]],
+        [["receive_vote", vote], ["become_leader", {"n": n, "q": [n, voter]}]],
+    ]
+    return [
+        {"node": node, "event": "x", "actions": of} for node, of in zip((n, voter, n), steps, strict=True)
+    ]
+
+
+def says_it_leads(term: int) -> Line:
+    """A first line of n3, in the words of which it leads already."""
+    state = {"term": {"n3": term}, "role": {"n3": "leader"}, "voted_for": {"n3": "n3"}}
+    return {"node": "n3", "event": "x", "actions": [], "given": state, "after": {"role": {"n3": "leader"}}}
+
+
+@pytest.mark.parametrize("terms", [1, 9])
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_late_beginning_is_judged_whatever_is_proved(
+    terms: int, later: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proof lets most states rest, and begins where the model does, not where a line says."""
+    monkeypatch.setattr(properties, "FIRST", 8)
+    lines = [ELECTION]
+    for term in range(1, terms + 1):
+        lines += won(*(("n1", term, "n2") if term % 2 else ("n2", term, "n1")))
+    assert judge(lines).verdict is HOLDS
+    refused(
+        [*lines, says_it_leads(terms + later), *won("n2", terms + 1, "n1")],
+        len(lines) + 1,
+        "the invariant leader_was_announced(n=n3) is false",
+    )
+
+
+def test_what_follows_a_late_beginning_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guards alone do not refuse a second leader of term 2: that the first was elected was believed."""
+    monkeypatch.setattr(properties, "FIRST", 8)
+    first = says_it_leads(2)
+    voted = {"heartbeat": {"n3": [2]}, "requested": {"n3": [2]}, "granted": {"n3": {"2": ["n3"]}}}
+    first["given"] |= voted
+    lines = [ELECTION | {"incomplete": ["elected_by"]}, *won("n1", 1, "n2"), first]
+    assert judge(lines).verdict is HOLDS
+    refused([*lines, *won("n2", 2, "n1")], 8, "the theorem election_safety(t=2, a=n")
+
+
+def test_a_late_beginning_is_open_once_its_judges_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgetting, "MOST_TERMS", 4)
+    lines = [ELECTION]
+    for term in range(1, 40):
+        lines += won(*(("n1", term, "n2") if term % 2 else ("n2", term, "n1")))
+        lines[-1]["actions"].append(["update_term", {"n": "n3", "t": term}])
+    result = judge([*lines, says_it_leads(39)])
+    assert result.verdict is INCONCLUSIVE, result.summary()
+    assert "from terms of long ago, is not remembered" in result.why
+
+
+@pytest.mark.parametrize("incomplete", [["term"], ["role"], ["term", "votes", "heartbeat", "granted"]])
+def test_no_recording_calls_incomplete_what_would_refute_it(incomplete: list[str]) -> None:
+    """What is lacking is what other nodes had: two servers begin as leaders of one term."""
+    lines = [ELECTION | {"incomplete": incomplete}, says_it_leads(1)]
+    lines.append(json.loads(json.dumps(lines[1]).replace("n3", "n2")))
+    result = judge(lines)
+    assert result.verdict is not HOLDS, result.summary()
 
 
 # -- properties of the states reached ----------------------------------------------------------------------

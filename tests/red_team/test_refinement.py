@@ -28,6 +28,16 @@ def step(s: State) -> None:
 MODEL = model(__name__, State)
 '''
 
+REST = '''
+@action
+def rest(s: State) -> None:
+    """2."""
+    x = s.x
+    s.x = x
+
+MODEL'''
+CLAIMS = "s.claim(s.x)\n    s.x = True"
+
 
 def counter(build: Any, effect: str, *fields: str) -> Any:
     return build(COUNTER.format(effect=effect, fields="\n    ".join(fields))).MODEL
@@ -99,6 +109,26 @@ def test_a_model_that_only_stutters_is_no_success(build: Any) -> None:
     two = counter(build, "s.x = True", "x = field(of=bool)")
     found = refine(one, configure(one, {}), two)
     assert (found.verdict, found.abstract, found.never_matched) == (INCONCLUSIVE, 0, ["step"])
+
+
+def test_a_model_whose_steps_only_rest_is_no_success(build: Any) -> None:
+    """Each step is one of the abstract `rest`, which changes nothing: `step` was never compared."""
+    one = counter(build, "s.y = True", "x = field(of=bool)", "y = field(of=bool)")
+    two = build(COUNTER.format(effect="s.x = True", fields="x = field(of=bool)").replace("MODEL", REST)).MODEL
+    found = refine(one, configure(one, {}), two)
+    assert (found.verdict, found.never_matched) == (INCONCLUSIVE, ["step", "rest"])
+    assert found.why == "no step changes the abstract model: nothing was compared"
+
+
+@pytest.mark.parametrize("claims", ["concrete", "abstract"])
+@pytest.mark.parametrize("runs", [0, 3])
+def test_a_claim_that_is_false_is_a_violation(build: Any, claims: str, runs: int) -> None:
+    """It was a traceback: neither model is one whose steps may be compared."""
+    honest, lying = (counter(build, effect, "x = field(of=bool)") for effect in ("s.x = True", CLAIMS))
+    one, two = (lying, honest) if claims == "concrete" else (honest, lying)
+    found = refine(one, configure(one, {}), two, runs=runs)
+    assert found.verdict is VIOLATED
+    assert found.why == f"{lying.name} claims of step() what is false where it is taken"
 
 
 def test_at_small_bounds_step_down_never_happens_and_it_says_so() -> None:

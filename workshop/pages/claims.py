@@ -129,13 +129,22 @@ def faults(claim: Claimed, shown: PrintedFigures | None) -> Iterator[str]:
 
 
 def is_a_test(name: str) -> bool:
-    """`tests/x.py::test_y` or `tests/x.py` is there."""
+    """`tests/x/test_y.py::test_z` is there, and runs in every run; without a name, some test of it."""
     file, _, function = name.partition("::")
-    if not (ROOT / file).is_file():
+    at = ROOT / file
+    if not (at.is_file() and at.name.startswith("test_")):
         return False
-    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    defined = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
-    return not function or function in defined
+    body = ast.parse(at.read_text(encoding="utf-8")).body
+    found = {node.name for node in body if isinstance(node, ast.FunctionDef) and _runs(node)}
+    return function in found if function else bool(found)
+
+
+def _runs(node: ast.FunctionDef) -> bool:
+    """Whether pytest collects the function, and runs it everywhere."""
+    marks = {ast.unparse(mark).partition("(")[0] for mark in node.decorator_list}
+    return node.name.startswith("test_") and not marks & {
+        f"pytest.mark.{m}" for m in ("skip", "skipif", "xfail")
+    }
 
 
 # -- showing -------------------------------------------------------------------------------------

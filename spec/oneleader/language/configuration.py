@@ -242,7 +242,8 @@ def configure(
     """
     texts = {name: said for name, said in model.usual.items() if not isinstance(said, int)}
     sizes = {**{name: size for name, size in model.usual.items() if isinstance(size, int)}, **sizes}
-    if "quorum_of" in model.fields and quorums != "majority":
+    changes_members = _is_constant(model, "quorum_of", "Quorum", "Config")
+    if changes_members and quorums != "majority":
         sizes["Config"] = max(1, len(quorums.split(",")) - 1)
     sizes |= {"Count": 2 * sizes["Node"]} if "Node" in sizes and "Count" not in sizes else {}
     elements: dict[str, tuple[str, ...]] = {}
@@ -262,11 +263,13 @@ def configure(
             elements[name] = tuple(f"{name[0].lower()}{i + 1}" for i in range(sizes[name]))
     system: Iterable[frozenset[int]] = ()
     configurations: Sequence[Members] = ()
-    if "quorum_of" in model.fields:
+    if changes_members:
         configurations = _configurations(elements["Node"], greatest["Config"] + 1, quorums)
         changing = members.system(configurations)
         system = changing.quorums
-        constants |= {"quorum_of": changing.quorum_of, "adjacent": changing.adjacent}
+        constants["quorum_of"] = changing.quorum_of
+        if _is_constant(model, "adjacent", "Config", "Config"):
+            constants["adjacent"] = changing.adjacent
     elif _has_quorums(model):
         system = _system(elements["Node"], quorums)
     if _has_quorums(model):
@@ -283,10 +286,15 @@ def configure(
 
 def _has_quorums(model: Model) -> bool:
     """Whether the model's `member` says which Node is in which Quorum."""
-    member = model.fields.get("member")
-    if member is None or member.kind != "constant":
+    return _is_constant(model, "member", "Node", "Quorum")
+
+
+def _is_constant(model: Model, name: str, *sorts: str) -> bool:
+    """Whether the model has this constant over these sorts: only then is it filled in here."""
+    field = model.fields.get(name)
+    if field is None or field.kind != "constant" or [*map(name_of, field.index)] != [*sorts]:
         return False
-    return [*map(name_of, member.index)] == ["Node", "Quorum"]
+    return all(is_number(sort) if name_of(sort) == "Config" else is_set(sort) for sort in field.index)
 
 
 def _constant(model: Model, name: str) -> Field:

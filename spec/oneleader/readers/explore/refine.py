@@ -6,9 +6,9 @@ sorts. Checked on every step of every reachable state of a bounded configuration
 these are too many.
 
 A step that leaves the bound has no state after it, so it is compared with nothing: such steps are
-counted. An action of which no step was compared, or an abstract model that never moved, leaves the answer
-open: inconclusive. An abstract action that no step matched is named, and that is all: a refinement may do
-less than what it refines.
+counted. An action of which no step was compared, or an abstract model whose state never changed, leaves
+the answer open: inconclusive. A claim that is false in either model is a violation. An abstract action
+that no step matched is named, and that is all: a refinement may do less than what it refines.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from oneleader.errors import UsageError
@@ -27,7 +27,7 @@ from oneleader.readers.beyond import untried
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explored import Violation
 from oneleader.readers.explore.search import concrete
-from oneleader.readers.run import Run, State
+from oneleader.readers.run import ClaimFailed, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 
@@ -71,7 +71,7 @@ class Refined:
     def verdict(self) -> Verdict:
         if self.violation or self.difference:
             return VIOLATED
-        return INCONCLUSIVE if self.never_taken or not self.abstract else HOLDS
+        return INCONCLUSIVE if self.never_taken or not self.matched else HOLDS
 
     @property
     def why(self) -> str:
@@ -80,7 +80,7 @@ class Refined:
             return self.difference or f"{len(self.violation.steps) if self.violation else 0} steps"
         if self.never_taken:
             return f"no step was compared of {', '.join(self.never_taken)}: choose larger bounds"
-        return "" if self.abstract else "no step changes the abstract model: nothing was compared"
+        return "" if self.matched else "no step changes the abstract model: nothing was compared"
 
     @property
     def strength(self) -> str:
@@ -109,7 +109,10 @@ def refine(
     comparison = _Comparison(Run(model, configuration), Run(abstract, configuration))
     found = comparison.found
     if not found.difference:
-        comparison.sample(runs, length, seed) if runs else comparison.everything()
+        try:
+            comparison.sample(runs, length, seed) if runs else comparison.everything()
+        except _FalseClaim as false:
+            found.difference = str(false)
     found.seconds = time.perf_counter() - started
     return found
 
@@ -131,6 +134,25 @@ def check_names(model: Model, abstract: Model) -> None:
         )
 
 
+class _FalseClaim(Exception):
+    """A model claims what is false; with the sentence."""
+
+
+def _successors(run: Run) -> Callable[[State], Iterator[tuple[int, State | None]]]:
+    """The steps from a state, by their instances; _FalseClaim where a claim of one is false."""
+    scalar = Scalar(run)
+
+    def successors(state: State) -> Iterator[tuple[int, State | None]]:
+        try:
+            yield from scalar.successors(state)
+        except ClaimFailed as failed:
+            instance = run.instances[failed.args[0]]
+            call = run.configuration.call(instance.action, instance.args)
+            raise _FalseClaim(f"{run.model.name} claims of {call} what is false where it is taken") from None
+
+    return successors
+
+
 class _Comparison:
     """Two models side by side."""
 
@@ -139,7 +161,7 @@ class _Comparison:
         agreed = tuple(agreement(m, run.configuration) for m in models)
         self.found = Refined(run, to, agreements=agreed)
         self.run, self.to = run, to
-        self.successors, self.allowed = Scalar(run).successors, Scalar(to).successors
+        self.successors, self.allowed = _successors(run), _successors(to)
         at = {(f.name, key): i for i, (f, key) in enumerate(run.cells.keys)}
         self.kept = [at[f.name, key] for f, key in to.cells.keys]
         self.known: dict[State, dict[State | None, set[str]]] = {}
@@ -169,7 +191,7 @@ class _Comparison:
         there = self.known[before].get(after)
         if there is not None:
             self.found.abstract += 1
-            self.found.matched.update(there)
+            self.found.matched.update(there if after != before else ())
         elif after == before:
             self.found.stuttering += 1
         return there is not None or after == before

@@ -10,7 +10,8 @@ compared with it ranges over what lies between the old and the new value, and al
 Where that is more than `MOST_BINDINGS`, the property is not judged on that line; `passed_over` counts it.
 Those that speak of quorums, or of many things at once, have many cases to try: they are judged of the first
 states, and then of one in so many. So are all of a model whose proof is complete (`is_proved`): it says that
-guards alone keep them true, from the model's initial state on, where the axioms hold.
+guards alone keep them true, from the model's initial state on, where the axioms hold. It says nothing once a
+line has said what stood before it (`begin_elsewhere`).
 Properties that read history (ghost fields) are judged as long as that history can be kept.
 """
 
@@ -32,6 +33,7 @@ from oneleader.readers.replay.candidates import (
     Candidate,
     Judge,
     LineRefused,
+    NotModelled,
     OpenRun,
     call_of,
 )
@@ -60,6 +62,7 @@ class Properties:
             if self.reads[name] & constants or len(prop.params) > FEW_PARAMETERS
         }
         self.states = 0  # so far
+        self.first = FIRST  # up to this one of them, what costs much is judged
         self.rested = 0  # of them not judged at all
         self.triggers: dict[str, list[Trigger]] = {}
         self.judges: dict[str, list[tuple[Property, Judge]]] = {}  # made when the field changes first
@@ -73,7 +76,7 @@ class Properties:
     def check(self, before: Candidate, after: Candidate) -> None:
         """Refused where a property is false after a line and was not judged false before."""
         self.states += 1
-        judges_all = self.states <= FIRST or not self.states % EVERY
+        judges_all = self.states <= self.first or not self.states % EVERY
         if self.is_proved and not judges_all:
             self.rested += 1
             return
@@ -91,10 +94,34 @@ class Properties:
                     key = index if isinstance(index, tuple) else (index,)
                     self._judge(judges, key, (old, new), judges_all)
 
+    def begin_elsewhere(self) -> None:
+        """The next line says what stood before it, so that no proof speaks of the states from there on."""
+        self.is_proved, self.first = False, self.states + FIRST
+
+    def check_beginning(self, state: Candidate, node: str) -> None:
+        """NotModelled where a node begins in a state that a property forbids which is not judged otherwise.
+
+        What a recording calls incomplete it lacks of other nodes, not of the one whose beginning it states;
+        and of history, of which no line says anything.
+        """
+        model = self.run.model
+        history = {f.name for f in model.fields.values() if f.kind == "ghost"}
+        for prop in model.properties.values():
+            if self.reads[prop.name] & history or self.can_judge(prop.name):
+                continue
+            kinds = [sort for _, sort in prop.params]
+            domains = [[node] if sort.__name__ == "Node" else self.run.domain(sort) for sort in kinds]
+            for args in product(*domains):
+                if not self.run.holds(prop, state, args):
+                    raise NotModelled(
+                        f"{node} begins in a state that {call_of(prop, args)} forbids, and of what that "
+                        "reads the recording says a part (`incomplete`): whether it is false is open"
+                    )
+
     @property
     def rests(self) -> bool:
         """The next state is not judged: what is proved is only sampled."""
-        return self.is_proved and self.states >= FIRST and (self.states + 1) % EVERY != 0
+        return self.is_proved and self.states >= self.first and (self.states + 1) % EVERY != 0
 
     def _judging(self, field: str) -> Iterator[tuple[Property, Judge]]:
         for trigger in self.triggers.get(field, ()):
@@ -140,7 +167,8 @@ class Properties:
         if self.passed_over:
             yield f"judged of some states only, where it was soon done: {', '.join(sorted(self.passed_over))}"
         if hidden := [name for name in every if name not in known]:
-            yield f"not judged, for they read history, or quorums that change: {', '.join(hidden)}"
+            reads = "history, quorums that change, or what is said in part"
+            yield f"not judged, for they read {reads}: {', '.join(hidden)}"
 
 
 def is_proved(model: Model) -> bool:

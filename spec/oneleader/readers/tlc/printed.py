@@ -27,7 +27,8 @@ class Result:
     can be off by one.
     `printed`: the tuples that the module printed (`PrintT`), in their order. `claims`: what was checked,
     with what the .cfg put in place of other definitions (`replaced`), and where it cut (`constraints`).
-    `merged`: why states may have been taken for one another that differ; else "".
+    `merged`: why states may have been taken for one another that differ, or steps left out; else "".
+    `seeks_loops`: whether a claim may be broken by what goes on for ever.
     """
 
     violated: str | None
@@ -43,6 +44,7 @@ class Result:
     constraints: tuple[str, ...] = ()
     begun: int = 0
     merged: str = ""
+    seeks_loops: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -75,8 +77,8 @@ class UncheckedError(UsageError):
 _INVARIANT_INITIALLY, _PROPERTY_INITIALLY = 2107, 2108
 _INVARIANT, _ACTION_PROPERTY, _DEADLOCK, _TEMPORAL = 2110, 2112, 2114, 2116
 _SUCCESS, _COUNTS, _DEPTH, _TRACE_STATE, _BEGUN = 2193, 2199, 2194, 2217, 2190
-_UNPARSED, _LIVENESS_UNDER_SYMMETRY = 3002, 2279
-LOOPS = "under SYMMETRY, TLC may miss loops that break a temporal property"
+_UNPARSED, _LIVENESS_UNDER_SYMMETRY, _LOOPS_SOUGHT = 3002, 2279, 2192
+LOOPS = "under {}, TLC may miss loops that break a temporal property"
 _FALSE = {_INVARIANT_INITIALLY, _PROPERTY_INITIALLY, _INVARIANT, _ACTION_PROPERTY, _DEADLOCK, _TEMPORAL}
 _ERROR = "1"  # the severity that follows the number
 
@@ -133,7 +135,8 @@ def result(output: str, seconds: float, what: str) -> Result:
         trace=tuple(trace),
         printed=tuple(parse_value(piece) for piece in said if piece.startswith("<<")),
         begun=(_numbers(found.get(_BEGUN, "")) or [0])[0],
-        merged=LOOPS if _LIVENESS_UNDER_SYMMETRY in found else "",
+        merged=LOOPS.format("SYMMETRY") if _LIVENESS_UNDER_SYMMETRY in found else "",
+        seeks_loops=_LOOPS_SOUGHT in found,
     )
 
 

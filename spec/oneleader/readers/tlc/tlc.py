@@ -130,7 +130,10 @@ def run(
         claims += ("Deadlock",) if deadlock else ()
         cuts = _under(text, CUTTING)
         found = replace(result, claims=claims, graph=graph, replaced=replaced, constraints=cuts)
-        return replace(found, merged=found.merged or merges(text) or chooses(module, text))
+    merged = found.merged or merges(text) or chooses(module, text)
+    if cuts and found.seeks_loops and not (found.violated or merged):
+        merged = loses_loops(module, text, limit=limit)
+    return replace(found, merged=merged)
 
 
 def claims_of(config: str) -> tuple[str, ...]:
@@ -162,18 +165,66 @@ def chooses(module: Path, config: str) -> str:
     """Why what SYMMETRY renames may have a name in the module, or in one that it uses, after all; else ""."""
     if not _under(config, {"SYMMETRY"}):
         return ""
-    seen, left = set[Path](), [module]
-    while left:
-        file = left.pop()
-        seen.add(file)
+    for file in (module, *_used(module)):
         text = _uncommented(file.read_text("utf-8"))
         if naming := re.search(r"\b(?:CHOOSE|ToString|RandomElement)\b", text):
             return (
                 f"SYMMETRY takes elements for one another, and {file.name} may single one out by {naming[0]}"
             )
+    return ""
+
+
+def _used(module: Path) -> list[Path]:
+    """The modules beside this one that it uses, in turn."""
+    seen, left = list[Path](), [module]
+    while left:
+        file = left.pop()
+        seen.append(file)
+        text = _uncommented(file.read_text("utf-8"))
         used = " ".join(re.findall(r"\b(?:EXTENDS\s+\w+(?:\s*,\s*\w+)*|INSTANCE\s+\w+)", text))
         files = {module.with_name(f"{name}.tla") for name in re.findall(r"\w+", used)}
-        left += sorted(file for file in files - seen if file.is_file())
+        left += sorted(file for file in files - {*seen, *left} if file.is_file())
+    return seen[1:]
+
+
+UNCUT = "NoStepIsCut"
+
+
+def loses_loops(module: Path, config: str, *, limit: float | None = None) -> str:
+    """Why TLC may miss loops, as a constraint cuts their steps; "" where it cuts none: TLC is asked."""
+    cuts = _under(config, CUTTING)
+    why = printed.LOOPS.format(", ".join(cuts))
+    step = _next_of(module, config)
+    if not step:
+        return f"{why}, and which steps there are was not understood"
+    of_states = _under(config, {"CONSTRAINT", "CONSTRAINTS"})
+    kept = " /\\ ".join(f"({name})'" if name in of_states else name for name in cuts)
+    rule = f"{UNCUT} == ~ENABLED (({step}) /\\ ~({kept}))"
+    around = f"---- MODULE {AROUND} ----\nEXTENDS {module.stem}\n{rule}\n====\n"
+    with TemporaryDirectory(prefix="oneleader-tlc-") as name:
+        uncut = Path(name, "uncut.cfg")
+        uncut.write_text(f"{_without(config, CLAIMING)}\nINVARIANT {UNCUT}\n", encoding="utf-8")
+        try:
+            found = run(module, uncut, around=around, limit=limit)
+        except printed.UncheckedError:
+            return f"{why}, and whether it cuts any was not found out"
+    return f"{why}: it cuts some" if found.violated else ""
+
+
+def _next_of(module: Path, config: str) -> str:
+    """The step that a .cfg takes: what NEXT names, or what stands in [][...]_vars under SPECIFICATION."""
+    if named := _under(config, {"NEXT"}):
+        return named[0]
+    (specification,) = _under(config, {"SPECIFICATION"})
+    texts = "\n".join(_uncommented(file.read_text("utf-8")) for file in (module, *_used(module)))
+    left, seen = [specification], set[str]()
+    while left:
+        name = left.pop()
+        seen.add(name)
+        body = re.search(rf"^{name}\s*==(.*?)(?=^\S.*==|^----|^====|\Z)", texts, re.MULTILINE | re.DOTALL)
+        if body and (step := re.search(r"\[\]\s*\[(.+?)\]_", body[1], re.DOTALL)):
+            return step[1]
+        left += [word for word in re.findall(r"\w+", body[1] if body else "") if word not in seen]
     return ""
 
 
@@ -197,6 +248,15 @@ def _under(config: str, headings: set[str]) -> tuple[str, ...]:
         elif wanted:
             found.append(word)
     return tuple(found)
+
+
+def _without(config: str, headings: set[str]) -> str:
+    """A .cfg without what stands under these headings."""
+    kept, wanted = list[str](), True
+    for piece in re.split(r"(\s+)", _uncommented(config)):
+        wanted = piece not in headings if piece in KEYWORDS else wanted
+        kept.append(piece if wanted or piece.isspace() else "")
+    return "".join(kept)
 
 
 def _output(command: list[str], folder: Path, limit: float | None = None) -> str:

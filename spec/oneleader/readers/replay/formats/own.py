@@ -177,6 +177,8 @@ class OwnFormat:
             self.rounds.check(after)
         if self.terms and (self.terms.first or self.terms.discarded):
             self.terms.check(after)
+        if given:
+            self._begin_elsewhere()
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
         else:
@@ -230,6 +232,16 @@ class OwnFormat:
             return None
         return OldTerms(self.run, self.candidates, self.properties, nodes)
 
+    def _begin_elsewhere(self) -> None:
+        """A line says what stood before it: no proof speaks of what follows, and all of it is kept."""
+        if self.terms and (self.terms.first or self.terms.discarded):
+            raise NotModelled(
+                "a line says in `given` what stood before it, and what would judge that, from terms of long "
+                "ago, is not remembered"
+            )
+        self.terms = None
+        self.properties.begin_elsewhere()
+
     def _believed_words(self) -> Iterator[str]:
         yield from self.believed.words()
         yield from self.sent.words()
@@ -278,6 +290,7 @@ class OwnFormat:
         state = before.copy()
         if given:
             self.believed.take(state, node, given)
+            self.properties.check_beginning(state, node)
             self.agreed.start_again()
         self._explain(state, steps or [], after)
         return state
