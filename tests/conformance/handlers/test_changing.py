@@ -103,9 +103,9 @@ def test_a_fault_is_not_proved_for_any_number(id: str) -> None:
 @pytest.mark.parametrize(
     ("handler", "fact", "goal"),
     [
-        ("heartbeat timeout", "its log is the leader's", "AppendEntries: what is before"),
+        ("heartbeat timeout", "its log is the leader's", "InstallSnapshot: its last entry"),
         ("AppendEntries", "AppendEntries: its configurations", "state: log_config"),
-        ("InstallSnapshot", "InstallSnapshot: its configuration", "state: log_config"),
+        ("InstallSnapshot", "InstallSnapshot: its configuration", "history"),
     ],
 )
 def test_a_fact_that_is_left_out_is_missed(handler: str, fact: str, goal: str) -> None:

@@ -255,6 +255,9 @@ class AnyMembers(AnyCluster):
 
     def in_effect(self, path: Any, node: Node, configs: Body, since: Body) -> Iterator[Fact]:
         history: Any = node.history
+        if not isinstance(history, InForce):
+            yield "log_config", self.truth(False)
+            return
         for name, shown, found in (
             ("log_config", configs, history.config),
             ("log_since", since, history.since),

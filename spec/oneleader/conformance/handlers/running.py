@@ -174,8 +174,8 @@ def of_changing(only: Sequence[str] = ()) -> list[tuple[str, Size]]:
     return [(handler, CHANGING) for handler in only or WITH_CHANGES if handler in WITH_CHANGES]
 
 
-class Stored:
-    """What a server had stored before: perhaps what it is to store now, perhaps something else."""
+class StoredBefore:
+    """What a server had stored before a step: perhaps what it is to store after it, perhaps not."""
 
     def __init__(self, path: CodePath) -> None:
         self.path = path
@@ -274,7 +274,7 @@ def _earlier(u: Made, node: Node) -> Earlier:
     """Nothing lets a commit index fall."""
     commit_index = u.path.number("commit index before")
     u.path.assume(commit_index <= node.commit_index)
-    return Earlier(commit_index, Stored(u.path))
+    return Earlier(commit_index, StoredBefore(u.path))
 
 
 def run(start: Start, handler: str, core: Core, modules: tuple[ModuleType, ...] = ()) -> Ran:
@@ -377,7 +377,7 @@ def _applies(u: Made, after: Node, effects: Sequence[Any], known: Any) -> Iterat
 def same_durable(u: Made, a: Any, b: Durable) -> Any:
     """The same term, vote, log and snapshot."""
     c = u.cluster
-    a = a.is_now if isinstance(a, Stored) else a
+    a = a.is_now if isinstance(a, StoredBefore) else a
     if a is None:
         return c.truth(False)
     same_term = c.integer(a.current_term) == c.integer(b.current_term)
