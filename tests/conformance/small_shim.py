@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from typing import Any
@@ -17,6 +18,12 @@ LIES = {
     "lies that it is down": {"role": None},
     "lies about its vote": {"voted_for": "n9"},
     "lies about its term": {"term": -1},
+    "lies about its members": {"members": ["n1", "n9"]},
+    "lies about what others store": {"match": {"n1": -1}},
+}
+UNASKED = {
+    "answers a read that nobody asked for": {"read": ["v1"]},
+    "applies what has no index": {"applied": [[0, "v1"]]},
 }
 ARGUMENTS = dict.fromkeys(("timeout", "heartbeat", "crash", "restart", "read"), ())
 ARGUMENTS |= {"propose": ("value",), "crash_keeping": ("writes", "torn")}
@@ -62,7 +69,11 @@ def step(adapter: SmallAdapter, request: dict[str, Any]) -> dict[str, Any]:
 def misbehave(how: str, answer: dict[str, Any]) -> None:
     if how == "dies":
         sys.exit("out of cheese")
-    if how == "hangs":
+    if how == "segfaults":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if how == "leaves a child" and os.fork():
+        os._exit(3)
+    if how in ("hangs", "leaves a child"):
         time.sleep(60)
     if how == "prose":
         print("starting the election")
@@ -89,6 +100,12 @@ def misbehave(how: str, answer: dict[str, Any]) -> None:
         sys.stdout.flush()
     if how in LIES:
         answer["server"] = answer.get("server", {}) | LIES[how]
+    if how in UNASKED:
+        answer |= UNASKED[how]
+    if how == "latin-1":
+        sys.stdout.flush()
+        message = b'{"id":%d,"sent":[{"to":"n1","message":"\xe9"}]}\n' % answer["id"]
+        os.write(1, message)
     if how == "nested":
         print(f'{{"id": {answer["id"]}, "read": {"[" * 100_000}{"]" * 100_000}}}')
     if how == "loud":
@@ -98,6 +115,8 @@ def misbehave(how: str, answer: dict[str, Any]) -> None:
 
 
 def main(how: str) -> None:
+    if how == "launched" and os.fork():
+        return
     made = ADAPTERS.get(how, SmallAdapter)
     adapter = made([])
     for number, line in enumerate(sys.stdin):

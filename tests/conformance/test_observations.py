@@ -248,6 +248,51 @@ def test_a_leader_that_listens_gives_way() -> None:
     assert found.compared[clauses.GIVES_WAY]
 
 
+class RaisesAtIt(HearsNoNewerTerm):
+    def receive(self, m: Message) -> None:
+        if m["kind"] == "refused":
+            raise LookupError(m["kind"])
+        super().receive(m)
+
+
+def test_what_raised_and_is_known_is_not_refused_for_what_it_left_undone() -> None:
+    found = conform(adapter(RaisesAtIt), walks=20, seed=1, known=["exception: LookupError in receive"])
+    assert (found.verdict, bool(found.passed_over)) == (HOLDS, True), found.text
+
+
+@pytest.mark.parametrize(
+    ("members", "joint", "refused"),
+    [
+        (None, None, [clauses.GIVES_WAY]),  # all are, for all that is shown
+        ("n1 n2", None, [clauses.GIVES_WAY]),
+        ("n1 n3", None, []),  # etcd drops what comes from a server that it has removed
+        ("n1 n3", "n1 n2 n3", [clauses.GIVES_WAY]),
+    ],
+)
+def test_a_leader_need_not_hear_whom_it_has_removed(
+    members: str | None, joint: str | None, refused: list[str]
+) -> None:
+    leads = Observed(
+        1,
+        "n1",
+        "leader",
+        members=frozenset(members.split()) if members else None,
+        joint=frozenset(joint.split()) if joint else None,
+    )
+    answers = Prompt("receive", "n2", Observed(2, "n2", "candidate"), to_leader=1)
+    judge = clauses.Observations(("n1", "n2", "n3"))
+    judge.begin({"n1": leads})
+    assert [breach.cause for breach in judge.look("n1", answers, Report(), {"n1": leads})] == refused
+
+
+def test_no_leader_knows_more_to_be_stored_than_it_has() -> None:
+    shows = Observed(1, "n1", "leader", log=((1, "v1"),), commit=0, match={"n2": 2})
+    judge = clauses.Observations(("n1", "n2"))
+    judge.begin({"n1": replace(shows, role="candidate", match=None), "n2": None})
+    found = judge.look("n1", Prompt("receive", "n2"), Report(), {"n1": shows, "n2": None})
+    assert [breach.cause for breach in found] == [clauses.MATCH]
+
+
 def test_entries_that_a_leader_replaces_are_not_lost_in_a_crash() -> None:
     """n1 confirms v1 to the leader of term 1; that of term 2 replaces it, and n1 crashes."""
     first, other = ((1, "v1"),), ((2, "v2"),)

@@ -23,6 +23,7 @@ from oneleader.conformance.shim import (
     ShimAdapter,
     ShimError,
     StepAnswer,
+    last_words,
     plain,
     plainly,
     schema,
@@ -68,7 +69,7 @@ def test_a_finding_is_saved_played_again_and_stepped_past(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("dies", r"ended when it was asked .* its last words: out of cheese"),
+        ("dies", r"ended with status 1 when it was asked .* its last words: out of cheese"),
         ("hangs", r"no answer within 2 seconds"),
         ("prose", r"not JSON: starting the election"),
         ("order", r"answered \d+ when it was asked \d+"),
@@ -85,7 +86,13 @@ def test_a_finding_is_saved_played_again_and_stepped_past(tmp_path: Path) -> Non
         ("lies that it is down", r"no role, and it is up"),
         ("lies about its vote", r"a vote for 'n9', which is no node"),
         ("lies about its term", r"a term below 0"),
+        ("lies about its members", r"'n9', which is no node"),
+        ("lies about what others store", r"a match index below 0"),
         ("stranger", r"sent a message to 'n9'"),
+        ("segfaults", r"ended by SIGSEGV when it was asked"),
+        ("latin-1", r"not JSON"),
+        ("answers a read that nobody asked for", r"answered a read that no client waits for: \['v1'\]"),
+        ("applies what has no index", r"applied an entry with an index below 1"),
     ],
 )
 def test_a_shim_that_misbehaves_is_refused_in_a_sentence(
@@ -96,6 +103,68 @@ def test_a_shim_that_misbehaves_is_refused_in_a_sentence(
     assert done.return_value == 2
     assert "sampled: 0 walks" not in done.output  # what was found so far is kept
     assert re.search(said, done.output + done.stderr)
+
+
+def test_a_child_that_is_left_behind_keeps_nobody_waiting() -> None:
+    """It has the pipes, and will not answer."""
+    began = time.perf_counter()
+    done = run("--walks", "4", "--seed", "1", "--timeout", "50", how="leaves a child")
+    assert (done.return_value, time.perf_counter() - began < 40) == (2, True)
+    assert "ended with status 3 when it was asked" in done.output + done.stderr
+
+
+def test_who_answers_may_have_been_started_by_another() -> None:
+    """As by `setsid`, which ends at once."""
+    assert run("--walks", "2", "--seed", "1", how="launched").return_value == 0
+
+
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        ("starting\nout of cheese\n\n", "out of cheese"),
+        ("panic: no quorum\n\ngoroutine 1 [running]:\nmain.main()\n\t/p.go:9 +0x8c\n", "panic: no quorum"),
+        (
+            "thread 'main' (7) panicked at p.rs:2:16:\nno quorum\nnote: run with `RUST_BACKTRACE=1`\n",
+            "no quorum",
+        ),
+        (
+            'Exception in thread "main" java.lang.Error: no quorum\n\tat P.main(P.java:3)\n',
+            "Error: no quorum",
+        ),
+        ("\x1b[31mred\n", r"\x1b[31mred"),
+        ("", ""),
+    ],
+)
+def test_last_words_are_those_that_say_why(errors: str, words: str) -> None:
+    assert last_words(errors.encode()).endswith(words)
+
+
+RUN = {"format": "oneleader run 1", "nodes": 3}
+
+
+@pytest.mark.parametrize(
+    ("event", "wrong"),
+    [
+        (["deliver", "n1"], "'deliver n1' is no event"),
+        ([], "'' is no event"),
+        (["fly", "n1"], "'fly n1' is no event"),
+        (["overtake", "n1", "n2", "-1"], "it needs a number"),
+        (["elapse", "n1"], "it needs a number"),
+        (["transfer", "n1", "n2"], "has no method transfer"),
+    ],
+)
+def test_an_event_that_is_none(event: list[str], wrong: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(RUN | {"events": [event]}))
+    done = run("--again", str(tmp_path / "run.json"))
+    assert (done.return_value, wrong in done.output + done.stderr) == (2, True)
+
+
+def test_runs_are_played_one_at_a_time(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    for path in (one, other):
+        path.write_text(json.dumps(RUN | {"events": [["timeout", "n1"]]}))
+    assert f"{other} is another one" in str(run("--again", str(one), str(other)).exception)
+    assert "one run at a time" in str(run("--again", str(one), "--again", str(other)).exception)
 
 
 def test_a_shim_that_logs_fills_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:

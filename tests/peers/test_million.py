@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from oneleader.conformance.examined import Examined
 from oneleader.conformance.trial import MakeAdapter
 from oneleader.faults.catalogue import variant
 from workshop.pages import peers
 from workshop.peers import million
 from workshop.peers.million import Declared
+from workshop.peers.peer import Peer
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +70,29 @@ def test_another_version_begins_with_nothing(monkeypatch: pytest.MonkeyPatch) ->
     million.keep(million.LongRun("etcd", 3, "3.6.0", batches=7, steps=700))
     (row,) = million.rows_of("etcd")
     assert (row.version, row.steps) == (million.PEERS["etcd"].version, 0)
+
+
+def test_the_page_says_whether_its_rows_are_of_one_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And what was run so is not run again."""
+    page, driven = tmp_path / "peers.md", []
+    monkeypatch.setattr(peers, "PAGE", page)
+    monkeypatch.setattr(peers, "PICTURES", tmp_path)
+
+    def examine(peer: Peer, walks: int) -> peers.ExaminedPeer:
+        driven.append(peer.name)
+        return peers.ExaminedPeer(peer, walks, [Examined(1, 3)], 1.0, {})
+
+    monkeypatch.setattr(peers, "examine", examine)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(peers.peers, ["--write", *arguments], standalone_mode=False)
+        assert (done.exception, done.return_value) == (None, 0), done.output
+        return page.read_text("utf-8")
+
+    page.write_text("", "utf-8")
+    assert "All rows are of one run" in run("--walks", "7", "etcd", "raftos")
+    assert "The rows are of several runs" in run("--walks", "9", "etcd")
+    assert "All rows are of one run" in run("--walks", "9", "etcd", "raftos")
+    assert driven == ["etcd", "raftos", "etcd", "raftos"]

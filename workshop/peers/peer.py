@@ -30,7 +30,7 @@ BUILT = ROOT / ".peers"
 OVERLAY = ("-overlay", "{built}/go-runtime/overlay.json")  # one runtime for all peers in Go: it is built once
 SCAFFOLDS = Path(str(TEMPLATES))
 GO_LINES, C_LINES = SCAFFOLDS / "go/lines.go.in", SCAFFOLDS / "c/lines.h.in"
-RUST_LINES = SCAFFOLDS / "rust/src/lines.rs.in"
+RUST_LINES, JAVA_LINES = SCAFFOLDS / "rust/src/lines.rs.in", SCAFFOLDS / "java/Lines.java.in"
 THREADS = SOURCES / "go/threads/threads.go"
 LINES_BESIDE = {
     SOURCES / "go/etcd/lines.go": GO_LINES,
@@ -74,7 +74,8 @@ class Peer:
 
 @dataclass(frozen=True)
 class ShimPeer(Peer):
-    """`build` is run in `folder`, below tests/peers; `{built}` is the folder for what is built."""
+    """`build` is run in `folder`, below tests/peers; `{built}` is the folder for what is built, `{java}` the
+    protocol's lines of the scaffold."""
 
     tools: Sequence[tuple[str, str]] = ()  # programs, and what to install for each
     folder: str = ""
@@ -99,7 +100,7 @@ class ShimPeer(Peer):
             yield shim.adapter
 
     def filled(self, command: Sequence[str]) -> list[str]:
-        return [word.replace("{built}", str(BUILT)) for word in command]
+        return [word.replace("{built}", str(BUILT)).replace("{java}", str(JAVA_LINES)) for word in command]
 
 
 @dataclass(frozen=True)
@@ -330,7 +331,9 @@ JVM = ShimPeer(
         "sh",
         "-c",
         'mvn --quiet --batch-mode dependency:copy-dependencies "-DoutputDirectory={built}/kafka/lib" && '
-        'javac -nowarn -cp "{built}/kafka/lib/*" -d "{built}/kafka/classes" src/org/apache/kafka/raft/*.java',
+        "(echo 'package org.apache.kafka.raft;'; cat {java}) > {built}/kafka/Lines.java && "
+        'javac -nowarn -cp "{built}/kafka/lib/*" -d "{built}/kafka/classes" {built}/kafka/Lines.java '
+        "src/org/apache/kafka/raft/*.java",
     ],
     command=[
         "java",

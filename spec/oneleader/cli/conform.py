@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,21 @@ from oneleader.verdict import exit_status
 FORMAT = "oneleader run 1"
 
 
+def at_most_one(_: click.Context, __: click.Parameter, files: tuple[Path, ...]) -> Path | None:
+    """The file of `--again`, and not the last of several."""
+    if len(files) > 1:
+        raise click.BadParameter(f"one run at a time, and not {' and '.join(map(str, files))}")
+    return files[0] if files else None
+
+
 @click.command()
 @click.argument("command", nargs=-1, required=True)
 @click.option(
-    "--again", type=click.Path(path_type=Path), help="Replay the run in this file and do nothing else."
+    "--again",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    callback=at_most_one,
+    help="Replay the run in this file and do nothing else.",
 )
 @click.option(
     "--nodes",
@@ -67,6 +79,8 @@ def conform(
     COMMAND starts the shim, which speaks JSON lines: docs/any-language.md.
     """
     saved: dict[str, Any] = read_run(again) if again else {"nodes": nodes, "events": []}
+    if again and is_run(Path(command[0])):  # as a shell's *.json gives them
+        raise UsageError(f"--again takes one run at a time: {command[0]} is another one, and no shim")
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     failed, interrupted = "", False
     with Shim(command, timeout, NETWORKS[network] if network else None) as shim:
@@ -104,7 +118,7 @@ def searching(
 def read_run(path: Path) -> dict[str, Any]:
     try:
         run = json.loads(path.read_text("utf-8"))
-        is_ours = run["format"] == FORMAT and isinstance(run["nodes"], int)
+        is_ours = run["format"] == FORMAT and type(run["nodes"]) is int and isinstance(run["events"], list)
         is_ours = is_ours and all(isinstance(word, str) for event in run["events"] for word in event)
     except (ValueError, KeyError, TypeError):
         is_ours = False
@@ -112,6 +126,12 @@ def read_run(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not a run that `oneleader conform` saved")
     saved: dict[str, Any] = run
     return saved
+
+
+def is_run(path: Path) -> bool:
+    with suppress(OSError, UsageError):
+        return bool(read_run(path))
+    return False
 
 
 def save(cause: Cause, nodes: int, folder: Path) -> Path:

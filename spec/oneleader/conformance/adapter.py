@@ -126,7 +126,7 @@ class May(Enum):
     SKIPS_TERMS = "a candidate skips terms"  # as where each server has its own: followed up to there
     GIVE_UP = "give up an election"  # a candidate that an answer tells that it cannot win
     LATE_PRE_VOTES = "an old pre-vote counts"  # the answer to an earlier request (9.6): it binds nobody
-    COMMIT_BY_VOTE = "a vote tells what is committed"  # a request or its answer, as in raft-rs
+    COMMIT_BY_VOTE = "a vote tells what is committed"  # or another who does not lead
     COMMIT_SURVIVES = "the commit index survives a restart"  # it is stored: Figure 2 has it volatile
     DROP_CONFLICTS = "drop conflicting entries early"  # before new ones arrive, or where the leader has none
     LEADS_ON = "a leader leads on though an answer is of a newer term"  # not as Figure 2, All Servers 2

@@ -5,6 +5,8 @@ A round: one server's election timer rings, all heartbeat timers ring, and all m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oneleader.conformance.adapter import May
 from oneleader.conformance.episodes import keeps_time
 from oneleader.conformance.trial import Trial
@@ -190,14 +192,21 @@ def shown_members(trial: Trial, node: str) -> frozenset[str] | None:
 
 
 def readmits(trial: Trial) -> str:
-    """All are asked for, as often as it takes: members may come one at a time."""
-    everybody = " ".join(trial.nodes)
+    """All are asked for, as often as it takes: at once, and, where more than one is refused, one at a time.
+    Clients go on meanwhile, for no leader may change the members that has committed nothing in its term."""
     for _ in range(rounds(trial)):
         if (first := leader(trial)) == "":
             elects(trial)
             continue
-        trial.play(("members", first, everybody))
+        if "propose" in trial.abilities:
+            trial.play(("propose", first, f"the value of step {len(trial.steps)}"))
+            beat(trial)
+        before = shown_members(trial, first)
+        trial.play(("members", first, " ".join(trial.nodes)))
         beat(trial)
+        if before is not None and shown_members(trial, first) == before:
+            trial.play(("members", first, " ".join(sorted(one_more(trial.nodes, before)))))
+            beat(trial)
         if all(s is None or s.members in (None, frozenset(trial.nodes)) for s in trial.seen.values()):
             return ""
     shown = {n: s.members for n, s in trial.seen.items() if s is not None and s.members is not None}
@@ -205,12 +214,16 @@ def readmits(trial: Trial) -> str:
     return f"{apart} takes the members to be {' '.join(sorted(shown[apart]))} after {rounds(trial)} rounds"
 
 
+def one_more(nodes: Sequence[str], members: frozenset[str]) -> frozenset[str]:
+    return members.union([node for node in nodes if node not in members][:1])
+
+
 def by_a_bare_majority(trial: Trial) -> str:
     """The others are down: of those that the walk has left up first, as it has left them."""
     stay = [*trial.up, *(node for node in trial.nodes if node in trial.down)][: len(trial.nodes) // 2 + 1]
     for node in trial.nodes:
         trial.play(("restart" if node in stay else "crash", node))
-    return elects(trial)
+    return elects(trial) if all_are_members(trial) else ""  # who came back may know of a change
 
 
 def all_are_members(trial: Trial) -> bool:

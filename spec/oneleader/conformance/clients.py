@@ -37,6 +37,10 @@ class Clients:
         """A server crashed: its reads will not be answered."""
         self.asked.pop(node, None)
 
+    def waiting(self, node: str) -> int:
+        """How many reads wait at a server."""
+        return len(self.asked.get(node, ()))
+
     def answers(self, node: str, report: Report) -> Iterator[tuple[Hashable, bool]]:
         """Each result of a read, and whether some order of the operations explains it."""
         self.now += 1
@@ -44,8 +48,7 @@ class Clients:
             if value in self.writes:
                 self.writes[value] = replace(self.writes[value], returned=self.now)
         for result in report.read:
-            waiting = self.asked.get(node)
-            called = waiting.pop(0) if waiting else self.now
+            called = self.asked[node].pop(0)
             read = Operation(
                 "a client", READ, "the register", called=called, returned=self.now, result=result
             )

@@ -47,7 +47,7 @@ class Underway:
     said: Any = None  # what the sender showed then
     sent_at: int = 0  # the number of the step
     why: str = ""  # what its sender did then, see `Prompt`
-    to_leader: int | None = None  # it answers what its receiver sent as leader of this term
+    answers: Any = None  # what its receiver showed when it sent what this answers
     heard_of: int = -1  # when the newest message left its receiver that its sender had received by then
 
 

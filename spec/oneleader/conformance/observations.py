@@ -119,7 +119,7 @@ class Observations:
         if before is not None:
             yield from self.read_back(node, prompt, now)
             yield from self.grown(node, prompt, before, now)
-            yield from self.gives_way(node, prompt, now)
+            yield from self.gives_way(node, prompt, before, now)
             if is_other_log:
                 yield from self.changed(node, prompt, before, now)
         yield from self.one_leader(node, now)
@@ -162,10 +162,12 @@ class Observations:
         if now.commit < before.commit:
             yield Breach(MONOTONE, f"the commit index of {node} fell from {before.commit} to {now.commit}")
 
-    def gives_way(self, node: str, prompt: Prompt, now: Observed) -> Iterator[Breach]:
-        """Judged of answers to what it sent as the leader that it is: they tell their sender's term."""
+    def gives_way(self, node: str, prompt: Prompt, before: Observed, now: Observed) -> Iterator[Breach]:
+        """Judged of answers to what it sent as the leader that it is: they tell their sender's term. By those
+        whom it has removed no leader is to be deposed (dissertation 4.2.3): it need not hear them."""
         leads_on = now.role == "leader" and now.term == prompt.to_leader
-        if prompt.said is None or not leads_on or May.LEADS_ON in self.may:
+        is_member = any(prompt.sender in members for members in self.member_sets(before))
+        if prompt.said is None or not leads_on or not is_member or May.LEADS_ON in self.may:
             return
         self.compared[GIVES_WAY] += 1
         if prompt.said.term > now.term:
@@ -345,8 +347,13 @@ class Observations:
         """Of servers that are in its term still: in a later one another leader may have replaced it."""
         if now.match is None or now.role != "leader" or (before is not None and before.match == now.match):
             return
+        last = now.first - 1 + len(now.log or ())
         for other, index in now.match.items():
             entry, seen = at(now, index), self.last.get(other)
+            if now.log is not None and index > last:
+                yield Breach(
+                    MATCH, f"{node} takes it that {other} has its log up to {index}, which ends at {last}"
+                )
             if other == node or entry is None or seen is None or seen.term != now.term:
                 continue
             self.compared[MATCH] += 1

@@ -16,7 +16,7 @@ class Prompt:
     why        what the sender did when it left: "stood" for election, "won" it, or the verb of the event
     time       how many events have happened so far in which time passed
     to_leader  of which term the sender was answering a leader's message, or None
-    is_answer  the sender had heard of the receiver's candidacy when it left; taken to be so where unknown
+    is_answer  what is said may be an answer to the receiver's candidacy; taken to be so where unknown
     """
 
     what: str

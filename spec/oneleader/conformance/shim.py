@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -30,10 +31,13 @@ from oneleader.errors import UsageError
 VERSION = 1
 SCHEMA = files(__package__).joinpath("shim.schema.json")
 ACQUIRE = "acquire"  # what a shim around a lock can, and no other
+SLICE = 0.2  # seconds after which it is looked whether the child is still there
 STARTING = 60.0  # seconds to answer the first request at least: runtimes take a while to load
 MOST_SHOWN = 200  # characters of a line that is complained of
 LONGEST_LINE = 1 << 24  # bytes
-LAST_WORDS = 1 << 16  # bytes of its standard error that are read
+LAST_WORDS = 1 << 20  # bytes of its standard error that are read
+# Where Go, Java and Rust say it, before the stack: in Rust on the line after.
+A_PANIC = re.compile(r"panic: |fatal error: |Exception in thread |thread '.*' .*panicked at ")
 MOST_ERRORS = 1 << 26  # bytes of it that are kept on the disk
 
 
@@ -151,6 +155,7 @@ class Shim:
     def __init__(self, command: Sequence[str], timeout: float = 10.0, network: Network | None = None) -> None:
         self.command, self.timeout = command, timeout
         self.number = 0
+        self.may_have_left = True  # all to another process, and ended well before its first answer
         self.waiting = bytearray()  # read, and not yet taken as an answer
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         pipe = subprocess.PIPE
@@ -170,6 +175,7 @@ class Shim:
 
     def _greet(self, network: Network | None) -> None:
         hello = self.ask("hello", HelloAnswer, version=VERSION)
+        self.may_have_left = self.child.poll() == 0
         if hello.version != VERSION:
             raise ShimError(f"the shim speaks version {hello.version} of the protocol, not {VERSION}")
         self.can = self._among("can", hello.can, (*OPTIONAL, ACQUIRE, *LOCK_OPTIONAL))
@@ -246,12 +252,12 @@ class Shim:
         assert self.child.stdin is not None
         writing, asked = self.child.stdin.fileno(), shortened(request)
         while request:
-            if not select.select([], [writing], [], max(0.0, until - time.monotonic()))[1]:
-                raise self._wrong(late)
+            if not self._is_ready([], [writing], until):
+                raise self._wrong(self._ended(f"before it was asked {asked}") if self._is_gone() else late)
             try:
                 request = request[os.write(writing, request) :]
             except OSError:
-                raise self._wrong(f"ended before it was asked {asked}") from None
+                raise self._wrong(self._ended(f"before it was asked {asked}")) from None
 
     def _line(self, request: bytes, until: float, late: str) -> bytes:
         assert self.child.stdout is not None
@@ -262,26 +268,55 @@ class Shim:
             if start > LONGEST_LINE:
                 so_far = shortened(bytes(self.waiting[:1000]))
                 raise self._wrong(f"wrote a line without an end, {start >> 20} MB so far: {so_far}")
-            if not select.select([reading], [], [], max(0.0, until - time.monotonic()))[0]:
+            is_ready = self._is_ready([reading], [], until)
+            data = os.read(reading, 1 << 16) if is_ready else b""
+            if not data and not is_ready and not self._is_gone():
                 raise self._wrong(late)
-            data = os.read(reading, 1 << 16)
             if not data:
                 said = f"; it wrote {shortened(bytes(self.waiting))}" if self.waiting else ""
-                raise self._wrong(f"ended when it was asked {shortened(request)}{said}")
+                raise self._wrong(self._ended(f"when it was asked {shortened(request)}{said}"))
             self.waiting += data
         line = bytes(self.waiting[:end])
         del self.waiting[: end + 1]
         return line
 
+    def _is_ready(self, reading: list[int], writing: list[int], until: float) -> bool:
+        """Whether a pipe can be used by then. Of a child that is gone no more is waited for: what it has
+        started may keep its pipes open."""
+        is_gone = False
+        while True:
+            patience = 0.0 if is_gone else min(SLICE, max(0.0, until - time.monotonic()))
+            if any(select.select(reading, writing, [], patience)):
+                return True
+            if is_gone or time.monotonic() >= until:
+                return False
+            is_gone = self._is_gone()
+
+    def _is_gone(self) -> bool:
+        status = self.child.poll()
+        return status is not None and not (self.may_have_left and status == 0)
+
+    def _ended(self, when: str) -> str:
+        """How, where that says something: nobody has last words in a segmentation fault."""
+        with suppress(subprocess.TimeoutExpired):
+            self.child.wait(SLICE)
+        status = self.child.returncode
+        if status is None:
+            return f"closed its pipes {when}"
+        if status < 0:
+            return f"ended by {signal.Signals(-status).name} {when}"
+        return f"ended with status {status} {when}" if status else f"ended {when}"
+
     def _answer(self, line: bytes, kind: type[L]) -> L:
         try:
+            line.decode()  # the messages too, which are handed on as they are
             answer = msgspec.json.decode(line, type=kind)
         except msgspec.ValidationError as error:
             raise self._wrong(f"wrote {shortened(line)}, which is no answer: {plainly(error)}") from None
         except RecursionError:
             raise self._wrong(f"wrote a line that is nested too deeply: {shortened(line)}") from None
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise self._wrong(f"wrote a line that is not JSON: {shortened(line)}") from None
+            raise self._wrong(f"wrote a line that is not JSON: {shortened(line) or 'an empty one'}") from None
         if answer.id != self.number:
             raise self._wrong(f"answered {answer.id} when it was asked {self.number}: {shortened(line)}")
         return answer
@@ -289,15 +324,24 @@ class Shim:
     def _wrong(self, what: str) -> ShimError:
         """One sentence, with the last words of the child."""
         with suppress(subprocess.TimeoutExpired):
-            self.child.wait(0.2)
+            self.child.wait(SLICE)
         self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - LAST_WORDS))
-        last = self.errors.read().decode(errors="replace").strip().splitlines()[-1:]
-        said = f"; its last words: {shortened(last[0].encode())}" if last else ""
-        return ShimError(f"the shim {what}{said}")
+        last = last_words(self.errors.read())
+        return ShimError(f"the shim {what}{f'; its last words: {last}' if last else ''}")
+
+
+def last_words(errors: bytes) -> str:
+    """The last line that it wrote, or that on which its language tells why a process ends."""
+    lines = errors.decode(errors="replace").strip().splitlines()
+    told = [number for number, line in enumerate(lines) if A_PANIC.match(line)]
+    words = lines[told[-1] :][: 2 if lines[told[-1]].endswith(":") else 1] if told else lines[-1:]
+    return shortened(" ".join(words).encode())
 
 
 def shortened(line: bytes) -> str:
+    """A line as people can read it: one that is empty, or has signs that cannot be seen, too."""
     text = line.decode(errors="replace").strip()
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: MOST_SHOWN + 1])
     return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + " ..."
 
 

@@ -25,12 +25,13 @@ from __future__ import annotations
 import re
 import traceback
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from itertools import combinations
 from time import perf_counter
 
-from oneleader.conformance.adapter import ROLES, Adapter, Observed, Report, can, hand_over
+from oneleader.conformance.adapter import OPTIONAL, ROLES, Adapter, Observed, Report, can, hand_over
 from oneleader.conformance.judge import BeyondTheBound, StepJudge, StepRefused
 from oneleader.conformance.network import Traffic, Underway
 from oneleader.conformance.observations import Observations
@@ -82,6 +83,18 @@ class Driven:
         if perf_counter() > self.until:
             raise TimeIsOver
         act(event, *rest)
+
+    def understand(self, event: Event) -> None:
+        """UsageError where this, which comes from a file, is no event: those that are drawn are."""
+        verb, *words = event or ("nothing",)
+        try:
+            told = signature(getattr(self, f"on_{verb}")).bind(event, *words).arguments
+        except (AttributeError, TypeError):
+            raise UsageError(f"{' '.join(event)!r} is no event of a run") from None
+        counts = [told[name] for name in ("position", "writes") if name in told]
+        counts += [clock.partition("=")[2] for clock in told.get("clocks", ())]
+        if not all(count.isdecimal() for count in counts):
+            raise UsageError(f"{' '.join(event)!r} is no event of a run: it needs a number")
 
     def _refuse(self, broke: Broke) -> None:
         """It is over, unless this is known."""
@@ -135,6 +148,12 @@ class Trial(Driven):
     @property
     def has_led(self) -> bool:
         return bool(self.figure_3.leaders)
+
+    def understand(self, event: Event) -> None:
+        super().understand(event)
+        lacks = {"members": "change_members"}.get(event[0], event[0])
+        if lacks in OPTIONAL and lacks not in self.abilities:
+            raise UsageError(f"the run has {' '.join(event)!r}, and the adapter has no method {lacks}")
 
     def on_calm(self, event: Event) -> None:
         """What should come about, and does not, is a finding too."""
@@ -296,13 +315,17 @@ class Trial(Driven):
             self._note(event, f"lost, for {to} is down: {words}")
         else:
             self.traffic.arrived(link, flight)
-            is_answer, to_leader = self._is_answer(to, flight), flight.to_leader
+            is_answer, to_leader = self._is_answer(to, flight), led(flight.answers)
             prompt = Prompt("receive", source, flight.said, is_answer, flight.why, to_leader=to_leader)
             self._step(event, to, words, lambda: hand_over(self.adapter, source, to, flight.message), prompt)
 
     def _is_answer(self, candidate: str, flight: Underway) -> bool:
-        """Whether its sender had heard of the candidacy: what it says may be an answer to it."""
-        return flight.heard_of >= self.stood.get(candidate, 0)
+        """Whether its sender had heard of the candidacy, or answers, in its term, to one before: Figure 2's
+        replies do not say what they answer."""
+        before, said, now = flight.answers, flight.said, self.seen[candidate]
+        in_its_term = said is not None and now is not None and said.term == now.term
+        to_one_before = in_its_term and before is not None and before.role == "candidate"
+        return to_one_before or flight.heard_of >= self.stood.get(candidate, 0)
 
     # Steps and their judges
 
@@ -322,23 +345,22 @@ class Trial(Driven):
         self._note(event, f"{words}, and crashes in the middle" if dies else words)
         before = self.seen[node]
         report = self._taken(node, act, dies)
+        if report is None:  # it has not come to its end, so it need not have done what it should have
+            report, prompt = Report(), replace(prompt, to_leader=None)
         if self.is_told:
             self.heard[-1] = self._heard(report, self.seen[node])
+        self._check_report(node, report)
         self._judge(node, replace(prompt, time=self.time), report)
         now, why = len(self.steps), why_sent(prompt.what, before, self.seen[node])
-        if len(report.sent) > MOST_SENT:
-            raise UsageError(f"{node} sent {len(report.sent):,} messages in one step: at most {MOST_SENT:,}")
         for sent in report.sent:
-            if sent.to not in self.nodes:
-                raise UsageError(f"{node} sent a message to {sent.to!r}, which is no node of this cluster")
-            to_leader = led(prompt.said) if sent.to == prompt.sender and why == "receive" else None
-            message = Underway(sent.message, self.seen[node], now, why, to_leader)
+            answers = prompt.said if sent.to == prompt.sender and why == "receive" else None
+            message = Underway(sent.message, self.seen[node], now, why, answers)
             self.traffic.send((node, sent.to), message)
 
-    def _taken(self, node: str, act: Callable[[], Report], dies: bool) -> Report:
-        """What a step gave, and what is seen after it; nothing where it raised and that is known."""
+    def _taken(self, node: str, act: Callable[[], Report], dies: bool) -> Report | None:
+        """What a step gave, and what is seen after it; None where it raised and that is known."""
         before = self.seen[node]
-        report = Report()
+        report: Report | None = None
         try:
             report = act()
             if dies:
@@ -373,11 +395,22 @@ class Trial(Driven):
         self.down.add(node)
         self.paused.discard(node)
         self.dying.discard(node)
-        self.figure_3.clients.forget(node)
 
     def _heard(self, report: Report, seen: Observed | None) -> str:
         sent = [f"{self.adapter.describe(s.message)} to {s.to}" for s in report.sent]
         return f"sent {', '.join(sent) or 'nothing'}; shows {seen}"
+
+    def _check_report(self, node: str, report: Report) -> None:
+        """What an adapter says of a step can be what a step did."""
+        if len(report.sent) > MOST_SENT:
+            raise UsageError(f"{node} sent {len(report.sent):,} messages in one step: at most {MOST_SENT:,}")
+        stranger = next((sent.to for sent in report.sent if sent.to not in self.nodes), None)
+        if stranger is not None:
+            raise UsageError(f"{node} sent a message to {stranger!r}, which is no node of this cluster")
+        if any(index < 1 for index, _ in report.applied):
+            raise UsageError(f"{node} applied an entry with an index below 1: {list(report.applied)}")
+        if len(report.read) > self.figure_3.clients.waiting(node):
+            raise UsageError(f"{node} answered a read that no client waits for: {list(report.read)}")
 
     def _check_sight(self, node: str) -> None:
         """What an adapter shows can be what a server is."""
@@ -406,6 +439,8 @@ class Trial(Driven):
                 self._ask(name, lambda model=model: model.follow(node, prompt, report, self.seen))  # type: ignore[misc]
         for breach in self.figure_3.look(node, prompt, report, self.seen):
             self._refuse(Broke(FIGURE_3, breach.cause, str(breach)))
+        if node in self.down:  # what it had answered before is judged
+            self.figure_3.clients.forget(node)
 
     def _ask(self, name: str, question: Callable[[], object]) -> None:
         try:
@@ -455,7 +490,12 @@ def senseless(seen: Observed, nodes: Sequence[str], is_down: bool) -> str:
         return "no role, and it is up" if seen.role is None else f"the role {seen.role}, and it is down"
     if seen.voted_for is not None and seen.voted_for not in nodes:
         return f"a vote for {seen.voted_for!r}, which is no node of this cluster"
-    numbers: Mapping[str, int | None] = {"term": seen.term, "commit index": seen.commit}
+    named = (name for names in (seen.votes, seen.members, seen.joint, seen.match) if names for name in names)
+    stranger = next((name for name in named if name not in nodes), None)
+    if stranger is not None:
+        return f"votes, members or match indices with {stranger!r}, which is no node of this cluster"
+    match = min(seen.match.values(), default=0) if seen.match else 0
+    numbers = {"term": seen.term, "commit index": seen.commit, "match index": match}
     below = next((name for name, value in numbers.items() if value is not None and value < 0), "")
     if below or seen.first < 1:
         return f"a {below} below 0" if below else f"a log that begins with the index {seen.first}"

@@ -56,6 +56,8 @@ class Drivable(Protocol):
     @property
     def has_led(self) -> bool: ...
 
+    def understand(self, event: Event) -> None: ...
+
     def play(self, event: Event) -> None: ...
 
 
@@ -103,6 +105,7 @@ class Walking(ABC, Generic[T]):
 
     def replay(self, events: tuple[Event, ...]) -> None:
         """Figure 3 first: a run that it found is not cut short by the model."""
+        self.run(False, lambda trial: [trial.understand(event) for event in events])
         for by_model in (False, True):
             broke = self.play(events, by_model, counted=True)
             self.note(events, by_model, broke)

@@ -1,13 +1,12 @@
 // A shim around Kafka's Raft (KRaft), which is polled and has no thread: the log, the store, the queue and the channel
-// are those of its own tests (MockLog ...), the clock and chance are here. It lies in Kafka's package for its constructor.
+// are those of its own tests (MockLog ...), the clock and chance are here. It lies in Kafka's package for its constructor,
+// and beside it the Lines of `oneleader scaffold java`.
 package org.apache.kafka.raft;
 
-import com.fasterxml.jackson.databind.*;
-import com.fasterxml.jackson.databind.node.*;
-import java.io.*;
 import java.net.InetSocketAddress;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import org.apache.kafka.common.*;
 import org.apache.kafka.common.config.AbstractConfig;
@@ -20,22 +19,18 @@ import org.apache.kafka.raft.internals.StringSerde;
 import org.apache.kafka.server.common.Feature;
 import org.apache.kafka.snapshot.SnapshotReader;
 
-public class Shim {
+public class Shim implements RaftClient.Listener<String>, Lines.Server {
     static final int ELECTION = 1000, FETCH = 2000, WAIT = 100; // milliseconds: to an election, without a leader, of a fetch
     static final ListenerName LISTENER = ListenerName.normalised("LISTENER");
     static final Uuid CLUSTER = new Uuid(1, 1), TOPIC = new Uuid(2, 2);
-    static final ObjectMapper JSON = new ObjectMapper();
     static final QuorumConfig CONFIG = new QuorumConfig(new AbstractConfig(QuorumConfig.CONFIG_DEF, Map.of(
         QuorumConfig.QUORUM_ELECTION_TIMEOUT_MS_CONFIG, ELECTION, QuorumConfig.QUORUM_FETCH_TIMEOUT_MS_CONFIG, FETCH,
         QuorumConfig.QUORUM_LINGER_MS_CONFIG, 0, QuorumConfig.QUORUM_REQUEST_TIMEOUT_MS_CONFIG, ELECTION,
         QuorumConfig.QUORUM_RETRY_BACKOFF_MS_CONFIG, 1)));
 
-    record Sent(int correlation, ApiMessage data, boolean answers, Node from) {}
+    record Sent(int correlation, ApiMessage data, boolean answers) {}
 
-    static final Map<String, Server> servers = new TreeMap<>();
-    static final List<String> names = new ArrayList<>();
     static final List<Sent> messages = new ArrayList<>(); // each goes by its number
-    static ObjectNode answer;
 
     static class Clock implements Time, ExpirationService {
         long now = 1;
@@ -55,157 +50,131 @@ public class Shim {
         }
     }
 
-    static class Server implements RaftClient.Listener<String> {
-        final int id;
-        final MockLog log = new MockLog(new TopicPartition("log", 0), TOPIC, new LogContext());
-        final MockQuorumStateStore store = new MockQuorumStateStore();
-        final Set<String> proposed = new HashSet<>();
-        final Clock clock = new Clock();
-        MockNetworkChannel channel = new MockNetworkChannel();
-        KafkaRaftClient<String> raft; // null when down
+    final List<String> names;
+    final int id;
+    final MockLog log = new MockLog(new TopicPartition("log", 0), TOPIC, new LogContext());
+    final MockQuorumStateStore store = new MockQuorumStateStore();
+    final Set<String> proposed = new HashSet<>();
+    final Clock clock = new Clock();
+    MockNetworkChannel channel = new MockNetworkChannel();
+    Lines.Answer answer;
+    KafkaRaftClient<String> raft; // null when down
 
-        Server(int id) { this.id = id; }
+    Shim(String name, List<String> names) {
+        this.names = names;
+        id = names.indexOf(name) + 1;
+        if (id == 1) messages.clear(); // a new cluster
+        boot();
+        raft.poll();
+    }
 
-        void boot() {
-            Map<Integer, InetSocketAddress> all = new TreeMap<>();
-            for (int i = 1; i <= names.size(); i++) all.put(i, InetSocketAddress.createUnresolved("n" + i, i));
-            Endpoints mine = Endpoints.fromInetSocketAddresses(Map.of(LISTENER, all.get(id)));
-            channel = new MockNetworkChannel(new java.util.concurrent.atomic.AtomicInteger(channel.newCorrelationId()));
-            proposed.clear();
-            clock.due.clear();
-            raft = new KafkaRaftClient<>(OptionalInt.of(id), new Uuid(9, id), new StringSerde(), channel, new MockMessageQueue(),
-                log, MemoryPool.NONE, clock, clock, WAIT, false, CLUSTER.toString(), List.of(), mine,
-                Feature.KRAFT_VERSION.supportedVersionRange(), new LogContext(), new Random(id), CONFIG);
-            raft.register(this);
-            raft.initialize(all, store, new Metrics(clock), ignored -> {});
-        }
+    void boot() {
+        Map<Integer, InetSocketAddress> all = new TreeMap<>();
+        for (int i = 1; i <= names.size(); i++) all.put(i, InetSocketAddress.createUnresolved("n" + i, i));
+        Endpoints mine = Endpoints.fromInetSocketAddresses(Map.of(LISTENER, all.get(id)));
+        channel = new MockNetworkChannel(new AtomicInteger(channel.newCorrelationId()));
+        proposed.clear();
+        clock.due.clear();
+        raft = new KafkaRaftClient<>(OptionalInt.of(id), new Uuid(9, id), new StringSerde(), channel, new MockMessageQueue(),
+            log, MemoryPool.NONE, clock, clock, WAIT, false, CLUSTER.toString(), List.of(), mine,
+            Feature.KRAFT_VERSION.supportedVersionRange(), new LogContext(), new Random(id), CONFIG);
+        raft.register(this);
+        raft.initialize(all, store, new Metrics(clock), ignored -> {});
+    }
 
-        void step(JsonNode ask) {
-            switch (ask.get("do").asText()) {
-                case "timeout" -> { // in small steps, until it asks for votes
-                    int before = answer.withArray("sent").size();
-                    for (int waited = 0; waited < FETCH + ELECTION && !asksForVotes(before); waited += WAIT) pass();
-                }
-                case "heartbeat" -> { if (raft.quorum().isLeader()) pass(); }
-                case "receive" -> receive(names.indexOf(ask.get("sender").asText()) + 1, messages.get(ask.get("message").get("number").asInt()));
-                case "propose" -> {
-                    if (raft.quorum().isLeader()) {
-                        raft.prepareAppend(raft.quorum().epoch(), List.of(ask.get("value").asText()));
-                        raft.schedulePreparedAppend();
-                        proposed.add(ask.get("value").asText());
-                    }
-                }
-                case "crash" -> raft = null;
-                case "restart" -> { log.reopen(); boot(); }
+    public void step(Map<String, String> ask, Lines.Answer answer) {
+        this.answer = answer;
+        switch (ask.get("do")) {
+            case "timeout" -> { // in small steps, until it asks for votes
+                for (int waited = 0; waited < FETCH + ELECTION && !asksForVotes(); waited += WAIT) pass();
             }
-            settle();
-        }
-
-        boolean asksForVotes(int before) {
-            for (JsonNode sent : answer.withArray("sent"))
-                if (before-- <= 0 && sent.get("message").get("kind").asText().startsWith("VOTE of")) return true;
-            return raft.quorum().isLeader();
-        }
-
-        void pass() {
-            clock.sleep(WAIT);
-            settle();
-        }
-
-        void settle() {
-            for (int i = 0; raft != null && i < 5; i++) { // it does one thing at a time
-                raft.poll();
-                for (RaftRequest.Outbound sent : channel.drainSendQueue())
-                    if (sent.destination().id() != id) send(sent.destination().id(), new Sent(sent.correlationId(), sent.data(), false, null));
-            }
-        }
-
-        void receive(int sender, Sent message) {
-            if (message.answers) {
-                try {
-                    channel.mockReceive(new RaftResponse.Inbound(message.correlation, message.data, new Node(sender, "n" + sender, sender)));
-                } catch (IllegalStateException | NullPointerException nobodyWaits) { }
-                return;
-            }
-            ApiKeys key = ApiKeys.forId(message.data.apiKey());
-            RaftRequest.Inbound request = new RaftRequest.Inbound(LISTENER, message.correlation, key.latestVersion(true), (ApiMessage) message.data.duplicate(), clock.now);
-            KafkaRaftClient<String> mine = raft;
-            request.completion.whenComplete((done, failed) -> {
-                if (raft == mine && failed == null) send(sender, new Sent(message.correlation, done.data(), true, null));
-            });
-            raft.handle(request);
-        }
-
-        void send(int to, Sent message) {
-            String kind = ApiKeys.forId(message.data.apiKey()) + (message.answers ? " answer" : " of epoch " + raft.quorum().epoch());
-            ObjectNode sent = answer.withArray("sent").addObject().put("to", names.get(to - 1));
-            sent.putObject("message").put("number", messages.size()).put("kind", kind);
-            messages.add(message);
-        }
-
-        public void handleCommit(BatchReader<String> reader) {
-            try (reader) {
-                while (reader.hasNext()) {
-                    Batch<String> batch = reader.next();
-                    for (int i = 0; i < batch.records().size(); i++) {
-                        String value = batch.records().get(i);
-                        answer.withArray("applied").addArray().add(batch.baseOffset() + i + 1).add(value);
-                        if (proposed.remove(value)) answer.withArray("answered").add(value);
-                    }
+            case "heartbeat" -> { if (raft.quorum().isLeader()) pass(); }
+            case "receive" -> receive(names.indexOf(ask.get("sender")) + 1,
+                messages.get(Integer.parseInt(Lines.parse(ask.get("message")).get("number"))));
+            case "propose" -> {
+                if (raft.quorum().isLeader()) {
+                    raft.prepareAppend(raft.quorum().epoch(), List.of(ask.get("value")));
+                    raft.schedulePreparedAppend();
+                    proposed.add(ask.get("value"));
                 }
             }
+            case "crash" -> raft = null;
+            case "restart" -> { log.reopen(); boot(); }
         }
+        settle();
+    }
 
-        public void handleLoadSnapshot(SnapshotReader<String> reader) { reader.close(); }
+    boolean asksForVotes() {
+        return raft.quorum().isLeader() || answer.sent.stream().anyMatch(sent -> sent.contains("VOTE of"));
+    }
 
-        ObjectNode show() {
-            ObjectNode shown = JSON.createObjectNode();
-            Optional<ElectionState> stored = store.readElectionState();
-            shown.put("term", raft == null ? stored.map(ElectionState::epoch).orElse(0) : raft.quorum().epoch());
-            int voted = stored.map(s -> s.optionalVotedKey().map(ReplicaKey::id).orElse(s.isLeader(id) ? id : 0)).orElse(0);
-            shown.put("voted_for", voted == 0 ? null : names.get(voted - 1)); // a leader no longer stores its vote for itself
-            shown.put("role", raft == null ? null : raft.quorum().isLeader() ? "leader" : raft.quorum().isCandidate() ? "candidate"
-                : raft.quorum().isProspective() ? "pre-candidate" : "follower");
-            ArrayNode entries = shown.putArray("log");
-            for (MockLog.LogBatch batch : log.readBatches(0, OptionalLong.empty()))
-                for (MockLog.LogEntry entry : batch.entries)
-                    entries.addArray().add(batch.epoch).add(batch.isControlBatch ? "" : Utils.utf8(entry.record.value()));
-            if (raft != null) shown.put("commit", log.highWatermark().offset());
-            return shown;
+    void pass() {
+        clock.sleep(WAIT);
+        settle();
+    }
+
+    void settle() {
+        for (int i = 0; raft != null && i < 5; i++) { // it does one thing at a time
+            raft.poll();
+            for (RaftRequest.Outbound sent : channel.drainSendQueue())
+                if (sent.destination().id() != id) send(sent.destination().id(), new Sent(sent.correlationId(), sent.data(), false));
         }
     }
 
-    static void start(JsonNode nodes) {
-        names.clear();
-        servers.clear();
-        messages.clear();
-        nodes.forEach(name -> names.add(name.asText()));
-        for (String name : names) servers.put(name, new Server(servers.size() + 1));
-        answer.putObject("servers");
-        for (Server server : servers.values()) server.boot();
-        servers.forEach((name, server) -> { server.raft.poll(); answer.withObject("/servers").set(name, server.show()); });
+    void receive(int sender, Sent message) {
+        if (message.answers) {
+            try {
+                channel.mockReceive(new RaftResponse.Inbound(message.correlation, message.data, new Node(sender, "n" + sender, sender)));
+            } catch (IllegalStateException | NullPointerException nobodyWaits) { }
+            return;
+        }
+        ApiKeys key = ApiKeys.forId(message.data.apiKey());
+        RaftRequest.Inbound request = new RaftRequest.Inbound(LISTENER, message.correlation, key.latestVersion(true), (ApiMessage) message.data.duplicate(), clock.now);
+        KafkaRaftClient<String> mine = raft;
+        request.completion.whenComplete((done, failed) -> {
+            if (raft == mine && failed == null) send(sender, new Sent(message.correlation, done.data(), true));
+        });
+        raft.handle(request);
     }
 
-    public static void main(String[] arguments) throws IOException {
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
-        for (String line; (line = in.readLine()) != null; System.out.println(answer)) {
-            JsonNode ask = JSON.readTree(line);
-            answer = JSON.createObjectNode().put("id", ask.get("id").asInt());
-            if (ask.get("do").asText().equals("hello")) {
-                answer.put("version", 1).put("network", "tcp").putArray("can").add("heartbeat").add("propose");
-                answer.putArray("may").add("step down within a term").add("ask again").add("give up an election").add("a candidate restarts as one").add("a term is passed over").add("drop conflicting entries early");
-            } else if (ask.get("do").asText().equals("start")) {
-                start(ask.get("nodes"));
-            } else {
-                Server server = servers.get(ask.get("node").asText());
-                try {
-                    server.step(ask);
-                    answer.set("server", server.show());
-                } catch (RuntimeException why) {
-                    if (System.getenv("TRACE") != null) why.printStackTrace();
-                    answer = JSON.createObjectNode().put("id", ask.get("id").asInt()).put("error", why.toString());
+    void send(int to, Sent message) {
+        String kind = ApiKeys.forId(message.data.apiKey()) + (message.answers ? " answer" : " of epoch " + raft.quorum().epoch());
+        answer.send(names.get(to - 1), "{\"number\":" + messages.size() + ",\"kind\":" + Lines.quoted(kind) + "}");
+        messages.add(message);
+    }
+
+    public void handleCommit(BatchReader<String> reader) {
+        try (reader) {
+            while (reader.hasNext()) {
+                Batch<String> batch = reader.next();
+                for (int i = 0; i < batch.records().size(); i++) {
+                    String value = batch.records().get(i);
+                    answer.applied.add("[" + (batch.baseOffset() + i + 1) + "," + Lines.quoted(value) + "]");
+                    if (proposed.remove(value)) answer.answered.add(Lines.quoted(value));
                 }
             }
         }
+    }
+
+    public void handleLoadSnapshot(SnapshotReader<String> reader) { reader.close(); }
+
+    public String show() {
+        Optional<ElectionState> stored = store.readElectionState();
+        int term = raft == null ? stored.map(ElectionState::epoch).orElse(0) : raft.quorum().epoch();
+        int voted = stored.map(s -> s.optionalVotedKey().map(ReplicaKey::id).orElse(s.isLeader(id) ? id : 0)).orElse(0);
+        String vote = voted == 0 ? null : names.get(voted - 1); // a leader no longer stores its vote for itself
+        String role = raft == null ? null : raft.quorum().isLeader() ? "leader" : raft.quorum().isCandidate() ? "candidate"
+            : raft.quorum().isProspective() ? "pre-candidate" : "follower";
+        List<String> entries = new ArrayList<>();
+        for (MockLog.LogBatch batch : log.readBatches(0, OptionalLong.empty()))
+            for (MockLog.LogEntry entry : batch.entries)
+                entries.add("[" + batch.epoch + "," + Lines.quoted(batch.isControlBatch ? "" : Utils.utf8(entry.record.value())) + "]");
+        return "\"term\":" + term + ",\"voted_for\":" + Lines.quoted(vote) + ",\"role\":" + Lines.quoted(role) + ",\"log\":" + entries
+            + (raft == null ? "" : ",\"commit\":" + log.highWatermark().offset());
+    }
+
+    public static void main(String[] arguments) throws java.io.IOException {
+        Lines.serve("\"network\":\"tcp\",\"can\":[\"heartbeat\",\"propose\"],\"may\":[\"step down within a term\",\"ask again\","
+            + "\"give up an election\",\"a candidate restarts as one\",\"a term is passed over\",\"drop conflicting entries early\"]", Shim::new);
     }
 }
