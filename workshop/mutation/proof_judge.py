@@ -4,7 +4,7 @@ A changed core is the reference with a fault of the catalogue, or a mutant of it
 goes through (docs/results/handlers.md), and on a path on which nothing that differs is run, a changed core
 does the same: so only the other paths are proved again. A loop that the proof takes by its contract is not
 run there at all, and its mutants are judged by the contract. What goes through while the members stay is
-asked about again where they change; what is not understood there, of two servers.
+asked about again where they change.
 
 | by             | what                                                                      |
 |----------------|---------------------------------------------------------------------------|
@@ -41,14 +41,11 @@ from oneleader.conformance.handlers.running import (
     CHANGING,
     HANDLERS,
     IS_LEADER,
-    OF_WHOLE_LOGS,
     OTHER_PARTS,
     RESTART,
     WITH_CHANGES,
     Size,
-    of_names,
 )
-from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.reference.patch import Patched
 from oneleader.errors import Inexpressible
 from oneleader.faults.fault import Fault, Unlive, Variant
@@ -68,10 +65,8 @@ READ = (
     (ROOT / "spec/oneleader/conformance/handlers", "*.py"),
     (ROOT / "reference/oneleader_raft", "*.py"),
 )
-TWO = Scope(2, log=1, reads=0, changes=True)
-LONG = ("AppendEntries", "AppendReply", "read")  # of two servers whose members change, they take too long
 OF_EVENTS = ("step", "on_event", "on_message", "adopt_term")
-OF_ONE, OF_CHANGES, OF_TWO = ", alone", ", members change", ", members change, two servers"
+OF_ONE, OF_CHANGES = ", alone", ", members change"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # in what an exception says
 DISPATCH = {"step", "on_event", "on_message"}  # which lead to every handler
 
@@ -174,32 +169,26 @@ def judge_changes(changed: Changed, seconds: float, first: str = "") -> Said:
     """What the proof says, where members change."""
     started = time.process_time()
     found = _judge(changed, (CHANGING,), WITH_CHANGES, first, started + seconds)
-    if found.by == NOT_UNDERSTOOD:
-        handlers = [handler for handler in of_names(OF_WHOLE_LOGS) if handler not in LONG]
-        of_two = _judge(changed, (TWO,), handlers, first, started + seconds)
-        found = of_two if of_two.by == REFUSED else found
     return replace(found, seconds=time.process_time() - started)
 
 
 def _judge(
-    changed: Changed, scopes: Sequence[Size | Scope], handlers: Sequence[str], first: str, until: float
+    changed: Changed, sizes: Sequence[Size], handlers: Sequence[str], first: str, until: float
 ) -> Said:
     found = Said(changed.id, NOT_RUN)
-    for scope in scopes:
-        for handler in _in_order(handlers, changed.rules, first, isinstance(scope, Scope)):
-            by, what = _judge_handler(changed, handler, scope, until)
+    for size in sizes:
+        for handler in _in_order(handlers, changed.rules, first):
+            by, what = _judge_handler(changed, handler, size, until)
             if GRAVITY.index(by) > GRAVITY.index(found.by):
-                where = "" if by == PROVED else f"{handler}{_of(scope)}"
+                where = "" if by == PROVED else f"{handler}{_of(size)}"
                 found = replace(found, by=by, where=where, what=what)
             if by in (REFUSED, OPEN):
                 return found
     return found
 
 
-def _of(scope: Size | Scope) -> str:
-    if isinstance(scope, Scope):
-        return OF_TWO
-    return OF_CHANGES if scope.changes else OF_ONE if scope.alone else ""
+def _of(size: Size) -> str:
+    return OF_CHANGES if size.changes else OF_ONE if size.alone else ""
 
 
 def judge_loop(mutant: CoreMutant) -> Said:
@@ -214,10 +203,10 @@ def is_loop(mutant: CoreMutant) -> bool:
     return mutant.module is raft and mutant.function in CONTRACTS
 
 
-def _judge_handler(changed: Changed, handler: str, scope: Size | Scope, until: float) -> tuple[str, str]:
+def _judge_handler(changed: Changed, handler: str, size: Size, until: float) -> tuple[str, str]:
     watch, found = _Watch(changed), NOT_RUN
     try:
-        for path, ran, cluster in runs(handler, scope, watch.core, changed.modules):
+        for path, ran, cluster in runs(handler, size, watch.core, changed.modules):
             if time.process_time() > until:
                 return OPEN, ""
             if not watch.saw_it:
@@ -225,7 +214,7 @@ def _judge_handler(changed: Changed, handler: str, scope: Size | Scope, until: f
             found = PROVED
             if ran.does_nothing:
                 continue
-            verdict, failing, _ = prove_path(cluster, path, ran, scope.models)
+            verdict, failing, _ = prove_path(cluster, path, ran, size.models)
             if verdict is not HOLDS:
                 return REFUSED, ADDRESS.sub("", failing)
     except Inexpressible:
@@ -263,11 +252,10 @@ class _Watch:
 # --- Which handlers may come to a function ----------------------------------------------------------------
 
 
-def _in_order(handlers: Sequence[str], rules: frozenset[str], first: str, whole: bool) -> Sequence[str]:
-    """Those that may come to one of these functions; `whole`: all parts of a step are run."""
+def _in_order(handlers: Sequence[str], rules: frozenset[str], first: str) -> Sequence[str]:
+    """Those that may come to one of these functions."""
     first, *_ = first.split(", ")
-    later = frozenset().union(*map(reached, OTHER_PARTS)) if whole else frozenset()
-    found = (handler for handler in handlers if rules & (reached(handler) | later))
+    found = (handler for handler in handlers if rules & reached(handler))
     return sorted(found, key=lambda handler: (handler != first, handler in DEAR))
 
 
