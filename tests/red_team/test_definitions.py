@@ -8,7 +8,9 @@ from types import ModuleType
 
 import pytest
 
+from oneleader import models
 from oneleader.errors import SpecError
+from oneleader.language import definitions
 
 Build = Callable[[str], ModuleType]
 STATE = '''
@@ -113,3 +115,18 @@ def test_a_model_that_is_loaded_again_has_lost_nothing(build: Build) -> None:
     file = module.__file__ or ""
     exec(compile(Path(file).read_text("utf-8"), file, "exec"), vars(module))
     assert [*module.MODEL.properties] == ["fact"]
+
+
+@pytest.mark.parametrize("kind", ["invariant", "theorem", "axiom"])
+def test_what_stands_after_the_model_is_no_part_of_it(build: Build, kind: str) -> None:
+    late = FALSE.replace("@invariant", f"@{kind}")
+    file = build(STATE + TRUE.replace("fact", "other") + END + late).__file__
+    with pytest.raises(SpecError, match=rf"model_\d+\.py:\d+: {kind} fact is lost: it stands after MODEL"):
+        models.find(str(file))
+    assert models.find(str(build(STATE + TRUE + END).__file__)).properties.keys() == {"fact"}
+
+
+def test_no_model_that_ships_is_followed_by_a_definition() -> None:
+    for name in (*models.MODELS, *models.FLAWED, *models.PROGRESS):
+        function = next(iter(models.find(name).actions.values())).function
+        assert definitions.MARKED not in function.__globals__, name

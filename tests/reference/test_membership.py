@@ -158,6 +158,19 @@ class TestInEffect:
         node = step(restart("n1", THREE, Durable(1), now=0).node, ElectionTimeout(), NOW).node
         assert step(node, Receive(PreVoteReply(2, "n4", True)), NOW).node == node
 
+    def test_its_own_vote_does_not_count_where_it_is_no_member(self) -> None:
+        """4.2.2: it stands all the same, and the quorums that it reports are of the others."""
+        log = (Entry(1, NOOP), Entry(1, members("n2", "n3")))
+        node = step(restart("n1", THREE, Durable(1, NIL, log), now=0).node, ElectionTimeout(), NOW).node
+        node = step(node, Receive(PreVoteReply(2, "n2", True)), NOW).node
+        taken = step(node, Receive(PreVoteReply(2, "n3", True)), NOW)
+        node = step(taken.node, Receive(VoteReply(2, "n2", True)), NOW).node
+        assert node.role is Role.CANDIDATE
+        elected = step(node, Receive(VoteReply(2, "n3", True)), NOW)
+        assert elected.node.role is Role.LEADER
+        quorums = [dict(a.arguments).get("q") for a in (*taken.actions, *elected.actions)]
+        assert [q for q in quorums if q] == [("n2", "n3"), ("n2", "n3")]
+
     def test_anybody_votes_for_anybody(self) -> None:
         """4.1: "servers process incoming RPC requests without consulting their current configurations"."""
         voter = restart("n4", THREE, Durable(1), now=0).node

@@ -106,6 +106,11 @@ class TestCompact:
         assert (taken.node.commit_index, taken.node.last_index, taken.node.log) == (3, 5, LOG[3:])
         assert taken.effects == (ResetElectionTimer(), Restore(Snapshot(3, 2, FIRST, "three")))
 
+    def test_after_a_restart_the_first_entry_is_restored_too(self) -> None:
+        durable = step(follower(committed=1), Compact(1, "one"), NOW).node.durable
+        taken = restart("n1", MEMBERS, durable, NOW)
+        assert taken.effects == (ResetElectionTimer(), Restore(Snapshot(1, 1, FIRST, "one")))
+
     def test_what_is_applied_next_follows_it(self) -> None:
         node = step(follower(committed=3), Compact(3, "three"), NOW).node
         heartbeat = AppendEntries(3, "n2", 5, 3, (), 5, R1)

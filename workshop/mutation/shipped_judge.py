@@ -63,11 +63,34 @@ TESTS: dict[str, tuple[str, ...]] = {
     "messages": ("tests/reference/test_messages.py",),
     "conformance/handlers": (f"{C}/handlers/test_paths.py", f"{C}/handlers/test_handlers.py"),
     "conformance/histories": (f"{C}/histories/test_judging.py", f"{C}/histories/test_formats.py"),
+    "conformance/locks": (f"{C}/locks/test_lock_driver.py",),
+    "conformance/memberships": (f"{C}/test_changing.py", f"{C}/test_snapshots.py"),
+    "conformance/observations": (f"{C}/test_observations.py", f"{C}/test_snapshots.py"),
     "conformance/reference": (f"{C}/reference/test_scenarios.py", f"{C}/reference/test_reference.py"),
-    "conformance": (f"{C}/reference/test_reference.py", f"{C}/test_own_raft.py"),
-    "replay/formats/ccf": (f"{R}/test_ccf.py",),
-    "replay/formats/etcd": (f"{R}/test_etcd.py", f"{R}/test_etcd_log.py", f"{R}/test_etcd_pre_vote.py"),
-    "replay": (f"{R}/test_replay.py", f"{R}/test_etcd.py"),
+    "conformance/refinement": (f"{C}/test_refinement.py", f"{C}/test_observations.py"),
+    "conformance/register": (f"{C}/test_register.py",),
+    "conformance/scaffold": (f"{C}/test_scaffold.py",),
+    "conformance/shim": (f"{C}/test_shim.py", f"{C}/test_unsynced.py"),
+    "conformance": (
+        f"{C}/reference/test_reference.py",
+        *(f"{C}/test_{name}.py" for name in ("own_raft", "may", "unsynced", "odd_rafts")),
+    ),
+    **{
+        f"replay/{file}": (f"{R}/test_compiled.py", f"{R}/test_replay.py", f"{R}/test_observed_models.py")
+        for file in ("compiled", "effects", "literals", "properties", "rows", "text", "triggers")
+    },
+    "replay/form": (f"{R}/test_form.py",),
+    "replay/formats/ccf": tuple(f"{R}/test_ccf{name}.py" for name in ("", "_configurations", "_published")),
+    "replay/formats/etcd": tuple(f"{R}/test_etcd{name}.py" for name in ("", "_log", "_members", "_pre_vote")),
+    "replay/formats/forgetting": (f"{R}/test_forgetting.py",),
+    "replay/formats/node_folders": ("tests/red_team/test_recordings.py",),
+    **{
+        f"replay/formats/{file}": (f"{R}/test_observed.py", f"{R}/test_observed_models.py")
+        for file in ("observed", "seen", "shown")
+    },
+    "replay/merging": (f"{R}/test_merging.py",),
+    "replay/shorten": (f"{R}/test_shorten.py", f"{R}/test_observed_models.py"),
+    "replay": (f"{R}/test_replay.py", f"{R}/test_lines.py", f"{R}/test_etcd.py"),
 }
 # Of these, only the tests that need no server: SQLite shares its statements with PostgreSQL.
 ONLY = {"locks/sql": "sqlite", "locks/sqlite": "sqlite", "locks/redis": "redis", "locks/postgres": "postgres"}

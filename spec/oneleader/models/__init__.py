@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from oneleader.errors import UsageError
+from oneleader.errors import SpecError, UsageError
+from oneleader.language.definitions import MARKED
 from oneleader.language.model import Model
 from oneleader.models import flawed, progress
 
@@ -89,9 +90,14 @@ def beside(model: Model, name: str) -> Model:
 
 def _load(path: Path) -> Model:
     """`MODEL` of a Python file, which is run for it. SpecError where it breaks a rule of the language."""
-    model = getattr(module_of(path), "MODEL", None)
+    module = module_of(path)
+    model = getattr(module, "MODEL", None)
     if not isinstance(model, Model):
         raise UsageError(f"{path} defines no MODEL: end it with MODEL = model(__name__, State)")
+    for function in vars(module).get(MARKED, ()):  # since the model was made of those before
+        at = f"{path}:{function.__code__.co_firstlineno}"
+        lost = f"{function.__oneleader__} {function.__name__}"
+        raise SpecError(f"{at}: {lost} is lost: it stands after MODEL, which has to be the last line")
     return model
 
 

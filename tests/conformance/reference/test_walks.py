@@ -42,11 +42,11 @@ def test_walks_change_members_and_compact_logs() -> None:
     assert not missing, f"in none of {seed} walks"
 
 
-LEASES = ("lease-as-long-as-the-promise", "transfer-keeps-the-lease")
+LEASES = ("lease-as-long-as-the-promise", "lease-taken-again", "transfer-keeps-the-lease")
 
 
 @pytest.mark.parametrize("fault", LEASES)
-def test_a_lease_that_is_too_long_is_found(fault: str) -> None:
+def test_a_lease_that_is_too_long_or_not_given_up_is_found(fault: str) -> None:
     number, broken = walks_until_broken(variant(fault), 0, MOST)
     assert broken, f"none of {number} walks"
 

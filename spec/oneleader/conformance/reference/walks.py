@@ -46,7 +46,7 @@ WEIGHTS = {
     "restart": 6,
     "elapse": 1,
     "transfer": 1,
-    "hand_over": 1,
+    "hand_over": 2,
     "outrun": 1,
     "retry": 1,
 }
@@ -266,12 +266,24 @@ class Walk:
         self.scenario.transfer(leader, self.another(leader))
 
     def hand_over(self) -> None:
-        """A leader that has just been heard hands over, and its successor is elected at once."""
+        """A leader that has just been heard hands over, and its successor is elected at once, or late."""
         leader = self.leader()
         target = self.another(leader)
         if not self.is_frozen(leader, target):
             self.scenario.sync(leader, target)
-            self.scenario.hand_over(leader, target, self.another(target, leader))
+            third = self.another(target, leader)
+            self._random.choice((self.scenario.hand_over, self._hand_over_late))(leader, target, third)
+
+    def _hand_over_late(self, leader: NodeId, target: NodeId, third: NodeId) -> None:
+        """The leader's own timer rings before the target reads that it is to stand."""
+        steps = self.scenario
+        steps.sync(leader, third)
+        steps.transfer(leader, target)
+        steps.stand(leader, third)
+        steps.deliver(leader, target)
+        for voter in steps.cluster.members:
+            if voter not in (leader, target):
+                steps.trip(target, voter)
 
     # Members and snapshots
 
