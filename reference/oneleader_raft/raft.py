@@ -514,18 +514,31 @@ def restart(
 
 
 def step(node: Node, event: Event, now: int) -> Step:
-    """What `event` does to `node` at the time `now` on its clock."""
+    """What `event` does to `node` at the time `now` on its clock, and what is due then."""
     taken = lose_touch(node, now)
     taken = taken.then(lambda node: on_event(node, event, now))
-    if taken.node.role is Role.LEADER:
-        taken = taken.then(lambda node: go_on_with_change(node, now)).then(retire)
-    taken = taken.then(lambda after: apply_committed(after, node.commit_index))
-    taken = taken.then(lambda node: answer_reads(node, now))
+    taken = taken.then(lambda node: advance_change(node, now))
+    taken = taken.then(lambda after: serve(after, node.commit_index, now))
 
     nothing_to_remember = taken.node.durable == node.durable
     if nothing_to_remember:
         return taken
     return replace(taken, effects=(Store(taken.node.durable),) + taken.effects)
+
+
+def advance_change(node: Node, now: int) -> Step:
+    """A change of members goes on, as soon as it may; its last step may be that the leader goes."""
+    leads = node.role is Role.LEADER
+
+    if not leads:
+        return Step(node)
+    return go_on_with_change(node, now).then(retire)
+
+
+def serve(node: Node, applied: int, now: int) -> Step:
+    """What is committed is applied, by a state machine that has come as far as `applied`; reads are
+    answered."""
+    return apply_committed(node, applied).then(lambda node: answer_reads(node, now))
 
 
 def is_leader(node: Node, now: int) -> bool:

@@ -48,10 +48,11 @@ def test_handlers(
     assert status == 0
     assert "any number of servers from 2 on, logs and messages of any length" in out
     assert "a server alone, logs and messages of any length" in out
+    assert "any number of servers, members that change, logs and messages of any length" in out
     assert "By election, pre_vote, snapshots, lease." in out
-    assert (out.count("proved        restart"), out.count("by an earlier run")) == (4, 0)
+    assert (out.count("proved        restart"), out.count("by an earlier run")) == (5, 0)
     status, out, _ = run("handlers", "--only", "restart", "--workers", "1", capsys=capsys)
-    assert (status, out.count("proved        restart"), out.count("by an earlier run")) == (0, 4, 4)
+    assert (status, out.count("proved        restart"), out.count("by an earlier run")) == (0, 5, 5)
     status, out, _ = run("handlers", "--nodes", "2", "--only", "restart", "--workers", "1", capsys=capsys)
     assert (status, "2 servers, logs of up to 1 entry, up to 1 pending read" in out) == (0, True)
     status, _, err = run("handlers", "--log", "2", capsys=capsys)
@@ -60,3 +61,5 @@ def test_handlers(
     assert (status, "a server alone receives no message" in err) == (2, True)
     status, _, err = run("handlers", "--nodes", "2", "--only", "compact", capsys=capsys)
     assert (status, "with --nodes no log is compacted" in err) == (2, True)
+    status, _, err = run("handlers", "--nodes", "2", "--only", "serve", capsys=capsys)
+    assert (status, "with --nodes a step is run whole" in err) == (2, True)

@@ -8,7 +8,7 @@ import pytest
 
 from oneleader.conformance.handlers import facts
 from oneleader.conformance.handlers.facts import SMALL, Asked, facts_of
-from oneleader.conformance.handlers.stable import MODELS_OF_CORE
+from oneleader.conformance.handlers.stable import COUPLINGS
 from workshop.pages import coupling
 from workshop.pages.coupling import PAGE, Inquiry, page, reasons, said, told, unexplained
 
@@ -16,7 +16,7 @@ TEXT = PAGE.read_text("utf-8")
 NEEDED = {(model, fact) for model, fact, _, _ in told(TEXT)}
 
 
-@pytest.mark.parametrize("model", MODELS_OF_CORE)
+@pytest.mark.parametrize("model", COUPLINGS)
 def test_every_fact_is_listed(model: str) -> None:
     """As needed, or by name as not needed or not known; and nothing else is."""
     left = [line for line in TEXT.splitlines() if line.startswith(f"| `{model}` |")]

@@ -3,15 +3,14 @@
 A changed core is the reference with a fault of the catalogue, or a mutant of it. The proof of the core itself
 goes through (docs/results/handlers.md), and on a path on which nothing that differs is run, a changed core
 does the same: so only the other paths are proved again. A loop that the proof takes by its contract is not
-run there at all, and its mutants are judged by the contract. A change of members the proof for any number of
-servers does not run: what is wrong there is judged by the proof for two servers, of which any are members.
+run there at all, and its mutants are judged by the contract. What goes through while the members stay is
+asked about again where they change.
 
 | by             | what                                                                      |
 |----------------|---------------------------------------------------------------------------|
 | refused        | a goal of a handler is not proved, or the contract of a loop is not met   |
 | not understood | the code takes apart what has any size, so nothing is known of it         |
 | proved         | every goal on every path: nothing that the proof speaks of is broken      |
-| within bounds  | the same, for two servers and logs of one entry, where members change     |
 | not run        | no handler comes there                                                    |
 | open           | the time was over first                                                   |
 """
@@ -39,13 +38,14 @@ from oneleader.conformance.handlers.handlers import prove_path, runs
 from oneleader.conformance.handlers.running import (
     ANY,
     ANY_ALONE,
+    CHANGING,
     HANDLERS,
     IS_LEADER,
+    OTHER_PARTS,
     RESTART,
     WITH_CHANGES,
     Size,
 )
-from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.reference.patch import Patched
 from oneleader.errors import Inexpressible
 from oneleader.faults.fault import Fault, Unlive, Variant
@@ -56,8 +56,8 @@ from workshop import ROOT
 from workshop.mutation.core_mutation import CoreMutant, compiled, function_of, installed
 
 REFUSED, NOT_UNDERSTOOD, PROVED = "refused", "not understood", "proved"
-WITHIN_BOUNDS, NOT_RUN, OPEN = "within bounds", "not run", "open"
-GRAVITY = (NOT_RUN, PROVED, WITHIN_BOUNDS, NOT_UNDERSTOOD, OPEN, REFUSED)
+NOT_RUN, OPEN = "not run", "open"
+GRAVITY = (NOT_RUN, PROVED, NOT_UNDERSTOOD, OPEN, REFUSED)
 READ = (
     (ROOT / "spec/oneleader/language", "*.py"),
     (ROOT / "spec/oneleader/models", "*.py"),
@@ -65,13 +65,10 @@ READ = (
     (ROOT / "spec/oneleader/conformance/handlers", "*.py"),
     (ROOT / "reference/oneleader_raft", "*.py"),
 )
-CHANGES = Scope(2, log=1, reads=0, changes=True)
-LONG = ("AppendEntries", "AppendReply", "read")  # where members change, nobody has waited for their end
-ALWAYS = ("step", "on_event", "lose_touch", "go_on_with_change", "retire", "apply_committed", "answer_reads")
-OF_MESSAGES = ("on_message", "adopt_term")
+OF_EVENTS = ("step", "on_event", "on_message", "adopt_term")
 OF_ONE, OF_CHANGES = ", alone", ", members change"
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # in what an exception says
-DISPATCH = {"on_event", "on_message"}  # which lead to every handler
+DISPATCH = {"step", "on_event", "on_message"}  # which lead to every handler
 
 
 @dataclass(frozen=True)
@@ -159,43 +156,39 @@ def of_mutant(mutant: CoreMutant) -> Changed:
 
 
 def judge(changed: Changed, seconds: float, first: str = "") -> Said:
-    """What the proof says, handler by handler: `first` this one, and those that take long last. Where none of
-    them comes to what differs, the members have to change for that."""
+    """What the proof says, handler by handler: `first` this one, and those that take long last; and where the
+    members change, of what goes through while they stay."""
     started = time.process_time()
     found = _judge(changed, (ANY, ANY_ALONE), HANDLERS, first, started + seconds)
-    if found.by == NOT_RUN:
-        found = judge_changes(changed, seconds, first)
+    if found.by in (NOT_RUN, PROVED):
+        found = max(found, judge_changes(changed, seconds, first), key=lambda said: GRAVITY.index(said.by))
     return replace(found, seconds=time.process_time() - started)
 
 
 def judge_changes(changed: Changed, seconds: float, first: str = "") -> Said:
-    """What the proof within bounds says, where members change."""
+    """What the proof says, where members change."""
     started = time.process_time()
-    handlers = [handler for handler in WITH_CHANGES if handler not in LONG]
-    found = _judge(changed, (CHANGES,), handlers, first, started + seconds)
-    by = WITHIN_BOUNDS if found.by == PROVED else found.by
-    return replace(found, by=by, seconds=time.process_time() - started)
+    found = _judge(changed, (CHANGING,), WITH_CHANGES, first, started + seconds)
+    return replace(found, seconds=time.process_time() - started)
 
 
 def _judge(
-    changed: Changed, scopes: Sequence[Size | Scope], handlers: Sequence[str], first: str, until: float
+    changed: Changed, sizes: Sequence[Size], handlers: Sequence[str], first: str, until: float
 ) -> Said:
     found = Said(changed.id, NOT_RUN)
-    for scope in scopes:
+    for size in sizes:
         for handler in _in_order(handlers, changed.rules, first):
-            by, what = _judge_handler(changed, handler, scope, until)
+            by, what = _judge_handler(changed, handler, size, until)
             if GRAVITY.index(by) > GRAVITY.index(found.by):
-                where = "" if by == PROVED else f"{handler}{_of(scope)}"
+                where = "" if by == PROVED else f"{handler}{_of(size)}"
                 found = replace(found, by=by, where=where, what=what)
             if by in (REFUSED, OPEN):
                 return found
     return found
 
 
-def _of(scope: Size | Scope) -> str:
-    if isinstance(scope, Scope):
-        return OF_CHANGES
-    return OF_ONE if scope.alone else ""
+def _of(size: Size) -> str:
+    return OF_CHANGES if size.changes else OF_ONE if size.alone else ""
 
 
 def judge_loop(mutant: CoreMutant) -> Said:
@@ -210,10 +203,10 @@ def is_loop(mutant: CoreMutant) -> bool:
     return mutant.module is raft and mutant.function in CONTRACTS
 
 
-def _judge_handler(changed: Changed, handler: str, scope: Size | Scope, until: float) -> tuple[str, str]:
+def _judge_handler(changed: Changed, handler: str, size: Size, until: float) -> tuple[str, str]:
     watch, found = _Watch(changed), NOT_RUN
     try:
-        for path, ran, cluster in runs(handler, scope, watch.core, changed.modules):
+        for path, ran, cluster in runs(handler, size, watch.core, changed.modules):
             if time.process_time() > until:
                 return OPEN, ""
             if not watch.saw_it:
@@ -221,7 +214,7 @@ def _judge_handler(changed: Changed, handler: str, scope: Size | Scope, until: f
             found = PROVED
             if ran.does_nothing:
                 continue
-            verdict, failing, _ = prove_path(cluster, path, ran, scope.models)
+            verdict, failing, _ = prove_path(cluster, path, ran, size.models)
             if verdict is not HOLDS:
                 return REFUSED, ADDRESS.sub("", failing)
     except Inexpressible:
@@ -261,17 +254,20 @@ class _Watch:
 
 def _in_order(handlers: Sequence[str], rules: frozenset[str], first: str) -> Sequence[str]:
     """Those that may come to one of these functions."""
-    first = first.removesuffix(OF_ONE).removesuffix(OF_CHANGES)
-    return sorted((h for h in handlers if rules & reached(h)), key=lambda h: (h != first, h in DEAR))
+    first, *_ = first.split(", ")
+    found = (handler for handler in handlers if rules & reached(handler))
+    return sorted(found, key=lambda handler: (handler != first, handler in DEAR))
 
 
 @cache
 def reached(handler: str) -> frozenset[str]:
     """The functions of the core that a handler may come to, by what its code names."""
     own = "_".join(re.findall("[A-Z]?[a-z]+", handler)).lower()
-    begin = () if handler in (RESTART, IS_LEADER) else (*ALWAYS, *OF_MESSAGES)
     found: set[str] = set()
-    left = [*begin, own if handler in (RESTART, IS_LEADER) else f"on_{own}"]
+    if handler in (RESTART, IS_LEADER):
+        left = [own]
+    else:
+        left = ["step", handler] if handler in OTHER_PARTS else [*OF_EVENTS, f"on_{own}"]
     while left:
         name = left.pop()
         if name not in found:

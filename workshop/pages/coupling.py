@@ -20,7 +20,7 @@ from oneleader.cli.console import say
 from oneleader.conformance.handlers.earlier import READ
 from oneleader.conformance.handlers.facts import Asked, Proof, everything, facts_of, needed
 from oneleader.conformance.handlers.servers import Scope
-from oneleader.conformance.handlers.stable import MODELS_OF_CORE
+from oneleader.conformance.handlers.stable import COUPLINGS
 from oneleader.verdict import HOLDS, INCONCLUSIVE, exit_status
 from workshop import ROOT
 from workshop.pages.documents import template
@@ -28,7 +28,7 @@ from workshop.pages.documents import template
 PAGE = ROOT / "docs/results/coupling.md"
 FEW = 4  # paths: where a fact is needed, that is mostly seen on the first that use it
 REASONS = ROOT / "workshop/pages/coupling.toml"
-ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([\w, ]+)` \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 
 
 def said(proof: Proof) -> str:
@@ -38,22 +38,22 @@ def said(proof: Proof) -> str:
         return f"a step of another: {name}"
     if isinstance(size, Scope):
         return f"two servers: {name}"
-    return f"{'a server alone' if size.alone else 'any number'}: {name}"
+    return f"{'a server alone' if size.alone else 'members change' if size.changes else 'any number'}: {name}"
 
 
 @dataclass
 class Inquiry:
     """What is known of a model's facts, and until when more is asked."""
 
-    model: str
+    coupling: str
     until: float
     found: dict[str, Asked] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.facts = facts_of(self.model)
-        self.proofs = [*everything(self.model)]
+        self.facts = facts_of(self.coupling)
+        self.proofs = [*everything(self.coupling)]
         for fact in self.facts:
-            known = READ.known("a fact", self.model, fact)
+            known = READ.known("a fact", self.coupling, fact)
             self.found |= {fact: known} if known else {}
 
     def left(self, proof: Proof) -> list[str]:
@@ -61,20 +61,20 @@ class Inquiry:
         return [fact for fact in self.facts if fact not in self.found and not self._is_tried(proof, fact)]
 
     def _is_tried(self, proof: Proof, fact: str) -> bool:
-        return READ.known("a fact is not needed", self.model, said(proof), fact) is not None
+        return READ.known("a fact is not needed", self.coupling, said(proof), fact) is not None
 
     def ask(self, proof: Proof, facts: Collection[str], paths: int | None) -> None:
         """Keeps what it finds at once, and of the others, once all paths were tried, that they are not needed
         there."""
         (name, size), began = proof, time.process_time()
-        for fact, goal in needed(self.model, name, size, facts, paths):
-            self.found[fact] = Asked(self.model, fact, said(proof), goal)
-            READ.keep(self.found[fact], "a fact", self.model, fact)
-            say(f"{self.model}: {fact}: needed by {said(proof)}: {goal}")
+        for fact, goal in needed(self.coupling, name, size, facts, paths):
+            self.found[fact] = Asked(self.coupling, fact, said(proof), goal)
+            READ.keep(self.found[fact], "a fact", self.coupling, fact)
+            say(f"{self.coupling}: {fact}: needed by {said(proof)}: {goal}")
         for fact in facts:
             if fact not in self.found and paths is None:
-                READ.keep(True, "a fact is not needed", self.model, said(proof), fact)
-        say(f"{self.model}, {said(proof)}: {time.process_time() - began:.0f} s, {self._count()} left")
+                READ.keep(True, "a fact is not needed", self.coupling, said(proof), fact)
+        say(f"{self.coupling}, {said(proof)}: {time.process_time() - began:.0f} s, {self._count()} left")
 
     def _count(self) -> int:
         return len(self.facts) - len(self.found)
@@ -88,7 +88,7 @@ class Inquiry:
 
     def _unknown(self, fact: str) -> Asked:
         untried = (said(proof) for proof in self.proofs if not self._is_tried(proof, fact))
-        return Asked(self.model, fact, untried=tuple(untried))
+        return Asked(self.coupling, fact, untried=tuple(untried))
 
 
 def search(models: Sequence[str], until: float, earlier: Sequence[tuple[str, str, str]]) -> list[Asked]:
@@ -96,7 +96,7 @@ def search(models: Sequence[str], until: float, earlier: Sequence[tuple[str, str
     proof by proof, those that take long last."""
     inquiries = [Inquiry(model, until) for model in models]
     for one in inquiries:
-        of_facts = {fact: by for model, fact, by in earlier if model == one.model}
+        of_facts = {fact: by for model, fact, by in earlier if model == one.coupling}
         for proof in one.proofs:
             one.attempt(proof, [fact for fact in one.left(proof) if of_facts.get(fact) == said(proof)])
     for paths in (FEW, None):
@@ -116,7 +116,7 @@ def unexplained(rows: Sequence[Asked]) -> Iterator[Asked]:
     """What nothing needs, and nobody has said why."""
     about = reasons()
     for row in rows:
-        if not row.by and not row.untried and row.fact not in about.get(row.model, {}):
+        if not row.by and not row.untried and row.fact not in about.get(row.coupling, {}):
             yield row
 
 
@@ -134,7 +134,7 @@ def _open(rows: Sequence[Asked]) -> list[tuple[str, str, list[Asked]]]:
     """Those that may be needed, for all that is known: by model and the proofs that were not tried."""
 
     def alike(row: Asked) -> tuple[str, tuple[str, ...]]:
-        return row.model, row.untried
+        return row.coupling, row.untried
 
     found = sorted((row for row in rows if row.untried), key=alike)
     return [(model, _listed(untried), [*some]) for (model, untried), some in groupby(found, key=alike)]
@@ -155,7 +155,7 @@ def told(text: str) -> list[tuple[str, str, str, str]]:
 
 @click.command("coupling")
 @click.option("--minutes", type=click.FloatRange(0), default=600, help="Then stop asking.  [default: 600]")
-@click.option("--model", "models", multiple=True, type=click.Choice(MODELS_OF_CORE), help="Only this one.")
+@click.option("--model", "models", multiple=True, type=click.Choice([*COUPLINGS]), help="Only this one.")
 def coupling(minutes: float, models: tuple[str, ...]) -> int:
     """Leave out each fact of the handlers' coupling in turn, and write docs/results/coupling.md.
 
@@ -163,9 +163,9 @@ def coupling(minutes: float, models: tuple[str, ...]) -> int:
     """
     until = time.monotonic() + 60 * minutes
     earlier = [row[:3] for row in told(PAGE.read_text("utf-8"))] if PAGE.exists() else []
-    rows = search(models or MODELS_OF_CORE, until, earlier)
+    rows = search(models or [*COUPLINGS], until, earlier)
     for row in unexplained(rows):
-        say(f"no proof needs it, and {REASONS.name} does not say why: {row.model}: {row.fact}")
+        say(f"no proof needs it, and {REASONS.name} does not say why: {row.coupling}: {row.fact}")
     is_known = not [*unexplained(rows)]
     if is_known and not models:
         PAGE.write_text(page(rows), encoding="utf-8")

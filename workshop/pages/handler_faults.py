@@ -34,7 +34,6 @@ from workshop.mutation.proof_judge import (
     OPEN,
     PROVED,
     REFUSED,
-    WITHIN_BOUNDS,
     Said,
     is_loop,
     judge,
@@ -51,7 +50,7 @@ PAGE = ROOT / "docs/results/handler-faults.md"
 JOURNAL = ROOT / "docs/results/handler-faults.json"
 REASONS = ROOT / "workshop/pages/handler-faults.toml"
 ROW = re.compile(r"^\| `([\w-]+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
-KINDS = (REFUSED, NOT_UNDERSTOOD, PROVED, WITHIN_BOUNDS, NOT_RUN, OPEN)
+KINDS = (REFUSED, NOT_UNDERSTOOD, PROVED, NOT_RUN, OPEN)
 PARTS = ("core/raft/", "core/lease/")  # what handlers run; the state machine and fencing are none of theirs
 
 NOT_TO_ASK = {
@@ -211,7 +210,6 @@ def _why(fault: Fault, one: Said | None) -> str:
         return OF_LIVENESS
     return {
         PROVED: said,
-        WITHIN_BOUNDS: said,
         NOT_RUN: said,
         NOT_UNDERSTOOD: "not understood, and so not proved: it takes apart what may have any size",
         OPEN: "not known yet",
@@ -233,7 +231,7 @@ def told(text: str) -> dict[str, tuple[str, str]]:
 def unexplained(said: dict[str, Said]) -> Iterator[str]:
     """What is known to go through, and nobody has said why."""
     for id, one in said.items():
-        goes_through = id in FAULTS and one.by in (PROVED, WITHIN_BOUNDS, NOT_RUN) and id not in reasons()
+        goes_through = id in FAULTS and one.by in (PROVED, NOT_RUN) and id not in reasons()
         if goes_through and not isinstance(FAULTS[id].unlive, Unlive):
             yield id
 

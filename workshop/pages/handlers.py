@@ -17,16 +17,10 @@ import click
 from oneleader.cli.checks import SOON
 from oneleader.cli.console import say
 from oneleader.conformance.handlers.contracts import CONTRACTS, Met, check_contract
-from oneleader.conformance.handlers.earlier import READ, once
+from oneleader.conformance.handlers.earlier import once
 from oneleader.conformance.handlers.handlers import Handled, prove_handler
-from oneleader.conformance.handlers.running import ANY, CHANGING, WITH_CHANGES, of_any_size, of_changing
-from oneleader.conformance.handlers.stable import (
-    MODELS_OF_CHANGES,
-    MODELS_OF_CORE,
-    Kept,
-    everything,
-    prove_stable,
-)
+from oneleader.conformance.handlers.running import ANY, CHANGING, of_any_size, of_changing
+from oneleader.conformance.handlers.stable import MEMBERS_CHANGE, Kept, everything, prove_stable
 from oneleader.verdict import HOLDS, exit_status
 from workshop import ROOT
 from workshop.pages.documents import template
@@ -47,7 +41,7 @@ def page(handlers: Sequence[Handled], steps: Sequence[Kept], loops: Sequence[Met
         of_check=sum(checked.values()),
         of_quick=sum(checked.get(handler, 0) for handler in SOON),
         handled=[(size, [*rows]) for size, rows in groupby(handlers, key=lambda one: one.scope)],
-        kept=[(model, [*rows]) for model, rows in groupby(steps, key=lambda one: one.model)],
+        kept=[(model, [*rows]) for model, rows in groupby(steps, key=lambda one: one.coupling)],
         met=loops,
     )
 
@@ -70,7 +64,6 @@ def page_of_changes(handlers: Sequence[Handled], steps: Sequence[Kept], loops: S
         minutes=sum(seconds) / 60,
         size=CHANGING,
         handlers=handlers,
-        open=[handler for handler in WITH_CHANGES if handler not in {one.handler for one in handlers}],
         steps=steps,
         loops=loops,
     )
@@ -79,17 +72,14 @@ def page_of_changes(handlers: Sequence[Handled], steps: Sequence[Kept], loops: S
 @click.command("handlers")
 @click.option("--workers", type=click.IntRange(1), default=2, help="Processes.  [default: 2]")
 @click.option("--changes", is_flag=True, help="Where the members change: docs/results/handlers-members.md.")
-@click.option("--known", is_flag=True, help="With --changes: of the handlers, only those proved already.")
-def handlers(workers: int, changes: bool, known: bool) -> int:
+def handlers(workers: int, changes: bool) -> int:
     """Prove the handlers and what that rests on, where it has changed, and write docs/results/handlers.md."""
-    steps_of = MODELS_OF_CHANGES if changes else MODELS_OF_CORE
-    kept = [(model, action) for model, action in everything() if model in steps_of]
+    kept = [one for one in everything() if (one[0] == MEMBERS_CHANGE) == changes]
     with ProcessPoolExecutor(workers) as pool:
         loops = [one for one, _ in pool.map(partial(once, check_contract), CONTRACTS)]
         steps = [one for one, _ in pool.map(partial(once, prove_stable), *zip(*kept, strict=True))]
         found = []
         work = of_changing() if changes else of_any_size()
-        work = [one for one in work if READ.known(prove_handler.__name__, *one)] if known else work
         for one, _ in pool.map(partial(once, prove_handler), *zip(*work, strict=True)):
             say(f"{one.handler}: {one.paths:,} paths, {one.seconds:.1f} s")
             found.append(one)

@@ -38,7 +38,7 @@ from oneleader.cli.check_rows import (
 )
 from oneleader.conformance.handlers import earlier
 from oneleader.conformance.handlers.running import ANY as ANY_CLUSTER
-from oneleader.conformance.handlers.running import HANDLERS
+from oneleader.conformance.handlers.running import CHANGING, HANDLERS, WITH_CHANGES
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults.catalogue import FAULTS
 from oneleader.faults.fault import Because, Fault
@@ -184,12 +184,14 @@ ETCD, RAWNODE = "etcd-raft-example", "etcd-rawnode-3-nodes"
 PRE_VOTES = "etcd-rawnode-5-nodes-prevote-checkquorum"
 
 SOON = {"restart", "is_leader", "TimeoutNow", "election timeout", "transfer"}  # handlers proved in seconds
-SECONDS_OF_HANDLER = {
-    "AppendReply": 61.0,
-    "AppendEntries": 25.0,
-    "RequestVote": 18.0,
+SECONDS_OF_HANDLER = {"AppendEntries": 20.0, "AppendReply": 12.0, "RequestVote": 10.0, "serve": 3.0}
+SECONDS_WITH_CHANGES = {
+    "advance_change": 50.0,
+    "AppendEntries": 35.0,
+    "AppendReply": 30.0,
+    "RequestVote": 11.0,
+    "TimeoutNow": 7.0,
     "propose": 6.0,
-    "RequestPreVote": 4.0,
 }
 SECONDS_OF_FAULT = {"explore": 0.4, "tlc": 1.5, "hypothesis": 0.8}
 SLOW_FAULTS: dict[tuple[str, str], float] = {
@@ -337,12 +339,16 @@ CHECKS: tuple[Check, ...] = (
     *(
         reference(
             handling,
-            SECONDS_OF_HANDLER.get(handler, 2),
+            SECONDS_OF_HANDLER.get(handler, 1),
             ALWAYS if handler in SOON else FULL,
             handler=handler,
             scope=ANY_CLUSTER,
         )
         for handler in HANDLERS
+    ),
+    *(
+        reference(handling, SECONDS_WITH_CHANGES.get(handler, 2), FULL, handler=handler, scope=CHANGING)
+        for handler in WITH_CHANGES
     ),
     *(
         Check(

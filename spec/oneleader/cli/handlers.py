@@ -17,10 +17,11 @@ from oneleader.conformance.handlers.running import (
     CHANGE,
     HANDLERS,
     OF_WHOLE_LOGS,
-    WITH_CHANGES,
+    OTHER_PARTS,
     Size,
     of_any_size,
     of_changing,
+    of_names,
 )
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.handlers.stable import everything, prove_stable
@@ -47,8 +48,9 @@ Proving: TypeAlias = Callable[..., Any]
 @click.option(
     "--changes",
     is_flag=True,
-    help="The members change: any of the servers are members, and any entry may bring another configuration, "
-    "joint or not; no log is compacted. The proof is by the model membership.",
+    help="Only where the members change: any of the servers are members, and any entry may bring another "
+    "configuration, joint or not. By the model snapshots; with --nodes, where no log is compacted, by "
+    "membership.",
 )
 @click.option(
     "--only",
@@ -76,14 +78,14 @@ def handlers(
 ) -> int:
     """Prove each handler of the reference along every path.
 
-    The proof is for any number of servers, and logs of any length, compacted or not, while the members stay,
-    together with what it rests on (--rest). With --changes it is for members that change: most of
-    an hour. What an earlier run of the same code has proved is not proved again. With --nodes the
-    proof is for that many servers, and a failure comes with concrete values.
+    The proof is for any number of servers, and logs of any length, compacted or not, while the members stay
+    and then where they change, together with what it rests on (--rest). What an earlier run of the same
+    code has proved is not proved again. With --nodes the proof is for that many servers, and a failure comes
+    with concrete values.
     """
     if nodes is None and (log is not None or reads is not None):
         raise UsageError("--log and --reads are of a cluster of --nodes servers: give --nodes as well")
-    if CHANGE in only and not changes:
+    if CHANGE in only and nodes and not changes:
         raise UsageError("while the members stay nobody changes them: give --changes as well")
     if rest and (only or nodes or changes):
         raise UsageError(
@@ -127,7 +129,7 @@ def _kept(pool: ProcessPoolExecutor, proving: Proving) -> Iterator[Verdict]:
     for kept, is_earlier in pool.map(partial(proving, prove_stable), *zip(*everything(), strict=True)):
         said = _said(kept.failing, is_earlier)
         print(
-            f"{kept.verdict.worded('proof'):13} {kept.model:12} {kept.action:22} {kept.goals:>5,} goals "
+            f"{kept.verdict.worded('proof'):13} {kept.coupling:25} {kept.action:22} {kept.goals:>5,} goals "
             f"{kept.seconds:8.1f} s{said}",
             flush=True,
         )
@@ -145,10 +147,7 @@ def _handlers(pool: ProcessPoolExecutor, proving: Proving, work: list[tuple[str,
 
 
 def _any_size(changes: bool, only: tuple[str, ...]) -> list[tuple[str, Size]]:
-    wanted = of_changing(only) if changes else of_any_size(only)
-    if not wanted:
-        raise UsageError("with --changes no log is compacted: leave --changes out for this handler")
-    return wanted
+    return of_changing(only) if changes else [*of_any_size(only), *of_changing(only)]
 
 
 def _bounded(
@@ -158,8 +157,13 @@ def _bounded(
         raise UsageError("a server alone has nobody to add: ask for --nodes 2 or more")
     scope = Scope(nodes, 1 if log is None else log, 1 if reads is None else reads, changes)
     possible = ALONE if nodes == 1 else OF_WHOLE_LOGS  # of named servers all are members: alone, nobody sends
-    possible = WITH_CHANGES if changes else possible
+    possible = (*OF_WHOLE_LOGS, CHANGE) if changes else possible
+    possible = of_names(possible)
     wanted = [(handler, scope) for handler in only or possible if handler in possible]
+    if not wanted and set(only) <= {*OTHER_PARTS}:
+        raise UsageError(
+            "with --nodes a step is run whole: ask for the handler of an event, or leave --nodes out"
+        )
     if not wanted and set(only) <= {*OF_WHOLE_LOGS}:
         raise UsageError("a server alone receives no message: ask for --nodes 2 or more")
     if not wanted:
@@ -175,7 +179,8 @@ def _line(found: Handled, is_earlier: bool) -> str:
     said = _said(found.failing, is_earlier)
     if found.verdict is not HOLDS and isinstance(found.scope, Size):
         changes = " --changes" if found.scope.changes else ""
-        said += f" (`oneleader handlers --nodes 2{changes} --only '{found.handler}'` may show it in numbers)"
+        only = "" if found.handler in OTHER_PARTS else f" --only '{found.handler}'"
+        said += f" (`oneleader handlers --nodes 2{changes}{only}` may show it in numbers)"
     return (
         f"{found.verdict.worded('proof'):13} {found.handler:18} {found.paths:>7,} paths "
         f"{found.goals:>10,} goals {found.seconds:8.1f} s{said}"

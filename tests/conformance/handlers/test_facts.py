@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oneleader.conformance.handlers.facts import SMALL, everything, facts_of, needed
-from oneleader.conformance.handlers.stable import KINDS, MODELS_OF_CORE
+from oneleader.conformance.handlers.stable import COUPLINGS, KINDS
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_fact_that_a_handler_does_not_use_is_not_missed_there() -> None:
 
 
 def test_every_fact_of_every_kind_is_among_them() -> None:
-    for model in MODELS_OF_CORE:
+    for model in COUPLINGS:
         facts = facts_of(model)
         assert {"state: term", "its term is known"} <= {*facts}
         spoken_of = {kind for kind in KINDS if any(fact.startswith(f"{kind}: ") for fact in facts)}

@@ -10,31 +10,28 @@ import z3
 from oneleader.conformance.handlers.handlers import PathProof, prove_handler, runs
 from oneleader.conformance.handlers.running import ALONE, ANY, ANY_ALONE, HANDLERS, WHOLE
 from oneleader.conformance.handlers.servers import Scope
+from oneleader.conformance.handlers.symbolic import members_of
 from oneleader.conformance.reference.patch import patched
 from oneleader.faults import snapshots
 from oneleader.faults.catalogue import variant
 from oneleader.readers.prove.smt import answer
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft import raft
-from oneleader_raft.core import Core
+from oneleader_raft.core import RAFT, Core
 from oneleader_raft.lease import Round
 from oneleader_raft.raft import Node, Send, Step
 from workshop.pages.handlers import PAGE, told
 
-SLOW = ("AppendReply", "AppendEntries", "RequestVote")  # minutes each, of any size: `make handlers`
-QUICK = tuple(handler for handler in HANDLERS if handler not in SLOW)
 
-
-@pytest.mark.parametrize("handler", QUICK)
+@pytest.mark.parametrize("handler", HANDLERS)
 def test_a_handler_is_proved(handler: str) -> None:
     """For any number of servers from 2 on, logs of any length, any part of them compacted, and any number of
-    pending reads. Of some, docs/results/handlers.md is seen to have the figures of this run."""
+    pending reads; docs/results/handlers.md has the figures of this run."""
     found = prove_handler(handler, ANY)
     assert (found.verdict, found.failing) == (HOLDS, "")
     assert found.paths >= 5  # none is left out unseen
-    if handler in ("is_leader", "TimeoutNow"):
-        listed = (row[1:] for row in told(PAGE.read_text("utf-8")) if row[0] == handler)
-        assert next(listed) == (found.paths, found.goals)
+    listed = (row[1:] for row in told(PAGE.read_text("utf-8")) if row[0] == handler)
+    assert next(listed) == (found.paths, found.goals)
 
 
 @pytest.mark.parametrize("handler", ["restart", "heartbeat timeout"])
@@ -44,8 +41,8 @@ def test_a_handler_of_whole_logs_is_proved(handler: str) -> None:
     assert (found.verdict, found.failing) == (HOLDS, "")
 
 
-@pytest.mark.parametrize("handler", SLOW)
-def test_a_slow_handler_is_proved_within_bounds(handler: str) -> None:
+@pytest.mark.parametrize("handler", ["AppendReply", "AppendEntries", "RequestVote"])
+def test_a_long_handler_is_proved_within_bounds(handler: str) -> None:
     """Two servers, logs of an entry at most, no read that is pending: with one it takes minutes."""
     found = prove_handler(handler, Scope(reads=0))
     assert (found.verdict, found.failing) == (HOLDS, "")
@@ -151,8 +148,8 @@ FAULTS_OF_SNAPSHOTS = {
     "snapshot-of-anything": ("compact", "snapshots: compact: entry_is_committed"),
     "sends-what-is-gone": ("heartbeat timeout", "snapshots: AppendEntries: what is before"),
     "snapshot-sets-the-term": ("InstallSnapshot", "election: state: term"),
-    "state-not-restored": ("InstallSnapshot", "snapshots: restored"),
-    "takes-an-old-snapshot": ("InstallSnapshot", "snapshots: install_snapshot: lacks_its_entry"),
+    "state-not-restored": ("serve", "snapshots: restored"),
+    "takes-an-old-snapshot": ("InstallSnapshot", "snapshots: install_snapshot: is_news"),
 }
 
 
@@ -223,7 +220,59 @@ def test_no_handler_is_proved_whatever_it_does(handler: str, core: Core) -> None
     """With the faults above: each handler is seen to fail, so no premise is a contradiction."""
     assert prove_handler(handler, Scope(), core=core).verdict is VIOLATED
     found = {handler for handler, _ in (*FAULTS.values(), *FAULTS_OF_SNAPSHOTS.values())}
-    assert found | {*MORE} == {*HANDLERS}
+    assert found | {*MORE} | {*PARTS} == {*HANDLERS}
+
+
+def touch_is_never_lost() -> Core:
+    def hears_leader(node: Node, now: int) -> bool:
+        return True
+
+    return patched(hears_leader)
+
+
+def leaders_go_at_will() -> Core:
+    def retire(node: Node) -> Step:
+        return raft.follow(node)
+
+    return patched(retire)
+
+
+PARTS = {
+    "lose_touch": (touch_is_never_lost(), "snapshots: hears whom it knows"),
+    "advance_change": (leaders_go_at_will(), "election: state: role"),
+}
+
+
+@pytest.mark.parametrize("handler", PARTS)
+def test_each_part_of_a_step_can_fail(handler: str) -> None:
+    """With `serve`, which a fault of snapshots shows to fail."""
+    core, failing = PARTS[handler]
+    found = prove_handler(handler, ANY, core)
+    assert (found.verdict, found.failing) == (VIOLATED, failing)
+
+
+def test_each_part_is_run_alone() -> None:
+    """An event applies nothing; what is due after it sends nothing."""
+
+    def effects(handler: str) -> set[type]:
+        steps = (ran.step for _, ran, _ in runs(handler, ANY))
+        return {type(effect) for step in steps if step for effect in members_of(step.effects)}
+
+    assert effects("AppendReply") == {raft.Store, raft.Send, raft.Refuse}
+    assert effects("serve") == {raft.Store, raft.Apply, raft.Restore, raft.ReadReady}
+
+
+def test_parts_in_another_order_are_not_proved() -> None:
+    """A server that loses touch last has heard no leader while something happened to it."""
+
+    def step(node: Node, event: raft.Event, now: int) -> Step:
+        taken = raft.on_event(node, event, now).then(lambda node: raft.advance_change(node, now))
+        taken = taken.then(lambda after: raft.serve(after, node.commit_index, now))
+        return taken.then(lambda node: raft.lose_touch(node, now))
+
+    found = prove_handler("heartbeat timeout", ANY, replace(RAFT, step=step))
+    assert found.verdict is VIOLATED
+    assert found.failing.endswith("each part, in its order")
 
 
 def test_whoever_answers_in_anothers_name_is_not_proved() -> None:

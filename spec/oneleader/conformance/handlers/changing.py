@@ -189,7 +189,6 @@ class Changing(Named):
         if wanted is not NIL:
             is_change = bool(wanted) and wanted != node.members and not node.configuration.is_joint
             yield "a change that is wanted", self.both(self.truth(is_change), is_committed)
-        yield "a leader that is no member", z3.Or(self.truth(node.id in node.members), self.no(is_committed))
 
 
 def _of_members(node: Node, servers: Collection[NodeId]) -> bool:

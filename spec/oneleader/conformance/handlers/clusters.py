@@ -39,7 +39,7 @@ from oneleader.models.lease import Round as RoundSort
 from oneleader.models.replication import Value
 from oneleader.readers.prove.smt import AnySize
 from oneleader_raft.configuration import initial
-from oneleader_raft.raft import NO_SNAPSHOT, Entry, Node, Role
+from oneleader_raft.raft import NO_SNAPSHOT, Entry, Node, Role, Snapshot
 from oneleader_raft.views import View
 
 Fact: TypeAlias = tuple[str, Any]  # its name, and what it says
@@ -107,6 +107,11 @@ class AnyOrNamed(AnySize, ABC):
     def configuration(self, path: Any, x: Any) -> Any:
         """The model's number of a configuration."""
         raise Inexpressible("a configuration, where the members stay")
+
+    def as_of_snapshot(self, snapshot: Snapshot) -> tuple[Any, Any]:
+        """Since when its configuration is in effect, and the model's number of that; without a snapshot, of
+        the initial one."""
+        raise Inexpressible("the configuration of a snapshot, where the members stay")
 
     def in_effect(self, path: Any, node: Node, configs: Body, since: Body) -> Iterator[Fact]:
         """As of each index of a log: these are the configuration in effect, and since when."""

@@ -270,7 +270,13 @@ def of_logs(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator
 
 
 def of_snapshots(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
-    """A log of which the beginning may be gone, in a cluster whose members stay."""
+    """A log of which the beginning may be gone."""
+    if c.cluster.has_changes:
+        yield from of_members(c, state, node, now)
+        if node.role is Role.LEADER:
+            begins, t = c.cluster.integer(node.snapshot.index), term_of(node.current_term)
+            yield "it had entries from its snapshot on", state["leader_snapshot"](t) <= begins
+        return
     yield from of_elections(c, state, node, now)
     cluster, n, t = c.cluster, c.cluster.node(node.id), term_of(node.current_term)
     begins = cluster.integer(node.snapshot.index)
@@ -354,7 +360,7 @@ def of_leases(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterat
 
 
 def of_members(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Iterator[Fact]:
-    """A whole log, in which entries may bring configurations."""
+    """A log in which entries may bring configurations."""
     yield from of_elections(c, state, node, now)
     n, t = c.cluster.node(node.id), term_of(node.current_term)
     if c.is_premise:
@@ -365,7 +371,7 @@ def of_members(c: Coupling, state: SymbolicState, node: Node, now: Any) -> Itera
         yield "invariant", c.invariant("commit_index_is_known", state, n=n)
         for fact in c.cluster.each_index(
             node.log,
-            0,
+            node.snapshot.index,
             lambda i: c.invariant("an_entry_is_as_created", state, n=n, i=i),
             *(partial(state[field], n) for field in ("log_term", "log_config", "log_since")),
         ):

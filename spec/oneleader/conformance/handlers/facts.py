@@ -27,19 +27,18 @@ from oneleader.conformance.handlers.running import (
     ANY,
     ANY_ALONE,
     CHANGE,
-    CHANGING,
     HANDLERS,
     OF_WHOLE_LOGS,
     WHOLE,
     WHOLE_ALONE,
     WITH_CHANGES,
     Size,
+    of_names,
 )
 from oneleader.conformance.handlers.servers import Scope
 from oneleader.conformance.handlers.stable import (
+    COUPLINGS,
     KINDS,
-    MODELS_OF_CHANGES,
-    MODELS_OF_WHOLE_LOGS,
     actions,
     prove_stable,
 )
@@ -55,25 +54,25 @@ DEAR = ("RequestVote", "AppendEntries", "AppendReply")  # minutes each, and so t
 
 @dataclass(frozen=True)
 class Asked:
-    """A fact of a model's coupling, and a goal of a handler or an action that fails without it, if any."""
+    """A fact of a coupling, and a goal of a handler or an action that fails without it, if any."""
 
-    model: str
+    coupling: str
     fact: str
     by: str = ""
     goal: str = ""
     untried: tuple[str, ...] = ()  # proofs that may fail without it, for all that is known
 
 
-def facts_of(model: str) -> list[str]:
-    """What the coupling says of a server and of each kind of message, by name."""
+def facts_of(name: str) -> list[str]:
+    """What the coupling of this name says of a server and of each kind of message, by name."""
     found: dict[str, None] = {}
-    is_whole = model in MODELS_OF_WHOLE_LOGS
-    kinds = [kind for kind in KINDS.values() if not is_whole or kind is not InstallSnapshot]
-    cluster = AnyMembers() if model in MODELS_OF_CHANGES else AnyCluster()
+    model, size = COUPLINGS[name]
+    kinds = [kind for kind in KINDS.values() if not size.whole or kind is not InstallSnapshot]
+    cluster = AnyMembers() if size.changes else AnyCluster()
     for kind in (None, *kinds):
 
         def made(path: AnyPath, kind: type | None = kind) -> Any:
-            u = anything(path, cluster, compacted=model not in MODELS_OF_WHOLE_LOGS)
+            u = anything(path, cluster, compacted=not size.whole)
             now: Any = path.number("now", None)
             return now, u.node(now) if kind is None else u.message(kind)
 
@@ -90,18 +89,19 @@ def facts_of(model: str) -> list[str]:
 Proof: TypeAlias = tuple[str, Scope | Size | None]  # a handler and of what size, or an action
 
 
-def everything(model: str) -> Iterator[Proof]:
-    """The proofs of a model, those that take long last."""
-    if model in MODELS_OF_CHANGES:
-        yield from ((handler, CHANGING) for handler in SOON_OF_CHANGES)
-        yield from ((action, None) for action in actions(model))
-        yield from ((h, CHANGING) for h in WITH_CHANGES if h not in SOON_OF_CHANGES)
+def everything(name: str) -> Iterator[Proof]:
+    """The proofs of a coupling, those that take long last."""
+    model, size = COUPLINGS[name]
+    if size.changes:
+        yield from ((handler, size) for handler in SOON_OF_CHANGES)
+        yield from ((action, None) for action in actions(name))
+        yield from ((h, size) for h in WITH_CHANGES if h not in SOON_OF_CHANGES)
         return
     if model == "snapshots":  # of which there is no bounded form
         yield from ((handler, ANY) for handler in HANDLERS if handler not in DEAR)
     else:
-        yield from ((handler, SMALL) for handler in OF_WHOLE_LOGS)
-    yield from ((action, None) for action in actions(model))
+        yield from ((handler, SMALL) for handler in of_names(OF_WHOLE_LOGS))
+    yield from ((action, None) for action in actions(name))
     whole = model == "replication"
     several, alone = (WHOLE, WHOLE_ALONE) if whole else (ANY, ANY_ALONE)
     yield from ((handler, alone) for handler in ALONE)
@@ -111,16 +111,19 @@ def everything(model: str) -> Iterator[Proof]:
 
 
 def needed(
-    model: str, proof: str, size: Scope | Size | None, facts: Collection[str], paths: int | None = None
+    name: str, proof: str, size: Scope | Size | None, facts: Collection[str], paths: int | None = None
 ) -> Iterator[tuple[str, str]]:
     """Of the facts, those without which this proof fails, and a goal that is not proved then, one by one.
     `paths`: on how many of those where a fact is used it is left out, at most."""
-    return _by_action(model, proof, facts) if size is None else _by_handler(model, proof, size, facts, paths)
+    if size is None:
+        return _by_action(name, proof, facts)
+    model, _ = COUPLINGS[name]
+    return _by_handler(model, proof, size, facts, paths)
 
 
-def _by_action(model: str, action: str, facts: Collection[str]) -> Iterator[tuple[str, str]]:
+def _by_action(name: str, action: str, facts: Collection[str]) -> Iterator[tuple[str, str]]:
     for fact in facts:
-        found = prove_stable(model, action, without=fact)
+        found = prove_stable(name, action, without=fact)
         if found.verdict is not HOLDS:
             yield fact, found.failing
 

@@ -9,10 +9,10 @@ from the coupling before (`coupling`), that
 - every message that it sends is licensed, and what it knows of the others is true,
 - the server is well-formed, what has to be stored is stored first, and it answers by its lease only with one.
 
-So this is a proof of refinement: for any number of servers, logs and pending reads (`ANY`), or for a server
-alone, or within a `Scope` of named servers and logs of so many entries. The second kind is the cross-check:
-it runs the core's loops themselves, where the first runs their contracts (`loops`), and it shows a failure in
-numbers.
+So this is a proof of refinement: for any number of servers, logs and pending reads (a `Size`), or within a
+`Scope` of named servers and logs of so many entries. The second kind is the cross-check: it runs steps whole
+and the core's loops themselves, where the first runs the parts of a step one by one (`running.PARTS`) and the
+contracts of loops (`loops`), and it shows a failure in numbers.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def _brings_configurations(c: Coupling, state: SymbolicState, m: AppendEntries, 
     configs, since = (partial(state[f"leader_log_{what}"], t) for what in ("config", "since"))
     for fact in c.cluster.brought(c.path, m.entries, prev, configs, since, configs, since):
         yield "its configurations", fact
-    if c.is_premise and not c.has("leader_snapshot"):  # `snapshots` has said it above, with its own triggers
+    if c.is_premise:
         for fact in c.cluster.each_index(
             m.entries,
             prev,
@@ -178,6 +178,11 @@ def install_snapshot(c: Coupling, state: SymbolicState, m: InstallSnapshot, to: 
     has_it = c.cluster.both(state["leader_snapshot"](t) <= k, k <= state["leader_commit"](t))
     yield "the leader has it", has_it
     yield "its last entry", state["leader_log_term"](t, k) == its_term
+    if c.cluster.has_changes:
+        since, number = c.cluster.as_of_snapshot(m.snapshot)
+        yield "its configuration", since <= k
+        yield "its configuration", state["leader_log_config"](t, k) == number
+        yield "its configuration", state["leader_log_since"](t, k) == since
     if c.is_premise:
         yield "invariant", c.invariant("leader_commit_is_known", state, u=t)
         yield from _knows_what_is_committed(c, state, m, to, [k])

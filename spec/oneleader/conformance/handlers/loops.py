@@ -22,7 +22,7 @@ have one, and a handler that is proved for any size runs their contracts in thei
 | `answer_reads`        | some reads are ready and no more pending, and nothing else changes           |
 
 `contracts` checks that the functions themselves meet them. `answer_reads` is no loop, and is taken by its
-contract where the members change: `membership` knows no reads.
+contract where the members change: `snapshots` knows no reads.
 """
 
 from __future__ import annotations

@@ -33,11 +33,10 @@ from oneleader.conformance.handlers.symbolic import (
     Group,
     Servers,
 )
-from oneleader.errors import Inexpressible
 from oneleader.language.sorts import AnySort, OptionSort
 from oneleader.models.replication import Value
-from oneleader_raft.configuration import Membership
-from oneleader_raft.raft import NIL, Entry, Leadership, Node, Role
+from oneleader_raft.configuration import InEffect, Membership
+from oneleader_raft.raft import NIL, Entry, Leadership, Node, Role, Snapshot
 
 
 class AnyConfiguration(Membership):
@@ -256,6 +255,9 @@ class AnyMembers(AnyCluster):
 
     def in_effect(self, path: Any, node: Node, configs: Body, since: Body) -> Iterator[Fact]:
         history: Any = node.history
+        if not isinstance(history, InForce):
+            yield "log_config", self.truth(False)
+            return
         for name, shown, found in (
             ("log_config", configs, history.config),
             ("log_since", since, history.since),
@@ -282,17 +284,27 @@ class AnyMembers(AnyCluster):
         yield z3.ForAll([i, j], z3.Implies(inside, none_after), patterns=patterns)
 
     def of_history(self, node: Node) -> Iterator[Fact]:
-        """Its configurations are those in its log, which is whole, and before them the initial one."""
+        """Its configurations are those in its log, and before them that of its snapshot."""
         history: Any = node.history
         if not isinstance(history, InForce):
             yield "history", self.truth(False)
             return
         begins = self.integer(node.snapshot.index)
         yield "history", z3.And(history.begin == begins, history.end == begins + self.length(node.log))
-        yield "history", z3.And(begins == 0, history.since(begins) == 0, history.config(begins) == 0)
+        since, number = self.as_of_snapshot(node.snapshot)
+        yield "history", z3.And(since <= begins, history.since(begins) == since)
+        yield "history", history.config(begins) == number
         triggers = [history.since] if self.is_given else []
         for fact in self.brought(self.path, node.log, begins, history.config, history.since, *triggers):
             yield "history", fact
+
+    def as_of_snapshot(self, snapshot: Snapshot) -> tuple[Any, Any]:
+        nothing, index = self.integer(0), self.integer(snapshot.index)
+        if not isinstance(snapshot.in_effect.configuration, AnyConfiguration):
+            return nothing, nothing
+        found = self.integer(snapshot.in_effect.since), snapshot.in_effect.configuration.number
+        since, number = (z3.simplify(z3.If(index > 0, x, nothing)) for x in found)
+        return since, number
 
     def some_server(self, body: Body) -> Any:
         """Often this one, so it is named."""
@@ -422,7 +434,6 @@ class AnyMembers(AnyCluster):
             number = self.number(node)
             is_change = z3.And(w.number > 0, w.has != self.voters(number), self.size(self.old(number)) == 0)
             yield "a change that is wanted", z3.And(is_change, is_committed)
-        yield "a leader that is no member", z3.Or(self.is_voter(node, self.me), z3.Not(is_committed))
 
 
 class AnythingChanging(Anything):
@@ -431,8 +442,6 @@ class AnythingChanging(Anything):
     cluster: AnyMembers
 
     def __post_init__(self) -> None:
-        if self.compacted:
-            raise Inexpressible("a compacted log, where the members change")
         self.path.cluster = self.cluster
         self.cluster.assumed(self.path)
 
@@ -462,15 +471,21 @@ class AnythingChanging(Anything):
         command = self.cluster.command(self.path, self.cluster.value(name))
         return self.path.choose([command, self.cluster.configuration_of(self.path, number)])
 
-    def history(self, log: Entries) -> Any:
-        """What a log brings, and before that the initial configuration."""
-        ints, nothing = z3.IntSort(self.path.context), self.path.integer(0)
+    def in_effect_at(self, name: str, index: Any) -> InEffect:
+        number = z3.Int(f"{name} configuration", self.path.context)
+        since: Any = self.path.number(f"{name} since")
+        return InEffect(since, self.cluster.configuration_of(self.path, number))
+
+    def history(self, snapshot: Snapshot, log: Entries) -> Any:
+        """What a log brings, and before that the configuration of its snapshot."""
+        ints, begins = z3.IntSort(self.path.context), self.path.integer(snapshot.index)
         since, config = z3.Function("since when", ints, ints), log.columns[2]
+        _, before = self.cluster.as_of_snapshot(snapshot)
 
         def in_effect(i: Any) -> Any:
-            return z3.If(since(i) > 0, config(since(i)), nothing)
+            return z3.If(since(i) > begins, config(since(i)), before)
 
-        return InForce(self.path, nothing, log.length, since, in_effect)
+        return InForce(self.path, begins, z3.simplify(begins + log.length), since, in_effect)
 
     def first_history(self) -> Any:
         nothing = self.path.integer(0)

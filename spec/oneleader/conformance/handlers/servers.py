@@ -252,7 +252,11 @@ class Anything:
             return NO_SNAPSHOT
         index, term = (self.path.number(f"{name} {what}", least) for what in ("index", "term"))
         self.path.assume((index.term == 0) == (term.term == 0))
-        return Snapshot(index, term, self.in_effect, f"the state of {name}")
+        return Snapshot(index, term, self.in_effect_at(name, index), f"the state of {name}")
+
+    def in_effect_at(self, name: str, index: Any) -> InEffect:
+        """The configuration as of the last entry of a snapshot."""
+        return self.in_effect
 
     def no_log(self) -> Any:
         return entries_of(self.path, ())
@@ -280,7 +284,7 @@ class Anything:
         log = self.log("log", term_of(snapshot.index) if self.compacted else None)
         node = Node(
             me,
-            self.history(log),
+            self.history(snapshot, log),
             self.clocks(),
             current_term=path.number("current term"),
             voted_for=self.name(z3.Const("voted for", cluster.option)) if role is Role.FOLLOWER else me,
@@ -303,7 +307,7 @@ class Anything:
         self._assume(node, now)
         return node
 
-    def history(self, log: Any) -> Any:
+    def history(self, snapshot: Snapshot, log: Any) -> Any:
         """The configurations in a log: none but the initial one."""
         return (self.in_effect,)
 

@@ -26,7 +26,7 @@ from oneleader.conformance.handlers.handlers import RLIMIT
 from oneleader.conformance.handlers.licences import LICENCES
 from oneleader.conformance.handlers.members import AnyMembers, anything
 from oneleader.conformance.handlers.paths import Number, paths, term_of
-from oneleader.conformance.handlers.running import COMPACTED_LOGS
+from oneleader.conformance.handlers.running import ANY, CHANGING, COMPACTED_LOGS, WHOLE, Size
 from oneleader.conformance.handlers.servers import Anything
 from oneleader.conformance.handlers.symbolic import AnyPath
 from oneleader.errors import Inexpressible
@@ -45,9 +45,12 @@ KINDS: dict[str, type] = {kind.__name__: kind for kind in LICENCES}
 SUBJECTS = (SERVER, *KINDS)
 FIRST = "first state"
 TIME = "elapse"  # the one action that no server takes
-MODELS_OF_CORE = (*COMPACTED_LOGS, "replication")
-MODELS_OF_CHANGES = ("membership",)  # in which the members change
-MODELS_OF_WHOLE_LOGS = ("replication", *MODELS_OF_CHANGES)
+MEMBERS_CHANGE = "snapshots, members change"
+COUPLINGS: Mapping[str, tuple[str, Size]] = {  # by name: a model, and of what servers and logs
+    **{model: (model, ANY) for model in COMPACTED_LOGS},
+    "replication": ("replication", WHOLE),
+    MEMBERS_CHANGE: ("snapshots", CHANGING),
+}
 CHANGES = ("change_config",)  # which the members that stay leave out
 
 # The hypotheses that the steps needing more than their guards are tried with first.
@@ -68,7 +71,7 @@ HINTS: Mapping[str, tuple[str, ...]] = {
 class Kept:
     """What is known of one action of a model, and of all that it has to keep."""
 
-    model: str
+    coupling: str
     action: str  # or FIRST
     goals: int
     verdict: Verdict
@@ -76,26 +79,28 @@ class Kept:
     seconds: float = 0.0
 
 
-def prove_stable(model: str, action: str, not_assumed: str = "", without: str = "") -> Kept:
-    """Whether the coupling is kept. Stops at the first goal that fails. `not_assumed`: a fact of it that is
-    to be proved and not assumed; `without`: one that is neither."""
+def prove_stable(coupling: str, action: str, not_assumed: str = "", without: str = "") -> Kept:
+    """Whether the coupling of this name is kept. Stops at the first goal that fails. `not_assumed`: a fact of
+    it that is to be proved and not assumed; `without`: one that is neither."""
     started, goals = time.process_time(), 0
     subjects = (SERVER,) if action == FIRST else SUBJECTS
-    if model in MODELS_OF_WHOLE_LOGS:
+    model, size = COUPLINGS[coupling]
+    if size.whole:
         subjects = tuple(subject for subject in subjects if subject != InstallSnapshot.__name__)
     for subject in subjects:
-        for problem in _problems(model, action, subject, not_assumed, without):
+        for problem in _problems(model, size, action, subject, not_assumed, without):
             goals += len(problem.goals)
             verdict, name = problem.solve()
             if verdict is not HOLDS:
                 seconds = time.process_time() - started
-                return Kept(model, action, goals, verdict, f"{subject}: {name}", seconds)
-    return Kept(model, action, goals, HOLDS, "", time.process_time() - started)
+                return Kept(coupling, action, goals, verdict, f"{subject}: {name}", seconds)
+    return Kept(coupling, action, goals, HOLDS, "", time.process_time() - started)
 
 
-def actions(model: str) -> tuple[str, ...]:
-    """What is proved of a model: its first state, and each of its actions."""
-    left_out = () if model in MODELS_OF_CHANGES else CHANGES
+def actions(coupling: str) -> tuple[str, ...]:
+    """What is proved of it: the model's first state, and each of its actions."""
+    model, size = COUPLINGS[coupling]
+    left_out = () if size.changes else CHANGES
     return (FIRST, *(action for action in MODELS[model].actions if action not in left_out))
 
 
@@ -138,13 +143,14 @@ class Problem:
         return result
 
 
-def _problems(model: str, action: str, subject: str, not_assumed: str, without: str) -> Iterator[Problem]:
-    changes = model in MODELS_OF_CHANGES
-    for alone in (False, True) if action == FIRST and not changes else (False,):
-        cluster = AnyMembers() if changes else AnyCluster(alone)
+def _problems(
+    model: str, size: Size, action: str, subject: str, not_assumed: str, without: str
+) -> Iterator[Problem]:
+    for alone in (False, True) if action == FIRST and not size.changes else (False,):
+        cluster = AnyMembers() if size.changes else AnyCluster(alone)
 
         def made(path: AnyPath, cluster: AnyCluster = cluster) -> Any:
-            u = anything(path, cluster, compacted=model not in MODELS_OF_WHOLE_LOGS)
+            u = anything(path, cluster, compacted=not size.whole)
             now: Any = path.number("now", 0 if action == FIRST else None)
             if action == FIRST:
                 return now, _first(u)
@@ -248,5 +254,5 @@ def _proved(coupling: Coupling, state: SymbolicState) -> dict[str, Any]:
 
 
 def everything() -> Iterator[tuple[str, str]]:
-    """Each model, with its first state and each of its actions."""
-    return ((model, action) for model in (*MODELS_OF_CORE, *MODELS_OF_CHANGES) for action in actions(model))
+    """Each coupling, with its model's first state and each of its actions."""
+    return ((coupling, action) for coupling in COUPLINGS for action in actions(coupling))
