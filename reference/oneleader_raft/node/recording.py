@@ -14,9 +14,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import is_
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from msgspec.structs import asdict
 
@@ -25,13 +24,24 @@ from ..raft import NodeId
 from ..views import VIEWS, Part, elapse
 from . import beginnings
 from .trace import FORMAT, VERSION
-from .trace_lines import CUT, TracedStep, TraceHeader, Unreadable, checked_header, header_of, step_of
+from .trace_lines import (
+    CUT,
+    TracedAction,
+    TracedStep,
+    TraceHeader,
+    Unreadable,
+    checked_header,
+    header_of,
+    step_of,
+)
 from .trace_parts import parts, path_of
 
 LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
 IDEMPOTENT = "append_entries"  # of the models' actions: at once again, it changes nothing
 HOLD = 1_000_000  # microseconds for which a line is held back, while it is followed, for older ones to come
 
+
+UNTOLD: list[Any] = []  # no model was asked
 
 Given = TypeVar("Given")
 Said = TypeVar("Said")
@@ -49,14 +59,30 @@ Shown = dict[str, dict[NodeId, Any]]  # what a node shows of itself, by the name
 Seen = tuple[tuple[Any, ...], Shown]  # what a part was made of, and the part
 
 
+class ActionLine:
+    """An action in a line, and what it is `told` as in the words of a model: nothing, a step, or None where
+    the model can say nothing more."""
+
+    __slots__ = ("action", "told")
+
+    def __init__(self, action: TracedAction) -> None:
+        self.action = action
+        self.told: dict[str, list[Any] | None] = {}
+
+    def is_typed_like(self, action: TracedAction) -> bool:
+        """To Python true is 1, and to no reader."""
+        return [*map(type, self.action[1].values())] == [*map(type, action[1].values())]
+
+
 class TraceLine:
     """A line of one node's trace, read once for all models. `latest` is what its node has shown so far."""
 
-    __slots__ = ("_latest", "_shown", "actions", "names", "node", "said")
+    __slots__ = ("_latest", "_shown", "actions", "node", "said")
 
-    def __init__(self, node: NodeId, said: TracedStep, latest: dict[Part, Seen]) -> None:
-        self.node, self.said, self._latest = node, said, latest
-        self.actions, self.names = said.actions, [name for name, _ in said.actions]
+    def __init__(
+        self, node: NodeId, said: TracedStep, actions: list[ActionLine], latest: dict[Part, Seen]
+    ) -> None:
+        self.node, self.said, self.actions, self._latest = node, said, actions, latest
         self._shown: dict[Part, Shown] = {}
 
     def shown(self, part: Part) -> Shown:
@@ -92,6 +118,7 @@ class TraceFile:
         self.node = self.header.node
         self.before = self._last = self._lines_before()
         self._latest: dict[Part, Seen] = {}
+        self._actions: dict[NodeId, dict[str, ActionLine]] = {}  # the last of each name, by who had sent it
 
     def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
@@ -111,7 +138,18 @@ class TraceFile:
                 f"{self.path} line {self.number}: step {said.step} follows step {self._last}: lines are lost"
             )
         self._last = said.step
-        return TraceLine(self.node, said, self._latest)
+        return TraceLine(self.node, said, self._actions_of(said) if said.actions else [], self._latest)
+
+    def _actions_of(self, said: TracedStep) -> list[ActionLine]:
+        """Its actions; the same object as last for one that is written alike."""
+        last = self._actions.setdefault(said.source[0] if said.source else self.node, {})
+        found = []
+        for action in said.actions:
+            of = last.get(action[0])
+            if of is None or of.action != action or not of.is_typed_like(action):
+                of = last[action[0]] = ActionLine(action)
+            found.append(of)
+        return found
 
     def _lines_before(self) -> int:
         """How many lines came before the first one, where that is a cut: then they are not there."""
@@ -239,8 +277,27 @@ def _first(heads: Iterable[TraceLine], done: Mapping[NodeId, int]) -> TraceLine 
     return first
 
 
+class Retold(NamedTuple):
+    """A line in the words of a model. What its node did or showed before is the same object as then."""
+
+    node: NodeId
+    event: str
+    actions: list[Any]
+    after: Shown
+    step: int
+    given: beginnings.Given | None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As a recording writes it."""
+        said: dict[str, Any] = self._asdict()
+        if not self.given:
+            del said["given"]
+        return said
+
+
 class Retelling:
-    """What the nodes did in the words of a model of `views`: a recording's header, a record for each line.
+    """What the nodes did in the words of a model of `views`: a recording's header, and each line.
 
     Of heartbeats that are the same only the first is a step: with nothing between that the model knows of
     this node, the same is allowed again, as leaders' logs only grow, and changes nothing. The state after it
@@ -249,7 +306,7 @@ class Retelling:
 
     def __init__(self, files: Sequence[TraceFile], model: str) -> None:
         first = files[0].header
-        self.view, self.members = VIEWS[model], first.members
+        self.model, self.view, self.members = model, VIEWS[model], first.members
         nodes = sorted({*self.members, *(file.node for file in files)})  # who is to join begins as well
         self.header: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model}
         self.absent = _absent(files, model)
@@ -265,34 +322,44 @@ class Retelling:
         self._done: dict[NodeId, list[Any]] = {}  # what each node did last
         self._shown: dict[NodeId, tuple[list[Shown], Shown]] = {}  # and its state, in parts and whole
 
-    def record(self, line: TraceLine) -> dict[str, Any] | None:
+    def retold(self, line: TraceLine) -> Retold | None:
         """None where the model can say nothing more."""
-        view, node, event = self.view, line.node, line.said.event
-        if self.absent and line.said.members not in (None, [self.members]):
+        view, node, said = self.view, line.node, line.said
+        if self.absent and said.members not in (None, [self.members]):
             raise RecordingError(
-                f"the members had changed before step {line.said.step} of {node}: "
-                "it cannot be judged from there"
+                f"the members had changed before step {said.step} of {node}: it cannot be judged from there"
             )
-        if not view.ends.isdisjoint(line.names):
+        steps = self._steps(line.actions)
+        if steps is None:
             return None
-        steps: list[Any] = view.named(line.actions)
         is_timed = not view.has_clocks or self._pass_time(line, steps)
         state = self._state(line, view.parts if is_timed else self._timeless)
-        said = {"node": node, "event": event, "actions": steps, "after": state, "step": line.said.step}
+        given = _given(line, self.absent) if self.absent else None
         if steps:
-            may_repeat = [name for name, _ in steps] == [IDEMPOTENT]
-            if may_repeat and steps == self._done.get(node):
-                said["actions"] = []
+            is_repeated = len(steps) == 1 and steps[0][0] == IDEMPOTENT and steps == self._done.get(node)
             self._done[node] = steps
-        if self.absent and (given := _given(line, self.absent)):
-            said["given"] = given
-        return said
+            if is_repeated:
+                steps = []
+        return Retold(node, said.event, steps, state, said.step, given)
+
+    def _steps(self, actions: Iterable[ActionLine]) -> list[Any] | None:
+        """What the model has of these actions; None if it ends with one of them."""
+        found: list[Any] = []
+        for of in actions:
+            told = of.told.get(self.model, UNTOLD)
+            if told is UNTOLD:
+                told = None if of.action[0] in self.view.ends else self.view.named([of.action])
+                of.told[self.model] = told
+            if told is None:
+                return None
+            found += told
+        return found
 
     def _state(self, line: TraceLine, parts: Iterable[Part]) -> Shown:
         """The same object as on the node's line before, if all of it is as it was."""
         of = [line.shown(part) for part in parts]
         before = self._shown.get(line.node)
-        if before and len(before[0]) == len(of) and all(map(is_, before[0], of)):
+        if before and before[0] == of:  # which soon see that they are the same objects
             return before[1]
         state = {name: value for shown in of for name, value in shown.items()}
         self._shown[line.node] = of, state
@@ -335,5 +402,5 @@ def _given(line: TraceLine, absent: Mapping[NodeId, int]) -> beginnings.Given | 
     if line.said.step == absent.get(line.node, -1) + 1:
         return beginnings.of_cut(line.said.after)
     if source and source[1] <= absent.get(source[0], 0):
-        return beginnings.of_message(line.actions)
+        return beginnings.of_message(line.said.actions)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -19,8 +20,46 @@ PARAMETERS = {  # of each action that a view knows: what some view asks for
 }
 
 
+AS_WRITTEN = ": give the trace as its node wrote it"
+CALLED = {
+    "int": "a whole number",
+    "float": "a number with a fraction",
+    "str": "a string",
+    "bool": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
+# What msgspec says is wrong with a value: where it stands, and what is said of it here.
+SAID = (
+    (r"Object missing required field `(.+)`", "`{at}` is missing"),
+    (r"Object contains unknown field `(.+)`", "`{at}` is not known here"),
+    (r"Invalid enum value '(.+)'", "`{at}` is {said!r}, which is not known here"),
+    (r"Expected `int` >= (\d+)", "`{at}` is less than {said}"),
+    (
+        r"Expected `array` of (?:at \w+ )?length (\d+)(?:, got \d+)?",
+        "`{at}` is a list of another length than {said}",
+    ),
+    (r"Expected `.+`, got `(\w+)`", "`{at}` cannot be {said}"),
+)
+
+
 class Unreadable(ValueError):
     """What is wrong with a line: a sentence."""
+
+
+def _plainly(error: msgspec.ValidationError) -> str:
+    """What is wrong with a value, in a sentence."""
+    words, _, where = str(error).partition(" - at ")
+    at = where.strip("`").removeprefix("$").removeprefix(".")
+    for pattern, sentence in SAID:
+        if found := re.fullmatch(pattern, words):
+            said = found[1]
+            if "field" in pattern:
+                at = f"{at}.{said}" if at else said
+            text = sentence.format(at=at, said=CALLED.get(said, said))
+            return (text if at else text.replace("``", "it")) + AS_WRITTEN
+    return f"`{at}` cannot be read{AS_WRITTEN}"
 
 
 class TracedClocks(Struct, forbid_unknown_fields=True):
@@ -70,12 +109,15 @@ class TracedNode(Struct, forbid_unknown_fields=True, omit_defaults=True):
         return TracedBefore(self.first - 1)
 
 
+TracedAction = tuple[str, dict[str, Any]]
+
+
 class TracedStep(Struct, forbid_unknown_fields=True, omit_defaults=True):
     step: int
     event: str
     source: tuple[NodeId, Positive] | None = field(name="from")
     clock: int
-    actions: list[tuple[str, dict[str, Any]]]
+    actions: list[TracedAction]
     after: TracedNode
     members: list[list[NodeId]] | None = None  # at a cut
 
@@ -91,7 +133,7 @@ def checked_header(said: dict[str, Any]) -> TraceHeader:
     try:
         header = msgspec.convert(said, TraceHeader)
     except msgspec.ValidationError as error:
-        raise Unreadable(f"this is no header of a trace: {error}") from None
+        raise Unreadable(f"this is no header of a trace: {_plainly(error)}") from None
     if header.clocks.slow > header.clocks.fast:
         raise Unreadable("by `clocks`, the slowest clock is faster than the fastest")
     return header
@@ -103,7 +145,7 @@ def step_of(text: bytes) -> TracedStep:
     if (said.event == CUT) is not (said.members is not None):
         raise Unreadable(f"`members` stand at a `{CUT}`, and nowhere else")
     if said.after.id:
-        raise Unreadable("Object contains unknown field `id` - at `$.after`")
+        raise Unreadable(f"this is no line of a trace: `after.id` is not known here{AS_WRITTEN}")
     for name, given in said.actions:
         parameters = PARAMETERS.get(name)
         if parameters is None:
@@ -122,7 +164,7 @@ def _read(text: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         if not is_whole(text, found):
             with_care(text)
     except msgspec.ValidationError as error:
-        raise Unreadable(str(error)) from None
+        raise Unreadable(f"this is no line of a trace: {_plainly(error)}") from None
     except Twice as twice:
         raise Unreadable(f"the key `{twice}` stands twice in one object") from None
     except RecursionError:

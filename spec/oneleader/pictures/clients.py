@@ -26,7 +26,7 @@ def of_history(file: Path, result: JudgedHistory) -> Story:
     key = f", key {result.key}" if result.key else ""
     return Story(
         title=f"{file.name}: {len(part)} of {result.operations} operations{key}, as a {result.model}",
-        lanes=tuple(Lane(client, "client", f"client {client}") for client in spots),
+        lanes=tuple(Lane(client, "client") for client in spots),
         rows=tuple(rows),
         wrong="No order of these operations explains what clients saw.",
         because=f"First at the return of client {stuck.client}: {words(stuck)}." if stuck else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,7 @@ READ = '{"client": "b", "kind": "read", "key": "x", "result": 1, "called": 2, "r
 INVOKE = '{"client": "a", "type": "invoke", "kind": "write", "value": 1}'
 DONE = '{"client": "a", "type": "ok", "kind": "write", "value": 1}'
 EDN = "{:process 0, :type :invoke, :f :write, :value 1}"
+LOG = "INFO  jepsen.util - 0\t:invoke\t:read\tnil"
 BAD: dict[str, tuple[str | bytes, str]] = {
     "an operation that no object has": (
         "{:process 0, :type :invoke, :f :txn, :value [[:r 1 nil]]}\n"
@@ -46,8 +48,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "empty": ("", "is empty"),
     "white": ("\n\n", "is empty"),
-    "utf-16": (CALL.encode("utf-16"), "is UTF-16"),
-    "utf-16 without a mark": (CALL.encode("utf-16-le"), "is UTF-16"),
+    "utf-16": (CALL.encode("utf-16"), ":1: this is UTF-16 or UTF-32 text: save it as UTF-8"),
+    "utf-16 without a mark": (CALL.encode("utf-16-le"), ":1: this is UTF-16"),
+    "gzip twice": (gzip.compress(gzip.compress(CALL.encode())), ":1: this file is packed by gzip twice"),
+    "xz": (lzma.compress(CALL.encode()), ":1: this file is packed by xz: unpack it, or pack it by gzip"),
+    "a crash": (f"{CALL}\n".encode() + bytes(512), ":2: this line holds NUL bytes"),
+    "two on a line": (f"{CALL} {READ}\n", ":1: several objects stand on this line"),
+    "other ends of lines": (f"{CALL}\r{READ}\r", ":1: several objects stand on this line"),
     "a key twice": (CALL.replace('"key"', '"kind"'), ":1: the key 'kind' stands twice"),
     "deep": (CALL + "\n" + "[" * 100_000 + "\n", ":2: this nests deeper than can be read"),
     "many digits": (CALL.replace("0", "9" * 5_000), ":1: this has a number with more digits"),
@@ -57,7 +64,11 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "cut off": (CALL + "\n" + READ[:30], ":2: the file is cut off here"),
     "cut off EDN": ("[" + EDN + "\n" + EDN[:20], "cut off"),
     "mixed": (CALL + "\n" + INVOKE, ":2: .* are mixed"),
-    "mixed formats": (CALL + "\n" + EDN, ":2: .*no JSON|:2: the file is cut off"),
+    "EDN after JSON": (f"{CALL}\n{EDN}\n", ":2: a line of edn in a history of the format jsonl: judge each"),
+    "JSON after EDN": (f"{EDN}\n{CALL}\n", ":2: a line of jsonl in a history of the format edn"),
+    "a log after JSON": (f"{CALL}\n{LOG}\n", ":2: a line of etcd-log in a history of the format jsonl"),
+    "JSON after a log": (f"{LOG}\n{CALL}\n", ":2: a line of jsonl in a history of the format etcd-log"),
+    "no JSON": (f"{CALL}\n{READ[:30]}\n{READ}\n", ":2: this is no JSON, at column"),
     "a strange key": (CALL.replace("returned", "retuned"), ":1: 'retuned' is not known here"),
     "backwards": (CALL.replace('"returned": 1', '"returned": -1'), ":1: this returned at -1, before"),
     "two at once": (CALL + "\n" + CALL, ":2: client a calls while its call of line 1"),

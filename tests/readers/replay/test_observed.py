@@ -164,6 +164,19 @@ def test_but_only_for_one_of_two() -> None:
     assert "quorum_voted" in found[1].refusal.text
 
 
+def test_a_line_that_names_its_step_is_judged_in_each_state_that_is_left() -> None:
+    """Two of three servers voted for n1, nobody knows which; then n5 goes on from where it is."""
+    five = header("election") | {"nodes": ["n1", "n2", "n3", "n4", "n5"]}
+    n1 = {"node": "n1", "event": "wins", "term": 1, "role": "leader", "voted_for": "n1"}
+    n2 = {"node": "n2", "event": "waits", "term": 0, "role": "follower", "voted_for": None}
+    n5 = {"node": "n5", "event": "stands", "actions": [["start_election", {"n": "n5"}]]}
+    for term, verdict in ((1, HOLDS), (2, HOLDS), (3, VIOLATED)):
+        shown = n5 | {"after": {"term": {"n5": term}}}
+        lines = [json.dumps(x) + "\n" for x in (five, n2, n1, shown)]
+        found = replay_lines(lines, judges_states=False)
+        assert found.verdict is verdict, found.summary()
+
+
 def test_what_a_hidden_log_could_explain_is_inconclusive() -> None:
     """n1 leads and shows no log; it may have appended a before it went, and then n2 may have it."""
     shown = deepcopy(RUN[:6])

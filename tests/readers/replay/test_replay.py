@@ -430,6 +430,7 @@ GOOD = "".join(json.dumps(r) + "\n" for r in ELECTION).encode()
         (GOOD[:-30], "line 6: the recording is cut off in the middle of this line; lines 1 to 5 were judged"),
         (GOOD + b'{"node"', "line 7: the recording is cut off in the middle of this line; lines 1 to 6 were"),
         (GOOD + b"}\n", "line 7: this is not valid JSON: '}'"),
+        (GOOD.replace(b"\n", b"\r"), "line 1: several objects stand on this line: write one JSON object a"),
         (gzip.compress(GOOD, mtime=0)[:-20], "the compressed file is damaged or cut off here"),
         (b"\x1f\x8b rubbish", "line 1: the compressed file is damaged or cut off here"),
     ],

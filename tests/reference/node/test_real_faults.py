@@ -22,7 +22,7 @@ from oneleader.readers.replay.formats import node_folders as recorded
 from oneleader.verdict import HOLDS, VIOLATED
 from oneleader_raft.node.client import Client, UnknownOutcomeError
 from oneleader_raft.node.local import MODULE, LocalCluster
-from oneleader_raft.node.recording import merged, opened
+from oneleader_raft.node.recording import TraceLine, merged, opened
 from oneleader_raft.views import FIXED_MEMBERS
 
 MODELS = list(FIXED_MEMBERS)
@@ -160,6 +160,10 @@ def test_a_lost_write_in_this_history_would_be_seen(run: Run) -> None:
     assert histories.judge([*run.history, lost]).verdict is VIOLATED
 
 
+def names(line: TraceLine) -> list[str]:
+    return [name for name, _ in line.said.actions]
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_each_model_allows_what_the_cluster_did(run: Run, model: str) -> None:
     (judged,) = recorded.judge(run.folder, [model])
@@ -176,14 +180,14 @@ def test_a_heartbeat_that_says_nothing_new_is_one_step_and_compared_each_time(
 ) -> None:
     """And a trace that lies at such a line is refused there."""
     (honest,) = recorded.judge(run.folder, ["replication"])
-    heard = [line for line in merged(opened(run.folder)) if "append_entries" in line.names]
+    heard = [line for line in merged(opened(run.folder)) if "append_entries" in names(line)]
     assert honest.result.steps["append_entries"] < len(heard)
 
     latest: dict[str, Any] = {}
     repeated = []
     for line in heard:
-        said = line.actions[-1]
-        if latest.get(line.node) == said and line.names[0] == "hear_leader":
+        said = line.said.actions[-1]
+        if latest.get(line.node) == said and names(line)[0] == "hear_leader":
             repeated.append(line)
         latest[line.node] = said
     liar = repeated[-1]

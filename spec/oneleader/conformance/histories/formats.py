@@ -16,7 +16,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import inf
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,11 +25,14 @@ from oneleader.conformance.histories import edn
 from oneleader.conformance.histories.objects import BadOperation
 from oneleader.conformance.histories.pairing import INVOKE, BadLine, LoggedOperation, Moment, paired
 from oneleader.errors import UsageError
+from oneleader.readers.replay.lines import GZIP, why_no_line, why_no_text
 from oneleader.words import quoted
 
 ETCD_LINE = re.compile(r"INFO\s+jepsen\.util - (\S+)\s+:(\w+)\s+:(\S+)\s*(.*)$")
+BEGINS = {"etcd-log": ETCD_LINE, "jsonl": re.compile(r'\{\s*"'), "edn": re.compile(r"\{\s*:")}
 CALL_KEYS = {"client", "kind", "key", "called", "returned", "value", "expected", "result"}
 MOMENT_KEYS = {"client", "type", "kind", "key", "value", "time"}
+NEWLINE = b"\n"
 MOST_BYTES = 1 << 29  # of a history
 
 
@@ -41,7 +44,7 @@ def read(path: Path, format: str | None = None) -> list[LoggedOperation]:
         operations = FORMATS[name](text)
         check_clients(operations)
     except (BadLine, edn.BadEdn) as error:
-        raise UsageError(f"{path}:{error.line}: {error}") from None
+        raise UsageError(f"{path}:{error.line}: {_of_another(text, error.line, name) or error}") from None
     except RecursionError:
         raise UsageError(f"{path} has a value that nests deeper than can be read") from None
     except BadOperation as error:
@@ -67,8 +70,11 @@ def text_of(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > MOST_BYTES:
         raise UsageError(f"{path} is too long: a history is held in memory, up to {MOST_BYTES:,} bytes of it")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
-        raise UsageError(f"{path} is UTF-16: convert it to UTF-8, e.g. iconv -f UTF-16 -t UTF-8")
+    nul = data.find(b"\0")
+    if why := why_no_text(data[:4]):
+        raise UsageError(f"{path}:1: {why}")
+    if nul >= 0:
+        raise UsageError(f"{path}:{data[:nul].count(NEWLINE) + 1}: {why_no_line(data)}")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -82,7 +88,7 @@ def text_of(path: Path) -> str:
 def _unpacked(path: Path) -> bytes:
     """As much of the file as can be judged, and one byte more."""
     with open(path, "rb") as file:
-        is_packed = file.peek(2)[:2] == b"\x1f\x8b"
+        is_packed = file.peek(2)[:2] == GZIP
         with gzip.open(file) if is_packed else nullcontext(file) as unpacked:
             data: bytes = unpacked.read(MOST_BYTES + 1)
             return data
@@ -92,15 +98,22 @@ def detected(path: Path, text: str) -> str:
     """The format, by the first line that says something."""
     lines = (line.strip() for line in text.splitlines())
     first = next((line for line in lines if line and not line.startswith(";")), "")
-    if ETCD_LINE.match(first):
-        return "etcd-log"
-    if re.match(r'\{\s*"', first):
-        return "jsonl"
     if re.match(r'\s*\[\s*\{\s*"', text):
         raise UsageError(f"{path} is one JSON list: write its objects each on a line of its own")
+    if name := next((name for name, begins in BEGINS.items() if begins.match(first)), ""):
+        return name
     if re.match(r"[\[({]|#[a-z]", first):
         return "edn"
     raise UsageError(f"{path}: the format is not known from its first line, {first[:60]!r}: give --format")
+
+
+def _of_another(text: str, number: int, name: str) -> str:
+    """Why a line cannot be read: it is of another format than those before."""
+    line = next(islice(text.split("\n"), number - 1, None), "").strip()
+    other = next((other for other, begins in BEGINS.items() if begins.match(line)), name)
+    return (
+        "" if other == name else f"a line of {other} in a history of the format {name}: judge each by itself"
+    )
 
 
 def check_clients(operations: list[LoggedOperation]) -> None:
@@ -132,8 +145,7 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             row = json.loads(said, object_pairs_hook=_once)
         except json.JSONDecodeError as error:
-            what = "the file is cut off here" if line == len(lines) else "this is no JSON"
-            raise BadLine(line, f"{what}: {error.msg}, column {error.colno}") from None
+            raise BadLine(line, _no_json(said, error, is_last=line == len(lines))) from None
         except RecursionError:
             raise BadLine(line, "this nests deeper than can be read") from None
         except _RepeatedKey as key:
@@ -152,6 +164,13 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             if name not in row:
                 raise BadLine(line, f"this line has no {name!r}")
         yield line, row
+
+
+def _no_json(said: str, error: json.JSONDecodeError, *, is_last: bool) -> str:
+    if error.msg == "Extra data":
+        return "several objects stand on this line: write each on a line of its own"
+    what = "the file is cut off here" if is_last else "this is no JSON"
+    return f"{what}, at column {error.colno}: {quoted(said[max(0, error.colno - 20) :])}"
 
 
 class _RepeatedKey(Exception):

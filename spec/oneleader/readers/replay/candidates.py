@@ -453,8 +453,10 @@ class Candidates:
             self.steps[name] += 1
         state.forget_steps()
 
-    def stay(self) -> None:
-        """The same for a line after which every state is as it was."""
+    def stay(self, steps: Iterable[str] = ()) -> None:
+        """The same for a line whose steps leave every state as it was."""
+        for name in steps:
+            self.steps[name] += 1
         for state in self.states:
             self.judge(state, state)
 

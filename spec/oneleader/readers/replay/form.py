@@ -12,6 +12,7 @@ from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.formats.own_header import HEADER, HEADER_FOR_PEOPLE, VERSION
 from oneleader.readers.replay.formats.own_steps import STEP, STEP_FOR_PEOPLE
 from oneleader.readers.replay.lines import records
+from oneleader.readers.replay.replay import of_another
 
 WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 OF_HEADER: dict[str, Any] = {
@@ -86,16 +87,17 @@ def faults_of(lines: Iterable[bytes | str]) -> Iterator[str]:
                 format = OwnFormat(record, None, 1)
                 format.begin()
                 continue
+            if why := of_another(format, record):
+                yield f"line {number}: {why}"
+                return
             try:
                 format.read(record)
             except (UsageError, NotModelled) as error:
                 yield f"line {number}: {error}"
-    except (
-        UsageError,
-        NotModelled,
-    ) as error:  # of the header, or a line that is no JSON: nothing after it can be read
+    except (UsageError, NotModelled) as error:  # the header, or no JSON: nothing after it can be read
         yield f"line {getattr(error, 'line', number)}: {error}"
     except LineRefused as refused:
         yield f"line {number}: {refused.text}"
-    if number == 0:
-        yield "there is no line"
+    else:
+        if number == 0:
+            yield "there is no line"

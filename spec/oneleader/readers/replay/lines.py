@@ -19,6 +19,9 @@ from oneleader.words import quoted
 from oneleader_raft.node.json_keys import Twice, is_whole, with_care
 
 LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
+WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+GZIP = b"\x1f\x8b"
+PACKED = {b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 
 
 class Malformed(UsageError):
@@ -34,7 +37,7 @@ def opened(path: str | PathLike[str]) -> Iterator[Iterable[bytes]]:
     """The lines of a recording, unpacked; UsageError where it cannot be read."""
     try:
         with open(path, "rb") as file:
-            if file.peek(2)[:2] == b"\x1f\x8b":
+            if file.peek(2)[:2] == GZIP:
                 with gzip.open(file) as unpacked:
                     yield iter(partial(unpacked.readline, LONGEST), b"")
             else:
@@ -54,22 +57,27 @@ def records(lines: Iterable[bytes | str]) -> Iterator[tuple[int, dict[str, Any]]
         raise Malformed(number + 1, "the compressed file is damaged or cut off here") from None
 
 
-WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
-TWICE_PACKED = b"\x1f\x8b"  # where gzip is unpacked already
-PACKED = {b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK": "zip"}
+def why_no_text(start: bytes) -> str:
+    """What to do with a file that begins so, where gzip was unpacked already; "" where it may be text."""
+    packed = next((name for begins, name in PACKED.items() if start.startswith(begins)), "")
+    if packed:
+        return f"this file is packed by {packed}: unpack it, or pack it by gzip"
+    if start.startswith(GZIP):
+        return "this file is packed by gzip twice: unpack it once"
+    return why_no_line(start)
+
+
+def why_no_line(line: bytes) -> str:
+    """The same of any of its lines."""
+    if line.startswith(WIDE) or (b"\0" in line[:4] and line[:2] != b"\0\0"):
+        return "this is UTF-16 or UTF-32 text: save it as UTF-8"
+    return "this line holds NUL bytes, as files do that a crash has cut off" if b"\0" in line else ""
 
 
 def _decoded(number: int, line: bytes) -> str:
     """The text of a line. A mark at the beginning of a file that says UTF-8 is passed over."""
-    packed = next((name for start, name in PACKED.items() if number == 1 and line.startswith(start)), "")
-    if packed:
-        raise Malformed(number, f"this file is packed by {packed}: unpack it, or pack it by gzip")
-    if number == 1 and line.startswith(TWICE_PACKED):
-        raise Malformed(number, "this file is packed by gzip twice: unpack it once")
-    if line.startswith(WIDE) or (b"\0" in line[:4] and line[:2] != b"\0\0"):
-        raise Malformed(number, "this is UTF-16 or UTF-32 text: save it as UTF-8")
-    if b"\0" in line:
-        raise Malformed(number, "this line holds NUL bytes, as files do that a crash has cut off")
+    if why := why_no_text(line) if number == 1 else why_no_line(line):
+        raise Malformed(number, why)
     if len(line) >= LONGEST:
         raise Malformed(number, f"this line is longer than {LONGEST:,} bytes: write one JSON object a line")
     try:
@@ -110,6 +118,10 @@ def _with_care(number: int, line: bytes | str) -> dict[str, Any]:
     except ValueError as error:
         if not isinstance(error, json.JSONDecodeError):  # Python reads at most some 4,300 digits
             raise Malformed(number, "this has a number with more digits than can be read") from None
+        if error.msg == "Extra data" and text.lstrip().startswith("{"):
+            raise Malformed(
+                number, "several objects stand on this line: write one JSON object a line"
+            ) from None
         if not text.endswith("\n") and text.lstrip().startswith("{"):
             raise Malformed(number, "the recording is cut off in the middle of this line") from None
         raise Malformed(number, f"this is not valid JSON: {text.strip()[:40]!r}") from None

@@ -38,6 +38,7 @@ from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_statu
 MOST_CANDIDATES = 64
 LOOKS_AHEAD = 10_000  # lines, for the sending of what a refused line receives
 FORMATS = ("oneleader", "etcd", "ccf")
+SECOND_HEADER = "a second header: another recording begins here; judge each in a file of its own"
 DECIDED = (LineRefused, NotModelled, TooMany, Inexpressible)  # a line that they stand for is the last one
 
 
@@ -210,17 +211,24 @@ class Replaying:
             if reader is None:
                 self._begin(record)
             elif OwnFormat.recognises(record):
-                raise UsageError(
-                    "a second header: another recording begins here; judge each in a file of its own"
-                )
+                raise UsageError(SECOND_HEADER)
             else:
                 reader.judge(record)
         except DECIDED as why:
             self._decide(why)
         except UsageError as error:
-            raise self.bad_line(number, self._mixed(record) or error) from None
+            mixed = of_another(reader, record) if reader else ""
+            raise self.bad_line(number, UsageError(mixed) if mixed else error) from None
         else:
             self._result.lines = number
+
+    def again(self, number: int, node: str, steps: list[Any], after: dict[str, Any]) -> bool:
+        """Judge a line of our own format that names such steps and shows such a state of its node, if neither
+        says anything new; False if it has to be taken."""
+        is_judged = isinstance(self.reader, OwnFormat) and self.reader.again(node, steps, after)
+        if is_judged:
+            self._line = self._result.lines = number
+        return is_judged
 
     def end(self) -> None:
         """Judge what the recording says of its end: no more lines come."""
@@ -256,15 +264,6 @@ class Replaying:
                 result.why = f"{at}: more than {self.limit} candidate states{_judged(result)}"
             case _:
                 result.why = f"{at}: {why}{_judged(result)}"
-
-    def _mixed(self, record: dict[str, Any]) -> UsageError | None:
-        """Where a line cannot be read, for it is of another format."""
-        reader, other = self.reader, _foreign(record) or _own(record)
-        if reader is None or not other or other == reader.name:
-            return None
-        return UsageError(
-            f"a line of {other} in a recording of the format {reader.name}: judge each by itself"
-        )
 
     def _begin(self, record: dict[str, Any]) -> None:
         """The first record says the format; in our own it is a header."""
@@ -330,6 +329,16 @@ def _reader(
         'this is no format known here: neither a header {"format": "oneleader", ...}, nor a line of etcd, '
         '{"event": {"name": ..., "nid": ...}}, nor one of CCF, {"tag": "raft_trace", "msg": ...}'
     )
+
+
+def of_another(reader: Format, record: dict[str, Any]) -> str:
+    """Why a line cannot be one of this recording; "" where it may."""
+    if OwnFormat.recognises(record):
+        return SECOND_HEADER
+    other = _foreign(record) or _own(record)
+    if not other or other == reader.name:
+        return ""
+    return f"a line of {other} in a recording of the format {reader.name}: judge each by itself"
 
 
 def _foreign(record: dict[str, Any]) -> str:

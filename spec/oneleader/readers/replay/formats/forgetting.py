@@ -151,13 +151,15 @@ class OldTerms:
         self.discarded = 0  # the first index of theirs that is remembered
 
     def forget(self, lines: int) -> bool:
-        """Whether any term was forgotten."""
+        """Whether any term or entry was forgotten."""
         if lines % MOST == 0:
             for elements in self.unlisted:
                 elements.clear()
-            self._forget_entries()
         if lines == MOST_STATES:
             self.properties.lose_history()
+        return (lines % MOST == 0 and self._forget_entries()) | self._forget_terms()
+
+    def _forget_terms(self) -> bool:
         if self.run.greatest.get(Term, 0) < self.limit or len(self.candidates.states) > 1:
             return False
         greatest, state = self.run.greatest[Term], self.candidates.states[0]
@@ -171,20 +173,21 @@ class OldTerms:
             self._forget(f)
         return True
 
-    def _forget_entries(self) -> None:
+    def _forget_entries(self) -> bool:
         """What leaders could send and no server would store: each has discarded it."""
         if not self.of_leaders or len(self.candidates.states) > 1:
-            return
+            return False
         state = self.candidates.states[0]
         discarded = min(state.get("snapshot_index", n) for n in self.nodes)
         if discarded <= self.discarded:
-            return
+            return False
         self.discarded = discarded
         self.properties.lose_history(self.fields)
         for name in self.of_leaders:
             for row in self.run.shared[name].values():
                 assert isinstance(row, NumberRow), "an index is a number"
                 row.forget_below(discarded)
+        return True
 
     def _forget(self, f: Field) -> None:
         cells, at = self.run.shared[f.name], f.index.index(Term)

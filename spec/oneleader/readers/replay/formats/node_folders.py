@@ -21,6 +21,7 @@ from oneleader_raft.node.recording import (
     NotThereYet,
     RecordingError,
     Retelling,
+    Retold,
     TraceFile,
     TraceLine,
     merged,
@@ -51,13 +52,20 @@ class Judging:
     def take(self, line: TraceLine) -> None:
         """Judge the next line of the run."""
         try:
-            record = self._retelling.record(line)
-            if record is None:
+            retold = self._retelling.retold(line)
+            if retold is None:
                 self.end()
-            else:
-                self._judge(record)
+            elif not self._again(retold):
+                self._judge(retold.record)
         except (RecordingError, UsageError) as error:
             self.give_up(str(error))
+
+    def _again(self, line: Retold) -> bool:
+        """Whether it says nothing new, and so is judged."""
+        if line.given or not self._replaying.again(self.line + 1, line.node, line.actions, line.after):
+            return False
+        self.line += 1
+        return True
 
     def _judge(self, record: dict[str, Any]) -> None:
         self.line += 1

@@ -19,7 +19,7 @@ the model's axioms, and each state that is reached its properties.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from oneleader.errors import UsageError
@@ -159,14 +159,30 @@ class OwnFormat:
     def judge(self, record: dict[str, Any]) -> None:
         step = self.read(record)
         steps, given, _ = step
-        may_lose = self.may_lose_states or self.properties.rests
-        is_last_word = steps is not None or self._shows_all(record["node"])
-        self.run.go_in_place(may_lose and is_last_word and not given)
+        is_last_word = steps is not None or not self.seen.helpers(record["node"])
+        self.run.go_in_place(self._may_lose_state and is_last_word and not given)
         self.take(record, step)
 
-    def _shows_all(self, node: str) -> bool:
-        """A line of the node has one explanation at most: all others show what they do."""
-        return len(self.candidates.states) == 1 and not self.seen.helpers(node)
+    @property
+    def _may_lose_state(self) -> bool:
+        """There is one state, and what it was before the next line nobody asks."""
+        return len(self.candidates.states) == 1 and (self.may_lose_states or self.properties.rests)
+
+    def again(self, node: str, steps: Sequence[Any], after: dict[str, Any]) -> bool:
+        """Judge a line that names such steps and shows such a state of its node, and no more than that, if
+        neither says anything new; False if it does. What was written before is known by its identity."""
+        latest = self.steps.latest.get(node)
+        if latest is None or latest.written is not after or not self._may_lose_state:
+            return False
+        calls = [self.steps.known(step) for step in steps]
+        if calls and any(call is None or self.agreed.would_change(*call) for call in calls):
+            return False
+        if latest.agreed_at < self.agreed.now and not self.agreed.has(latest.cells):
+            return False
+        latest.agreed_at = self.agreed.now
+        self.candidates.stay([action.name for action, _ in filter(None, calls)])
+        self._end_line(latest.cells)
+        return True
 
     def take(self, record: dict[str, Any], step: Step, *, may_hide: bool = True) -> None:
         """Judge a line that was read. `may_hide`: nodes take steps that they never show."""
@@ -185,20 +201,27 @@ class OwnFormat:
             self._follow(record["node"], step)
         is_said = self.believed.note(record["node"], given)
         is_said |= "sends" in record and self.sent.add(record["sends"])
-        if self.terms:
-            self.terms.forget(self.events)
-        if is_said | (self.rounds is not None and self.rounds.forget()):
+        if self.rounds and self.rounds.forget():
+            self.agreed.start_again()
+            is_said = True
+        if is_said:
             self.coverage.given[len(self.header.given) :] = self._believed_words()
         if self.judges_states:
             self.axioms.check()
-        self.events += 1
-        compared = self.coverage.compared
-        for field, _, _ in after:
-            compared[field.name] += 1
+        self._end_line(after)
         if not record.keys() <= self.known_keys:
             shown_of = {"node"} if steps is None else NOBODY
             self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at - shown_of
             self.known_keys = LOOKED_AT | self.coverage.ignored
+
+    def _end_line(self, after: list[Observed]) -> None:
+        """A line was accepted that shows this."""
+        if self.terms and self.terms.forget(self.events):
+            self.agreed.start_again()
+        self.events += 1
+        compared = self.coverage.compared
+        for field, _, _ in after:
+            compared[field.name] += 1
 
     def _follow(self, node: str, step: Step) -> None:
         """The steps that a line names."""
@@ -298,17 +321,18 @@ class OwnFormat:
     def _explain(self, state: Candidate, steps: list[Call], after: list[Observed]) -> None:
         for action, args in steps:
             self._act(state, action, args)
-        self.agreed.take(steps)
+        self.agreed.take(steps, in_place=self.run.in_place)
         self._compare(state, after)
 
     def _compare(self, state: Candidate, after: list[Observed]) -> None:
         """What is recorded is what the model has; LineRefused otherwise."""
+        cells, in_place = self.agreed.cells, self.run.in_place
         for said in after:
             field, index, recorded = said
-            agreed = self.agreed.of(field.name)
+            agreed = cells[field.name]
             if agreed.get(index) is said:
                 continue
-            if self.run.in_place and len(index) == 1:  # for the one state that there is
+            if in_place and len(index) == 1:  # for the one state that there is
                 agreed[index] = said
             if index and index[-1] is LAST:
                 index = (*index[:-1], state.get("log_length", index[0]))

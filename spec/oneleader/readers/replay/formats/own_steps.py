@@ -32,6 +32,7 @@ from oneleader.words import quoted
 
 STEP = ("node", "event", "actions", "given", "after", "time", "sends", "receives", *KEYS)
 STEP_FOR_PEOPLE = ("step", "note")
+MOST_KNOWN = 64  # actions that were read
 IN_STEP, SHOWN = frozenset({*STEP, *STEP_FOR_PEOPLE}), frozenset(KEYS)
 # The actions, None if none are named; what stood before them; what stands after them.
 Step = tuple[list[Call] | None, list[Observed], list[Observed]]
@@ -44,6 +45,7 @@ class LatestRead:
         self.written: dict[str, Any] | None = None
         self.cells: list[Observed] = []
         self.read: dict[str, tuple[Any, list[Observed]]] = {}
+        self.agreed_at = -1  # when the model had all of it last, as `agreed` counts
 
 
 class OwnSteps:
@@ -56,6 +58,7 @@ class OwnSteps:
         self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
         self.clocks: dict[str, float] = {}  # each node's last `time`
         self.latest: dict[str, LatestRead] = {}  # of each node
+        self._known: dict[int, tuple[Any, Call]] = {}  # by its identity, what an action was read as
 
     def read(self, record: dict[str, Any]) -> Step:
         """A step; UsageError where it cannot be read."""
@@ -92,8 +95,16 @@ class OwnSteps:
             )
         self.clocks[node] = time
 
+    def known(self, written: Any) -> Call | None:
+        """What this very object was read as, if it was."""
+        found = self._known.get(id(written))
+        return None if found is None else found[1]
+
     def call(self, written: Any) -> Call:
         """The action and its arguments; UsageError where the model has none such."""
+        before = self.known(written)
+        if before is not None:
+            return before
         is_call = isinstance(written, list) and len(written) == 2
         name, given = written if is_call else (None, None)
         if not isinstance(name, str) or not isinstance(given, dict):
@@ -108,7 +119,11 @@ class OwnSteps:
             self.of_actions[name] = readers
         if given.keys() != readers.keys():
             raise UsageError(f"{name} takes ({', '.join(readers)}), not ({', '.join(given)})")
-        return action, tuple([read(given[param]) for param, read in readers.items()])
+        call = action, tuple([read(given[param]) for param, read in readers.items()])
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        self._known[id(written)] = written, call
+        return call
 
     def _after(self, node: str, record: dict[str, Any]) -> list[Observed]:
         """What `after` says. The objects that were there on the node's line before say what they said."""
@@ -121,10 +136,11 @@ class OwnSteps:
         if latest.written is not written:
             read = latest.read
             for name, inner in written.items():
-                known = read.get(name)
-                if known is None or known[0] is not inner:
+                before = read.get(name)
+                if before is None or before[0] is not inner:
                     read[name] = inner, self._cells(name, inner)
             latest.written, latest.cells = written, [cell for name in written for cell in read[name][1]]
+            latest.agreed_at = -1
         return latest.cells
 
     def observed(self, record: dict[str, Any], key: str) -> list[Observed]:

@@ -73,7 +73,7 @@ class ValueReaders:
     def _key(self, sort: AnySort) -> Reader:
         """What reads a key of a dictionary: JSON writes each as a string."""
         read = self.reader(sort)
-        return (lambda key: read(_number(key))) if is_number(sort) else read
+        return _number_or(read) if is_number(sort) else read
 
     def _observe(self, field: Field, index: tuple[Any, ...], written: Any, found: list[Observed]) -> None:
         keys, value = self._of_fields[field.name]
@@ -150,12 +150,16 @@ class ValueReaders:
         return read
 
 
-def _number(key: str) -> Any:
-    """The number that a key of a dictionary is; the key itself where it is none that can be read."""
-    try:
-        return int(key) if key.isdecimal() else key
-    except ValueError:  # Python reads no number of more than some 4,300 digits
-        return key
+def _number_or(read: Reader) -> Reader:
+    """What reads a key that is a number, and says so of one that is none, or that is too long for Python."""
+
+    def number(key: str) -> Any:
+        try:
+            return int(key) if key.isdecimal() else read(key)
+        except ValueError:
+            return read(key)
+
+    return number
 
 
 def _of_members(sort: Any) -> Reader:
