@@ -217,7 +217,7 @@ class Replaying:
         except DECIDED as why:
             self._decide(why)
         except UsageError as error:
-            mixed = of_another(reader, record) if reader else ""
+            mixed = of_another(self.reader, record) if self.reader else ""
             raise self.bad_line(number, UsageError(mixed) if mixed else error) from None
         else:
             self._result.lines = number
