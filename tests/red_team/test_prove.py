@@ -160,7 +160,7 @@ def test_a_property_is_not_proved_by_some_of_its_obligations(build: Build, only:
     """It holds at first and is kept by `bump`, and is false: nobody asked about `on`."""
     module = build(STATE.format(guard="pass") + HARM.format(kind="invariant") + END)
     file, proof = module.__file__, prove(module.MODEL, only=only)
-    assert (proof.verdict, proof.in_part) == (INCONCLUSIVE, ["nothing_is_on"])
+    assert (proof.verdict, "nothing_is_on" in proof.in_part) == (INCONCLUSIVE, True)
     names = [word for name in only for word in ("--only", name)]
     said = CliRunner().invoke(cli, ["prove", str(file), *names], standalone_mode=False)
     assert said.return_value == 3, said.output

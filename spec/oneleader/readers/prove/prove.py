@@ -76,8 +76,8 @@ class Proof:
 
     @property
     def verdict(self) -> Verdict:
-        """The gravest of all verdicts; inconclusive at best where a property is proved in part, or by what was
-        not proved here."""
+        """The gravest of all verdicts; inconclusive at best where a property is proved in part, or by what
+        was not proved here."""
         found = [row.verdict for row in self.rows]
         if found:  # of no obligation, nothing is said
             found += [answer.verdict for answer in self.possible]
