@@ -11,7 +11,7 @@ from oneleader.cli.console import NAME, judged, mark, out, say
 from oneleader.cli.explore import agreed
 from oneleader.cli.options import chosen, fault_option, json_option, model_argument, print_json
 from oneleader.pictures.plain import show_counterexample, show_instance
-from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, Verdict, exit_status, gravest
+from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, gravest
 from oneleader.words import title
 
 if TYPE_CHECKING:  # importing them would load Z3 for commands that do without
@@ -77,19 +77,7 @@ def prove(
         proved(proof, grid=grid)
         if instance:
             instances(proof)
-    return exit_status([verdict_of(proof)], interrupted=proof.interrupted)
-
-
-def partly(result: Proof) -> list[str]:
-    """The properties of which every obligation that was asked is proved, and some were not asked."""
-    goals = dict.fromkeys(r.goal for r in result.rows if r.goal in result.model.properties)
-    by = {goal: gravest(r.verdict for r in result.rows if r.goal == goal) for goal in goals}
-    return [goal for goal, verdict in by.items() if verdict is HOLDS and not result.proves(goal)]
-
-
-def verdict_of(result: Proof) -> Verdict:
-    """The verdict of all that was asked: inconclusive at best where a property is proved in part."""
-    return gravest([result.verdict, *[INCONCLUSIVE] * bool(partly(result))])
+    return proof.status
 
 
 def proved(result: Proof, *, grid: bool = False) -> None:
@@ -99,9 +87,8 @@ def proved(result: Proof, *, grid: bool = False) -> None:
     )
     if grid:
         _grid(result)
-    in_part = partly(result)
     for goal in dict.fromkeys(r.goal for r in result.rows):
-        _goal(goal, [r for r in result.rows if r.goal == goal], in_part=goal in in_part)
+        _goal(goal, [r for r in result.rows if r.goal == goal], in_part=goal in result.in_part)
     for row in result.rows:
         if row.verdict not in (HOLDS, NOT_EXPRESSIBLE):
             judged(row.verdict, f"{row.step} × {title(row.goal)}", row.reason)
@@ -116,7 +103,7 @@ def proved(result: Proof, *, grid: bool = False) -> None:
         say("  interrupted: the rest was not tried")
     agreed(result.agreement)
     possible(result)
-    judged(verdict_of(result), proof_summary(result), f"{result.seconds:.1f} s")
+    judged(result.verdict, proof_summary(result), f"{result.seconds:.1f} s")
 
 
 def _goal(goal: str, rows: list[ProofRow], *, in_part: bool) -> None:
@@ -186,7 +173,7 @@ def proof_summary(result: Proof) -> str:
         return f"{done}, but not everything is possible: see above"
     if result.assumes:
         return f"{done} for any cluster size, if what is assumed and not proved here holds"
-    if partly(result):
+    if result.in_part:
         return f"{done} for any cluster size, and not all that makes the properties hold was asked"
     return f"{done} for any cluster size"
 
@@ -202,7 +189,7 @@ def _seen(found: Counterexample) -> str:
 def proof_json(result: Proof) -> dict[str, Any]:
     return {
         "model": result.model.name,
-        "verdict": verdict_of(result).worded("proof"),
+        "verdict": result.verdict.worded("proof"),
         "seconds": round(result.seconds, 3),
         "interrupted": result.interrupted,
         "agreement": result.agreement and str(result.agreement),

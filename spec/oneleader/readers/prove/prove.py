@@ -76,12 +76,21 @@ class Proof:
 
     @property
     def verdict(self) -> Verdict:
-        """The gravest of all verdicts; inconclusive at best where a proof uses what was not proved here."""
+        """The gravest of all verdicts; inconclusive at best where a property is proved in part, or by what
+        was not proved here."""
         found = [row.verdict for row in self.rows]
         if found:  # of no obligation, nothing is said
             found += [answer.verdict for answer in self.possible]
             found += [self.agreement.verdict] if self.agreement else []
-        return gravest(found + [INCONCLUSIVE] * (self.interrupted or bool(self.assumes)))
+        is_open = self.interrupted or bool(self.assumes or self.in_part)
+        return gravest(found + [INCONCLUSIVE] * is_open)
+
+    @property
+    def in_part(self) -> list[str]:
+        """The properties of which every obligation that was asked is proved, and some were not asked."""
+        goals = dict.fromkeys(row.goal for row in self.rows if row.goal in self.model.properties)
+        by = {goal: gravest(row.verdict for row in self.rows if row.goal == goal) for goal in goals}
+        return [goal for goal, verdict in by.items() if verdict is HOLDS and not self.proves(goal)]
 
     @property
     def assumes(self) -> list[str]:
