@@ -25,7 +25,7 @@ from oneleader.conformance.handlers.running import (
     WITH_CHANGES,
     Size,
 )
-from oneleader.verdict import HOLDS, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.raft import Node, Receive, Send, Step
 from oneleader_raft.testbench.simulator import CHANGING as CHANGING_RUNS
@@ -48,7 +48,11 @@ def is_unreachable(taken: Actions, size: Size) -> bool:
 @pytest.mark.parametrize("handler", HANDLERS if DEEP else QUICK)
 @pytest.mark.parametrize("size", [ANY, ANY_ALONE] if DEEP else [ANY])
 def test_each_sequence_of_actions_is_alive(handler: str, size: Size) -> None:
-    found = alive(handler, size)
+    """Z3 begins elsewhere after other proofs: what it cannot tell is asked again."""
+    for _ in range(3):
+        found = alive(handler, size)
+        if INCONCLUSIVE not in found.values():
+            break
     dead = {taken for taken, verdict in found.items() if verdict is VIOLATED}
     assert dead == {taken for taken in found if is_unreachable(taken, size)}
     assert {taken for taken, verdict in found.items() if verdict is not HOLDS} == dead
