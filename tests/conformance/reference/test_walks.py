@@ -67,7 +67,7 @@ EVERYTHING = {
 def test_walks_do_everything() -> None:
     """Within a few batches, most of it in the first."""
     seen = hunt.HuntSeen()
-    for batch in range(3):
+    for batch in range(6):
         if not seen.actions.keys() >= EVERYTHING:
             hunt.walk_some(seen, RAFT, batch, Path())
     assert EVERYTHING - seen.actions.keys() == set()

@@ -12,7 +12,7 @@ from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.formats.own_header import HEADER, HEADER_FOR_PEOPLE, VERSION
 from oneleader.readers.replay.formats.own_steps import STEP, STEP_FOR_PEOPLE
 from oneleader.readers.replay.lines import records
-from oneleader.readers.replay.replay import of_another
+from oneleader.readers.replay.replay import SECOND_HEADER, of_another
 
 WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 OF_HEADER: dict[str, Any] = {
@@ -87,7 +87,7 @@ def faults_of(lines: Iterable[bytes | str]) -> Iterator[str]:
                 format = OwnFormat(record, None, 1)
                 format.begin()
                 continue
-            if why := of_another(format, record):
+            if why := SECOND_HEADER if OwnFormat.recognises(record) else of_another(format, record):
                 yield f"line {number}: {why}"
                 return
             try:

@@ -332,9 +332,7 @@ def _reader(
 
 
 def of_another(reader: Format, record: dict[str, Any]) -> str:
-    """Why a line cannot be one of this recording; "" where it may."""
-    if OwnFormat.recognises(record):
-        return SECOND_HEADER
+    """Why a line cannot be one of this recording: it is of another format; "" where it may be one."""
     other = _foreign(record) or _own(record)
     if not other or other == reader.name:
         return ""
