@@ -15,7 +15,7 @@ A_LEADER = "a leader is elected"
 BARE = "a bare majority elects a leader"
 LEASED = "a leader whose transfer failed has a lease again, or gives way to one that has"
 STRANGER = "who is asked for and cannot be reached takes no majority away"
-GIVES_WAY = "a leader that hears nobody steps down"
+STEPS_DOWN = "a leader that hears nobody steps down"
 RETRIED = "a request that arrives again is answered again"
 MEMBERS = "members that were added catch up"
 COMMITS = "a proposal commits"
@@ -32,7 +32,7 @@ LIVENESS = (
     LEARNED,
     TRANSFERS,
     STRANGER,
-    GIVES_WAY,
+    STEPS_DOWN,
     LEASED,
     MAJORITY,
     MAJORITY_COMMITS,
@@ -69,7 +69,7 @@ def calm_down(trial: Trial) -> dict[str, str]:
         found[STRANGER] = without_a_stranger(trial)
         elects(trial)
     if len(trial.nodes) > 1 and leader(trial) and May.STEP_DOWN in trial.adapter.may:
-        found[GIVES_WAY] = gives_way(trial)
+        found[STEPS_DOWN] = steps_down(trial)
         elects(trial)
     if "transfer" in trial.abilities and len(trial.nodes) > 1 and leader(trial) and shows_leases(trial):
         found[LEASED] = leases(trial)
@@ -232,7 +232,7 @@ def all_are_members(trial: Trial) -> bool:
     return all(members == frozenset(trial.nodes) for members in shown)
 
 
-def gives_way(trial: Trial) -> str:
+def steps_down(trial: Trial) -> str:
     """The leader is heard and hears nobody: no other timer rings, and its own does (dissertation 6.2).
 
     Asked of those who say that their leaders do so.
