@@ -88,7 +88,7 @@ class ActionLine:
         return [*map(type, self.action[1].values())] == [*map(type, action[1].values())]
 
 
-class Heard:
+class LastHeard:
     """What a node did last when it heard of some other, or of nobody: the actions of that line, the last one
     of each name, and what the line was retold as for each model."""
 
@@ -107,7 +107,7 @@ class TraceLine:
 
     __slots__ = ("_latest", "_shown", "actions", "heard", "news", "node", "said")
 
-    def __init__(self, node: NodeId, said: TracedStep, heard: Heard, latest: dict[Part, Seen]) -> None:
+    def __init__(self, node: NodeId, said: TracedStep, heard: LastHeard, latest: dict[Part, Seen]) -> None:
         self.node, self.said, self.heard, self._latest = node, said, heard, latest
         self.news = NOBODY
         self._shown = {part: self._seen(part, asking) for part, asking in TIMELESS.items()}
@@ -162,7 +162,7 @@ class TraceFile:
         self.node = self.header.node
         self.before = self._last = self._lines_before()
         self._latest: dict[Part, Seen] = {}
-        self._heard: dict[NodeId, Heard] = {}  # by who had sent it; by itself, of what nobody had
+        self._heard: dict[NodeId, LastHeard] = {}  # by who had sent it; by itself, of what nobody had
 
     def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
@@ -185,7 +185,7 @@ class TraceFile:
         sender = said.source[0] if said.source else self.node
         heard = self._heard.get(sender)
         if heard is None:
-            heard = self._heard[sender] = Heard()
+            heard = self._heard[sender] = LastHeard()
         return TraceLine(self.node, said, heard, self._latest)
 
     def _lines_before(self) -> int:

@@ -30,7 +30,7 @@ from oneleader.readers.replay.formats.ccf import CcfFormat
 from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
 from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
-from oneleader.readers.replay.formats.own import OwnFormat, Told
+from oneleader.readers.replay.formats.own import OwnFormat, ToldLine
 from oneleader.readers.replay.lines import Malformed, opened, records
 from oneleader.readers.replay.properties import Properties
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
@@ -222,7 +222,7 @@ class Replaying:
         else:
             self._result.lines = number
 
-    def tell(self, number: int, told: Told) -> bool:
+    def tell(self, number: int, told: ToldLine) -> bool:
         """The same of what a line says in our own format, without a record of it; False where there has to be
         one, and nothing was judged."""
         self._line, reader = number, self.reader

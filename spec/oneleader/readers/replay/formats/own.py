@@ -63,7 +63,7 @@ INFERRED: tuple[type[ObservedElection], ...] = (
 )
 
 
-class Told(Protocol):
+class ToldLine(Protocol):
     """What a line says: the steps of its node, as `actions` has them, and its state `after` them. `read` is
     what this was read as."""
 
@@ -189,7 +189,7 @@ class OwnFormat:
         """There is one state, and what it was before the next line nobody asks."""
         return len(self.candidates.states) == 1 and (self.may_lose_states or self.properties.rests)
 
-    def tell(self, told: Told) -> bool:
+    def tell(self, told: ToldLine) -> bool:
         """Judge a line that names these steps and shows this state of its node, and no more than that; False
         if it has to be judged as a record. What was told before is known by its identity."""
         if not self._may_lose_state or told.node not in self.steps.latest:
