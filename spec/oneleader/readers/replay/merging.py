@@ -168,7 +168,7 @@ class Merging:
         try:
             if file.unjudged:
                 raise NotModelled(file.unjudged)
-            self.format.take(file.record["node"], file.step, file.record, may_hide=may_hide)
+            self.format.take(file.record, file.step, may_hide=may_hide)
         except LineRefused as refused:
             file.refusal, file.since = refused.text, (-inf, "")
             return False

@@ -152,14 +152,14 @@ class OldTerms:
 
     def forget(self, lines: int) -> bool:
         """Whether any term or entry was forgotten."""
+        if lines == MOST_STATES:
+            self.properties.lose_history()
         is_due = lines % MOST == 0
         if not is_due and self.run.greatest.get(Term, 0) < self.limit:
             return False
         if is_due:
             for elements in self.unlisted:
                 elements.clear()
-        if lines == MOST_STATES:
-            self.properties.lose_history()
         return (is_due and self._forget_entries()) | self._forget_terms()
 
     def _forget_terms(self) -> bool:

@@ -182,7 +182,7 @@ class OwnFormat:
         steps, given, _ = step
         is_last_word = steps is not None or not self.seen.helpers(record["node"])
         self.run.go_in_place(self._may_lose_state and is_last_word and not given)
-        self.take(record["node"], step, record)
+        self.take(record, step)
 
     @property
     def _may_lose_state(self) -> bool:
@@ -219,9 +219,9 @@ class OwnFormat:
         line.agreed_at = agreed.now
         return True
 
-    def take(self, node: str, step: Step, record: dict[str, Any], *, may_hide: bool = True) -> None:
+    def take(self, record: dict[str, Any], step: Step, *, may_hide: bool = True) -> None:
         """Judge a line that was read. `may_hide`: nodes take steps that they never show."""
-        steps, given, after = step
+        node, (steps, given, after) = record["node"], step
         if "receives" in record:
             self.sent.check(record["receives"])
         self._expect_remembered(after)
