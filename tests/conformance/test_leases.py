@@ -1,4 +1,4 @@
-"""The model `lease` judges an adapter that shows its clocks: to the end of a walk, and a lease that is kept."""
+"""The model `lease` judges an adapter that shows its clocks: to a walk's end, and a lease that is kept."""
 
 from __future__ import annotations
 

@@ -344,7 +344,7 @@ FIRST = [(1, "a"), (1, "b")]
     ],
 )
 def test_logs_that_do_not_match_are_told_apart(log: list[tuple[int, str]], words: str) -> None:
-    seen = {n: Observed(1, None, "follower", log=l) for n, l in (("n1", FIRST), ("n2", log))}
+    seen = {n: Observed(1, None, "follower", log=its) for n, its in (("n1", FIRST), ("n2", log))}
     found = clauses.Observations(("n1", "n2"))
     assert found.begin({"n1": seen["n1"]}) is None
     told = [*found.look("n2", Prompt("start"), Report(), seen)]

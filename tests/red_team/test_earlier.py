@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,6 +14,10 @@ from oneleader.campaigns import campaign as campaigns
 from oneleader.campaigns import sources
 from oneleader.campaigns.campaign import Job, campaign
 from oneleader.campaigns.journal import Journal
+from oneleader.errors import UsageError
+from oneleader.language.configuration import Configuration
+from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.search import Limits
 from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 MODEL = '''
@@ -114,3 +121,53 @@ def test_what_is_installed_is_taken_whole_and_ours_is_named_by_the_job(folder: P
     (folder / "asked.py").write_text("import os, click, oneleader.errors\nimport not_there\n")
     found = sources.imported(folder / "asked.py")
     assert {file.parent.name for file in found} == {"click"}
+
+
+COUNTED = """
+class State(Fields):
+    a = field(of=Term)
+    b = field(of=Term)
+    met = field(of=bool)
+
+@action
+def up_a(s: State) -> None:
+    \"\"\"One more.\"\"\"
+    t = s.a + 1
+    s.a = t
+    s.met = True
+
+@action
+def up_b(s: State) -> None:
+    \"\"\"One more.\"\"\"
+    t = s.b + 1
+    s.b = t
+
+@invariant
+def small(s: State) -> bool:
+    \"\"\"False in the last state.\"\"\"
+    return implies(s.met, s.a + s.b < 60)
+
+MODEL = model(__name__, State)
+"""
+
+
+@pytest.mark.parametrize("what", ["gone", "shorter", "other"])
+def test_a_search_on_disk_does_not_go_on_without_its_states(
+    what: str, build: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    """Before, it went on from states that were all zero, found nothing new, and was ok, `exhaustive`."""
+    model, at = build(COUNTED).MODEL, Configuration({}, {"Term": 30})
+    explore(model, at, disk=tmp_path, limits=Limits(states=300))
+    (rows,) = tmp_path.glob("*/rows")
+    if what == "gone":
+        rows.unlink()
+    elif what == "shorter":
+        os.truncate(rows, 400)
+    else:
+        with rows.open("r+b") as file:
+            file.seek(800)
+            file.write(bytes(range(64)))
+    with pytest.raises(UsageError, match="is not what the search has left there: remove"):
+        explore(model, at, disk=tmp_path)
+    shutil.rmtree(rows.parent)
+    assert explore(model, at, disk=tmp_path).verdict is VIOLATED

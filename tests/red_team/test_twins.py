@@ -96,7 +96,7 @@ MORE = {  # right of as many servers, and as long logs, as the small bounds have
     ),
     "two stores are enough of three": (
         *("replication", "Replication.tla", r"\A v \in q : acknowledged[v][term[n]] >= i"),
-        r"\E v, w \in q : (v = w => q = {v}) /\ acknowledged[v][term[n]] >= i /\ acknowledged[w][term[n]] >= i",
+        r"\E v, w \in q : (v = w => q = {v}) /\ \A u \in {v, w} : acknowledged[u][term[n]] >= i",
     ),
     "the end of a log is cut": (
         *("replication", "Replication.tla", r"\o SubSeq(@, last + 1, Len(@))]"),
