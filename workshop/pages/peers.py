@@ -67,8 +67,9 @@ alone. A crash here is the process's, not the machine's: what was written is not
 
 ## Long runs of correct cores
 With all that they do on purpose declared; half of their walks are judged by the models too. `make million`
-drives each up to a million steps, and goes on where it stopped. What is found here is a false alarm, or news;
-"any more": the same walks find it no longer, since a judge was mended or the step was declared.
+drives each up to a million steps, and goes on where it stopped; the last cell says until when, and by which
+code (a hash of judges and driver). What is found here is a false alarm, or news; "any more": the same walks
+find it no longer, since a judge was mended or the step was declared.
 
 | core | servers | walks | steps | seconds | judged by | found | until |
 |---|--:|--:|--:|--:|---|---|---|
@@ -252,7 +253,12 @@ def long_row(row: LongRun) -> str:
     cells = [f"{row.name} {row.version}".strip(), str(row.nodes), f"{row.walks:,}", f"{row.steps:,}"]
     mended = [f"nothing any more of: {'; '.join(row.mended)}"] if row.mended else []
     found = "; ".join([*row.found, *mended]) or "nothing"
-    cells += [f"{row.seconds:,.0f}", f"Figure 3; {judges}", found, row.until]
+    cells += [
+        f"{row.seconds:,.0f}",
+        f"Figure 3; {judges}",
+        found,
+        ", ".join(filter(None, [row.until, row.code])),
+    ]
     return f"| {' | '.join(cells)} |\n"
 
 
