@@ -69,7 +69,7 @@ alone. A crash here is the process's, not the machine's: what was written is not
 With all that they do on purpose declared; half of their walks are judged by the models too. `make million`
 drives each up to a million steps, and goes on where it stopped; the last cell says until when, and by which
 code (a hash of judges and driver). What is found here is a false alarm, or news; "any more": the same walks
-find it no longer, since a judge was mended or the step was declared.
+find it no longer, since the step was declared, or since a judge was mended where no code is said.
 
 | core | servers | walks | steps | seconds | judged by | found | until |
 |---|--:|--:|--:|--:|---|---|---|

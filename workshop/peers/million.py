@@ -2,8 +2,8 @@
 
 It goes on where the run before it stopped, if judges and driver are the same: what was driven is kept in
 docs/results/million.json after each batch of walks, and each batch has a seed of its own. A batch in which
-something was found is driven again first: what is not found any more, since a judge was mended or the step declared, is kept as `mended`.
-docs/results/peers.md tells what is there.
+something was found is driven again first: what is not found any more, since the adapter declares it, is kept
+as `mended`. docs/results/peers.md tells what is there.
 """
 
 from __future__ import annotations

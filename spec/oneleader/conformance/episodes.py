@@ -89,7 +89,7 @@ def leave_behind(trial: Trial, rng: random.Random) -> None:
     leader, others = leader_and_others(trial)
     if not leader or len(others) <= len(trial.nodes) // 2:
         return
-    if is_heard_late := rng.random() < 0.5:
+    if is_heard_late := rng.random() < 0.3:
         trial.play(("heartbeat", leader))
         for other in others:
             trial.play(("burst", leader, other))
@@ -185,7 +185,7 @@ def succeed(trial: Trial, rng: random.Random) -> None:
     trial.play(("propose", leader, next_value(trial)))
     meet(trial, leader, [first, *rest[: len(trial.nodes) // 2 - 1]])
     ring(trial, rng, first)
-    writes = rng.random() < 0.5  # who begins without an entry of its own commits nothing before
+    writes = rng.random() < 0.3  # who begins without an entry of its own commits nothing before
     for _ in range(4):
         meet(trial, first, rest)
         if first in trial.leaders and writes:
@@ -359,7 +359,7 @@ EPISODES: Mapping[str, Episode] = {
     "hand_over": Episode(hand_over, 2, ("heartbeat", "transfer")),
     "succeed": Episode(succeed, 2, ("propose", "read")),
     "leave_behind": Episode(leave_behind, 1, ("propose", "read")),
-    "overwrite": Episode(overwrite, 1, ("propose", "heartbeat")),
+    "overwrite": Episode(overwrite, 0.5, ("propose", "heartbeat")),
     "echo": Episode(echo, 2, ("copy",)),
     "replace": Episode(replace, 2, ("propose", "compact", "heartbeat")),
     "behind": Episode(behind, 2, ("propose", "compact", "heartbeat", "members")),
