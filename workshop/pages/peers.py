@@ -185,7 +185,9 @@ def file(peer: Peer, cause: Cause) -> str:
 
 def told(cause: Cause, picture: str) -> Iterator[str]:
     yield f"\n### {cause.key}"
-    yield f"{cause.words.splitlines()[0]} The shortest run found, {len(cause.steps)} steps:\n```"
+    if cause.after:
+        yield f"It may follow from what is passed over before it in this run: {'; '.join(cause.after)}.\n"
+    yield f"{cause.words.splitlines()[0]}. The shortest run found, {len(cause.steps)} steps:\n```"
     for number, step in enumerate(cause.steps[:LONGEST], 1):
         yield f"{number:3}  {step if len(step) <= WIDEST else step[:WIDEST] + ' ...'}"
     if len(cause.steps) > LONGEST:
