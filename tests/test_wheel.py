@@ -34,7 +34,10 @@ SHORTER = {
     "cluster": "--seconds 10",
     "node": "--help",  # it asks a cluster that runs
 }
-HISTORY = '{"client": "a", "kind": "write", "key": "x", "value": 1, "called": 0, "returned": 1}\n'
+HISTORY = """\
+{"client": "a", "kind": "write", "key": "x", "value": 1, "called": 0, "returned": 1}
+{"client": "b", "kind": "read", "key": "x", "result": 1, "called": 2, "returned": 3}
+"""
 STATUS = {"oneleader explore election --fault vote-twice": 1}
 
 WATCH = """

@@ -6,7 +6,8 @@
 (* progress/every_follower_learns, which have these assumptions.           *)
 (*                                                                         *)
 (* Claimed: the entry is committed by its leader; and each server in Up    *)
-(* knows it then, though it forgets it whenever it restarts.               *)
+(* knows it then, though it forgets it whenever it restarts.  It learns    *)
+(* it, too, if the leader restarts or gives up after it has told.          *)
 (*                                                                         *)
 (* ASSUMED, from a state on in which a leads term 2 with an entry of its   *)
 (* own; b has a conflicting one of term 1, which it leads still, or it     *)
@@ -88,7 +89,10 @@ SomebodyStands == LInit /\ [][Calm \/ Stands]_vars /\ Fair
 LeaderRestarts == LInit /\ [][Calm \/ Restarts]_vars /\ Fair
 LeaderGivesUp  == LInit /\ [][Calm \/ GivesUp]_vars /\ Fair
 
+LeaderMayLeave == LInit /\ [][Calm \/ Restarts \/ GivesUp]_vars /\ Fair
+
 -----------------------------------------------------------------------------
 EntryIsCommitted   == <>(\E n \in Node : Leads(n) /\ commitIndex[n] >= 1)
 EveryFollowerLearns == \A n \in Up : <>(commitIndex[n] >= 1)
+WhatWasToldIsLearned == \A n \in Up : leaderCommit[2] >= 1 ~> commitIndex[n] >= 1
 =============================================================================

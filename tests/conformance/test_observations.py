@@ -331,3 +331,21 @@ def test_while_members_are_joint_both_majorities_store_it(
     judged = judge.look("n1", Prompt("receive"), Report(), {"n1": leads})
     found = [breach.cause for breach in judged if breach.cause == clauses.STORED]
     assert found == lost
+
+
+FIRST = [(1, "a"), (1, "b")]
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ([(1, "a"), (1, "c")], "entry 2 of term 1 in the log of n2 is 'c' and was 'b'"),
+        ([(0, "a"), (1, "b")], "entry 2 of term 1 in the log of n2 follows another entry"),
+    ],
+)
+def test_logs_that_do_not_match_are_told_apart(log: list[tuple[int, str]], words: str) -> None:
+    seen = {n: Observed(1, None, "follower", log=its) for n, its in (("n1", FIRST), ("n2", log))}
+    found = clauses.Observations(("n1", "n2"))
+    assert found.begin({"n1": seen["n1"]}) is None
+    told = [*found.look("n2", Prompt("start"), Report(), seen)]
+    assert [str(breach).splitlines()[0] for breach in told if breach.cause == clauses.LOG_MATCHING] == [words]

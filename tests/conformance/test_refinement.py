@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from oneleader.conformance.adapter import May
+from oneleader.conformance.adapter import May, Observed
 from oneleader.conformance.conform import again, conform
+from oneleader.conformance.following import grounds
 from oneleader.conformance.network import Network
 from oneleader.conformance.observations import CLAUSES
+from oneleader.conformance.refinement import LogJudge
 from oneleader.conformance.trial import FIGURE_3, Event
+from oneleader.models import replication
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 from tests.conformance.small_raft import Message, SmallAdapter, SmallRaft
 from tests.conformance.test_may import CheckQuorum, PreVote
@@ -292,3 +295,14 @@ def test_a_former_leader_may_send_what_it_has_since_and_nothing_else() -> None:
     wrong = again(adapter(SendsAnything, declares=[May.SENDS_LATE]), LATE)
     sent = "append_entries: entries_were_sent (Figure 2, AppendEntries arguments)"
     assert {f"{REPLICATION}: {sent}", f"{FIGURE_3}: Log Matching"} <= {c.key for c in wrong.causes}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_leader_of_a_term_had_the_longest_log_that_is_there_at_first(order: tuple[int, int]) -> None:
+    """Whoever is looked at first, and it knew of as many entries committed as any."""
+    logs = (([(1, "a"), (1, "b")], 0), ([(1, "a")], 1))
+    shown = [Observed(1, "n1", "follower", log=log, commit=commit) for log, commit in logs]
+    judge = LogJudge(grounds(replication.MODEL, ("n1", "n2")))
+    judge.begin({f"n{i + 1}": shown[i] for i in order})
+    (state,) = judge.candidates.states
+    assert (state.get("leader_log_length", 1), state.get("leader_commit", 1)) == (2, 1)

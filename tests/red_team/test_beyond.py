@@ -17,10 +17,10 @@ from oneleader.cli.refine import as_data, printed
 from oneleader.cli.tlc import graphs_compared
 from oneleader.language.configuration import configure
 from oneleader.models import fencing, find
-from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.explore import explore, explore_all
 from oneleader.readers.explore.refine import refine as compare
 from oneleader.readers.tlc.twin import Compared, Ours
-from oneleader.verdict import HOLDS
+from oneleader.verdict import HOLDS, VIOLATED
 
 Build = Callable[[str], ModuleType]
 CASES = Path(__file__).parent / "cases"
@@ -187,3 +187,39 @@ def test_where_no_number_can_matter_nothing_is_said() -> None:
     text, _ = said("explore", "election", "--nodes", "2", "--terms", "1")
     assert SAID not in text
     assert "steps exceeded the bounds" in text
+
+
+# Row 29: `ok`, status 0, although the claim is false after the first step: no property reads `ever`.
+CLAIMED = '''
+class State(Fields):
+    t = field(of=Term)
+    ever = ghost(of=bool)
+
+@action
+def up(s: State) -> None:
+    """Up, for the first time, as is claimed."""
+    {claims}s.claim(no(s.ever))
+    t = s.t + 1
+    s.t = t
+    s.ever = True
+
+@invariant
+def a_number(s: State) -> bool:
+    """True."""
+    return s.t >= 0
+
+MODEL = model(__name__, State)
+'''
+
+
+@pytest.mark.parametrize("before", ["", "s.claim(s.t >= 0)\n    "])
+def test_a_claim_about_history_is_asserted(build: Build, before: str) -> None:
+    model = build(CLAIMED.format(claims=before)).MODEL
+    first, kept = explore_all(model, configure(model, {"Term": 2}))
+    assert (first.verdict, kept.verdict) == (HOLDS, VIOLATED)
+    assert kept.violation
+    assert kept.violation.what == "claim"
+    path = model.actions["up"].function.__code__.co_filename
+    output, status = said("explore", path, "--size", "Term=2", "--out", str(Path(path).parent))
+    assert status == 1
+    assert "a claim inside an action is false here" in output

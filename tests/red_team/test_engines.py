@@ -52,6 +52,48 @@ def test_a_token_at_the_end_of_a_byte(build: Build, engine: str, last: int) -> N
     assert len(found.violation.steps) == last + 1
 
 
+# C computes `(y ? 2147483647 : 1) + (z ? ... )` in 32 bits, unless its literals say otherwise.
+LITERALS = """
+class State(Fields):
+    y = field(of=bool)
+    z = field(of=bool)
+    x = field(Node, of=bool)
+
+@action
+def set_y(s: State) -> None:
+    \"\"\"One.\"\"\"
+    s.y = True
+
+@action
+def set_z(s: State) -> None:
+    \"\"\"The other.\"\"\"
+    s.z = True
+
+@invariant
+def small(s: State) -> bool:
+    \"\"\"False: both can be set.\"\"\"
+    return {sum} < {most}
+
+MODEL = model(__name__, State)
+"""
+SUMS = {
+    "choices": ("ite(s.y, {n}, 1) + ite(s.z, {n}, 2)", 2),
+    "a count": ("Node.count(lambda n: no(s.x[n])) + ite(both(s.y, s.z), {n}, 0)", 1),
+    "three": ("ite(s.y, {n}, 0) + ite(s.z, {n}, 0) + ite(both(s.y, s.z), {n}, 0)", 3),
+}
+
+
+@pytest.mark.parametrize("engine", ["python", "numpy", "native"])
+@pytest.mark.parametrize("said", SUMS)
+@pytest.mark.parametrize("n", [127, 2**16 - 1, 2**31 - 1, 2**53])
+def test_a_sum_of_literals(build: Build, engine: str, said: str, n: int) -> None:
+    sum, times = SUMS[said]
+    model = build(LITERALS.format(sum=sum.format(n=n), most=times * n)).MODEL
+    found = explore(model, Configuration({"Node": ("n1", "n2")}, {}), engine=engine)
+    assert found.violation
+    assert len(found.violation.steps) == 2
+
+
 # Symmetry: constants that tell elements apart were never looked at where a number indexes them, too.
 SPECIAL = '''
 class Client(SetSort):

@@ -14,7 +14,7 @@ from oneleader.models import election, find
 from oneleader.readers.explore.graph import Graph
 from oneleader.readers.run import Run
 from oneleader.readers.tlc import bounds as bounds_file
-from oneleader.readers.tlc.bounds import Bounds
+from oneleader.readers.tlc.bounds import Bounds, full_bounds_of
 from oneleader.readers.tlc.coverage import ModelCoverage
 from oneleader.readers.tlc.twin import compare, compare_all
 from oneleader.verdict import INCONCLUSIVE
@@ -85,6 +85,33 @@ EDITS = {
     ),
 }  # fmt: skip
 
+MORE = {  # right of as many servers, and as long logs, as the small bounds have
+    "two votes are enough of three": (
+        *("election", "Election.tla", r"== q \subseteq votes[n]"),
+        r"== q \subseteq votes[n] \/ \E v, w \in q : v # w /\ {v, w} \subseteq votes[n]",
+    ),
+    "two pre-votes are enough of three": (
+        *("pre_vote", "PreVote.tla", r"== q \subseteq preVotes[n]"),
+        r"== q \subseteq preVotes[n] \/ \E v, w \in q : v # w /\ {v, w} \subseteq preVotes[n]",
+    ),
+    "two stores are enough of three": (
+        *("replication", "Replication.tla", r"\A v \in q : acknowledged[v][term[n]] >= i"),
+        r"\E v, w \in q : (v = w => q = {v}) /\ \A u \in {v, w} : acknowledged[u][term[n]] >= i",
+    ),
+    "the end of a log is cut": (
+        *("replication", "Replication.tla", r"\o SubSeq(@, last + 1, Len(@))]"),
+        r"\o SubSeq(@, last + 1, Min(last + 2, Len(@)))]",
+    ),
+    "two servers come at once": (
+        *("membership", "Membership.tla", r"Cardinality(s \ r) + Cardinality(r \ s) = 1"),
+        r"s # r /\ (s \subseteq r \/ r \subseteq s)",
+    ),
+    "of a joint configuration three servers do not count": (
+        *("membership", "Membership.tla", r"\A s \in c : IsMajority(q, s)"),
+        r"\A s \in c : IsMajority(q, s) \/ (Cardinality(c) = 2 /\ Cardinality(s) = 3)",
+    ),
+}  # fmt: skip
+
 
 @pytest.fixture
 def edited(tmp_path: Path) -> Callable[[str, str, str], Path]:
@@ -107,6 +134,19 @@ def test_an_edit_of_the_text_is_seen(edit: str, edited: Callable[[str, str, str]
     model, file, old, new = EDITS[edit]
     folder = edited(file, old, new)
     assert any(found.difference for found in compare_all(find(model), folder))
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize("edit", MORE)
+def test_an_edit_that_few_servers_hide_is_seen_by_more(
+    edit: str, edited: Callable[[str, str, str], Path]
+) -> None:
+    """At the bounds of `oneleader check`: before, each of these texts had equal graphs at all of them."""
+    name, file, old, new = MORE[edit]
+    folder, model = edited(file, old, new), find(name)
+    assert any(
+        compare(model, at.of(model), depth=at.depth, folder=folder).difference for at in full_bounds_of(model)
+    )
 
 
 @pytest.mark.usefixtures("tools")

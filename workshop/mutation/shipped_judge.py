@@ -63,6 +63,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "messages": ("tests/reference/test_messages.py",),
     "conformance/handlers": (f"{C}/handlers/test_paths.py", f"{C}/handlers/test_handlers.py"),
     "conformance/histories": (f"{C}/histories/test_judging.py", f"{C}/histories/test_formats.py"),
+    "conformance/leases": (f"{C}/test_leases.py",),
     "conformance/locks": (f"{C}/locks/test_lock_driver.py",),
     "conformance/memberships": (f"{C}/test_changing.py", f"{C}/test_snapshots.py"),
     "conformance/observations": (f"{C}/test_observations.py", f"{C}/test_snapshots.py"),

@@ -26,6 +26,7 @@ import oneleader
 import oneleader_raft
 from oneleader import models
 from oneleader.campaigns.journal import Journal, key
+from oneleader.campaigns.sources import digest, forget_older
 from oneleader.errors import UsageError
 from oneleader.faults import catalogue
 from oneleader.language.configuration import Configuration, configure
@@ -48,28 +49,22 @@ _ONE_AT_A_TIME = Lock()  # the readers know no threads, and a worker may have se
 @lru_cache
 def code() -> str:
     """Names the code of this installation: a result says something of the same code only."""
-    digest = sha256()
+    found = sha256()
     for package in (oneleader, oneleader_raft):
         folder = Path(package.__path__[0])
         for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".c")):
-            digest.update(f"{path.relative_to(folder.parent)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
+            found.update(f"{path.relative_to(folder.parent)}\n".encode() + path.read_bytes())
+    return found.hexdigest()
 
 
 def subject(name: str, fault: str | None = None) -> Job:
-    """What a job is about: a model or an adapter by its name, or by FILE.py with the digest of its text."""
+    """What a job is about: a model or an adapter by its name, or by FILE.py with a digest of what it says."""
     file, is_file, attribute = name.partition(".py")
     about = {"name": name, "fault": fault, "text": ""}
     if is_file:
         path = Path(file + is_file).resolve()
-        about |= {"name": f"{path}{attribute}", "text": _digest(path)}
+        about |= {"name": f"{path}{attribute}", "text": digest(path)}
     return {"code": code(), "about": about}
-
-
-def _digest(path: Path) -> str:
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
-    return sha256(path.read_bytes()).hexdigest()
 
 
 def _about(job: Job) -> tuple[str, str | None, str]:
@@ -77,13 +72,17 @@ def _about(job: Job) -> tuple[str, str | None, str]:
     name, fault, text = job["about"].values()
     if job["code"] != code():
         raise UsageError("a worker runs other code of oneleader than you do: install the same there")
-    if text and text != _digest(Path(name.partition(":")[0])):
-        raise UsageError(f"{name} is not the same on a worker: all need the same file at that place")
+    if text and text != digest(Path(name.partition(":")[0])):
+        raise UsageError(
+            f"{name}, or what it imports, is not the same on a worker: all need the same files at that place"
+        )
     return name, fault, text
 
 
 @lru_cache(maxsize=16)
 def _model(name: str, fault: str | None, text: str) -> Model:
+    if text:
+        forget_older(Path(name))
     return catalogue.find(fault).model if fault else models.find(name)
 
 
@@ -100,6 +99,8 @@ def _adapter(name: str, fault: str | None, text: str) -> Callable[[Any], Any]:
     if name == "reference" and fault:
         return partial(ReferenceAdapter, core=catalogue.variant(fault))
     path, _, wanted = name.partition(":")
+    if text:
+        forget_older(Path(path))
     if text and str(Path(path).parent) not in sys.path:
         sys.path.append(str(Path(path).parent))  # what stands beside it can be imported
     own = getattr(models.module_of(Path(path), "adapter"), wanted, None) if text else None

@@ -31,7 +31,7 @@ from oneleader.faults.catalogue import variant
 from oneleader.pictures import pages
 from oneleader.pictures.svg import svg
 from oneleader.readers.shortest import shortest
-from oneleader.verdict import HOLDS
+from oneleader.verdict import VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.messages import ImpossibleMessageError
@@ -175,7 +175,7 @@ def simulate_some(seen: HuntSeen, core: Core, seed: int, settings: SimulationSet
         try:
             simulation.run(3000)
             judged = histories.judge(simulation.operations)
-            if judged.verdict is not HOLDS:
+            if judged.verdict is VIOLATED:
                 failing = "\n".join(f"# {operation}" for operation in judged.failing)
                 seen.broken["linearizability"] = (
                     f"Simulation({members}, seed={one}{how}).run(3000)\n{failing}"

@@ -217,6 +217,10 @@ CHECKS: tuple[Check, ...] = (
     of("election", comparing, 5, FULL, nodes=3, terms=2),
     of("election", comparing, 1, FULL, nodes=2, terms=3),
     of("election", comparing, 5, FULL, nodes=3, terms=2, quorums=TWO_QUORUMS),
+    *(
+        of("election", comparing, 2, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
+        for at in full_bounds_of(find("election"))
+    ),
     of("election", walking, 2, QUICK, nodes=5, terms=6, runs=100),
     of("election", walking, 6, FULL, nodes=5, terms=6, runs=1000),
     of("election", replaying, 1, recording=ETCD),

@@ -117,7 +117,7 @@ def show(file: Path, result: JudgedHistory) -> None:
     keys = f", {result.keys} keys" if result.keys > 1 else ""
     judged(result.verdict, str(file), plural(result.operations, "operations") + keys, f"as a {result.model}")
     if result.verdict is INCONCLUSIVE:
-        say("        the time given with --seconds ran out")
+        say(f"        {result.why}")
     if result.verdict is not VIOLATED or result.stuck is None:
         return
     key = f" of key {result.key}" if result.key else ""
@@ -142,6 +142,7 @@ def said(file: Path, result: JudgedHistory) -> dict[str, Any]:
     return {
         "file": str(file),
         "verdict": str(result.verdict),
+        "why": result.why,
         "model": result.model,
         "operations": result.operations,
         "keys": result.keys,

@@ -137,7 +137,7 @@ def test_a_bad_file_loses_nothing_of_the_others(
 ) -> None:
     """A file that is no history outranks all but a violation, which stays one."""
     first, empty, last = (tmp_path / name for name in ("first.jsonl", "empty.log", "last.jsonl"))
-    first.write_text(CALL)
+    first.write_text(f"{CALL}\n{READ}")
     empty.write_text("")
     last.write_text(f"{CALL}\n{READ.replace('1', said, 1)}")
     files = [str(file) for file in (first, empty, tmp_path / "absent", last)]

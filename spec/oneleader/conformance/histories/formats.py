@@ -16,13 +16,14 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from decimal import Decimal
 from itertools import islice, pairwise
 from math import inf
 from pathlib import Path
 from typing import Any, NoReturn
 
 from oneleader.conformance.histories import edn
-from oneleader.conformance.histories.objects import BadOperation
+from oneleader.conformance.histories.objects import READ, BadOperation
 from oneleader.conformance.histories.pairing import INVOKE, BadLine, LoggedOperation, Moment, paired
 from oneleader.errors import UsageError
 from oneleader.readers.replay.lines import GZIP, why_no_line, why_no_text
@@ -31,6 +32,7 @@ from oneleader.words import quoted
 ETCD_LINE = re.compile(r"INFO\s+jepsen\.util - (\S+)\s+:(\w+)\s+:(\S+)\s*(.*)$")
 BEGINS = {"etcd-log": ETCD_LINE, "jsonl": re.compile(r'\{\s*"'), "edn": re.compile(r"\{\s*:")}
 CALL_KEYS = {"client", "kind", "key", "called", "returned", "value", "expected", "result"}
+READS = {READ, "get"}
 MOMENT_KEYS = {"client", "type", "kind", "key", "value", "time"}
 NEWLINE = b"\n"
 MOST_BYTES = 1 << 29  # of a history
@@ -143,7 +145,7 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         if not said.strip():
             continue
         try:
-            row = json.loads(said, object_pairs_hook=_once)
+            row = json.loads(said, object_pairs_hook=_once, parse_float=Decimal)  # times in full
         except json.JSONDecodeError as error:
             raise BadLine(line, _no_json(said, error, is_last=line == len(lines))) from None
         except RecursionError:
@@ -205,6 +207,8 @@ def _call(line: int, row: dict[str, Any]) -> LoggedOperation:
     if returned < called:
         raise BadLine(line, f"this returned at {returned:g}, before it was called at {called:g}")
     value, expected, result = (frozen(row.get(name)) for name in ("value", "expected", "result"))
+    if row["kind"] in READS and value is not None:
+        raise BadLine(line, f"a {row['kind']} has no value: what it returned is its 'result'")
     return LoggedOperation(*_names(line, row), called, returned, value, expected, result, line)
 
 
@@ -220,13 +224,16 @@ def _names(line: int, row: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _time(line: int, name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    """With all its digits: nanoseconds since 1970 have more than a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or value != value:
         raise BadLine(line, f"{name!r} is a number, not {quoted(value)}")
-    return value
+    return value  # type: ignore[return-value]
 
 
 def frozen(value: Any) -> Any:
-    """Lists as tuples. What is left of objects, nobody can compare."""
+    """Lists as tuples, numbers with a point as floats. What is left of objects, nobody can compare."""
+    if isinstance(value, Decimal):
+        return float(value)
     return tuple(map(frozen, value)) if isinstance(value, list) else value
 
 

@@ -15,13 +15,15 @@ from math import inf
 from time import process_time
 from typing import Any
 
-from oneleader.conformance.histories.objects import REGISTER, SharedObject
+from oneleader.conformance.histories.objects import REGISTER, SharedObject, tells
 from oneleader.conformance.histories.search import OutOfTime, search_all
 from oneleader.conformance.histories.shrinking import first_failure, smallest, up_to
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader_raft.testbench.clients import Operation
 
 SHRINK_SECONDS = 2.0
+NO_TIME = "the time given with --seconds ran out"
+NOTHING_TOLD = "no operation has a known result that could be another one: nothing was compared"
 MOST_TIMES, LEAST_SECONDS = 20, 0.2  # shrinking: at most so many times the verdict, or this
 
 
@@ -30,7 +32,7 @@ class JudgedHistory:
     """The verdict on a history; where it is violated, the key and a smallest part that shows it.
 
     `stuck` is the operation at whose return no order is left: the first place that no order explains.
-    `is_smallest`: nothing can be left out of the part; else time for that ran out.
+    `is_smallest`: nothing can be left out of the part; else time for that ran out. `why` it is inconclusive.
     """
 
     verdict: Verdict
@@ -42,6 +44,7 @@ class JudgedHistory:
     stuck: Operation | None = None
     is_smallest: bool = True
     seconds: float = 0.0
+    why: str = ""
 
 
 def judge(
@@ -54,6 +57,7 @@ def judge(
 ) -> JudgedHistory:
     """Whether the history is linearizable, key by key. ValueError where the object has no such operation.
 
+    Inconclusive where clients were told nothing: whatever writes do, some order explains them.
     `initial` is what each key holds at first. `seconds` of processor time bound the verdict, which is then
     inconclusive, and `shrink_seconds` the search for a smallest part, which never takes more than
     twenty times the verdict (and no less than a fifth of a second, which nobody notices).
@@ -65,11 +69,13 @@ def judge(
     pairs = zip(checked, shown, strict=True)
     of_key = {key: list(group) for key, group in groupby(pairs, key=lambda pair: pair[0].key)}
     size = len(shown), len(of_key), model.name
+    if not any(map(tells, checked)):
+        return JudgedHistory(INCONCLUSIVE, *size, why=NOTHING_TOLD, seconds=process_time() - began)
     operations_of = {key: [o for o, _ in group] for key, group in of_key.items()}
     try:
         key, found = search_all(operations_of, model, start, began + seconds)
     except OutOfTime as error:
-        return JudgedHistory(INCONCLUSIVE, *size, error.key, seconds=process_time() - began)
+        return JudgedHistory(INCONCLUSIVE, *size, error.key, why=NO_TIME, seconds=process_time() - began)
     took = process_time() - began
     if found.stuck is None:
         return JudgedHistory(HOLDS, *size, seconds=took)

@@ -141,6 +141,11 @@ def _elements(o: Operation) -> Hashable:
     return frozenset(elements) if len(set(elements)) == len(elements) else elements
 
 
+def tells(o: Operation) -> bool:
+    """Whether something came back that an object might not have said."""
+    return o.returned != inf and o.kind not in (WRITE, APPEND, ADD, REMOVE, EXPIRE)
+
+
 # -- registers and key-value stores -----------------------------------------------------------------
 def on_register(o: Operation, held: Hashable) -> tuple[bool, Hashable]:
     """Whether the register, holding this, gives this result; and what it holds then."""

@@ -56,7 +56,8 @@ class CPrinter:
         return getattr(self, f"_{term.op}")(term)  # type: ignore[no-any-return]
 
     def _const(self, term: GroundTerm) -> str:
-        return str(int(term.args[0]))
+        """A sum of plain literals would be computed in an int of C, of 32 bits."""
+        return f"{int(term.args[0])}LL"
 
     def _cell(self, term: GroundTerm) -> str:
         place = self.places[term.args[0]]

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from oneleader.errors import UsageError
 from oneleader.language.definitions import Property
@@ -59,6 +60,8 @@ class Stored(Packed):
         self.rows = np.memmap(file, np.uint64, "r+").reshape(-1, kernel.packing.words)
         self.place, self._known = self._resumed()
         self._size = self.place.end if self.place else 0
+        if self._counted(self._size) != self._known:
+            raise UsageError(f"{file} is not what the search has left there: remove {self.folder}")
         if not self.place:
             self._set_aside(self._first)
             self.settle()
@@ -79,6 +82,14 @@ class Stored(Packed):
             if self._file("known", part).exists():
                 os.truncate(self._file("known", part), length * self._row)
         return place, known
+
+    def _counted(self, end: int) -> list[int]:
+        """How many of the states before `end` are of each part: as many as are known in it."""
+        counts = np.zeros(PARTS, np.int64)
+        for start in range(0, end, CHUNK):
+            parts = _parts(np.asarray(self.rows[start : min(start + CHUNK, end)]))
+            counts += np.bincount(parts.astype(np.int64), minlength=PARTS)
+        return counts.tolist()
 
     @property
     def _row(self) -> int:
@@ -113,7 +124,7 @@ class Stored(Packed):
         """Append each row to its part, to be compared later. Full where the disk is."""
         if shutil.disk_usage(self.folder).free < rows.nbytes + MARGIN:
             raise Full
-        parts = mixed(rows) >> np.uint64(64 - PARTS.bit_length() + 1)
+        parts = _parts(rows)
         order = np.argsort(parts, kind="stable")
         ends = np.searchsorted(parts[order], np.arange(PARTS + 1))
         for part in np.flatnonzero(np.diff(ends)).tolist():
@@ -153,6 +164,11 @@ class Stored(Packed):
         """Where the search is over nothing is kept."""
         if over:
             shutil.rmtree(self.folder)
+
+
+def _parts(rows: Rows) -> npt.NDArray[np.uint64]:
+    """The part of each row, by its hash."""
+    return mixed(rows) >> np.uint64(64 - PARTS.bit_length() + 1)
 
 
 def stored(

@@ -14,8 +14,9 @@ from pathlib import Path
 from oneleader.errors import UsageError
 from oneleader.language.configuration import Configuration
 from oneleader.language.definitions import Property
+from oneleader.language.expr import Expr
 from oneleader.language.model import Model
-from oneleader.language.trace import ghosts_needed, reads, trace_property
+from oneleader.language.trace import ghosts_needed, reads, trace_action, trace_property
 from oneleader.readers.agree import agreement
 from oneleader.readers.explore import checkpoint as checkpoints
 from oneleader.readers.explore.disk import Stored, stored
@@ -30,13 +31,22 @@ ENGINES = ("python", "numpy", "native")
 
 def ghosts_read(model: Model, prop: Property) -> frozenset[str]:
     """The ghost fields that a property reads, and those that these are computed from."""
-    body = trace_property(model, prop).body
-    read = frozenset(name for name in reads(body) if model.fields[name].kind == "ghost")
+    return _ghosts_of(model, trace_property(model, prop).body)
+
+
+def claimed(model: Model) -> Iterator[frozenset[str]]:
+    """Likewise of each claim within an action: it is asserted only where they are kept."""
+    for action in model.actions.values():
+        yield from (_ghosts_of(model, claim) for claim in trace_action(model, action).claims)
+
+
+def _ghosts_of(model: Model, said: Expr) -> frozenset[str]:
+    read = frozenset(name for name in reads(said) if model.fields[name].kind == "ghost")
     return ghosts_needed(model, read)
 
 
 def plan(model: Model, only: list[str] | None = None) -> list[tuple[frozenset[str], list[Property]]]:
-    """The explorations that a model's properties ask for: without ghosts first, then with those read."""
+    """The explorations that properties and claims ask for: without ghosts first, then with those read."""
     everything = model.properties | model.witnesses
     unknown = [name for name in only or [] if name not in everything]
     if unknown:
@@ -45,6 +55,9 @@ def plan(model: Model, only: list[str] | None = None) -> list[tuple[frozenset[st
     groups: dict[frozenset[str], list[Property]] = {} if only else {frozenset(): []}
     for prop in chosen:
         groups.setdefault(ghosts_read(model, prop), []).append(prop)
+    for ghosts in () if only else claimed(model):
+        if not any(ghosts <= kept for kept in groups):
+            groups[ghosts] = []
     return sorted(groups.items(), key=lambda group: len(group[0]))
 
 
