@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+import pytest
+
 from oneleader.conformance.adapter import Observed, Report
 from oneleader.conformance.conform import conform
 from oneleader.conformance.trial import FIGURE_3
@@ -51,3 +53,28 @@ def test_a_lease_that_is_shown_too_long_is_refused_by_the_model_itself() -> None
     (cause,) = (cause for cause in found.causes if cause.judge == LEASE)
     assert "shows that it holds one, and the model has that it holds none" in cause.words
     assert len(cause.events) <= 12, cause
+
+
+class GoesBack(ByTheClock):
+    """Each look at a clock shows less."""
+
+    looks = 0
+
+    def observe(self, node: str) -> Observed:
+        self.looks += 1
+        return replace(super().observe(node), clock=10_000_000 - self.looks)
+
+
+class IsHidden(ByTheClock):
+    """From the first timeout on nobody shows a clock."""
+
+    def observe(self, node: str) -> Observed:
+        shown = super().observe(node)
+        return replace(shown, clock=None) if self.time else shown
+
+
+@pytest.mark.parametrize("adapter", [GoesBack, IsHidden])
+def test_who_cannot_be_told_the_time_is_not_followed(adapter: type[ByTheClock]) -> None:
+    found = conform(adapter, walks=10, seed=1)
+    assert found.in_part[LEASE] == found.by_model[LEASE] > 0, found.text
+    assert not [cause for cause in found.causes if cause.judge == LEASE]

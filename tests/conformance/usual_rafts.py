@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from oneleader.conformance.adapter import May, Report
+from oneleader.conformance.adapter import May, Report, Sent
 from tests.conformance.changing import ChangingAdapter, ChangingRaft
 from tests.conformance.odd_rafts import Sticky
 from tests.conformance.small_raft import Message, SmallAdapter, SmallRaft
@@ -362,6 +364,202 @@ class SendsLittle(SmallRaft):
         self.out[-1]["entries"] = self.out[-1]["entries"][:2]
 
 
+class TellsAsItVotes(SmallRaft):
+    """A vote says what its voter takes as committed, and a candidate that has the entry learns it."""
+
+    def on_ask(self, m: Message) -> None:
+        before = len(self.out)
+        super().on_ask(m)
+        for answer in self.out[before:]:
+            answer["known"] = (self.commit, self.log[self.commit - 1][0] if self.commit else 0)
+
+    def on_yes(self, m: Message) -> None:
+        commit, term = m["known"]
+        if self.role == "candidate" and self.commit < commit and not self.lacks(commit, term):
+            self.commit = commit
+            self.apply()
+        super().on_yes(m)
+
+
+class StandsTheSecondTime(SmallRaft):
+    """Whose timer rings is first a follower of the next term, and stands in the one after it."""
+
+    has_rung = False
+
+    def timeout(self) -> None:
+        if self.role != "leader" and not self.has_rung:
+            self.adopt(self.term + 1)
+            self.has_rung = True
+        else:
+            self.has_rung = False
+            super().timeout()
+
+
+class StoresNoVote(SmallRaft):
+    """Who comes back does not know whom it has voted for, and begins in a term in which it has not."""
+
+    def __init__(self, name: str, nodes: Sequence[str], disk: dict[str, Any]) -> None:
+        super().__init__(name, nodes, disk)
+        if disk["term"]:
+            self.adopt(self.term + 1)
+
+
+class BeatsApart(SmallRaft):
+    """A heartbeat has no place in the log: it tells what is committed of what is known to be there."""
+
+    def heartbeat(self) -> None:
+        if self.role == "leader":
+            for other in self.others:
+                self.say(other, "beat", commit=min(self.commit, self.match[other]))
+
+    def propose(self, value: str) -> None:
+        super().propose(value)
+        if self.role == "leader":
+            for other in self.others:
+                self.send_entries(other)
+
+    def on_beat(self, m: Message) -> None:
+        self.role = "follower"
+        self.commit = max(self.commit, m["commit"])
+        self.apply()
+        self.say(m["from"], "beaten", round=m["round"])
+
+    def on_beaten(self, m: Message) -> None:
+        if self.role == "leader":
+            self.note_round(m)
+            if self.match[m["from"]] < len(self.log):
+                self.send_entries(m["from"])
+
+
+class ReadsByItsLog(SmallRaft):
+    """A read is an entry, and is answered when that is applied."""
+
+    def __init__(self, name: str, nodes: Sequence[str], disk: dict[str, Any]) -> None:
+        super().__init__(name, nodes, disk)
+        self.asked: dict[int, int] = {}  # the terms of the reads that wait, by their index
+
+    def read(self) -> None:
+        if self.role == "leader":
+            self.asked[len(self.log) + 1] = self.term
+            super().propose("")
+
+    def adopt(self, term: int) -> None:
+        super().adopt(term)
+        self.asked = {}
+
+    def apply(self) -> None:
+        before = self.applied
+        super().apply()
+        for index in range(before + 1, self.applied + 1):
+            if self.role == "leader" and self.asked.pop(index, None) == self.log[index - 1][0]:
+                values = [value for _, value in self.log[:index] if value]
+                self.results.append(values[-1] if values else None)
+
+
+class AnswersAfterItsDisk(SmallAdapter):
+    """The disk is written when a timer rings. Votes, entries and what they answer wait for it; what refuses,
+    or tells of a round, does not."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        super().__init__(nodes)
+        self.stored = {node: deepcopy(self.disks[node]) for node in nodes}
+        self.held: dict[str, list[Sent]] = {node: [] for node in nodes}
+
+    def report(self, node: str) -> Report:
+        report = super().report(node)
+        self.held[node] += [sent for sent in report.sent if sent.message["kind"] != "no"]
+        return replace(report, sent=[sent for sent in report.sent if sent.message["kind"] == "no"])
+
+    def written(self, node: str, report: Report) -> Report:
+        self.stored[node], held = deepcopy(self.disks[node]), self.held[node]
+        self.held[node] = []
+        return replace(report, sent=[*held, *report.sent])
+
+    def heartbeat(self, node: str) -> Report:
+        return self.written(node, super().heartbeat(node))
+
+    def timeout(self, node: str) -> Report:
+        return self.written(node, super().timeout(node))
+
+    def crash(self, node: str) -> Report:
+        self.held[node], self.disks[node] = [], deepcopy(self.stored[node])
+        return super().crash(node)
+
+
+class SendsPieces(Snapshots):
+    """A snapshot comes an entry at a time, and takes effect with the last of them."""
+
+    def __init__(self, name: str, nodes: Sequence[str], disk: dict[str, Any]) -> None:
+        super().__init__(name, nodes, disk)
+        self.pieces: dict[tuple[str, int, int], dict[int, Any]] = {}
+
+    def send_entries(self, to: str) -> None:
+        if self.next[to] - 1 >= self.held:
+            super().send_entries(to)
+            return
+        for at in range(self.held):
+            self.say(to, "piece", at=at, of=self.held, entry=self.log[at])
+
+    def on_piece(self, m: Message) -> None:
+        self.role = "follower"
+        got = self.pieces.setdefault((m["from"], m["term"], m["of"]), {})
+        got[m["at"]] = m["entry"]
+        if len(got) == m["of"]:
+            self.pieces = {}
+            self.on_snapshot(m | {"entries": [got[at] for at in range(m["of"])]})
+
+
+class Fetches(SmallRaft):
+    """A leader beats, and a follower asks it for what comes after its log, as Kafka's do."""
+
+    def heartbeat(self) -> None:
+        if self.role == "leader":
+            for other in self.others:
+                self.say(other, "beat")
+
+    @property
+    def end(self) -> tuple[int, int]:
+        return len(self.log), self.log[-1][0] if self.log else 0
+
+    def on_beat(self, m: Message) -> None:
+        self.role = "follower"
+        self.say(m["from"], "fetch", end=self.end, round=m["round"])
+
+    def on_fetch(self, m: Message) -> None:
+        if self.role != "leader":
+            return
+        at, term = m["end"]
+        self.note_round(m)
+        if self.lacks(at, term):
+            at = min(at, len(self.log))
+            while at and self.log[at - 1][0] > term:
+                at -= 1
+            self.say(m["from"], "diverges", asked=m["end"], at=at, of=self.log[at - 1][0] if at else 0)
+            return
+        self.match[m["from"]] = max(self.match[m["from"]], at)
+        self.advance()
+        self.say(m["from"], "fetched", asked=m["end"], entries=list(self.log[at:]), commit=self.commit)
+
+    def on_diverges(self, m: Message) -> None:
+        """Only what was asked of this very log is an answer to it."""
+        self.role = "follower"
+        if m["asked"] == self.end:
+            at = min(m["at"], len(self.log))
+            while at and self.log[at - 1][0] > m["of"]:
+                at -= 1
+            del self.log[at:]
+            self.on_beat(m)
+
+    def on_fetched(self, m: Message) -> None:
+        self.role = "follower"
+        if m["asked"] == self.end:
+            self.log.extend(m["entries"])
+            self.commit = max(self.commit, m["commit"] if m["commit"] <= len(self.log) else 0)
+            self.apply()
+            if m["entries"]:
+                self.on_beat(m)
+
+
 def adapted(
     kind: type[SmallRaft], may: Sequence[May] = (), over: type[SmallAdapter] = SmallAdapter
 ) -> type[SmallAdapter]:
@@ -383,4 +581,12 @@ ADAPTERS: dict[str, type[SmallAdapter]] = {
     "learns first": LearnsFirstAdapter,
     "keeps its commit index": adapted(KeepsItsCommit, [May.COMMIT_SURVIVES]),
     "sends little": adapted(SendsLittle),
+    "tells as it votes": adapted(TellsAsItVotes, [May.COMMIT_BY_VOTE]),
+    "stands the second time": adapted(StandsTheSecondTime, [May.PASSES_A_TERM]),
+    "stores no vote": adapted(StoresNoVote, [May.PASSES_A_TERM]),
+    "beats apart": adapted(BeatsApart),
+    "reads by its log": adapted(ReadsByItsLog),
+    "answers after its disk": AnswersAfterItsDisk,
+    "sends pieces": adapted(SendsPieces, over=SnapshotAdapter),
+    "fetches": adapted(Fetches, [May.DROP_CONFLICTS]),
 }

@@ -34,6 +34,15 @@ SHOWN = {
         "server 0 is in term 1 with 2 entries; server 1 is in term 3 with 1 entries; they have no leader",
     ),
     "raftos_votes_twice": ("raftos", *(f"in term 1 it voted for {n}:9000" for n in ("n1", "n2"))),
+    "raftos_keeps_an_old_vote": (
+        "raftos",
+        "in term 1 it answers n2: True",
+        "in term 1 it has voted for n2:9000\nin term 2 it has voted for n2:9000",
+    ),
+    "raftos_counts_copies": (
+        "raftos",
+        "with 1 answers of n2 it is Candidate\nwith 2 answers of n2 it is Leader",
+    ),
     "raftos_cannot_read_its_log": ("raftos", "after a restart: ExtraData"),
     "raftos_drops_entries": (
         "raftos",

@@ -41,6 +41,13 @@ def test_it_goes_on_where_it_stopped_and_the_page_tells_how_far_it_came() -> Non
     assert f"| reference | 3 | 4 | {more.steps:,} |" in peers.page([], [])
 
 
+def test_other_judges_begin_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    drive(400)
+    monkeypatch.setattr(million.READ, "hash", "another")
+    again = drive(100)
+    assert (again.batches, again.walks, again.code) == (1, 2, "another")
+
+
 def given(monkeypatch: pytest.MonkeyPatch, make: MakeAdapter) -> None:
     monkeypatch.setattr(million, "core", lambda _: nullcontext(make))
 

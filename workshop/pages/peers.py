@@ -67,8 +67,9 @@ alone. A crash here is the process's, not the machine's: what was written is not
 
 ## Long runs of correct cores
 With all that they do on purpose declared; half of their walks are judged by the models too. `make million`
-drives each up to a million steps, and goes on where it stopped. What is found here is a false alarm, or news;
-"any more": the same walks find it no longer, since a judge was mended or the step was declared.
+drives each up to a million steps, and goes on where it stopped; the last cell says until when, and by which
+code (a hash of judges and driver). What is found here is a false alarm, or news; "any more": the same walks
+find it no longer, since the step was declared, or since a judge was mended where no code is said.
 
 | core | servers | walks | steps | seconds | judged by | found | until |
 |---|--:|--:|--:|--:|---|---|---|
@@ -184,7 +185,9 @@ def file(peer: Peer, cause: Cause) -> str:
 
 def told(cause: Cause, picture: str) -> Iterator[str]:
     yield f"\n### {cause.key}"
-    yield f"{cause.words.splitlines()[0]} The shortest run found, {len(cause.steps)} steps:\n```"
+    if cause.after:
+        yield f"It may follow from what is passed over before it in this run: {'; '.join(cause.after)}.\n"
+    yield f"{cause.words.splitlines()[0]}. The shortest run found, {len(cause.steps)} steps:\n```"
     for number, step in enumerate(cause.steps[:LONGEST], 1):
         yield f"{number:3}  {step if len(step) <= WIDEST else step[:WIDEST] + ' ...'}"
     if len(cause.steps) > LONGEST:
@@ -252,7 +255,12 @@ def long_row(row: LongRun) -> str:
     cells = [f"{row.name} {row.version}".strip(), str(row.nodes), f"{row.walks:,}", f"{row.steps:,}"]
     mended = [f"nothing any more of: {'; '.join(row.mended)}"] if row.mended else []
     found = "; ".join([*row.found, *mended]) or "nothing"
-    cells += [f"{row.seconds:,.0f}", f"Figure 3; {judges}", found, row.until]
+    cells += [
+        f"{row.seconds:,.0f}",
+        f"Figure 3; {judges}",
+        found,
+        ", ".join(filter(None, [row.until, row.code])),
+    ]
     return f"| {' | '.join(cells)} |\n"
 
 

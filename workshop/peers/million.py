@@ -1,9 +1,9 @@
 """The command `million`: correct cores over a million steps, in which nothing may be found.
 
-It goes on where the run before it stopped: what was driven is kept in docs/results/million.json after each
-batch of walks, and each batch has a seed of its own. A batch in which something was found is driven again
-first: what is not found any more, since a judge was mended or the step declared, is kept as `mended`.
-docs/results/peers.md tells what is there.
+It goes on where the run before it stopped, if judges and driver are the same: what was driven is kept in
+docs/results/million.json after each batch of walks, and each batch has a seed of its own. A batch in which
+something was found is driven again first: what is not found any more, since the adapter declares it, is kept
+as `mended`. docs/results/peers.md tells what is there.
 """
 
 from __future__ import annotations
@@ -19,18 +19,30 @@ from pathlib import Path
 
 import click
 
+import oneleader
 from oneleader.cli.console import complain, say
 from oneleader.conformance.adapter import May
 from oneleader.conformance.conform import Driving, names
 from oneleader.conformance.examined import Examined
 from oneleader.conformance.reference.whole import WholeReference
 from oneleader.conformance.trial import MakeAdapter
+from oneleader.readers.earlier import Texts
 from workshop.peers.peer import PEERS
 
 RECORD = Path("docs/results/million.json")
 REFERENCE = "reference"
 HEALTHY = (REFERENCE, "etcd", "hashicorp")
 NODES = (3, 5)
+READ = Texts(
+    {
+        Path(str(oneleader.__file__)).parent: (
+            "conformance/*.py",
+            "language/*.py",
+            "models/*.py",
+            "readers/replay/*.py",
+        )
+    }
+)
 BATCH = 40  # walks with one seed
 
 
@@ -47,6 +59,7 @@ class LongRun:
     name: str
     nodes: int
     version: str
+    code: str = ""  # of the judges and the driver
     batches: int = 0
     walks: int = 0
     steps: int = 0
@@ -91,13 +104,13 @@ def keep(row: LongRun) -> None:
 
 
 def rows_of(name: str) -> Iterator[LongRun]:
-    """With what was driven before; a new version begins with nothing."""
+    """With what was driven before; a new version begins with nothing, and so do other judges."""
     version = PEERS[name].version if name in PEERS else ""
     before = load()
     for nodes in NODES:
-        row = LongRun(name, nodes, version)
+        row = LongRun(name, nodes, version, READ.hash[:8])
         kept = before.get(row.key, row)
-        yield kept if kept.version == version else row
+        yield kept if (kept.version, kept.code) == (row.version, row.code) else row
 
 
 def core(name: str) -> AbstractContextManager[MakeAdapter]:

@@ -162,7 +162,9 @@ WITH_JOURNAL = """With a journal and dumps on disk. A run of 40 walks found that
 the cutting of the journal loses acknowledged entries: `tests/peers/findings/pysyncobj_loses_entries.py`. And
 a follower that is sent the first piece of a snapshot takes the leader's commit index for its own, though its
 log is replaced by the last piece alone: it commits, and applies, entries that may be of nobody else
-(`tests/peers/findings/pysyncobj_commits_a_piece.py`)."""
+(`tests/peers/findings/pysyncobj_commits_a_piece.py`). All that is found below is of the latter: the model's
+step and State Machine Safety in the step in which the first piece arrives, and with the last one the log is
+shorter than what was committed so, and the commit index falls."""
 ETCD = """With `PreVote`, `CheckQuorum` and `StepDownOnRemoval`: without the last, a leader that has removed
 itself goes on, and drops what is proposed to it. A pre-candidate counts the answer to an earlier request for
 a pre-vote, which harms nobody, for pre-votes bind nobody; it is declared (`an old pre-vote counts`). Members
@@ -181,15 +183,27 @@ version passes the same runs."""
 CHANGING = """With `dynamicMembershipChange`. A change does not wait until the one before is committed: the
 code that asks for it compares with an index that nothing sets. A leader that is cut off removes all others
 and commits alone: `tests/peers/findings/pysyncobj_changes_twice.py`. A server never takes itself to be
-removed."""
+removed. What is found with five servers comes in runs in which something that three showed is passed over,
+where its text says so; of the rest we have read what changes twice brings about (two leaders of a term, a
+leader that lacks what is committed, two that apply different entries) and not each by itself."""
 IN_MEMORY = """As it comes: all is kept in memory, so a server that restarts is a new one with an old name
-(`tests/peers/findings/pysyncobj_forgets.py`)."""
+(`tests/peers/findings/pysyncobj_forgets.py`). Of what is found below all that names a term, a vote, a role,
+the length of a log or a promise is that one fault, by what of it is seen first; what a quorum has lost is
+committed differently later on. Only a follower without the leader's prefix is another: the first piece of a
+snapshot, as above."""
 OLD = """An old version, with a journal on disk: is a fault found that was mended since? It is: a restart
-forgets term and vote (its pull request 202)."""
+forgets term and vote (its pull request 202). What is found below is of it, and of the piece of a snapshot, as
+above."""
 RAFTOS = """Its serializer is JSON here: with its own it cannot read its log again
-(`tests/peers/findings/raftos_cannot_read_its_log.py`). A vote is forgotten within its term, by the timer of
-a candidate and by a restart: `tests/peers/findings/raftos_votes_twice.py`. A late AppendEntries drops
-entries that are committed: `tests/peers/findings/raftos_drops_entries.py`."""
+(`tests/peers/findings/raftos_cannot_read_its_log.py`). What is found below comes of five faults. A vote is
+forgotten within its term, by the timer of a candidate and by a restart
+(`tests/peers/findings/raftos_votes_twice.py`: by Figure 3, by both models and, where it is a candidate's
+timer, as a vote in place of none). A vote is kept in a newer term, so that nobody is elected for long
+(`tests/peers/findings/raftos_keeps_an_old_vote.py`: a vote of an earlier term, and the leader that is not
+elected). A candidate counts answers and not who gave them, which a copy of a datagram makes two of
+(`tests/peers/findings/raftos_counts_copies.py`: a leader without a quorum). A late AppendEntries drops
+entries that are committed (`tests/peers/findings/raftos_drops_entries.py`: the length of a log). An answer
+of a newer term lacks a field, and raises a `KeyError`."""
 
 LIBRAFT = """Debian's package. It calls a disk, a network and a clock that one brings (`struct raft_io`): 102
 lines more, `tests/peers/c/io.h`. It commits entries of earlier terms by counting (Figure 8 of the paper;

@@ -163,7 +163,8 @@ def as_object(found: Examined, failed: str) -> dict[str, Any]:
         "liveness": found.liveness,
         "differs": found.differs,
         "causes": [
-            {"key": c.key, "words": c.words, "events": c.events, "steps": c.steps} for c in found.causes
+            {"key": c.key, "words": c.words, "after": c.after, "events": c.events, "steps": c.steps}
+            for c in found.causes
         ],
         "shim": failed,
     }

@@ -122,7 +122,7 @@ class May(Enum):
     STEP_DOWN = "step down within a term"  # a leader that hears no quorum (dissertation 6.2)
     ASK_AGAIN = "ask again"  # a candidate whose timer rings asks for pre-votes, as a follower (9.6)
     STANDS_ON = "a candidate restarts as one"  # in its term: a model follows a run up to there
-    PASSES_A_TERM = "a term is passed over"  # a pre-candidate in a new one: a model follows a run up to there
+    PASSES_A_TERM = "a term is passed over"  # nobody stands in it: a model follows a run up to there
     SKIPS_TERMS = "a candidate skips terms"  # as where each server has its own: followed up to there
     GIVE_UP = "give up an election"  # a candidate that an answer tells that it cannot win
     LATE_PRE_VOTES = "an old pre-vote counts"  # the answer to an earlier request (9.6): it binds nobody

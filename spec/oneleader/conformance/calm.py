@@ -293,7 +293,7 @@ def outlast(trial: Trial, times: int = 1) -> None:
 
 
 def newest(trial: Trial) -> int:
-    return max(seen.term for node in trial.up if (seen := trial.seen[node]) is not None)
+    return max((seen.term for node in trial.up if (seen := trial.seen[node]) is not None), default=0)
 
 
 def leader(trial: Trial) -> str:

@@ -84,10 +84,15 @@ def overthrow(trial: Trial, rng: random.Random) -> None:
 
 
 def leave_behind(trial: Trial, rng: random.Random) -> None:
-    """A leader is cut off; the others elect one, who commits something. Then clients ask the old one."""
+    """A leader is cut off; the others elect one, who commits something. Then clients ask the old one, which
+    may still be on its way to hear what the others answered it before."""
     leader, others = leader_and_others(trial)
     if not leader or len(others) <= len(trial.nodes) // 2:
         return
+    if is_heard_late := rng.random() < 0.3:
+        trial.play(("heartbeat", leader))
+        for other in others:
+            trial.play(("burst", leader, other))
     trial.play(("groups", leader, " ".join(others)))
     elect(trial, rng, others)
     newest = newest_leader(trial)
@@ -95,8 +100,42 @@ def leave_behind(trial: Trial, rng: random.Random) -> None:
     exchange(trial, rng, newest or leader, others)
     for verb in rng.sample(("read", "propose"), 2):
         trial.play((verb, leader) if verb == "read" else (verb, leader, next_value(trial)))
+    if is_heard_late:
+        for other in others:
+            trial.play(("burst", other, leader))
     if rng.random() < 0.5:
         trial.play(("heal",))
+
+
+def overwrite(trial: Trial, rng: random.Random) -> None:
+    """A leader is cut off, with one other if the rest are a majority, and goes on writing. They elect one
+    that commits something, and brings it to those in a few rounds. Then one of those stands, and is asked."""
+    leader, others = leader_and_others(trial)
+    rest = rng.sample(others, min(len(others), max(2, len(trial.nodes) // 2 + 1)))
+    apart = [leader, *(node for node in others if node not in rest)][:2]
+    if not leader or len(rest) <= len(trial.nodes) // 2:
+        return
+    trial.play(("groups", " ".join(apart), " ".join(rest)))
+    for _ in range(rng.choice((2, 4))):
+        trial.play(("propose", leader, next_value(trial)))
+    trial.play(("heartbeat", leader))
+    meet(trial, leader, apart[1:])
+    elect(trial, rng, rest)
+    newest = newest_leader(trial)
+    if newest == leader:
+        return
+    for _ in range(rng.choice((1, 3, 5))):
+        trial.play(("propose", newest, next_value(trial)))
+    exchange(trial, rng, newest, rest)
+    trial.play(("heal",))
+    for _ in range(rng.choice((1, 3))):
+        trial.play(("heartbeat", newest))
+        meet(trial, newest, apart)
+    one = rng.choice(apart)
+    ring(trial, rng, one)
+    exchange(trial, rng, one, trial.up)
+    for _ in range(2):
+        trial.play(("propose", one, next_value(trial)))
 
 
 def late(trial: Trial, rng: random.Random) -> None:
@@ -146,8 +185,12 @@ def succeed(trial: Trial, rng: random.Random) -> None:
     trial.play(("propose", leader, next_value(trial)))
     meet(trial, leader, [first, *rest[: len(trial.nodes) // 2 - 1]])
     ring(trial, rng, first)
+    writes = rng.random() < 0.3  # who begins without an entry of its own commits nothing before
     for _ in range(4):
         meet(trial, first, rest)
+        if first in trial.leaders and writes:
+            trial.play(("propose", first, next_value(trial)))
+            meet(trial, first, rest)
         if first in trial.leaders:
             trial.play(("read", first))
 
@@ -316,6 +359,7 @@ EPISODES: Mapping[str, Episode] = {
     "hand_over": Episode(hand_over, 2, ("heartbeat", "transfer")),
     "succeed": Episode(succeed, 2, ("propose", "read")),
     "leave_behind": Episode(leave_behind, 1, ("propose", "read")),
+    "overwrite": Episode(overwrite, 0.5, ("propose", "heartbeat")),
     "echo": Episode(echo, 2, ("copy",)),
     "replace": Episode(replace, 2, ("propose", "compact", "heartbeat")),
     "behind": Episode(behind, 2, ("propose", "compact", "heartbeat", "members")),

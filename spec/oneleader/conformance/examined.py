@@ -43,13 +43,17 @@ CALM = ("calm",)  # the event after which liveness is asked for
 
 @dataclass(frozen=True)
 class Cause:
-    """What is wrong, with the shortest run found that shows it."""
+    """What is wrong, with the shortest run found that shows it.
+
+    `after`: the known causes that this run passes over, and that it may follow from.
+    """
 
     judge: str
     name: str
     words: str
     events: tuple[Event, ...]
     steps: tuple[str, ...]
+    after: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -62,6 +66,7 @@ class Cause:
         calm = " and calm" if CALM in self.events else ""
         lines = [f"{self.key}, after {events}{calm}"]
         lines += [f"    {line}" for line in self.words.splitlines()]
+        lines += [f"    it may follow from what is known, and comes after it: {key}" for key in self.after]
         lines += [f"{number:4}  {step}" for number, step in enumerate(self.steps[:MOST_SHOWN], 1)]
         more = len(self.steps) - MOST_SHOWN
         return "\n".join([*lines, *([f"      ... and {more} steps more"] if more > 0 else [])])
@@ -86,6 +91,7 @@ class Examined:
     no_word: set[tuple[str, May]] = field(default_factory=set)  # a model, and what it has no word for
     causes: list[Cause] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)  # known causes, how often
+    asks_liveness: bool = False
     liveness: dict[str, str] = field(default_factory=dict)  # what should come about: "" or what did not
     differs: str = ""  # how the same steps did not do the same again
 
@@ -103,8 +109,8 @@ class Examined:
             found[name] = self._verdict_of(name, self.by_model[name] > 0 and is_silent)
         if any(cause.judge == EXCEPTION for cause in self.causes):
             found[EXCEPTION] = VIOLATED
-        if self.liveness:
-            found[LIVENESS] = self._verdict_of(LIVENESS, True)
+        if self.asks_liveness or self.liveness:
+            found[LIVENESS] = self._verdict_of(LIVENESS, bool(self.liveness))
         return found
 
     @property
@@ -147,6 +153,8 @@ class Examined:
         ]
         lines += [f"  passed     {key}: in {count} walks, known" for key, count in self.passed_over.items()]
         lines += [f"  liveness   {what}: {wrong or 'it does'}" for what, wrong in self.liveness.items()]
+        if self.asks_liveness and not self.liveness:
+            lines.append("  liveness   no walk came to its calm: each ended before, or a server raised in it")
         if self.walks and not self.leaders:
             lines.append(self.target.nobody)
         if self.differs:

@@ -23,7 +23,16 @@ from collections.abc import Callable, Collection, Container, Mapping
 from typing import Any, ClassVar
 
 from oneleader.conformance.adapter import May, Observed, Report
-from oneleader.conformance.judge import BeyondTheBound, Seen, StepRefused, in_words, refused
+from oneleader.conformance.judge import (
+    OLD_VOTE,
+    OLD_VOTE_IS_REFUSED,
+    BeyondTheBound,
+    Seen,
+    StepRefused,
+    in_words,
+    leads_away,
+    refused,
+)
 from oneleader.conformance.observations import may_have, placed
 from oneleader.conformance.prompt import Prompt
 from oneleader.errors import Inexpressible
@@ -121,6 +130,7 @@ class ModelJudge:
 
         def explain(before: Candidate) -> list[Candidate]:
             step = self.step(self, before.copy(), node, prompt, report, now, seen)
+            step.leave_if_it_leads_away()
             step.take()
             taken.extend(step.s.steps)
             return [step.s]
@@ -185,6 +195,12 @@ class ModelStep:
 
     def take(self) -> None:
         raise NotImplementedError
+
+    def leave_if_it_leads_away(self) -> None:
+        asked = any(self.s.get("requested", (v, self.now.term)) for v in (*self.judge.nodes, GIVEN))
+        step = leads_away(self.prompt, self.get("term"), self.now, is_news=not asked)
+        if step is not None:
+            self.judge.leave(step)
 
     def get(self, name: str) -> int:
         """What the model has of this server."""
@@ -257,6 +273,10 @@ class ModelStep:
         self.s.act("start_election", self.n)
 
     def grant(self, candidate: str) -> None:
+        before = self.judge.last.get(self.n)
+        is_kept = before is not None and before.term < self.now.term and before.voted_for == candidate
+        if is_kept and not self.s.get("requested", (candidate, self.now.term)):
+            raise LineRefused(f"{OLD_VOTE}: {OLD_VOTE_IS_REFUSED}")
         self.s.act("grant_vote", self.n, candidate, self.now.term)
 
     def roles(self) -> None:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from oneleader.conformance.adapter import PRE_CANDIDATE, May, Observed, Report, Taken
+from oneleader.conformance.adapter import FOLLOWER, PRE_CANDIDATE, May, Observed, Report, Taken
 from oneleader.conformance.prompt import Prompt
 from oneleader.errors import Disagreement, UsageError
 from oneleader.language.configuration import bounded
@@ -37,6 +37,10 @@ from oneleader.models.election import Node, Quorum, Role
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.run import Cut, Disabled, Instance, Run, State
 
+OLD_VOTE = "a vote of an earlier term"
+OLD_VOTE_IS_REFUSED = (
+    "a vote is for one term (Figure 2, votedFor), and nobody asked for this one in the new term"
+)
 MOST_ACTIONS = 4  # in one step that does not report its actions; more where a quorum is larger
 
 Seen = Mapping[str, Observed | None]
@@ -278,7 +282,7 @@ class Judge:
 
     def _infer(self, name: str, prompt: Prompt, report: Report, observed: Observed | None) -> list[str]:
         """Take the shortest sequence of the node's actions that leads to what is observed of it."""
-        self._answer_late(name, report, observed)
+        self._answer_late(name, observed)
         before = self.state
         search = StepSearch(self.rules, self.rules.number[name], prompt.restarts, observed)
         path = search.go(before)
@@ -286,7 +290,7 @@ class Judge:
             path = self._without_a_word(name, prompt, observed)
         if path is None:
             assert observed is not None, "anything leads to nothing observed"
-            step = leads_away(prompt, self.rules.shows(before, search.node).term, observed)
+            step = leads_away(prompt, self.rules.shows(before, search.node).term, observed, is_news=True)
             if step is not None:
                 self.no_word |= {step} - set(self.may)
                 raise BeyondTheBound
@@ -308,11 +312,11 @@ class Judge:
         is_back = prompt.restarts and last is not None and last.role is not None
         return (observed.role is None or is_back) and keeps and (told is None or observed.term >= told.term)
 
-    def _answer_late(self, name: str, report: Report, observed: Observed | None) -> None:
-        """A server that leaves its term sends its candidate something: its vote may be among it."""
+    def _answer_late(self, name: str, observed: Observed | None) -> None:
+        """A server leaves its term, and its answer with its vote may still have to leave it."""
         was = self.rules.shows(self.state, self.rules.number[name])
         leaves = observed is not None and observed.term > was.term
-        if leaves and was.voted_for not in (None, name) and any(s.to == was.voted_for for s in report.sent):
+        if leaves and was.voted_for is not None and was.voted_for != name:
             self._take_vote_as_sent(name, was.voted_for)
 
     def _without_a_word(self, name: str, prompt: Prompt, observed: Observed | None) -> Path | None:
@@ -352,14 +356,16 @@ def giving_up(role: str | None, prompt: Prompt) -> May | None:
     return May.GIVE_UP if prompt.is_answer else None
 
 
-def leads_away(prompt: Prompt, term: int, now: Observed) -> May | None:
-    """What a step of a server of this term is called after which a model cannot follow the run."""
+def leads_away(prompt: Prompt, term: int, now: Observed, is_news: bool) -> May | None:
+    """What a step of a server of this term is called after which a model cannot follow the run. `is_news`:
+    nobody has asked for votes in the term that it shows."""
     if prompt.what == "timeout" and now.role == "candidate" and now.term > term + 1:
         return May.SKIPS_TERMS
     if prompt.restarts and (now.role, now.term) == ("candidate", term):
         return May.STANDS_ON
-    passes = prompt.what == "timeout" and (now.role, now.term) == ("pre-candidate", term + 1)
-    return May.PASSES_A_TERM if passes and now.voted_for is None else None
+    passes = prompt.what in ("timeout", "restart") and now.role in (FOLLOWER, PRE_CANDIDATE)
+    is_free = is_news and now.term > term and now.voted_for is None
+    return May.PASSES_A_TERM if passes and is_free else None
 
 
 Path = tuple[Instance, ...]
@@ -423,12 +429,22 @@ class StepSearch:
         if ours.term == self.observed.term and ours.voted_for is not None and self.observed.voted_for is None:
             taken_back = "no action of the model takes a vote back within its term (Figure 2, votedFor)"
             return StepRefusal("observation: voted_for", (*words[:2], taken_back))
+        if self._keeps_its_vote(before, ours):
+            return StepRefusal(f"observation: {OLD_VOTE}", (*words[:2], OLD_VOTE_IS_REFUSED))
         for (state, restarted), path in self.reached.items():
             for instance, guard in self._with_one_guard_broken(state, restarted):
                 calls = [*(f"{self.rules.call(i)}, allowed" for i in path), self.rules.call(instance)]
                 words += [f"the nearest: {'; '.join(calls)}", f"which the model forbids: {guard}"]
                 return StepRefusal(f"{instance.action.name}: {guard}", tuple(words))
         return self._nearest(before, words)
+
+    def _keeps_its_vote(self, before: State, ours: Observed) -> bool:
+        """It shows the vote of an earlier term in one in which nobody has asked for it."""
+        assert self.observed is not None
+        term, vote = self.observed.term, self.observed.voted_for
+        if vote is None or vote != ours.voted_for or not ours.term < term <= self.rules.terms:
+            return False
+        return not before[self.rules.at["requested", (self.rules.number[vote], term)]]
 
     def _nearest(self, before: State, words: list[str]) -> StepRefusal:
         """An action that explains what has changed, and what else it would have changed."""

@@ -22,6 +22,7 @@ from oneleader.conformance.prompt import Prompt
 ONE_LEADER = "Election Safety"
 APPEND_ONLY = "Leader Append-Only"
 LOG_MATCHING = "Log Matching"
+ASCENDING = "terms never fall along a log"
 COMPLETENESS = "Leader Completeness"
 STATE_MACHINE = "State Machine Safety"
 STORED = "a quorum stores what is committed"
@@ -29,6 +30,7 @@ MONOTONE = "terms and commit indices grow"
 DURABLE = "promises survive a restart"
 UNSYNCED = "what a crash tore is not believed"
 LINEARIZABLE = "clients see one register"
+ANSWERED = "what clients are told is committed"
 MATCH = "what a leader knows to be stored is stored"
 GIVES_WAY = "a leader that is told of a newer term gives way"
 MEMBERS = "the members follow from the log"
@@ -39,6 +41,10 @@ CLAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ONE_LEADER: ("Figure 3: at most one leader can be elected in a given term", ()),
     APPEND_ONLY: ("Figure 3: a leader never overwrites or deletes entries in its log", ("log",)),
     LOG_MATCHING: ("Figure 3: two logs with an entry of one index and term agree up to it", ("log",)),
+    ASCENDING: (
+        "section 5.3: a leader appends entries of its own term, after those of earlier ones",
+        ("log",),
+    ),
     COMPLETENESS: ("Figure 3: a committed entry is in the logs of all later leaders", ("log", "commit")),
     STATE_MACHINE: ("Figure 3: no two servers apply different entries for one index", ("log", "commit")),
     STORED: ("section 5.3: an entry is committed once a majority stores it", ("log", "commit")),
@@ -50,6 +56,10 @@ CLAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     GIVES_WAY: ("Figure 2, All Servers 2: who learns of a newer term is a follower in it", ()),
     LINEARIZABLE: ("section 8: each operation takes effect at once, between call and return", ("read",)),
+    ANSWERED: (
+        "Figure 2, Leaders: respond after entry applied to state machine",
+        ("log", "commit", "propose"),
+    ),
     MATCH: ("Figure 2, matchIndex: the highest entry known to be replicated on a server", ("log", "match")),
     MEMBERS: ("section 6: a server uses the latest configuration in its log", ("log", "members")),
     LEASE: ("dissertation 6.4.1: while a lease lasts nobody else is elected", ("lease",)),
@@ -82,6 +92,7 @@ class Observations:
         self.leaders: dict[int, str] = {}
         self.entries: dict[tuple[int, int], tuple[int | None, Hashable]] = {}  # (index, term): the rest
         self.committed: dict[int, LogEntry] = {}
+        self.values: set[Hashable] = set()  # of all that is committed
         self.committed_in: dict[int, int] = {}  # by what term it was committed, at the latest
         self.applied: dict[int, Hashable] = {}
         self.applied_by: dict[str, int] = {}  # each server's last one
@@ -101,9 +112,10 @@ class Observations:
         """The clauses that a step of `node` breaks."""
         now, before = seen[node], self.last.get(node)
         self.torn |= {node} if prompt.what == "crash_keeping" else set()
-        yield from self.state_machines(node, prompt, report)
         if now is not None:
             yield from self.server(node, prompt, report, before, seen)
+        yield from self.state_machines(node, prompt, report)
+        yield from self.answers(node, report, now)
         for result, is_explained in self.clients.answers(node, report):
             self.compared[LINEARIZABLE] += 1
             if not is_explained:
@@ -124,7 +136,7 @@ class Observations:
                 yield from self.changed(node, prompt, before, now)
         yield from self.one_leader(node, now)
         if is_other_log:
-            yield from self.log_matching(node, before, now)
+            yield from self.new_entries(node, before, now)
         self.last[node] = now
         if now.log is not None:
             self.with_log[node] = now
@@ -143,6 +155,16 @@ class Observations:
         if report.sent:
             self.promised[node] = now
             self.take_in(node, prompt, report, before, now)
+
+    def answers(self, node: str, report: Report, now: Observed | None) -> Iterator[Breach]:
+        """Where logs show what clients propose. Who crashes as it answers shows no commit index any more."""
+        is_shown = now is not None and now.commit is not None and now.log is not None
+        if not report.answered or not is_shown or self.values.isdisjoint(self.clients.writes):
+            return
+        self.compared[ANSWERED] += 1
+        early = next((value for value in report.answered if value not in self.values), None)
+        if early is not None:
+            yield Breach(ANSWERED, f"{node} has acknowledged {early!r}, which nobody takes as committed")
 
     # One server
 
@@ -238,7 +260,8 @@ class Observations:
 
     # Logs
 
-    def log_matching(self, node: str, before: Observed | None, now: Observed) -> Iterator[Breach]:
+    def new_entries(self, node: str, before: Observed | None, now: Observed) -> Iterator[Breach]:
+        """Each by the one before it, and by what any log has had there."""
         if now.log is None:
             return
         start = shared(before, now)  # what stood there before was judged before
@@ -246,6 +269,10 @@ class Observations:
         for index, (term, value) in enumerate(now.log[start:], now.first + start):
             known = self.entries.setdefault((index, term), (previous, value))
             self.compared[LOG_MATCHING] += 1
+            self.compared[ASCENDING] += previous is not None
+            if previous is not None and term < previous:
+                words = f"entry {index} of term {term} in the log of {node} follows one of term {previous}"
+                yield Breach(ASCENDING, words)
             is_other_value = known[1] != value
             is_after_another = None not in (known[0], previous) and known[0] != previous
             if is_other_value or is_after_another:
@@ -271,6 +298,7 @@ class Observations:
                 yield Breach(STATE_MACHINE, words)
             if index not in self.committed_in:
                 self.committed_in[index] = now.term
+                self.values.add(entry[1])
                 new.append(index)
                 yield from self.stored(index, entry, before, now, self.former(node, index))
 
@@ -334,6 +362,7 @@ class Observations:
         if prompt.restarts:
             self.applied_by.pop(node, None)
         for index, value in report.applied:
+            yield from self.in_order(node, index)
             self.applied_by[node] = index
             self.compared[STATE_MACHINE] += 1
             known = self.applied.setdefault(index, value)
@@ -341,11 +370,27 @@ class Observations:
                 words = f"{node} applied {value!r} at index {index}, where {known!r} was applied before"
                 yield Breach(STATE_MACHINE, words)
 
+    def in_order(self, node: str, index: int) -> Iterator[Breach]:
+        """Nothing twice, and of what its log has no client's value is left out, but where it is a repetition:
+        state machines are not always given what changes nothing."""
+        last, seen = self.applied_by.get(node), self.last.get(node)
+        if last is None:
+            return
+        if index <= last:
+            yield Breach(STATE_MACHINE, f"{node} applied index {index} after {last}")
+        for left in range(max(last + 1, seen.first if seen is not None else index), index):
+            value = self.committed[left][1] if left in self.committed else None
+            is_new = all(other == left for other, held in self.applied.items() if held == value)
+            if value in self.clients.writes and is_new:
+                yield Breach(STATE_MACHINE, f"{node} applied index {index} after {last}, without {value!r}")
+
     # What a leader knows
 
     def matches(self, node: str, before: Observed | None, now: Observed) -> Iterator[Breach]:
         """Of servers that are in its term still: in a later one another leader may have replaced it."""
-        if now.match is None or now.role != "leader" or (before is not None and before.match == now.match):
+        if now.match is None or now.role != "leader":
+            return
+        if before is not None and (before.role, before.match, before.log) == (now.role, now.match, now.log):
             return
         last = now.first - 1 + len(now.log or ())
         for other, index in now.match.items():

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 from oneleader.conformance.adapter import May, Observed
 from oneleader.conformance.following import GIVEN, Grounds, ModelJudge, ModelStep
-from oneleader.conformance.judge import in_words, leads_away
+from oneleader.conformance.judge import in_words
 from oneleader.conformance.observations import at, may_have, placed, shared
 from oneleader.errors import Inexpressible
 from oneleader.language.sorts import NIL
@@ -53,8 +53,6 @@ class LogStep(ModelStep):
 
     def take(self) -> None:
         self.hear()
-        if (step := leads_away(self.prompt, self.get("term"), self.now)) is not None:
-            self.of.leave(step)
         if self.is_late():
             self.of.leave(May.SENDS_LATE)
         known = self.get("commit_index")
@@ -235,11 +233,13 @@ class LogStep(ModelStep):
         commit = self.committed
         if commit <= self.get("commit_index"):
             return
-        if self.leads:
-            self.s.act("advance_commit", self.n, commit, self.majority(lambda v: self.is_known(v, commit)))
-        elif self.is_told(commit):
+        if self.is_told(commit):
             self.of.say(May.COMMIT_BY_VOTE)
             self.s.put("commit_index", self.n, commit)
+            if self.leads:  # and tells its followers
+                self.s.put("leader_commit", self.get("term"), commit)
+        elif self.leads:
+            self.s.act("advance_commit", self.n, commit, self.majority(lambda v: self.is_known(v, commit)))
         else:
             self.s.act("append_entries", self.n, self.now.term, commit, commit, commit)
 

@@ -122,6 +122,7 @@ class Trial(Driven):
     stood: dict[str, int] = field(default_factory=dict)  # in which step each candidate stood
     liveness: dict[str, str] = field(default_factory=dict)  # what should have come about: "" or what did not
     to_hand_over: dict[str, int] = field(default_factory=dict)  # leader -> its term when it was asked last
+    raised: int = 0  # how often a server raised what is known
     time: int = 0  # how many events have happened in which time passed
     is_told: bool = False  # whether steps are described for the comparison of two runs
 
@@ -156,13 +157,17 @@ class Trial(Driven):
             raise UsageError(f"the run has {' '.join(event)!r}, and the adapter has no method {lacks}")
 
     def on_calm(self, event: Event) -> None:
-        """What should come about, and does not, is a finding too."""
+        """What should come about, and does not, is a finding too; not where somebody raised what is known
+        meanwhile, for who has crashed need not do it."""
         from oneleader.conformance.calm import calm_down
 
         self.events.append(event)
-        before = len(self.events)
-        self.liveness = calm_down(self)
+        before, raised = len(self.events), self.raised
+        found = calm_down(self)
         del self.events[before:]
+        if self.raised > raised:
+            return
+        self.liveness = found
         for what, wrong in self.liveness.items():
             if wrong:
                 self._refuse(Broke(LIVENESS, what, f"after calm, not so: {what}: {wrong}"))
@@ -370,20 +375,30 @@ class Trial(Driven):
             raise
         except Exception as error:
             self._refuse(raised(error))
-            self.seen[node] = now = self._look(node)
-            if dies or now is None or now.role is None:  # what panicked may be down
-                self._fall(node)
+            self._bring_down(node)
         self._check_sight(node)
         now = self.seen[node]
-        if now is not None and (now.lease, now.clock) != (
-            None,
-            None,
-        ):  # time passes for all
+        if now is not None and (now.lease is not None or now.clock is not None):  # time passes for all
             self.seen |= {other: self._look(other) for other in self.nodes if other != node}
         was = (before.role, before.term) if before else None
         if now is not None and now.role == "candidate" and was != (now.role, now.term):
             self.stood[node] = len(self.steps)
         return report
+
+    def _bring_down(self, node: str) -> None:
+        """Who raised is as one that crashed in the middle: what it would do after that says nothing of it."""
+        self._fall(node)
+        self.raised += 1
+        self.seen[node] = None
+        try:
+            seen = self._look(node)
+            if seen is not None and seen.role is not None:  # what panicked may be down by itself
+                self.adapter.crash(node)
+            self.seen[node] = self._look(node)
+        except UsageError:
+            raise
+        except Exception as error:
+            self._refuse(raised(error))
 
     def _look(self, node: str) -> Observed | None:
         """What is seen of a server; its log as it is now, whatever becomes of the list."""

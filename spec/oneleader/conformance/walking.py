@@ -78,7 +78,7 @@ class Walking(ABC, Generic[T]):
         shortens: bool = True,
     ) -> None:
         self.nodes, self.known, self.liveness = nodes, known, liveness
-        self.found = Examined(seed, len(nodes), self.target)
+        self.found = Examined(seed, len(nodes), self.target, asks_liveness=liveness)
         self.shortens = shortens  # what is found
         self.until = float("inf")  # when a search is over, in the middle of a walk if need be
         self.turn = 0  # which model judges first: what one refuses the others do not see
@@ -235,6 +235,7 @@ class Walking(ABC, Generic[T]):
 
         least = shortest(events, fails)
         steps: list[str] = []
+        after: set[str] = set()
 
         def drive(trial: T) -> None:
             try:
@@ -242,6 +243,7 @@ class Walking(ABC, Generic[T]):
                     trial.play(event)
             finally:
                 steps.extend(trial.steps)
+                after.update(trial.passed_over)
 
         last = self.run(by_model, drive) or broke
-        return Cause(broke.judge, broke.cause, last.words, least, tuple(steps))
+        return Cause(broke.judge, broke.cause, last.words, least, tuple(steps), tuple(sorted(after)))

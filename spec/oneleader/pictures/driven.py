@@ -38,7 +38,7 @@ class Heard(Traffic):
 
 def of_cause(make: MakeAdapter, nodes: int, cause: Cause) -> Story:
     """The run of a finding, up to the step that is refused."""
-    trial = Trial(make(names(nodes)), names(nodes))
+    trial = Trial(make(names(nodes)), names(nodes), known=cause.after)
     trial.traffic = traffic = Heard(trial)
     rows = [StoryRow(0, "", "at first", spots(trial))]
     with closing(trial.adapter), suppress(Broke):
