@@ -3,8 +3,8 @@
 A changed core is the reference with a fault of the catalogue, or a mutant of it. The proof of the core itself
 goes through (docs/results/handlers.md), and on a path on which nothing that differs is run, a changed core
 does the same: so only the other paths are proved again. A loop that the proof takes by its contract is not
-run there at all, and its mutants are judged by the contract. What goes through while the members stay is
-asked about again where they change.
+run there, nor is what the loop calls: so of a mutant of these the contract is asked first. What goes through
+while the members stay is asked about again where they change.
 
 | by             | what                                                                      |
 |----------------|---------------------------------------------------------------------------|
@@ -52,6 +52,7 @@ from oneleader.faults.fault import Fault, Unlive, Variant
 from oneleader.verdict import HOLDS
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
+from oneleader_raft.lease import Clocks
 from workshop import ROOT
 from workshop.mutation.core_mutation import CoreMutant, compiled, function_of, installed
 
@@ -191,16 +192,23 @@ def _of(size: Size) -> str:
     return OF_CHANGES if size.changes else OF_ONE if size.alone else ""
 
 
-def judge_loop(mutant: CoreMutant) -> Said:
-    """A loop's mutant, by its contract."""
-    with installed(mutant):
-        met = check_contract(mutant.function)
-    by = PROVED if met.verdict is HOLDS else REFUSED
-    return Said(mutant.id, by, f"the contract of {mutant.function}", met.failing, met.seconds)
+def judge_mutant(mutant: CoreMutant, seconds: float, first: str = "") -> Said:
+    """What the contracts of its loops say, and what the handlers do, as some run it themselves."""
+    found = Said(mutant.id, NOT_RUN)
+    for loop in loops_with(mutant):
+        with installed(mutant):
+            met = check_contract(loop)
+        if met.verdict is not HOLDS:
+            return Said(mutant.id, REFUSED, f"the contract of {loop}", met.failing, met.seconds)
+        found = replace(found, by=PROVED, seconds=found.seconds + met.seconds)
+    run = judge(of_mutant(mutant), seconds, first)
+    return max(run, found, key=lambda said: GRAVITY.index(said.by))
 
 
-def is_loop(mutant: CoreMutant) -> bool:
-    return mutant.module is raft and mutant.function in CONTRACTS
+def loops_with(mutant: CoreMutant) -> list[str]:
+    """The loops that the proof takes by their contracts, and that are this function or come to it."""
+    name = mutant.function.rpartition(".")[2]
+    return [loop for loop in CONTRACTS if name in called_from(loop.rpartition(".")[2])]
 
 
 def _judge_handler(changed: Changed, handler: str, size: Size, until: float) -> tuple[str, str]:
@@ -263,11 +271,16 @@ def _in_order(handlers: Sequence[str], rules: frozenset[str], first: str) -> Seq
 def reached(handler: str) -> frozenset[str]:
     """The functions of the core that a handler may come to, by what its code names."""
     own = "_".join(re.findall("[A-Z]?[a-z]+", handler)).lower()
-    found: set[str] = set()
     if handler in (RESTART, IS_LEADER):
-        left = [own]
-    else:
-        left = ["step", handler] if handler in OTHER_PARTS else [*OF_EVENTS, f"on_{own}"]
+        return called_from(own)
+    return called_from("step", handler) if handler in OTHER_PARTS else called_from(*OF_EVENTS, f"on_{own}")
+
+
+@cache
+def called_from(*names: str) -> frozenset[str]:
+    """These functions of the core, and all that they may come to."""
+    found: set[str] = set()
+    left = [*names]
     while left:
         name = left.pop()
         if name not in found:
@@ -288,7 +301,7 @@ def _named(name: str) -> Iterator[str]:
 def _functions() -> dict[str, FunctionType]:
     """Of the core, with the properties and methods of its classes, by name."""
     found: dict[str, FunctionType] = {}
-    for holder in (raft.Node, raft.Step, raft):
+    for holder in (raft.Node, raft.Step, Clocks, raft):
         for name, x in vars(holder).items():
             x = x.fget if isinstance(x, property) else x
             if isinstance(x, FunctionType) and x.__module__.startswith("oneleader_raft"):

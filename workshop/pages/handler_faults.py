@@ -35,14 +35,12 @@ from workshop.mutation.proof_judge import (
     PROVED,
     REFUSED,
     Said,
-    is_loop,
     judge,
     judge_changes,
-    judge_loop,
+    judge_mutant,
     mark_of,
     mark_of_proof,
     of_fault,
-    of_mutant,
 )
 from workshop.pages.documents import template
 
@@ -127,9 +125,7 @@ def about_fault(fault: Fault) -> AskedOf | None:
 
 def about_mutant(mutant: CoreMutant) -> AskedOf:
     mark = mark_of(ast.unparse(mutant.tree))
-    if is_loop(mutant):
-        return AskedOf(mutant.id, mark, lambda seconds, first: judge_loop(mutant))
-    return AskedOf(mutant.id, mark, lambda seconds, first: judge(of_mutant(mutant), seconds, first))
+    return AskedOf(mutant.id, mark, partial(judge_mutant, mutant))
 
 
 def questions() -> list[AskedOf]:
