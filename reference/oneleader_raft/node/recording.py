@@ -14,18 +14,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from msgspec.structs import asdict
 
 from ..lease import Clocks
 from ..raft import NodeId
-from ..views import VIEWS, Part, elapse
+from ..views import FIXED_MEMBERS, VIEWS, Part, elapse
 from . import beginnings
 from .trace import FORMAT, VERSION
 from .trace_lines import (
     CUT,
+    PARAMETERS,
     TracedAction,
     TracedStep,
     TraceHeader,
@@ -42,6 +44,18 @@ HOLD = 1_000_000  # microseconds for which a line is held back, while it is foll
 
 
 UNTOLD: list[Any] = []  # no model was asked
+NOBODY: frozenset[str] = frozenset()
+SPEAK_OF = {
+    name: frozenset(model for model, view in VIEWS.items() if name in view.actions or name in view.ends)
+    for name in PARAMETERS
+}
+TIMELESS = {  # the parts of a node's state that no clock changes, and which of these models ask for each
+    part: frozenset(model for model in FIXED_MEMBERS if part in VIEWS[model].parts)
+    for model in FIXED_MEMBERS
+    for part in VIEWS[model].parts
+    if not part.is_timed
+}
+NO_STEPS: list[Any] = []
 
 Given = TypeVar("Given")
 Said = TypeVar("Said")
@@ -74,30 +88,60 @@ class ActionLine:
         return [*map(type, self.action[1].values())] == [*map(type, action[1].values())]
 
 
+class LastHeard:
+    """What a node did last when it heard of some other, or of nobody: the actions of that line, the last one
+    of each name, and what the line was retold as for each model."""
+
+    __slots__ = ("actions", "by_name", "retold")
+
+    def __init__(self) -> None:
+        self.actions: list[ActionLine] = []
+        self.by_name: dict[str, ActionLine] = {}
+        self.retold: dict[str, Retold] = {}
+
+
 class TraceLine:
-    """A line of one node's trace, read once for all models. `latest` is what its node has shown so far."""
+    """A line of one node's trace, read once for all models. `latest` is what its node has shown so far. To
+    models that are not among `news` its actions are those of the line before of the same sender, and its
+    node's state is that of the node's line before."""
 
-    __slots__ = ("_latest", "_shown", "actions", "node", "said")
+    __slots__ = ("_latest", "_shown", "actions", "heard", "news", "node", "said")
 
-    def __init__(
-        self, node: NodeId, said: TracedStep, actions: list[ActionLine], latest: dict[Part, Seen]
-    ) -> None:
-        self.node, self.said, self.actions, self._latest = node, said, actions, latest
-        self._shown: dict[Part, Shown] = {}
+    def __init__(self, node: NodeId, said: TracedStep, heard: LastHeard, latest: dict[Part, Seen]) -> None:
+        self.node, self.said, self.heard, self._latest = node, said, heard, latest
+        self.news = NOBODY
+        self._shown = {part: self._seen(part, asking) for part, asking in TIMELESS.items()}
+        self.actions = self._actions()
+
+    def _actions(self) -> list[ActionLine]:
+        """The same object as last for one that is written alike."""
+        last, found = self.heard.by_name, []
+        for action in self.said.actions:
+            of = last.get(action[0])
+            if of is None or of.action != action or not of.is_typed_like(action):
+                of = last[action[0]] = ActionLine(action)
+            found.append(of)
+        if found != self.heard.actions:
+            for pair in zip_longest(found, self.heard.actions):
+                if pair[0] is not pair[1]:
+                    self.news = self.news.union(*(SPEAK_OF[of.action[0]] for of in pair if of))
+            self.heard.actions = found
+        return found
 
     def shown(self, part: Part) -> Shown:
         """A part of the node's state after the line. What is as it was is the same object, so that a reader
         sees that it has read it."""
         found = self._shown.get(part)
         if found is None:
-            found = self._shown[part] = self._seen(part)
+            found = self._shown[part] = self._seen(part, NOBODY)
         return found
 
-    def _seen(self, part: Part) -> Shown:
+    def _seen(self, part: Part, asking: frozenset[str]) -> Shown:
         made_of = part.made_of(self.said.after, self.said.clock)
         latest = self._latest.get(part)
         if latest is not None and latest[0] == made_of:
             return latest[1]
+        self.news |= asking
         before = latest[1] if latest else {}
         found: Shown = {}
         for name, value in part.of(*made_of).items():
@@ -118,7 +162,7 @@ class TraceFile:
         self.node = self.header.node
         self.before = self._last = self._lines_before()
         self._latest: dict[Part, Seen] = {}
-        self._actions: dict[NodeId, dict[str, ActionLine]] = {}  # the last of each name, by who had sent it
+        self._heard: dict[NodeId, LastHeard] = {}  # by who had sent it; by itself, of what nobody had
 
     def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
@@ -138,18 +182,11 @@ class TraceFile:
                 f"{self.path} line {self.number}: step {said.step} follows step {self._last}: lines are lost"
             )
         self._last = said.step
-        return TraceLine(self.node, said, self._actions_of(said) if said.actions else [], self._latest)
-
-    def _actions_of(self, said: TracedStep) -> list[ActionLine]:
-        """Its actions; the same object as last for one that is written alike."""
-        last = self._actions.setdefault(said.source[0] if said.source else self.node, {})
-        found = []
-        for action in said.actions:
-            of = last.get(action[0])
-            if of is None or of.action != action or not of.is_typed_like(action):
-                of = last[action[0]] = ActionLine(action)
-            found.append(of)
-        return found
+        sender = said.source[0] if said.source else self.node
+        heard = self._heard.get(sender)
+        if heard is None:
+            heard = self._heard[sender] = LastHeard()
+        return TraceLine(self.node, said, heard, self._latest)
 
     def _lines_before(self) -> int:
         """How many lines came before the first one, where that is a cut: then they are not there."""
@@ -277,23 +314,30 @@ def _first(heads: Iterable[TraceLine], done: Mapping[NodeId, int]) -> TraceLine 
     return first
 
 
-class Retold(NamedTuple):
-    """A line in the words of a model. What its node did or showed before is the same object as then."""
+class Retold:
+    """What a line says in the words of a model: the same object if the line is as it was, and made of the
+    same ones as far as its node did or showed that before. `repeats`: steps of which it says nothing, as they
+    were just taken. `read` is for the judge: what it read this as."""
 
-    node: NodeId
-    event: str
-    actions: list[Any]
-    after: Shown
-    step: int
-    given: beginnings.Given | None
+    __slots__ = ("actions", "after", "given", "node", "read", "repeats")
 
-    @property
-    def record(self) -> dict[str, Any]:
-        """As a recording writes it."""
-        said: dict[str, Any] = self._asdict()
-        if not self.given:
-            del said["given"]
-        return said
+    def __init__(
+        self,
+        node: NodeId,
+        actions: list[Any],
+        repeats: list[Any],
+        after: Shown,
+        given: beginnings.Given | None,
+    ) -> None:
+        self.node, self.actions, self.repeats = node, actions, repeats
+        self.after, self.given = after, given
+        self.read: Any = None
+
+    def record(self, line: TraceLine) -> dict[str, Any]:
+        """As a recording writes the line."""
+        did: dict[str, Any] = {"node": self.node, "event": line.said.event, "actions": self.actions}
+        did |= {"after": self.after, "step": line.said.step}
+        return did | {"given": self.given} if self.given else did
 
 
 class Retelling:
@@ -307,6 +351,7 @@ class Retelling:
     def __init__(self, files: Sequence[TraceFile], model: str) -> None:
         first = files[0].header
         self.model, self.view, self.members = model, VIEWS[model], first.members
+        self._speaks_of = self.view.actions.keys() | self.view.ends
         nodes = sorted({*self.members, *(file.node for file in files)})  # who is to join begins as well
         self.header: dict[str, Any] = {"format": "oneleader", "version": 1, "model": model}
         self.absent = _absent(files, model)
@@ -317,10 +362,12 @@ class Retelling:
             Clocks(**asdict(first.clocks)), self.members, nodes
         )
         self._timeless = [part for part in self.view.parts if not part.is_timed]
+        self._timed = [part for part in self.view.parts if part.is_timed]
         self._time: int | None = None
         self._newest = 0
         self._done: dict[NodeId, list[Any]] = {}  # what each node did last
-        self._shown: dict[NodeId, tuple[list[Shown], Shown]] = {}  # and its state, in parts and whole
+        # Its state, in parts and whole, but for times.
+        self._shown: dict[NodeId, tuple[list[Shown], Shown]] = {}
 
     def retold(self, line: TraceLine) -> Retold | None:
         """None where the model can say nothing more."""
@@ -329,23 +376,43 @@ class Retelling:
             raise RecordingError(
                 f"the members had changed before step {said.step} of {node}: it cannot be judged from there"
             )
+        before = line.heard.retold.get(self.model)
+        if before and self.model not in line.news and not self.absent and self._stands(before, line):
+            return before
         steps = self._steps(line.actions)
         if steps is None:
             return None
         is_timed = not view.has_clocks or self._pass_time(line, steps)
-        state = self._state(line, view.parts if is_timed else self._timeless)
+        state = self._state(line, is_timed)
         given = _given(line, self.absent) if self.absent else None
+        repeats = NO_STEPS
         if steps:
-            is_repeated = len(steps) == 1 and steps[0][0] == IDEMPOTENT and steps == self._done.get(node)
-            self._done[node] = steps
-            if is_repeated:
-                steps = []
-        return Retold(node, said.event, steps, state, said.step, given)
+            if len(steps) == 1 and steps[0][0] == IDEMPOTENT and steps == self._done.get(node):
+                steps, repeats = NO_STEPS, steps
+            self._done[node] = steps or repeats
+        found = line.heard.retold[self.model] = Retold(node, steps, repeats, state, given)
+        return found
+
+    def _stands(self, before: Retold, line: TraceLine) -> bool:
+        """Whether what a line without news says is what the one before of the same sender was retold as."""
+        node, steps = line.node, before.actions
+        if before.after is not self._shown[node][1]:
+            return False
+        if self.view.has_clocks:
+            return not steps and line.said.event != CUT and not self._pass_time(line, [])
+        if before.repeats:
+            return before.repeats == self._done[node]
+        if steps and steps[0][0] == IDEMPOTENT:
+            return False
+        self._done[node] = steps or self._done.get(node, NO_STEPS)
+        return True
 
     def _steps(self, actions: Iterable[ActionLine]) -> list[Any] | None:
         """What the model has of these actions; None if it ends with one of them."""
         found: list[Any] = []
         for of in actions:
+            if of.action[0] not in self._speaks_of:
+                continue
             told = of.told.get(self.model, UNTOLD)
             if told is UNTOLD:
                 told = None if of.action[0] in self.view.ends else self.view.named([of.action])
@@ -355,14 +422,16 @@ class Retelling:
             found += told
         return found
 
-    def _state(self, line: TraceLine, parts: Iterable[Part]) -> Shown:
-        """The same object as on the node's line before, if all of it is as it was."""
-        of = [line.shown(part) for part in parts]
-        before = self._shown.get(line.node)
-        if before and before[0] == of:  # which soon see that they are the same objects
-            return before[1]
-        state = {name: value for shown in of for name, value in shown.items()}
-        self._shown[line.node] = of, state
+    def _state(self, line: TraceLine, is_timed: bool) -> Shown:
+        """The same object as on the node's line before, if all of it is as it was and it has no times."""
+        of = [line.shown(part) for part in self._timeless]
+        latest = self._shown.get(line.node)
+        if latest is None or latest[0] != of:  # which soon see that they are the same objects
+            latest = of, {name: value for shown in of for name, value in shown.items()}
+            self._shown[line.node] = latest
+        state = latest[1]
+        for part in self._timed if is_timed else ():
+            state = state | line.shown(part)
         return state
 
     def _pass_time(self, line: TraceLine, steps: list[Any]) -> bool:
@@ -372,7 +441,7 @@ class Retelling:
         if ahead > 0:
             raise RecordingError(
                 f"{line.node} took its step {line.said.step} {ahead} us before one that was judged already: "
-                "these clocks are not one machine's, or it was paused while it was followed"
+                "these clocks are not one machine's, one was set back, or it was paused while it was followed"
             )
         self._newest = line.said.clock
         before = line.said.clock if self._time is None else self._time

@@ -101,6 +101,7 @@ CONFIRMS = find("SendAppendEntriesResponse", type="MsgAppResp", reject=False)
 REJECTS = find("SendAppendEntriesResponse", type="MsgAppResp", reject=True)
 TELLS = find("SendAppendEntriesRequest", type="MsgHeartbeat", has=lambda e: e["msg"]["commit"] > 0)
 ASKS = find("SendRequestVoteRequest")
+RESTARTS = find("InitState", after=100)
 SHORTENED = 317  # n3, with 11 entries of an older term, has taken those of the new leader: 7
 CHANGES = [
     (SENDS, message("entries", 1), "sends entries up to"),
@@ -115,6 +116,8 @@ CHANGES = [
     (REJECTS, reject(False), "confirms entries up to"),
     (ASKS, message("index", -1), "the last index that it tells is"),
     (ASKS, message("logTerm", 1), "the last term that it tells is"),
+    (RESTARTS, state("log", 1), "log_length[n3] is 12 in the recording and 11 in the model"),
+    (RESTARTS, state("log", -1), "log_length[n3] is 10 in the recording and 11 in the model"),
     (SHORTENED, state("log", 4), "log_length[n3] is 11 in the recording and 7 in the model"),
     (SHORTENED, state("commit", 1), "commit_index[n3] is 6 in the recording and 5 in the model"),
 ]

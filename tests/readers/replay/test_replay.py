@@ -15,6 +15,8 @@ from oneleader.language import NIL, Fields, NumberSort, Option, SetSort, action,
 from oneleader.language.configuration import bounded
 from oneleader.models import election, vote_count
 from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, OpenRun, TooMany
+from oneleader.readers.replay.compiled import CompiledRun
+from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.replay import BadRecording, replay, replay_lines
 from oneleader.readers.run import Cut, Disabled, Run
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
@@ -590,3 +592,52 @@ def test_a_file_without_lines_is_not_read_to_its_end(tmp_path, monkeypatch):
     gz.write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(BadRecording, match="line 2: this line is longer"):
         replay(gz)
+
+
+# -- A whole log in one line -------------------------------------------------------------------------------
+
+
+def of_a_log(changes=lambda terms: terms):
+    """n1 leads twice, appends 12 entries each time, and shows all of its log."""
+    header = HEADER | {"model": "replication", "nodes": ["n1"]}
+    lines = [header]
+    for t in (1, 2):
+        win = [("start_election", {"n": "n1"}), ("become_leader", {"n": "n1", "q": ["n1"]})]
+        lines.append(step("n1", *win, term={"n1": t}))
+        lines += [step("n1", ("client_request", {"n": "n1", "value": "x"})) for _ in range(12)]
+        lines.append(step("n1", ("restart", {"n": "n1"})))
+    terms = {str(i): 1 if i <= 12 else 2 for i in range(1, 25)}
+    return [*lines, step("n1", log_term={"n1": changes(terms)})]
+
+
+@pytest.mark.parametrize("run", [OpenRun, CompiledRun])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (lambda terms: terms, ""),
+        (lambda terms: dict(reversed(terms.items())), ""),
+        (lambda terms: terms | {"13": 1}, "log_term[n1, 13] is 1 in the recording and 2 in the model"),
+        (lambda terms: terms | {"25": 2}, "log_term[n1, 25] is 2 in the recording and 0 in the model"),
+        (lambda terms: {str(int(i) + 1): t for i, t in terms.items()}, "log_term[n1, 13] is 1 in the"),
+        (lambda terms: {k: terms[k] for k in terms if k != "5"} | {"24": 1}, "log_term[n1, 24] is 1 in the"),
+        (lambda terms: terms | {"7": True}, "true is no Term"),
+        (lambda terms: terms | {"7": -1}, "-1 is no Term"),
+        (lambda terms: {"0" + i: t for i, t in terms.items()} | {"020": 1}, "log_term[n1, 20] is 1 in the"),
+        (lambda terms: terms | {"x": 1}, "is no Index"),
+        (lambda terms: terms | {"9" * 5_000: 1}, "is no Index"),
+    ],
+)
+def test_many_entries_in_one_line_are_compared_each(run, changes, text):
+    """They are compared at once where they follow one another, and otherwise one by one."""
+    header, *lines = (json.loads(json.dumps(line)) for line in of_a_log(changes))
+    judging = OwnFormat(header, None, 1, run=run)
+    judging.begin()
+    for line in lines[:-1]:
+        judging.judge(line)
+    if not text:
+        before = judging.coverage.compared["log_term"]
+        judging.judge(lines[-1])
+        assert judging.coverage.compared["log_term"] == before + 24
+        return
+    with pytest.raises((LineRefused, UsageError), match=re.escape(text)):
+        judging.judge(lines[-1])

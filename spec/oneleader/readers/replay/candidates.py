@@ -122,6 +122,10 @@ class Candidate:
         """Of these last indices those at which a relation is true, behind the others."""
         return frozenset(last for last in among if self.get(name, (*index, last) if index else last))
 
+    def between(self, name: str, prefix: tuple[Any, ...], last: range) -> list[Any]:
+        """What stands at these last indices, behind the others."""
+        return [self.get(name, (*prefix, i) if prefix else i) for i in last]
+
     def put(self, name: str, index: Any, value: Any) -> None:
         """Note something. Steps of the model go through `act`."""
         cell = (name, index)

@@ -68,6 +68,12 @@ class CompiledCandidate(Candidate):
         row = self.row(name, index[0] if len(index) == 1 else index)
         return frozenset(filter(row.get, among))
 
+    def between(self, name: str, prefix: tuple[Any, ...], last: range) -> list[Any]:
+        row = self.row(name, prefix[0] if len(prefix) == 1 else prefix) if name in self._run.kinds else None
+        if isinstance(row, NumberRow):
+            return row.slice(last[0], last[-1])
+        return super().between(name, prefix, last)
+
     def put(self, name: str, index: Any, value: Any) -> None:
         if self._run.in_place:
             return self._run.put_in_place(name, index, value)

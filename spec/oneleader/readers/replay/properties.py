@@ -63,6 +63,7 @@ class Properties:
         }
         self.states = 0  # so far
         self.first = FIRST  # up to this one of them, what costs much is judged
+        self.due = 1  # the next one of which it is
         self.rested = 0  # of them not judged at all
         self.triggers: dict[str, list[Trigger]] = {}
         self.judges: dict[str, list[tuple[Property, Judge]]] = {}  # made when the field changes first
@@ -75,11 +76,12 @@ class Properties:
 
     def check(self, before: Candidate, after: Candidate) -> None:
         """Refused where a property is false after a line and was not judged false before."""
-        self.states += 1
-        judges_all = self.states <= self.first or not self.states % EVERY
-        if self.is_proved and not judges_all:
-            self.rested += 1
+        if self.rests:
+            self.rest()
             return
+        self.states += 1
+        if judges_all := self.states >= self.due:
+            self.due = self.states + 1 if self.states < self.first else self.states // EVERY * EVERY + EVERY
         self.run.now = after
         for name in after.whole:
             missed = {trigger.property.name for trigger in self.triggers.get(name, ())}
@@ -96,7 +98,7 @@ class Properties:
 
     def begin_elsewhere(self) -> None:
         """The next line says what stood before it, so that no proof speaks of the states from there on."""
-        self.is_proved, self.first = False, self.states + FIRST
+        self.is_proved, self.first, self.due = False, self.states + FIRST, self.states + 1
 
     def check_beginning(self, state: Candidate, node: str) -> None:
         """NotModelled where a node begins in a state that a property forbids which is not judged otherwise.
@@ -121,7 +123,12 @@ class Properties:
     @property
     def rests(self) -> bool:
         """The next state is not judged: what is proved is only sampled."""
-        return self.is_proved and self.states >= self.first and (self.states + 1) % EVERY != 0
+        return self.is_proved and self.states + 1 < self.due
+
+    def rest(self) -> None:
+        """A state that is not judged."""
+        self.states += 1
+        self.rested += 1
 
     def _judging(self, field: str) -> Iterator[tuple[Property, Judge]]:
         for trigger in self.triggers.get(field, ()):

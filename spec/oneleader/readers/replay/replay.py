@@ -30,7 +30,7 @@ from oneleader.readers.replay.formats.ccf import CcfFormat
 from oneleader.readers.replay.formats.etcd import EtcdFormat
 from oneleader.readers.replay.formats.etcd_log import LogFormat
 from oneleader.readers.replay.formats.etcd_pre_vote import PreVoteFormat
-from oneleader.readers.replay.formats.own import OwnFormat
+from oneleader.readers.replay.formats.own import OwnFormat, ToldLine
 from oneleader.readers.replay.lines import Malformed, opened, records
 from oneleader.readers.replay.properties import Properties
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, exit_status
@@ -222,13 +222,20 @@ class Replaying:
         else:
             self._result.lines = number
 
-    def again(self, number: int, node: str, steps: list[Any], after: dict[str, Any]) -> bool:
-        """Judge a line of our own format that names such steps and shows such a state of its node, if neither
-        says anything new; False if it has to be taken."""
-        is_judged = isinstance(self.reader, OwnFormat) and self.reader.again(node, steps, after)
-        if is_judged:
-            self._line = self._result.lines = number
-        return is_judged
+    def tell(self, number: int, told: ToldLine) -> bool:
+        """The same of what a line says in our own format, without a record of it; False where there has to be
+        one, and nothing was judged."""
+        self._line, reader = number, self.reader
+        try:
+            if not isinstance(reader, OwnFormat) or not reader.tell(told):
+                return False
+        except DECIDED as why:
+            self._decide(why)
+        except UsageError as error:
+            raise self.bad_line(number, error) from None
+        else:
+            self._result.lines = number
+        return True
 
     def end(self) -> None:
         """Judge what the recording says of its end: no more lines come."""

@@ -164,7 +164,8 @@ class RecordedLogs(Elections):
         super().compare(vote_may_lag)
         if self.line.role == LEADER:
             self._lead()
-        if self.line.event != "InitState":
+        is_first = self.line.event == "InitState" and self.s.get("fresh", self.n)  # nothing is there yet
+        if not is_first:
             self._bootstrap()
             agree(f"log_length[{self.n}]", self.log.length, self.length)
             if self.commit > self.length:

@@ -113,7 +113,7 @@ class OldRounds:
 
     def check(self, after: Iterable[Observed]) -> None:
         """NotModelled where a line shows what is forgotten."""
-        for field, index, _ in after if self.forgotten else ():
+        for field, index, _ in after:
             depth = len(field.index)
             if field.name in OF_ROUNDS and (len(index) < depth or index[-1] not in self.rounds):
                 raise NotModelled(f"`{field.name}` of rounds of long ago is not remembered")
@@ -152,12 +152,15 @@ class OldTerms:
 
     def forget(self, lines: int) -> bool:
         """Whether any term or entry was forgotten."""
-        if lines % MOST == 0:
-            for elements in self.unlisted:
-                elements.clear()
         if lines == MOST_STATES:
             self.properties.lose_history()
-        return (lines % MOST == 0 and self._forget_entries()) | self._forget_terms()
+        is_due = lines % MOST == 0
+        if not is_due and self.run.greatest.get(Term, 0) < self.limit:
+            return False
+        if is_due:
+            for elements in self.unlisted:
+                elements.clear()
+        return (is_due and self._forget_entries()) | self._forget_terms()
 
     def _forget_terms(self) -> bool:
         if self.run.greatest.get(Term, 0) < self.limit or len(self.candidates.states) > 1:
@@ -204,11 +207,11 @@ class OldTerms:
     def check(self, after: Iterable[Observed]) -> None:
         """NotModelled where a line shows what is forgotten."""
         for field, index, _ in after:
-            if field.name in self.of_leaders and (len(index) < 2 or index[1] < self.discarded):
+            if field.name in self.of_leaders and (len(index) < 2 or least(index[1]) < self.discarded):
                 raise NotModelled(f"`{field.name}` of entries that all have discarded is not remembered")
             if field.name in self.fields:
                 at = field.index.index(Term)
-                if at >= len(index) or index[at] < self.first:
+                if at >= len(index) or least(index[at]) < self.first:
                     raise NotModelled(f"`{field.name}` of terms of long ago is not remembered")
 
     def check_refusal(self, steps: Iterable[tuple[Action, tuple[Any, ...]]]) -> None:
@@ -223,3 +226,8 @@ class OldTerms:
                     raise NotModelled(
                         f"{call}: what was sent in terms of long ago is not remembered"
                     ) from None
+
+
+def least(numbers: int | range) -> int:
+    """The least of those that an index in an observation stands for."""
+    return numbers[0] if isinstance(numbers, range) else numbers

@@ -12,7 +12,7 @@ it had been sent. Everything else has to stand in a line:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from oneleader.errors import UsageError
@@ -65,7 +65,7 @@ class Believed:
         if sender not in self._is_whole:
             self._senders[sender] = where
 
-    def note(self, node: str, given: list[Observed]) -> bool:
+    def note(self, node: str, given: Sequence[Observed]) -> bool:
         """The line was accepted: whether anything was believed, or seen of a node for the first time.
 
         NotModelled where a node begins of which a message was believed before.

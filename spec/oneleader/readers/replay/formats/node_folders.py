@@ -45,7 +45,10 @@ class Judging:
     def begin(self, files: Sequence[TraceFile]) -> None:
         try:
             self._retelling = Retelling(files, self.model)
-            self._judge(self._retelling.header)
+            self.line = 1
+            self._replaying.take(1, self._retelling.header)
+            if self._replaying.is_over:
+                self._decide()
         except (RecordingError, UsageError) as error:
             self.give_up(str(error))
 
@@ -55,28 +58,26 @@ class Judging:
             retold = self._retelling.retold(line)
             if retold is None:
                 self.end()
-            elif not self._again(retold):
-                self._judge(retold.record)
+            else:
+                self._judge(retold, line)
         except (RecordingError, UsageError) as error:
             self.give_up(str(error))
 
-    def _again(self, line: Retold) -> bool:
-        """Whether it says nothing new, and so is judged."""
-        if line.given or not self._replaying.again(self.line + 1, line.node, line.actions, line.after):
-            return False
+    def _judge(self, retold: Retold, line: TraceLine) -> None:
         self.line += 1
-        return True
+        replaying = self._replaying
+        if retold.given or not replaying.tell(self.line, retold):
+            replaying.take(self.line, retold.record(line))
+        if replaying.is_over:
+            self._decide()
 
-    def _judge(self, record: dict[str, Any]) -> None:
-        self.line += 1
-        self._replaying.take(self.line, record)
-        if self._replaying.is_over:
-            self.result, self.is_done = self._replaying.found(), True
+    def _decide(self) -> None:
+        self.result, self.is_done = self._replaying.found(), True
 
     def end(self) -> None:
         """No more lines come."""
         self._replaying.end()
-        self.result, self.is_done = self._replaying.found(), True
+        self._decide()
 
     def give_up(self, why: str) -> None:
         """What comes cannot be judged; what came before was."""

@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from oneleader.errors import UsageError
 from oneleader.language.definitions import Action, Property
+from oneleader.language.fields import Field
 from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import (
     Candidate,
@@ -36,7 +37,7 @@ from oneleader.readers.replay.candidates import (
 )
 from oneleader.readers.replay.compiled import CompiledRun
 from oneleader.readers.replay.coverage import ReplayCoverage
-from oneleader.readers.replay.formats.agreed import Agreed
+from oneleader.readers.replay.formats.agreed import NEVER, Agreed
 from oneleader.readers.replay.formats.configurations import Configurations
 from oneleader.readers.replay.formats.forgetting import OldRounds, OldTerms, SentNames
 from oneleader.readers.replay.formats.given import Believed
@@ -46,7 +47,7 @@ from oneleader.readers.replay.formats.observed_log import ObservedLog
 from oneleader.readers.replay.formats.observed_members import ObservedMembers, ObservedSnapshots
 from oneleader.readers.replay.formats.observed_pre_vote import ObservedPreVote
 from oneleader.readers.replay.formats.own_header import OwnHeader
-from oneleader.readers.replay.formats.own_steps import OwnSteps, Step
+from oneleader.readers.replay.formats.own_steps import Counts, OwnSteps, ReadAfter, Step, counted
 from oneleader.readers.replay.formats.quorums import Quorums
 from oneleader.readers.replay.formats.seen import SeenNodes, explanations
 from oneleader.readers.replay.formats.shown import LAST, NodeShown, ShownKeys, shown
@@ -60,6 +61,26 @@ INFERRED: tuple[type[ObservedElection], ...] = (
     *(ObservedElection, ObservedPreVote, ObservedLog, ObservedMembers, ObservedSnapshots),
     ObservedLease,
 )
+
+
+class ToldLine(Protocol):
+    """What a line says: the steps of its node, as `actions` has them, and its state `after` them. `read` is
+    what this was read as."""
+
+    node: str
+    actions: list[Any]
+    after: dict[str, Any]
+    read: Any
+
+
+class ReadLine:
+    """What such a line was read as, and when it would have changed nothing last, as `agreed` counts."""
+
+    __slots__ = ("after", "agreed_at", "calls", "names")
+
+    def __init__(self, calls: list[Call], after: ReadAfter) -> None:
+        self.calls, self.after, self.agreed_at = calls, after, NEVER
+        self.names = [action.name for action, _ in calls]
 
 
 class OwnFormat:
@@ -168,39 +189,67 @@ class OwnFormat:
         """There is one state, and what it was before the next line nobody asks."""
         return len(self.candidates.states) == 1 and (self.may_lose_states or self.properties.rests)
 
-    def again(self, node: str, steps: Sequence[Any], after: dict[str, Any]) -> bool:
-        """Judge a line that names such steps and shows such a state of its node, and no more than that, if
-        neither says anything new; False if it does. What was written before is known by its identity."""
-        latest = self.steps.latest.get(node)
-        if latest is None or latest.written is not after or not self._may_lose_state:
+    def tell(self, told: ToldLine) -> bool:
+        """Judge a line that names these steps and shows this state of its node, and no more than that; False
+        if it has to be judged as a record. What was told before is known by its identity."""
+        if not self._may_lose_state or told.node not in self.steps.latest:
             return False
-        calls = [self.steps.known(step) for step in steps]
-        if calls and any(call is None or self.agreed.would_change(*call) for call in calls):
+        read: ReadLine | None = told.read
+        if read and self._changes_nothing(read):
+            self.candidates.stay(read.names)
+            self._end_line(read.after.counts)
+            return True
+        calls = [self.steps.call(step) for step in told.actions]
+        after = self.steps.after(told.node, told.after)
+        told.read = ReadLine(calls, after)
+        self.run.go_in_place(True)
+        self._expect_remembered(after.cells)
+        self._follow(told.node, (calls, [], after.cells))
+        self._settle(told.node)
+        self._end_line(after.counts)
+        return True
+
+    def _changes_nothing(self, line: ReadLine) -> bool:
+        """Such steps would leave all as it is, and what the node shows is as it was."""
+        agreed = self.agreed
+        if line.agreed_at == agreed.now:
+            return True
+        if any(agreed.would_change(*call) for call in line.calls) or not agreed.has(line.after.cells):
             return False
-        if latest.agreed_at < self.agreed.now and not self.agreed.has(latest.cells):
-            return False
-        latest.agreed_at = self.agreed.now
-        self.candidates.stay([action.name for action, _ in filter(None, calls)])
-        self._end_line(latest.cells)
+        line.agreed_at = agreed.now
         return True
 
     def take(self, record: dict[str, Any], step: Step, *, may_hide: bool = True) -> None:
         """Judge a line that was read. `may_hide`: nodes take steps that they never show."""
-        steps, given, after = step
+        node, (steps, given, after) = record["node"], step
         if "receives" in record:
             self.sent.check(record["receives"])
-        if self.rounds:
-            self.rounds.check(after)
-        if self.terms and (self.terms.first or self.terms.discarded):
-            self.terms.check(after)
+        self._expect_remembered(after)
         if given:
             self._begin_elsewhere()
         if steps is None:
             self._infer(shown(record, after), after, may_hide=may_hide)
         else:
-            self._follow(record["node"], step)
-        is_said = self.believed.note(record["node"], given)
-        is_said |= "sends" in record and self.sent.add(record["sends"])
+            self._follow(node, step)
+        self._settle(node, given, record.get("sends", ()))
+        self._end_line([(of[0].name, counted([of])) for of in after])
+        if not record.keys() <= self.known_keys:
+            shown_of = {"node"} if steps is None else NOBODY
+            self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at - shown_of
+            self.known_keys = LOOKED_AT | self.coverage.ignored
+
+    def _expect_remembered(self, after: list[Observed]) -> None:
+        """NotModelled where it speaks of what is forgotten."""
+        if self.rounds and self.rounds.forgotten:
+            self.rounds.check(after)
+        if self.terms and (self.terms.first or self.terms.discarded):
+            self.terms.check(after)
+
+    def _settle(self, node: str, given: Sequence[Observed] = (), sends: Sequence[str] = ()) -> None:
+        """The steps of a line were taken: what is believed from now on, what is forgotten, and the axioms."""
+        is_said = self.believed.note(node, given)
+        if sends:
+            is_said |= self.sent.add(sends)
         if self.rounds and self.rounds.forget():
             self.agreed.start_again()
             is_said = True
@@ -208,20 +257,15 @@ class OwnFormat:
             self.coverage.given[len(self.header.given) :] = self._believed_words()
         if self.judges_states:
             self.axioms.check()
-        self._end_line(after)
-        if not record.keys() <= self.known_keys:
-            shown_of = {"node"} if steps is None else NOBODY
-            self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at - shown_of
-            self.known_keys = LOOKED_AT | self.coverage.ignored
 
-    def _end_line(self, after: list[Observed]) -> None:
-        """A line was accepted that shows this."""
+    def _end_line(self, shown: Counts) -> None:
+        """A line was accepted that shows so many cells of these fields."""
         if self.terms and self.terms.forget(self.events):
             self.agreed.start_again()
         self.events += 1
         compared = self.coverage.compared
-        for field, _, _ in after:
-            compared[field.name] += 1
+        for name, count in shown:
+            compared[name] += count
 
     def _follow(self, node: str, step: Step) -> None:
         """The steps that a line names."""
@@ -332,6 +376,9 @@ class OwnFormat:
             agreed = cells[field.name]
             if agreed.get(index) is said:
                 continue
+            if index and type(index[-1]) is range:
+                self._compare_range(state, said)
+                continue
             if in_place and len(index) == 1:  # for the one state that there is
                 agreed[index] = said
             if index and index[-1] is LAST:
@@ -343,11 +390,15 @@ class OwnFormat:
             else:
                 modelled = state.get(field.name, index[0] if len(index) == 1 else index)
             if recorded != modelled:
-                where = ", ".join(map(show, index))
-                raise LineRefused(
-                    f"{field.name}{f'[{where}]' if index else ''} is {show(recorded)} in the recording "
-                    f"and {show(modelled)} in the model"
-                )
+                raise unlike(field, index, recorded, modelled)
+
+    def _compare_range(self, state: Candidate, said: Observed) -> None:
+        """The same of many cells that follow one another."""
+        field, index, recorded = said
+        modelled = state.between(field.name, index[:-1], index[-1])
+        if recorded != modelled:
+            at = next(k for k, (said, had) in enumerate(zip(recorded, modelled, strict=True)) if said != had)
+            raise unlike(field, (*index[:-1], index[-1][at]), recorded[at], modelled[at])
 
     def _act(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> None:
         """The step; where what it calls a quorum is not one, with the nodes that it lacks."""
@@ -369,3 +420,12 @@ class OwnFormat:
         number = self.quorums.number(written)
         self.run.see(self.quorum_sort, [*self.quorums.smallest()][number])
         return number
+
+
+def unlike(field: Field, index: tuple[Any, ...], recorded: Any, modelled: Any) -> LineRefused:
+    """`log_term[n1, 3] is 2 in the recording and 1 in the model`"""
+    where = ", ".join(map(show, index))
+    return LineRefused(
+        f"{field.name}{f'[{where}]' if index else ''} is {show(recorded)} in the recording "
+        f"and {show(modelled)} in the model"
+    )

@@ -17,8 +17,9 @@ indices at which a relation is true; null is NIL; a member of an enumeration sta
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
@@ -38,14 +39,23 @@ IN_STEP, SHOWN = frozenset({*STEP, *STEP_FOR_PEOPLE}), frozenset(KEYS)
 Step = tuple[list[Call] | None, list[Observed], list[Observed]]
 
 
+Counts = list[tuple[str, int]]  # fields, and of how many cells of each something is said
+
+
+class ReadAfter(NamedTuple):
+    """What `after` of a line was read as, and of which fields that is how many cells."""
+
+    written: dict[str, Any] | None
+    cells: list[Observed]
+    counts: Counts
+
+
 class LatestRead:
-    """What was read of a node's last line: all of `after`, and the names in it; what they were read as."""
+    """What was read of a node's last line: all of `after`, and each name in it."""
 
     def __init__(self) -> None:
-        self.written: dict[str, Any] | None = None
-        self.cells: list[Observed] = []
-        self.read: dict[str, tuple[Any, list[Observed]]] = {}
-        self.agreed_at = -1  # when the model had all of it last, as `agreed` counts
+        self.after = ReadAfter(None, [], [])
+        self.read: dict[str, tuple[Any, list[Observed], tuple[str, int]]] = {}
 
 
 class OwnSteps:
@@ -80,7 +90,9 @@ class OwnSteps:
             raise NotModelled(
                 f"the line names no actions, and those of {self.model.name} are not found without"
             )
-        after = self._after(node, record) if "after" in record else []
+        after: list[Observed] = []
+        if "after" in record:
+            after = self.after(node, object_of(record, "after"), by_ranges=steps is not None).cells
         if not SHOWN.isdisjoint(record):
             after = after + self.shown_keys.observed(record)
         return steps, given, after
@@ -95,16 +107,11 @@ class OwnSteps:
             )
         self.clocks[node] = time
 
-    def known(self, written: Any) -> Call | None:
-        """What this very object was read as, if it was."""
-        found = self._known.get(id(written))
-        return None if found is None else found[1]
-
     def call(self, written: Any) -> Call:
         """The action and its arguments; UsageError where the model has none such."""
-        before = self.known(written)
+        before = self._known.get(id(written))
         if before is not None:
-            return before
+            return before[1]
         is_call = isinstance(written, list) and len(written) == 2
         name, given = written if is_call else (None, None)
         if not isinstance(name, str) or not isinstance(given, dict):
@@ -125,23 +132,23 @@ class OwnSteps:
         self._known[id(written)] = written, call
         return call
 
-    def _after(self, node: str, record: dict[str, Any]) -> list[Observed]:
+    def after(self, node: str, written: dict[str, Any], *, by_ranges: bool = True) -> ReadAfter:
         """What `after` says. The objects that were there on the node's line before say what they said."""
         latest = self.latest.get(node)
         if latest is None:
             latest = LatestRead()
             if node in self.nodes:
                 self.latest[node] = latest
-        written = object_of(record, "after")
-        if latest.written is not written:
+        if latest.after.written is not written:
             read = latest.read
             for name, inner in written.items():
                 before = read.get(name)
                 if before is None or before[0] is not inner:
-                    read[name] = inner, self._cells(name, inner)
-            latest.written, latest.cells = written, [cell for name in written for cell in read[name][1]]
-            latest.agreed_at = -1
-        return latest.cells
+                    cells = self._cells(name, inner, by_ranges=by_ranges)
+                    read[name] = inner, cells, (name, counted(cells))
+            cells = [cell for name in written for cell in read[name][1]]
+            latest.after = ReadAfter(written, cells, [read[name][2] for name in written])
+        return latest.after
 
     def observed(self, record: dict[str, Any], key: str) -> list[Observed]:
         """What `after` or `given` says, as cells of the model."""
@@ -149,7 +156,7 @@ class OwnSteps:
             cell for name, written in object_of(record, key).items() for cell in self._cells(name, written)
         ]
 
-    def _cells(self, name: str, written: Any) -> list[Observed]:
+    def _cells(self, name: str, written: Any, *, by_ranges: bool = False) -> list[Observed]:
         field = self.model.fields.get(name)
         if field is None:
             raise UsageError(f"{self.model.name} has no field {name}")
@@ -157,7 +164,12 @@ class OwnSteps:
             raise UsageError(
                 f"{self.model.name} has no field {name} to compare: it is a {field.kind}, not a state"
             )
-        return self.values.observed(field, written)
+        return self.values.observed(field, written, by_ranges=by_ranges)
+
+
+def counted(cells: Iterable[Observed]) -> int:
+    """How many cells they speak of."""
+    return sum(len(index[-1]) if index and type(index[-1]) is range else 1 for _, index, _ in cells)
 
 
 def _list(record: dict[str, Any], key: str) -> list[Any]:

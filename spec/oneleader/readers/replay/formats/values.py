@@ -24,7 +24,10 @@ from oneleader.language.sorts import (
 from oneleader.words import quoted
 
 Reader = Callable[[Any], Any]
-Observed = tuple[Field, tuple[Any, ...], Any]  # a field, an index, and what stands there
+# A field, an index, and what stands there. Where the last index is a range: a list of what stands at each.
+Observed = tuple[Field, tuple[Any, ...], Any]
+MOST_DIGITS = 18
+FEW = 8  # cells that are not worth a range
 
 
 class ValueReaders:
@@ -50,8 +53,9 @@ class ValueReaders:
         """Values of this sort are read by another reader."""
         self._readers[sort] = read
 
-    def observed(self, field: Field, written: Any) -> list[Observed]:
-        """Each cell, or set of cells, that `written` speaks of."""
+    def observed(self, field: Field, written: Any, *, by_ranges: bool = False) -> list[Observed]:
+        """Each cell, or set of cells, that `written` speaks of. `by_ranges`: many that follow one another, as
+        the entries of a log do, may stand together."""
         if field.name not in self._of_fields:
             self._of_fields[field.name] = [*map(self._key, field.index)], self.reader(field.of)
         keys, value = self._of_fields[field.name]
@@ -63,6 +67,9 @@ class ValueReaders:
             for name, inner in written.items():
                 index = first(name)
                 if type(inner) is dict:
+                    if by_ranges and len(inner) > FEW and (at := _range_of(field, inner)):
+                        found.append((field, (index, at), [*map(value, inner.values())]))
+                        continue
                     found += [(field, (index, second(i)), value(v)) for i, v in inner.items()]
                 else:
                     self._observe(field, (index,), inner, found)
@@ -148,6 +155,15 @@ class ValueReaders:
             raise UsageError(f"{quoted(written)} is no {name_of(sort)} of the header's: {', '.join(names)}")
 
         return read
+
+
+def _range_of(field: Field, written: dict[str, Any]) -> range | None:
+    """The numbers that these keys are, where each follows the one before."""
+    first = next(iter(written))
+    if not is_number(field.index[-1]) or not first.isdecimal() or len(first) > MOST_DIGITS:
+        return None
+    at = range(int(first), int(first) + len(written))
+    return at if [*written] == [*map(str, at)] else None
 
 
 def _number_or(read: Reader) -> Reader:
