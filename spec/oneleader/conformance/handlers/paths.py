@@ -227,7 +227,7 @@ class CodePath:
         raise Inexpressible(f"an index that may be outside of 0 to {GREATEST}: {term}")
 
     def quotient(self, x: Number, by: int | Number) -> Number:
-        """x // by, for x >= 0 and by > 0: the q with x = by * q + r, 0 <= r < by. It has one name on all paths.
+        """x // by, for x >= 0 and by > 0: the q with x = by * q + r, 0 <= r < by; one name on all paths.
 
         There is none such for other numbers, and from what is false everything follows: they are refused.
         """
