@@ -139,15 +139,16 @@ def known(journal: Answers, asked: Sequence[AskedOf]) -> dict[str, Said]:
 
 
 def to_ask(journal: Answers, asked: Sequence[AskedOf], seconds: float) -> list[AskedOf]:
-    """Those that nobody has asked, then those for which there was too little time, then earlier proofs'."""
+    """Those that nobody has asked, then those for which there was too little time, then earlier proofs', of
+    these the quickest first: most are refused at once."""
 
-    def order(one: AskedOf) -> int | None:
+    def order(one: AskedOf) -> tuple[int, float] | None:
         found = journal.known(one.id, one.mark)
         if found is None:
-            return 0
+            return 0, 0
         if found.by == OPEN:
-            return 1 if found.seconds < seconds or journal.is_earlier(one.id) else None
-        return 2 if journal.is_earlier(one.id) else None
+            return (1, 0) if found.seconds < seconds or journal.is_earlier(one.id) else None
+        return (2, found.seconds) if journal.is_earlier(one.id) else None
 
     ordered = [(place, one) for one in asked if (place := order(one)) is not None]
     return [one for _, one in sorted(ordered, key=lambda pair: pair[0])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import z3
 
@@ -71,6 +73,15 @@ def test_max_sorted_and_division() -> None:
     for path, result in orders:
         (half,) = values(path, result)
         assert half >= 0
+
+
+@pytest.mark.parametrize("divided", [lambda a, b: a // b, lambda a, b: (a - 1) // 2])
+def test_a_division_that_floors_otherwise_is_refused(
+    divided: Callable[[Number, Number], Number],
+) -> None:
+    """What was known of its quotient was true of no such numbers: all was proved of them."""
+    with pytest.raises(Inexpressible, match="one may be negative, or the divisor 0"):
+        ways(lambda path: divided(path.number("a"), path.number("b")))
 
 
 def test_an_index_that_could_be_anything_is_refused() -> None:

@@ -227,10 +227,15 @@ class CodePath:
         raise Inexpressible(f"an index that may be outside of 0 to {GREATEST}: {term}")
 
     def quotient(self, x: Number, by: int | Number) -> Number:
-        """x // by, for by > 0: the q with x = by * q + r, 0 <= r < by. It has one name on all paths."""
+        """x // by, for x >= 0 and by > 0: the q with x = by * q + r, 0 <= r < by; one name on all paths.
+
+        There is none such for other numbers, and from what is false everything follows: they are refused.
+        """
         divisor = by.term if isinstance(by, Number) else z3.IntVal(by, self.context)
         said = f"{x.term.sexpr()} by {divisor.sexpr()}"
         if said not in self._quotients:
+            if self._is_possible(z3.Or(divisor <= 0, x.term < 0)):
+                raise Inexpressible(f"{x.term} by {divisor}: one may be negative, or the divisor 0")
             q, r = (z3.Int(f"{name} of {said}", self.context) for name in ("quotient", "remainder"))
             self.definitions += [x.term == divisor * q + r, r >= 0, r < divisor]  # not linear: kept apart
             self.assume(q >= 0)
