@@ -31,8 +31,8 @@ ALONE: tuple[Event, ...] = (
 FROM_ONE_TO_TWO: tuple[Event, ...] = (*ALONE, ("members", "n1", "n1 n2"), ("propose", "n1", "v2"))
 
 
-# n3 leads and is to be alone; once back from a crash it leads again, and as it hears that n2 has stored that, it
-# commits it and goes on with the change in the step in which it crashes: all that is left of it is the entry.
+# n3 leads and is to be alone; once back from a crash it leads again. As it hears that n2 has stored that, it
+# commits it and goes on with the change, in the step in which it crashes: all that is left is the entry.
 GOES_ON_AND_CRASHES: tuple[Event, ...] = (
     ("elapse", "n1=153", "n2=153", "n3=170"),
     ("timeout", "n3"),

@@ -244,8 +244,8 @@ class LogStep(ModelStep):
             self.s.act("append_entries", self.n, self.now.term, commit, commit, commit)
 
     def commit_before(self, length: int) -> None:
-        """What a quorum had stored when that was its log: all of it may not be committed yet. On the disk of a
-        server that is down, how far it had committed is not seen."""
+        """What a quorum had stored when that was its log: all of it may not be committed yet. What a server
+        that is down had committed is not seen."""
         is_down = self.now.role is None
         known, commit = self.get("commit_index"), length if is_down else min(self.committed, length)
         for index in range(commit, known, -1):
