@@ -244,8 +244,10 @@ class LogStep(ModelStep):
             self.s.act("append_entries", self.n, self.now.term, commit, commit, commit)
 
     def commit_before(self, length: int) -> None:
-        """What a quorum had stored when that was its log: all of it may not be committed yet."""
-        known, commit = self.get("commit_index"), min(self.committed, length)
+        """What a quorum had stored when that was its log: all of it may not be committed yet. What a server
+        that is down had committed is not seen."""
+        is_down = self.now.role is None
+        known, commit = self.get("commit_index"), length if is_down else min(self.committed, length)
         for index in range(commit, known, -1):
             quorum = self.majority(lambda v, index=index: self.is_known(v, index))  # type: ignore[misc]
             is_own = self.s.get("log_term", (self.n, index)) == self.get("term")
