@@ -194,15 +194,23 @@ def _of(size: Size) -> str:
 
 def judge_mutant(mutant: CoreMutant, seconds: float, first: str = "") -> Said:
     """What the contracts of its loops say, and what the handlers do, as some run it themselves."""
-    found = Said(mutant.id, NOT_RUN)
+    said = [Said(mutant.id, NOT_RUN)]
     for loop in loops_with(mutant):
+        said.append(_judge_loop(mutant, loop))
+        if said[-1].by == REFUSED:
+            return said[-1]
+    return max(judge(of_mutant(mutant), seconds, first), *said, key=lambda one: GRAVITY.index(one.by))
+
+
+def _judge_loop(mutant: CoreMutant, loop: str) -> Said:
+    try:
         with installed(mutant):
             met = check_contract(loop)
-        if met.verdict is not HOLDS:
-            return Said(mutant.id, REFUSED, f"the contract of {loop}", met.failing, met.seconds)
-        found = replace(found, by=PROVED, seconds=found.seconds + met.seconds)
-    run = judge(of_mutant(mutant), seconds, first)
-    return max(run, found, key=lambda said: GRAVITY.index(said.by))
+    except Inexpressible:
+        return Said(mutant.id, NOT_UNDERSTOOD, f"the contract of {loop}")
+    by = PROVED if met.verdict is HOLDS else REFUSED
+    where = "" if by == PROVED else f"the contract of {loop}"
+    return Said(mutant.id, by, where, met.failing, met.seconds)
 
 
 def loops_with(mutant: CoreMutant) -> list[str]:
