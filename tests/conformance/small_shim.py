@@ -131,7 +131,7 @@ def main(how: str) -> None:
         answer["id"] = request["id"]
         if how == "slow":
             time.sleep(0.1)
-        if number == 800:
+        if number == 800 or (number > 800 and how in UNASKED):  # whose answer has to be one to a step
             misbehave(how, answer)
         print(json.dumps(answer), flush=True)
 

@@ -69,11 +69,11 @@ def test_what_the_leader_does_not_have_may_be_dropped_by_declaration() -> None:
     class Unordered(Declares):
         network = Network.udp()
 
-    found = conform(Drops, walks=20, seed=7)
+    found = conform(Drops, walks=20, seed=1)
     assert (found.verdicts[FIGURE_3], found.verdict) == (HOLDS, INCONCLUSIVE), found.text
     assert {may for _, may in found.no_word} == {May.DROP_CONFLICTS}
-    assert conform(Declares, walks=20, seed=7, liveness=True).verdict is HOLDS
-    assert conform(Unordered, walks=40, seed=7).verdict is VIOLATED  # where an older message comes later
+    assert conform(Declares, walks=20, seed=1, liveness=True).verdict is HOLDS
+    assert conform(Unordered, walks=40, seed=1).verdict is VIOLATED  # where an older message comes later
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import replace
 from typing import Any, ClassVar
 
-from oneleader.conformance.adapter import May, Report, Sent
+from oneleader.conformance.adapter import May, Report
 from tests.conformance.changing import ChangingAdapter, ChangingRaft
 from tests.conformance.odd_rafts import Sticky
 from tests.conformance.small_raft import Message, SmallAdapter, SmallRaft
@@ -456,36 +454,6 @@ class ReadsByItsLog(SmallRaft):
                 self.results.append(values[-1] if values else None)
 
 
-class AnswersAfterItsDisk(SmallAdapter):
-    """The disk is written when a timer rings. Votes, entries and what they answer wait for it; what refuses,
-    or tells of a round, does not."""
-
-    def __init__(self, nodes: Sequence[str]) -> None:
-        super().__init__(nodes)
-        self.stored = {node: deepcopy(self.disks[node]) for node in nodes}
-        self.held: dict[str, list[Sent]] = {node: [] for node in nodes}
-
-    def report(self, node: str) -> Report:
-        report = super().report(node)
-        self.held[node] += [sent for sent in report.sent if sent.message["kind"] != "no"]
-        return replace(report, sent=[sent for sent in report.sent if sent.message["kind"] == "no"])
-
-    def written(self, node: str, report: Report) -> Report:
-        self.stored[node], held = deepcopy(self.disks[node]), self.held[node]
-        self.held[node] = []
-        return replace(report, sent=[*held, *report.sent])
-
-    def heartbeat(self, node: str) -> Report:
-        return self.written(node, super().heartbeat(node))
-
-    def timeout(self, node: str) -> Report:
-        return self.written(node, super().timeout(node))
-
-    def crash(self, node: str) -> Report:
-        self.held[node], self.disks[node] = [], deepcopy(self.stored[node])
-        return super().crash(node)
-
-
 class SendsPieces(Snapshots):
     """A snapshot comes an entry at a time, and takes effect with the last of them."""
 
@@ -586,7 +554,6 @@ ADAPTERS: dict[str, type[SmallAdapter]] = {
     "stores no vote": adapted(StoresNoVote, [May.PASSES_A_TERM]),
     "beats apart": adapted(BeatsApart),
     "reads by its log": adapted(ReadsByItsLog),
-    "answers after its disk": AnswersAfterItsDisk,
     "sends pieces": adapted(SendsPieces, over=SnapshotAdapter),
     "fetches": adapted(Fetches, [May.DROP_CONFLICTS]),
 }

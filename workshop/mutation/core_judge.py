@@ -28,7 +28,7 @@ from typing import Any
 from oneleader.conformance import histories
 from oneleader.conformance.reference.drawn import ScenarioMachine, draw
 from oneleader.errors import UsageError
-from oneleader.verdict import HOLDS
+from oneleader.verdict import VIOLATED
 from oneleader_raft.messages import ImpossibleMessageError
 from oneleader_raft.raft import TwoLeadersError
 from oneleader_raft.testbench.safety import Safety, UnsafeError
@@ -163,7 +163,7 @@ def simulations() -> Failed | None:
             return SAFETY, f"{_cause(unsafe)}, seed {seed}"
         except Exception as error:
             return CRASH, f"{type(error).__name__}, seed {seed}"
-        if histories.judge(simulation.operations).verdict is not HOLDS:
+        if histories.judge(simulation.operations).verdict is VIOLATED:
             return SAFETY, f"linearizability, seed {seed}"
     return None
 

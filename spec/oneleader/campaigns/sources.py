@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, PathFinder
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from oneleader.errors import UsageError
@@ -49,7 +50,10 @@ def forget_older(path: Path) -> None:
     """Where something that this file imports has changed since a job loaded it, all is to be loaded again:
     Python keeps modules, and a worker may live for days."""
     now = {file: _text(file) for file in imported(path) if not _is_installed(file)}
-    if any(_loaded.get(file, text) != text for file, text in now.items()):
+    changed = [file for file, text in now.items() if _loaded.get(file, text) != text]
+    for one in changed:  # Python takes what it has compiled for the same where second and length are
+        Path(cache_from_source(str(one))).unlink(missing_ok=True)
+    if changed:
         for name, module in [*sys.modules.items()]:
             if (file := getattr(module, "__file__", None)) and Path(file) in now:
                 del sys.modules[name]

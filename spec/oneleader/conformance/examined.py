@@ -86,7 +86,6 @@ class Examined:
     leaders: int = 0  # walks in which there was one
     by_model: Counter[str] = field(default_factory=Counter)  # walks that each model judged
     in_part: Counter[str] = field(default_factory=Counter)  # of these, those that it left before their end
-    followed: Counter[str] = field(default_factory=Counter)  # the steps of each, after somebody had led
     compared: Counter[str] = field(default_factory=Counter)  # of each clause of Figure 3
     abilities: frozenset[str] = frozenset()
     no_word: set[tuple[str, May]] = field(default_factory=set)  # a model, and what it has no word for
@@ -107,7 +106,7 @@ class Examined:
         found = {self.target.judge: self._verdict_of(self.target.judge, self.walks > 0)}
         for name in self.by_model or {self.target.model: 0}:
             is_silent = all(model != name for model, _ in self.no_word)
-            found[name] = self._verdict_of(name, self.followed[name] > 0 and is_silent)
+            found[name] = self._verdict_of(name, self.by_model[name] > 0 and is_silent)
         if any(cause.judge == EXCEPTION for cause in self.causes):
             found[EXCEPTION] = VIOLATED
         if self.asks_liveness or self.liveness:
@@ -131,12 +130,11 @@ class Examined:
         return f"needs {' and '.join(needs)}, which was not seen" if needs else "it never came to it"
 
     def _how_far(self, judge: str) -> str:
-        """In how many walks a model has judged, in how many not to the end, and in how many steps."""
+        """In how many walks a model has judged, and in how many not to the end."""
         if not self.by_model[judge]:
             return ""
         part = f", {self.in_part[judge]:,} of them in part" if self.in_part[judge] else ""
-        steps = f"{self.followed[judge]:,} steps after there was a leader"
-        return f"  (judged {self.by_model[judge]:,} walks{part}, {steps})"
+        return f"  (judged {self.by_model[judge]:,} walks{part})"
 
     @property
     def text(self) -> str:

@@ -115,7 +115,7 @@ class Observations:
         if now is not None:
             yield from self.server(node, prompt, report, before, seen)
         yield from self.state_machines(node, prompt, report)
-        yield from self.answers(node, report, now)
+        yield from self.answers(node, report, before, now)
         for result, is_explained in self.clients.answers(node, report):
             self.compared[LINEARIZABLE] += 1
             if not is_explained:
@@ -156,10 +156,16 @@ class Observations:
             self.promised[node] = now
             self.take_in(node, prompt, report, before, now)
 
-    def answers(self, node: str, report: Report, now: Observed | None) -> Iterator[Breach]:
-        """Where logs show what clients propose. Who crashes as it answers shows no commit index any more."""
+    def answers(
+        self, node: str, report: Report, before: Observed | None, now: Observed | None
+    ) -> Iterator[Breach]:
+        """Where logs show what clients propose. Who crashes as it answers shows no commit index any more, and
+        what goes into a snapshot in the step in which it is committed is not seen as committed."""
         is_shown = now is not None and now.commit is not None and now.log is not None
         if not report.answered or not is_shown or self.values.isdisjoint(self.clients.writes):
+            return
+        assert now is not None
+        if before is None or now.first != before.first:
             return
         self.compared[ANSWERED] += 1
         early = next((value for value in report.answered if value not in self.values), None)
