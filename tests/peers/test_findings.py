@@ -43,6 +43,7 @@ SHOWN = {
         "raftos",
         "with 1 answers of n2 it is Candidate\nwith 2 answers of n2 it is Leader",
     ),
+    "raftos_tells_another_client": ("raftos", "committed: 1 told: [False, True]"),
     "raftos_cannot_read_its_log": ("raftos", "after a restart: ExtraData"),
     "raftos_drops_entries": (
         "raftos",

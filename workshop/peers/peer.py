@@ -195,15 +195,17 @@ OLD = """An old version, with a journal on disk: is a fault found that was mende
 forgets term and vote (its pull request 202). What is found below is of it, and of the piece of a snapshot, as
 above."""
 RAFTOS = """Its serializer is JSON here: with its own it cannot read its log again
-(`tests/peers/findings/raftos_cannot_read_its_log.py`). What is found below comes of five faults. A vote is
+(`tests/peers/findings/raftos_cannot_read_its_log.py`). What is found below comes of six faults. A vote is
 forgotten within its term, by the timer of a candidate and by a restart
 (`tests/peers/findings/raftos_votes_twice.py`: by Figure 3, by both models and, where it is a candidate's
 timer, as a vote in place of none). A vote is kept in a newer term, so that nobody is elected for long
 (`tests/peers/findings/raftos_keeps_an_old_vote.py`: a vote of an earlier term, and the leader that is not
 elected). A candidate counts answers and not who gave them, which a copy of a datagram makes two of
 (`tests/peers/findings/raftos_counts_copies.py`: a leader without a quorum). A late AppendEntries drops
-entries that are committed (`tests/peers/findings/raftos_drops_entries.py`: the length of a log). An answer
-of a newer term lacks a field, and raises a `KeyError`."""
+entries that are committed (`tests/peers/findings/raftos_drops_entries.py`: the length of a log). A leader
+has one future for all its clients, so the latest is told that its command is done as soon as any is
+(`tests/peers/findings/raftos_tells_another_client.py`: what clients are told is committed). An answer of a
+newer term lacks a field, and raises a `KeyError`."""
 
 LIBRAFT = """Debian's package. It calls a disk, a network and a clock that one brings (`struct raft_io`): 102
 lines more, `tests/peers/c/io.h`. It commits entries of earlier terms by counting (Figure 8 of the paper;
