@@ -32,7 +32,7 @@ CHANGING = ((2, "n1, n1 n2"), (2, "n1 n2, n1"), (3, "n1, n1 n2, n1 n3"))  # or t
 SIZES = {"Term": 2, "Index": 2, "Value": 1, "Round": 1}
 NOT_FOUND = {  # why a run that starves need not exist, where the proof needs the assumption
     ("an_election_is_started", "no more step_down() when of_the_quorum"): "each candidate steps down "
-    "at most once, and nobody else stands: it happens only so often, which the rule of the proof cannot say",
+    "at most once, and nobody else stands: it happens finitely often, which the proof rule cannot express",
 }
 
 

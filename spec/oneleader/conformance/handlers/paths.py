@@ -229,7 +229,7 @@ class CodePath:
     def quotient(self, x: Number, by: int | Number) -> Number:
         """x // by, for x >= 0 and by > 0: the q with x = by * q + r, 0 <= r < by; one name on all paths.
 
-        There is none such for other numbers, and from what is false everything follows: they are refused.
+        Of other numbers this would be false, and anything follows from what is false: they are refused.
         """
         divisor = by.term if isinstance(by, Number) else z3.IntVal(by, self.context)
         said = f"{x.term.sexpr()} by {divisor.sexpr()}"
