@@ -11,7 +11,7 @@ import pytest
 from oneleader.conformance import histories
 from oneleader.models import MODELS
 from oneleader.readers.replay.replay import replay_lines
-from oneleader.verdict import HOLDS, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE
 from oneleader_raft.raft import Entry, Node, NodeId, Step
 from oneleader_raft.testbench.cluster import Cluster
 from oneleader_raft.testbench.safety import Safety, UnsafeError
@@ -40,12 +40,16 @@ def taken(runs: list[Simulation]) -> Counter[str]:
 
 def test_every_run_is_safe_and_linearizable() -> None:
     """Figure 3, leases and snapshots after each step; what clients saw; and clients do get somewhere."""
-    operations = 0
+    operations, untold = 0, 0
     for seed in SEEDS:
         found = run(seed)
-        assert histories.judge(found.operations).verdict is not VIOLATED, f"seed {seed}"
+        judged = histories.judge(found.operations)
+        is_untold = judged.verdict is INCONCLUSIVE and judged.why.startswith("no operation has a known result")
+        assert judged.verdict is HOLDS or is_untold, f"seed {seed}: {judged}"
+        untold += is_untold
         operations += len(found.history)
     assert operations > 300
+    assert untold < len(SEEDS) / 4
 
 
 def test_all_that_can_happen_happens() -> None:

@@ -19,7 +19,7 @@ from immutables import Map
 from oneleader.conformance import histories
 from oneleader.models import MODELS
 from oneleader.readers.replay.replay import replay_lines
-from oneleader.verdict import HOLDS, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.raft import (
@@ -261,13 +261,17 @@ def watched(
 
 
 def test_every_run_is_safe_and_linearizable() -> None:
-    operations = 0
+    """What clients saw holds, but where nobody was told anything that an order could contradict."""
+    operations, untold = 0, 0
     for seed in range(150):
         simulation = watched(seed)
         judged = histories.judge(simulation.operations)
-        assert judged.verdict is not VIOLATED, f"seed {seed}: {judged}"
+        is_untold = judged.verdict is INCONCLUSIVE and judged.why.startswith("no operation has a known result")
+        assert judged.verdict is HOLDS or is_untold, f"seed {seed}: {judged}"
+        untold += is_untold
         operations += sum(o.returned < float("inf") for o in simulation.history)
     assert operations > 1000
+    assert untold < 150 / 4
 
 
 def broken_by(seeds: Iterable[int], settings: SimulationSettings, core: Core = RAFT) -> str:
