@@ -184,6 +184,7 @@ def test_what_was_mended_since_is_found() -> None:
 
 VOTE, TERM = "Figure 3: terms and commit indices grow", "Figure 3: promises survive a restart"
 R2 = "membership: change_config: last_is_committed (dissertation 4.1, R2)"
+STORES = "Figure 3: a quorum stores what is committed"
 OWN = "replication: advance_commit: entry_is_own (section 5.4.2 and Figure 8)"
 
 
@@ -194,7 +195,7 @@ OWN = "replication: advance_commit: entry_is_own (section 5.4.2 and Figure 8)"
         ("PySyncObj 0.3.12", 1, 1, {TERM: 4}),  # mended since
         ("raftos", 5, 1, {VOTE: 2}),
         ("PySyncObj whose members change", 8, 2, {R2: 11}),
-        ("libraft", 4, 2, {OWN: 23}),  # mended since
+        ("libraft", 10, 3, {OWN: 23, STORES: 21}),  # the first is mended since
     ],
 )
 def test_what_is_wrong_is_found_with_its_shortest_run(
