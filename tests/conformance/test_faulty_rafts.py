@@ -9,8 +9,8 @@ from oneleader.conformance.network import Network
 from tests.conformance.faulty_rafts import FAULTY
 
 WALKS = 200
-# Of three, whatever two have stored stays.
-FIVE = {"keeps its match indices"}
+# Of three, whatever two have stored stays; the other is found later with three, and not from every seed.
+FIVE = {"keeps its match indices", "reads before it applies"}
 
 
 @pytest.mark.parametrize("fault", FAULTY)

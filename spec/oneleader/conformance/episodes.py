@@ -83,23 +83,6 @@ def overthrow(trial: Trial, rng: random.Random) -> None:
     trial.play(("heal",))
 
 
-def remove(trial: Trial, rng: random.Random) -> None:
-    """A leader's entry is stored by some. Before they answer it is asked to remove one of them, whose answer
-    comes first, and those of the others one by one."""
-    leader, others = leader_and_others(trial)
-    if not leader or len(others) < 2:
-        return
-    trial.play(("propose", leader, next_value(trial)))
-    one, *rest = rng.sample(others, rng.randint(2, len(others)))
-    for other in (one, *rest):
-        trial.play(("burst", leader, other))
-    seen = trial.seen[leader]
-    members = set(seen.members or ()) if seen is not None else set()
-    trial.play(("members", leader, " ".join(sorted(members - {one}))))
-    for other in (one, *rest):
-        trial.play(("burst", other, leader))
-
-
 def leave_behind(trial: Trial, rng: random.Random) -> None:
     """A leader is cut off; the others elect one, who commits something. Then clients ask the old one, which
     may still be on its way to hear what the others answered it before."""
@@ -193,16 +176,14 @@ def hand_over(trial: Trial, rng: random.Random) -> None:
 
 
 def succeed(trial: Trial, rng: random.Random) -> None:
-    """What a bare majority stores is committed, and only the leader and its client know. One of that majority
-    is elected by those who lack it, and is asked at once."""
+    """What a bare majority stores is committed, and only the leader knows. One of that majority is elected by
+    those who lack it, and is asked at once."""
     leader, others = leader_and_others(trial)
     if not leader or len(others) < 2:
         return
     first, *rest = rng.sample(others, len(others))
-    for _ in range(rng.choice((1, 1, 4))):
-        trial.play(("propose", leader, next_value(trial)))
-        meet(trial, leader, [first, *rest[: len(trial.nodes) // 2 - 1]])
-        trial.play(("heartbeat", leader))  # if it applies late what is committed, then now
+    trial.play(("propose", leader, next_value(trial)))
+    meet(trial, leader, [first, *rest[: len(trial.nodes) // 2 - 1]])
     ring(trial, rng, first)
     writes = rng.random() < 0.3  # who begins without an entry of its own commits nothing before
     for _ in range(4):
@@ -390,5 +371,4 @@ STORM: Mapping[str, Episode] = {
     "elect": Episode(elect, 2),
     "agree": Episode(agree, 2),
     "overthrow": Episode(overthrow, 1),
-    "remove": Episode(remove, 1),
 }
