@@ -1,4 +1,4 @@
-"""The pytest plugin, in a pytest of its own: what holds passes, what does not fails with its cause, and so does what asks nothing."""
+"""The pytest plugin, in a pytest of its own: what holds passes; what does not, or asks nothing, says why."""
 
 from __future__ import annotations
 
