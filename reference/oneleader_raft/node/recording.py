@@ -60,20 +60,20 @@ TIMELESS = {  # the parts of a node's state that no clock changes, and which of 
 NO_STEPS: list[Any] = []
 
 
-class Asked:
+class AskedNode:
     """Stands for a node, and notes which attributes it is asked for."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
 
-    def __getattr__(self, name: str) -> Asked:
+    def __getattr__(self, name: str) -> AskedNode:
         self.names.add(name)
         return self
 
 
 def made_of(parts: Iterable[Part]) -> Callable[[TracedNode], tuple[Any, ...]]:
     """All that these parts are made of, of a node."""
-    asked = Asked()
+    asked = AskedNode()
     for part in parts:
         part.made_of(asked, 0)
     return attrgetter(*sorted(name for name in asked.names if hasattr(TracedNode, name)))
