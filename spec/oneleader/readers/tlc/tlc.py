@@ -72,8 +72,8 @@ def find_jar() -> Path:
     )
 
 
-# With its first compiler alone Java needs half the processor time for graphs of some 10,000 states; with its
-# second one, half the time for those of some 100,000 steps and more. Several workers are for what takes minutes.
+# With its first compiler alone Java needs half the processor time for graphs of some 10,000 states; with both,
+# half the time for those of 150,000 steps and more. Several workers are for what takes minutes.
 SHORT, LONG, TOGETHER = (
     ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
     ("-XX:+UseSerialGC",),
@@ -96,7 +96,8 @@ def run(
 
     With `dump` the result has the graph of all states and labelled steps; with `deadlock` a state
     without a successor counts as a violation. `around`: a module AROUND that extends `module` and is
-    checked in its place. `long`: one worker is expected to take many seconds. A model that TLC cannot check, or not within `limit` seconds, is a UsageError.
+    checked in its place. `long`: one worker is expected to take many seconds. A model that TLC cannot
+    check, or not within `limit` seconds, is a UsageError.
     """
     for file in (module, config):
         if not file.is_file():
