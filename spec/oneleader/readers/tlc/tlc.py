@@ -72,7 +72,7 @@ def find_jar() -> Path:
     )
 
 
-# With its first compiler alone Java needs half the processor time for graphs of some 10,000 states; with both,
+# With its first compiler alone Java needs half the processor time for graphs of some 10,000 states; with both
 # half the time for those of 150,000 steps and more. Several workers are for what takes minutes.
 SHORT, LONG, TOGETHER = (
     ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
