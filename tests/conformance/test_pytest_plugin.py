@@ -1,4 +1,4 @@
-"""The pytest plugin, in a pytest of its own: what holds passes, what does not fails with its cause."""
+"""The pytest plugin, in a pytest of its own: what holds passes; what does not, or asks nothing, says why."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def test_shim(oneleader):
 
 def test_faulty(oneleader):
     oneleader(adapter(CountsOneLess))
+
+def test_idle(oneleader):
+    pass
+
+def test_broken(oneleader):
+    raise ValueError("before it was asked")
 """
 
 
@@ -37,6 +43,8 @@ def test_the_fixture_judges(tmp_path: Path) -> None:
         timeout=300,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 failed, 2 passed" in done.stdout
+    assert "3 failed, 2 passed" in done.stdout
     assert "a quorum stores what is committed" in done.stdout
+    assert done.stdout.count("This test judged nothing: call oneleader(...)") == 1
+    assert "ValueError: before it was asked" in done.stdout
     assert "judge.py" not in done.stdout  # the cause, not the place where it was raised

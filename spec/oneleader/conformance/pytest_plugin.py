@@ -6,13 +6,14 @@
     def test_my_shim(oneleader):
         oneleader(["./my-shim"], nodes=5)
 
-The test fails unless it holds, and shows the causes with their shortest runs. `--oneleader-walks`,
+The test fails unless it holds, and shows the causes with their shortest runs; and it fails if it takes the
+fixture and judges nothing. `--oneleader-walks`,
 `--oneleader-seed` and `--oneleader-known` are for the command line and CI.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from oneleader.conformance.trial import MakeAdapter
 
 WALKS = 100
+IDLE = pytest.StashKey[bool]()  # of a test that takes the fixture: whether it has judged nothing yet
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,10 +37,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """A test that passes although it asked for the fixture and never called it has judged nothing."""
+    yield
+    if item.stash.get(IDLE, False):
+        pytest.fail("This test judged nothing: call oneleader(...) with your adapter.", pytrace=False)
+
+
 @pytest.fixture
 def oneleader(request: pytest.FixtureRequest) -> Callable[..., Examined]:
     """Judge a Raft: `oneleader(adapter class or command of a shim, nodes=3, liveness=False, known=())`."""
-    option = request.config.getoption
+    option, stash = request.config.getoption, request.node.stash
+    stash[IDLE] = True
 
     def judge(
         raft: MakeAdapter | Sequence[str],
@@ -47,6 +58,7 @@ def oneleader(request: pytest.FixtureRequest) -> Callable[..., Examined]:
         walks: int | None = None,
         **more: Any,
     ) -> Examined:
+        stash[IDLE] = False
         found = examine(
             raft,
             known=[*known, *option("--oneleader-known")],
