@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneleader.conformance.adapter import Report
+from oneleader.conformance.clients import Clients
 from oneleader.conformance.histories import READ, WRITE, Operation
 from oneleader.conformance.histories.objects import REGISTER
 from oneleader.conformance.histories.search import search
@@ -66,3 +68,14 @@ def test_forty_operations_at_once_take_no_time() -> None:
     reads = [read(f"v{i}", 2, 50 + i) for i in range(20)]
     assert is_explained(writes, reads)
     assert not is_explained(writes, [*reads, read("v1", 98, 98), read("v2", 99, 99), read("v1", 100, 100)])
+
+
+def test_a_client_is_answered_once() -> None:
+    """Another server that applies its value later says so too; what is read by then is old all the same."""
+    clients = Clients()
+    for value in ("v1", "v2"):
+        clients.propose(value)
+        assert not list(clients.answers("n1", Report(answered=[value])))
+    clients.ask("n2")
+    assert not list(clients.answers("n2", Report(answered=["v1"])))
+    assert list(clients.answers("n2", Report(read=["v1"]))) == [("v1", False)]

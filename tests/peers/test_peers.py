@@ -35,9 +35,7 @@ def _however_busy_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
 def test_an_adapter_is_short(peer: Peer) -> None:
-    # What a library asks of a transport and of a state machine; Kafka's types, clock and future results.
-    most = {"hashicorp": 140, "kafka-raft": 135}
-    assert peer.lines < most.get(peer.name, 100)
+    assert peer.lines < 100
 
 
 @pytest.mark.parametrize("name", ["etcd", "hashicorp", "PySyncObj"])

@@ -110,12 +110,10 @@ writes for its language and nobody edits: {go} lines in Go, {c} in C, {rust} in 
 a second are of processor time on this side of the pipe, shrinking included.
 {runs}
 
-Two adapters are longer than a hundred lines. hashicorp/raft asks for a transport of eleven methods, a state
-machine of three and a configuration, beside its threads and calls, which `tests/peers/go/threads` keeps in
-hand in {threads} lines more, for any Raft in Go that has them. It is not in the scaffold, for it takes a
-runtime that draws nothing (`workshop/peers/go_runtime.py`). Kafka's Raft wants a clock with timers and
-futures, a listener, a quorum's voters and a network's messages, each in types of its own. To be shorter they
-would have to be written more densely, and not be less.
+Each adapter is shorter than a hundred lines. What hashicorp/raft asks of a transport, and nobody drives, its
+own transport in memory does; its threads and calls `tests/peers/go/threads` keeps in hand, in {threads} lines
+more, for any Raft in Go that has them. That is not in the scaffold, for it takes a runtime that draws nothing
+(`workshop/peers/go_runtime.py`).
 
 | peer | version | language | lines | walks | steps | a second | findings | run |
 |---|---|---|--:|--:|--:|--:|--:|---|

@@ -218,8 +218,8 @@ nobody (`tests/peers/findings/libraft_never_elects.c`), the kind of etcd's issue
 does not judge it: a candidate whose timer rings begins the next term without asking for pre-votes again. A
 snapshot is taken with the next entry that is applied."""
 
-KAFKA = """Kafka's Raft is polled and has no thread. The log, the store of votes, the queue and the channel
-are those of its own tests (`MockLog` ... of its test jar), which keep all in memory; clock and chance are the
+KAFKA = """Kafka's Raft is polled and has no thread. The log, the store of votes, the queue, the channel and
+the clock are those of its own tests (`MockLog` ... of its test jars), which keep all in memory; chance is the
 adapter's. Followers fetch, and one whose request was lost asks again by its own clock, which the questions
 after calm do not move: liveness is not asked. Nothing is compacted. A candidate that restarts is one again,
 and who led a term passes to the next before it asks for pre-votes; both are declared, and harm nobody."""
@@ -266,8 +266,7 @@ HASHICORP = ShimPeer(
 in which time is virtual, on one processor, and with a runtime that draws nothing
 (`workshop/peers/go_runtime.py`): its goroutines take their turns the same way twice. With Go's own the steps
 of 13 seeds of 40 differed, for it draws which of several timers that ring at once is first, and which
-ready case a `select` takes. Its transport, which turns calls into messages, makes the adapter longer than the
-others.
+ready case a `select` takes.
 
 Members change one at a time. The library commits the change from one server to two by the one alone, before
 the other has heard of it, which is safe and declared (`the members before a change commit it`). A change that

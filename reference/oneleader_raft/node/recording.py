@@ -15,6 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -29,6 +30,7 @@ from .trace_lines import (
     CUT,
     PARAMETERS,
     TracedAction,
+    TracedNode,
     TracedStep,
     TraceHeader,
     Unreadable,
@@ -57,6 +59,27 @@ TIMELESS = {  # the parts of a node's state that no clock changes, and which of 
 }
 NO_STEPS: list[Any] = []
 
+
+class AskedNode:
+    """Stands for a node, and notes which attributes it is asked for."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __getattr__(self, name: str) -> AskedNode:
+        self.names.add(name)
+        return self
+
+
+def made_of(parts: Iterable[Part]) -> Callable[[TracedNode], tuple[Any, ...]]:
+    """All that these parts are made of, of a node."""
+    asked = AskedNode()
+    for part in parts:
+        part.made_of(asked, 0)
+    return attrgetter(*sorted(name for name in asked.names if hasattr(TracedNode, name)))
+
+
+OF_TIMELESS = made_of(TIMELESS)
 Given = TypeVar("Given")
 Said = TypeVar("Said")
 
@@ -100,17 +123,29 @@ class LastHeard:
         self.retold: dict[str, Retold] = {}
 
 
+class LatestSeen:
+    """What a node has shown last: its `timeless` parts, all that they were `made_of`, and each part with what
+    it was made of."""
+
+    __slots__ = ("made_of", "parts", "timeless")
+
+    def __init__(self) -> None:
+        self.made_of: tuple[Any, ...] = ()
+        self.timeless: dict[Part, Shown] = {}
+        self.parts: dict[Part, Seen] = {}
+
+
 class TraceLine:
     """A line of one node's trace, read once for all models. `latest` is what its node has shown so far. To
     models that are not among `news` its actions are those of the line before of the same sender, and its
     node's state is that of the node's line before."""
 
-    __slots__ = ("_latest", "_shown", "actions", "heard", "news", "node", "said")
+    __slots__ = ("_latest", "actions", "heard", "news", "node", "said", "timeless")
 
-    def __init__(self, node: NodeId, said: TracedStep, heard: LastHeard, latest: dict[Part, Seen]) -> None:
+    def __init__(self, node: NodeId, said: TracedStep, heard: LastHeard, latest: LatestSeen) -> None:
         self.node, self.said, self.heard, self._latest = node, said, heard, latest
         self.news = NOBODY
-        self._shown = {part: self._seen(part, asking) for part, asking in TIMELESS.items()}
+        self.timeless = self._timeless()
         self.actions = self._actions()
 
     def _actions(self) -> list[ActionLine]:
@@ -128,17 +163,24 @@ class TraceLine:
             self.heard.actions = found
         return found
 
+    def _timeless(self) -> dict[Part, Shown]:
+        """The parts of the node's state that no clock changes: the same object if none is another."""
+        latest, after = self._latest, self.said.after
+        made_of = OF_TIMELESS(after)
+        if made_of != latest.made_of:
+            latest.made_of = made_of
+            latest.timeless = {part: self._seen(part, asking) for part, asking in TIMELESS.items()}
+        return latest.timeless
+
     def shown(self, part: Part) -> Shown:
         """A part of the node's state after the line. What is as it was is the same object, so that a reader
         sees that it has read it."""
-        found = self._shown.get(part)
-        if found is None:
-            found = self._shown[part] = self._seen(part, NOBODY)
-        return found
+        found = self.timeless.get(part)
+        return self._seen(part, NOBODY) if found is None else found
 
     def _seen(self, part: Part, asking: frozenset[str]) -> Shown:
         made_of = part.made_of(self.said.after, self.said.clock)
-        latest = self._latest.get(part)
+        latest = self._latest.parts.get(part)
         if latest is not None and latest[0] == made_of:
             return latest[1]
         self.news |= asking
@@ -148,7 +190,7 @@ class TraceLine:
             shown = before.get(name)
             is_as_it_was = shown is not None and shown[self.node] == value
             found[name] = shown if is_as_it_was and shown is not None else {self.node: value}
-        self._latest[part] = made_of, found
+        self._latest.parts[part] = made_of, found
         return found
 
 
@@ -161,7 +203,7 @@ class TraceFile:
         self.header = self._open()
         self.node = self.header.node
         self.before = self._last = self._lines_before()
-        self._latest: dict[Part, Seen] = {}
+        self._latest = LatestSeen()
         self._heard: dict[NodeId, LastHeard] = {}  # by who had sent it; by itself, of what nobody had
 
     def next(self) -> TraceLine | None:
@@ -349,6 +391,7 @@ class Retelling:
     """
 
     def __init__(self, files: Sequence[TraceFile], model: str) -> None:
+        """`model` is one of `FIXED_MEMBERS`."""
         first = files[0].header
         self.model, self.view, self.members = model, VIEWS[model], first.members
         self._speaks_of = self.view.actions.keys() | self.view.ends
@@ -366,8 +409,9 @@ class Retelling:
         self._time: int | None = None
         self._newest = 0
         self._done: dict[NodeId, list[Any]] = {}  # what each node did last
+        self._idling: dict[NodeId, Retold] = {}
         # Its state, in parts and whole, but for times.
-        self._shown: dict[NodeId, tuple[list[Shown], Shown]] = {}
+        self._shown: dict[NodeId, tuple[dict[Part, Shown], list[Shown], Shown]] = {}
 
     def retold(self, line: TraceLine) -> Retold | None:
         """None where the model can say nothing more."""
@@ -390,13 +434,22 @@ class Retelling:
             if len(steps) == 1 and steps[0][0] == IDEMPOTENT and steps == self._done.get(node):
                 steps, repeats = NO_STEPS, steps
             self._done[node] = steps or repeats
-        found = line.heard.retold[self.model] = Retold(node, steps, repeats, state, given)
+        did_nothing = not steps and not repeats and not given
+        found = self._idle(node, state) if did_nothing else Retold(node, steps, repeats, state, given)
+        line.heard.retold[self.model] = found
+        return found
+
+    def _idle(self, node: NodeId, state: Shown) -> Retold:
+        """The node did nothing and shows this: the same object as long as it does."""
+        found = self._idling.get(node)
+        if found is None or found.after is not state:
+            found = self._idling[node] = Retold(node, NO_STEPS, NO_STEPS, state, None)
         return found
 
     def _stands(self, before: Retold, line: TraceLine) -> bool:
         """Whether what a line without news says is what the one before of the same sender was retold as."""
         node, steps = line.node, before.actions
-        if before.after is not self._shown[node][1]:
+        if before.after is not self._shown[node][2]:
             return False
         if self.view.has_clocks:
             return not steps and line.said.event != CUT and not self._pass_time(line, [])
@@ -424,12 +477,13 @@ class Retelling:
 
     def _state(self, line: TraceLine, is_timed: bool) -> Shown:
         """The same object as on the node's line before, if all of it is as it was and it has no times."""
-        of = [line.shown(part) for part in self._timeless]
         latest = self._shown.get(line.node)
-        if latest is None or latest[0] != of:  # which soon see that they are the same objects
-            latest = of, {name: value for shown in of for name, value in shown.items()}
-            self._shown[line.node] = latest
-        state = latest[1]
+        if latest is None or latest[0] is not line.timeless:
+            of = [line.shown(part) for part in self._timeless]
+            is_as_it_was = latest is not None and latest[1] == of  # as the same objects soon show
+            state = latest[2] if latest and is_as_it_was else {k: v for shown in of for k, v in shown.items()}
+            latest = self._shown[line.node] = line.timeless, of, state
+        state = latest[2]
         for part in self._timed if is_timed else ():
             state = state | line.shown(part)
         return state

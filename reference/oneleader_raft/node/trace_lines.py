@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -122,6 +123,10 @@ class TracedStep(Struct, forbid_unknown_fields=True, omit_defaults=True):
     members: list[list[NodeId]] | None = None  # at a cut
 
 
+# Of a step and its node: those that are always there.
+KEYS = sum(len(of.__struct_fields__) - len(of.__struct_defaults__) for of in (TracedStep, TracedNode))
+
+
 def header_of(text: bytes) -> dict[str, Any]:
     """What may be a header: an object."""
     said: dict[str, Any] = _read(text, ANY)
@@ -141,7 +146,7 @@ def checked_header(said: dict[str, Any]) -> TraceHeader:
 
 def step_of(text: bytes) -> TracedStep:
     """The step that a line tells of; Unreadable where it is none."""
-    said: TracedStep = _read(text, STEP)
+    said: TracedStep = _read(text, STEP, keys_of)
     if (said.event == CUT) is not (said.members is not None):
         raise Unreadable(f"`members` stand at a `{CUT}`, and nowhere else")
     if said.after.id:
@@ -155,13 +160,23 @@ def step_of(text: bytes) -> TracedStep:
     return said
 
 
+def keys_of(said: TracedStep) -> int:
+    """How many keys the line has at least."""
+    keys = KEYS
+    for _, given in said.actions:
+        keys += len(given)
+    return keys
+
+
 ANY, STEP = msgspec.json.Decoder(dict[str, Any]), msgspec.json.Decoder(TracedStep)
 
 
-def _read(text: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+def _read(text: bytes, decoder: msgspec.json.Decoder[Any], keys: Callable[[Any], int] = lambda _: 0) -> Any:
+    """What the text says. With each of its keys goes a colon, so none stands twice where it has no more of
+    them than `keys` that were read, at least."""
     try:
         found = decoder.decode(text)
-        if not is_whole(text, found):
+        if text.count(b":") != keys(found) and not is_whole(text, found):
             with_care(text)
     except msgspec.ValidationError as error:
         raise Unreadable(f"this is no line of a trace: {_plainly(error)}") from None

@@ -56,7 +56,8 @@ Proving: TypeAlias = Callable[..., Any]
     "--only",
     multiple=True,
     type=click.Choice((*HANDLERS, CHANGE)),
-    help="Only this handler (may be repeated).",
+    metavar="HANDLER",
+    help=f"Only this handler (may be repeated): {', '.join((*HANDLERS, CHANGE))}.",
 )
 @click.option(
     "--rest",

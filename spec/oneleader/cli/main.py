@@ -77,7 +77,7 @@ class Commands(click.Group):
 )
 @click.version_option(package_name="oneleader")
 def cli() -> None:
-    """At most one leader, and proof of it: one model of Raft elections and everything that reads it."""
+    """At most one leader, and proof of it: models of Raft, a reference, and checks for anybody's Raft."""
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ class Clients:
         """Each result of a read, and whether some order of the operations explains it."""
         self.now += 1
         for value in report.answered:
-            if value in self.writes:
+            if value in self.unanswered:  # else its client has long gone on
                 self.writes[value] = replace(self.writes[value], returned=self.now)
         for result in report.read:
             called = self.asked[node].pop(0)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from oneleader.readers.replay.formats import node_folders
+from oneleader.readers.replay.replay import replay_lines
 from oneleader_raft.node.recording import RecordingError, Retelling, merged, opened
 from oneleader_raft.views import FIXED_MEMBERS
 from tests.reference.node.traced_run import TracedRun
@@ -81,6 +83,25 @@ def test_most_heartbeats_are_retold_as_before(tmp_path: Path, traced: dict[Path,
     retelling = Retelling(files, "election")
     retold = [retelling.retold(line) for line in merged(files)]
     assert len({*map(id, retold)}) < len(retold) / 2
+
+
+@pytest.mark.parametrize("model", FIXED_MEMBERS)
+def test_lines_that_change_nothing_count_as_all_others(tmp_path: Path, model: str) -> None:
+    run = TracedRun(tmp_path)
+    for leader in ("n1", "n2"):
+        run.elect(leader)
+        run.beat(leader, 150)
+        run.write(leader, 2)
+    run.close()
+    files = opened(tmp_path)
+    retelling = Retelling(files, model)
+    lines = [retelling.header]
+    for line in merged(files):
+        retold = retelling.retold(line)
+        assert retold is not None
+        lines.append(retold.record(line))
+    (of_folder,) = node_folders.judge(tmp_path, [model])
+    assert of_folder.result.summary() == replay_lines(map(json.dumps, lines)).summary()
 
 
 def test_two_actions_of_one_name_are_told_apart(tmp_path: Path, traced: dict[Path, list[Any]]) -> None:

@@ -457,10 +457,10 @@ class Candidates:
             self.steps[name] += 1
         state.forget_steps()
 
-    def stay(self, steps: Iterable[str] = ()) -> None:
+    def stay(self, steps: Iterable[tuple[Action, tuple[Any, ...]]] = ()) -> None:
         """The same for a line whose steps leave every state as it was."""
-        for name in steps:
-            self.steps[name] += 1
+        for action, _ in steps:
+            self.steps[action.name] += 1
         for state in self.states:
             self.judge(state, state)
 

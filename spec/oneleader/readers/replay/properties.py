@@ -125,10 +125,10 @@ class Properties:
         """The next state is not judged: what is proved is only sampled."""
         return self.is_proved and self.states + 1 < self.due
 
-    def rest(self) -> None:
-        """A state that is not judged."""
-        self.states += 1
-        self.rested += 1
+    def rest(self, states: int = 1) -> None:
+        """So many states that are not judged."""
+        self.states += states
+        self.rested += states
 
     def _judging(self, field: str) -> Iterator[tuple[Property, Judge]]:
         for trigger in self.triggers.get(field, ()):

@@ -294,6 +294,8 @@ class Replaying:
         """The result with what the reader counted."""
         result, reader = self._result, self.reader
         result.seconds = time.perf_counter() - self._started
+        if isinstance(reader, OwnFormat):
+            reader.count_repeated()
         if reader is not None:
             result.format, result.model = reader.name, reader.model.name
             result.events_judged, result.left_aside = reader.events, reader.left_aside

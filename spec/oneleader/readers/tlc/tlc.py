@@ -72,9 +72,13 @@ def find_jar() -> Path:
     )
 
 
-# With its first compiler alone Java needs half the processor time for graphs of some 10,000 states, and about
-# as much for the larger ones that one worker is given; several workers are for what takes minutes.
-ALONE, TOGETHER = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"), ("-XX:+UseParallelGC",)
+# With its first compiler alone Java needs half the processor time for graphs of some 10,000 states; with both
+# half the time for those of 150,000 steps and more. Several workers are for what takes minutes.
+SHORT, LONG, TOGETHER = (
+    ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    ("-XX:+UseSerialGC",),
+    ("-XX:+UseParallelGC",),
+)
 
 
 def run(
@@ -82,6 +86,7 @@ def run(
     config: Path,
     *,
     workers: int = 2,
+    long: bool = False,
     dump: bool = False,
     deadlock: bool = False,
     around: str = "",
@@ -91,7 +96,8 @@ def run(
 
     With `dump` the result has the graph of all states and labelled steps; with `deadlock` a state
     without a successor counts as a violation. `around`: a module AROUND that extends `module` and is
-    checked in its place. A model that TLC cannot check, or not within `limit` seconds, is a UsageError.
+    checked in its place. `long`: one worker is expected to take many seconds. A model that TLC cannot
+    check, or not within `limit` seconds, is a UsageError.
     """
     for file in (module, config):
         if not file.is_file():
@@ -116,7 +122,7 @@ def run(
         shutil.copy(config, folder / "run.cfg")
         if around:
             (folder / f"{AROUND}.tla").write_text(around, encoding="utf-8")
-        flags = [*(TOGETHER if workers > 1 else ALONE), f"-Djava.io.tmpdir={folder}"]
+        flags = [*(TOGETHER if workers > 1 else LONG if long else SHORT), f"-Djava.io.tmpdir={folder}"]
         command = ["-cp", str(jar), "tlc2.TLC"]
         command += f"-tool -workers {workers} -metadir meta -config run.cfg".split()
         command += [] if deadlock else ["-deadlock"]  # in TLC the flag means: do not look for deadlocks

@@ -41,6 +41,7 @@ from oneleader.readers.tlc.states import StateReader
 from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 MOST_STATES = 200_000  # TLC writes, and this reader parses, every one of them as text
+MANY_STEPS = 150_000  # from so many on TLC is told that it will run for long
 Edge = tuple[State, str, State]
 Numbered = tuple[int, str, int]  # an edge, its states by their numbers
 
@@ -142,7 +143,8 @@ def compare(
         config.write_text(checked_by(bounds, ours.depth))
         around = around_text(module, bounds, enough=2 * len(ours.states) + 1_000, depth=ours.depth)
         workers = workers if ours.depth is None else 1
-        result = tlc.run(module, config, workers=workers, dump=True, around=around, limit=limit)
+        long = len(ours.graph.steps) > MANY_STEPS
+        result = tlc.run(module, config, workers=workers, long=long, dump=True, around=around, limit=limit)
     difference, edge = _difference(ours, result)
     return Compared(ours, time.perf_counter() - started, result.seconds, difference, edge)
 

@@ -3,9 +3,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -15,17 +12,16 @@ import (
 	"peers/threads"
 )
 
-var errNoSnapshot = errors.New("nothing is compacted")
-
-const tick = 10 * time.Millisecond // of a second to an election
-
 type server struct {
 	Node
 	threads.Threads
-	raft   *raft.Raft
-	disk   *raft.InmemStore
-	inbox  chan raft.RPC
-	stands bool // has asked for votes, not just for pre-votes
+	raft.Transport // in memory, for what is not sent: its snapshots and its pipeline reach nobody
+	raft.FSM       // for what is not asked of it: nothing is compacted
+	raft           *raft.Raft
+	config         *raft.Config
+	disk           *raft.InmemStore
+	inbox          chan raft.RPC
+	stands         bool // has asked for votes, not just for pre-votes
 }
 
 func main() {} // it is a test
@@ -39,82 +35,57 @@ func TestShim(t *testing.T) {
 }
 
 func (s *server) Start() {
-	threads.Draw()
-	s.disk = raft.NewInmemStore()
+	s.disk, s.config = raft.NewInmemStore(), raft.DefaultConfig()
+	s.config.LocalID, s.config.Logger, s.config.ShutdownOnRemove = raft.ServerID(s.Name), hclog.NewNullLogger(), false
+	s.config.SnapshotInterval = 1e6 * time.Hour // never
 	all := raft.Configuration{}
 	for _, name := range s.Everybody {
 		all.Servers = append(all.Servers, raft.Server{ID: raft.ServerID(name), Address: raft.ServerAddress(name)})
 	}
-	raft.BootstrapCluster(s.config(), s.disk, s.disk, raft.NewDiscardSnapshotStore(), s, all)
+	raft.BootstrapCluster(s.config, s.disk, s.disk, raft.NewDiscardSnapshotStore(), s, all)
 	s.Restart()
 }
 
-func (s *server) config() *raft.Config {
-	c := raft.DefaultConfig()
-	c.LocalID, c.Logger, c.ShutdownOnRemove = raft.ServerID(s.Name), hclog.NewNullLogger(), false
-	c.SnapshotInterval = 1e6 * time.Hour // never
-	return c
-}
-
 func (s *server) Restart() {
-	s.Begin(func() {
+	s.Begin(s.Send, func() {
 		s.inbox = make(chan raft.RPC, 9)
-		s.raft, _ = raft.NewRaft(s.config(), s, s.disk, s.disk, raft.NewDiscardSnapshotStore(), s)
+		_, s.Transport = raft.NewInmemTransport(raft.ServerAddress(s.Name))
+		s.raft, _ = raft.NewRaft(s.config, s, s.disk, s.disk, raft.NewDiscardSnapshotStore(), s)
 	}, func() { s.raft.Shutdown().Error() })
 }
 
 func (s *server) Crash() { s.End() }
 
 func (s *server) Timeout() {
-	leads := s.leads()
-	s.Do(s.Send, func() {
-		s.GiveUp()
-		s.Ring(tick, 500, func() bool { return leads || s.HasSent() })
-	})
+	s.Ring(500, func() bool { return s.HasSent() || s.raft.State() == raft.Leader }) // ticks, of which an election takes one or two hundred
 }
 
-func (s *server) Heartbeat() {
-	leads := s.leads()
-	s.Do(s.Send, func() {
-		s.GiveUp()
-		s.Ring(tick, 20, func() bool { return !leads })
-	})
-}
+func (s *server) Heartbeat() { s.Ring(20, func() bool { return s.raft.State() != raft.Leader }) }
 
-func (s *server) leads() bool { return s.raft.State() == raft.Leader }
+func (s *server) Receive(sender string, message []byte) { s.Arrive(sender, message, s.serve) }
 
-func (s *server) Receive(sender string, message []byte) {
-	s.Do(s.Send, func() { s.Arrive(sender, message, s.serve) })
-}
+func (s *server) Propose(value string) { go s.raft.Apply(s.Proposed(value), 0) }
 
-func (s *server) Propose(value string) {
-	s.Do(s.Send, func() { go s.raft.Apply(s.Proposed(value), 0) })
+func (s *server) Transfer(to string) {
+	go s.raft.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to))
 }
 
 func (s *server) Read() {
-	s.Do(s.Send, func() {
-		go func() {
-			if s.raft.Barrier(0).Error() == nil {
-				s.Answer()
-			}
-		}()
-	})
-}
-
-func (s *server) Transfer(to string) {
-	s.Do(s.Send, func() { go s.raft.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to)) })
+	go func() {
+		if s.raft.Barrier(0).Error() == nil {
+			s.Answer()
+		}
+	}()
 }
 
 // ChangeMembers asks for one server more or less: the library changes one at a time.
 func (s *server) ChangeMembers(members []string) {
-	s.Do(s.Send, func() {
-		if more := Without(members, s.members()); len(more) > 0 {
-			go s.raft.AddVoter(raft.ServerID(more[0]), raft.ServerAddress(more[0]), 0, time.Millisecond)
-		} else if less := Without(s.members(), members); len(less) > 0 {
-			go s.raft.RemoveServer(raft.ServerID(less[0]), 0, time.Millisecond)
-		}
-		time.Sleep(2 * time.Millisecond) // one that has to wait is refused: no step makes two changes
-	})
+	if more := Without(members, s.members()); len(more) > 0 {
+		go s.raft.AddVoter(raft.ServerID(more[0]), raft.ServerAddress(more[0]), 0, time.Millisecond)
+	} else if less := Without(s.members(), members); len(less) > 0 {
+		go s.raft.RemoveServer(raft.ServerID(less[0]), 0, time.Millisecond)
+	}
+	time.Sleep(2 * time.Millisecond) // one that has to wait is refused: no step makes two changes
 }
 
 func (s *server) members() (names []string) {
@@ -124,31 +95,17 @@ func (s *server) members() (names []string) {
 	return names
 }
 
-func (s *server) serve(m threads.Message, reply func(response any, failed error)) {
-	command := map[string]any{"AppendEntries": &raft.AppendEntriesRequest{}, "Heartbeat": &raft.AppendEntriesRequest{},
-		"RequestVote": &raft.RequestVoteRequest{}, "RequestPreVote": &raft.RequestPreVoteRequest{},
-		"TimeoutNow": &raft.TimeoutNowRequest{}}[m.Kind]
-	json.Unmarshal(m.Body, command)
-	result := make(chan raft.RPCResponse, 1)
-	s.inbox <- raft.RPC{Command: command, RespChan: result}
-	go func() {
-		select {
-		case done := <-result:
-			reply(done.Response, done.Error)
-		case <-s.Gone:
-		}
-	}()
+// serve has the library answer a call. Of one that crashes meanwhile nobody hears.
+func (s *server) serve(command any) (response any, failed error) {
+	responses := make(chan raft.RPCResponse, 1)
+	s.inbox <- raft.RPC{Command: command, RespChan: responses}
+	done, _ := threads.Wait(&s.Threads, responses)
+	return done.Response, done.Error
 }
 
 // What the library asks of a transport and of a state machine.
 
 func (s *server) Consumer() <-chan raft.RPC { return s.inbox }
-
-func (s *server) LocalAddr() raft.ServerAddress { return raft.ServerAddress(s.Name) }
-
-func (s *server) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.AppendPipeline, error) {
-	return nil, raft.ErrPipelineReplicationNotSupported
-}
 
 func (s *server) AppendEntries(_ raft.ServerID, to raft.ServerAddress, a *raft.AppendEntriesRequest, r *raft.AppendEntriesResponse) error {
 	if len(a.Entries) == 0 && a.PrevLogEntry == 0 && a.LeaderCommitIndex == 0 {
@@ -167,39 +124,22 @@ func (s *server) RequestPreVote(_ raft.ServerID, to raft.ServerAddress, a *raft.
 	return s.Call("RequestPreVote", string(to), a, r)
 }
 
-func (s *server) InstallSnapshot(raft.ServerID, raft.ServerAddress, *raft.InstallSnapshotRequest, *raft.InstallSnapshotResponse, io.Reader) error {
-	return errNoSnapshot
-}
-
 func (s *server) TimeoutNow(_ raft.ServerID, to raft.ServerAddress, a *raft.TimeoutNowRequest, r *raft.TimeoutNowResponse) error {
 	return s.Call("TimeoutNow", string(to), a, r)
 }
-
-func (s *server) EncodePeer(_ raft.ServerID, to raft.ServerAddress) []byte { return []byte(to) }
-
-func (s *server) DecodePeer(peer []byte) raft.ServerAddress { return raft.ServerAddress(peer) }
-
-func (s *server) SetHeartbeatHandler(func(raft.RPC)) {}
 
 func (s *server) Apply(entry *raft.Log) any {
 	s.Node.Apply(entry.Index-1, string(entry.Data))
 	return nil
 }
 
-func (s *server) Snapshot() (raft.FSMSnapshot, error) { return nil, errNoSnapshot }
-
-func (s *server) Restore(io.ReadCloser) error { return errNoSnapshot }
-
 // Show counts terms and indices from after the bootstrap, which is the first entry and of the first term.
 func (s *server) Show() Object {
 	term, _ := s.disk.GetUint64([]byte("CurrentTerm"))
 	of, _ := s.disk.GetUint64([]byte("LastVoteTerm"))
 	vote, _ := s.disk.Get([]byte("LastVoteCand"))
-	last, _ := s.disk.LastIndex()
-	log := Log{}
-	for i := uint64(2); i <= last; i++ {
-		entry := raft.Log{}
-		s.disk.GetLog(i, &entry)
+	log, entry := Log{}, raft.Log{}
+	for i := uint64(2); s.disk.GetLog(i, &entry) == nil; i++ {
 		log.Add(entry.Term-1, string(entry.Data))
 	}
 	shown := Object{"term": term - 1, "voted_for": nil, "log": log}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -21,7 +22,10 @@ import (
 	"time"
 )
 
-const patience = 3 // timers ring so often until a call fails
+const (
+	tick     = 10 * time.Millisecond // in which timers ring
+	patience = 3                     // timers ring so often until a call fails
+)
 
 var T *testing.T // the test that all is in
 
@@ -32,8 +36,9 @@ type Threads struct {
 	done    chan bool
 	lock    sync.Mutex
 	sent    []parcel
-	waiting map[string]*call // calls that are not answered
-	called  map[string]int   // how often, of each kind
+	send    func(to string, message any) // to the driver
+	waiting map[string]*call             // calls that are not answered
+	called  map[string]int               // how often, of each kind
 }
 
 type parcel struct {
@@ -53,18 +58,15 @@ type Message struct {
 	Body              json.RawMessage
 }
 
-// Draw has a new server draw what others drew before it.
-func Draw() {
-	runtime.Redraw()
-	rand.Seed(1) // GODEBUG=randseednop=0 has to say that this counts
-}
-
-// Begin boots a server in a bubble, which does one step after another until it has to stop.
-func (s *Threads) Begin(boot, stop func()) {
+// Begin boots a server in a bubble, which does one step after another until it has to stop. A new one draws what others drew
+// before it.
+func (s *Threads) Begin(send func(to string, message any), boot, stop func()) {
 	if s.called == nil {
 		s.called, s.done = map[string]int{}, make(chan bool)
+		runtime.Redraw()
+		rand.Seed(1) // GODEBUG=randseednop=0 has to say that this counts
 	}
-	s.waiting, s.steps, s.sent = map[string]*call{}, make(chan func()), nil
+	s.send, s.waiting, s.steps, s.sent = send, map[string]*call{}, make(chan func()), nil
 	go synctest.Test(T, func(*testing.T) {
 		s.Gone = make(chan bool)
 		boot()
@@ -77,7 +79,7 @@ func (s *Threads) Begin(boot, stop func()) {
 		}
 		close(s.Gone)
 		stop()
-		time.Sleep(20 * time.Millisecond) // what outlives its server, for no time passes once the bubble has ended
+		time.Sleep(2 * tick) // what outlives its server, for no time passes once the bubble has ended
 		synctest.Wait()
 		s.done <- true
 	})
@@ -85,12 +87,12 @@ func (s *Threads) Begin(boot, stop func()) {
 }
 
 // Do takes a step, and says what it sent, always in the same order.
-func (s *Threads) Do(send func(to string, message any), step func()) {
+func (s *Threads) Do(step func()) {
 	s.steps <- step
 	<-s.done
 	slices.SortFunc(s.sent, func(a, b parcel) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	for _, parcel := range s.sent {
-		send(parcel.to, parcel.message)
+		s.send(parcel.to, parcel.message)
 	}
 	s.sent = nil
 }
@@ -102,10 +104,12 @@ func (s *Threads) End() {
 	s.sent = nil
 }
 
-// Ring has timers ring: time passes in small steps, until enough has come about or so many have passed.
-func (s *Threads) Ring(step time.Duration, most int, enough func() bool) {
+// Ring has timers ring: time passes, until enough has come about or so many ticks have passed. Calls that nobody has
+// answered for long are given up first.
+func (s *Threads) Ring(most int, enough func() bool) {
+	s.giveUp()
 	for passed := 0; !enough() && passed < most; passed++ {
-		time.Sleep(step)
+		time.Sleep(tick)
 		synctest.Wait()
 	}
 }
@@ -113,8 +117,7 @@ func (s *Threads) Ring(step time.Duration, most int, enough func() bool) {
 // HasSent is whether anything left the server in this step.
 func (s *Threads) HasSent() bool { return len(s.sent) > 0 }
 
-// GiveUp ends the calls that nobody has answered for long.
-func (s *Threads) GiveUp() {
+func (s *Threads) giveUp() {
 	for _, name := range slices.Sorted(maps.Keys(s.waiting)) {
 		call := s.waiting[name]
 		if call.rang++; call.rang > patience {
@@ -125,14 +128,15 @@ func (s *Threads) GiveUp() {
 	synctest.Wait()
 }
 
-func (s *Threads) send(to string, m Message) {
+func (s *Threads) put(to string, m Message) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.sent = append(s.sent, parcel{m, to})
 }
 
-// Arrive takes a message: an answer goes to who waits for it, a call to `serve`, which replies when it is done.
-func (s *Threads) Arrive(sender string, text []byte, serve func(m Message, reply func(response any, failed error))) {
+// Arrive takes a message: an answer goes to who waits for it; a call goes to `serve`, as a copy of what it was made with, and
+// what comes of it, in its own time, is sent back.
+func (s *Threads) Arrive(sender string, text []byte, serve func(args any) (result any, failed error)) {
 	m := Message{}
 	json.Unmarshal(text, &m)
 	if call := s.waiting[m.Call]; m.Answers {
@@ -141,38 +145,53 @@ func (s *Threads) Arrive(sender string, text []byte, serve func(m Message, reply
 		}
 		return
 	}
-	serve(m, func(response any, failed error) {
+	args := reflect.New(types[m.Kind].Elem()).Interface()
+	json.Unmarshal(m.Body, args)
+	go func() {
+		result, failed := serve(args)
 		m.Answers = true
-		m.Body, _ = json.Marshal(response)
+		m.Body, _ = json.Marshal(result)
 		if failed != nil {
 			m.Error = failed.Error()
 		}
-		s.send(sender, m)
-	})
+		s.put(sender, m)
+	}()
+}
+
+// Wait is for what comes out of a channel, unless the server crashes before.
+func Wait[T any](s *Threads, from <-chan T) (came T, failed error) {
+	select {
+	case came = <-from:
+		return came, nil
+	case <-s.Gone:
+		time.Sleep(tick) // who asks again at once leaves nobody else a turn
+		return came, errors.New("crashed")
+	}
 }
 
 var moment = regexp.MustCompile(`"AppendedAt":"[^"]*"`) // not the same twice
 
-// Call sends a call, and waits for what it is answered.
+var types = map[string]reflect.Type{} // of what calls are made with, by their kinds
+
+// Call sends a call, and waits for what it is answered. What it is made with, and its result, are pointers.
 func (s *Threads) Call(kind, to string, args, result any) error {
 	m := Message{Kind: kind}
 	m.Body, _ = json.Marshal(args)
 	m.Body = moment.ReplaceAll(m.Body, []byte(`"AppendedAt":"0001-01-01T00:00:00Z"`))
 	s.lock.Lock()
+	types[kind] = reflect.TypeOf(args)
 	s.called[kind+to]++
 	m.Call = fmt.Sprint(kind, " ", to, " ", s.called[kind+to])
 	answered := make(chan Message, 1)
 	s.waiting[m.Call] = &call{answered: answered}
 	s.lock.Unlock()
-	s.send(to, m)
-	select {
-	case m = <-answered:
-		if m.Error != "" {
-			return errors.New(m.Error)
-		}
-		return json.Unmarshal(m.Body, result)
-	case <-s.Gone:
-		time.Sleep(10 * time.Millisecond) // who asks again at once leaves nobody else a turn
-		return errors.New("crashed")
+	s.put(to, m)
+	m, failed := Wait(s, answered)
+	if m.Error != "" {
+		failed = errors.New(m.Error)
 	}
+	if failed != nil {
+		return failed
+	}
+	return json.Unmarshal(m.Body, result)
 }

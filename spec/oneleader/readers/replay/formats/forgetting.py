@@ -162,6 +162,10 @@ class OldTerms:
                 elements.clear()
         return (is_due and self._forget_entries()) | self._forget_terms()
 
+    def rests(self, lines: int) -> int:
+        """For how many lines without steps there is nothing to forget."""
+        return -lines % MOST  # MOST_STATES is some times as many
+
     def _forget_terms(self) -> bool:
         if self.run.greatest.get(Term, 0) < self.limit or len(self.candidates.states) > 1:
             return False

@@ -21,7 +21,6 @@ from oneleader_raft.node.recording import (
     NotThereYet,
     RecordingError,
     Retelling,
-    Retold,
     TraceFile,
     TraceLine,
     merged,
@@ -57,19 +56,15 @@ class Judging:
         try:
             retold = self._retelling.retold(line)
             if retold is None:
-                self.end()
-            else:
-                self._judge(retold, line)
+                return self.end()
+            self.line += 1
+            if retold.given or not self._replaying.tell(self.line, retold):
+                self._replaying.take(self.line, retold.record(line))
+            if self._replaying.is_over:
+                self._decide()
         except (RecordingError, UsageError) as error:
             self.give_up(str(error))
-
-    def _judge(self, retold: Retold, line: TraceLine) -> None:
-        self.line += 1
-        replaying = self._replaying
-        if retold.given or not replaying.tell(self.line, retold):
-            replaying.take(self.line, retold.record(line))
-        if replaying.is_over:
-            self._decide()
+        return None
 
     def _decide(self) -> None:
         self.result, self.is_done = self._replaying.found(), True

@@ -74,13 +74,13 @@ class ToldLine(Protocol):
 
 
 class ReadLine:
-    """What such a line was read as, and when it would have changed nothing last, as `agreed` counts."""
+    """What such a line was read as, when it would have changed nothing last, as `agreed` counts, and how many
+    times it came that are not counted yet."""
 
-    __slots__ = ("after", "agreed_at", "calls", "names")
+    __slots__ = ("after", "agreed_at", "calls", "times")
 
     def __init__(self, calls: list[Call], after: ReadAfter) -> None:
-        self.calls, self.after, self.agreed_at = calls, after, NEVER
-        self.names = [action.name for action, _ in calls]
+        self.calls, self.after, self.agreed_at, self.times = calls, after, NEVER, 0
 
 
 class OwnFormat:
@@ -117,7 +117,8 @@ class OwnFormat:
         quorums = self.quorums or Quorums(nodes, "majority")
         self.seen = SeenNodes(nodes, quorums, read.parameters, self.model.fields)
         self.agreed = Agreed(self.model)
-        self.sorts_of = {a.name: {sort for _, sort in a.params} for a in self.model.actions.values()}
+        actions = self.model.actions.values() if self.quorums else ()
+        self.of_quorums = {a.name for a in actions if self.quorum_sort in dict(a.params).values()}
         self.found: list[Call] = []  # the actions of the last line that named none, by its first explanation
         self.sent, self.rounds, self.terms = SentNames(), self._rounds(), self._terms()
         self.believed = Believed(self.model)
@@ -127,6 +128,9 @@ class OwnFormat:
         self.left_aside: dict[str, str] = {}
         self.not_modelled: Counter[str] = Counter()
         self.events = 0
+        # Lines that change nothing are counted together: up to `rests_until` events none needs a look.
+        self.rests_until, self.rested = 0, 0
+        self.repeated: list[ReadLine] = []
 
     def _run(self, run: type[OpenRun], *, history: bool) -> OpenRun:
         """A run over what the header names."""
@@ -178,6 +182,8 @@ class OwnFormat:
         return self.steps.read(record)
 
     def judge(self, record: dict[str, Any]) -> None:
+        self._catch_up()
+        self.rests_until = 0
         step = self.read(record)
         steps, given, _ = step
         is_last_word = steps is not None or not self.seen.helpers(record["node"])
@@ -192,11 +198,19 @@ class OwnFormat:
     def tell(self, told: ToldLine) -> bool:
         """Judge a line that names these steps and shows this state of its node, and no more than that; False
         if it has to be judged as a record. What was told before is known by its identity."""
+        read: ReadLine | None = told.read
+        if read is not None and read.agreed_at == self.agreed.now and self._is_resting():
+            self.events += 1
+            self.rested += 1
+            if not read.times:
+                self.repeated.append(read)
+            read.times += 1
+            return True
+        self._catch_up()
         if not self._may_lose_state or told.node not in self.steps.latest:
             return False
-        read: ReadLine | None = told.read
-        if read and self._changes_nothing(read):
-            self.candidates.stay(read.names)
+        if read is not None and self._changes_nothing(read):
+            self.candidates.stay(read.calls)
             self._end_line(read.after.counts)
             return True
         calls = [self.steps.call(step) for step in told.actions]
@@ -208,6 +222,31 @@ class OwnFormat:
         self._settle(told.node)
         self._end_line(after.counts)
         return True
+
+    def _is_resting(self) -> bool:
+        """Whether neither a property is due to be judged nor anything to be forgotten."""
+        if self.events >= self.rests_until:
+            self.count_repeated()
+            left = self.properties.due - self.properties.states - 1 if self._may_lose_state else 0
+            self.rests_until = self.events + min(left, self.terms.rests(self.events) if self.terms else left)
+        return self.events < self.rests_until
+
+    def _catch_up(self) -> None:
+        """With the lines that were only counted."""
+        if self.rested:
+            self.properties.rest(self.rested)
+            self.rested = 0
+
+    def count_repeated(self) -> None:
+        """And with their steps and observations."""
+        self._catch_up()
+        for read in self.repeated:
+            for action, _ in read.calls:
+                self.candidates.steps[action.name] += read.times
+            for name, count in read.after.counts:
+                self.coverage.compared[name] += count * read.times
+            read.times = 0
+        self.repeated.clear()
 
     def _changes_nothing(self, line: ReadLine) -> bool:
         """Such steps would leave all as it is, and what the node shows is as it was."""
@@ -402,8 +441,9 @@ class OwnFormat:
 
     def _act(self, state: Candidate, action: Action, args: tuple[Any, ...]) -> None:
         """The step; where what it calls a quorum is not one, with the nodes that it lacks."""
-        if self.quorums is None or self.quorum_sort not in self.sorts_of[action.name]:
+        if action.name not in self.of_quorums:
             return state.act(action.name, *args)
+        assert self.quorums is not None
         enough = tuple(
             self.quorums.completed(value) if sort is self.quorum_sort else value
             for (_, sort), value in zip(action.params, args, strict=True)

@@ -135,7 +135,9 @@ class ValueReaders:
                 _no(sort, written)
             if written.keys() != all_of:
                 raise UsageError(f"{quoted(written)} does not say a time for each {sort.index.__name__}")
-            return {n: time(v) for n, v in written.items()}
+            if {*map(type, written.values())} != {int} or min(written.values()) < 0:
+                return {n: time(v) for n, v in written.items()}
+            return written
 
         return read
 
