@@ -180,8 +180,8 @@ applies the second proposal panics (issue 12582). A leader that has removed itse
 `StepDownOnRemoval` came later: it drops what is proposed to it, so that nobody can be added again; and where
 one voter is left it answers reads by itself, for it asks how many voters there are, and not who. Today's
 version passes the same runs."""
-CHANGING = """With `dynamicMembershipChange`. What is found below was read run by run, and comes of six faults;
-none was a false alarm.
+CHANGING = """With `dynamicMembershipChange`. What is found below was read run by run, and comes of six
+faults; none was a false alarm.
 
 A change does not wait until the one before is committed: the code that asks for it compares with an index
 that nothing sets. A leader that is cut off removes one after the other and commits alone
