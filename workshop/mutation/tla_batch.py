@@ -78,11 +78,12 @@ def run(
     enough: int,
     depth: int | None = None,
     dump: bool = False,
+    more: Sequence[str] = (),
 ) -> Result:
     """One run of TLC for all of them, with `module` and the text of a configuration, claims and all.
 
     They begin at their own Init, or all in the states of `begin`; of each `enough` states at most are left.
-    `depth`: only runs of so many steps.
+    `depth`: only runs of so many steps. `more`: definitions beside those of `module`.
     """
     with TemporaryDirectory(prefix="oneleader-batch-") as name:
         folder = Path(name)
@@ -92,7 +93,7 @@ def run(
             (folder / f"{_copy(mutant, number)}.tla").write_text(_copied(mutant, number), encoding="utf-8")
         file = folder / "batch.cfg"
         file.write_text(_config(config, mutants, depth), encoding="utf-8")
-        around = _around(mutants, module, begin, enough=enough, depth=depth)
+        around = _around(mutants, module, begin, [*more, *short(depth)], enough=enough)
         return tlc.run(folder / f"{module}.tla", file, workers=1, dump=dump, around=around, limit=LIMIT)
 
 
@@ -143,7 +144,9 @@ def _actions(text: str) -> list[str]:
     return sorted(name for name in names if re.search(rf"^{name}\(", text, re.MULTILINE))
 
 
-def _around(mutants: Sequence[TlaMutant], module: str, begin: str, *, enough: int, depth: int | None) -> str:
+def _around(
+    mutants: Sequence[TlaMutant], module: str, begin: str, more: Sequence[str], *, enough: int
+) -> str:
     lines = [f"---- MODULE {tlc.AROUND} ----", f"EXTENDS {module}, Naturals, TLC", "VARIABLE mutant"]
     begins, steps = [], []
     for number, mutant in enumerate(mutants):
@@ -159,7 +162,7 @@ def _around(mutants: Sequence[TlaMutant], module: str, begin: str, *, enough: in
     ]
     lines.append(f"ASSUME \\A i \\in 0..{len(mutants) - 1} : TLCSet(i, 0)")
     lines.append(f"BatchEnough == TLCSet(mutant, TLCGet(mutant) + 1) /\\ TLCGet(mutant) <= {enough}")
-    return "\n".join([*lines, *short(depth), "====", ""])
+    return "\n".join([*lines, *more, "====", ""])
 
 
 def _next_of(text: str, number: int) -> str:

@@ -9,6 +9,9 @@ sought that TLC refutes by this claim:
 | another configuration   | a bug: one that must fail by another claim, with this one in its place       |
 | smaller bounds          | a bound is one less: for claims that the bounds cut nothing                  |
 
+What TypeOK says of each variable is a claim of its own, defined around the module (`conjuncts`): a mutant
+that breaks one would hide that another allows everything. Values of no type are tried first, in short runs.
+
 They are tried wherever the claim is checked, at the smallest bounds first. Which mutants are refuted shows in
 one run of TLC for all of them (`tla_batch`); each of these is then asked alone, and that counts.
 What was found is kept in docs/results/tla-claims.md, and a later run goes on from there: a row counts for the
@@ -34,7 +37,7 @@ from oneleader.cli.console import say
 from oneleader.errors import UsageError
 from oneleader.models import FLAWED, MODELS, find
 from oneleader.readers.tlc import tlc
-from oneleader.readers.tlc.config import module_of
+from oneleader.readers.tlc.config import SHALLOW, module_of, short
 from oneleader.readers.tlc.printed import UncheckedError
 from oneleader.shipped import tla_folder
 from workshop import ROOT
@@ -42,15 +45,16 @@ from workshop.mutation.tla_batch import mutant_at, run, stopped_at
 from workshop.mutation.tla_mutation import (
     TWINS,
     TlaMutant,
-    below_zero,
     folder_of,
     mutants,
+    of_no_type,
     tokens_of,
     used_by,
 )
 
 PAGE = ROOT / "docs/results/tla-claims.md"
 LIMIT = 120.0  # seconds of TLC for one mutant
+FEW = 3  # steps after which a value of no type has shown, as a rule
 ENOUGH = 1_500  # states of each mutant in a run of all
 HEAD = """# Each claim in TLA+ can fail
 Made by `python -m workshop tla-claims --write`; not to be edited.
@@ -58,8 +62,9 @@ Made by `python -m workshop tla-claims --write`; not to be edited.
 Every invariant and property that a configuration in [`tla/`](../../tla/README.md) checks, and what makes TLC
 refute it: `in` a configuration that must fail, with this claim in the place of its own where it has another;
 `by` a mutant of the module, or a smaller bound, in the first of the configurations that check the claim,
-smallest first, where there is one; `nothing` where none has been found yet. The fingerprint is that of these
-configurations and of the modules that they use, without comments.
+smallest first, where there is one; `nothing` where none has been found yet. What TypeOK says of one variable
+is a claim, too: `TypeOK_term`. The fingerprint is that of these configurations and of the modules that they
+use, without comments.
 
 | module | claim | refuted | fingerprint |
 |---|---|---|---|
@@ -70,6 +75,7 @@ SECTION = re.compile(r"^\s*([A-Z_]+)\b", re.MULTILINE)
 TEMPORALLY = frozenset({"PROPERTY", "PROPERTIES"})
 CLAIMING = TEMPORALLY | {"INVARIANT", "INVARIANTS"}
 TEMPORAL = "temporal property"
+TYPES = "TypeOK"  # what it says of each variable is a claim, too
 
 
 class Place(NamedTuple):
@@ -93,11 +99,15 @@ class TlaClaim:
 
 @dataclass(frozen=True)
 class Suspect:
-    """What TLC may refute: `said` on the page, with a module's text and a configuration's of its own."""
+    """What TLC may refute: `said` on the page, with a module's text and a configuration's of its own.
+
+    `depth`: only runs of so many steps are looked at.
+    """
 
     said: str
     config: str
     mutant: TlaMutant | None = None
+    depth: int | None = None
 
 
 def manifest() -> dict[str, dict[str, object]]:
@@ -117,7 +127,34 @@ def claims() -> Iterator[tuple[TlaClaim, str]]:
         for claim in tlc.claims_of(text_of(name)):
             checked[twin_of(module), claim].append((int(str(told["distinct"])), Place(module, name)))
     for (twin, claim), places in checked.items():
-        yield TlaClaim(claim, tuple(place for _, place in sorted(places))), refuted.get((twin, claim), "")
+        of = TlaClaim(claim, tuple(place for _, place in sorted(places)))
+        yield of, refuted.get((twin, claim), "")
+        if claim == TYPES:
+            first = tuple(sorted(of.places, key=lambda place: begins_at(place) != "Init"))  # which is mutated
+            yield from ((TlaClaim(name, first), "") for name in conjuncts(of.module))
+
+
+@cache
+def conjuncts(module: str) -> dict[str, str]:
+    """TypeOK_term and the like: what TypeOK says of each variable; another module's are claims there."""
+    file = tla_folder() / f"{stem_of(twin_of(module)).removeprefix('MC')}.tla"
+    body = re.search(rf"^{TYPES} ==(.*?)\n\n", file.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert body, file
+    found = {}
+    for conjunct in (" ".join(each.split()) for each in body[1].split("/\\")):
+        if not conjunct or conjunct.endswith(f"!{TYPES}"):
+            continue
+        of_each = re.fullmatch(r"\\A (\w+) \\in \{(.*?)\} : (.*)", conjunct)
+        name, variables, said = of_each.groups() if of_each else ("", conjunct.split()[0], conjunct)
+        for variable in variables.split(", "):
+            assert variable.isidentifier(), conjunct
+            found[f"{TYPES}_{variable}"] = re.sub(rf"\b{name}\b", variable, said) if name else said
+    return found
+
+
+def defined(module: str, names: set[str]) -> list[str]:
+    """What those of these names say that no module defines."""
+    return [f"{name} == {text}" for name, text in conjuncts(module).items() if name in names]
 
 
 def text_of(config: str) -> str:
@@ -143,6 +180,8 @@ def only(config: str, wanted: set[str] | None, claiming: frozenset[str] = CLAIMI
             kept.append(line)
         else:
             names = [word for word in re.sub(r"\\\*.*", "", line).split() if word != section]
+            if TYPES in names:
+                names += sorted(name for name in wanted or () if name.startswith(f"{TYPES}_"))
             is_wanted = section in claiming
             kept += [
                 f"{section} {name}" for name in names if is_wanted and (wanted is None or name in wanted)
@@ -174,9 +213,13 @@ def _violated(suspect: Suspect, module: str, asked: set[str]) -> str | None:
     with TemporaryDirectory(prefix="oneleader-claim-") as name:
         folder = folder_of(suspect.mutant, Path(name)) if suspect.mutant else tla_folder()
         file = Path(name) / "claims.cfg"
-        file.write_text(only(suspect.config, asked), encoding="utf-8")
+        shallow = "" if suspect.depth is None else f"CONSTRAINT {SHALLOW}\n"
+        file.write_text(only(suspect.config, asked) + shallow, encoding="utf-8")
+        more = [*defined(module, asked), *short(suspect.depth)]
+        lines = [f"---- MODULE {tlc.AROUND} ----", f"EXTENDS {module}, TLC", *more, "====", ""]
+        around = "\n".join(lines) if more else ""
         try:
-            return tlc.run(folder / f"{module}.tla", file, workers=1, limit=LIMIT).violated
+            return tlc.run(folder / f"{module}.tla", file, workers=1, around=around, limit=LIMIT).violated
         except UsageError:
             return None
 
@@ -209,11 +252,13 @@ def sought(place: Place, wanted: set[str], first: frozenset[str]) -> Iterator[tu
 
 
 def suspects(place: Place, wanted: set[str], first: frozenset[str]) -> Iterator[Suspect]:
-    """What refuted claims before, mutants of what the twin is built on, and those that are refuted in a run
-    with others, then smaller bounds, bugs, and other mutants."""
+    """Values of no type where a type is in question; what refuted claims before, mutants of what the twin is
+    built on, and those that are refuted in a run with others; smaller bounds, bugs, and other mutants."""
     config = text_of(place.config)
     alone: list[TlaMutant] = []
     every = [*mutants(twin_of(place.module))]
+    for mutant in untyped(place) if any(name.startswith(TYPES) for name in wanted) else ():
+        yield Suspect(f"by `{mutant.id}`", config, mutant, depth=FEW)
     known = [mutant for mutant in (*every, *beneath(place)) if f"by `{mutant.id}`" in first]
     for mutant in dict.fromkeys([*known, *beneath(place)]):
         yield Suspect(f"by `{mutant.id}`", config, mutant)
@@ -231,12 +276,23 @@ def suspects(place: Place, wanted: set[str], first: frozenset[str]) -> Iterator[
 
 
 def beneath(place: Place) -> Iterator[TlaMutant]:
-    """Mutants of the modules that a twin is built on, as Lease on Election; and its own with -1 for a 0."""
-    own = twin_of(place.module)
-    used = {file.name for file in used_by(tla_folder() / f"{place.module}.tla")}
-    used -= {mutant.file for mutant in mutants(own)}
-    yield from below_zero(own)
-    yield from (mutant for twin in TWINS for mutant in mutants(twin) if mutant.file in used)
+    """Mutants of the modules that a twin is built on, as Lease on Election; and its own of no type."""
+    own = {mutant.file for mutant in mutants(twin_of(place.module))}
+    yield from untyped(place)
+    others = _used(place) - own
+    yield from (mutant for twin in TWINS for mutant in mutants(twin) if mutant.file in others)
+
+
+def untyped(place: Place) -> list[TlaMutant]:
+    """Those with a value of no type, in the twin itself and in what it is built on, bounds last."""
+    used, own = _used(place), twin_of(place.module)
+    found = [mutant for twin in TWINS for mutant in of_no_type(twin) if mutant.file in used]
+    return sorted(found, key=lambda mutant: (mutant.file.startswith("MC"), mutant.model != own))
+
+
+@cache
+def _used(place: Place) -> set[str]:
+    return {file.name for file in used_by(tla_folder() / f"{place.module}.tla")}
 
 
 def likely(
@@ -246,7 +302,8 @@ def likely(
     begin = begins_at(place)
     while wanted and left and begin:
         try:
-            found = run(left, place.module, only(text_of(place.config), wanted), begin, enough=ENOUGH)
+            config, more = only(text_of(place.config), wanted), defined(place.module, wanted)
+            found = run(left, place.module, config, begin, enough=ENOUGH, more=more)
         except UncheckedError as stopped:
             at = stopped_at(stopped)
             if at is None:

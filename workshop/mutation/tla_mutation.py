@@ -12,6 +12,7 @@ r"""Mutants of the TLA+ text: one module of tla/ with one small thing wrong.
 | operator turned    | `+` to `-`, `\cup` and `\`, `\div` to `*`          | \cup→\                 |
 | string turned      | a string is the next one of its module             | "leader"→"candidate"   |
 | start changed      | in Init, an empty set or log is not, Nil is 0      | {}→{0}                 |
+| of no type         | in Init, a value that no type allows               | {}→{Nil}               |
 
 An assignment is left out altogether only once in each module: TLC refuses a step, or a beginning, that
 leaves a variable open, wherever that is.
@@ -47,6 +48,8 @@ TURNED = {
     r"\subseteq": "=", "=>": r"/\ ", r"\E": r"\A", r"\A": r"\E", "+": "-", r"\cup": "\\", "\\": r"\cup",
     r"\div": "*", "TRUE": "FALSE", "FALSE": "TRUE",
 }  # fmt: skip
+BELOW_ZERO = "(0 - 1)"  # Naturals knows no -1
+OF_NO_TYPE = ("-1", "Nil", "{Nil}", "<<Nil>>")  # Nil is a model value, which TLC compares with anything
 USING = re.compile(r"EXTENDS \w+(?: , \w+)*|INSTANCE \w+")
 AROUND = {"{": "}", "(": ")", "[": "]", "<<": ">>"}
 ENDS = ("=>", "<=>", ":", "THEN", "ELSE", "IF", "IN", "LET", ",", "|->", "==", " CASE", "->", "[]")
@@ -74,8 +77,8 @@ class TlaMutant:
     text: str
 
     @property
-    def is_below_zero(self) -> bool:
-        return ": 0→-1" in self.id
+    def is_of_no_type(self) -> bool:
+        return bool(re.search(rf": .*→({'|'.join(map(re.escape, OF_NO_TYPE))})( #\d+)?$", self.id))
 
     @property
     def goes_with_others(self) -> bool:
@@ -140,13 +143,13 @@ def used_by(module: Path) -> list[Path]:
 
 
 def mutants(model: str) -> tuple[TlaMutant, ...]:
-    """Every mutant of the modules of one twin, in the order of the text, but those of `below_zero`."""
-    return tuple(mutant for mutant in _mutants(model) if not mutant.is_below_zero)
+    """Every mutant of the modules of one twin, in the order of the text, but those of `of_no_type`."""
+    return tuple(mutant for mutant in _mutants(model) if not mutant.is_of_no_type)
 
 
-def below_zero(model: str) -> tuple[TlaMutant, ...]:
-    """Those with -1 in the place of a 0, which no type allows: they are for claims about types alone."""
-    return tuple(mutant for mutant in _mutants(model) if mutant.is_below_zero)
+def of_no_type(model: str) -> tuple[TlaMutant, ...]:
+    """Those with a value that no type allows, as -1 in the place of a 0: for claims about types alone."""
+    return tuple(mutant for mutant in _mutants(model) if mutant.is_of_no_type)
 
 
 @cache
@@ -225,6 +228,8 @@ def mutations(text: str, name: str, body: list[TlaToken], strings: list[str]) ->
     bound = _bound(body)
     for at, token in enumerate(body):
         yield from _token(name, body, at, strings, token in bound)
+        if name == "Init":
+            yield from _untyped(body, at)
     yield from _conditions(body)
 
 
@@ -391,7 +396,7 @@ def _token(name: str, body: list[TlaToken], at: int, strings: list[str], bound: 
         yield "~ removed", start, end, " "
     elif text.isdigit():
         for number in (int(text) + 1, int(text) - 1):
-            put = str(number) if number >= 0 else "(0 - 1)"  # Naturals knows no -1
+            put = str(number) if number >= 0 else BELOW_ZERO
             yield f"{text}→{number}", start, end, put
     elif text[0] == '"' and len(strings) > 1:
         other = strings[(strings.index(text) + 1) % len(strings)]
@@ -400,6 +405,22 @@ def _token(name: str, body: list[TlaToken], at: int, strings: list[str], bound: 
         yield f"{text}{AROUND[text]}→{text}0{AROUND[text]}", start, body[at + 1].end, f"{text}0{AROUND[text]}"
     elif name == "Init" and text == "Nil":
         yield "Nil→0", start, end, "0"
+
+
+def _untyped(body: list[TlaToken], at: int) -> Iterator[Mutation]:
+    """A value with which nothing begins, whatever its type; of numbers this is -1.
+
+    Nil has two, as TLC compares no set with a number: nodes may be numbers, and a quorum is a set.
+    """
+    text, start, end = body[at].text, body[at].start, body[at].end
+    if text in ("{", "<<") and body[at + 1].text == AROUND[text]:
+        whole = text + AROUND[text]
+        yield f"{whole}→{text}Nil{AROUND[text]}", start, body[at + 1].end, f"{text}Nil{AROUND[text]}"
+    elif text == "Nil":
+        yield "Nil→{Nil}", start, end, "{Nil}"
+        yield "Nil→-1", start, end, BELOW_ZERO
+    elif text[0] == '"' or text in ("TRUE", "FALSE"):
+        yield f"{text}→Nil", start, end, "Nil"
 
 
 def _conditions(body: list[TlaToken]) -> Iterator[Mutation]:

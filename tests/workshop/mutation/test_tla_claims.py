@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from oneleader.readers.tlc import tlc
+from oneleader.shipped import tla_folder
 from workshop.mutation.tla_claims import (
     NOTHING,
     Place,
@@ -12,16 +16,20 @@ from workshop.mutation.tla_claims import (
     begins_at,
     beneath,
     claims,
+    conjuncts,
     fingerprint,
     kept,
     likely,
     manifest,
     only,
     refutes,
+    stem_of,
     suspects,
     text_of,
+    twin_of,
+    untyped,
 )
-from workshop.mutation.tla_mutation import TlaMutant, below_zero, mutants
+from workshop.mutation.tla_mutation import TlaMutant, mutants, of_no_type, tokens_of, used_by
 
 HARMLESS = "election/MCElection.tla/BoundedTerm: 0→1"  # no step is of term 0
 
@@ -49,6 +57,28 @@ def test_tlc_refutes_a_claim_in_a_mutant() -> None:
     assert refutes(Suspect("", config, harmless), SMALL.module, {"TypeOK"}) == ""
 
 
+def test_what_a_type_says_of_each_variable_is_a_claim() -> None:
+    for module in {claim.module for claim, _ in claims() if claim.name == "TypeOK"}:
+        beneath_it = used_by(tla_folder() / f"{stem_of(twin_of(module))[2:]}.tla")
+        typed = {name for file in beneath_it for name in conjuncts(f"MC{file.stem}")}
+        assert typed == {f"TypeOK_{name}" for file in beneath_it for name in variables(file)}, module
+    said = conjuncts("MCReplication")["TypeOK_lastLogTerm"]
+    assert said == r"lastLogTerm \in [Node -> [Term -> Nat]]"  # of `\A f \in {...} : f \in ...`
+
+
+def variables(file: Path) -> list[str]:
+    text = " ".join(token.text for token in tokens_of(file.read_text("utf-8")))
+    return re.findall(r"\w+", " ".join(re.findall(r"\bVARIABLES? (\w+(?: , \w+)*)", text)))
+
+
+@pytest.mark.usefixtures("tools")
+def test_what_a_type_says_of_one_variable_is_not_refuted_by_another() -> None:
+    (mutant,) = (m for m in untyped(SMALL) if m.id == "election/Election.tla/Init: {}→{Nil} #2")
+    suspect = Suspect("", text_of(SMALL.config), mutant, depth=2)
+    own = conjuncts(SMALL.module).keys()
+    assert [name for name in own if refutes(suspect, SMALL.module, {name})] == ["TypeOK_requested"]
+
+
 @pytest.mark.usefixtures("tools")
 def test_what_tlc_refutes_shows_in_one_run_of_many() -> None:
     ids = [
@@ -66,12 +96,12 @@ def test_a_property_that_a_mutant_violates_is_named() -> None:
     assert refutes(suspect, "MCVoteCount", {"Refinement"}) == "Refinement"
 
 
-def test_what_a_twin_is_built_on_is_suspected_too_and_numbers_below_zero() -> None:
+def test_what_a_twin_is_built_on_is_suspected_too_and_values_of_no_type() -> None:
     ids = {mutant.id for mutant in beneath(Place("MCSnapshots", "MCSnapshots.cfg"))}
     files = {id.split("/")[1] for id in ids}
     assert files == {"MCSnapshots.tla", "Snapshots.tla", "Membership.tla", "Replication.tla", "Election.tla"}
-    assert {id for id in ids if "Snapshots.tla/" in id} == {m.id for m in below_zero("snapshots")}
-    assert not {m.id for m in below_zero("snapshots")} & {m.id for m in mutants("snapshots")}
+    assert {id for id in ids if "Snapshots.tla/" in id} == {m.id for m in of_no_type("snapshots")}
+    assert not {m.id for m in of_no_type("snapshots")} & {m.id for m in mutants("snapshots")}
 
 
 @pytest.mark.usefixtures("tools")
