@@ -142,6 +142,19 @@ def test_a_recording_of_etcd_is_drawn() -> None:
     assert all(a.sent < a.received for a in received if a.received is not None)
 
 
+def test_a_message_that_is_read_within_its_row_is_not_lost(tmp_path: Path) -> None:
+    """The line shows a leader: it asked, n2 voted and told it so before it won, in one row."""
+    header = {"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1", "n2", "n3"]}
+    won = {"node": "n1", "event": "wins", "term": 1, "role": "leader", "votes": ["n1", "n2"]}
+    heard = {"node": "n3", "event": "hears", "term": 1, "role": "follower"}
+    file = tmp_path / "won.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in (header, won, heard)))
+    story = of_file(file)
+    within = {(a.source, a.to) for a in story.arrows if a.sent == a.received == 1}
+    assert within == {("n1", "n2"), ("n2", "n1")}
+    assert {a.to for a in story.arrows if a.is_lost and a.label != "AppendEntries"} <= {"n3"}
+
+
 def test_a_line_that_is_refused_is_the_violation(tmp_path: Path) -> None:
     """Somebody becomes the leader without a vote."""
     with gzip.open(ETCD, "rt") as packed:

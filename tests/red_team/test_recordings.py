@@ -481,6 +481,14 @@ def fresh(nid: str, entries: int, commit: int) -> list[Line]:
         ),
         ([*fresh("1", 3, 3), *fresh("2", 2, 2)], "n2 starts with 2 entries"),
         ([*fresh("1", 3, 4)], "has committed 4 entries and stores 3"),
+        (
+            [event("InitState", "1", 1, commit=4), event("Ready", "1", 1, log=3, commit=3)],
+            "the commit index of n1 goes back from 4 to 3 while it starts",
+        ),
+        (
+            [event("InitState", "1", 1, log=9, commit=3), event("Ready", "1", 1, log=3, commit=3)],
+            "the log of n1 goes back from 9 to 3 while it starts",
+        ),
         ([*fresh("1", 0, 4)], "commit_index[n1] is 4 in the recording and 0 in the model"),
         (
             [*fresh("1", 0, 0), event("Commit", "1", 1, log=3, commit=3)],

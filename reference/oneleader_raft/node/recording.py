@@ -12,6 +12,7 @@ did lose lines, as in a crash of the machine, is refused.
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -85,7 +86,14 @@ Said = TypeVar("Said")
 
 
 class RecordingError(Exception):
-    """The traces do not fit together: one sentence."""
+    """The traces do not fit together: one sentence. `line` is the text that cannot be read, if one is why."""
+
+    path, number, line = Path(), 0, b""
+
+    def of_line(self, path: Path, number: int, line: bytes) -> RecordingError:
+        """The same, of this line of this file."""
+        self.path, self.number, self.line = path, number, line
+        return self
 
 
 class NotThereYet(RecordingError):
@@ -259,7 +267,8 @@ class TraceFile:
         said = self._next(header_of)
         if said is None or said.get("format") != FORMAT:
             kind = NotThereYet if said is None else RecordingError
-            raise kind(f"{self.path} is not a trace of a node")
+            line = self._file.readline(LONGEST) if said is None else b""
+            raise kind(f"{self.path} is not a trace of a node").of_line(self.path, 1, line)
         if said.get("version") != VERSION:
             raise RecordingError(f"{self.path}: version {said.get('version')} is not known, {VERSION} is")
         return self._checked(checked_header, said)
@@ -281,13 +290,16 @@ class TraceFile:
                 )
             return None
         self.number += 1
-        return self._checked(read, text)
+        return self._checked(read, text.removeprefix(BOM_UTF8) if self.number == 1 else text)
 
     def _checked(self, read: Callable[[Given], Said], given: Given) -> Said:
         try:
             return read(given)
         except Unreadable as fault:
-            raise RecordingError(f"{self.path} line {self.number}: {fault}") from None
+            error = RecordingError(f"{self.path} line {self.number}: {fault}")
+            raise (
+                error.of_line(self.path, self.number, given) if isinstance(given, bytes) else error
+            ) from None
 
 
 def opened(folder: Path) -> list[TraceFile]:

@@ -70,7 +70,10 @@ def replay(
         return judge_folder(file, name, follow=follow, as_json=as_json)
     model = chosen(name or "election", fault)[0] if name or fault else None
     file = recording(file)
-    result = replay_reader.replay(file, format_, model=model)
+    try:
+        result = replay_reader.replay(file, format_, model=model)
+    except replay_reader.BadRecording as bad:
+        raise UsageError(f"{file}: {bad}") from None
     if result.refusal and merging and merging.verdict is INCONCLUSIVE:
         result = undecided(result, result.refusal)
     part = saved = None

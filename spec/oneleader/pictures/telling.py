@@ -168,6 +168,9 @@ class Telling:
         spots = self._spots()
         told_of = [act for act, _ in known if act.mark != "time"] or [act for act, _ in known]
         words = []
+        is_of_several = len(told_of) > 1
+        if is_of_several:  # what one of them sends another may read
+            self._send(number, lane, written)
         for (act, args), token in zip(known, tokens, strict=True):
             names = {name: told(value) for name, value in args.items()}
             at = act.at.format_map(names)
@@ -183,7 +186,8 @@ class Telling:
                 for one in self._each(source, args):
                     self._draw(one, to.format_map(names), what.format_map(names), number, number, token)
         label = verdict + ("; ".join(words) or label)
-        self._send(number, lane, written)
+        if not is_of_several:
+            self._send(number, lane, written)
         self.rows.append(StoryRow(number, lane, label, spots, **said))
 
     def at_fault(self, named: Iterable[str]) -> frozenset[str]:

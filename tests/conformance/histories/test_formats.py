@@ -75,6 +75,10 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "two calls": (INVOKE + "\n" + INVOKE, ":2: client a calls while its call of line 1"),
     "a completion too many": (f"{INVOKE}\n{DONE}\n{DONE}", ":3: a completion of client a, which has no call"),
     "another value": (f"{INVOKE}\n{DONE.replace('1', '2')}", ":2: line 1 called write 1, this completes 2"),
+    "another cas": (
+        "INFO  jepsen.util - 0\t:invoke\t:cas\t[1 2]\nINFO  jepsen.util - 0\t:fail\t:cas\t[1 3]\n",
+        r":2: line 1 called cas \[1, 2\], this completes \[1, 3\]",
+    ),
     "another kind": (f"{INVOKE}\n{DONE.replace('write', 'read')}", ":2: this completes a read"),
     "two histories": (f"[{EDN}]\n[{EDN}]", ":2: a second history begins here"),
     "unknown": ("hello", "the format is not known"),

@@ -287,7 +287,11 @@ def test_a_member_that_has_done_nothing_counts():
         ({"model": "raft"}, "'raft' is no model of oneleader.models"),
         ({"model": "../x"}, "'../x' is no model"),
         ({"model": None}, "null is no model"),
-        ({"nodes": "n1"}, "the elements of Node are not a list of distinct names"),
+        ({"nodes": "n1"}, "`nodes` is not a list of distinct names"),
+        (
+            {"elements": {"Quorum": []}},
+            "`Quorum` in `elements` is not a list of distinct names",
+        ),
         ({"nodes": ["n1", "n1"]}, "distinct names"),
         ({"elements": {"Term": ["1"]}}, "election has no set sort Term"),
         ({"elements": []}, "`elements` is not an object"),

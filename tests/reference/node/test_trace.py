@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +168,44 @@ def test_what_is_no_trace_is_refused_in_words(tmp_path: Path, text: str, says: s
     (tmp_path / "n2.trace.jsonl").write_text(text)
     with pytest.raises(UsageError, match=says):
         recorded.judge(tmp_path, ["election"])
+
+
+@pytest.mark.parametrize("follows", [False, True])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (gzip.compress, "n2.trace.jsonl line 1: this file is packed by gzip: unpack it"),
+        (
+            lambda text: text.decode().encode("utf-16"),
+            "line 1: this is UTF-16 or UTF-32 text: save it as UTF-8",
+        ),
+        (
+            lambda text: b"PK\x03\x04" + text,
+            "line 1: this file is packed by zip: unpack it, or pack it by gzip",
+        ),
+    ],
+)
+def test_a_trace_that_is_no_text_is_told_as_a_recording_is(
+    tmp_path: Path, change: Callable[[bytes], bytes], says: str, follows: bool
+) -> None:
+    for id in MEMBERS:
+        path = node_file(tmp_path, id, [(1, None)])
+    path = tmp_path / "n2.trace.jsonl"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(UsageError, match=says):
+        (recorded.follow if follows else recorded.judge)(tmp_path, ["election"])
+
+
+def test_bytes_that_a_crash_has_left_are_told_and_a_mark_of_utf_8_is_passed_over(tmp_path: Path) -> None:
+    for id in MEMBERS:
+        path = node_file(tmp_path, id, [(1, None)])
+        path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    (judged,) = recorded.judge(tmp_path, ["election"])
+    assert judged.result.verdict is HOLDS
+    path.write_bytes(path.read_bytes() + bytes(9) + b"\n")
+    (judged,) = recorded.judge(tmp_path, ["election"])
+    assert judged.result.verdict is INCONCLUSIVE
+    assert "n3.trace.jsonl line 3: this line holds NUL bytes, as files do that a crash" in judged.result.why
 
 
 def test_a_trace_that_begins_later_is_not_judged(tmp_path: Path) -> None:

@@ -91,15 +91,21 @@ def _operation(
     if begin.kind == CAS:
         if not isinstance(value, tuple) or len(value) != 2:
             raise BadLine(begin.line, f"a cas has two values, [expected new], not {written(value)}")
+        if known and end is not None and isinstance(end.value, tuple):
+            _expect_the_call(begin, end)
         expected, value = value
         result = not failed if known else None
     elif begin.kind in (READ, "get", ACQUIRE):
         value, result = None, end.value if known and end is not None else None
-    elif known and end is not None and end.value is not None and end.value != value:
-        raise BadLine(
-            end.line,
-            f"line {begin.line} called {begin.kind} {written(value)}, this completes {written(end.value)}",
-        )
+    elif known and end is not None and end.value is not None:
+        _expect_the_call(begin, end)
     return LoggedOperation(
         begin.client, begin.kind, begin.key, called, returned, value, expected, result, begin.line
     )
+
+
+def _expect_the_call(begin: Moment, end: Moment) -> None:
+    """A completion names what was called."""
+    if end.value != begin.value:
+        called, completes = written(begin.value), written(end.value)
+        raise BadLine(end.line, f"line {begin.line} called {begin.kind} {called}, this completes {completes}")

@@ -164,6 +164,8 @@ class RecordedLogs(Elections):
         super().compare(vote_may_lag)
         if self.line.role == LEADER:
             self._lead()
+        if self.s.get("fresh", self.n):
+            self._start_to_show()
         is_first = self.line.event == "InitState" and self.s.get("fresh", self.n)  # nothing is there yet
         if not is_first:
             self._bootstrap()
@@ -172,6 +174,15 @@ class RecordedLogs(Elections):
                 raise LineRefused(f"{self.n} has committed {self.commit} entries and stores {self.length}")
         if not self.s.get("fresh", self.n):  # whose first entries may show after its commit index
             agree(f"commit_index[{self.n}]", self.log.commit, self.commit)
+
+    def _start_to_show(self) -> None:
+        """What a node starts with may show little by little, and nothing of it is lost meanwhile."""
+        shown = self.log.length, self.log.commit
+        before = self.s.get("starts_with", self.n) or shown
+        for what, was, now in zip(("log", "commit index"), before, shown, strict=True):
+            if now < was:
+                raise LineRefused(f"the {what} of {self.n} goes back from {was} to {now} while it starts")
+        self.s.put("starts_with", self.n, shown)
 
     def compare_loading(self) -> None:
         agree(f"log_length[{self.n}]", self.log.length, self.length)
@@ -220,6 +231,7 @@ class RecordedLogs(Elections):
     # -- starting and stopping -------------------------------------------------------------------
     def init_state(self) -> None:
         s, n = self.s, self.n
+        s.put("starts_with", n, None)
         if s.get("stored", n) is None:
             s.put("fresh", n, True)
         super().init_state()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from oneleader.errors import UsageError
+from oneleader.readers.replay.lines import GZIP, why_no_line, why_no_text
 from oneleader.readers.replay.replay import Replayed, Replaying
 from oneleader.verdict import HOLDS
 from oneleader_raft.node.recording import (
@@ -49,7 +50,7 @@ class Judging:
             if self._replaying.is_over:
                 self._decide()
         except (RecordingError, UsageError) as error:
-            self.give_up(str(error))
+            self.give_up(in_words(error))
 
     def take(self, line: TraceLine) -> None:
         """Judge the next line of the run."""
@@ -63,7 +64,7 @@ class Judging:
             if self._replaying.is_over:
                 self._decide()
         except (RecordingError, UsageError) as error:
-            self.give_up(str(error))
+            self.give_up(in_words(error))
         return None
 
     def _decide(self) -> None:
@@ -146,7 +147,7 @@ def _judge_lines(folder: Path, found: Sequence[Judging], until: Until | None = N
                 break
     except RecordingError as error:
         for judging in going:
-            judging.give_up(str(error))
+            judging.give_up(in_words(error))
         return
     for judging in going:
         judging.end()
@@ -166,5 +167,22 @@ def _opened(folder: Path, wait: Wait | None) -> Any:
         try:
             return opened(folder)
         except RecordingError as error:
-            if not isinstance(error, NotThereYet) or wait is None or not wait():
-                raise UsageError(str(error)) from None
+            may_come = isinstance(error, NotThereYet) and not why_no_trace(error)
+            if not may_come or wait is None or not wait():
+                raise UsageError(in_words(error)) from None
+
+
+def in_words(error: Exception) -> str:
+    """The sentence. What is no text is told as in a single recording."""
+    why = why_no_trace(error) if isinstance(error, RecordingError) else ""
+    return why or str(error)
+
+
+def why_no_trace(error: RecordingError) -> str:
+    """The line that is no text, and what to do; "" where there is another error. Nothing is unpacked here."""
+    line, is_first = error.line, error.number == 1
+    if is_first and line.startswith(GZIP):
+        why = "this file is packed by gzip: unpack it"
+    else:
+        why = why_no_text(line) if is_first else why_no_line(line)
+    return f"{error.path} line {error.number}: {why}" if why else ""

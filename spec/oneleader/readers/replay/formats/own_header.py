@@ -90,7 +90,8 @@ class OwnHeader:
             if not is_set(self.sorts.get(sort)):
                 raise UsageError(f"{self.model.name} has no set sort {sort}")
             if not are_words(names) or not names or len(set(names)) < len(names):
-                raise UsageError(f"the elements of {sort} are not a list of distinct names")
+                what = "`nodes`" if sort == "Node" and "nodes" in header else f"`{sort}` in `elements`"
+                raise UsageError(f"{what} is not a list of distinct names, at least one")
         return {sort: tuple(names) for sort, names in elements.items()}
 
     def _constants(self, header: dict[str, Any]) -> dict[str, Container[Any]]:
