@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from oneleader.campaigns.hunt import hunt, report
+from oneleader.campaigns import hunt as hunting
+from oneleader.campaigns.hunt import HuntSeen, hunt, report
+from oneleader.conformance.histories.judging import NOTHING_TOLD
+from oneleader_raft.core import RAFT
 from tests.cli.test_cli import run
 
 
@@ -33,6 +37,16 @@ def test_a_hunt_tells_what_it_has_seen(tmp_path: Path) -> None:
     assert {held for _, name, held in seen.guards if name == "term_is_current"} == {True, False}
     assert seen.pairs["message dropped", "restart"] > 0
     assert "faults that met in one run" in report(seen)
+
+
+def test_a_hunt_tells_of_histories_that_it_could_not_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counted those alone that are violated: what ran out of time was as good as linearizable."""
+    seen, judge = HuntSeen(), hunting.histories.judge
+    hunting.simulate_some(seen, RAFT, 1)
+    assert (seen.histories, dict(seen.open)) == (5, {NOTHING_TOLD: 1})
+    monkeypatch.setattr(hunting.histories, "judge", partial(judge, seconds=0))
+    hunting.simulate_some(seen, RAFT, 1)
+    assert "\n10 histories of clients, 6 of them not judged\n           4  the time" in report(seen)
 
 
 def test_a_hunt_for_no_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from oneleader.models.election import LEADER, Quorum
 from oneleader.models.membership import MODEL
 from oneleader.readers.explore.explore import explore
 from oneleader.readers.explore.explored import Explored
-from oneleader.readers.explore.walk import walk
+from oneleader.readers.explore.walk import UNTESTED, walk
 from oneleader.readers.prove.hints import load_hints
 from oneleader.readers.prove.prove import prove
 from oneleader.readers.run import Run, State
@@ -78,7 +78,7 @@ def test_random_runs() -> None:
     """Three servers, four terms, logs of four: what is too much to explore."""
     at = configure(MODEL, {"Node": 3, "Term": 4, "Index": 4, "Value": 1, "Config": 2})
     found = walk(MODEL, at, seed=1, runs=20, length=150)
-    assert found.verdict is HOLDS
+    assert (found.violation, found.why) == (None, UNTESTED)  # some lemmas speak of what is rare
     assert set(MODEL.actions) - set(found.never_fired) > {"change_config", "advance_commit", "append_entries"}
 
 

@@ -10,14 +10,20 @@ from types import ModuleType
 
 import pytest
 
+import oneleader
 from oneleader.campaigns import campaign as campaigns
 from oneleader.campaigns import sources
 from oneleader.campaigns.campaign import Job, campaign
 from oneleader.campaigns.journal import Journal
 from oneleader.errors import UsageError
-from oneleader.language.configuration import Configuration
+from oneleader.language.configuration import Configuration, configure
+from oneleader.models import election
+from oneleader.readers.earlier import Texts
+from oneleader.readers.explore import checkpoint
 from oneleader.readers.explore.explore import explore
+from oneleader.readers.explore.graph import Graph
 from oneleader.readers.explore.search import Limits
+from oneleader.readers.run import Run
 from oneleader.verdict import HOLDS, VIOLATED, Verdict
 
 MODEL = '''
@@ -171,3 +177,26 @@ def test_a_search_on_disk_does_not_go_on_without_its_states(
         explore(model, at, disk=tmp_path)
     shutil.rmtree(rows.parent)
     assert explore(model, at, disk=tmp_path).verdict is VIOLATED
+
+
+@pytest.mark.parametrize(
+    "file", ["readers/engines/native.c", "readers/engines/vector.py", "language/expr.py"]
+)
+def test_what_another_oneleader_has_found_is_not_believed(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint and a graph of an engine with a fault stood, whatever was mended in it since."""
+    at = configure(election.MODEL, {"Node": 2, "Term": 1})
+    begun, graph, ours = tmp_path / "begun", tmp_path / "graph.npz", tmp_path / "oneleader"
+    explore(election.MODEL, at, limits=Limits(states=5), checkpoint=begun)
+    Graph.of(Run(election.MODEL, at)).write(graph)
+    shutil.copytree(oneleader.__path__[0], ours, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(checkpoint, "TEXTS", Texts({ours: checkpoint.SEARCHING}))
+    Graph.read(graph, Run(election.MODEL, at))  # the same texts at another place
+    with (ours / file).open("a") as text:
+        text.write("\n")
+    monkeypatch.setattr(checkpoint, "TEXTS", Texts({ours: checkpoint.SEARCHING}))
+    with pytest.raises(UsageError, match="or of another oneleader: write it again"):
+        Graph.read(graph, Run(election.MODEL, at))
+    with pytest.raises(UsageError, match="or to another oneleader: choose another file"):
+        explore(election.MODEL, at, checkpoint=begun)

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
+from oneleader.campaigns.campaign import Campaign
 from oneleader.cli.check_rows import exploring
 from oneleader.cli.explore import open_verdict
 from oneleader.cli.main import cli
@@ -17,7 +18,7 @@ from oneleader.language.configuration import configure
 from oneleader.language.model import Model
 from oneleader.readers.explore.explore import explore
 from oneleader.readers.explore.search import Limits
-from oneleader.readers.explore.walk import walk
+from oneleader.readers.explore.walk import UNTESTED, walk
 from oneleader.verdict import HOLDS, INCONCLUSIVE
 
 Build = Callable[[str], ModuleType]
@@ -198,13 +199,34 @@ MODEL = model(__name__, State)
 
 
 @pytest.mark.parametrize("engine", ["python", "native"])
-def test_a_walk_names_what_it_never_tested(build: Build, engine: str) -> None:
-    model = modelled(build, "led", tested="implies(s.sent[n], s.seen[n])", vacuous=WAYS["or_not"])
+def test_a_walk_that_never_tested_something_is_no_success(build: Build, engine: str) -> None:
+    """It named that, and was ok, with status 0."""
+    for others in ({}, {"tested": "implies(s.sent[n], s.seen[n])"}):
+        model = modelled(build, "led", **others, vacuous=WAYS["or_not"])
+        found = walk(model, configure(model, TWO), seed=1, runs=3, engine=engine)
+        assert (found.verdict, found.why, found.untested) == (INCONCLUSIVE, UNTESTED, ["vacuous"])
+    model = modelled(build, "sent", tested=WAYS["or_not"])
     found = walk(model, configure(model, TWO), seed=1, runs=3, engine=engine)
-    assert (found.verdict, found.untested) == (HOLDS, ["vacuous"])
-    model = modelled(build, "led", vacuous=WAYS["or_not"])
-    found = walk(model, configure(model, TWO), seed=1, runs=3, engine=engine)
-    assert (found.verdict, found.why) == (INCONCLUSIVE, "no property was put to the test")
+    assert (found.verdict, found.untested) == (HOLDS, [])
+
+
+@pytest.mark.parametrize(
+    ("premise", "length", "status"), [("led", 3, 3), ("sent", 3, 0), ("sent", 1, 3)]
+)  # one step is too short to send
+def test_nor_are_walks_of_a_campaign(premise: str, length: int, status: int, build: Build) -> None:
+    """These did not even name it."""
+    file = str(modelled(build, premise, vacuous=WAYS["or_not"]).properties["vacuous"].file)
+    asked = ("--nodes", "2", "--runs", "4", "--chunk", "2", "--length", str(length), "--seed", "1")
+    text, is_status = said("campaign", "walk", file, *asked)
+    assert (is_status, "never put to the test: vacuous" in text) == (status, status == 3)
+
+
+def test_what_one_walk_of_a_campaign_lacks_another_may_have() -> None:
+    """Each met one of two premises: together they put the property to the test."""
+    parts = [{"verdict": "holds", "tested": {"p": {"1": number == 0, "2": number == 1}}} for number in (0, 1)]
+    jobs = [{"kind": "walk"}, {"kind": "walk"}]
+    assert Campaign(jobs, dict(enumerate(parts))).merged["verdict"] == "holds"
+    assert Campaign(jobs[:1], {0: parts[0]}).merged["verdict"] == "inconclusive"
 
 
 def said(*arguments: str) -> tuple[str, int]:

@@ -34,7 +34,7 @@ from oneleader.language.model import Model
 from oneleader.readers.explore.explore import explore_all, plan
 from oneleader.readers.explore.explored import Explored, Violation
 from oneleader.readers.explore.search import Limits
-from oneleader.readers.explore.walk import walk
+from oneleader.readers.explore.walk import UNTESTED, walk
 from oneleader.readers.run import Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict, gravest
 
@@ -164,12 +164,16 @@ def _walk(job: Job) -> Result:
     model, at = setting(job)
     made = walk(model, at, seed=job["seed"], runs=job["share"], length=job["length"])
     _end_if(made.why == "interrupted")
+    tested: dict[str, dict[str, bool]] = {name: {} for name in model.properties}
+    for premise, met in made.premises.items():
+        tested[premise.tests][premise.name] = met
     return {
-        "verdict": made.verdict.value,
+        "verdict": (HOLDS if made.why == UNTESTED else made.verdict).value,  # what one lacks another may have
         "runs": made.runs,
         "steps": made.steps,
         "fired": {name: made.fired[name] for name in model.actions},
         "witnesses": {name: bool(reached) for name, reached in made.witnesses.items()},
+        "tested": tested,
         "violations": _told(job, made.run, made.violation, job["first"] + made.runs - 1),
     }
 
@@ -286,6 +290,11 @@ def merged(parts: list[Any]) -> Any:
             return sum(parts)
 
 
+def untested(walked: Result) -> list[str]:
+    """The properties that no walk of all put to the test."""
+    return [name for name, premises in walked.get("tested", {}).items() if not all(premises.values())]
+
+
 def needed(jobs: list[Job], results: Mapping[int, Result]) -> int:
     """Jobs from this number on need not be done."""
     violated = [
@@ -324,15 +333,15 @@ class Campaign:
     def merged(self) -> Result:
         """All as one, the same in whatever order and from wherever it came.
 
-        Where jobs are missing, or a sweep reached a witness or could take an action nowhere, it is
-        inconclusive, unless violated.
+        Where jobs are missing, a sweep reached a witness or could take an action nowhere, or no walk put some
+        property to the test, it is inconclusive, unless violated.
         """
         end = needed(self.jobs, self.results)
         counted = [self.results[number] for number in sorted(self.results) if number < end]
         total: Result = merged(counted) if counted else {"verdict": INCONCLUSIVE.value}
         seen = [*total.get("witnesses", {}).values(), *total.get("possible", {}).values()]
         vacuous = self.jobs[0]["kind"] == "explore" and not all(seen)
-        is_open = len(counted) < end or vacuous
+        is_open = len(counted) < end or vacuous or bool(untested(total))
         verdict = gravest([Verdict(total["verdict"]), INCONCLUSIVE if is_open else HOLDS]).value
         return {"kind": self.jobs[0]["kind"], "jobs": end, "done": len(counted), **total, "verdict": verdict}
 

@@ -31,7 +31,7 @@ from oneleader.faults.catalogue import variant
 from oneleader.pictures import pages
 from oneleader.pictures.svg import svg
 from oneleader.readers.shortest import shortest
-from oneleader.verdict import VIOLATED
+from oneleader.verdict import INCONCLUSIVE, VIOLATED
 from oneleader_raft import raft
 from oneleader_raft.core import RAFT, Core
 from oneleader_raft.messages import ImpossibleMessageError
@@ -47,11 +47,16 @@ DRAWN_FAULTS = {"elapse": "drift", "overtake": "drift", "transfer": "transfer", 
 
 @dataclass
 class HuntSeen:
-    """What a hunt has seen. `guards`: (function, guard, whether it held); `broken`: cause -> program."""
+    """What a hunt has seen. `guards`: (function, guard, whether it held); `broken`: cause -> program.
+
+    `histories`: of clients, simulated; `open`: why some of them were not judged.
+    """
 
     examples: int = 0
     steps: int = 0
     events: int = 0
+    histories: int = 0
+    open: Counter[str] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
     guards: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -61,6 +66,8 @@ class HuntSeen:
         self.examples += other.examples
         self.steps += other.steps
         self.events += other.events
+        self.histories += other.histories
+        self.open += other.open
         self.actions += other.actions
         self.guards += other.guards
         self.pairs += other.pairs
@@ -175,6 +182,9 @@ def simulate_some(seen: HuntSeen, core: Core, seed: int, settings: SimulationSet
         try:
             simulation.run(3000)
             judged = histories.judge(simulation.operations)
+            seen.histories += 1
+            if judged.verdict is INCONCLUSIVE:
+                seen.open[judged.why] += 1
             if judged.verdict is VIOLATED:
                 failing = "\n".join(f"# {operation}" for operation in judged.failing)
                 seen.broken["linearizability"] = (
@@ -232,6 +242,8 @@ def hunt(
 def report(seen: HuntSeen) -> str:
     """What was seen, for people."""
     lines = [f"{seen.examples:,} scenarios, {seen.steps:,} steps; {seen.events:,} events simulated"]
+    lines += [f"{seen.histories:,} histories of clients, {seen.open.total():,} of them not judged"]
+    lines += [f"  {times:>10,}  {why}" for why, times in seen.open.most_common()]
     lines += ["", "actions taken"]
     lines += [f"  {times:>10,}  {name}" for name, times in seen.actions.most_common()]
     lines += ["", "guards of the core: let pass, refused (of two in eight batches)"]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from oneleader.campaigns.campaign import Campaign, Job, Result, rebuilt, setting
-from oneleader.cli.console import NAME, judged, say
+from oneleader.campaigns.campaign import Campaign, Job, Result, rebuilt, setting, untested
+from oneleader.cli.console import NAME, beneath, judged, not_tested, say
 from oneleader.cli.counterexamples import save, violation
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 from oneleader.words import plural, title
@@ -55,6 +55,7 @@ def _walked(merged: Result, job: Job, seed: int | None) -> None:
     )
     strength = f"sampled, {merged['runs']:,} runs, {merged['steps']:,} states after their steps"
     judged(Verdict(merged["verdict"]), "every property in every state", strength, widths=(NAME,))
+    beneath(not_tested(untested(merged)))
     _fired(merged)
     for name, reached in merged["witnesses"].items():
         reach = "reached" if reached else "not reached"

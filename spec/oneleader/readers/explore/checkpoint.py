@@ -11,18 +11,23 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+import oneleader
 from oneleader.errors import UsageError
 from oneleader.language.definitions import Property
+from oneleader.readers.earlier import Texts
 from oneleader.readers.engines.ground import Ground
 from oneleader.readers.engines.packing import Rows
 from oneleader.readers.run import Run
 
 FORMAT = 2
+SEARCHING = ("language/**/*.py", "readers/*.py", "readers/engines/**/*", "readers/explore/**/*")
+TEXTS = Texts({Path(oneleader.__path__[0]): SEARCHING})  # what states and steps come from, besides the model
 
 
 @dataclass
@@ -46,13 +51,22 @@ class SearchPlace:
 
 
 def digest(run: Run, properties: list[Property], order: int) -> str:
-    """Names a model, its bounds, what is looked for and the symmetry: a search goes on only as it began."""
+    """Names a model, its bounds, what is looked for, the symmetry, and the texts of oneleader that search:
+    a search goes on only as it began, and a fault that an engine had does not outlive it."""
     return sha256("\n".join(_lines(Ground(run), properties, order)).encode()).hexdigest()
+
+
+@cache
+def _hash(texts: Texts) -> str:
+    found = sha256()
+    for file in texts.files():
+        found.update(f"\0{file.name}\0".encode() + file.read_bytes())
+    return found.hexdigest()
 
 
 def _lines(ground: Ground, properties: list[Property], order: int) -> Iterator[str]:
     """All that the search depends on. The grounding is a fresh one: terms are numbered as they are made."""
-    yield f"{FORMAT} {order} {ground.run.initial}"
+    yield f"{FORMAT} {_hash(TEXTS)} {order} {ground.run.initial}"
     roots = [(p.name, ground.property(p).serial) for p in properties]
     yield from map(str, roots)
     for step in ground.steps:
@@ -87,6 +101,7 @@ def load(path: Path, key: str) -> tuple[SearchPlace, Rows]:
         raise UsageError(f"{path} is no checkpoint of explore: choose another file") from None
     if saved != key:
         raise UsageError(
-            f"{path} belongs to another model, bounds, properties or symmetry: choose another file"
+            f"{path} belongs to another model, bounds, properties or symmetry, or to another oneleader: "
+            "choose another file"
         )
     return place, rows

@@ -126,8 +126,8 @@ class Graph:
             raise UsageError(f"{path} is no graph: write one with `oneleader graph`") from None
         if said != _said(run):
             raise UsageError(
-                f"{path} is the graph of another model, of an earlier text of this one, or of other bounds: "
-                "write it again"
+                f"{path} is the graph of another model, of an earlier text of this one, of other bounds, "
+                "or of another oneleader: write it again"
             )
         return Graph(run, states, depth, steps)
 
@@ -138,7 +138,7 @@ def _said(run: Run) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "model": run.model.name,
-        "of": digest(run, [], 1),  # two models of one name, or one before and after an edit, are not the same
+        "of": digest(run, [], 1),  # two of one name, or before and after an edit, are not the same
         "configuration": at.describe(),
         "elements": {sort: list(names) for sort, names in at.elements.items()},
         "constants": {name: sorted(map(list, true_at)) for name, true_at in at.constants.items()},

@@ -30,12 +30,13 @@ from oneleader.readers.beyond import untried
 from oneleader.readers.engines.native import Native
 from oneleader.readers.engines.scalar import Scalar
 from oneleader.readers.explore.explored import Violation
-from oneleader.readers.premises import premises_of, unmet
+from oneleader.readers.premises import Premise, premises_of, unmet
 from oneleader.readers.run import ClaimFailed, Instance, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 ENGINES = ("python", "native")
 NOTHING = "the model has no property: there is nothing to judge"
+UNTESTED = "not every property was put to the test"
 Words = npt.NDArray[np.uint64]
 MASK = 2**64 - 1
 
@@ -232,14 +233,16 @@ class Walked:
 
     run: Run
     seed: int
-    verdict: Verdict = HOLDS  # in the states sampled; inconclusive when interrupted
+    verdict: Verdict = (
+        HOLDS  # in the states sampled; inconclusive when interrupted, or where some tested nothing
+    )
     why: str = ""
     runs: int = 0
     steps: int = 0
     seconds: float = 0.0
     fired: Counter[str] = field(default_factory=Counter)
     witnesses: dict[str, bool] = field(default_factory=dict)
-    untested: list[str] = field(default_factory=list)  # properties that no state put to the test
+    premises: dict[Premise, bool] = field(default_factory=dict)  # whether a state met each
     violation: Violation | None = None
     agreement: Agreement | None = None  # with the plain interpreter, sought first
     untried: list[str] = field(default_factory=list)  # where a number above the bound may matter
@@ -248,6 +251,11 @@ class Walked:
     def never_fired(self) -> list[str]:
         """Actions that no step of any run took."""
         return [name for name in self.run.model.actions if not self.fired[name]]
+
+    @property
+    def untested(self) -> list[str]:
+        """Properties that no state put to the test."""
+        return unmet({premise: met or None for premise, met in self.premises.items()})
 
     @property
     def strength(self) -> str:
@@ -265,7 +273,7 @@ def walk(
 ) -> Walked:
     """`runs` random runs of at most `length` steps each, every state judged by every property.
 
-    Inconclusive where no property was put to the test: those that were not are named.
+    Inconclusive where a property was not put to the test: with longer runs, or more, it may be.
     All ghost fields are kept. A run ends early where no step is left within the bound. MissingTool
     where the engine `native` finds no C compiler.
     """
@@ -295,10 +303,10 @@ def walk(
         result.verdict, result.why = INCONCLUSIVE, "interrupted"
     result.seconds = time.perf_counter() - started
     result.witnesses = {name: name in met for name in model.witnesses}
-    premises = [premise for prop in model.properties.values() for premise in premises_of(model, prop)]
-    result.untested = unmet({premise: premise.name if premise.name in met else None for premise in premises})
-    if result.verdict is HOLDS and len(result.untested) == len(model.properties):
-        result.verdict, result.why = INCONCLUSIVE, "no property was put to the test"
+    premises = (premise for prop in model.properties.values() for premise in premises_of(model, prop))
+    result.premises = {premise: premise.name in met for premise in premises}
+    if result.verdict is HOLDS and result.untested:
+        result.verdict, result.why = INCONCLUSIVE, UNTESTED
     return result
 
 
