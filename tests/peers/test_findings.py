@@ -18,6 +18,17 @@ SHOWN = {
         "PySyncObj",
         "committed: 2 of term 1 3 of term 1 4 of term 1\ncommitted: 2 of term 1 3 of term 2",
     ),
+    "pysyncobj_undoes_changes": (
+        "PySyncObj",
+        "of its 4 entries it has applied 1: n2 n3\n"
+        "of its 4 entries it has applied 3: n2\n"
+        "of its 4 entries it has applied 4: n2 n3",
+    ),
+    "pysyncobj_hangs_up": (
+        "PySyncObj",
+        "n3 is heard, n2 is\ncommitted: 1 of 2 entries; n3 is not heard, n2 is\n",
+    ),
+    "pysyncobj_dumps_ahead": ("PySyncObj", "its last entry is 3 and the others are n1\n"),
     "pysyncobj_loses_entries": ("PySyncObj", "its last entry is 4", "after a restart it is 3"),
     "pysyncobj_commits_a_piece": (  # what does not fit commits nothing, a piece of a snapshot does
         "PySyncObj",
