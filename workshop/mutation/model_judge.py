@@ -40,6 +40,7 @@ from oneleader.language.configuration import Configuration
 from oneleader.language.model import Model
 from oneleader.models import MODELS
 from oneleader.readers.explore.explore import explore, explore_all
+from oneleader.readers.explore.explored import Explored
 from oneleader.readers.explore.graph import Graph
 from oneleader.readers.explore.search import Limits
 from oneleader.readers.prove.prove import rows
@@ -210,13 +211,20 @@ def _outcome(model: Model, bounds: Bounds) -> tuple[str, dict[str, str]]:
     at = bounds.of(model)
     if bounds.where:
         return "", _apart(model, at)
-    result = explore(model, at, ghosts=_histories(model), limits=Limits(states=MOST_STATES))
+    result = _ended(explore(model, at, ghosts=_histories(model), limits=Limits(states=MOST_STATES)))
     if result.violation:
         return f"{result.violation.what} broken in {plural(len(result.violation.steps), 'steps')}", {}
     if result.verdict is not HOLDS:
         return "", {}
     outcome = {name: _far(depth) for name, depth in result.witnesses.items()}
     return "", outcome | {name: "taken" if result.fired[name] else NEVER for name in model.actions}
+
+
+def _ended(result: Explored) -> Explored:
+    """Of an interrupted search explore tells what it has seen: of a mutant nothing follows from that."""
+    if result.why == "interrupted":
+        raise KeyboardInterrupt
+    return result
 
 
 def _histories(model: Model) -> frozenset[str]:
@@ -228,7 +236,7 @@ def _apart(model: Model, at: Configuration) -> dict[str, str]:
     """Each property and each witness explored apart: under a switch that is off, some are broken."""
     outcome = {}
     for name in (*model.properties, *model.witnesses):
-        (result,) = explore_all(model, at, only=[name], limits=Limits(states=MOST_STATES))
+        (result,) = map(_ended, explore_all(model, at, only=[name], limits=Limits(states=MOST_STATES)))
         if name in model.witnesses:
             outcome[name] = _far(result.witnesses[name])
         elif result.violation:

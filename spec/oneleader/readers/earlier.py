@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -36,11 +36,13 @@ class Texts:
 
     @cached_property
     def hash(self) -> str:
-        found = sha256(_versions().encode())
         named = [Path(os.environ[variable]) for variable in NAMED if variable in os.environ]
-        for file in (*(file for file in named if file.is_file()), *self.files()):
-            found.update(f"\0{file.name}\0".encode() + file.read_bytes())
-        return found.hexdigest()
+        return _hashed((*(file for file in named if file.is_file()), *self.files()), _versions())
+
+    @cached_property
+    def content(self) -> str:
+        """A hash of the texts alone, whatever runs them."""
+        return _hashed(self.files())
 
     def known(self, *asked: Any) -> Any:
         """What an earlier run has answered; None if nothing, or nothing that can be read."""
@@ -63,6 +65,13 @@ class Texts:
                 f"questions are told apart by what they print, and this prints an address: {said}"
             )
         return compiling.cache() / f"{sha256(f'{self.hash} {said}'.encode()).hexdigest()[:32]}.answer"
+
+
+def _hashed(files: Iterable[Path], beside: str = "") -> str:
+    found = sha256(beside.encode())
+    for file in files:
+        found.update(f"\0{file.name}\0".encode() + file.read_bytes())
+    return found.hexdigest()
 
 
 def _versions() -> str:

@@ -251,3 +251,16 @@ def test_a_model_that_is_broken_itself_is_not_judged(monkeypatch: pytest.MonkeyP
     with pytest.raises(AssertionError, match="elected_by_quorum broken"):
         judging.usual("election", EXPLORED["election"][0])
     judging.usual.cache_clear()
+
+
+def test_an_interrupted_search_judges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """explore returns what it has seen: a mutant was caught by what it had not seen yet."""
+    stopped = explore(election.MODEL, bounded(election.MODEL, nodes=1, terms=1))
+    stopped.why, stopped.exhausted = "interrupted", False
+    monkeypatch.setattr(judging, "explore", lambda *_, **__: stopped)
+    monkeypatch.setattr(judging, "explore_all", lambda *_, **__: [stopped])
+    bounds = EXPLORED["election"][0]
+    with pytest.raises(KeyboardInterrupt):
+        judging._outcome(election.MODEL, bounds)
+    with pytest.raises(KeyboardInterrupt):
+        judging._apart(election.MODEL, bounds.of(election.MODEL))

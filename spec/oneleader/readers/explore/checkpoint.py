@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -56,17 +55,9 @@ def digest(run: Run, properties: list[Property], order: int) -> str:
     return sha256("\n".join(_lines(Ground(run), properties, order)).encode()).hexdigest()
 
 
-@cache
-def _hash(texts: Texts) -> str:
-    found = sha256()
-    for file in texts.files():
-        found.update(f"\0{file.name}\0".encode() + file.read_bytes())
-    return found.hexdigest()
-
-
 def _lines(ground: Ground, properties: list[Property], order: int) -> Iterator[str]:
     """All that the search depends on. The grounding is a fresh one: terms are numbered as they are made."""
-    yield f"{FORMAT} {_hash(TEXTS)} {order} {ground.run.initial}"
+    yield f"{FORMAT} {TEXTS.content} {order} {ground.run.initial}"
     roots = [(p.name, ground.property(p).serial) for p in properties]
     yield from map(str, roots)
     for step in ground.steps:

@@ -233,9 +233,7 @@ class Walked:
 
     run: Run
     seed: int
-    verdict: Verdict = (
-        HOLDS  # in the states sampled; inconclusive when interrupted, or where some tested nothing
-    )
+    verdict: Verdict = HOLDS  # in the states sampled; inconclusive where `why` says so
     why: str = ""
     runs: int = 0
     steps: int = 0
