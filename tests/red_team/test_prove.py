@@ -243,3 +243,11 @@ def test_history_feeds_no_guard(build: Build, through: str) -> None:
     )
     with pytest.raises(SpecError, match="reads the ghost field seen"):
         build(text + ALWAYS_ZERO + END)
+
+
+def test_axioms_that_a_small_model_shows_in_part_say_so(build: Build) -> None:
+    """No number is good: what follows one that is, is seen nowhere up to any bound."""
+    far = axiom("far", "Term.all(lambda t: either(t < 2, Node.any(lambda n: s.better[n, t])))")
+    module = build(STATE.format(guard="pass") + far + ALWAYS_ZERO + END)
+    said = CliRunner().invoke(cli, ["prove", str(module.__file__)], standalone_mode=False)
+    assert "values above the bounds matter, and are not tried: far: Term.all" in said.output

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneleader.cli.console import NAME, judged, mark, out, say
+from oneleader.cli.console import NAME, beneath, judged, mark, not_tried, out, say
 from oneleader.cli.explore import agreed
 from oneleader.cli.options import chosen, fault_option, json_option, model_argument, print_json
 from oneleader.pictures.plain import show_counterexample, show_instance
+from oneleader.readers.beyond import untried_axioms
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, gravest
 from oneleader.words import title
 
@@ -146,7 +147,9 @@ def possible(result: Proof) -> None:
         kinds, every = (Counter(a.kind for a in some[1:]) for some in (seen, result.possible))
         said = [f"{kinds[kind]} of {every[kind]} {kind}" for kind in every]
         can = f"; {' and '.join(said)} are possible" if said else ""
-        say(f"  axioms and Init have a model of {seen[0].instance.configuration.describe()}{can}")
+        at = seen[0].instance.configuration
+        say(f"  axioms and Init have a model of {at.describe()}{can}")
+        beneath(not_tried(untried_axioms(result.model, at)))
     by = Counter(prover for r in result.rows for prover in r.by if r.verdict is HOLDS)
     if set(by) != {"z3"}:
         say("  " + "; ".join(f"{p} proves {n} of {len(result.rows)}" for p, n in sorted(by.items())))

@@ -54,15 +54,26 @@ def untried(model: Model, at: Configuration, properties: Iterable[Property]) -> 
                 for variable in update.variables:
                     if _rewrites_beyond(model, at, update.rewriting, variable, update.field.init):
                         found.append(f"{action.name}: all of {update.field.name}")
-    for prop in (*model.axioms.values(), *properties):
-        body = trace_property(model, prop).body
-        for variable in trace_property(model, prop).params:
-            if is_number(base(variable.sort)):
-                value = _Known(model, at, {variable.args[0]: _above(at, variable)}).of(body)
-                if value[1] if prop.kind == "witness" else not value[0]:
-                    found.append(f"{prop.name}({variable.args[0]})")
-        found += [f"{prop.name}: {q}" for q in _quantifiers(model, at, body)]
+    found += untried_axioms(model, at)
+    for prop in properties:
+        found += _of_claim(model, at, prop)
     return list(dict.fromkeys(found))
+
+
+def untried_axioms(model: Model, at: Configuration) -> list[str]:
+    """The same of the axioms alone: one that is true of all numbers up to the bound may be false beyond."""
+    return [place for axiom in model.axioms.values() for place in _of_claim(model, at, axiom)]
+
+
+def _of_claim(model: Model, at: Configuration, prop: Property) -> Iterator[str]:
+    """The same of one axiom, property or witness."""
+    traced = trace_property(model, prop)
+    for variable in traced.params:
+        if is_number(base(variable.sort)):
+            value = _Known(model, at, {variable.args[0]: _above(at, variable)}).of(traced.body)
+            if value[1] if prop.kind == "witness" else not value[0]:
+                yield f"{prop.name}({variable.args[0]})"
+    yield from (f"{prop.name}: {q}" for q in _quantifiers(model, at, traced.body))
 
 
 def above(model: Model, at: Configuration) -> Iterator[Instance]:
