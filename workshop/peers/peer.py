@@ -169,9 +169,17 @@ ETCD = """With `PreVote`, `CheckQuorum` and `StepDownOnRemoval`: without the las
 itself goes on, and drops what is proposed to it. A pre-candidate counts the answer to an earlier request for
 a pre-vote, which harms nobody, for pre-votes bind nobody; it is declared (`an old pre-vote counts`). Members
 change one at a time or by way of a joint configuration, when that is applied, which is declared: Figure 3
-judges them, and not the model `membership`, in which they change when that is appended."""
+judges them, and not the model `membership`, in which they change when that is appended.
+
+What is found is of liveness, in one walk of a hundred, and follows from that. All but one are removed. The
+one that stays has stored the last entry of the change, and not heard that it is committed, so it still counts
+with the others and asks for their votes. Those have an entry more and give it none, and no longer stand
+themselves. So all can hear each other, and nobody is ever elected. The documentation of the library warns of
+it where there are two members (`doc.go`)."""
 ETCD_LATE = """The same, under an application that is late: it takes one committed entry a step, and the
-others wait at the library (`MaxCommittedSizePerReady`). It is the healthy one beside the old one below."""
+others wait at the library (`MaxCommittedSizePerReady`). It is the healthy one beside the old one below. What
+is found is a false alarm: all but one are removed, and that one has 25 entries to take, a step each, before
+it may stand, for which the question gives it 18 rounds."""
 ETCD_OLD = """Of October 2019, under an application that is late, as above. Are faults found that were
 mended since? Two are, unaided. A server that knows a change of members to be committed, and has not applied
 it, stands by the members of before, and leads without what the others have committed since (etcd's issue
@@ -226,13 +234,18 @@ pull request 1519. Where pre-votes are asked for, who refuses one answers with t
 for, so whoever has the longer log and an older term never learns of the newer one, and a bare majority elects
 nobody (`tests/peers/findings/libraft_never_elects.c`), the kind of etcd's issue 8243. The model `pre_vote`
 does not judge it: a candidate whose timer rings begins the next term without asking for pre-votes again. A
-snapshot is taken with the next entry that is applied."""
+snapshot is taken with the next entry that is applied. And who is asked to hand over, and is deposed before it
+has, does so when it leads again: a transfer to it succeeds, and it hands over to whom it was asked for two
+terms ago."""
 
 KAFKA = """Kafka's Raft is polled and has no thread. The log, the store of votes, the queue, the channel and
 the clock are those of its own tests (`MockLog` ... of its test jars), which keep all in memory; chance is the
 adapter's. Followers fetch, and one whose request was lost asks again by its own clock, which the questions
 after calm do not move: liveness is not asked. Nothing is compacted. A candidate that restarts is one again,
-and who led a term passes to the next before it asks for pre-votes; both are declared, and harm nobody."""
+and who led a term passes to the next before it asks for pre-votes; both are declared, and harm nobody. What
+is found is meant so as well, and not declared: a leader that is asked for entries in a newer term refuses
+(`UNKNOWN_LEADER_EPOCH`) and leads on in its own. Who is in a newer term counts no more for it, so it commits
+nothing by them, and steps down once a majority no longer asks."""
 
 # --- Which there are --------------------------------------------------------------------------------------
 
