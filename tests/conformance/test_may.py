@@ -8,7 +8,7 @@ import pytest
 
 from oneleader.conformance.adapter import May, Report
 from oneleader.conformance.calm import A_LEADER, COMMITS, LEARNED
-from oneleader.conformance.conform import again, conform
+from oneleader.conformance.conform import TERMS, again, conform
 from oneleader.conformance.machine import check_conformance
 from oneleader.conformance.network import Network
 from oneleader.conformance.trial import FIGURE_3, Event
@@ -106,6 +106,14 @@ class IsAlwaysBusy(HandsOver):
         pass
 
 
+class StandsAgain(SmallRaft):
+    """A leader whose election timer rings stands in the next term."""
+
+    def timeout(self) -> None:
+        self.role, self.reads = "follower", []
+        super().timeout()
+
+
 class GivesUpItsTerm(SmallRaft):
     """A leader that steps down forgets the vote of its term: no declaration allows that."""
 
@@ -139,6 +147,13 @@ def test_so_it_is_where_hypothesis_drives(kind: type[SmallRaft], step: May) -> N
     assert found.verdict is INCONCLUSIVE
     assert step.value in found.cause
     assert check_conformance(made(kind, [step]), examples=60, seed=1).verdict is HOLDS
+
+
+def test_a_leader_that_stands_again_leaves_the_terms_of_the_model_and_is_followed_no_further() -> None:
+    wins = (("timeout", "n1"), ("burst", "n1", "n2"), ("burst", "n2", "n1"))
+    found = again(made(StandsAgain, [May.STEP_DOWN]), wins * (TERMS + 1))
+    assert not found.causes, found.text
+    assert found.leaders
 
 
 def test_a_declaration_allows_nothing_else() -> None:

@@ -75,13 +75,10 @@ find it no longer, since the step was declared, or since a judge was mended wher
 |---|--:|--:|--:|--:|---|---|---|
 {million}
 Before this record was kept, on 2026-11-29, the reference was driven over 1,000,090 steps, etcd over 302,083
-and hashicorp/raft over 367,745. Two false alarms that such runs raised are mended: one at the reference, in
-some 200 walks one, and one at etcd (a pre-vote for a term that its voter has reached).
-
-What is found at hashicorp/raft with three servers is a false alarm, in one walk of a thousand: a leader that
-is asked late to take over stands in the next term, as it may, and that is the first term beyond the six that
-the model `election` has in a walk. There it is to be followed no further. The judge asked for the end of
-those terms among the steps of a leader, of which there are none, and not among those of one that gives up.
+and hashicorp/raft over 367,745. Three false alarms that such runs raised are mended: one at the reference, in
+some 200 walks one, one at etcd (a pre-vote for a term that its voter has reached), and one at hashicorp/raft,
+in a walk of a thousand (who is asked late to take over stands in the first term beyond those of the model,
+and is followed no further there).
 
 ## Faults that were mended upstream
 Found here, unaided, in the versions that have them: a restart forgets term and vote

@@ -177,9 +177,7 @@ with the others and asks for their votes. Those have an entry more and give it n
 themselves. So all can hear each other, and nobody is ever elected. The documentation of the library warns of
 it where there are two members (`doc.go`)."""
 ETCD_LATE = """The same, under an application that is late: it takes one committed entry a step, and the
-others wait at the library (`MaxCommittedSizePerReady`). It is the healthy one beside the old one below. What
-is found is a false alarm: all but one are removed, and that one has 25 entries to take, a step each, before
-it may stand, for which the question gives it 18 rounds."""
+others wait at the library (`MaxCommittedSizePerReady`). It is the healthy one beside the old one below."""
 ETCD_OLD = """Of October 2019, under an application that is late, as above. Are faults found that were
 mended since? Two are, unaided. A server that knows a change of members to be committed, and has not applied
 it, stands by the members of before, and leads without what the others have committed since (etcd's issue
@@ -242,10 +240,10 @@ KAFKA = """Kafka's Raft is polled and has no thread. The log, the store of votes
 the clock are those of its own tests (`MockLog` ... of its test jars), which keep all in memory; chance is the
 adapter's. Followers fetch, and one whose request was lost asks again by its own clock, which the questions
 after calm do not move: liveness is not asked. Nothing is compacted. A candidate that restarts is one again,
-and who led a term passes to the next before it asks for pre-votes; both are declared, and harm nobody. What
-is found is meant so as well, and not declared: a leader that is asked for entries in a newer term refuses
-(`UNKNOWN_LEADER_EPOCH`) and leads on in its own. Who is in a newer term counts no more for it, so it commits
-nothing by them, and steps down once a majority no longer asks."""
+and who led a term passes to the next before it asks for pre-votes; both are declared, and harm nobody. So is
+that a leader leads on that is asked for entries in a newer term: it refuses (`UNKNOWN_LEADER_EPOCH`). Who is
+in a newer term counts no more for it, so it commits nothing by them, and steps down once a majority no longer
+asks."""
 
 # --- Which there are --------------------------------------------------------------------------------------
 

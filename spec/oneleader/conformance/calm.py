@@ -272,7 +272,8 @@ def elects(trial: Trial, again: bool = False) -> str:
     the first time being lost.
     """
     before = newest(trial)
-    for number in range(ROUNDS):
+    most = rounds(trial)  # an application may take an entry a round
+    for number in range(most):
         if not again or newest(trial) > before:
             beat(trial)
             if leader(trial):
@@ -282,7 +283,7 @@ def elects(trial: Trial, again: bool = False) -> str:
         trial.play(("timeout", node))
         settle(trial, node if again else "")
     beat(trial)
-    return "" if leader(trial) and (not again or newest(trial) > before) else f"nobody within {ROUNDS} rounds"
+    return "" if leader(trial) and (not again or newest(trial) > before) else f"nobody within {most} rounds"
 
 
 def outlast(trial: Trial, times: int = 1) -> None:

@@ -286,15 +286,17 @@ class Judge:
         before = self.state
         search = StepSearch(self.rules, self.rules.number[name], prompt.restarts, observed)
         path = search.go(before)
+        is_cut = search.cut
         if path is None and not prompt.restarts:
-            path = self._without_a_word(name, prompt, observed)
+            path, cut_too = self._without_a_word(name, prompt, observed)
+            is_cut |= cut_too
         if path is None:
             assert observed is not None, "anything leads to nothing observed"
             step = leads_away(prompt, self.rules.shows(before, search.node).term, observed, is_news=True)
             if step is not None:
                 self.no_word |= {step} - set(self.may)
                 raise BeyondTheBound
-            if self._may_be_lost(name, prompt, observed) or (search.cut and observed.term > self.rules.terms):
+            if self._may_be_lost(name, prompt, observed) or (is_cut and observed.term > self.rules.terms):
                 raise BeyondTheBound
             raise StepRefused(lambda: search.explain(before))
         calls = [self._take(instance) for instance in path]
@@ -319,16 +321,20 @@ class Judge:
         if leaves and was.voted_for is not None and was.voted_for != name:
             self._take_vote_as_sent(name, was.voted_for)
 
-    def _without_a_word(self, name: str, prompt: Prompt, observed: Observed | None) -> Path | None:
-        """The steps to what is observed if the server gave its role up first, within its term."""
+    def _without_a_word(
+        self, name: str, prompt: Prompt, observed: Observed | None
+    ) -> tuple[Path | None, bool]:
+        """The steps to what is observed if the server gave its role up first, within its term; and whether
+        some left the bound."""
         was = self.rules.shows(self.state, self.rules.number[name])
         gives_up = giving_up(was.role, prompt)
         if gives_up is None or observed is None:
-            return None
-        path = StepSearch(self.rules, self.rules.number[name], True, observed).go(self.state)
+            return None, False
+        search = StepSearch(self.rules, self.rules.number[name], True, observed)
+        path = search.go(self.state)
         if path is not None and gives_up not in self.may:
             self.no_word.add(gives_up)
-        return path
+        return path, search.cut
 
     def _take_vote_as_sent(self, voter: str, candidate: str) -> list[str]:
         """A message went to the candidate that has the node's vote: it may have been the vote."""

@@ -132,7 +132,7 @@ public class Shim implements RaftClient.Listener<String>, Lines.Server {
     }
 
     public static void main(String[] arguments) throws java.io.IOException {
-        Lines.serve("\"network\":\"tcp\",\"can\":[\"heartbeat\",\"propose\"],\"may\":[\"step down within a term\",\"ask again\","
-            + "\"give up an election\",\"a candidate restarts as one\",\"a term is passed over\",\"drop conflicting entries early\"]", Shim::new);
+        Lines.serve("\"network\":\"tcp\",\"can\":[\"heartbeat\",\"propose\"],\"may\":[\"step down within a term\",\"ask again\",\"give up an election\",\"a candidate restarts as one\","
+            + "\"a leader leads on though an answer is of a newer term\",\"a term is passed over\",\"drop conflicting entries early\"]", Shim::new);
     }
 }
