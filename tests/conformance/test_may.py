@@ -7,8 +7,8 @@ from collections.abc import Collection
 import pytest
 
 from oneleader.conformance.adapter import May, Report
-from oneleader.conformance.calm import A_LEADER, COMMITS, LEARNED
-from oneleader.conformance.conform import TERMS, again, conform
+from oneleader.conformance.calm import A_LEADER, COMMITS, LEARNED, elects
+from oneleader.conformance.conform import TERMS, Driving, again, conform, names
 from oneleader.conformance.machine import check_conformance
 from oneleader.conformance.network import Network
 from oneleader.conformance.trial import FIGURE_3, Event
@@ -114,6 +114,23 @@ class StandsAgain(SmallRaft):
         super().timeout()
 
 
+class StandsOnceItHasApplied(SmallRaft):
+    """A timer that rings applies one entry, and nobody stands until all it knows committed are applied."""
+
+    def apply(self) -> None:
+        pass
+
+    def heartbeat(self) -> None:
+        super().heartbeat()
+        committed, self.commit = self.commit, min(self.commit, self.applied + 1)
+        super().apply()
+        self.commit = committed
+
+    def timeout(self) -> None:
+        if self.applied == self.commit:
+            super().timeout()
+
+
 class GivesUpItsTerm(SmallRaft):
     """A leader that steps down forgets the vote of its term: no declaration allows that."""
 
@@ -154,6 +171,17 @@ def test_a_leader_that_stands_again_leaves_the_terms_of_the_model_and_is_followe
     found = again(made(StandsAgain, [May.STEP_DOWN]), wins * (TERMS + 1))
     assert not found.causes, found.text
     assert found.leaders
+
+
+def test_an_election_waits_for_what_is_to_be_applied() -> None:
+    trial = Driving(made(StandsOnceItHasApplied), names(3), 0, (), False).trial(by_model=False)
+    heard = [("burst", *pair) for other in ("n2", "n3") for pair in (("n1", other), (other, "n1"))]
+    wins, tells = [("timeout", "n1"), *heard], [("heartbeat", "n1"), *heard]
+    for event in [*wins, *(("propose", "n1", f"v{i}") for i in range(60)), *tells, *tells, *tells]:
+        trial.play(event)
+    assert {shown.commit for shown in trial.seen.values() if shown} == {60}
+    trial.play(("crash", "n1"))
+    assert elects(trial) == ""
 
 
 def test_a_declaration_allows_nothing_else() -> None:
