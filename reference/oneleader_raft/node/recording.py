@@ -297,9 +297,9 @@ class TraceFile:
             return read(given)
         except Unreadable as fault:
             error = RecordingError(f"{self.path} line {self.number}: {fault}")
-            raise (
-                error.of_line(self.path, self.number, given) if isinstance(given, bytes) else error
-            ) from None
+            if isinstance(given, bytes):
+                error.of_line(self.path, self.number, given)
+            raise error from None
 
 
 def opened(folder: Path) -> list[TraceFile]:

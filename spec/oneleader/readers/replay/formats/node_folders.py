@@ -57,7 +57,8 @@ class Judging:
         try:
             retold = self._retelling.retold(line)
             if retold is None:
-                return self.end()
+                self.end()
+                return
             self.line += 1
             if retold.given or not self._replaying.tell(self.line, retold):
                 self._replaying.take(self.line, retold.record(line))
@@ -65,7 +66,6 @@ class Judging:
                 self._decide()
         except (RecordingError, UsageError) as error:
             self.give_up(in_words(error))
-        return None
 
     def _decide(self) -> None:
         self.result, self.is_done = self._replaying.found(), True
