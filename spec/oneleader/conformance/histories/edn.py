@@ -35,7 +35,7 @@ class Keyword(str):
     __slots__ = ()
 
 
-class Name:
+class EdnName:
     """A keyword or a symbol where a value stands: no string equals it."""
 
     __slots__ = ("text",)
@@ -44,10 +44,10 @@ class Name:
         self.text = text
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Name) and other.text == self.text
+        return isinstance(other, EdnName) and other.text == self.text
 
     def __hash__(self) -> int:
-        return hash((Name, self.text))
+        return hash((EdnName, self.text))
 
     def __repr__(self) -> str:
         return f":{self.text}"
@@ -56,7 +56,7 @@ class Name:
 def as_value(read: Any) -> Any:
     """What was read, with names that are no strings."""
     if isinstance(read, Keyword):
-        return Name(read)
+        return EdnName(read)
     return type(read)(map(as_value, read)) if isinstance(read, tuple | frozenset) else read
 
 
