@@ -736,6 +736,7 @@ OF_CCF = (
         (OF_ETCD + OWN_LINE % "", "line 2: a line of oneleader in a recording of the format etcd"),
         (OF_ETCD + OF_CCF, "line 2: a line of ccf in a recording of the format etcd"),
         (OWN_HEADER + OF_CCF, "line 2: a line of ccf in a recording of the format oneleader"),
+        (OF_CCF + OF_ETCD, "line 2: a line of etcd in a recording of the format ccf"),
         (OWN_HEADER + OWN_LINE % ', "time": 1e400', "line 2: `time` is not a number, or one beyond"),
         (OWN_HEADER + OWN_LINE % ', "time": -Infinity', "line 2: `time` is not a number, or one beyond"),
         (

@@ -46,6 +46,10 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "{:process 0, :type :ok, :f :txn, :value [[:r 1 [2]]]}",
         "1: 'txn' is no operation of any object known here",
     ),
+    "a recording": (
+        '{"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1"]}',
+        ":1: this is a line of a recording, which `oneleader replay` judges",
+    ),
     "empty": ("", "is empty"),
     "white": ("\n\n", "is empty"),
     "utf-16": (CALL.encode("utf-16"), ":1: this is UTF-16 or UTF-32 text: save it as UTF-8"),

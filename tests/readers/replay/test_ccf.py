@@ -330,6 +330,12 @@ def test_lines_of_2023_name_their_node_and_component() -> None:
             judge(run)
 
 
+def test_lines_of_others_are_counted() -> None:
+    found = judge([*RUN, {"tag": "info", "msg": "started"}, {"tag": "info", "msg": "stopped"}])
+    assert found.verdict is HOLDS
+    assert "not modelled: its contents of 2 lines tagged info" in found.summary()
+
+
 def test_who_confirms_entries_does_so_in_its_term() -> None:
     refused_at(
         judge(changed(22, term=9)), 22, "the term of the reply is 9 in the recording and 3 in the model"

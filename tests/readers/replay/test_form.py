@@ -50,6 +50,7 @@ def test_lines_that_are_right_have_no_fault() -> None:
         (["hello"], ["line 1: this is not valid JSON"]),
         ([HEAD, GOOD, HEAD, GOOD], ["line 3: a second header"]),
         ([HEAD, {"event": {"name": "Ready", "nid": "1"}}], ["line 2: a line of etcd in a recording"]),
+        ([HEAD, {"node": "n9", "event": "x"}], ["line 2: 'n9' is not one of the header's `nodes`"]),
         ([HEAD, GOOD | {"after": {"term": {"n9": 1}}}], ["line 2: 'n9' is no Node"]),
         ([HEAD, GOOD | {"actions": [], "given": {"leader": 1}}], ["line 2: election has no field leader"]),
         ([HEAD, GOOD | {"members": ["n1"]}, GOOD], ["line 2: n1 has the members n1, and in election"]),

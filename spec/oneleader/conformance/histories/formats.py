@@ -43,6 +43,7 @@ from oneleader_raft.testbench.clients import written
 ETCD_LINE = re.compile(r"INFO\s+jepsen\.util - (\S+)\s+:(\w+)\s+:(\S+)\s*(.*)$")
 BEGINS = {"etcd-log": ETCD_LINE, "jsonl": re.compile(r'\{\s*"'), "edn": re.compile(r"\{\s*:")}
 CALL_KEYS = {"client", "kind", "key", "called", "returned", "value", "expected", "result"}
+OF_RECORDINGS = {"format", "node", "tag", "event"}  # keys that stand on each of their lines
 NEMESIS = "nemesis"
 MOMENT_KEYS = {"client", "type", "kind", "key", "value", "time"}
 NEWLINE = b"\n"
@@ -171,6 +172,8 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         if first not in (None, allowed):
             raise BadLine(line, "calls with `called` and lines with `type` are mixed in this file")
         first = allowed
+        if row.keys() & OF_RECORDINGS:
+            raise BadLine(line, "this is a line of a recording, which `oneleader replay` judges")
         if strange := sorted(row.keys() - allowed):
             raise BadLine(line, f"{strange[0]!r} is not known here: {', '.join(sorted(allowed))}")
         for name in ("client", "kind", *(("type",) if "type" in row else ("called",))):

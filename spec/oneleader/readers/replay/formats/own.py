@@ -373,9 +373,6 @@ class OwnFormat:
             raise NotModelled(
                 f"how `{unfound}` came to be so is not found from what lines show: name the actions"
             )
-        if line.node not in seen.of:
-            raise UsageError(f"{quoted(line.node)} is not one of the header's `nodes`")
-
         found: list[list[Call]] = []
 
         def explain(state: Candidate, helpers: frozenset[str] = NOBODY) -> Candidate:

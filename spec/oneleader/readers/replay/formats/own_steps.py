@@ -86,6 +86,8 @@ class OwnSteps:
         steps = [self.call(action) for action in _list(record, "actions")] if "actions" in record else None
         if steps is None and "given" in record:
             raise UsageError("what is `given` comes before `actions`, and this line names none")
+        if steps is None and self.may_infer and node not in self.nodes:
+            raise UsageError(f"{quoted(node)} is not one of the header's `nodes`")
         given = self.observed(record, "given") if "given" in record else []
         if steps is None and not self.may_infer:
             raise NotModelled(
