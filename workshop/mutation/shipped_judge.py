@@ -98,8 +98,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "replay": (f"{R}/test_replay.py", f"{R}/test_lines.py", f"{R}/test_etcd.py"),
 }
 # Of these, only the tests that need no server: SQLite shares its statements with PostgreSQL.
-ONLY = {"locks/s3": "s3", "locks/dynamodb": "dynamodb", "locks/boto": "s3 or dynamodb"}
-ONLY |= {"locks/sql": "sqlite", "locks/sqlite": "sqlite", "locks/redis": "redis", "locks/postgres": "postgres"}
+ONLY = {
+    "locks/sql": "sqlite",
+    "locks/boto": "s3 or dynamodb",
+    **{f"locks/{store}": store for store in ("sqlite", "redis", "postgres", "s3", "dynamodb")},
+}
 
 
 def concern(id: str) -> str:
