@@ -12,7 +12,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -91,6 +92,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("slow"):
             if len(mark.args) != 1 or len(str(mark.args[0]).split()) < 3:
                 raise pytest.UsageError(f"{item.nodeid} is marked slow: say why, slow('it explores ...')")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI, evidence of a claim that was not asked fails: what is missing there has to be installed."""
+    report = yield
+    marked = [*item.iter_markers("skip"), *item.iter_markers("skipif")]
+    if report.skipped and os.environ.get("CI") and not marked and _is_evidence(item.nodeid):
+        report.outcome = "failed"
+        report.longrepr = f"{report.longrepr}: evidence of a claim (docs/claims.toml) is not skipped in CI"
+    return report
+
+
+def _is_evidence(nodeid: str) -> bool:
+    """Whether a claim names the test, or its file."""
+    claimed = tomllib.loads((ROOT / "docs/claims.toml").read_text("utf-8"))["claim"]
+    test = nodeid.partition("[")[0]
+    return not {test, test.partition("::")[0]}.isdisjoint(claim["test"] for claim in claimed)
 
 
 # One program after the other, a line of JSON each; the answer is what it evaluates to, or its error.

@@ -98,7 +98,7 @@ def test_a_sweep_in_which_an_action_is_never_possible_is_inconclusive(
     status, out, _ = run(
         "explore", "--nodes", "2", "--terms", "1,2", "--property", "ElectionSafety", capsys=capsys
     )
-    assert (status, "never possible in any: step_down" in out) == (3, True)
+    assert (status, "never possible within the bounds of any: step_down" in out) == (3, True)
 
 
 def test_each_violation_of_a_sweep_is_saved(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +119,43 @@ def test_evidence_is_a_test_that_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [name for name in [*names, "x.py", "x.py::test_y"] if claims.is_a_test(name)] == []
     (tmp_path / "test_x.py").write_text("def test_y(): pass\n")
     assert all(map(claims.is_a_test, ["test_x.py", "test_x.py::test_y"]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pytestmark = pytest.mark.skip\ndef test_y(): pass\n",
+        "pytestmark = [pytest.mark.skipif(True, reason='x')]\ndef test_y(): pass\n",
+        "pytest.skip('x', allow_module_level=True)\ndef test_y(): pass\n",
+        "zlib = pytest.importorskip('zlib')\ndef test_y(): pass\n",
+        "NEVER = pytest.mark.skip\n@NEVER\ndef test_y(): pass\n",
+        "@unittest.skip('x')\ndef test_y(): pass\n",
+        "@pytest.mark.parametrize('x', [])\ndef test_y(x): pass\n",
+        "@pytest.fixture\ndef test_y(): pass\n",
+        "def test_y(): pass\ndef test_y(): pass\n",
+    ],
+)
+def test_nor_is_a_test_that_is_left_out_in_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(claims, "ROOT", tmp_path)
+    (tmp_path / "test_x.py").write_text(text)
+    assert not claims.is_a_test("test_x.py::test_y")
+
+
+def test_evidence_that_is_skipped_fails_in_ci() -> None:
+    """Before, CI was green where TLC was missing: that both graphs are equal rested on nothing."""
+    twins = ALL[IDS.index("twins")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", twins.test]
+    said = {}
+    for ci in ("", "1"):
+        environment = {**os.environ, "CI": ci, "ONELEADER_TLA2TOOLS": "/missing"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        said[ci] = done.returncode, done.stdout
+    assert said[""][0] == 0, said[""][1]
+    assert "passed" not in said[""][1]
+    assert said["1"][0] == 1
+    assert "evidence of a claim (docs/claims.toml) is not skipped in CI" in said["1"][1]
 
 
 def test_a_figure_that_is_not_printed_and_a_command_that_fails_are_errors() -> None:

@@ -246,6 +246,43 @@ def test_no_loop_is_seen_that_a_constraint_cuts(tmp_path: Path, config: str, say
     assert says in found.vacuous
 
 
+CHANCE = """---- MODULE Chance ----
+EXTENDS Naturals, TLC, Randomization
+VARIABLE x
+Init == x = 0
+Next == x < 50 /\\ x' = x + 1
+Low == x < 20
+Stop == x = 5 => TLCSet("exit", TRUE)
+Early == TLCGet("level") < 5 /\\ Next
+Lucky == x < 1 /\\ x' \\in RandomSubset(2, 0..1000)
+NotThis == x # 1000
+====
+"""
+CHANCED = "what Chance.tla allows depends on chance, or on how TLC searches, by "
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("NEXT Next\nINVARIANTS Stop Low", "the search was ended with 1 states left"),
+        ("NEXT Next\nINVARIANT Low\nCONSTRAINT Stop", "the search was ended with 1 states left"),
+        ("NEXT Early\nINVARIANT Low", f"{CHANCED}TLCSet"),
+        ("NEXT Lucky\nINVARIANT NotThis", f"{CHANCED}TLCSet"),
+    ],
+)
+def test_a_search_that_ends_early_or_goes_by_chance_leaves_it_open(
+    tmp_path: Path, config: str, says: str
+) -> None:
+    """Before, `Low` held, which is false after 20 steps: TLC had been told to stop after five, or to look at
+    two of a thousand."""
+    (tmp_path / "Chance.tla").write_text(CHANCE)
+    (tmp_path / "Chance.cfg").write_text(f"INIT Init\n{config}\n")
+    found = tlc.run(tmp_path / "Chance.tla", tmp_path / "Chance.cfg", workers=1)
+    assert (found.violated, found.verdict) == (None, INCONCLUSIVE)
+    assert says in found.vacuous
+
+
 def test_what_a_config_puts_in_place_of_the_module_is_said() -> None:
     result = Result(
         None, 2, 2, 2, 0.0, (), claims=("A",), replaced={"VoteIsFree": "AnyVote"}, constraints=("B",)

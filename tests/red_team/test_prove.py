@@ -13,7 +13,7 @@ from oneleader.cli.main import cli
 from oneleader.errors import SpecError
 from oneleader.readers.prove.obligations import obligations
 from oneleader.readers.prove.prove import Proof, prove
-from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED
+from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 Build = Callable[[str], ModuleType]
 
@@ -251,3 +251,75 @@ def test_axioms_that_a_small_model_shows_in_part_say_so(build: Build) -> None:
     module = build(STATE.format(guard="pass") + far + ALWAYS_ZERO + END)
     said = CliRunner().invoke(cli, ["prove", str(module.__file__)], standalone_mode=False)
     assert "values above the bounds matter, and are not tried: far: Term.all" in said.output
+
+
+PIGEONS = '''
+@axiom
+def each_has_a_hole(s: State, t: Term) -> bool:
+    """Of the numbers from 5 on."""
+    return implies(both(t >= 5, t < {end}), either({holes}))
+
+@axiom
+def no_two_share_one(s: State, t: Term, u: Term, h: Term) -> bool:
+    """Of the same."""
+    return implies(both(t >= 5, t < u, s.sits[t, h]), no(s.sits[u, h]))
+
+@action
+def on(s: State, n: Node) -> None:
+    """On."""
+    {guard}
+    s.f[n] = True
+
+@invariant
+def off(s: State, n: Node) -> bool:
+    """False, unless nothing can be."""
+    return no(s.f[n])
+'''
+
+
+def pigeons(holes: int, guard: str = "pass") -> str:
+    """One more number than there are holes for them."""
+    state = "\nclass State(Fields):\n    sits = constant(Term, Term, of=bool)\n    f = field(Node, of=bool)\n"
+    named = ", ".join(f"s.sits[t, {20 + hole}]" for hole in range(holes))
+    return state + PIGEONS.format(end=5 + holes + 1, holes=named, guard=guard)
+
+
+@pytest.mark.parametrize(("holes", "said"), [(5, VIOLATED), (6, VIOLATED), (9, INCONCLUSIVE)])
+def test_axioms_that_contradict_each_other_of_greater_numbers_prove_nothing(
+    build: Build, holes: int, said: Verdict
+) -> None:
+    """A small instance has no such number; to refute them takes more than a moment, or more than is tried."""
+    proof = prove(build(pigeons(holes) + END).MODEL, only=["init"])
+    assert proof.possible[0].verdict is said
+    assert proof.verdict is not HOLDS
+
+
+def test_nor_does_an_action_that_such_axioms_forbid(build: Build) -> None:
+    text = pigeons(5, "is_on = s.c[n]\n    s.require(is_on)")
+    text = text.replace("    f = field", "    c = constant(Node, of=bool)\n    f = field", 1)
+    text = text.replace("t: Term) -> bool:", "t: Term, n: Node) -> bool:", 1)
+    text = text.replace("either(", "either(no(s.c[n]), ", 1)
+    proof = prove(build(text + END).MODEL)
+    assert {row.verdict for row in proof.rows} == {HOLDS}
+    assert says(proof)["on"] == "violated"
+    assert proof.status == 1
+
+
+def test_nor_one_that_an_invariant_forbids_of_greater_numbers(build: Build) -> None:
+    """f is off, which is said of the numbers from 3 on; an instance of two numbers says nothing of f."""
+    text = STATE.format(guard="is_on = s.f[n]\n    s.require(is_on)") + ALWAYS_ZERO
+    text += (
+        '\n@invariant\ndef f_is_off(s: State, t: Term, n: Node) -> bool:\n    """True."""\n'
+        "    return implies(t > 2, no(s.f[n]))\n"
+    )
+    proof = prove(build(text + END).MODEL)
+    assert {row.verdict for row in proof.rows} == {HOLDS}
+    assert says(proof)["bump"] == "violated"
+    assert proof.status == 1
+
+
+def test_axioms_of_all_numbers_that_have_a_model_are_no_alarm(build: Build) -> None:
+    """No small instance shows that each number is good somewhere: Z3 says that there is a model."""
+    text = STATE.format(guard="pass") + axiom("far", "Term.all(lambda t: Node.any(lambda n: s.better[n, t]))")
+    text += '\n@invariant\ndef true(s: State, n: Node) -> bool:\n    """True."""\n    return s.term[n] >= 0\n'
+    assert prove(build(text + END).MODEL).status == 0

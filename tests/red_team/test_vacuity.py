@@ -190,12 +190,12 @@ MODEL = model(__name__, State)
 """
     )
     text, status = said("explore", built.__file__ or "", "--nodes", "2", "--terms", "2")
-    assert "????  every action                        never possible: ring" in text
+    assert "????  every action                        never possible within the bounds: ring" in text
     assert status == 3
     *_, found = json.loads(said("explore", built.__file__ or "", "--nodes", "2", "--terms", "2", "--json")[0])
     assert (found["verdict"], found["never_possible"]) == ("inconclusive", ["ring"])
     *_, row = exploring(built.MODEL, nodes=2, terms=2)
-    assert row.left_out[0] == "never possible: ring"
+    assert row.left_out[0] == "never possible within the bounds: ring"
 
 
 @pytest.mark.parametrize("engine", ["python", "native"])
@@ -232,3 +232,34 @@ def test_what_one_walk_of_a_campaign_lacks_another_may_have() -> None:
 def said(*arguments: str) -> tuple[str, int]:
     result = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
     return result.output, result.return_value
+
+
+CLIMBS = """
+class State(Fields):
+    last = field(of=Term, init=2)
+    seen = field(Node, of=bool)
+
+@action
+def climb(s: State, n: Node) -> None:
+    t = s.last + 1
+    s.last = t
+    s.seen[n] = True
+
+@invariant
+def unseen(s: State, n: Node) -> bool:
+    return no(s.seen[n])
+
+MODEL = model(__name__, State)
+"""
+
+
+def test_a_search_whose_every_step_exceeds_the_bounds_is_no_success(build: Build) -> None:
+    """Before, `unseen` was exhaustive, and ok: it is false after the first step, which no reader took."""
+    file = build(CLIMBS).__file__ or ""
+    text, status = said("explore", file, "--nodes", "2", "--terms", "2")
+    assert "????  every action                        never possible within the bounds: climb" in text
+    assert status == 3
+    text, status = said("walk", file, "--nodes", "2", "--terms", "2", "--seed", "1")
+    assert "no run took a step within the bounds" in text
+    assert status == 3
+    assert said("explore", file, "--nodes", "2", "--terms", "3")[1] == 1

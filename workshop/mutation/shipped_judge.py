@@ -52,6 +52,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "locks/sql": (f"{L}/test_stores.py", f"{L}/test_property.py"),
     "locks/sqlite": (f"{L}/test_stores.py", f"{L}/test_property.py"),
     "locks/postgres": (f"{L}/test_stores.py", f"{L}/test_property.py"),
+    **{
+        f"locks/{store}": (f"{L}/test_lost_answers.py", f"{L}/test_property.py", f"{L}/test_s3.py")
+        for store in ("s3", "dynamodb", "boto")
+    },
     "locks": (f"{L}/test_locks.py", f"{L}/test_stores.py"),
     "testbench": (f"{B}/test_safety.py", f"{B}/test_simulator.py"),
     "views": (
@@ -94,7 +98,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "replay": (f"{R}/test_replay.py", f"{R}/test_lines.py", f"{R}/test_etcd.py"),
 }
 # Of these, only the tests that need no server: SQLite shares its statements with PostgreSQL.
-ONLY = {"locks/sql": "sqlite", "locks/sqlite": "sqlite", "locks/redis": "redis", "locks/postgres": "postgres"}
+ONLY = {
+    "locks/sql": "sqlite",
+    "locks/boto": "s3 or dynamodb",
+    **{f"locks/{store}": store for store in ("sqlite", "redis", "postgres", "s3", "dynamodb")},
+}
 
 
 def concern(id: str) -> str:

@@ -27,6 +27,9 @@ from workshop import DOCS, RESULTS, ROOT
 
 SOURCE, KEPT, PAGE = DOCS / "claims.toml", RESULTS / "claims.json", RESULTS / "claims.md"
 README = ROOT / "README.md"
+RUN = {f"pytest.mark.{mark}" for mark in ("parametrize", "usefixtures", "slow")}  # with these a test runs
+RUN |= {"given", "settings", "example"}
+EMPTY = re.compile(r", (\[\]|\(\))[,)]")  # of no values
 BLOCK = re.compile(r"(?<=<!-- claims -->\n).*?(?=<!-- /claims -->)", re.DOTALL)
 
 
@@ -134,17 +137,28 @@ def is_a_test(name: str) -> bool:
     at = ROOT / file
     if not (at.is_file() and at.name.startswith("test_")):
         return False
-    body = ast.parse(at.read_text(encoding="utf-8")).body
-    found = {node.name for node in body if isinstance(node, ast.FunctionDef) and _runs(node)}
-    return function in found if function else bool(found)
+    module = ast.parse(at.read_text(encoding="utf-8"))
+    of = [node for node in module.body if isinstance(node, ast.FunctionDef) and function in ("", node.name)]
+    run = [node for node in of if _runs(node, module)]
+    return not _is_left_out(module) and bool(run) and (not function or len(of) == 1)
 
 
-def _runs(node: ast.FunctionDef) -> bool:
-    """Whether pytest collects the function, and runs it everywhere."""
-    marks = {ast.unparse(mark).partition("(")[0] for mark in node.decorator_list}
-    return node.name.startswith("test_") and not marks & {
-        f"pytest.mark.{m}" for m in ("skip", "skipif", "xfail")
+def _runs(node: ast.FunctionDef, module: ast.Module) -> bool:
+    """Whether pytest collects the function, and runs it everywhere. A skip within is a failure in CI: see
+    tests/conftest.py."""
+    named = {
+        ast.unparse(a.targets[0]): ast.unparse(a.value) for a in module.body if isinstance(a, ast.Assign)
     }
+    marks = [named.get(ast.unparse(mark), ast.unparse(mark)) for mark in node.decorator_list]
+    return node.name.startswith("test_") and all(
+        mark.partition("(")[0] in RUN and not EMPTY.search(mark) for mark in marks
+    )
+
+
+def _is_left_out(module: ast.Module) -> bool:
+    """Whether the whole module may be: by a mark of all its tests, or by a skip as it is imported."""
+    outside = [n for n in module.body if not isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    return any(re.search(r"\b(skip\w*|xfail|importorskip)\b", ast.unparse(node)) for node in outside)
 
 
 # -- showing -------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def exploring(
             detail = f"{result.violation.what} is broken in {len(result.violation.steps)} steps"
         what = f"{plural(len(result.properties), 'properties')}, {plural(len(result.witnesses), 'witnesses')}"
         what += f"; {result.states:,} states" + (f", with {', '.join(kept)}" if kept else "")
-        never = [f"never possible: {', '.join(result.unfired)}"] if result.unfired else []
+        never = [f"never possible within the bounds: {', '.join(result.unfired)}"] if result.unfired else []
         left_out = (*(unmet if small else ()), *never, *skipped(result.cut), *not_tried(result.untried))
         yield CheckRow(
             model.name, "explore", what, verdict, result.strength, result.seconds, detail, left_out

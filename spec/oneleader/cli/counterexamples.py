@@ -92,8 +92,8 @@ def _sentence(run: Run, found: Violation) -> str:
     if found.what == "refinement":
         return "violated  the refined model does not allow the last step"
     prop = run.model.properties[found.what]
-    said = prop.doc.splitlines()[0]
-    return f"violated  {title(prop.name)}: {said}\n          not so for {_binding(run, found)}"
+    said = f": {prop.doc.splitlines()[0]}" if prop.doc else ""
+    return f"violated  {title(prop.name)}{said}\n          not so for {_binding(run, found)}"
 
 
 def _binding(run: Run, found: Violation) -> str:

@@ -174,7 +174,8 @@ def explored(result: Explored) -> None:
     if result.violation and result.violation.what not in result.properties:
         judged(VIOLATED, result.violation.what, f"{len(result.violation.steps)} steps", widths=(NAME,))
     if result.unfired:
-        judged(INCONCLUSIVE, "every action", f"never possible: {', '.join(result.unfired)}", widths=(NAME,))
+        never = f"never possible within the bounds: {', '.join(result.unfired)}"
+        judged(INCONCLUSIVE, "every action", never, widths=(NAME,))
     if result.exhausted:
         beneath([*skipped(result.cut), *not_tried(result.untried)])
 

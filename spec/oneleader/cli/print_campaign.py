@@ -77,7 +77,8 @@ def _swept(merged: Result, job: Job, seed: int | None) -> None:
         judged(verdict, f"witness {title(name)}", reach, widths=ROW)
     never = [name for name, is_possible in merged["possible"].items() if not is_possible]
     if never:
-        judged(INCONCLUSIVE, "every action", f"never possible in any: {', '.join(never)}", widths=ROW)
+        said = f"never possible within the bounds of any: {', '.join(never)}"
+        judged(INCONCLUSIVE, "every action", said, widths=ROW)
 
 
 def _conformed(merged: Result, job: Job, seed: int | None) -> None:

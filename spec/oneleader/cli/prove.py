@@ -149,7 +149,7 @@ def possible(result: Proof) -> None:
         can = f"; {' and '.join(said)} are possible" if said else ""
         at = seen[0].instance.configuration
         say(f"  axioms and Init have a model of {at.describe()}{can}")
-        beneath(not_tried(untried_axioms(result.model, at)))
+        beneath(not_tried(untried_axioms(result.model, at, constants_end=True)))
     by = Counter(prover for r in result.rows for prover in r.by if r.verdict is HOLDS)
     if set(by) != {"z3"}:
         say("  " + "; ".join(f"{p} proves {n} of {len(result.rows)}" for p, n in sorted(by.items())))

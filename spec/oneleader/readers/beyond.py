@@ -10,7 +10,8 @@ ones) the run loses nothing. It errs on the side of telling.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -19,7 +20,7 @@ from oneleader.language.definitions import Property
 from oneleader.language.expr import Expr, is_expr
 from oneleader.language.model import Model
 from oneleader.language.sorts import base, is_number, name_of
-from oneleader.language.trace import trace_action, trace_property
+from oneleader.language.trace import TracedProperty, trace_action, trace_property
 from oneleader.readers.run import Instance
 
 Range = tuple[Any, Any]  # the least and the greatest that a value may be; of a truth value False and True
@@ -45,10 +46,11 @@ def actions_beyond(model: Model, at: Configuration) -> list[tuple[str, str]]:
 def untried(model: Model, at: Configuration, properties: Iterable[Property]) -> list[str]:
     """Where values above the bound may matter and are not tried, in words."""
     found = [f"{name}({parameter})" for name, parameter in actions_beyond(model, at)]
+    known = partial(_Known, model, at)
     for action in model.actions.values():
         traced = trace_action(model, action)
         for said, expr in traced.parts():
-            found += [f"{action.name}: {said}, {q}" for q in _quantifiers(model, at, expr)]
+            found += [f"{action.name}: {said}, {q}" for q in _quantifiers(known, at, expr)]
         for update in traced.updates.values():
             if update.rewriting is not None:
                 for variable in update.variables:
@@ -56,24 +58,32 @@ def untried(model: Model, at: Configuration, properties: Iterable[Property]) -> 
                         found.append(f"{action.name}: all of {update.field.name}")
     found += untried_axioms(model, at)
     for prop in properties:
-        found += _of_claim(model, at, prop)
+        found += _of_claim(known, at, trace_property(model, prop))
     return list(dict.fromkeys(found))
 
 
-def untried_axioms(model: Model, at: Configuration) -> list[str]:
-    """The same of the axioms alone: one that is true of all numbers up to the bound may be false beyond."""
-    return [place for axiom in model.axioms.values() for place in _of_claim(model, at, axiom)]
+def untried_axioms(model: Model, at: Configuration, *, constants_end: bool = False) -> list[str]:
+    """The same of the axioms alone: one that is true of all numbers up to the bound may be false beyond.
+
+    `constants_end`: constants are false beyond, as in an instance of a proof; of a run nobody knows.
+    """
+    known = partial(_Known, model, at, constants_end=constants_end)
+    return [
+        place
+        for axiom in model.axioms.values()
+        for place in _of_claim(known, at, trace_property(model, axiom))
+    ]
 
 
-def _of_claim(model: Model, at: Configuration, prop: Property) -> Iterator[str]:
+def _of_claim(known: Callable[[Env], _Known], at: Configuration, traced: TracedProperty) -> Iterator[str]:
     """The same of one axiom, property or witness."""
-    traced = trace_property(model, prop)
+    prop = traced.property
     for variable in traced.params:
         if is_number(base(variable.sort)):
-            value = _Known(model, at, {variable.args[0]: _above(at, variable)}).of(traced.body)
+            value = known({variable.args[0]: _above(at, variable)}).of(traced.body)
             if value[1] if prop.kind == "witness" else not value[0]:
                 yield f"{prop.name}({variable.args[0]})"
-    yield from (f"{prop.name}: {q}" for q in _quantifiers(model, at, traced.body))
+    yield from (f"{prop.name}: {q}" for q in _quantifiers(known, at, traced.body))
 
 
 def above(model: Model, at: Configuration) -> Iterator[Instance]:
@@ -91,16 +101,16 @@ def _above(at: Configuration, variable: Expr) -> Range:
     return (at.domain(variable.sort)[-1] + 1, inf) if is_number(base(variable.sort)) else UNKNOWN
 
 
-def _quantifiers(model: Model, at: Configuration, expr: Expr) -> Iterator[str]:
+def _quantifiers(known: Callable[[Env], _Known], at: Configuration, expr: Expr) -> Iterator[str]:
     """The quantifiers over numbers in it whose value may depend on a number above the bound."""
     if expr.op in ("all", "any", "count") and is_number(expr.args[0].sort):
         variable, body = expr.args
-        value = _Known(model, at, {variable.args[0]: _above(at, variable)}).of(body)
+        value = known({variable.args[0]: _above(at, variable)}).of(body)
         if not value[0] if expr.op == "all" else value[1]:
             yield f"{name_of(variable.sort)}.{expr.op}"
     for part in expr.args:
         if is_expr(part):
-            yield from _quantifiers(model, at, part)
+            yield from _quantifiers(known, at, part)
 
 
 def _rewrites_beyond(model: Model, at: Configuration, new: Expr, variable: Expr, init: Any) -> bool:
@@ -113,8 +123,8 @@ def _rewrites_beyond(model: Model, at: Configuration, new: Expr, variable: Expr,
 class _Known:
     """What is known of an expression: nothing of the state but its bounds, of some variables their range."""
 
-    def __init__(self, model: Model, at: Configuration, env: Env) -> None:
-        self.model, self.at, self.env = model, at, env
+    def __init__(self, model: Model, at: Configuration, env: Env, *, constants_end: bool = False) -> None:
+        self.model, self.at, self.env, self.constants_end = model, at, env, constants_end
         self.seen: dict[int, Range] = {}
 
     def of(self, expr: Expr) -> Range:
@@ -139,7 +149,7 @@ class _Known:
     def _read(self, expr: Expr) -> Range:
         """Nothing was ever written above the bound: there it is as it was at first."""
         f = self.model.fields[expr.args[0]]
-        if not f.fixed:
+        if not f.fixed or (self.constants_end and f.index):
             for index, sort in zip(expr.args[1:], f.index, strict=True):
                 if is_number(sort) and self.of(index)[0] > self.at.domain(sort)[-1]:
                     return (f.init, f.init)

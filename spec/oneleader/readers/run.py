@@ -292,5 +292,5 @@ class Run:
         found = self.violated(self.initial, self.model.axioms)
         if found:
             axiom, args = found
-            call, says = self.configuration.call(axiom, args), axiom.doc.splitlines()[0]
-            raise UsageError(f"this configuration breaks the axiom {call}: {says}")
+            call, says = self.configuration.call(axiom, args), axiom.doc.partition("\n")[0]
+            raise UsageError(f"this configuration breaks the axiom {call}{f': {says}' if says else ''}")

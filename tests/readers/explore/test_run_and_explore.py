@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from oneleader.errors import SpecError, UsageError
-from oneleader.language.configuration import Configuration, bounded
+from oneleader.language.configuration import Configuration, bounded, configure
 from oneleader.language.model import Model
 from oneleader.models import lock
 from oneleader.models.election import MODEL
@@ -486,6 +486,14 @@ def test_quorums_that_do_not_meet_are_refused(quorums: str) -> None:
     says = r"breaks the axiom quorums_intersect\(p=\{.*\}, q=\{.*\}\): Any two quorums share a server"
     with pytest.raises(UsageError, match=says):
         explore(MODEL, configuration)
+
+
+def test_an_axiom_without_a_docstring_is_named_all_the_same(build: Build) -> None:
+    someone = "\n@axiom\ndef someone(s: State) -> bool:\n    return Node.any(lambda n: s.on[n])\n"
+    text = SMALL + "    on = constant(Node, of=bool)\n" + LEAVE + someone + END
+    model = build(text).MODEL
+    with pytest.raises(UsageError, match=r"breaks the axiom someone\(\)$"):
+        explore(model, configure(model, {"Node": 2, "Term": 2}, where={"on": []}))
 
 
 def test_quorums_that_do_not_meet_elect_two_leaders() -> None:

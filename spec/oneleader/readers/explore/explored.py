@@ -70,6 +70,7 @@ class Explored:
     seconds: float = 0.0
     properties: list[str] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
+    within: set[str] = field(default_factory=set)  # actions with a step that stayed within the bounds
     witnesses: dict[str, int | None] = field(default_factory=dict)  # the depth at which each was reached
     premises: dict[Premise, int | None] = field(default_factory=dict)  # the depth at which each was met
     violation: Violation | None = None
@@ -107,8 +108,12 @@ class Explored:
 
     @property
     def unfired(self) -> list[str]:
-        """Those that a complete search for violations never saw possible: what holds says nothing of them."""
-        return self.never_fired if self.exhausted and self.properties else []
+        """Those of which a complete search for violations saw no step: what holds says nothing of them.
+
+        One whose every step exceeds the bounds is among them: nobody has seen a state after it.
+        """
+        unseen = [name for name in self.run.model.actions if name not in self.within]
+        return unseen if self.exhausted and self.properties else []
 
     @property
     def strength(self) -> str:

@@ -99,9 +99,13 @@ class BreadthFirst:
         model, at = self.run.model, self.run.configuration
         result.untried = untried(model, at, [*self.safety, *witnesses])
         result.cut += sum(1 for _ in above(model, at))  # steps whose parameters no run here tries
-        for position, times in zip(self.states.instances, (tally.taken + tally.cut).tolist(), strict=True):
-            if times:
-                result.fired[self.run.instances[position].action.name] += times
+        counts = zip(self.states.instances, tally.taken.tolist(), tally.cut.tolist(), strict=True)
+        for position, taken, cut in counts:
+            name = self.run.instances[position].action.name
+            if taken + cut:
+                result.fired[name] += taken + cut
+            if taken:
+                result.within.add(name)
 
     def _judged(self, lo: int, hi: int) -> bool:
         """Look for broken properties, witnesses and premises in a level. False: the search is over."""

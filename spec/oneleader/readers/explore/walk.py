@@ -37,6 +37,7 @@ from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 ENGINES = ("python", "native")
 NOTHING = "the model has no property: there is nothing to judge"
 UNTESTED = "not every property was put to the test"
+NO_STEP = "no run took a step within the bounds"
 Words = npt.NDArray[np.uint64]
 MASK = 2**64 - 1
 
@@ -271,7 +272,8 @@ def walk(
 ) -> Walked:
     """`runs` random runs of at most `length` steps each, every state judged by every property.
 
-    Inconclusive where a property was not put to the test: with longer runs, or more, it may be.
+    Inconclusive where a property was not put to the test, or no step was possible: with longer runs, more of
+    them or larger bounds it may be.
     All ghost fields are kept. A run ends early where no step is left within the bound. MissingTool
     where the engine `native` finds no C compiler.
     """
@@ -303,8 +305,8 @@ def walk(
     result.witnesses = {name: name in met for name in model.witnesses}
     premises = (premise for prop in model.properties.values() for premise in premises_of(model, prop))
     result.premises = {premise: premise.name in met for premise in premises}
-    if result.verdict is HOLDS and result.untested:
-        result.verdict, result.why = INCONCLUSIVE, UNTESTED
+    if result.verdict is HOLDS and (result.untested or not result.steps):
+        result.verdict, result.why = INCONCLUSIVE, UNTESTED if result.untested else NO_STEP
     return result
 
 

@@ -11,31 +11,41 @@ possible by a finite instance, which Z3 finds at a small size and the plain inte
 | the premise of a property | a state in which axioms, invariants, theorems and the premise hold    |
 | a stage of a `leads_to`   | the same of what is given, the stage, and a goal that is not reached  |
 
-An instance's state need not be reachable. What has no small instance is asked at any size: where Z3
-proves that there is none, the answer is `violated`; else nobody knows.
+An instance's state need not be reachable. It stands for one in which numbers go on for ever: beyond its
+bounds every constant is false, and every field as it was at first. So what an invariant says of greater
+numbers alone may rule it out: first Z3 is asked for a moment whether any size is possible at all. And where
+an axiom may be false beyond, the instance shows nothing: only Z3 can say that the axioms have a model.
+What has no small instance is asked at any size: where Z3 proves that there is none, the answer is
+`violated`; else nobody knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from oneleader.errors import Disagreement, SpecError
+import z3
+
+from oneleader.errors import Disagreement, Inexpressible, SpecError
 from oneleader.language.configuration import Configuration
 from oneleader.language.expr import FALSE, TRUE, Expr, both, lift, no
 from oneleader.language.model import Model
 from oneleader.language.trace import trace_action, trace_property
+from oneleader.readers.beyond import untried_axioms
 from oneleader.readers.prove.attempts import PORTFOLIO, Attempt, attempt
 from oneleader.readers.prove.induction import Counterexample, Search, even, plain, sizes
-from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, guards_of, mentions
+from oneleader.readers.prove.obligations import INIT, THEOREM, Obligation, guards_of
 from oneleader.readers.prove.progress import Chain
+from oneleader.readers.prove.question import Question
+from oneleader.readers.prove.smt import AnySize, answer
 from oneleader.readers.run import ClaimFailed, Cut, Disabled, Instance, Run, State
 from oneleader.verdict import HOLDS, INCONCLUSIVE, VIOLATED, Verdict
 
 AXIOMS_AND_INIT = "axioms and Init"
 MOST_TRIED = 30  # sizes, once one and two elements of each sort were not enough
-RLIMIT_FIRST, RLIMIT_ANY = 50_000, 2_000_000  # of Z3's work
+RLIMIT_FIRST, RLIMIT_ANY = 20_000, 2_000_000  # of Z3's work
 
 
 @dataclass(frozen=True)
@@ -63,15 +73,15 @@ def answers(
     left = dict(questions(model, actions, goals))
     order, found = [*left], dict[str, PossibleAnswer]()
 
-    def refute(some: Iterable[str], rlimit: int) -> None:
+    def refute(some: Iterable[str]) -> None:
         for what in some:
-            if attempt(left[what], PORTFOLIO[0], rlimit=rlimit).result == "unsat":
-                last = attempt(left[what], PORTFOLIO[0], rlimit=2 * rlimit, core=True)
+            if attempt(left[what], PORTFOLIO[0], rlimit=RLIMIT_ANY).result == "unsat":
+                last = attempt(left[what], PORTFOLIO[0], rlimit=2 * RLIMIT_ANY, core=True)
                 found[what] = PossibleAnswer(what, VIOLATED, _why(what, last), None, last.core)
                 del left[what]
 
-    # Within bounds, a number beyond them is read as the first value: what a sum says may seem possible.
-    refute([what for what in left if what == AXIOMS_AND_INIT or _adds(left[what])], RLIMIT_FIRST)
+    # What numbers beyond an instance's bounds rule out no instance shows: so any size is asked about first.
+    refute([*left] if _axioms_beyond(model, even(model, 1)) else _ruled_out(model, left))
     for some in ((even(model, 1), even(model, 2)), islice(sizes(model), MOST_TRIED)):
         for configuration in some:
             if not left:
@@ -79,16 +89,51 @@ def answers(
             world = World(model, configuration)
             for what, question in [*left.items()]:
                 if instance := world.instance(question):
-                    found[what] = PossibleAnswer(what, HOLDS, "", instance)
+                    found[what] = _shown(what, question, instance)
                     del left[what]
-        refute([*left], RLIMIT_ANY)
+        refute([*left])
     open_ = "no instance was found at small sizes, and none was shown to be impossible"
     return [found.get(what, PossibleAnswer(what, INCONCLUSIVE, open_, None)) for what in order]
 
 
-def _adds(question: Obligation) -> bool:
-    """Whether a guard computes with a number."""
-    return any(mentions(fact, "add") for _, fact in question.facts)
+def _axioms_beyond(model: Model, at: Configuration) -> list[str]:
+    """Where an axiom may be false of numbers beyond an instance's bounds, its constants being false there."""
+    return untried_axioms(model, at, constants_end=True)
+
+
+def _ruled_out(model: Model, asked: Mapping[str, Obligation]) -> list[str]:
+    """Which of these Z3 rules out at any size, each within a moment; one solver knows the invariants."""
+    algebra = AnySize()
+    solver = z3.SimpleSolver(ctx=algebra.context)
+    known = Question(Obligation(model, THEOREM, "", None, (), FALSE), algebra)
+    for hypothesis in known.hypotheses.values():
+        with suppress(Inexpressible):  # assuming less is sound
+            solver.add(hypothesis())
+    return [what for what, question in asked.items() if _is_ruled_out(question, algebra, solver)]
+
+
+def _is_ruled_out(question: Obligation, algebra: AnySize, solver: z3.Solver) -> bool:
+    own = Question(question, algebra)
+    names = [name for name, _ in question.facts]
+    try:
+        said = [own.hypotheses[name]() for name in names] + [own.negated, *own.parameters]
+    except Inexpressible:
+        return False
+    solver.push()
+    solver.add(*said)
+    result, _ = answer(solver, RLIMIT_FIRST)
+    solver.pop()
+    return bool(result == z3.unsat)
+
+
+def _shown(what: str, question: Obligation, instance: Counterexample) -> PossibleAnswer:
+    """What an instance shows; of axioms that may be false beyond its bounds nothing."""
+    beyond = _axioms_beyond(question.model, instance.configuration) if what == AXIOMS_AND_INIT else []
+    asked = (attempt(question, options, rlimit=RLIMIT_ANY) for options in PORTFOLIO if beyond)
+    if beyond and not any(one.result == "sat" and not one.left_out for one in asked):
+        reason = f"have a model only up to its bounds, and {beyond[0]} says more of greater numbers"
+        return PossibleAnswer(what, INCONCLUSIVE, reason, instance)
+    return PossibleAnswer(what, HOLDS, "", instance)
 
 
 def _why(what: str, last: Attempt) -> str:

@@ -28,7 +28,8 @@ class Result:
     `printed`: the tuples that the module printed (`PrintT`), in their order. `claims`: what was checked,
     with what the .cfg put in place of other definitions (`replaced`), and where it cut (`constraints`).
     `merged`: why states may have been taken for one another that differ, or steps left out; else "".
-    `seeks_loops`: whether a claim may be broken by what goes on for ever.
+    `seeks_loops`: whether a claim may be broken by what goes on for ever. `left`: states whose steps TLC did
+    not take, since it was told to end.
     """
 
     violated: str | None
@@ -45,6 +46,7 @@ class Result:
     begun: int = 0
     merged: str = ""
     seeks_loops: bool = False
+    left: int = 0
 
     @property
     def verdict(self) -> Verdict:
@@ -62,6 +64,8 @@ class Result:
             return "there is no initial state"
         if self.distinct == 1 or self.generated <= self.begun:
             return "no step leads to another state"
+        if self.left:
+            return f"the search was ended with {self.left:,} states left"
         return self.merged
 
 
@@ -123,7 +127,7 @@ def result(output: str, seconds: float, what: str) -> Result:
     if problem and problem.code == _INVARIANT_INITIALLY:
         trace = [TlcStep("Init", parse_state(problem.text.partition("\n")[2]))]
     # Neither is printed when an initial state is at fault.
-    generated, distinct, *_ = _numbers(found.get(_COUNTS, "")) or [1, 1]
+    generated, distinct, left = (_numbers(found.get(_COUNTS, "")) or [1, 1, 0])[:3]
     depth, *_ = _numbers(found.get(_DEPTH, "")) or [len(trace)]
     said = re.split(_CUT + r"|\n(?=\S)", _MARK.sub(_CUT, output))  # a value goes on in indented lines
     return Result(
@@ -137,6 +141,7 @@ def result(output: str, seconds: float, what: str) -> Result:
         begun=(_numbers(found.get(_BEGUN, "")) or [0])[0],
         merged=LOOPS.format("SYMMETRY") if _LIVENESS_UNDER_SYMMETRY in found else "",
         seeks_loops=_LOOPS_SOUGHT in found,
+        left=left,
     )
 
 

@@ -136,7 +136,7 @@ def run(
         claims += ("Deadlock",) if deadlock else ()
         cuts = _under(text, CUTTING)
         found = replace(result, claims=claims, graph=graph, replaced=replaced, constraints=cuts)
-    merged = found.merged or merges(text) or chooses(module, text)
+    merged = found.merged or merges(text) or chooses(module, text) or searches(module)
     if cuts and found.seeks_loops and not (found.violated or merged):
         merged = loses_loops(module, text, limit=limit)
     return replace(found, merged=merged)
@@ -177,6 +177,15 @@ def chooses(module: Path, config: str) -> str:
             return (
                 f"SYMMETRY takes elements for one another, and {file.name} may single one out by {naming[0]}"
             )
+    return ""
+
+
+def searches(module: Path) -> str:
+    """Why states may be left out, as what a module says depends on chance or on TLC's search; else ""."""
+    for file in (module, *_used(module)):
+        text = _uncommented(file.read_text("utf-8"))
+        if asked := re.search(r"\b(?:TLCGet|TLCSet|\w*Random(?:Element|Subset|SetOfSubsets)\w*)\b", text):
+            return f"what {file.name} allows depends on chance, or on how TLC searches, by {asked[0]}"
     return ""
 
 
