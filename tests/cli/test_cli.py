@@ -308,3 +308,19 @@ def test_a_session_that_leaves_out_a_line_says_so() -> None:
     assert unlike(out, "first\nthird\n") == "third"
     assert unlike(out, "first\nsecond\n") == "more was printed: third"
     assert unlike(out, "...\nfourth\n") == "fourth"
+
+
+@pytest.mark.parametrize(("also", "status"), [((), 1), (("--shrink",), 2)])
+def test_a_refused_recording_may_come_through_a_pipe(
+    also: tuple[str, ...], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is read once: there is no picture of it, and no shortest part."""
+    header = {"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1"]}
+    learns = {"node": "n1", "event": "x", "actions": [["update_term", {"n": "n1", "t": 5}]]}
+    end, other = os.pipe()
+    os.write(other, f"{json.dumps(header)}\n{json.dumps(learns)}\n".encode())
+    os.close(other)
+    found, out, err = run("replay", f"/dev/fd/{end}", *also, capsys=capsys)
+    os.close(end)
+    assert found == status
+    assert ("is a pipe: save it as a file first" in err) if also else ("no picture" in out)

@@ -204,7 +204,9 @@ class TraceLine:
 
 class TraceFile:
     """A node's trace, read as it grows, one file after the other; what is not yet a whole line is left for
-    later. `path` and `number` say where it is read."""
+    later. `path` and `number` say where it is read, and `waits` that this line's cause is not there."""
+
+    waits = False
 
     def __init__(self, folder: Path, name: str, part: int) -> None:
         self._folder, self._name, self._part = folder, name, part
@@ -237,6 +239,15 @@ class TraceFile:
         if heard is None:
             heard = self._heard[sender] = LastHeard()
         return TraceLine(self.node, said, heard, self._latest)
+
+    def left(self) -> str:
+        """What of the trace was not told, in words; "" if all was."""
+        if self.waits:
+            return f"{self.path} from line {self.number} on, as what came before it is not there"
+        at = self._file.tell()
+        is_cut = bool(self._file.read(1))
+        self._file.seek(at)
+        return f"line {self.number + 1} of {self.path}, which is cut off" if is_cut else ""
 
     def _lines_before(self) -> int:
         """How many lines came before the first one, where that is a cut: then they are not there."""
@@ -346,6 +357,8 @@ def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -
             break
         elif not wait():
             wait = None  # it ends: what was held back comes as well
+    for file in files:
+        file.waits = file.node in heads
     if heads and not is_followed:
         line = next(iter(heads.values()))
         assert line.said.source is not None

@@ -70,6 +70,9 @@ def replay(
         return judge_folder(file, name, follow=follow, as_json=as_json)
     model = chosen(name or "election", fault)[0] if name or fault else None
     file = recording(file)
+    is_read_once = not file.is_file()  # it is a pipe
+    if shrink and is_read_once:
+        raise UsageError(f"--shrink reads a recording again, and {file} is a pipe: save it as a file first")
     try:
         result = replay_reader.replay(file, format_, model=model)
     except replay_reader.BadRecording as bad:
@@ -86,7 +89,9 @@ def replay(
         print_json(replayed_json(result) | ({"shortest": str(saved)} if saved else {}))
         return exit_status([result.verdict])
     replayed(file, result)
-    if result.refusal:
+    if result.refusal and is_read_once:
+        say("        no picture: what came through a pipe is gone; save it as a file first")
+    elif result.refusal:
         from oneleader.pictures import pages, recorded
 
         say(f"        {pages.see(lambda: recorded.judged(file, result, model), f'{file.stem}-refused')}")

@@ -46,6 +46,10 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "{:process 0, :type :ok, :f :txn, :value [[:r 1 [2]]]}",
         "1: 'txn' is no operation of any object known here",
     ),
+    "a recording": (
+        '{"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1"]}',
+        ":1: this is a line of a recording, which `oneleader replay` judges",
+    ),
     "empty": ("", "is empty"),
     "white": ("\n\n", "is empty"),
     "utf-16": (CALL.encode("utf-16"), ":1: this is UTF-16 or UTF-32 text: save it as UTF-8"),
@@ -79,7 +83,47 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "INFO  jepsen.util - 0\t:invoke\t:cas\t[1 2]\nINFO  jepsen.util - 0\t:fail\t:cas\t[1 3]\n",
         r":2: line 1 called cas \[1, 2\], this completes \[1, 3\]",
     ),
-    "another kind": (f"{INVOKE}\n{DONE.replace('write', 'read')}", ":2: this completes a read"),
+    "another kind": (
+        f"{INVOKE}\n{DONE.replace('write', 'read')}",
+        ":2: this completes read, but line 1 called write",
+    ),
+    "a write of true that completes a write of 1": (
+        f"{INVOKE}\n{DONE.replace('1', 'true')}",
+        ":2: line 1 called write 1, this completes true",
+    ),
+    "a write of nothing": (INVOKE.replace(', "value": 1', ""), ":1: this write has no value"),
+    "a write of nothing, whole": (CALL.replace(' "value": 1,', ""), ":1: this write has no 'value'"),
+    "a read of nothing": (READ.replace(' "result": 1,', ""), ":1: this read returned and has no 'result'"),
+    "a read of nothing, completed": (
+        "{:process 0, :type :invoke, :f :read, :value nil} {:process 0, :type :ok, :f :read}",
+        ":1: this completes a read and has no value: null stands for none",
+    ),
+    "a read that was called with another value": (
+        "{:process 0, :type :invoke, :f :read, :value 2}\n{:process 0, :type :ok, :f :read, :value 1}",
+        ":2: line 1 called read 2, this completes 1",
+    ),
+    "a completed cas without its values": (
+        "{:process 0, :type :invoke, :f :cas, :value [1 2]}\n{:process 0, :type :ok, :f :cas, :value 1}",
+        r":2: line 1 called cas \[1, 2\], this completes 1",
+    ),
+    "a cas that expects nothing": (
+        '{"client": "a", "kind": "cas", "value": 1, "result": true, "called": 0, "returned": 1}',
+        ":1: this cas has no 'expected'",
+    ),
+    "an etcd log whose write is cut off": (
+        f"{LOG}\nINFO  jepsen.util - 1\t:invoke\t:write\n",
+        ":2: this write has no value",
+    ),
+    "one of Jepsen's independent reads without its key": (
+        "{:process 0, :type :invoke, :f :read, :value [1 nil]}\n"
+        "{:process 1, :type :invoke, :f :read, :value nil}",
+        r":2: values of this history are \[key value\], and this one is null",
+    ),
+    "operations that are not in their order": (
+        "{:process 0, :type :invoke, :f :read, :value nil, :index 1}\n"
+        "{:process 0, :type :ok, :f :read, :value 1, :index 0}",
+        ":2: the :index goes from 1 to 0: sort the operations by it",
+    ),
     "two histories": (f"[{EDN}]\n[{EDN}]", ":2: a second history begins here"),
     "unknown": ("hello", "the format is not known"),
     "no map": ("[1 2]", "made of maps"),
@@ -171,3 +215,55 @@ def test_values_are_shown_as_histories_write_them(tmp_path: Path, capsys: pytest
         file.write_text(f"{added}\n{asked}{value}}}")
         assert linearizable.main([str(file), "--model=set"], standalone_mode=False) == 1
         assert f"read -> {shown}" in capsys.readouterr().out
+
+
+def judged(tmp_path: Path, *lines: str) -> str:
+    path = tmp_path / "history.edn"
+    path.write_text("\n".join(lines))
+    operations = read(path)
+    return str(judge(operations, guessed(operations)).verdict)
+
+
+def test_a_string_is_no_keyword(tmp_path: Path) -> None:
+    """As in Clojure. Both were the same text here."""
+    write = [
+        '{:process 0, :type :invoke, :f :write, :value "a"}',
+        '{:process 0, :type :ok, :f :write, :value "a"}',
+    ]
+    asks = "{:process 1, :type :invoke, :f :read, :value nil}"
+    assert judged(tmp_path, *write, asks, '{:process 1, :type :ok, :f :read, :value "a"}') == "holds"
+    assert judged(tmp_path, *write, asks, "{:process 1, :type :ok, :f :read, :value :a}") == "violated"
+
+
+def test_a_client_by_name_is_no_nemesis(tmp_path: Path) -> None:
+    """Whoever had a name was left out without a word."""
+    asks = [
+        "{:process :bob, :type :invoke, :f :read, :value nil}",
+        "{:process :bob, :type :ok, :f :read, :value 7}",
+    ]
+    breaks = "{:process :nemesis, :type :info, :f :start, :value nil}"
+    assert judged(tmp_path, breaks, *asks) == "violated"
+
+
+def test_mutexes_by_key_are_judged_apart(tmp_path: Path) -> None:
+    """Nobody reads there; an acquire is called with [key nil]."""
+    lines = [
+        f"{{:process {process}, :type {of}, :f :acquire, :value [{key} nil]}}"
+        for process, key in ((0, 1), (1, 2))
+        for of in (":invoke", ":ok")
+    ]
+    assert judged(tmp_path, *lines) == "holds"
+    assert judged(tmp_path, *lines, *(line.replace("[1", "[2") for line in lines[:2])) == "violated"
+
+
+def test_a_write_that_timed_out_may_have_been_done(tmp_path: Path) -> None:
+    """Whatever an etcd log calls it, as of a cas."""
+    path = tmp_path / "etcd.log"
+    said = [
+        "0\t:invoke\t:write\t1",
+        "0\t:fail\t:write\t:timed-out",
+        "1\t:invoke\t:read\tnil",
+        "1\t:ok\t:read\t1",
+    ]
+    path.write_text("".join(f"INFO  jepsen.util - {line}\n" for line in said))
+    assert str(judge(read(path)).verdict) == "holds"

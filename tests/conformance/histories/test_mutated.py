@@ -16,7 +16,8 @@ from typing import Any
 
 from oneleader.conformance.histories import Operation, judge
 from oneleader.conformance.histories.formats import read
-from oneleader.conformance.histories.objects import OBJECTS, tells
+from oneleader.conformance.histories.objects import OBJECTS, BadOperation, guessed, tells
+from oneleader.errors import UsageError
 
 SAMPLES = Path(__file__).with_name("samples")
 CASES = 20_000 if os.environ.get("ONELEADER_PROFILE") == "deep" else 120
@@ -163,3 +164,126 @@ def test_the_comparison_would_notice_a_wrong_verdict() -> None:
     first = Operation("a", "write", "", 0, 1, 1)
     assert is_explained("register", [first, Operation("b", "read", "", 2, 3, result=1)], None)
     assert not is_explained("register", [first, Operation("b", "read", "", 2, 3, result=True)], None)
+
+
+# -- in files ---------------------------------------------------------------------------------------------
+Event = tuple[int, str, str, Any]  # client, type, kind, value
+LINES = {
+    "edn": "{{:process {}, :type :{}, :f :{}, :value {}}}",
+    "etcd-log": "INFO  jepsen.util - {}\t:{}\t:{}\t{}",
+}
+OF_FILES = {"register": ("read", "write", "cas"), "key-value": ("get", "put", "append")}
+
+
+def as_edn(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{' '.join(map(as_edn, value))}]"
+    return "nil" if value is None else json.dumps(value)
+
+
+def right(draw: random.Random, name: str, values: list[Any]) -> list[Event]:
+    """What clients of an object see. Half of them learn what came of their call at once, the others late."""
+    held: Any = None
+    events: list[Event] = []
+    late: list[Event] = []
+    for client in range(draw.randint(2, 6)):
+        kind = draw.choice(OF_FILES[name])
+        value = None if kind in ("read", "get") else draw.choice(values)
+        if kind == "cas":
+            value = draw.choice(values), value
+        events.append((client, "invoke", kind, value))
+        result, done = value, "ok"
+        if kind in ("read", "get"):
+            result = held
+        elif kind == "cas":
+            done, held = ("ok", value[1]) if held == value[0] else ("fail", held)
+        else:
+            held = (held or "") + value if kind == "append" else value
+        (events if draw.random() < 0.5 else late).append((client, done, kind, result))
+    return events + draw.sample(late, len(late))
+
+
+def lie(draw: random.Random, events: list[Event], values: list[Any]) -> None:
+    """Another value, client, type or kind; a line twice, none, or elsewhere."""
+    i = draw.randrange(len(events))
+    client, type, kind, value = events.pop(i)
+    other = (draw.choice(values), value[1]) if isinstance(value, tuple) else draw.choice(values)
+    match draw.choice(["value", "value", "client", "type", "kind", "twice", "gone", "elsewhere"]):
+        case "value":
+            events.insert(i, (client, type, kind, other))
+        case "client":
+            events.insert(i, (draw.randint(0, 5), type, kind, value))
+        case "type":
+            events.insert(i, (client, draw.choice(["invoke", "ok", "fail", "info"]), kind, value))
+        case "kind":
+            events.insert(i, (client, type, draw.choice(["read", "write", "get", "put", "txn"]), value))
+        case "twice":
+            events[i:i] = [(client, type, kind, value)] * 2
+        case "elsewhere":
+            events.insert(draw.randint(0, len(events)), (client, type, kind, value))
+
+
+def told_of(events: list[Event], *, fails_compare: bool) -> list[Operation] | None:
+    """The operations; None where the lines contradict each other."""
+    calls: dict[int, tuple[int, str, Any]] = {}
+    found = []
+    for at, (client, type, kind, value) in enumerate([*events, *((c, "end", "", None) for c in range(6))]):
+        if (type == "invoke") is (client in calls) and type != "end":
+            return None
+        if type == "invoke":
+            calls[client] = at, kind, value
+        elif client in calls:
+            called, asked, argument = calls.pop(client)
+            if type != "end" and kind != asked:
+                return None
+            if type == "fail" and not (asked == "cas" and fails_compare):
+                continue
+            is_read, is_open = asked in ("read", "get"), type in ("info", "end")
+            is_alike = told(argument) == told(value) or (argument if is_read else value) is None
+            if (asked == "cas" and not isinstance(argument, tuple)) or not (is_alike or is_open):
+                return None
+            result = None if is_open else value if is_read else type == "ok" if asked == "cas" else None
+            expected, new = argument if asked == "cas" else (None, None if is_read else argument)
+            end = inf if is_open else at
+            found.append(Operation(f"c{at}", asked, "", called, end, new, expected, result))
+    return found or None
+
+
+def object_of(operations: list[Operation]) -> str:
+    """A register, or a key of strings; "" where they are of none."""
+    if all(o.kind in OF_FILES["register"] for o in operations):
+        return "register"
+    changes = [o for o in operations if o.kind not in ("read", "get")]
+    told = [v for o in changes for v in ((o.expected, o.value) if o.kind == "cas" else (o.value,))]
+    read = [o.result for o in operations if o not in changes and o.result is not None]
+    are_strings = all(isinstance(v, str) for v in (*told, *read))
+    known = {kind for of in OF_FILES.values() for kind in of}
+    return "key-value" if are_strings and all(o.kind in known for o in operations) else ""
+
+
+def test_what_files_lie_is_judged_as_by_brute_force(tmp_path: Path) -> None:
+    draw, seen, path = random.Random(1), set(), tmp_path / "history"
+    for case in range(4 * CASES):
+        name, form = draw.choice([("register", "edn"), ("register", "etcd-log"), ("key-value", "edn")])
+        values = [*range(4)] if name == "register" else ["a", "b"]
+        events = right(draw, name, values)
+        for _ in range(draw.randint(0, 2)):
+            lie(draw, events, values)
+            if not events:
+                break
+        path.write_text("".join(LINES[form].format(c, t, k, as_edn(v)) + "\n" for c, t, k, v in events))
+        operations = told_of(events, fails_compare=form == "etcd-log")
+        expected = "bad"
+        if operations and (one := object_of(operations)):
+            tell = any(o.returned != inf and o.kind in ("read", "get", "cas") for o in operations)
+            expected = (
+                "violated" if not is_explained(one, operations, None) else "holds" if tell else "inconclusive"
+            )
+        try:
+            own = read(path, form)
+            found = str(judge(own, guessed(own), shrink_seconds=0).verdict)
+        except (UsageError, BadOperation):
+            found = "bad"
+        assert found == expected, (case, path.read_text())
+        seen.add(found)
+    assert seen == {"holds", "violated", "inconclusive", "bad"}

@@ -5,9 +5,11 @@ refused at the doctored line."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from itertools import product
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -316,6 +318,31 @@ def spoilt(record: Any, key: str, value: Any) -> Any:
     return kept | ({key: value} if key in record and value is not ... else {})
 
 
+def test_lines_of_2023_name_their_node_and_component() -> None:
+    """Twice the node; and a component that is no name made a line one of nobody's, without a word."""
+    for change, says in (
+        ({"node": "2"}, "line 11: this line is of the node '1', and its `node` is '2'"),
+        ({"event": {"component": 1, "function": "become_candidate"}}, "line 11: `component` is not a string"),
+    ):
+        run = [as_in_2023(record) for record in RUN]
+        run[10]["msg"] |= change
+        with pytest.raises(BadRecording, match=says):
+            judge(run)
+
+
+def test_lines_of_others_are_counted() -> None:
+    found = judge([*RUN, {"tag": "info", "msg": "started"}, {"tag": "info", "msg": "stopped"}])
+    assert found.verdict is HOLDS
+    assert "not modelled: its contents of 2 lines tagged info" in found.summary()
+
+
+def test_who_confirms_entries_does_so_in_its_term() -> None:
+    refused_at(
+        judge(changed(22, term=9)), 22, "the term of the reply is 9 in the recording and 3 in the model"
+    )
+    assert judge(changed(22, term=2, success="FAIL")).verdict is HOLDS, "that is the term of an entry"
+
+
 @pytest.mark.parametrize(("key", "value"), [*product(KEYS, (..., None, 7.5, []))])
 def test_malformed_lines_are_one_sentence(key: str, value: Any) -> None:
     doctored = spoilt(RUN[15], key, value)
@@ -375,3 +402,62 @@ def test_clusters_drawn_at_random(fault: str) -> None:
         assert (found.verdict is HOLDS) == (at == 0), (seed, found.summary())
         wrong += at > 0
     assert (wrong > 4) == bool(fault)
+
+
+# -- lies ---------------------------------------------------------------------------------------------------
+JUNK = [None, 0, 1, 2, 3, 99, -1, True, "", "0", "1", "Leader", "Follower", [], {}, 1.5]
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each value within, as what holds it and where."""
+    for at in [*value] if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, at
+        yield from places(value[at])
+
+
+def with_a_lie(draw: Random, lines: list[Line]) -> list[Line]:
+    """One line changed, left out, repeated or moved."""
+    lines = deepcopy(lines)
+    at = draw.randrange(len(lines))
+    match draw.choice(["change", "change", "change", "delete", "gone", "twice", "moved"]):
+        case "change" | "delete" as how:
+            holder, key = draw.choice([*places(lines[at])])
+            holder[key] = draw.choice(JUNK)
+            if how == "delete":
+                holder.pop(key)
+        case "gone":
+            del lines[at]
+        case "twice":
+            lines.insert(draw.randint(at, len(lines)), lines[at])
+        case "moved":
+            lines.insert(draw.randrange(len(lines)), lines.pop(at))
+    return lines
+
+
+def is_impossible(lines: list[Line]) -> bool:
+    """Two leaders of a term, or a node's term that goes back; of lines that say as much."""
+    terms: dict[str, int] = {}
+    leaders: dict[int, str] = {}
+    for record in lines:
+        state = record["msg"]["state"] if "msg" in record else None
+        if state is None:
+            continue
+        n, term, role = state["node_id"], state["current_view"], state.get("leadership_state")
+        if term < terms.get(n, 0) or (role == "Leader" and leaders.setdefault(term, n) != n):
+            return True
+        terms[n] = term
+    return False
+
+
+def test_lies_are_told_in_a_sentence_and_nothing_impossible_is_accepted() -> None:
+    draw, seen = Random(1), set[str]()
+    for case in range(600):
+        lines = with_a_lie(draw, RUN if case % 3 else CcfCluster(case % 20, 3).run(40))
+        try:
+            found = judge(lines)
+        except BadRecording:
+            seen.add("bad")
+            continue
+        assert found.verdict is not HOLDS or not is_impossible(lines), lines
+        seen.add(str(found.verdict))
+    assert seen == {"bad", "holds", "violated", "inconclusive"}

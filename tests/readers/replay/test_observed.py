@@ -261,16 +261,25 @@ def test_members_are_fixed() -> None:
 @pytest.mark.parametrize(
     ("shown", "says"),
     [
-        ({"log": 3}, "`log` is not a list of entries"),
-        ({"log": [["1", "a"]]}, "'1' is no Term"),
+        ({"log": 3}, "`log` is 3: write it as a list of entries"),
+        ({"log": [["1", "a"]]}, '`log` holds ["1", "a"]'),
+        ({"log": [1, True]}, "`log` holds true: write it as a list of entries, each [term, value]"),
+        ({"log": [[1, {"members": []}]]}, '`log` holds [1, {"members": []}]'),
         ({"log": [[1, "a"], 2]}, "some entries are shown with a value and some without"),
-        ({"log": [[1, "a", 3]]}, "is no entry of a log"),
-        ({"log": [], "first": 0}, "`first` is no index"),
+        ({"log": [[1, "a", 3]]}, '`log` holds [1, "a", 3]'),
+        ({"log": [], "first": 0}, "`first` is 0: write it as an index"),
         ({"voted_for": "n9"}, "'n9' is no Node of the header's"),
-        ({"role": "king"}, "'king' is no Role"),
-        ({"term": -1}, "-1 is no Term"),
-        ({"members": "n1"}, "n1 has members that are no list of nodes"),
-        ({"restarts": 1}, "`restarts` is not true or false"),
+        ({"role": "king"}, "`role` is 'king': write it as one of follower, pre-candidate, candidate, leader"),
+        ({"role": "Follower"}, "`role` is 'Follower': write it as one of follower"),
+        ({"after": {"role": {"n1": "Leader"}}}, "'Leader' is no Role: follower, candidate, leader"),
+        ({"votes": {"n1": True}}, '`votes` is {"n1": true}: write it as a list of nodes'),
+        ({"snapshot": "x"}, "`snapshot` is 'x': write it as a whole number from 0 on"),
+        ({"time": 10**400}, "`time` is not a number, or one beyond all clocks"),
+        ({"term": -1}, "`term` is -1: write it as a whole number from 0 on"),
+        ({"term": 2.0}, "`term` is 2.0: write it as a whole number from 0 on"),
+        ({"members": "n1"}, "`members` is 'n1': write it as a list of nodes"),
+        ({"members": [["n1"], []]}, '`members` is [["n1"], []]: write it as a list of nodes, at least one'),
+        ({"restarts": 1}, "`restarts` is 1: write it as true or false"),
         ({"vote": "n1"}, "unknown key `vote` in a step"),
         ({"node": "n9"}, "'n9' is not one of the header's `nodes`"),
     ],
@@ -353,7 +362,9 @@ def test_files_of_nodes_are_merged() -> None:
 
 def test_lint_reads_them() -> None:
     lines = [json.dumps(x) + "\n" for x in (header(), *RUN, {"node": "n1", "event": "x", "term": "1"})]
-    assert list(faults_of(lines)) == [f"line {len(RUN) + 2}: '1' is no Term"]
+    assert list(faults_of(lines)) == [
+        f"line {len(RUN) + 2}: `term` is '1': write it as a whole number from 0 on"
+    ]
 
 
 # -- a refusal -----------------------------------------------------------------------------------------------

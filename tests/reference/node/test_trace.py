@@ -252,3 +252,29 @@ LINES: dict[str, list[tuple[int, Any]]] = {
     "n2": [(2, None), (2_000_000, None)],
     "n3": [(3, None)],
 }
+
+
+def test_what_is_not_judged_is_said(tmp_path: Path) -> None:
+    paths = {id: node_file(tmp_path, id, lines) for id, lines in LINES.items()}
+    (judged,) = recorded.judge(tmp_path, ["election"])
+    assert (judged.result.verdict, judged.result.why) == (HOLDS, "")
+    paths["n2"].write_bytes(paths["n2"].read_bytes()[:-20])
+    (judged,) = recorded.judge(tmp_path, ["election"])
+    why = f"ended at line 6; not judged: line 3 of {paths['n2']}, which is cut off"
+    assert (judged.result.verdict, judged.result.why) == (HOLDS, why)
+    assert why in judged.result.summary()
+
+
+def test_what_waits_when_following_ends_is_said(tmp_path: Path) -> None:
+    def interrupted(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    paths = {id: node_file(tmp_path, id, lines) for id, lines in LINES.items()}
+    node_file(tmp_path, "n3", [(3, None), (9, ["n1", 4]), (10, None)])
+    (judged,) = recorded.follow(tmp_path, ["election"], interrupted)
+    waits = f"{tmp_path / 'n3.trace.jsonl'} from line 3 on, as what came before it is not there"
+    assert judged.result.why == f"ended at line 7; not judged: {waits}"
+    paths["n2"].write_bytes(paths["n2"].read_bytes()[:-20])
+    (judged,) = recorded.follow(tmp_path, ["election"], interrupted)
+    cut = f"line 3 of {paths['n2']}, which is cut off"
+    assert judged.result.why == f"ended at line 6; not judged: {cut}; {waits}"

@@ -35,6 +35,31 @@ class Keyword(str):
     __slots__ = ()
 
 
+class EdnName:
+    """A keyword or a symbol where a value stands: no string equals it."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EdnName) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash((EdnName, self.text))
+
+    def __repr__(self) -> str:
+        return f":{self.text}"
+
+
+def as_value(read: Any) -> Any:
+    """What was read, with names that are no strings."""
+    if isinstance(read, Keyword):
+        return EdnName(read)
+    return type(read)(map(as_value, read)) if isinstance(read, tuple | frozenset) else read
+
+
 class EdnMap(dict[Any, Any]):
     """A map that knows in which line it begins."""
 

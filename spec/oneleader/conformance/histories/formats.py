@@ -14,7 +14,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from decimal import Decimal
 from itertools import islice, pairwise
@@ -23,16 +23,28 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from oneleader.conformance.histories import edn
-from oneleader.conformance.histories.objects import READ, BadOperation
-from oneleader.conformance.histories.pairing import INVOKE, BadLine, LoggedOperation, Moment, paired
+from oneleader.conformance.histories.objects import ACQUIRE, CAS, READS, BadOperation
+from oneleader.conformance.histories.pairing import (
+    CHANGES,
+    FAIL,
+    INFO,
+    INVOKE,
+    UNSAID,
+    BadLine,
+    LoggedOperation,
+    Moment,
+    paired,
+)
 from oneleader.errors import UsageError
 from oneleader.readers.replay.lines import GZIP, why_no_line, why_no_text
 from oneleader.words import quoted
+from oneleader_raft.testbench.clients import written
 
 ETCD_LINE = re.compile(r"INFO\s+jepsen\.util - (\S+)\s+:(\w+)\s+:(\S+)\s*(.*)$")
 BEGINS = {"etcd-log": ETCD_LINE, "jsonl": re.compile(r'\{\s*"'), "edn": re.compile(r"\{\s*:")}
 CALL_KEYS = {"client", "kind", "key", "called", "returned", "value", "expected", "result"}
-READS = {READ, "get"}
+OF_RECORDINGS = {"format", "node", "tag", "event"}  # keys that stand on each of their lines
+NEMESIS = "nemesis"
 MOMENT_KEYS = {"client", "type", "kind", "key", "value", "time"}
 NEWLINE = b"\n"
 MOST_BYTES = 1 << 29  # of a history
@@ -160,6 +172,8 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         if first not in (None, allowed):
             raise BadLine(line, "calls with `called` and lines with `type` are mixed in this file")
         first = allowed
+        if row.keys() & OF_RECORDINGS:
+            raise BadLine(line, "this is a line of a recording, which `oneleader replay` judges")
         if strange := sorted(row.keys() - allowed):
             raise BadLine(line, f"{strange[0]!r} is not known here: {', '.join(sorted(allowed))}")
         for name in ("client", "kind", *(("type",) if "type" in row else ("called",))):
@@ -195,7 +209,7 @@ def _moments(rows: list[tuple[int, dict[str, Any]]]) -> Iterator[Moment]:
         if time < before:
             raise BadLine(line, f"time goes back from {before:g} to {time:g}: sort the lines by time")
         before = time
-        value = frozen(row.get("value"))
+        value = frozen(row["value"]) if "value" in row else UNSAID
         client, kind, key = _names(line, row)
         yield Moment(line, client, row["type"], kind, key, value)
 
@@ -209,6 +223,11 @@ def _call(line: int, row: dict[str, Any]) -> LoggedOperation:
     value, expected, result = (frozen(row.get(name)) for name in ("value", "expected", "result"))
     if row["kind"] in READS and value is not None:
         raise BadLine(line, f"a {row['kind']} has no value: what it returned is its 'result'")
+    if row["kind"] in READS and returned != inf and "result" not in row:
+        raise BadLine(line, f"this {row['kind']} returned and has no 'result': null stands for none")
+    for name in ("value", *(("expected",) if row["kind"] == CAS else ())):
+        if row["kind"] in CHANGES and name not in row:
+            raise BadLine(line, f"this {row['kind']} has no {name!r}")
     return LoggedOperation(*_names(line, row), called, returned, value, expected, result, line)
 
 
@@ -246,13 +265,24 @@ def edn_lines(text: str) -> list[LoggedOperation]:
         line = next((m.line for m in whole[1] if isinstance(m, edn.EdnMap)), 1)
         raise BadLine(line, "a second history begins here: put each into a file of its own")
     maps = [m for value in values for m in (value if isinstance(value, tuple) else (value,))]
+    _check_order(m for m in maps if isinstance(m, edn.EdnMap))
     moments = [_moment(m) for m in maps if not _is_nemesis(m)]
     return paired(_by_key(moments))
 
 
+def _check_order(maps: Iterable[edn.EdnMap]) -> None:
+    """Where lines have an :index, it is their order."""
+    before = -1
+    for m in maps:
+        index = m.get("index")
+        if isinstance(index, int) and index <= before:
+            raise BadLine(m.line, f"the :index goes from {before} to {index}: sort the operations by it")
+        before = index if isinstance(index, int) else before
+
+
 def _is_nemesis(m: Any) -> bool:
-    """The nemesis breaks things; it is no client, as its name instead of a number says."""
-    return isinstance(m, edn.EdnMap) and isinstance(m.get("process"), edn.Keyword)
+    """The nemesis breaks things; it is no client."""
+    return isinstance(m, edn.EdnMap) and m.get("process") == NEMESIS
 
 
 def _moment(m: Any) -> Moment:
@@ -264,7 +294,7 @@ def _moment(m: Any) -> Moment:
     key = m.get("key")
     of = "" if key is None else str(key)
     process, type, kind = (_word(m[name]) for name in ("process", "type", "f"))
-    return Moment(m.line, process, type, kind, of, m.get("value"))
+    return Moment(m.line, process, type, kind, of, edn.as_value(m["value"]) if "value" in m else UNSAID)
 
 
 def _word(value: Any) -> str:
@@ -273,14 +303,15 @@ def _word(value: Any) -> str:
 
 
 def _by_key(moments: list[Moment]) -> list[Moment]:
-    """Jepsen's independent keys: where reads are called with [key nil], each value is [key value]."""
-    reads = [m.value for m in moments if m.type == INVOKE and m.kind == "read"]
-    if not reads or not all(isinstance(v, tuple) and len(v) == 2 and v[1] is None for v in reads):
+    """Jepsen's independent keys: where something is asked with [key nil], each value is [key value]."""
+    asks = (m.value for m in moments if m.type == INVOKE and m.kind in (*READS, ACQUIRE))
+    if not any(isinstance(v, tuple) and len(v) == 2 and v[1] is None for v in asks):
         return moments
     keyed = []
     for m in moments:
         if not isinstance(m.value, tuple) or len(m.value) != 2:
-            raise BadLine(m.line, f"values of this history are [key value], not {quoted(m.value)}")
+            found = "left out" if m.value is UNSAID else written(m.value)
+            raise BadLine(m.line, f"values of this history are [key value], and this one is {found}")
         keyed.append(Moment(m.line, m.client, m.type, m.kind, str(m.value[0]), m.value[1]))
     return keyed
 
@@ -297,16 +328,15 @@ def _etcd_moments(text: str) -> Iterator[Moment]:
         found = ETCD_LINE.match(said.strip())
         if found is None:
             raise BadLine(line, f"no line of an etcd log (or cut off): {said[:60]!r}")
-        client, type, kind, written = found.groups()
-        if client == "nemesis" or client.startswith(":"):
+        client, type, kind, said_value = found.groups()
+        if client.removeprefix(":") == NEMESIS:
             continue
-        values = edn.read(written) if written else [None]
-        if len(values) != 1:
-            raise BadLine(line, f"one value stands at the end of a line, not {quoted(written)}")
-        value = values[0]
-        if value == "timed-out" and type == "fail" and kind == "cas":
-            type = "info"  # no comparison failed
-        yield Moment(line, client, type, kind, value=value)
+        values = edn.read(said_value)
+        if len(values) > 1:
+            raise BadLine(line, f"one value stands at the end of a line, not {quoted(said_value)}")
+        if values == ["timed-out"] and type == FAIL and kind in CHANGES:
+            type = INFO  # no comparison failed, and nobody knows what came of it
+        yield Moment(line, client, type, kind, value=edn.as_value(values[0]) if values else UNSAID)
 
 
 FORMATS: Mapping[str, Callable[[str], list[LoggedOperation]]] = {

@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 from oneleader_raft.testbench.clients import Operation, written
 
 READ, WRITE, CAS, APPEND = "read", "write", "cas", "append"
+READS, WRITES = (READ, "get"), (WRITE, "put")
 ADD, REMOVE = "add", "remove"
 ACQUIRE, RELEASE, EXPIRE = "acquire", "release", "expire"
 

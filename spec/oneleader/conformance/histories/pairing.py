@@ -11,11 +11,24 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from oneleader.conformance.histories.objects import ACQUIRE, CAS, READ, known_kinds, unknown_kind
+from oneleader.conformance.histories.objects import (
+    ACQUIRE,
+    ADD,
+    APPEND,
+    CAS,
+    READS,
+    REMOVE,
+    WRITES,
+    comparable,
+    known_kinds,
+    unknown_kind,
+)
 from oneleader.words import quoted
 from oneleader_raft.testbench.clients import Operation, written
 
 INVOKE, OK, FAIL, INFO = TYPES = ("invoke", "ok", "fail", "info")
+UNSAID: Any = object()  # the value of a line that has none: null is a value
+CHANGES = {*WRITES, APPEND, CAS, ADD, REMOVE}
 
 
 class BadLine(ValueError):
@@ -35,14 +48,15 @@ class LoggedOperation(Operation):
 
 @dataclass(frozen=True)
 class Moment:
-    """A call or a completion. `value` is as in Jepsen: of a cas [expected, value], of a read its result."""
+    """A call or a completion. `value` is as in Jepsen: of a cas [expected, value], of a read's completion its
+    result."""
 
     line: int
     client: str
     type: str
     kind: str
     key: str = ""
-    value: Any = None
+    value: Any = UNSAID
 
 
 def paired(moments: Iterable[Moment], *, failed_cas_compared: bool = False) -> list[LoggedOperation]:
@@ -69,10 +83,8 @@ def _pairs(moments: Iterable[Moment]) -> Iterator[tuple[int, float, Moment, Mome
             raise BadLine(m.line, f"a completion of client {m.client}, which has no call under way")
         called, begin = under_way.pop(m.client)
         if (begin.kind, begin.key) != (m.kind, m.key):
-            what = f"{m.kind} {m.key}".strip()
-            raise BadLine(
-                m.line, f"this completes a {what}, but line {begin.line} called {begin.kind} {begin.key}"
-            )
+            other, this = (f"{of.kind} {of.key}".strip() for of in (begin, m))
+            raise BadLine(m.line, f"this completes {this}, but line {begin.line} called {other}")
         yield called, inf if m.type == INFO else time, begin, m
     for called, begin in under_way.values():
         yield called, inf, begin, None
@@ -86,26 +98,40 @@ def _operation(
         return None
     if begin.kind not in known_kinds():
         raise BadLine(begin.line, unknown_kind(begin.kind))
-    value, expected, result = begin.value, None, None
-    known = end is not None and returned != inf
+    if begin.kind in CHANGES and begin.value is UNSAID:
+        raise BadLine(begin.line, f"this {begin.kind} has no value")
+    value, expected, result = _said(begin), None, None
+    asks, known = begin.kind in READS or begin.kind == ACQUIRE, end is not None and returned != inf
     if begin.kind == CAS:
         if not isinstance(value, tuple) or len(value) != 2:
             raise BadLine(begin.line, f"a cas has two values, [expected new], not {written(value)}")
-        if known and end is not None and isinstance(end.value, tuple):
-            _expect_the_call(begin, end)
         expected, value = value
         result = not failed if known else None
-    elif begin.kind in (READ, "get", ACQUIRE):
-        value, result = None, end.value if known and end is not None else None
-    elif known and end is not None and end.value is not None:
-        _expect_the_call(begin, end)
+    if end is not None and known:
+        if begin.kind in READS and end.value is UNSAID:
+            raise BadLine(end.line, f"this completes a {begin.kind} and has no value: null stands for none")
+        _expect_no_other(begin, end, asks)
+        result = _said(end) if asks else result
+    value = None if asks else value
     return LoggedOperation(
         begin.client, begin.kind, begin.key, called, returned, value, expected, result, begin.line
     )
 
 
-def _expect_the_call(begin: Moment, end: Moment) -> None:
-    """A completion names what was called."""
-    if end.value != begin.value:
-        called, completes = written(begin.value), written(end.value)
-        raise BadLine(end.line, f"line {begin.line} called {begin.kind} {called}, this completes {completes}")
+def _said(m: Moment) -> Any:
+    return None if m.value is UNSAID else m.value
+
+
+def _expect_no_other(begin: Moment, end: Moment, asks: bool) -> None:
+    """Both say the same, or one says nothing. Knossos writes what came of a call beside the call, too."""
+    called, completes = _said(begin), _said(end)
+    if (called if asks else completes) is not None and not _alike(called, completes):
+        of, so = written(called), written(completes)
+        raise BadLine(end.line, f"line {begin.line} called {begin.kind} {of}, this completes {so}")
+
+
+def _alike(one: Any, other: Any) -> bool:
+    try:
+        return comparable(one) == comparable(other)
+    except TypeError:  # which the object that they are values of says
+        return bool(one == other)

@@ -10,53 +10,40 @@ from oneleader.models import MODELS
 from oneleader.readers.replay.candidates import LineRefused, NotModelled
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.formats.own_header import HEADER, HEADER_FOR_PEOPLE, VERSION
-from oneleader.readers.replay.formats.own_steps import STEP, STEP_FOR_PEOPLE
+from oneleader.readers.replay.formats.own_steps import LATEST, STEP, STEP_FOR_PEOPLE
+from oneleader.readers.replay.formats.shown_forms import FORMS, NATURAL, PARTS, SOME_WORDS, WORDS
 from oneleader.readers.replay.lines import records
 from oneleader.readers.replay.replay import SECOND_HEADER, of_another
 
-WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+OBJECT: dict[str, Any] = {"type": "object"}
+CALL = {"type": "array", "prefixItems": [{"type": "string"}, OBJECT], "minItems": 2, "maxItems": 2}
+NAMES = SOME_WORDS | {"uniqueItems": True}
 OF_HEADER: dict[str, Any] = {
     "format": {"const": "oneleader"},
     "version": {"const": VERSION},
     "model": {"type": "string", "examples": list(MODELS)},
-    "nodes": WORDS | {"uniqueItems": True, "minItems": 1},
-    "elements": {"type": "object", "additionalProperties": WORDS},
-    "quorums": {"anyOf": [{"const": "majority"}, {"type": "array", "items": WORDS, "minItems": 1}]},
-    "configuration": {"type": "array", "items": WORDS | {"minItems": 1}, "minItems": 1, "maxItems": 2},
+    "nodes": NAMES,
+    "elements": {"type": "object", "additionalProperties": NAMES},
+    "quorums": {"anyOf": [{"const": "majority"}, {"type": "array", "items": SOME_WORDS, "minItems": 1}]},
+    "configuration": PARTS,
     "constants": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "array"}}},
-    "parameters": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+    "parameters": {"type": "object", "additionalProperties": NATURAL},
     "incomplete": WORDS,
-    "violates": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "object"}]},
+    "violates": CALL,
 }
-ACTION = {
-    "type": "array",
-    "prefixItems": [{"type": "string"}, {"type": "object"}],
-    "minItems": 2,
-    "maxItems": 2,
-}
-TERM = {"type": "integer", "minimum": 0}
-ENTRY = {"anyOf": [TERM, {"type": "array", "prefixItems": [TERM], "minItems": 1, "maxItems": 2}]}
 OF_STEP: dict[str, Any] = {
     "node": {"type": "string"},
     "event": {"type": "string"},
-    "actions": {"type": "array", "items": ACTION},
-    "given": {"type": "object"},
-    "after": {"type": "object"},
-    "time": {"type": "number"},
+    "actions": {"type": "array", "items": CALL},
+    "given": OBJECT,
+    "after": OBJECT,
+    "time": {"type": "number", "minimum": -LATEST, "maximum": LATEST},
     "sends": WORDS,
     "receives": WORDS,
-    "term": TERM,
-    "voted_for": {"type": ["string", "null"]},
-    "role": {"enum": ["follower", "pre-candidate", "candidate", "leader"]},
-    "votes": WORDS,
-    "log": {"type": "array", "items": ENTRY},
-    "first": {"type": "integer", "minimum": 1},
-    "snapshot": {"type": "integer", "minimum": 0},
-    "commit": {"type": "integer", "minimum": 0},
-    "members": {"anyOf": [WORDS, {"type": "array", "items": WORDS, "minItems": 1, "maxItems": 2}]},
-    "lease": {"type": "boolean"},
-    "restarts": {"type": "boolean"},
-}
+} | {key: form.schema for key, form in FORMS.items()}
+# Beside the form of each key: the nodes are named once, and what is `given` comes before `actions`.
+ONCE = {"dependentSchemas": {"nodes": {"properties": {"elements": {"not": {"required": ["Node"]}}}}}}
+BEFORE = {"dependentRequired": {"given": ["actions"]}}
 
 
 def schema() -> dict[str, Any]:
@@ -64,10 +51,11 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A line of a recording in the format oneleader, version {VERSION}",
-        "$comment": "The first line is a header, every other one a step.",
+        "$comment": "The first line is a header, every other one a step. Whole numbers are written without a "
+        "point. What a model and a header name, such as fields and nodes, `oneleader trace lint` knows.",
         "anyOf": [
-            _object(OF_HEADER, HEADER, HEADER_FOR_PEOPLE, ["format", "version", "model"]),
-            _object(OF_STEP, STEP, STEP_FOR_PEOPLE, ["node", "event"]),
+            _object(OF_HEADER, HEADER, HEADER_FOR_PEOPLE, ["format", "version", "model"]) | ONCE,
+            _object(OF_STEP, STEP, STEP_FOR_PEOPLE, ["node", "event"]) | BEFORE,
         ],
     }
 

@@ -26,7 +26,7 @@ from oneleader.readers.replay.formats.ccf_lines import (
     read,
     unknown_keys,
 )
-from oneleader.readers.replay.formats.etcd import ACTIONS, RecordedVoters
+from oneleader.readers.replay.formats.etcd import ACTIONS, EtcdFormat, RecordedVoters
 from oneleader.readers.replay.properties import Properties
 
 
@@ -79,14 +79,21 @@ class CcfFormat:
     def judge(self, record: dict[str, Any]) -> None:
         line = read(record)
         if line is None:
-            return
+            return self._leave(record)
         for node in (line.node, *(v for one in line.conf for v in one.nodes)):
             self.candidates.run.see(Node, node)
         begins = self._begins(line)
         self.candidates.follow(lambda state: explanations(state, line))
         given = self.configurations.judge(line, is_unelected=begins)
         self.events += 1
-        self._cover(record, line, begins, given)
+        return self._cover(record, line, begins, given)
+
+    def _leave(self, record: dict[str, Any]) -> None:
+        """A line of no node's Raft is counted by its tag; UsageError for one of another format."""
+        if EtcdFormat.recognises(record):
+            raise UsageError("a line of etcd")
+        if record["tag"] not in TAGS:
+            self.not_modelled[f"lines tagged {record['tag']}"] += 1
 
     def _begins(self, line: CcfLine) -> bool:
         """The term of the line is taken as given."""

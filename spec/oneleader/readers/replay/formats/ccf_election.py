@@ -21,6 +21,8 @@ Term and role on *every* line must be those of the model; a step is taken where 
 |                             | reply_vote, if no line shows them     |                                |
 | send_append_entries         | none                                  | it leads this term             |
 | recv_append_entries         | none                                  | its sender led its term        |
+| send_append_entries_        | none                                  | the term that it confirms      |
+| response that agrees        |                                       | entries in is its own          |
 | all others                  | none                                  |                                |
 
 What is inferred, and no more
@@ -139,6 +141,11 @@ class CcfElection:
         if self.line.role != LEADER:
             raise LineRefused(f"{self.n} sends entries in term {self.line.term} and does not lead it")
 
+    def send_confirmation(self) -> None:
+        """A reply that agrees carries the term of its sender; one that rejects tells of an entry's."""
+        if self.line.acknowledged is not None:
+            agree("the term of the reply", self.line.packet_term, self.line.term)
+
     def receive_request(self) -> None:
         """Whether it votes shows later, if at all."""
         s, n, candidate, t = self.s, self.n, self.line.other, self.line.packet_term
@@ -194,6 +201,7 @@ HANDLERS: dict[str, Callable[[CcfElection], None]] = {
     "recv_request_vote_response": CcfElection.receive_reply,
     "send_append_entries": CcfElection.send_entries,
     "recv_append_entries": CcfElection.receive_entries,
+    "send_append_entries_response": CcfElection.send_confirmation,
 }
 
 

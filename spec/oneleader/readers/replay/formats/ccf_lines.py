@@ -109,15 +109,18 @@ def read(record: dict[str, Any]) -> CcfLine | None:
     event = part(msg, "event", dict) if "event" in msg else msg
     name = part(event, "function", str)
     function = RENAMED.get(name, name)
-    if event.get("component", "raft") != "raft" or function == "drop_pending_to":
+    if ("component" in event and part(event, "component", str) != "raft") or function == "drop_pending_to":
         return None
     if function not in FUNCTIONS:
         raise NotModelled(f"unknown function {quoted(function)}")
     state = part(msg, "state", dict)
     role, is_leader = _role(function, msg, state), function == "become_leader"
+    node = part(state, "node_id" if "node_id" in state else "my_node_id", str)
+    if msg.get("node", node) != node:  # which stood there as well in 2023
+        raise UsageError(f"this line is of the node {quoted(node)}, and its `node` is {quoted(msg['node'])}")
     return CcfLine(
         function,
-        _node(part(state, "node_id" if "node_id" in state else "my_node_id", str)),
+        _node(node),
         number(state, "current_view"),
         ROLES[role] if role else None,
         role in NO_ROLE,

@@ -13,6 +13,7 @@ from typing import Any
 
 from oneleader.errors import UsageError
 from oneleader.language.members import Members
+from oneleader.readers.replay.formats.values import are_parts
 from oneleader.words import quoted
 
 Quorum = frozenset[str]
@@ -46,13 +47,12 @@ class Configurations:
 
     def number(self, written: Any) -> int:
         """Which one it is; a new one is known from now on."""
-        parts = written if isinstance(written, list) else []
-        if len(parts) not in (1, 2) or not all(isinstance(part, list) and part for part in parts):
+        if not are_parts(written):
             raise UsageError(f"{quoted(written)} is no configuration: a list of one list of nodes, or of two")
-        unknown = [node for part in parts for node in part if node not in self.nodes]
+        unknown = [node for part in written for node in part if node not in self.nodes]
         if unknown:
             raise UsageError(f"{quoted(unknown[0])} is a member, but not one of the `nodes`")
-        return self.number_of(Members(tuple(frozenset(part) for part in parts)))
+        return self.number_of(Members(tuple(map(frozenset, written))))
 
     def number_of(self, members: Members) -> int:
         """The same of one that is known by its members."""

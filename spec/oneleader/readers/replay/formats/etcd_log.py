@@ -32,7 +32,8 @@ What is inferred, and no more
   after the node's commit index. That leaves the same log, for the node lacks the last one or one differs.
   Whether it took the snapshot its next line shows: etcd takes none that does not name it as a member.
 
-Pre-vote is left aside: its lines are counted, and what they change of a candidate is a `restart`.
+Pre-vote is left aside: its lines are counted, and what they change of a candidate is a `restart`. Who is a
+pre-candidate became one last, and nothing else since.
 """
 
 from __future__ import annotations
@@ -136,7 +137,8 @@ class RecordedLogs(Elections):
 
     Notes more: match[n, v], up to where v has told leader n, in the leader's term, that it stores its log;
     due[n], AppendEntries that n has received and not dealt with, for it was no follower in that term;
-    offered[n], term and last entry of the snapshot that n has received last, until its next line.
+    offered[n], term and last entry of the snapshot that n has received last, until its next line;
+    asks[n], that n became a pre-candidate last, which to this model is a follower.
     """
 
     def __init__(self, s: Candidate, line: EtcdLine, contents: Contents) -> None:
@@ -162,6 +164,7 @@ class RecordedLogs(Elections):
 
     def compare(self, vote_may_lag: bool = False) -> None:
         super().compare(vote_may_lag)
+        agree(f"that {self.n} asks for pre-votes", self.line.asking, bool(self.s.get("asks", self.n)))
         if self.line.role == LEADER:
             self._lead()
         if self.s.get("fresh", self.n):
@@ -232,6 +235,7 @@ class RecordedLogs(Elections):
     def init_state(self) -> None:
         s, n = self.s, self.n
         s.put("starts_with", n, None)
+        s.put("asks", n, None)
         if s.get("stored", n) is None:
             s.put("fresh", n, True)
         super().init_state()
@@ -247,6 +251,8 @@ class RecordedLogs(Elections):
         self.s.put("due", self.n, None)
 
     def become(self) -> None:
+        if self.line.event.startswith("Become"):
+            self.s.put("asks", self.n, self.line.event == "BecomePreCandidate" or None)
         if self.line.event == "BecomePreCandidate":
             if self.s.get("role", self.n) == CANDIDATE:
                 self.give_up()

@@ -131,14 +131,14 @@ class Until:
 def _judge_lines(folder: Path, found: Sequence[Judging], until: Until | None = None) -> None:
     """Each line by each model, until all have decided or no line comes any more."""
     wait = until.wait if until else None
-    files, why = _opened(folder, wait), ""
+    files, left = _opened(folder, wait), list[str]()
     for judging in found:
         judging.begin(files)
     going = [judging for judging in found if not judging.is_done]
     try:
         for line in merged(files, wait) if going else ():
             if until and until.is_late():
-                why = "what was written after it was not judged"
+                left = ["what was written after it"]
                 break
             for judging in going:
                 judging.take(line)
@@ -149,9 +149,12 @@ def _judge_lines(folder: Path, found: Sequence[Judging], until: Until | None = N
         for judging in going:
             judging.give_up(in_words(error))
         return
+    left = left or [*filter(None, (file.left() for file in files))]
     for judging in going:
         judging.end()
-        judging.result.why = f"ended at line {judging.line:,}; {why}" if why else judging.result.why
+        if left:
+            end = f"ended at line {judging.line:,}; not judged: {'; '.join(left)}"
+            judging.result.why = f"{judging.result.why}; {end}" if judging.result.why else end
 
 
 def known(models: Sequence[str]) -> Sequence[str]:

@@ -151,32 +151,44 @@ class OwnFormat:
     def begin(self) -> None:
         """Judge what the header says; LineRefused where it breaks an axiom."""
         self.header.expect_fixed_members()
+        self._claim()
         self.axioms.check()
 
     def end(self) -> None:
         """Judge what the header says of the end; LineRefused where the model disagrees."""
-        match self.header.violates:
-            case None:
-                return
-            case [str(name), dict(given)] if name in self.model.actions:
-                action, args = self.steps.call([name, given])
-                self.candidates.follow(lambda state: [self._explained(state, ([(action, args)], [], []), "")])
-                wrong = f"a claim of {call_of(action, args)}"
-            case [str(name), dict(given)] if name in self.model.properties:
-                wrong = self._false_in_the_end(self.model.properties[name], given)
-            case _:
-                raise UsageError(f"`violates` is no property or action of {self.model.name} with its values")
+        claim = self._claim()
+        if claim is None:
+            return
+        of, args = claim
+        if isinstance(of, Property):
+            self._expect_false(of, args)
+        else:
+            self.candidates.follow(lambda state: [self._explained(state, ([(of, args)], [], []), "")])
+        wrong = call_of(of, args) if isinstance(of, Property) else f"a claim of {call_of(of, args)}"
         raise LineRefused(f"the recording says that {wrong} is false in the end, and in the model it is true")
 
-    def _false_in_the_end(self, prop: Property, given: dict[str, Any]) -> str:
+    def _claim(self) -> tuple[Property, tuple[Any, ...]] | Call | None:
+        """What is false in the end, or an action of which a claim is; UsageError where the model has none."""
+        if self.header.violates is None:
+            return None
+        name, given = self.header.violates
+        if name in self.model.actions:
+            return self.steps.call([name, given])
+        prop = self.model.properties.get(name)
+        if prop is None:
+            raise UsageError(
+                f"`violates` names {quoted(name)}: {self.model.name} has no such property or action"
+            )
         if given.keys() != dict(prop.params).keys():
             raise UsageError(f"{prop.name} takes ({', '.join(dict(prop.params))}), not ({', '.join(given)})")
+        return prop, tuple(self.header.values.value(sort, given[param]) for param, sort in prop.params)
+
+    def _expect_false(self, prop: Property, args: tuple[Any, ...]) -> None:
+        """LineRefused, in the words of the property, where it is."""
         if not self.properties.can_judge(prop.name):
             raise NotModelled(f"the history that {prop.name} reads is not kept: whether it is false is open")
-        args = tuple(self.header.values.value(sort, given[param]) for param, sort in prop.params)
         if not self.run.holds(prop, self.candidates.states[0], args):
             raise broken(prop, args)
-        return call_of(prop, args)
 
     def read(self, record: dict[str, Any]) -> Step:
         return self.steps.read(record)
@@ -361,9 +373,6 @@ class OwnFormat:
             raise NotModelled(
                 f"how `{unfound}` came to be so is not found from what lines show: name the actions"
             )
-        if line.node not in seen.of:
-            raise UsageError(f"{quoted(line.node)} is not one of the header's `nodes`")
-
         found: list[list[Call]] = []
 
         def explain(state: Candidate, helpers: frozenset[str] = NOBODY) -> Candidate:

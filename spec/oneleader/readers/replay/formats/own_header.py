@@ -30,7 +30,7 @@ from oneleader.readers.replay.coverage import check_keys
 from oneleader.readers.replay.formats.configurations import Configurations
 from oneleader.readers.replay.formats.quorums import Quorums
 from oneleader.readers.replay.formats.shown import expect_fixed
-from oneleader.readers.replay.formats.values import ValueReaders, are_words
+from oneleader.readers.replay.formats.values import ValueReaders, are_parts, are_words
 from oneleader.words import quoted
 
 VERSION = 1
@@ -56,6 +56,10 @@ class OwnHeader:
         self.model = model or load(header.get("model"))
         self.sorts = self.model.sorts
         self.closed = self._elements(header)
+        self.configuration = header.get("configuration")
+        if "configuration" in header and not are_parts(self.configuration):
+            said = quoted(self.configuration)
+            raise UsageError(f"`configuration` is {said}: write it as a list of one list of nodes, or of two")
         self.quorums = self._quorums(header)
         member = self.model.fields["member"].index if self.quorums else ()
         self.quorum_sort: AnySort = member[1] if member else None
@@ -63,8 +67,8 @@ class OwnHeader:
         if isinstance(self.quorums, Configurations):
             self.values.read_by(self.sorts["Config"], self.quorums.number)
         self.constants, self.parameters = self._constants(header), self._parameters(header)
-        self.said, self.violates = object_of(header, "constants"), header.get("violates")
-        self.configuration = header.get("configuration")
+        self.said = object_of(header, "constants")
+        self.violates = _violates(header)
         self.incomplete = self._incomplete(header)
         self.given = [*_given(header)]
         self.ignored = header.keys() & set(HEADER_FOR_PEOPLE)
@@ -75,7 +79,7 @@ class OwnHeader:
 
     def expect_fixed_members(self) -> None:
         """Where members never change: NotModelled if it begins with some of the nodes alone."""
-        if self.quorums and self.configuration is not None and not self.changes_members:
+        if isinstance(self.quorums, Quorums) and self.configuration is not None:
             who = "the header's `configuration` has"
             expect_fixed(self.model, who, self.configuration, self.quorums.nodes)
 
@@ -112,10 +116,11 @@ class OwnHeader:
             nodes = self.closed[of.__name__]
             given = {*header, *object_of(header, "constants")}
             if "quorum_of" in self.model.fields and not given & {"quorums", "quorum_of"}:
-                return Configurations(nodes, header.get("configuration", [list(nodes)]))
+                return Configurations(nodes, self.configuration or [list(nodes)])
             return Quorums(nodes, header.get("quorums", "majority"))
-        if header.get("quorums", "majority") != "majority":
-            raise UsageError("nothing reads `quorums` here: `constants` or the model says who is a member")
+        for key in ("quorums", "configuration"):
+            if header.get(key, "majority") != "majority":
+                raise UsageError(f"nothing reads `{key}` here: `constants` or the model says who is a member")
         return None
 
     def _incomplete(self, header: dict[str, Any]) -> list[str]:
@@ -141,6 +146,16 @@ class OwnHeader:
         ):
             raise UsageError(f"the constant {name} is not a list of its indices, {len(field.index)} each")
         return frozenset(tuple(map(self.values.value, field.index, index)) for index in true_at)
+
+
+def _violates(header: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """The name and the values; None where nothing is false in the end."""
+    if "violates" not in header:
+        return None
+    match header["violates"]:
+        case [str(name), dict(given)]:
+            return name, given
+    raise UsageError('`violates` is not written as ["a property", {"parameter": value, ...}]')
 
 
 def _given(header: dict[str, Any]) -> Iterator[str]:

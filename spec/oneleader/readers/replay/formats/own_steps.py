@@ -17,8 +17,8 @@ indices at which a relation is true; null is NIL; a member of an enumeration sta
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
-from math import inf
 from typing import Any, NamedTuple
 
 from oneleader.errors import UsageError
@@ -33,6 +33,7 @@ from oneleader.words import quoted
 
 STEP = ("node", "event", "actions", "given", "after", "time", "sends", "receives", *KEYS)
 STEP_FOR_PEOPLE = ("step", "note")
+LATEST = sys.float_info.max  # by a clock
 MOST_KNOWN = 64  # actions that were read
 IN_STEP, SHOWN = frozenset({*STEP, *STEP_FOR_PEOPLE}), frozenset(KEYS)
 # The actions, None if none are named; what stood before them; what stands after them.
@@ -85,6 +86,8 @@ class OwnSteps:
         steps = [self.call(action) for action in _list(record, "actions")] if "actions" in record else None
         if steps is None and "given" in record:
             raise UsageError("what is `given` comes before `actions`, and this line names none")
+        if steps is None and self.may_infer and node not in self.nodes:
+            raise UsageError(f"{quoted(node)} is not one of the header's `nodes`")
         given = self.observed(record, "given") if "given" in record else []
         if steps is None and not self.may_infer:
             raise NotModelled(
@@ -98,8 +101,8 @@ class OwnSteps:
         return steps, given, after
 
     def _see_clock(self, node: str, time: Any) -> None:
-        if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) < inf:
-            raise UsageError("`time` is not a number, or has no end")
+        if isinstance(time, bool) or not isinstance(time, int | float) or not abs(time) <= LATEST:
+            raise UsageError("`time` is not a number, or one beyond all clocks")
         if time < self.clocks.get(node, time):
             raise UsageError(
                 f"the clock of {node} goes back from {self.clocks[node]:g} to {time:g}: give the time of a "

@@ -19,8 +19,8 @@ class Quorums:
     def __init__(self, nodes: tuple[str, ...], listed: Any) -> None:
         self.nodes, self.listed = nodes, None
         if listed != "majority":
-            if not isinstance(listed, list) or not all(are_words(q) for q in listed) or not listed:
-                raise UsageError('`quorums` is neither "majority" nor a list of lists of nodes')
+            if not isinstance(listed, list) or not all(q and are_words(q) for q in listed) or not listed:
+                raise UsageError('`quorums` is neither "majority" nor a list of lists of nodes, none empty')
             self.listed = [frozenset(q) for q in listed]
             unknown = sorted(frozenset().union(*self.listed) - set(nodes))
             if unknown:

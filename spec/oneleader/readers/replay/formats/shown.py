@@ -32,13 +32,10 @@ from typing import Any
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import NotModelled
-from oneleader.readers.replay.formats.values import Observed, ValueReaders, are_words
-from oneleader.words import quoted
+from oneleader.readers.replay.formats.shown_forms import FORMS, check_form
+from oneleader.readers.replay.formats.values import Observed, ValueReaders, are_parts
 
-KEYS = (
-    *("term", "voted_for", "role", "votes", "log", "first", "snapshot", "commit", "members", "lease"),
-    "restarts",
-)
+KEYS = tuple(FORMS)
 SINGLE = {
     "term": "term",
     "voted_for": "voted_for",
@@ -110,17 +107,16 @@ class ShownKeys:
 
     def observed(self, record: Mapping[str, Any]) -> list[Observed]:
         """The cells of which the keys of a line speak."""
+        for key in record.keys() & FORMS:
+            check_form(key, record[key])
         node, found = record["node"], self._single(record)
         if "log" in record and "log_length" in self.model.fields:
             found += self._log(node, record)
         if "members" in record:
             found += self._members(node, record["members"])
-        elif not self.configuration and isinstance(record.get("log"), list):
+        elif not self.configuration and "log" in record:
             for members in filter(None, map(_brings, record["log"])):
                 self._members(node, members)
-        for key in ("restarts", "lease"):
-            if not isinstance(record.get(key, False), bool):
-                raise UsageError(f"`{key}` is not true or false")
         if record.get("lease") and "lease_is_void" in self.model.fields:
             found += self._cells("lease_is_void", {node: False})
         return found
@@ -141,12 +137,7 @@ class ShownKeys:
         return self.values.observed(self.model.fields[name], written)
 
     def _log(self, node: str, record: Mapping[str, Any]) -> list[Observed]:
-        snapshot, log = record.get("snapshot", 0), record["log"]
-        first = record.get("first", snapshot + 1 if type(snapshot) is int else 1)
-        if type(first) is not int or first < 1:
-            raise UsageError("`first` is no index: a whole number from 1 on")
-        if not isinstance(log, list):
-            raise UsageError("`log` is not a list of entries, each [term, value] or a term")
+        log, first = record["log"], record.get("first", record.get("snapshot", 0) + 1)
         found = self._cells("log_length", {node: first - 1 + len(log)})
         of_term, of_value = self.model.fields["log_term"], self.model.fields["log_value"]
         read_term, read_value = self.values.reader(of_term.of), self.values.reader(of_value.of)
@@ -168,48 +159,38 @@ class ShownKeys:
 
     def _number(self, members: Any) -> int:
         assert self.configuration is not None
-        is_flat = are_words(members) and members
-        return self.configuration([members] if is_flat else members)
+        return self.configuration(_parts(members))
 
     def _entry(self, entry: Any) -> LogEntry:
-        found: LogEntry
-        match entry:
-            case [term, value]:
-                found = term, value if isinstance(value, str) else json.dumps(value)
-            case int() | [_]:
-                found = entry[0] if isinstance(entry, list) else entry, UNSEEN
-            case _:
-                raise UsageError(
-                    f"{quoted(entry)} is no entry of a log: write it as [term, value], or its term alone"
-                )
-        has_value = found[1] is not UNSEEN
-        if self.has_values not in (None, has_value):
+        term, *values = entry if isinstance(entry, list) else [entry]
+        if self.has_values not in (None, bool(values)):
             raise UsageError(
                 "some entries are shown with a value and some without: show it of all, or of none"
             )
-        self.has_values = has_value
-        return found
+        self.has_values = bool(values)
+        if not values:
+            return term, UNSEEN
+        return term, values[0] if isinstance(values[0], str) else json.dumps(values[0])
 
     def _members(self, node: str, members: Any) -> list[Observed]:
         if self.configuration:
             return [(self.model.fields["log_config"], (node, LAST), self._number(members))]
-        expect_fixed(self.model, f"{node} has", members if _are_parts(members) else [members], self.nodes)
+        expect_fixed(self.model, f"{node} has", _parts(members), self.nodes)
         return []
 
 
 def expect_fixed(model: Model, who_has: str, parts: Any, nodes: Collection[str]) -> None:
     """Where members never change: all `nodes` of the header; NotModelled where it says others."""
-    if not _are_parts(parts):
-        raise UsageError(f"{who_has} members that are no list of nodes, and no list of such lists")
     if any(set(part) != set(nodes) for part in parts):
-        said = " and ".join(" ".join(sorted(part)) or "nobody" for part in parts)
+        said = " and ".join(" ".join(sorted(part)) for part in parts)
         raise NotModelled(
             f"{who_has} the members {said}, and in {model.name} they are the `nodes` of the header for ever"
         )
 
 
-def _are_parts(written: Any) -> bool:
-    return isinstance(written, list) and bool(written) and all(map(are_words, written))
+def _parts(members: Any) -> Any:
+    """The lists of members, where there may be one that stands by itself."""
+    return members if are_parts(members) else [members]
 
 
 def _brings(entry: Any) -> Any:

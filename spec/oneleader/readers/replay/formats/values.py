@@ -181,10 +181,12 @@ def _number_or(read: Reader) -> Reader:
 
 
 def _of_members(sort: Any) -> Reader:
+    members = {member.name.lower(): member for member in sort}
+
     def read(written: Any) -> Any:
-        if isinstance(written, str) and written.upper() in sort.__members__:
-            return sort[written.upper()]
-        return _no(sort, written)
+        if isinstance(written, str) and written in members:
+            return members[written]
+        raise UsageError(f"{quoted(written)} is no {name_of(sort)}: {', '.join(members)}")
 
     return read
 
@@ -195,3 +197,9 @@ def _no(sort: AnySort, written: Any) -> Any:
 
 def are_words(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+def are_parts(value: Any) -> bool:
+    """Whether it is written like a configuration: one list of nodes or two, none of them empty."""
+    is_list = isinstance(value, list) and len(value) in (1, 2)
+    return is_list and all(part and are_words(part) for part in value)
