@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fast check quick test tests versions red-team lint bench bench-explore bench-prove bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers handler-faults coupling progress monitoring crosshair faults mutants tla-mutants tla-claims tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
+.PHONY: help setup fast check check-deep quick test tests versions red-team lint bench bench-explore bench-prove bench-explorer bench-replay bench-node bench-growth soak bench-locks bench-conform kit-rates million bench-peers figure-16 hints second-prover hunt handlers handler-faults coupling progress monitoring crosshair faults mutants tla-mutants tla-claims tla-bounds shipped-mutants hunt-rates pages site peers deep clean claims
 
 help: ## Show this help
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -20,6 +20,9 @@ fast: lint ## While editing: lint, types, and the tests that are not marked slow
 
 check: setup ## Every reader on every model, the reference, the recordings, the faults
 	$(BIN)/oneleader check
+
+check-deep: setup ## The same, with larger bounds for the twins too, and the longest proofs of handlers
+	$(BIN)/oneleader check --deep
 
 quick: setup ## The same with smaller bounds: a minute or two
 	$(BIN)/oneleader check --quick

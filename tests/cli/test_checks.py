@@ -82,19 +82,20 @@ def test_everything_holds() -> None:
     assert all(row.strength for row in rows)
 
 
-@pytest.mark.parametrize("quick", [False, True])
-def test_nothing_is_left_out(quick: bool) -> None:
+@pytest.mark.parametrize("how", ["quick", "", "deep"])
+def test_nothing_is_left_out(how: str) -> None:
     """Each model, each fault, each handler and each recording, by the readers there are."""
-    checks = check.chosen(quick=quick)
+    checks = check.chosen(quick=how == "quick", deep=how == "deep")
     titles = {(one.model, one.reader) for one in checks}
     assert {name for name, _ in titles} >= {*models.MODELS, *(f"fault {id}" for id in FAULTS)} - NO_ROWS
     assert {reader for _, reader in titles} >= {
         *("explore", "prove", "tlc", "walk", "refine", "hypothesis", "handlers", "replay", "settings")
     }
-    if not quick:
+    if how != "quick":
         assert {(f"fault {id}", reader) for id in FAULTS for reader in READERS} <= titles
         handlers = [one for one in checks if one.reader == "handlers"]
-        assert len(handlers) == len(HANDLERS) + len(WITH_CHANGES)
+        left = 0 if how == "deep" else len(check.SLOW_WITH_CHANGES)
+        assert len(handlers) == len(HANDLERS) + len(WITH_CHANGES) - left
     judged = [one.rows for one in checks if one.reader == "replay" and one.model in models.MODELS]
     assert {rows.args[2]["recording"] for rows in judged if isinstance(rows, partial)} == {*recordings()}
 
@@ -165,7 +166,7 @@ def test_what_an_earlier_run_found_in_the_same_texts_is_not_checked_again(
     first, second = made_of(small()), made_of(small())
     assert [replace(row, is_earlier=True) for row in first] == second
     assert not any(row.is_earlier for row in first)
-    print_checks.summary(second, interrupted=False, quick=False, seconds=0.1)
+    print_checks.summary(second, seconds=0.1)
     assert f"{len(first)} of them by an earlier run that read the same: --no-cache" in capsys.readouterr().out
     ((_, afresh),) = check.done([small()], workers=1)
     assert not any(row.is_earlier for row in afresh)
@@ -276,7 +277,7 @@ def test_the_table_groups_what_belongs_together(capsys: pytest.CaptureFixture[st
         CheckRow("lease", "prove", "9 of 10", INCONCLUSIVE, "proved for all", 1.0, "not proved: x/y"),
     ]
     print_checks.group_line("lease", rows, "")
-    print_checks.summary(rows, interrupted=False, quick=False, seconds=3.0)
+    print_checks.summary(rows, seconds=3.0)
     said = capsys.readouterr().out
     assert said.splitlines()[0].split() == ["????", "lease", "3.0", "s", "explore", "2"]
     assert "not proved: x/y" in said

@@ -5,8 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oneleader_raft.configuration import Membership
-from oneleader_raft.lease import Clocks
-from oneleader_raft.raft import NIL, NO_SNAPSHOT, Compact, Durable, Entry, restart, step
+from oneleader_raft.lease import Clocks, Round
+from oneleader_raft.raft import (
+    NIL,
+    NO_SNAPSHOT,
+    AppendEntries,
+    Compact,
+    Durable,
+    ElectionTimeout,
+    Entry,
+    Receive,
+    Role,
+    restart,
+    step,
+)
 from oneleader_raft.views import VIEWS
 
 MEMBERS = ("n1", "n2", "n3")
@@ -31,3 +43,16 @@ def test_each_entry_is_shown_with_the_configuration_of_its_time() -> None:
     assert state["log_since"] == {"0": 0, "1": 0, "2": 0, "3": 3, "4": 3}
     compacted = step(replace(node, commit_index=4), Compact(2, "two"), 0).node
     assert VIEWS["snapshots"].state(compacted, 0)["log_config"] == {"2": before, "3": after, "4": after}
+
+
+def test_whom_a_server_has_heard_is_shown_of_all_but_leaders() -> None:
+    """Of a leader the model says whom it has heard since some moment, and the node does not know that."""
+    clocks = Clocks()
+    node = restart("n1", MEMBERS, Durable(2, NIL, (), NO_SNAPSHOT), now=0).node
+    heard = step(node, Receive(AppendEntries(2, "n2", 0, 0, (), 0, Round(1, 0))), 0).node
+    assert VIEWS["pre_vote"].state(node, 0)["heard"] == []
+    assert VIEWS["pre_vote"].state(heard, 0)["heard"] == ["n2"]
+    leader = restart("n1", ("n1",), Durable(2, NIL, (), NO_SNAPSHOT), now=0).node
+    leads = step(leader, ElectionTimeout(), clocks.promise).node
+    assert leads.role is Role.LEADER
+    assert "heard" not in VIEWS["pre_vote"].state(leads, 0)

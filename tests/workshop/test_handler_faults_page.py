@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from workshop.mutation.core_mutation import CoreMutant
 from workshop.mutation.proof_judge import (
     OPEN,
     PROVED,
+    READ,
     REFUSED,
     Said,
     judge,
@@ -45,6 +48,21 @@ MUTANTS = {mutant.id: mutant for mutant in mutants()}
 
 def mutant(id: str) -> CoreMutant:
     return MUTANTS[f"core/raft/{id}"]
+
+
+LOADED = """
+import sys
+from oneleader.conformance.handlers import alive, clusters, handlers, licences, named, stable
+prover = [name for name in sys.modules if name.startswith("oneleader.readers.prove.")]
+print(*(sys.modules[name].__file__ for name in prover))
+"""
+
+
+def test_an_answer_is_marked_with_all_of_the_prover_that_the_proof_loads() -> None:
+    loaded = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True).stdout
+    read = {str(file) for folder, pattern in READ for file in folder.glob(pattern)}
+    assert loaded
+    assert {*loaded.split()} <= read
 
 
 def test_each_fault_is_refused_or_said_why_not() -> None:

@@ -109,6 +109,15 @@ def fails_at(fault: Fault) -> Counterexample | None:
     return found and checked(found)
 
 
+LONG = {  # which take TLC five seconds and more
+    "MCLease_bug_voter.cfg",
+    "MCMembershipCorrection_bug_added_and_added.cfg",
+    "MCMembership_bug_change_upon_change.cfg",
+    "MCReplication_bug_any_log.cfg",
+    "MCReplication_bug_no_prefix_check.cfg",
+}
+
+
 @cache
 def manifest() -> dict[str, Any]:
     """What TLC finds with each configuration."""
@@ -122,7 +131,8 @@ def by_tlc(fault: Fault) -> FaultRow:
         return not_expressible(fault, "tlc", fault.tlc)
     expected = manifest()[fault.tlc]
     try:  # with one worker its counterexample is a shortest one
-        result = tlc.run(tla_folder() / expected["module"], tla_folder() / fault.tlc, workers=1)
+        module, config, long = tla_folder() / expected["module"], tla_folder() / fault.tlc, fault.tlc in LONG
+        result = tlc.run(module, config, workers=1, long=long)
     except MissingTool as error:
         return FaultRow(fault.id, "tlc", INCONCLUSIVE, None, 0.0, str(error))
     length = len(result.trace) - 1 if result.violated else None

@@ -8,10 +8,12 @@ from contextlib import closing
 import click
 
 from oneleader.cli.options import json_option, print_json
+from oneleader.errors import UsageError
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Smaller bounds: a minute or two.")
+@click.option("--deep", is_flag=True, help="Larger bounds too, and the longest proofs.")
 @click.option(
     "--all", "every", is_flag=True, help="One line per row, instead of one per model and one per fault."
 )
@@ -20,7 +22,13 @@ from oneleader.cli.options import json_option, print_json
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
 @json_option
 def check(
-    quick: bool, every: bool, only: tuple[str, ...], no_cache: bool, workers: int | None, as_json: bool
+    quick: bool,
+    deep: bool,
+    every: bool,
+    only: tuple[str, ...],
+    no_cache: bool,
+    workers: int | None,
+    as_json: bool,
 ) -> int:
     """Run every reader on all models, faults and the reference.
 
@@ -29,8 +37,11 @@ def check(
     from oneleader.cli import checks, print_checks
     from oneleader.cli.check_row import status
 
+    if quick and deep:
+        raise UsageError("--quick and --deep exclude each other: give one of them")
     started, interrupted = time.perf_counter(), False
-    wanted = checks.chosen(quick=quick, only=only)
+    wanted = checks.chosen(quick=quick, deep=deep, only=only)
+    left = [] if quick or deep else checks.left_to_deep(only)
     table = print_checks.Table(wanted, every=every, quiet=as_json)
     try:
         with closing(checks.done(wanted, workers=workers, cached=not no_cache, tick=table.tick)) as doing:
@@ -43,5 +54,5 @@ def check(
     else:
         table.unfinished()
         seconds = time.perf_counter() - started
-        print_checks.summary(table.all_rows, interrupted=interrupted, quick=quick, seconds=seconds)
+        print_checks.summary(table.all_rows, interrupted=interrupted, quick=quick, deep=left, seconds=seconds)
     return status(table.all_rows, interrupted=interrupted)

@@ -45,12 +45,12 @@ from oneleader.faults.fault import Because, Fault
 from oneleader.models import find
 from oneleader.models.flawed.bully import Assumption
 from oneleader.readers.earlier import Texts
-from oneleader.readers.tlc.bounds import full_bounds_of
+from oneleader.readers.tlc.bounds import deep_bounds_of, full_bounds_of
 from oneleader.readers.tlc.tlc import find_jar
 from oneleader.shipped import tla_folder
 from oneleader.verdict import HOLDS, INCONCLUSIVE, NOT_EXPRESSIBLE, Kind
 
-ALWAYS, QUICK, FULL = "always", "with --quick only", "without --quick only"
+ALWAYS, QUICK, FULL, DEEP = "always", "with --quick only", "without --quick only", "with --deep only"
 Rows = Callable[..., CheckRow | Iterable[CheckRow]]
 READER_OF: dict[Rows, str] = {
     exploring: "explore",
@@ -147,6 +147,12 @@ def of(model: str, rows: Rows, seconds: float, when: str = ALWAYS, **bounds: Any
     return Check(model, READER_OF[rows], partial(_found, rows, model, bounds), seconds, when)
 
 
+def larger(model: str, seconds: float, when: str) -> Iterable[Check]:
+    """Its twin at what bounds.toml has for checks without --quick, or for --deep."""
+    for at in (full_bounds_of if when == FULL else deep_bounds_of)(find(model)):
+        yield of(model, comparing, seconds, when, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
+
+
 def _found(rows: Rows, name: str, bounds: dict[str, Any]) -> CheckRow | Iterable[CheckRow]:
     return rows(find(name), **bounds)
 
@@ -193,6 +199,7 @@ SECONDS_WITH_CHANGES = {
     "TimeoutNow": 7.0,
     "propose": 6.0,
 }
+SLOW_WITH_CHANGES = ("advance_change", "AppendEntries", "AppendReply", "RequestVote")
 SECONDS_OF_FAULT = {"explore": 0.4, "tlc": 1.5, "hypothesis": 0.8}
 SLOW_FAULTS: dict[tuple[str, str], float] = {
     ("votes-within-its-promise", "tlc"): 12,
@@ -217,10 +224,7 @@ CHECKS: tuple[Check, ...] = (
     of("election", comparing, 5, FULL, nodes=3, terms=2),
     of("election", comparing, 1, FULL, nodes=2, terms=3),
     of("election", comparing, 5, FULL, nodes=3, terms=2, quorums=TWO_QUORUMS),
-    *(
-        of("election", comparing, 2, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
-        for at in full_bounds_of(find("election"))
-    ),
+    *larger("election", 2, FULL),
     of("election", walking, 2, QUICK, nodes=5, terms=6, runs=100),
     of("election", walking, 6, FULL, nodes=5, terms=6, runs=1000),
     of("election", replaying, 1, recording=ETCD),
@@ -234,10 +238,7 @@ CHECKS: tuple[Check, ...] = (
     of("pre_vote", confirming, 1),
     of("pre_vote", refining, 1, nodes=2, terms=1, quorums=N2_DECIDES),
     of("pre_vote", twinning, 5),
-    *(
-        of("pre_vote", comparing, 45, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
-        for at in full_bounds_of(find("pre_vote"))
-    ),
+    *larger("pre_vote", 30, FULL),
     of("pre_vote", replaying, 1, recording=PRE_VOTES),
     of("replication", exploring, 2, nodes=2, terms=2, sizes=TWO_ENTRIES, small=True),
     of("replication", exploring, 1, FULL, nodes=3, terms=2, sizes=ONE_ENTRY, ghosts=False, small=True),
@@ -245,10 +246,7 @@ CHECKS: tuple[Check, ...] = (
     of("replication", refining, 1, nodes=2, terms=2, quorums=N2_DECIDES),
     of("replication", twinning, 6),
     of("replication", comparing, 5, nodes=2, terms=2, sizes=TWO_ENTRIES),
-    *(
-        of("replication", comparing, 20, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
-        for at in full_bounds_of(find("replication"))
-    ),
+    *larger("replication", 8, DEEP),
     *(of("replication", replaying, 1, recording=recording) for recording in (ETCD, RAWNODE, PRE_VOTES)),
     of("membership", exploring, 2, QUICK, terms=2, nodes=2, sizes=ONE_ENTRY, quorums=ONE_LEAVES, **TOGETHER),
     *(
@@ -268,10 +266,7 @@ CHECKS: tuple[Check, ...] = (
     of("membership", counted, 1),
     of("membership", proving, 10, strength=LOGS),
     of("membership", twinning, 8),
-    *(
-        of("membership", comparing, 6, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
-        for at in full_bounds_of(find("membership"))
-    ),
+    *larger("membership", 8, DEEP),
     of("membership_steps", exploring, 5, QUICK, quorums=ONE_FEWER, sizes=TO_THREE, small=True),
     of("membership_steps", exploring, 2, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
     of("membership_steps", exploring, 3, sizes=TO_FOUR, quorums=JOINT, small=True),
@@ -283,10 +278,7 @@ CHECKS: tuple[Check, ...] = (
     of("snapshots", exploring, 6, FULL, terms=2, nodes=2, sizes=TWO_ENTRIES, quorums=ONE_JOINS, **TOGETHER),
     of("snapshots", proving, 13, strength=LOGS),
     of("snapshots", twinning, 15),
-    *(
-        of("snapshots", comparing, 25, FULL, sizes=at.sizes, quorums=at.quorums, depth=at.depth)
-        for at in full_bounds_of(find("snapshots"))
-    ),
+    *larger("snapshots", 20, DEEP),
     of("lease", exploring, 2, nodes=2, terms=2, quorums=N2_DECIDES),
     of("lease", exploring, 12, FULL, nodes=3, terms=2, ghosts=False, sizes=EXACT),
     of("lease", exploring, 4, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes={"Round": 2, **EXACT}),
@@ -351,7 +343,13 @@ CHECKS: tuple[Check, ...] = (
         for handler in HANDLERS
     ),
     *(
-        reference(handling, SECONDS_WITH_CHANGES.get(handler, 2), FULL, handler=handler, scope=CHANGING)
+        reference(
+            handling,
+            SECONDS_WITH_CHANGES.get(handler, 2),
+            DEEP if handler in SLOW_WITH_CHANGES else FULL,
+            handler=handler,
+            scope=CHANGING,
+        )
         for handler in WITH_CHANGES
     ),
     *(
@@ -368,18 +366,25 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def chosen(*, quick: bool, only: Iterable[str] = ()) -> list[Check]:
+def chosen(*, quick: bool = False, deep: bool = False, only: Iterable[str] = ()) -> list[Check]:
     """The checks to do. `quick`: smaller bounds and fewer runs, and not every reader on the faults.
 
-    `only`: of these models and faults alone, by their names; UsageError where there is no such check.
+    `deep`: all others and what takes longest. `only`: of these models and faults alone, by their names;
+    UsageError where there is no such check.
     """
-    checks = [check for check in CHECKS if check.when in (ALWAYS, QUICK if quick else FULL)]
+    when = {ALWAYS, QUICK} if quick else {ALWAYS, FULL, DEEP} if deep else {ALWAYS, FULL}
+    checks = [check for check in CHECKS if check.when in when]
     names = {check.model.removeprefix("fault ") for check in checks}
     for name in only:
         if name not in names:
             models = ", ".join(name for name in by_model(checks) if not name.startswith("fault "))
             raise UsageError(f"check has no {name!r}: give the id of a fault, or one of {models}")
     return [check for check in checks if not only or check.model.removeprefix("fault ") in only]
+
+
+def left_to_deep(only: Iterable[str] = ()) -> list[str]:
+    """The titles of what --deep adds to the checks `only` of these."""
+    return [check.title for check in CHECKS if check.when == DEEP and (not only or check.model in only)]
 
 
 def done(

@@ -118,8 +118,15 @@ def _models(models: Counter[str]) -> str:
     return ", ".join([*names, plural(faults, "faults")] if faults else names)
 
 
-def summary(rows: Sequence[CheckRow], *, interrupted: bool, quick: bool, seconds: float) -> None:
-    """What was claimed and how strongly; how many rows hold."""
+def summary(
+    rows: Sequence[CheckRow],
+    *,
+    interrupted: bool = False,
+    quick: bool = False,
+    deep: Sequence[str] = (),
+    seconds: float,
+) -> None:
+    """What was claimed and how strongly; how many rows hold. `deep`: the titles that --deep would add."""
     say()
     say("what holds, and how strongly")
     for line in claimed(rows):
@@ -138,6 +145,9 @@ def summary(rows: Sequence[CheckRow], *, interrupted: bool, quick: bool, seconds
         say(f"        bounds leave something out of {', '.join(leaving_out)}: --all says what")
     if quick:
         say("        --quick leaves out the larger bounds and three of the six readers of the faults")
+    if deep:
+        more = ", ".join(f"{title} ({n})" for title, n in sorted(Counter(deep).items()))
+        say(f"        --deep adds {plural(len(deep), 'checks')} that take longest: {more}")
 
 
 def as_json(rows: Sequence[CheckRow], *, interrupted: bool) -> dict[str, Any]:

@@ -65,10 +65,7 @@ def test_a_fault_of_changes_is_not_proved(id: str) -> None:
 # --- Any number of servers, logs of any length -------------------------------------------------------------
 
 
-SLOW = ("advance_change", "AppendEntries", "AppendReply")  # half a minute each: `oneleader check`
-
-
-@pytest.mark.parametrize("handler", [one for one in WITH_CHANGES if DEEP or one not in SLOW])
+@pytest.mark.parametrize("handler", WITH_CHANGES)
 def test_a_handler_is_proved_for_any_number_of_servers(handler: str) -> None:
     """Logs of any length, compacted or not; docs/results/handlers-members.md has the figures of this run."""
     found = prove_handler(handler, CHANGING)

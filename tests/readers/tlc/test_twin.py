@@ -48,16 +48,16 @@ def test_a_guard_is_not_seen_where_no_step_was_looked_for() -> None:
     assert "become_leader.quorum_voted: true" in compare(election.MODEL, at, depth=0).coverage.missing
 
 
-FULL = [(name, at) for name in TWINS for at in full_bounds_of(find(name)) + deep_bounds_of(find(name))]
+LARGER = [(name, at) for name in TWINS for at in full_bounds_of(find(name)) + deep_bounds_of(find(name))]
 
 
 @pytest.mark.parametrize(
     ("name", "at"),
-    [one for one in FULL if DEEP or one[1].depth],
+    [one for one in LARGER if DEEP or one[1].depth],
     ids=lambda said: said if isinstance(said, str) else said.quorums,
 )
 def test_equal_where_check_compares_too(name: str, at: Bounds) -> None:
-    """What takes longest, with ONELEADER_PROFILE=deep alone; `oneleader check` compares at most of these."""
+    """What has no depth, with ONELEADER_PROFILE=deep alone; `oneleader check --deep` compares at all."""
     model = find(name)
     found = compare(model, at.of(model), depth=at.depth, workers=1)
     assert (found.verdict, found.difference) == (HOLDS, "")

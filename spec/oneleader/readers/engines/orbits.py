@@ -27,6 +27,7 @@ from oneleader.readers.engines.packing import WORD, Packing, Rows
 from oneleader.readers.run import Run
 
 Words = npt.NDArray[np.uint64]
+AT_ONCE = 1 << 15  # rows, which with what is made of them fit into a cache
 TABLES = ("flags", "flags_end", "choices", "choices_end", "weights", "children", "child")
 IMAGES = ("moves", "moves_at", "maps", "maps_at", "values")
 
@@ -69,6 +70,10 @@ class Orbits:
 
     def canonical(self, rows: Rows) -> Rows:
         """The row that stands for each row and its renamings."""
+        if len(rows) > AT_ONCE:
+            return np.concatenate(
+                [self.canonical(rows[at : at + AT_ONCE]) for at in range(0, len(rows), AT_ONCE)]
+            )
         least = np.full_like(rows, np.iinfo(np.uint64).max)
         for number, at in self.tree.ordering(self.signatures.of(rows)):
             image = self.images.renamed(rows[at], number)
@@ -199,14 +204,15 @@ class Signatures:
         return int.from_bytes(sha256(repr((field, blind)).encode()).digest()[:8], "big") | 1
 
     def of(self, rows: Rows) -> Words:
-        """The signatures of each row's elements, shape (rows, slots)."""
-        found = np.zeros((len(rows), len(self._slot)), np.uint64)
+        """The signatures of each row's elements, shape (rows, slots). By columns: each is in one piece."""
+        words = np.ascontiguousarray(rows.T)
+        found = np.zeros((len(self._slot), len(rows)), np.uint64)
         for slot, word, mask, weight in self.arrays["flags"]:
-            found[:, int(slot)] += np.bitwise_count(rows[:, int(word)] & mask) * weight
+            found[int(slot)] += np.bitwise_count(words[int(word)] & mask) * weight
         for slot, word, shift, mask, first in self.arrays["choices"]:
-            code = rows[:, int(word)] >> shift & mask
-            found[:, int(slot)] += self.arrays["weights"][(first + code).astype(np.int64)]
-        return found
+            code = words[int(word)] >> shift & mask
+            found[int(slot)] += self.arrays["weights"][(first + code).astype(np.int64)]
+        return found.T
 
 
 class Tree:

@@ -72,7 +72,7 @@ def full_bounds_of(model: Model) -> tuple[Bounds, ...]:
 
 
 def deep_bounds_of(model: Model) -> tuple[Bounds, ...]:
-    """Where it is compared with ONELEADER_PROFILE=deep, too: what takes minutes."""
+    """Where `oneleader check --deep` compares it, too: what takes longer still."""
     return _listed(model, "deep")
 
 

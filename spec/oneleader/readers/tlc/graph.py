@@ -38,15 +38,15 @@ def read_graph(dot: Path) -> TlcGraph:
     with dot.open(encoding="utf-8") as lines:
         for line in lines:
             before, arrow, rest = line.partition(" -> ")
-            if state := _STATE.match(line):
-                states[int(state[1])] = parse_state(unescaped(state[2]))
-                if state[3]:
-                    initial.add(int(state[1]))
-            elif arrow:
+            if arrow and " " not in before:
                 after, _, label = rest.partition(" ")
                 if label not in actions:
                     actions[label] = _action(dot, line, label)
                 edges.add((int(before), actions[label], int(after)))
+            elif state := _STATE.match(line):
+                states[int(state[1])] = parse_state(unescaped(state[2]))
+                if state[3]:
+                    initial.add(int(state[1]))
     missing = {end for source, _, target in edges for end in (source, target)} - states.keys()
     if missing or not initial:
         raise UsageError(f"{dot.name} is incomplete: it lacks {len(missing) or 'the initial'} states.")
