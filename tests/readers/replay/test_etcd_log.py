@@ -178,15 +178,10 @@ def test_what_is_kept_of_messages_does_not_grow_with_the_recording() -> None:
     assert len(contents.sent) == 3
 
 
-def test_who_is_a_pre_candidate_became_one() -> None:
-    """The model takes it for a follower, and would take any follower for one."""
-    records = [*map(deepcopy, recorded(FIVE))]
-    asks = next(i for i, r in enumerate(records) if r["event"]["name"] == "BecomePreCandidate")
-    about = records[asks]["event"]
-    before = next(r for r in records[asks - 1 :: -1] if r["event"]["nid"] == about["nid"])["event"]
-    for event, role in ((about, "StateFollower"), (before, "StatePreCandidate")):
-        was, event["role"] = event["role"], role
-        found = judge(records)
-        event["role"] = was
-        assert found.refusal
-        assert f"that n{event['nid']} asks for pre-votes is " in found.refusal.text
+def test_lines_of_a_pre_candidate_are_counted() -> None:
+    """The model takes it for a follower. Etcd's own logger (v3.7) does not write how it became one."""
+    records = [r for r in recorded(FIVE) if r["event"]["name"] != "BecomePreCandidate"]
+    found = judge(records)
+    assert found.verdict is HOLDS, found.summary()
+    count = sum(r["event"]["role"] == "StatePreCandidate" for r in records)
+    assert f"not modelled: the role, here a follower's, of {count:,} StatePreCandidate" in found.summary()

@@ -32,8 +32,8 @@ What is inferred, and no more
   after the node's commit index. That leaves the same log, for the node lacks the last one or one differs.
   Whether it took the snapshot its next line shows: etcd takes none that does not name it as a member.
 
-Pre-vote is left aside: its lines are counted, and what they change of a candidate is a `restart`. Who is a
-pre-candidate became one last, and nothing else since.
+Pre-vote is left aside: its lines are counted, and what they change of a candidate is a `restart`. A
+pre-candidate is a follower here, and counted: etcd's own logger does not show how it became one.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ from oneleader.readers.replay.formats.etcd_pre_vote import PRE_REPLY, PRE_REQUES
 ENTRY = "entry"
 MOST_REMEMBERED = 1 << 16  # messages whose contents are compared when they arrive
 NOT_OF_LOGS = {
+    "StatePreCandidate": "the role, here a follower's,",
     "BecomePreCandidate": "the pre-vote",
     "SendPreVoteRequest": "the pre-vote",
     "ReceivePreVoteRequest": "the pre-vote",
@@ -109,6 +110,10 @@ class LogFormat(EtcdFormat):
             for s in self.candidates.states
         )
 
+    def _cover(self, record: dict[str, Any], line: EtcdLine) -> None:
+        super()._cover(record, line)
+        self.not_modelled["StatePreCandidate"] += line.asking
+
     def explanation(self, s: Candidate, line: EtcdLine) -> Elections:
         return RecordedLogs(s, line, self.contents)
 
@@ -137,8 +142,7 @@ class RecordedLogs(Elections):
 
     Notes more: match[n, v], up to where v has told leader n, in the leader's term, that it stores its log;
     due[n], AppendEntries that n has received and not dealt with, for it was no follower in that term;
-    offered[n], term and last entry of the snapshot that n has received last, until its next line;
-    asks[n], that n became a pre-candidate last, which to this model is a follower.
+    offered[n], term and last entry of the snapshot that n has received last, until its next line.
     """
 
     def __init__(self, s: Candidate, line: EtcdLine, contents: Contents) -> None:
@@ -164,7 +168,6 @@ class RecordedLogs(Elections):
 
     def compare(self, vote_may_lag: bool = False) -> None:
         super().compare(vote_may_lag)
-        agree(f"that {self.n} asks for pre-votes", self.line.asking, bool(self.s.get("asks", self.n)))
         if self.line.role == LEADER:
             self._lead()
         if self.s.get("fresh", self.n):
@@ -235,7 +238,6 @@ class RecordedLogs(Elections):
     def init_state(self) -> None:
         s, n = self.s, self.n
         s.put("starts_with", n, None)
-        s.put("asks", n, None)
         if s.get("stored", n) is None:
             s.put("fresh", n, True)
         super().init_state()
@@ -251,11 +253,9 @@ class RecordedLogs(Elections):
         self.s.put("due", self.n, None)
 
     def become(self) -> None:
-        if self.line.event.startswith("Become"):
-            self.s.put("asks", self.n, self.line.event == "BecomePreCandidate" or None)
+        if self.line.asking and self.s.get("role", self.n) == CANDIDATE:
+            self.give_up()
         if self.line.event == "BecomePreCandidate":
-            if self.s.get("role", self.n) == CANDIDATE:
-                self.give_up()
             return
         super().become()
         if self.line.event == "BecomeLeader":
