@@ -14,13 +14,13 @@ import pytest
 
 from oneleader.errors import UsageError
 from oneleader.language import action
-from oneleader.models import replication
+from oneleader.models import pre_vote, replication
 from oneleader.models.election import Node, Term
 from oneleader.models.replication import Index, State
 from oneleader.readers.replay.formats.etcd_lines import EtcdMessage
 from oneleader.readers.replay.formats.etcd_log import Contents
 from oneleader.readers.replay.replay import Replayed, replay, replay_lines
-from oneleader.verdict import HOLDS
+from oneleader.verdict import HOLDS, INCONCLUSIVE
 from tests.places import RECORDINGS
 
 FOLDER = RECORDINGS
@@ -185,3 +185,17 @@ def test_lines_of_a_pre_candidate_are_counted() -> None:
     assert found.verdict is HOLDS, found.summary()
     count = sum(r["event"]["role"] == "StatePreCandidate" for r in records)
     assert f"not modelled: the role, here a follower's, of {count:,} StatePreCandidate" in found.summary()
+
+
+def test_what_etcds_own_logger_shows_of_a_run_with_pre_votes_is_judged() -> None:
+    """Nothing of the pre-votes themselves: one that is rejected may tell its candidate of a newer term."""
+    of_pre_votes = ("BecomePreCandidate", "PreVoteRequest", "PreVoteResponse")
+    records = [r for r in recorded(FIVE) if not r["event"]["name"].endswith(of_pre_votes)]
+    assert judge(records).verdict is HOLDS
+    found = replay_lines((json.dumps(r) + "\n" for r in records), model=pre_vote.MODEL)
+    assert found.verdict is INCONCLUSIVE
+    assert "is a pre-candidate, and no line shows pre-votes" in found.why
+    without = [r for r in recorded(FIVE) if not r["event"]["name"].endswith("PreVoteResponse")]
+    assert "the message it received last is" in str(judge(without).refusal), (
+        "where they are shown, all are asked for"
+    )

@@ -142,7 +142,8 @@ class RecordedLogs(Elections):
 
     Notes more: match[n, v], up to where v has told leader n, in the leader's term, that it stores its log;
     due[n], AppendEntries that n has received and not dealt with, for it was no follower in that term;
-    offered[n], term and last entry of the snapshot that n has received last, until its next line.
+    offered[n], term and last entry of the snapshot that n has received last, until its next line;
+    shown[m], that lines show pre-votes; asked[n], that n was a pre-candidate while none had shown any.
     """
 
     def __init__(self, s: Candidate, line: EtcdLine, contents: Contents) -> None:
@@ -255,12 +256,24 @@ class RecordedLogs(Elections):
     def become(self) -> None:
         if self.line.asking and self.s.get("role", self.n) == CANDIDATE:
             self.give_up()
+        self._note_pre_votes()
         if self.line.event == "BecomePreCandidate":
             return
         super().become()
         if self.line.event == "BecomeLeader":
             for v in {v for half in self.line.conf for v in half}:
                 self.s.put("match", (self.n, v), None)
+
+    def _note_pre_votes(self) -> None:
+        if self.line.event == "BecomePreCandidate":
+            self.s.put("shown", PRE_REQUEST, True)
+        elif self.line.asking and not self.s.get("shown", PRE_REQUEST):
+            self.s.put("asked", self.n, True)
+
+    def caused_by_term(self, heard: EtcdMessage | None) -> None:
+        """Or by one that rejected its pre-vote, of which etcd's own logger writes nothing."""
+        if not self.s.get("asked", self.n):
+            super().caused_by_term(heard)
 
     def become_candidate(self) -> None:
         started_with = self.s.get("started_with") or 0

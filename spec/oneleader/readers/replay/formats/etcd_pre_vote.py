@@ -34,7 +34,7 @@ from typing import Any
 
 from oneleader.language.model import Model
 from oneleader.models.election import FOLLOWER, LEADER
-from oneleader.readers.replay.candidates import Candidate, LineRefused
+from oneleader.readers.replay.candidates import Candidate, LineRefused, NotModelled
 from oneleader.readers.replay.formats.etcd import ACTIONS, Elections, EtcdFormat, agree
 from oneleader.readers.replay.formats.etcd_lines import (
     CARRIES,
@@ -96,6 +96,11 @@ class PreVotes(Elections):
 
     def compare(self, vote_may_lag: bool = False) -> None:
         super().compare(vote_may_lag)
+        if self.line.asking and not self.s.get("shown", PRE_REQUEST):
+            raise NotModelled(
+                f"{self.n} is a pre-candidate, and no line shows pre-votes, as etcd's own logger does not; "
+                "--model replication judges the rest"
+            )
         agree(f"asking[{self.n}]", self.line.asking, self.s.get("asking", self.n))
 
     def lose_touch(self) -> None:
@@ -107,6 +112,7 @@ class PreVotes(Elections):
     # -- becoming --------------------------------------------------------------------------------
     def become(self) -> None:
         if self.line.event == "BecomePreCandidate":
+            self.s.put("shown", PRE_REQUEST, True)
             self.lose_touch()
             self.s.act("start_pre_vote", self.n)
         else:
