@@ -283,7 +283,7 @@ CHECKS: tuple[Check, ...] = (
     of("membership_on_apply", exploring, 0.5, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
     of("logless", exploring, 1, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
     of("logless", proving, 11, DEEP, strength=ANY),
-    of("snapshots", exploring, 2, terms=2, nodes=2, sizes=ONE_ENTRY, quorums=ONE_LEAVES, **TOGETHER),
+    of("snapshots", exploring, 2, ALWAYS, terms=2, nodes=2, sizes=ONE_ENTRY, quorums=ONE_LEAVES, **TOGETHER),
     of("snapshots", exploring, 6, DEEP, terms=2, nodes=2, sizes=TWO_ENTRIES, quorums=ONE_JOINS, **TOGETHER),
     of("snapshots", proving, 13, strength=LOGS),
     of("snapshots", twinning, 15, DEEP),
