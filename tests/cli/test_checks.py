@@ -32,6 +32,7 @@ from oneleader.cli.check_rows import (
     handling,
     proving,
     switched_off,
+    twinning,
     walking,
 )
 from oneleader.conformance.handlers.running import ANY, HANDLERS, WITH_CHANGES
@@ -70,6 +71,9 @@ def test_everything_holds() -> None:
         pytest.skip(str(missing))
     assert all((ROOT / tests).exists() for tests in ASKED_ELSEWHERE.values())
     wanted = [one for one in check.chosen(quick=True) if not one.model.startswith("fault ")]
+    wanted += [
+        one for one in check.CHECKS if one.when == check.DEEP and twinning in getattr(one.rows, "args", ())
+    ]
     checks = [one for one in wanted if one.reader not in ASKED_ELSEWHERE]
     checks += [
         min((one for one in wanted if one.reader == reader), key=lambda one: one.seconds)
@@ -91,11 +95,17 @@ def test_nothing_is_left_out(how: str) -> None:
     assert {reader for _, reader in titles} >= {
         *("explore", "prove", "tlc", "walk", "refine", "hypothesis", "handlers", "replay", "settings")
     }
-    if how != "quick":
+    handlers = len([one for one in checks if one.reader == "handlers"])
+    if how == "deep":
         assert {(f"fault {id}", reader) for id in FAULTS for reader in READERS} <= titles
-        handlers = [one for one in checks if one.reader == "handlers"]
-        left = 0 if how == "deep" else len(check.SLOW_WITH_CHANGES)
-        assert len(handlers) == len(HANDLERS) + len(WITH_CHANGES) - left
+        assert handlers == len(HANDLERS) + len(WITH_CHANGES)
+    elif not how:
+        of_changes = {id for id, fault in FAULTS.items() if check.when_judged(fault, "tlc") == check.DEEP}
+        assert "several-at-once" in of_changes
+        assert "vote-twice" not in of_changes
+        kept = {(f"fault {id}", reader) for id in {*FAULTS} - of_changes for reader in READERS}
+        assert kept | {(f"fault {id}", "prove") for id in of_changes} <= titles
+        assert handlers == len(HANDLERS)
     judged = [one.rows for one in checks if one.reader == "replay" and one.model in models.MODELS]
     assert {rows.args[2]["recording"] for rows in judged if isinstance(rows, partial)} == {*recordings()}
 

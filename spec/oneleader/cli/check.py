@@ -13,7 +13,7 @@ from oneleader.errors import UsageError
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Smaller bounds: a minute or two.")
-@click.option("--deep", is_flag=True, help="Larger bounds too, and the longest proofs.")
+@click.option("--deep", is_flag=True, help="Larger bounds too, and all readers where members change.")
 @click.option(
     "--all", "every", is_flag=True, help="One line per row, instead of one per model and one per fault."
 )

@@ -41,7 +41,7 @@ from oneleader.conformance.handlers.running import ANY as ANY_CLUSTER
 from oneleader.conformance.handlers.running import CHANGING, HANDLERS, WITH_CHANGES
 from oneleader.errors import MissingTool, UsageError
 from oneleader.faults.catalogue import FAULTS
-from oneleader.faults.fault import Because, Fault
+from oneleader.faults.fault import Because, Fault, FaultyModel
 from oneleader.models import find
 from oneleader.models.flawed.bully import Assumption
 from oneleader.readers.earlier import Texts
@@ -163,6 +163,14 @@ def quick_readers(fault: Fault) -> Iterable[str]:
     return READERS if cannot else QUICK_READERS
 
 
+def when_judged(fault: Fault, reader: str) -> str:
+    """Where members change or logs are compacted, --deep alone asks the readers that take long."""
+    if reader in quick_readers(fault):
+        return ALWAYS
+    model = fault.faulty.base.name if isinstance(fault.faulty, FaultyModel) else ""
+    return DEEP if model in OF_CHANGES and reader in LONG_READERS else FULL
+
+
 def reference(rows: Rows, seconds: float, when: str = ALWAYS, **bounds: Any) -> Check:
     """A check of the reference."""
     return Check("reference", READER_OF[rows], partial(rows, **bounds), seconds, when)
@@ -199,7 +207,6 @@ SECONDS_WITH_CHANGES = {
     "TimeoutNow": 7.0,
     "propose": 6.0,
 }
-SLOW_WITH_CHANGES = ("advance_change", "AppendEntries", "AppendReply", "RequestVote")
 SECONDS_OF_FAULT = {"explore": 0.4, "tlc": 1.5, "hypothesis": 0.8}
 SLOW_FAULTS: dict[tuple[str, str], float] = {
     ("votes-within-its-promise", "tlc"): 12,
@@ -211,7 +218,8 @@ SLOW_FAULTS: dict[tuple[str, str], float] = {
     ("change-upon-change", "tlc"): 5,
     ("commits-alone", "tlc"): 5,
 }
-QUICK_READERS = ("explore", "simulate", "replay")  # of the faults
+QUICK_READERS, LONG_READERS = ("explore", "simulate", "replay"), ("tlc", "hypothesis")  # of the faults
+OF_CHANGES = {"membership", "membership_steps", "membership_on_apply", "snapshots"}
 
 CHECKS: tuple[Check, ...] = (
     of("election", exploring, 1, nodes=3, terms=2),
@@ -224,7 +232,7 @@ CHECKS: tuple[Check, ...] = (
     of("election", comparing, 5, FULL, nodes=3, terms=2),
     of("election", comparing, 1, FULL, nodes=2, terms=3),
     of("election", comparing, 5, FULL, nodes=3, terms=2, quorums=TWO_QUORUMS),
-    *larger("election", 2, FULL),
+    *larger("election", 2, DEEP),
     of("election", walking, 2, QUICK, nodes=5, terms=6, runs=100),
     of("election", walking, 6, FULL, nodes=5, terms=6, runs=1000),
     of("election", replaying, 1, recording=ETCD),
@@ -239,6 +247,7 @@ CHECKS: tuple[Check, ...] = (
     of("pre_vote", refining, 1, nodes=2, terms=1, quorums=N2_DECIDES),
     of("pre_vote", twinning, 5),
     *larger("pre_vote", 30, FULL),
+    *larger("pre_vote", 5, DEEP),
     of("pre_vote", replaying, 1, recording=PRE_VOTES),
     of("replication", exploring, 2, nodes=2, terms=2, sizes=TWO_ENTRIES, small=True),
     of("replication", exploring, 1, FULL, nodes=3, terms=2, sizes=ONE_ENTRY, ghosts=False, small=True),
@@ -270,20 +279,20 @@ CHECKS: tuple[Check, ...] = (
     of("membership_steps", exploring, 5, QUICK, quorums=ONE_FEWER, sizes=TO_THREE, small=True),
     of("membership_steps", exploring, 2, FULL, sizes=TO_FOUR, quorums=ONE_FEWER),
     of("membership_steps", exploring, 3, sizes=TO_FOUR, quorums=JOINT, small=True),
-    of("membership_on_apply", exploring, 7, FULL, sizes=TO_THREE, quorums=ONE_FEWER),
-    of("membership_on_apply", exploring, 5, QUICK, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
+    of("membership_on_apply", exploring, 7, DEEP, sizes=TO_THREE, quorums=ONE_FEWER),
+    of("membership_on_apply", exploring, 0.5, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
     of("logless", exploring, 1, nodes=2, terms=2, quorums="n1 n2, n1", small=True),
-    of("logless", proving, 11, strength=ANY),
-    of("snapshots", exploring, 2, QUICK, terms=2, nodes=2, sizes=ONE_ENTRY, quorums=ONE_LEAVES, **TOGETHER),
-    of("snapshots", exploring, 6, FULL, terms=2, nodes=2, sizes=TWO_ENTRIES, quorums=ONE_JOINS, **TOGETHER),
+    of("logless", proving, 11, DEEP, strength=ANY),
+    of("snapshots", exploring, 2, ALWAYS, terms=2, nodes=2, sizes=ONE_ENTRY, quorums=ONE_LEAVES, **TOGETHER),
+    of("snapshots", exploring, 6, DEEP, terms=2, nodes=2, sizes=TWO_ENTRIES, quorums=ONE_JOINS, **TOGETHER),
     of("snapshots", proving, 13, strength=LOGS),
-    of("snapshots", twinning, 15),
+    of("snapshots", twinning, 15, DEEP),
     *larger("snapshots", 20, DEEP),
     of("lease", exploring, 2, nodes=2, terms=2, quorums=N2_DECIDES),
     of("lease", exploring, 12, FULL, nodes=3, terms=2, ghosts=False, sizes=EXACT),
     of("lease", exploring, 4, FULL, nodes=2, terms=2, quorums=N2_DECIDES, sizes={"Round": 2, **EXACT}),
     of("lease", proving, 3, strength=CLOCKS),
-    of("lease", confirming, 4),
+    of("lease", confirming, 4, DEEP),
     of("lease", refining, 2, nodes=2, terms=2, quorums=N2_DECIDES, times=EXACT),
     of("lease", twinning, 8),
     of("lease", comparing, 1, FULL, nodes=2, terms=1),
@@ -343,13 +352,7 @@ CHECKS: tuple[Check, ...] = (
         for handler in HANDLERS
     ),
     *(
-        reference(
-            handling,
-            SECONDS_WITH_CHANGES.get(handler, 2),
-            DEEP if handler in SLOW_WITH_CHANGES else FULL,
-            handler=handler,
-            scope=CHANGING,
-        )
+        reference(handling, SECONDS_WITH_CHANGES.get(handler, 2), DEEP, handler=handler, scope=CHANGING)
         for handler in WITH_CHANGES
     ),
     *(
@@ -358,7 +361,7 @@ CHECKS: tuple[Check, ...] = (
             reader,
             partial(judging, id, reader),
             SLOW_FAULTS.get((id, reader), SECONDS_OF_FAULT.get(reader, 0.2)),
-            ALWAYS if reader in quick_readers(fault) else FULL,
+            when_judged(fault, reader),
         )
         for id, fault in FAULTS.items()
         for reader in READERS
@@ -383,8 +386,9 @@ def chosen(*, quick: bool = False, deep: bool = False, only: Iterable[str] = ())
 
 
 def left_to_deep(only: Iterable[str] = ()) -> list[str]:
-    """The titles of what --deep adds to the checks `only` of these."""
-    return [check.title for check in CHECKS if check.when == DEEP and (not only or check.model in only)]
+    """What --deep adds to the checks `only` of these, by model and reader."""
+    left = [check for check in chosen(deep=True, only=only) if check.when == DEEP]
+    return [f"faults {check.reader}" if check.model.startswith("fault ") else check.title for check in left]
 
 
 def done(

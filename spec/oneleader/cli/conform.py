@@ -101,7 +101,7 @@ def conform(
         show(search.found, files, command)
     if failed:
         return complain(failed)
-    return exit_status(search.found.verdicts.values(), interrupted=interrupted)
+    return exit_status([search.found.verdict], interrupted=interrupted)
 
 
 def searching(

@@ -86,6 +86,7 @@ class Examined:
     leaders: int = 0  # walks in which there was one
     by_model: Counter[str] = field(default_factory=Counter)  # walks that each model judged
     in_part: Counter[str] = field(default_factory=Counter)  # of these, those that it left before their end
+    followed: Counter[str] = field(default_factory=Counter)  # the steps of each, after somebody had led
     compared: Counter[str] = field(default_factory=Counter)  # of each clause of Figure 3
     abilities: frozenset[str] = frozenset()
     no_word: set[tuple[str, May]] = field(default_factory=set)  # a model, and what it has no word for
@@ -106,7 +107,7 @@ class Examined:
         found = {self.target.judge: self._verdict_of(self.target.judge, self.walks > 0)}
         for name in self.by_model or {self.target.model: 0}:
             is_silent = all(model != name for model, _ in self.no_word)
-            found[name] = self._verdict_of(name, self.by_model[name] > 0 and is_silent)
+            found[name] = self._verdict_of(name, self.followed[name] > 0 and is_silent)
         if any(cause.judge == EXCEPTION for cause in self.causes):
             found[EXCEPTION] = VIOLATED
         if self.asks_liveness or self.liveness:
@@ -114,8 +115,19 @@ class Examined:
         return found
 
     @property
+    def idle(self) -> list[str]:
+        """The models that left each walk, as the adapter declares or by what they cannot see, before they had
+        followed one step after somebody led: they say nothing, for or against."""
+        silent = {name for name in self.by_model if all(model != name for model, _ in self.no_word)}
+        refused = {cause.judge for cause in self.causes}
+        return [name for name in self.by_model if name in silent - refused and not self.followed[name]]
+
+    @property
     def verdict(self) -> Verdict:
-        return gravest(self.verdicts.values())
+        """The gravest of those who judged: an idle model leaves the whole to the others, to Figure 3 at the
+        least, and its own row says that it is open."""
+        idle = self.idle
+        return gravest(said for judge, said in self.verdicts.items() if judge not in idle)
 
     @property
     def not_judged(self) -> dict[str, str]:
@@ -133,6 +145,8 @@ class Examined:
         """In how many walks a model has judged, and in how many not to the end."""
         if not self.by_model[judge]:
             return ""
+        if judge in self.idle:
+            return "  (followed no step once there was a leader)"
         part = f", {self.in_part[judge]:,} of them in part" if self.in_part[judge] else ""
         return f"  (judged {self.by_model[judge]:,} walks{part})"
 

@@ -118,6 +118,7 @@ class Trial(Driven):
     dying: set[str] = field(default_factory=set)  # crash in their next step
     paused: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)  # models that could not follow to the end
+    followed: Counter[str] = field(default_factory=Counter)  # of each model, steps after a leader was seen
     passed_over: set[str] = field(default_factory=set)  # known causes that were met
     stood: dict[str, int] = field(default_factory=dict)  # in which step each candidate stood
     liveness: dict[str, str] = field(default_factory=dict)  # what should have come about: "" or what did not
@@ -452,6 +453,7 @@ class Trial(Driven):
         for name, model in self.models.items():
             if name not in self.stopped:
                 self._ask(name, lambda model=model: model.follow(node, prompt, report, self.seen))  # type: ignore[misc]
+                self.followed[name] += self.has_led and name not in self.stopped
         for breach in self.figure_3.look(node, prompt, report, self.seen):
             self._refuse(Broke(FIGURE_3, breach.cause, str(breach)))
         if node in self.down:  # what it had answered before is judged

@@ -41,6 +41,7 @@ class Drivable(Protocol):
     is_told: bool
     until: float
     stopped: set[str]
+    followed: Counter[str]
     passed_over: set[str]
     liveness: dict[str, str]
 
@@ -158,6 +159,7 @@ class Walking(ABC, Generic[T]):
         for name, model in trial.models.items():
             self.found.by_model[name] += 1
             self.found.in_part[name] += name in trial.stopped
+            self.found.followed[name] += trial.followed[name]
             self.found.no_word |= {(name, may) for may in model.no_word}
         for what, wrong in trial.liveness.items():
             self.found.liveness[what] = self.found.liveness.get(what) or wrong

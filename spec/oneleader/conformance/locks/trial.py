@@ -60,6 +60,7 @@ class LockTrial(Driven):
     value: str | None = None  # written last
     compared: Counter[str] = field(default_factory=Counter)  # how often each clause had something to compare
     stopped: set[str] = field(default_factory=set)  # the model, where it could not follow to the end
+    followed: Counter[str] = field(default_factory=Counter)  # the model's steps after a grant
     passed_over: set[str] = field(default_factory=set)  # known causes that were met
     liveness: dict[str, str] = field(default_factory=dict)
     is_told: bool = False
@@ -201,6 +202,7 @@ class LockTrial(Driven):
             return
         try:
             question(self.model)
+            self.followed[name] += self.has_led
         except StepRefused as why:
             self.stopped.add(name)
             self._refuse(Broke(name, why.refusal.cause, str(why)))

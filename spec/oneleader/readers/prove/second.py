@@ -57,10 +57,12 @@ def confirms(
 
 def _proves(obligation: Obligation, names: Iterable[str] | None, rlimit: int, until: float) -> bool:
     text = script(obligation, names)
-    return any(
-        time.process_time() < until and answer(text, {**options, "rlimit-per": str(rlimit)}) == "unsat"
-        for options in PORTFOLIO
-    )
+    for options in PORTFOLIO:
+        left = until - time.process_time()
+        limits = {"rlimit-per": str(rlimit), "tlimit-per": str(int(1000 * left))}  # ms of one question
+        if left > 0.001 and answer(text, {**options, **limits}) == "unsat":
+            return True
+    return False
 
 
 def answer(text: str, options: Mapping[str, str]) -> str:
