@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import product
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 from oneleader.errors import MissingTool
@@ -44,7 +44,7 @@ def confirms(
 ) -> bool:
     """Whether cvc5 proves it: as a whole or each conjunct, from the hint or from everything.
 
-    After so many `seconds` of processor time no attempt is begun any more.
+    After so many `seconds` of processor time no attempt is begun any more, and the last one ends.
     """
     until, pieces = time.process_time() + seconds, parts(obligation)
     for rlimit, names in product(rlimits, (hint, None) if hint is not None else (None,)):
@@ -56,11 +56,12 @@ def confirms(
 
 
 def _proves(obligation: Obligation, names: Iterable[str] | None, rlimit: int, until: float) -> bool:
-    text = script(obligation, names)
+    text, limits = script(obligation, names), {"rlimit-per": str(rlimit)}
     for options in PORTFOLIO:
         left = until - time.process_time()
-        limits = {"rlimit-per": str(rlimit), "tlimit-per": str(int(1000 * left))}  # ms of one question
-        if left > 0.001 and answer(text, {**options, **limits}) == "unsat":
+        if isfinite(left):
+            limits["tlimit-per"] = str(max(1, int(1000 * left)))
+        if left > 0 and answer(text, {**options, **limits}) == "unsat":
             return True
     return False
 
