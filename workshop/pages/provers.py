@@ -184,6 +184,7 @@ def write(compared: ComparedProvers, *, accept: bool) -> None:
         later = set(known) - {row.key for row in c.rows}
         listed[c.model.name] = sorted(later.union(key for key in c.open if key in known or key in is_new))
     LIST.write_text(json.dumps({k: v for k, v in listed.items() if v}, indent=1) + "\n", encoding="utf-8")
+    second.unconfirmed.cache_clear()  # or the next model's list would forget this one's
 
 
 @click.command("second-prover")

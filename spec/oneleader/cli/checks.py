@@ -247,7 +247,6 @@ CHECKS: tuple[Check, ...] = (
     of("pre_vote", refining, 1, nodes=2, terms=1, quorums=N2_DECIDES),
     of("pre_vote", twinning, 5),
     *larger("pre_vote", 30, FULL),
-    *larger("pre_vote", 5, DEEP),
     of("pre_vote", replaying, 1, recording=PRE_VOTES),
     of("replication", exploring, 2, nodes=2, terms=2, sizes=TWO_ENTRIES, small=True),
     of("replication", exploring, 1, FULL, nodes=3, terms=2, sizes=ONE_ENTRY, ghosts=False, small=True),
