@@ -21,7 +21,7 @@ fast: lint ## While editing: lint, types, and the tests that are not marked slow
 check: setup ## Every reader on every model, the reference, the recordings, the faults
 	$(BIN)/oneleader check
 
-check-deep: setup ## The same, with larger bounds, and all readers where members change: some ten minutes
+check-deep: setup ## The same, with larger bounds, and all readers where members change
 	$(BIN)/oneleader check --deep
 
 quick: setup ## The same with smaller bounds: a minute or two

@@ -110,6 +110,14 @@ def test_nothing_is_left_out(how: str) -> None:
     assert {rows.args[2]["recording"] for rows in judged if isinstance(rows, partial)} == {*recordings()}
 
 
+def test_what_is_left_to_deep_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    left = check.left_to_deep(["snapshots", "several-at-once"])
+    print_checks.summary([], deep=left, seconds=0.1)
+    more = "faults hypothesis (1), faults tlc (1), snapshots explore (1), snapshots tlc (3)"
+    assert f"--deep adds 6 checks that take longest: {more}" in capsys.readouterr().out
+    assert not check.left_to_deep(["lease_read"])
+
+
 @pytest.mark.parametrize("id", FAULTS)
 def test_quick_asks_some_reader_that_can_tell(id: str) -> None:
     fault = FAULTS[id]

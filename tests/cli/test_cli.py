@@ -324,3 +324,8 @@ def test_a_refused_recording_may_come_through_a_pipe(
     os.close(end)
     assert found == status
     assert ("is a pipe: save it as a file first" in err) if also else ("no picture" in out)
+
+
+def test_check_is_quick_or_deep(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run("check", "--quick", "--deep", capsys=capsys)
+    assert (status, "--quick and --deep exclude each other" in err) == (2, True)
