@@ -326,6 +326,30 @@ def test_a_refused_recording_may_come_through_a_pipe(
     assert ("is a pipe: save it as a file first" in err) if also else ("no picture" in out)
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("replay",), "ok    accepted  oneleader recording, model election"),
+        (("trace", "lint"), ""),
+        (("trace", "merge"), '"format": "oneleader"'),
+        (("linearizable",), "the first line"),
+    ],
+)
+def test_a_dash_is_standard_input(command: tuple[str, ...], said: str) -> None:
+    header = {"format": "oneleader", "version": 1, "model": "election", "nodes": ["n1"]}
+    stands = {"node": "n1", "event": "x", "term": 1, "role": "candidate"}
+    text = f"{json.dumps(header)}\n{json.dumps(stands)}\n"
+    found = subprocess.run(
+        [Path(sys.executable).with_name("oneleader"), *command, "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+    )
+    is_history = command == ("linearizable",)
+    assert found.returncode == (2 if is_history else 0), found.stderr
+    assert said in found.stdout or (is_history and "`oneleader replay` judges" in found.stderr)
+
+
 def test_check_is_quick_or_deep(capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run("check", "--quick", "--deep", capsys=capsys)
     assert (status, "--quick and --deep exclude each other" in err) == (2, True)

@@ -738,7 +738,7 @@ OF_CCF = (
         (OWN_HEADER + OF_CCF, "line 2: a line of ccf in a recording of the format oneleader"),
         (OF_CCF + OF_ETCD, "line 2: a line of etcd in a recording of the format ccf"),
         (OWN_HEADER + OWN_LINE % ', "time": 1e400', "line 2: `time` is not a number, or one beyond"),
-        (OWN_HEADER + OWN_LINE % ', "time": -Infinity', "line 2: `time` is not a number, or one beyond"),
+        (OWN_HEADER + OWN_LINE % ', "time": -Infinity', "line 2: -Infinity is no number in JSON"),
         (
             '{"format": "oneleader-node", "version": 1, "node": "n1"}\n',
             "line 1: this is the trace of one node",

@@ -8,9 +8,8 @@ that grows, with restarts and an election every 5,000 events, for `membership` w
 configuration, and for `snapshots` with compaction too. `mixed` are as their nodes show them (`mixed_run`),
 with all of that at once. The processor time of making them is taken away from the figure, and the memory is
 the most that the process had. `folder` is the traces of five nodes of the reference, which the model named,
-or each of four, judges as `oneleader replay FOLDER` does, with `--follow` or without: up to `MOST_OF_FOLDER`
-lines, as each restart writes its node's whole log. A size that would take more than `MOST_SECONDS` is left
-out. Where nothing is named, a recording of etcd is then judged beside TLC
+or each of four, judges as `oneleader replay FOLDER` does, with `--follow` or without. A size that would take
+more than `MOST_SECONDS` is left out. Where nothing is named, a recording of etcd is then judged beside TLC
 (`trace_validation`).
 """
 
@@ -39,7 +38,6 @@ from workshop.benchmarks.mixed_run import NODES, Line, MixedRun
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 MOST_SECONDS = 300.0
-MOST_OF_FOLDER = 100_000  # ten times as many lines have a hundred times as many entries
 ELECTION_EVERY = 5_000
 CHANGE_EVERY, COMPACT_EVERY, KEPT = 100, 500, 10  # entries
 
@@ -164,13 +162,16 @@ def measured(name: str, events: int) -> tuple[float, float]:
 FOLDERS = {f"folder, {model}": [model] for model in FIXED_MEMBERS} | {"folder, all": [*FIXED_MEMBERS]}
 
 
-def of_folder(name: str, events: int) -> tuple[float, float]:
-    """The same of a folder. What four models judge counts once."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_folder(Path(folder), events)
-        started = time.process_time()
-        found = node_folders.judge(Path(folder), FOLDERS[name])
-        seconds = time.process_time() - started
+def in_folder(folders: Path, name: str, events: int) -> tuple[float, float]:
+    """The same of the traces in a folder, which the first one writes. What four models judge counts once."""
+    folder = folders / str(events)
+    if not folder.exists():
+        folder.mkdir()
+        with ProcessPoolExecutor(1) as other:
+            other.submit(write_folder, folder, events).result()
+    started = time.process_time()
+    found = node_folders.judge(folder, FOLDERS[name])
+    seconds = time.process_time() - started
     for judging in found:
         assert judging.result.verdict is HOLDS, judging.result.summary()
         assert judging.result.events_judged >= events
@@ -178,8 +179,10 @@ def of_folder(name: str, events: int) -> tuple[float, float]:
 
 
 def write_folder(folder: Path, events: int) -> None:
-    """Five nodes: writes, as many heartbeats that bring nothing, crashes, an election every 3,300 events."""
+    """Five nodes: writes, as many heartbeats that bring nothing, an election every 3,300 events, and a
+    hundred crashes, if there are many events."""
     run, chance = TracedRun(folder, members=tuple(NODES)), random.Random(1)
+    crash_every, crashed_at = max(400, events // 100), 0
     for leader in cycle(NODES):
         if run.lines >= events:
             break
@@ -187,7 +190,9 @@ def write_folder(folder: Path, events: int) -> None:
         for _ in range(8):
             run.write(leader, 20)
             run.beat(leader, 20)
-            away = chance.choice([n for n in NODES if n != leader])
+            if run.lines < crashed_at + crash_every:
+                continue
+            crashed_at, away = run.lines, chance.choice([n for n in NODES if n != leader])
             run.away = {away}
             run.write(leader, 2)
             run.away = set()
@@ -197,21 +202,26 @@ def write_folder(folder: Path, events: int) -> None:
 
 
 def main(names: list[str]) -> None:
-    for name in names or [*MADE, *FOLDERS]:
-        seconds, before = 0.0, 1
-        for events in SIZES:
-            if name in FOLDERS and events > MOST_OF_FOLDER:
-                break
-            if seconds * events / before > MOST_SECONDS:
-                print(f"{name:18} {events:>9,} events  left out: more than {MOST_SECONDS:.0f} s", flush=True)
-                continue
-            with ProcessPoolExecutor(1) as fresh:
-                measure = of_folder if name in FOLDERS else measured
-                seconds, megabytes = fresh.submit(measure, name, events).result()
-            before, rate = events, f"{events / seconds:>9,.0f} a second"
-            print(f"{name:18} {events:>9,} events  {rate}  {megabytes:>5,.0f} MB", flush=True)
+    if unknown := [name for name in names if name not in (*MADE, *FOLDERS)]:
+        sys.exit(f"no recording is called {unknown[0]!r}: choose of {', '.join((*MADE, *FOLDERS))}")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names or [*MADE, *FOLDERS]:
+            show(name, measured if name in MADE else partial(in_folder, Path(folder)))
     if not names:
         trace_validation.main()
+
+
+def show(name: str, measure: Callable[[str, int], tuple[float, float]]) -> None:
+    """A row for each size."""
+    seconds, before = 0.0, 1
+    for events in SIZES:
+        if seconds * events / before > MOST_SECONDS:
+            print(f"{name:18} {events:>9,} events  left out: more than {MOST_SECONDS:.0f} s", flush=True)
+            continue
+        with ProcessPoolExecutor(1) as fresh:
+            seconds, megabytes = fresh.submit(measure, name, events).result()
+        before, rate = events, f"{events / seconds:>9,.0f} a second"
+        print(f"{name:18} {events:>9,} events  {rate}  {megabytes:>5,.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

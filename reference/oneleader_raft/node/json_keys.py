@@ -1,9 +1,12 @@
-"""JSON in which no key stands twice: readers would keep the last one and lose what the first one says."""
+"""JSON in which no key stands twice: readers would keep the last one and lose what the first one says.
+
+Nor does NaN or Infinity stand in it, which Python writes and reads, and JSON does not have.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -12,6 +15,10 @@ WRITE = msgspec.json.Encoder().encode
 
 class Twice(ValueError):
     """A key that stands twice."""
+
+
+class NoNumber(ValueError):
+    """NaN, Infinity or -Infinity."""
 
 
 def is_whole(text: bytes, found: Any) -> bool:
@@ -23,8 +30,12 @@ def is_whole(text: bytes, found: Any) -> bool:
 
 
 def with_care(text: str | bytes) -> Any:
-    """What the text says; ValueError where it is not JSON, Twice where a key stands twice."""
-    return json.loads(text, object_pairs_hook=_distinct)
+    """What the text says; ValueError where it is not JSON, of a kind of its own where that is known here."""
+    return json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse)
+
+
+def _refuse(word: str) -> NoReturn:
+    raise NoNumber(word)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from .trace_lines import (
 from .trace_parts import parts, path_of
 
 LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
+BUFFER = 1 << 18  # bytes that are read at once
 IDEMPOTENT = "append_entries"  # of the models' actions: at once again, it changes nothing
 HOLD = 1_000_000  # microseconds for which a line is held back, while it is followed, for older ones to come
 
@@ -81,7 +82,7 @@ def made_of(parts: Iterable[Part]) -> Callable[[TracedNode], tuple[Any, ...]]:
 
 
 OF_TIMELESS = made_of(TIMELESS)
-Given = TypeVar("Given")
+AT = attrgetter("at")
 Said = TypeVar("Said")
 
 
@@ -108,15 +109,15 @@ class ActionLine:
     """An action in a line, and what it is `told` as in the words of a model: nothing, a step, or None where
     the model can say nothing more."""
 
-    __slots__ = ("action", "told")
+    __slots__ = ("action", "told", "types")
 
     def __init__(self, action: TracedAction) -> None:
-        self.action = action
+        self.action, self.types = action, [*map(type, action[1].values())]
         self.told: dict[str, list[Any] | None] = {}
 
     def is_typed_like(self, action: TracedAction) -> bool:
         """To Python true is 1, and to no reader."""
-        return [*map(type, self.action[1].values())] == [*map(type, action[1].values())]
+        return self.types == [*map(type, action[1].values())]
 
 
 class LastHeard:
@@ -148,10 +149,11 @@ class TraceLine:
     models that are not among `news` its actions are those of the line before of the same sender, and its
     node's state is that of the node's line before."""
 
-    __slots__ = ("_latest", "actions", "heard", "news", "node", "said", "timeless")
+    __slots__ = ("_latest", "actions", "at", "heard", "news", "node", "said", "timeless")
 
     def __init__(self, node: NodeId, said: TracedStep, heard: LastHeard, latest: LatestSeen) -> None:
         self.node, self.said, self.heard, self._latest = node, said, heard, latest
+        self.at = said.clock, node
         self.news = NOBODY
         self.timeless = self._timeless()
         self.actions = self._actions()
@@ -218,12 +220,12 @@ class TraceFile:
 
     def next(self) -> TraceLine | None:
         """The next line, or None if there is none (yet)."""
-        said = self._step()
+        said = self._next(step_of)
         if said is None and path_of(self._folder, self._name, self._part + 1).exists():
-            said = self._step()  # what came meanwhile: nothing is written here any more
+            said = self._next(step_of)  # what came meanwhile: nothing is written here any more
             if said is None:
                 self._go_on()
-                said = self._step()
+                said = self._next(step_of)
         if said is None:
             return None
         said.after.id = self.node
@@ -253,7 +255,7 @@ class TraceFile:
         """How many lines came before the first one, where that is a cut: then they are not there."""
         at = self._file.tell()
         try:
-            said = self._step()
+            said = self._next(step_of)
             return said.step - 1 if said and said.event == CUT else 0
         except RecordingError:
             pass  # it is said when its turn comes
@@ -272,7 +274,7 @@ class TraceFile:
         """The header of the part."""
         self.path, self.number = path_of(self._folder, self._name, self._part), 0
         try:
-            self._file: BinaryIO = self.path.open("rb")
+            self._file: BinaryIO = self.path.open("rb", buffering=BUFFER)
         except OSError as error:
             raise RecordingError(f"{self.path} cannot be read: {error.strerror}") from None
         said = self._next(header_of)
@@ -282,13 +284,13 @@ class TraceFile:
             raise kind(f"{self.path} is not a trace of a node").of_line(self.path, 1, line)
         if said.get("version") != VERSION:
             raise RecordingError(f"{self.path}: version {said.get('version')} is not known, {VERSION} is")
-        return self._checked(checked_header, said)
+        try:
+            return checked_header(said)
+        except Unreadable as fault:
+            raise self._unreadable(fault) from None
 
     def close(self) -> None:
         self._file.close()
-
-    def _step(self) -> TracedStep | None:
-        return self._next(step_of)
 
     def _next(self, read: Callable[[bytes], Said]) -> Said | None:
         """What the next line says, or None if it is not whole (yet)."""
@@ -301,16 +303,15 @@ class TraceFile:
                 )
             return None
         self.number += 1
-        return self._checked(read, text.removeprefix(BOM_UTF8) if self.number == 1 else text)
-
-    def _checked(self, read: Callable[[Given], Said], given: Given) -> Said:
+        if self.number == 1:
+            text = text.removeprefix(BOM_UTF8)
         try:
-            return read(given)
+            return read(text)
         except Unreadable as fault:
-            error = RecordingError(f"{self.path} line {self.number}: {fault}")
-            if isinstance(given, bytes):
-                error.of_line(self.path, self.number, given)
-            raise error from None
+            raise self._unreadable(fault).of_line(self.path, self.number, text) from None
+
+    def _unreadable(self, fault: Unreadable) -> RecordingError:
+        return RecordingError(f"{self.path} line {self.number}: {fault}")
 
 
 def opened(folder: Path) -> list[TraceFile]:
@@ -338,27 +339,30 @@ def opened(folder: Path) -> list[TraceFile]:
 def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -> Iterator[TraceLine]:
     """The lines of all files in one order. Where they are followed, `wait` is called when there is nothing to
     say: it returns when it is time to look again, False to end."""
-    files, is_followed = list(files), wait is not None
+    of_node, is_followed = {file.node: file for file in files}, wait is not None
     heads: dict[NodeId, TraceLine] = {}
-    done: Counter[NodeId] = Counter({file.node: file.before for file in files})
+    lacking = [*of_node.values()]  # a head
+    done: Counter[NodeId] = Counter({file.node: file.before for file in lacking})
     newest = 0
     while True:
-        for file in files:
-            if file.node not in heads and (line := file.next()):
+        for file in lacking:
+            if line := file.next():
                 heads[file.node] = line
                 newest = max(newest, line.said.clock)
+        lacking = [file for file in lacking if file.node not in heads] if is_followed else []
         first = _first(heads.values(), done)
-        may_be_overtaken = len(heads) < len(files) and first and newest - first.said.clock < HOLD
-        if first and not (wait and may_be_overtaken):
+        may_be_overtaken = wait and lacking and first and newest - first.said.clock < HOLD
+        if first and not may_be_overtaken:
             done[first.node] = first.said.step
             del heads[first.node]
+            lacking.append(of_node[first.node])
             yield first
         elif wait is None:
             break
         elif not wait():
             wait = None  # it ends: what was held back comes as well
-    for file in files:
-        file.waits = file.node in heads
+    for node, file in of_node.items():
+        file.waits = node in heads
     if heads and not is_followed:
         line = next(iter(heads.values()))
         assert line.said.source is not None
@@ -371,14 +375,11 @@ def merged(files: Iterable[TraceFile], wait: Callable[[], bool] | None = None) -
 
 def _first(heads: Iterable[TraceLine], done: Mapping[NodeId, int]) -> TraceLine | None:
     """Of the lines whose causes are there, the one with the least clock."""
-    first: TraceLine | None = None
-    least: tuple[int, NodeId] | None = None
-    for line in heads:
-        source, at = line.said.source, (line.said.clock, line.node)
-        is_ready = source is None or done[source[0]] >= source[1]
-        if is_ready and (least is None or at < least):
-            first, least = line, at
-    return first
+    for line in sorted(heads, key=AT):
+        source = line.said.source
+        if source is None or done[source[0]] >= source[1]:
+            return line
+    return None
 
 
 class Retold:
@@ -526,8 +527,7 @@ class Retelling:
         before = line.said.clock if self._time is None else self._time
         self._time = line.said.clock if steps or line.said.event == CUT else before
         if self._time != before:
-            nodes = self.header["nodes"]
-            steps.insert(0, elapse(dict.fromkeys(nodes, self._time), dict.fromkeys(nodes, before)))
+            steps.insert(0, elapse(dict.fromkeys(self.header["nodes"], self._time - before)))
         return self._time == line.said.clock
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from oneleader.cli.console import complain, judged, say
+from oneleader.cli.options import InputFile
 from oneleader.conformance.histories import BadOperation, JudgedHistory, Operation, judge
 from oneleader.conformance.histories.formats import FORMATS, frozen, read, refuse
 from oneleader.conformance.histories.judging import SHRINK_SECONDS
@@ -22,7 +23,7 @@ MOST_SHOWN = 20  # operations of a failing part
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=InputFile())
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), help="[default: by the first line]")
 @click.option("--model", "name", type=click.Choice(list(OBJECTS)), help="[default: by the operations]")
 @click.option("--initial", metavar="JSON", help="What each key holds at first, e.g. 0.  [default: nothing]")
@@ -48,7 +49,9 @@ def linearizable(
     html: Path | None,
     as_json: bool,
 ) -> int:
-    """Does some order of operations explain what clients saw?"""
+    """Does some order of operations explain what clients saw?
+
+    FILE may be - for standard input."""
     start, limit = _start(initial), inf if seconds is None else seconds
     found: list[tuple[Path, JudgedHistory]] = []
     rows: list[dict[str, Any]] = []

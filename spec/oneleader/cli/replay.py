@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneleader.cli.console import judged, say
-from oneleader.cli.options import chosen, fault_option, json_option, print_json
+from oneleader.cli.options import InputFile, chosen, fault_option, json_option, print_json
 from oneleader.errors import UsageError
 from oneleader.shipped import recording
 from oneleader.verdict import INCONCLUSIVE, exit_status
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=InputFile())
 @click.option("--follow", is_flag=True, help="FILE is the folder of a running cluster: judge it as it grows.")
 @click.option(
     "--format",
@@ -56,7 +56,8 @@ def replay(
 ) -> int:
     """Does the model allow the execution recorded in FILE?
 
-    FILE may be the name of a recording that comes with oneleader, such as etcd-rawnode-3-nodes.
+    FILE may be the name of a recording that comes with oneleader, such as etcd-rawnode-3-nodes, or - for
+    standard input.
     Several files, one for each node, are merged into one, as `oneleader trace merge` does.
     A folder holds the traces of a cluster's nodes: they are judged as one, by each model, or by MODEL."""
     from oneleader.readers.replay import replay as replay_reader

@@ -11,6 +11,7 @@ from typing import IO
 import click
 
 from oneleader.cli.console import say
+from oneleader.cli.options import InputFile
 from oneleader.readers.replay.form import faults_of, schema
 from oneleader.readers.replay.lines import opened
 from oneleader.readers.replay.merging import UNDECIDED, Merging
@@ -32,7 +33,7 @@ def print_schema() -> int:
 
 
 @trace.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=InputFile())
 def lint(file: Path) -> int:
     """Check the form of FILE's lines; `replay` judges what they say."""
     with opened(file) as lines:
@@ -45,7 +46,7 @@ def lint(file: Path) -> int:
 
 
 @trace.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=InputFile())
 @click.option("--output", type=click.File("w", lazy=True), default="-", help="[default: standard output]")
 def merge(files: tuple[Path, ...], output: IO[str]) -> int:
     """Write the recordings of several nodes, a file for each, as one.

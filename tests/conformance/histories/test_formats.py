@@ -126,7 +126,11 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "two histories": (f"[{EDN}]\n[{EDN}]", ":2: a second history begins here"),
     "unknown": ("hello", "the format is not known"),
-    "no map": ("[1 2]", "made of maps"),
+    "no map": ("[1 2]", ":1: here stands 1: a history is made of maps"),
+    "no map after one": (
+        f"{EDN}\n17\n",
+        ":1: after the map of this line comes 17: a history is made of maps",
+    ),
     "many digits in EDN": (EDN.replace("1}", "1" * 5_000 + "}"), ":1: this is a number with more digits"),
     "a client that is none": (CALL.replace('"a"', "null"), ":1: 'client' is a name or a number, not null"),
     "a key that is none": (CALL.replace('"x"', "[1]"), r":1: 'key' is a name or a number, not \[1\]"),
@@ -169,7 +173,9 @@ def test_the_command(said: str, status: int, tmp_path: Path, capsys: pytest.Capt
     assert [row["model"] for row in rows] == ["register", "key-value"]
 
 
-@pytest.mark.parametrize("strange", ['"kind": "txn"', '"kind": "write", "value": {"a": 1}'])
+@pytest.mark.parametrize(
+    "strange", ['"kind": "txn"', '"kind": "write", "value": {"a": 1}', '"kind": "write", "value": 1e400']
+)
 def test_the_command_refuses_with_the_line(
     strange: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,6 +239,19 @@ def test_a_string_is_no_keyword(tmp_path: Path) -> None:
     asks = "{:process 1, :type :invoke, :f :read, :value nil}"
     assert judged(tmp_path, *write, asks, '{:process 1, :type :ok, :f :read, :value "a"}') == "holds"
     assert judged(tmp_path, *write, asks, "{:process 1, :type :ok, :f :read, :value :a}") == "violated"
+
+
+@pytest.mark.parametrize(("read", "verdict"), [("1", "holds"), ("1.0", "violated"), ("[1]", "violated")])
+def test_a_whole_number_with_a_point_is_another_in_edn(tmp_path: Path, read: str, verdict: str) -> None:
+    """As in Clojure, where (= 1 1.0) is false. In JSON there are numbers only, and both are one."""
+    write = [
+        "{:process 0, :type :invoke, :f :write, :value 1}",
+        "{:process 0, :type :ok, :f :write, :value 1}",
+    ]
+    asks = "{:process 1, :type :invoke, :f :read, :value nil}"
+    assert judged(tmp_path, *write, asks, f"{{:process 1, :type :ok, :f :read, :value {read}}}") == verdict
+    lines = [CALL, READ.replace('"result": 1', f'"result": {read}')]
+    assert judged(tmp_path, *lines) == ("violated" if read == "[1]" else "holds")
 
 
 def test_a_client_by_name_is_no_nemesis(tmp_path: Path) -> None:

@@ -415,6 +415,8 @@ GOOD = "".join(json.dumps(r) + "\n" for r in ELECTION).encode()
     [
         (b"hello\n", "line 1: this is not valid JSON: 'hello'"),
         (b"[1]\n", "line 1: this is not a JSON object: '[1]'"),
+        (GOOD + b'{"a": [-Infinity]}', "line 7: -Infinity is no number in JSON: leave it out, or write null"),
+        (b'{"a": NaN}\n', "line 1: NaN is no number in JSON"),
         (b"\xff\n", "line 1: this is not UTF-8 text"),
         (GOOD.decode().encode("utf-16"), "line 1: this is UTF-16 or UTF-32 text: save it as UTF-8"),
         (GOOD.decode().encode("utf-16-be"), "line 1: this is UTF-16 or UTF-32 text"),

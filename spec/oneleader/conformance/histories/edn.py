@@ -53,10 +53,30 @@ class EdnName:
         return f":{self.text}"
 
 
+class EdnWholeFloat:
+    """1.0, where a value stands: in EDN no whole number equals it, as 1 does in Python and in JSON."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EdnWholeFloat) and other.value == self.value
+
+    def __hash__(self) -> int:
+        return hash((EdnWholeFloat, self.value))
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
 def as_value(read: Any) -> Any:
-    """What was read, with names that are no strings."""
+    """What was read, with names that are no strings, and floats that are no whole numbers."""
     if isinstance(read, Keyword):
         return EdnName(read)
+    if isinstance(read, float) and read.is_integer():
+        return EdnWholeFloat(read)
     return type(read)(map(as_value, read)) if isinstance(read, tuple | frozenset) else read
 
 

@@ -266,7 +266,7 @@ def edn_lines(text: str) -> list[LoggedOperation]:
         raise BadLine(line, "a second history begins here: put each into a file of its own")
     maps = [m for value in values for m in (value if isinstance(value, tuple) else (value,))]
     _check_order(m for m in maps if isinstance(m, edn.EdnMap))
-    moments = [_moment(m) for m in maps if not _is_nemesis(m)]
+    moments = [_moment(m, before) for before, m in pairwise((None, *maps)) if not _is_nemesis(m)]
     return paired(_by_key(moments))
 
 
@@ -285,9 +285,15 @@ def _is_nemesis(m: Any) -> bool:
     return isinstance(m, edn.EdnMap) and m.get("process") == NEMESIS
 
 
-def _moment(m: Any) -> Moment:
+def _moment(m: Any, before: Any) -> Moment:
+    """`before`: what stands before it, which is a map."""
     if not isinstance(m, edn.EdnMap):
-        raise BadLine(1, f"a history is made of maps, {{:process 0, :type :invoke, ...}}, not of {m!r}")
+        line, at = (
+            (before.line, "after the map of this line comes") if before is not None else (1, "here stands")
+        )
+        raise BadLine(
+            line, f"{at} {quoted(m)}: a history is made of maps, {{:process 0, :type :invoke, ...}}"
+        )
     for name in ("process", "type", "f"):
         if m.get(name) is None:
             raise BadLine(m.line, f"this operation has no :{name}")

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from math import inf
+from math import inf, isinf
 from typing import Any, TypeAlias
 
 from oneleader_raft.testbench.clients import Operation, written
@@ -129,6 +129,8 @@ def comparable(value: Any) -> Hashable:
         raise TypeError(f"{what} cannot be compared: {value!r}") from None
     if value != value:
         raise TypeError(f"{value!r} equals nothing, not even itself: it cannot be compared")
+    if isinstance(value, float) and isinf(value):
+        raise TypeError("this number is greater than can be read: it cannot be compared")
     return value  # type: ignore[no-any-return]
 
 

@@ -92,20 +92,9 @@ def in_place(run: CompiledRun, fields: Iterable[Field]) -> Access:
     found: Access = {}
     for f in fields:
         found[f"cells_{f.name}"], found[f"initial_{f.name}"] = run.shared[f.name], f.init
-        found |= _rows_in_place(run, f.name) if f.name in run.kinds else _cells_in_place(run, f)
+        if f.name in run.kinds:
+            found |= _rows_in_place(run, f.name)
     return found
-
-
-def _cells_in_place(run: CompiledRun, f: Field) -> Access:
-    initial, cells = f.init, run.shared[f.name]
-
-    def put(key: Any, value: Any) -> None:
-        if value == initial:
-            cells.pop(key, None)
-        else:
-            cells[key] = value
-
-    return {f"put_{f.name}": put}
 
 
 def _rows_in_place(run: CompiledRun, name: str) -> Access:

@@ -15,6 +15,9 @@ from difflib import get_close_matches
 from oneleader.errors import UsageError
 from oneleader.language.model import Model
 
+Counts = tuple[tuple[str, int], ...]  # fields, and of how many cells of each something is said
+MOST_KINDS = 1 << 10  # of such, that are counted together
+
 
 @dataclass
 class ReplayCoverage:
@@ -25,13 +28,32 @@ class ReplayCoverage:
     ignored   keys of the recording that no judgement looks at
     """
 
-    compared: Counter[str] = field(default_factory=Counter)
     given: list[str] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
+    _compared: Counter[str] = field(default_factory=Counter)
+    _lines: Counter[Counts] = field(default_factory=Counter)  # which say so much, and are not counted yet
+
+    @property
+    def compared(self) -> Counter[str]:
+        self._count()
+        return self._compared
+
+    def _count(self) -> None:
+        for counts, times in self._lines.items():
+            for name, cells in counts:
+                self._compared[name] += cells * times
+        self._lines.clear()
+
+    def compare(self, counts: Counts, times: int = 1) -> None:
+        """So many lines say that much."""
+        self._lines[counts] += times
+        if len(self._lines) > MOST_KINDS:
+            self._count()
 
     def never_compared(self, model: Model) -> list[str]:
         """The fields of the model of which the recording shows nothing."""
-        return [f.name for f in model.fields.values() if f.kind == "field" and not self.compared[f.name]]
+        compared = self.compared
+        return [f.name for f in model.fields.values() if f.kind == "field" and not compared[f.name]]
 
     @staticmethod
     def never_taken(model: Model, steps: Counter[str]) -> list[str]:

@@ -126,7 +126,7 @@ class ActionText(ValueText):
 
     def _put(self, f: Field, key: str, value: str, e: Expr) -> Iterator[str]:
         """Write a cell. In place, what is initial is not kept."""
-        if not self.is_in_place:
+        if not self.is_in_place or f.name in self.kinds:
             yield f"put_{f.name}({key}, {value})"
         elif e.op == "const":
             is_initial = is_const(e, f.init)
@@ -297,4 +297,4 @@ class ActionText(ValueText):
             lines.append(f"{pad}if ({' or '.join(beyond)}) and new != old: endless({str(f)!r})")
         lines.append(f"{pad}if new != old: {found}.append(({cell}, new))")
         self.lines += lines
-        self.writes.append(f"for k, v in {found}: put_{f.name}(k, v)")
+        self.writes += [f"for k, v in {found}:", *(f"  {put}" for put in self._put(f, "k", "v", case.value))]

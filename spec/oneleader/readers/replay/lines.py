@@ -16,7 +16,7 @@ import msgspec
 
 from oneleader.errors import UsageError
 from oneleader.words import quoted
-from oneleader_raft.node.json_keys import Twice, is_whole, with_care
+from oneleader_raft.node.json_keys import NoNumber, Twice, is_whole, with_care
 
 LONGEST = 1 << 26  # bytes of a line: a file that has no lines is not read to its end
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
@@ -113,6 +113,8 @@ def _with_care(number: int, line: bytes | str) -> dict[str, Any]:
         record = with_care(text)
     except Twice as twice:
         raise Malformed(number, f"the key `{twice}` stands twice in one object") from None
+    except NoNumber as word:
+        raise Malformed(number, f"{word} is no number in JSON: leave it out, or write null") from None
     except RecursionError:
         raise Malformed(number, f"this nests deeper than can be read: {quoted(text[:40])}") from None
     except ValueError as error:

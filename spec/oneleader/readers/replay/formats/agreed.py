@@ -57,10 +57,11 @@ class Agreed:
         for action, args in steps:
             self.now += 1
             for name, indices in self._written[action.name]:
-                if not indices:
-                    self.cells[name].clear()
-                else:
-                    self.cells[name].pop((args[indices[0]],), None)
+                if cells := self.cells.get(name):
+                    if indices:
+                        cells.pop((args[indices[0]],), None)
+                    else:
+                        cells.clear()
                 if name in self._watched:
                     self._change((name, *[args[i] for i in indices]))
             is_remembered = in_place and action.name in self._touched
@@ -86,10 +87,10 @@ class Agreed:
         self._changed.clear()
         self._below.clear()
 
-    def has(self, after: Iterable[Observed]) -> bool:
-        """All of it was observed already, and no step has written any of it since."""
+    def new(self, after: Iterable[Observed]) -> list[Observed]:
+        """What of it was not observed already, or may have been written since."""
         cells = self.cells
-        return all(cells[said[0].name].get(said[1]) is said for said in after)
+        return [said for said in after if cells[said[0].name].get(said[1]) is not said]
 
     def would_change(self, action: Action, args: tuple[Any, ...]) -> bool:
         """False where the step was taken since this was asked first, and would do nothing now."""

@@ -36,7 +36,7 @@ from oneleader.readers.replay.candidates import (
     show,
 )
 from oneleader.readers.replay.compiled import CompiledRun
-from oneleader.readers.replay.coverage import ReplayCoverage
+from oneleader.readers.replay.coverage import Counts, ReplayCoverage
 from oneleader.readers.replay.formats.agreed import NEVER, Agreed
 from oneleader.readers.replay.formats.configurations import Configurations
 from oneleader.readers.replay.formats.forgetting import OldRounds, OldTerms, SentNames
@@ -47,7 +47,7 @@ from oneleader.readers.replay.formats.observed_log import ObservedLog
 from oneleader.readers.replay.formats.observed_members import ObservedMembers, ObservedSnapshots
 from oneleader.readers.replay.formats.observed_pre_vote import ObservedPreVote
 from oneleader.readers.replay.formats.own_header import OwnHeader
-from oneleader.readers.replay.formats.own_steps import Counts, OwnSteps, ReadAfter, Step, counted
+from oneleader.readers.replay.formats.own_steps import OwnSteps, ReadAfter, Step, counted
 from oneleader.readers.replay.formats.quorums import Quorums
 from oneleader.readers.replay.formats.seen import SeenNodes, explanations
 from oneleader.readers.replay.formats.shown import LAST, NodeShown, ShownKeys, shown
@@ -211,7 +211,8 @@ class OwnFormat:
         """Judge a line that names these steps and shows this state of its node, and no more than that; False
         if it has to be judged as a record. What was told before is known by its identity."""
         read: ReadLine | None = told.read
-        if read is not None and read.agreed_at == self.agreed.now and self._is_resting():
+        repeats = read is not None and read.agreed_at == self.agreed.now
+        if read is not None and repeats and (self.events < self.rests_until or self._is_resting()):
             self.events += 1
             self.rested += 1
             if not read.times:
@@ -237,10 +238,9 @@ class OwnFormat:
 
     def _is_resting(self) -> bool:
         """Whether neither a property is due to be judged nor anything to be forgotten."""
-        if self.events >= self.rests_until:
-            self.count_repeated()
-            left = self.properties.due - self.properties.states - 1 if self._may_lose_state else 0
-            self.rests_until = self.events + min(left, self.terms.rests(self.events) if self.terms else left)
+        self.count_repeated()
+        left = self.properties.due - self.properties.states - 1 if self._may_lose_state else 0
+        self.rests_until = self.events + min(left, self.terms.rests(self.events) if self.terms else left)
         return self.events < self.rests_until
 
     def _catch_up(self) -> None:
@@ -255,8 +255,7 @@ class OwnFormat:
         for read in self.repeated:
             for action, _ in read.calls:
                 self.candidates.steps[action.name] += read.times
-            for name, count in read.after.counts:
-                self.coverage.compared[name] += count * read.times
+            self.coverage.compare(read.after.counts, read.times)
             read.times = 0
         self.repeated.clear()
 
@@ -265,7 +264,7 @@ class OwnFormat:
         agreed = self.agreed
         if line.agreed_at == agreed.now:
             return True
-        if any(agreed.would_change(*call) for call in line.calls) or not agreed.has(line.after.cells):
+        if any(agreed.would_change(*call) for call in line.calls) or agreed.new(line.after.cells):
             return False
         line.agreed_at = agreed.now
         return True
@@ -283,7 +282,7 @@ class OwnFormat:
         else:
             self._follow(node, step)
         self._settle(node, given, record.get("sends", ()))
-        self._end_line([(of[0].name, counted([of])) for of in after])
+        self._end_line(tuple([(of[0].name, counted([of])) for of in after]))
         if not record.keys() <= self.known_keys:
             shown_of = {"node"} if steps is None else NOBODY
             self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at - shown_of
@@ -314,14 +313,12 @@ class OwnFormat:
         if self.terms and self.terms.forget(self.events):
             self.agreed.start_again()
         self.events += 1
-        compared = self.coverage.compared
-        for name, count in shown:
-            compared[name] += count
+        self.coverage.compare(shown)
 
     def _follow(self, node: str, step: Step) -> None:
         """The steps that a line names."""
         steps, given, after = step
-        if not steps and not given and self.agreed.has(after):
+        if not steps and not given and not self.agreed.new(after):
             return self.candidates.stay()
         try:
             if self.run.in_place:
@@ -418,17 +415,14 @@ class OwnFormat:
 
     def _compare(self, state: Candidate, after: list[Observed]) -> None:
         """What is recorded is what the model has; LineRefused otherwise."""
-        cells, in_place = self.agreed.cells, self.run.in_place
-        for said in after:
+        in_place = self.run.in_place
+        for said in self.agreed.new(after):
             field, index, recorded = said
-            agreed = cells[field.name]
-            if agreed.get(index) is said:
-                continue
             if index and type(index[-1]) is range:
                 self._compare_range(state, said)
                 continue
             if in_place and len(index) == 1:  # for the one state that there is
-                agreed[index] = said
+                self.agreed.cells[field.name][index] = said
             if index and index[-1] is LAST:
                 index = (*index[:-1], state.get("log_length", index[0]))
             is_set_of = isinstance(recorded, frozenset) and len(index) < len(field.index)

@@ -22,9 +22,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from oneleader.errors import UsageError
+from oneleader.language.definitions import Action
 from oneleader.language.model import Model
 from oneleader.readers.replay.candidates import NotModelled
-from oneleader.readers.replay.coverage import check_keys
+from oneleader.readers.replay.coverage import Counts, check_keys
 from oneleader.readers.replay.formats.observed import Call
 from oneleader.readers.replay.formats.own_header import object_of
 from oneleader.readers.replay.formats.shown import KEYS, ShownKeys
@@ -40,9 +41,6 @@ IN_STEP, SHOWN = frozenset({*STEP, *STEP_FOR_PEOPLE}), frozenset(KEYS)
 Step = tuple[list[Call] | None, list[Observed], list[Observed]]
 
 
-Counts = list[tuple[str, int]]  # fields, and of how many cells of each something is said
-
-
 class ReadAfter(NamedTuple):
     """What `after` of a line was read as, and of which fields that is how many cells."""
 
@@ -55,7 +53,7 @@ class LatestRead:
     """What was read of a node's last line: all of `after`, and each name in it."""
 
     def __init__(self) -> None:
-        self.after = ReadAfter(None, [], [])
+        self.after = ReadAfter(None, [], ())
         self.read: dict[str, tuple[Any, list[Observed], tuple[str, int]]] = {}
 
 
@@ -66,7 +64,7 @@ class OwnSteps:
         """`may_infer`: a line need not name its actions."""
         self.model, self.values, self.shown_keys, self.may_infer = model, values, shown_keys, may_infer
         self.nodes = shown_keys.nodes
-        self.of_actions: dict[str, dict[str, Reader]] = {}  # what reads each of an action's arguments
+        self.of_actions: dict[str, tuple[Action, dict[str, Reader]]] = {}
         self.clocks: dict[str, float] = {}  # each node's last `time`
         self.latest: dict[str, LatestRead] = {}  # of each node
         self._known: dict[int, tuple[Any, Call]] = {}  # by its identity, what an action was read as
@@ -119,14 +117,7 @@ class OwnSteps:
         name, given = written if is_call else (None, None)
         if not isinstance(name, str) or not isinstance(given, dict):
             raise UsageError('an action is not written as ["name", {"parameter": value, ...}]')
-        action = self.model.actions.get(name)
-        if action is None:
-            known = ", ".join(self.model.actions)
-            raise UsageError(f"{self.model.name} has no action {quoted(name)}; it has {known}")
-        readers = self.of_actions.get(name)
-        if readers is None:
-            readers = {p: self.values.reader(sort) for p, sort in action.params}
-            self.of_actions[name] = readers
+        action, readers = self.of_actions.get(name) or self._of_action(name)
         if given.keys() != readers.keys():
             raise UsageError(f"{name} takes ({', '.join(readers)}), not ({', '.join(given)})")
         call = action, tuple([read(given[param]) for param, read in readers.items()])
@@ -134,6 +125,16 @@ class OwnSteps:
             self._known.clear()
         self._known[id(written)] = written, call
         return call
+
+    def _of_action(self, name: str) -> tuple[Action, dict[str, Reader]]:
+        """The action, and what reads each of its arguments."""
+        action = self.model.actions.get(name)
+        if action is None:
+            known = ", ".join(self.model.actions)
+            raise UsageError(f"{self.model.name} has no action {quoted(name)}; it has {known}")
+        found = action, {p: self.values.reader(sort) for p, sort in action.params}
+        self.of_actions[name] = found
+        return found
 
     def after(self, node: str, written: dict[str, Any], *, by_ranges: bool = True) -> ReadAfter:
         """What `after` says. The objects that were there on the node's line before say what they said."""
@@ -150,7 +151,7 @@ class OwnSteps:
                     cells = self._cells(name, inner, by_ranges=by_ranges)
                     read[name] = inner, cells, (name, counted(cells))
             cells = [cell for name in written for cell in read[name][1]]
-            latest.after = ReadAfter(written, cells, [read[name][2] for name in written])
+            latest.after = ReadAfter(written, cells, tuple([read[name][2] for name in written]))
         return latest.after
 
     def observed(self, record: dict[str, Any], key: str) -> list[Observed]:
