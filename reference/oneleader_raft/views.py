@@ -97,7 +97,7 @@ class View:
         """One step, as a recording has it: the actions, and the state of the server after them."""
         steps = self.taken(actions)
         if self.has_clocks and clocks != before:
-            steps.insert(0, elapse({n: clocks[n] - before[n] for n in clocks}))
+            steps.insert(0, elapse(clocks, before))
         return steps, {name: {id: value} for name, value in self.state(after, clocks[id]).items()}
 
     def state(self, node: Node, now: int) -> dict[str, Any]:
@@ -105,9 +105,9 @@ class View:
         return {k: value for part in self.parts for k, value in part.of(*part.made_of(node, now)).items()}
 
 
-def elapse(advance: Clock) -> list[Any]:
-    """The step by which so much time passes on each clock."""
-    return ["elapse", {"advance": advance}]
+def elapse(clocks: Clock, before: Clock) -> list[Any]:
+    """The step by which time passes."""
+    return ["elapse", {"advance": {n: clocks[n] - before[n] for n in clocks}}]
 
 
 @part("current_term", "voted_for", "role", "votes")

@@ -350,6 +350,33 @@ def test_a_dash_is_standard_input(command: tuple[str, ...], said: str) -> None:
     assert said in found.stdout or (is_history and "`oneleader replay` judges" in found.stderr)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def f(", "own.py:1: SyntaxError: '(' was never closed"),
+        ("\nimport nothing\n", "own.py:2: ModuleNotFoundError: No module named 'nothing'"),
+        ("import json\njson.loads('')\n", "own.py:2: JSONDecodeError: Expecting value: line 1"),
+        ("1 / 0\n", "own.py:1: ZeroDivisionError: division by zero"),
+        ("import beside\n", "beside.py:2: NameError: name 'nobody' is not defined"),
+    ],
+)
+def test_a_model_that_python_cannot_run_is_told_with_its_line(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.py").write_text(text)
+    (tmp_path / "beside.py").write_text("\nnobody\n")
+    status, _, err = run("explore", str(tmp_path / "own.py"), capsys=capsys)
+    assert status == 2
+    assert said in err
+
+
+def test_a_fault_of_ours_is_shown_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where a model's file has led to it."""
+    (tmp_path / "own.py").write_text("from oneleader.words import title\ntitle(1)\n")
+    with pytest.raises(AttributeError):
+        run("explore", str(tmp_path / "own.py"), capsys=capsys)
+
+
 def test_check_is_quick_or_deep(capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run("check", "--quick", "--deep", capsys=capsys)
     assert (status, "--quick and --deep exclude each other" in err) == (2, True)

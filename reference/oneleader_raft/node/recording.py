@@ -527,7 +527,8 @@ class Retelling:
         before = line.said.clock if self._time is None else self._time
         self._time = line.said.clock if steps or line.said.event == CUT else before
         if self._time != before:
-            steps.insert(0, elapse(dict.fromkeys(self.header["nodes"], self._time - before)))
+            nodes = self.header["nodes"]
+            steps.insert(0, elapse(dict.fromkeys(nodes, self._time), dict.fromkeys(nodes, before)))
         return self._time == line.said.clock
 
 

@@ -9,16 +9,22 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import sysconfig
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
+import oneleader
+import oneleader_raft
 from oneleader.cli.console import complain
 from oneleader.errors import Disagreement, SpecError, UsageError
+from oneleader.models import module_of
 from oneleader.verdict import INCONCLUSIVE, INTERRUPTED, exit_status
 
 EXAMPLES = """
@@ -55,6 +61,10 @@ COMMANDS = (
     *("campaign", "cluster", "conform", "faults", "handlers", "hunt", "linearizable", "node", "picture"),
     *("replay", "scaffold", "trace"),
 )
+
+
+OURS = [*oneleader.__path__, *oneleader_raft.__path__]
+INSTALLED = [*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))]
 
 
 class Commands(click.Group):
@@ -121,4 +131,24 @@ def guarded(group: click.Group) -> int:
         status = 0
     except OSError as error:
         status = complain(f"cannot use {error.filename or 'a file'}: {error.strerror}")
+    except Exception as error:
+        at = place_of_model(error)
+        if not at:
+            raise
+        status = complain(f"{at}: {type(error).__name__}: {error.args[0] if error.args else ''}")
     return int(status)
+
+
+def place_of_model(error: Exception) -> str:
+    """The line of a model's file that Python cannot run; "" where the fault may be one of oneleader."""
+    frames = traceback.extract_tb(error.__traceback__)
+    loading = [at for at, frame in enumerate(frames) if frame.name == module_of.__name__]
+    if loading and isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    for frame in reversed(frames[loading[-1] + 1 :] if loading else []):
+        file = Path(frame.filename)
+        if any(map(file.is_relative_to, OURS)):
+            break
+        if file.is_file() and not any(map(file.is_relative_to, INSTALLED)):
+            return f"{file}:{frame.lineno}"
+    return ""

@@ -276,7 +276,7 @@ class Judge:
         if not found:
             raise Disagreement(f"the engines disagree on {broken.name}")
         call = self.rules.configuration.call(broken, found[1])
-        raise refused(f"property: {broken.name}", f"{call} is false", broken.doc.splitlines()[0])
+        raise refused(f"property: {broken.name}", f"{call} is false", broken.doc.partition("\n")[0])
 
     # Without reported actions
 

@@ -7,8 +7,8 @@
         oneleader(["./my-shim"], nodes=5)
 
 The test fails unless it holds, and shows the causes with their shortest runs; and it fails if it takes the
-fixture and judges nothing. `--oneleader-walks`,
-`--oneleader-seed` and `--oneleader-known` are for the command line and CI.
+fixture and judges nothing. `--oneleader-walks`, `--oneleader-seed` and `--oneleader-known` are for the
+command line and CI.
 """
 
 from __future__ import annotations

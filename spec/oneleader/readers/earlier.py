@@ -64,7 +64,7 @@ class Texts:
             raise TypeError(
                 f"questions are told apart by what they print, and this prints an address: {said}"
             )
-        return compiling.cache() / f"{sha256(f'{self.hash} {said}'.encode()).hexdigest()[:32]}.answer"
+        return compiling.kept(f"{sha256(f'{self.hash} {said}'.encode()).hexdigest()[:32]}.answer")
 
 
 def _hashed(files: Iterable[Path], beside: str = "") -> str:

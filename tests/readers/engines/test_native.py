@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import stat
 import subprocess
@@ -19,7 +20,7 @@ from oneleader.language.configuration import Configuration, bounded
 from oneleader.language.model import Model
 from oneleader.models import lock
 from oneleader.models.election import MODEL
-from oneleader.readers.engines import native
+from oneleader.readers.engines import compiling, native
 from oneleader.readers.engines.kernel import Tally, least
 from oneleader.readers.engines.native import Native, Table
 from oneleader.readers.engines.orbits import Orbits
@@ -400,6 +401,18 @@ def test_what_was_compiled_is_found_again(empty_cache: Path, monkeypatch: pytest
     monkeypatch.setattr(subprocess, "run", None)  # nobody compiles again
     assert Native(run).library == first.library
     assert len(search(first).states) > 1
+
+
+def test_what_nothing_has_used_for_a_month_goes(empty_cache: Path) -> None:
+    used, unused = empty_cache / "used", empty_cache / "unused"
+    empty_cache.mkdir()
+    for file in (used, unused):
+        file.touch()
+        os.utime(file, (0, 0))
+    assert compiling.kept("used") == used
+    assert unused.exists()  # nothing is added
+    assert not compiling.kept("new").exists()
+    assert [*empty_cache.iterdir()] == [used]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """C that is made or kept here, compiled by the machine's own compiler into libraries that Python loads.
 
-Libraries are kept, under the hash of all that they are made from.
+Libraries are kept, under the hash of all that they are made from, for as long as they are used.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import platform
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from oneleader.errors import MissingTool, UsageError
+
+KEPT_SECONDS = 30 * 86_400
 
 
 def compiler() -> list[str]:
@@ -50,6 +54,27 @@ def cache() -> Path:
     return folder if os.access(folder, os.W_OK) else Path(scratch().name)
 
 
+def kept(name: str) -> Path:
+    """Where a file of this name is kept, or is to be. One that is there counts as used today."""
+    path = cache() / name
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        _tidy(path.parent)
+    except OSError:
+        pass  # it is somebody else's
+    return path
+
+
+@lru_cache
+def _tidy(folder: Path) -> None:
+    """What nothing has used for a month goes, once in each process that adds something."""
+    for entry in os.scandir(folder):
+        with suppress(OSError):
+            if entry.is_file() and entry.stat().st_mtime < time.time() - KEPT_SECONDS:
+                os.unlink(entry.path)
+
+
 def library(source: str, flags: Sequence[str] = ()) -> Path:
     """The shared library made from this text: found in the cache, or put there in one piece.
 
@@ -57,14 +82,14 @@ def library(source: str, flags: Sequence[str] = ()) -> Path:
     """
     command = [*compiler(), "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", *flags]
     key = sha256("\0".join([platform.platform(), *command, source]).encode()).hexdigest()
-    kept = cache() / f"{key[:32]}.so"
-    if not kept.exists():
-        with TemporaryDirectory(dir=kept.parent, prefix="part-") as folder:
-            made = Path(folder, kept.name)
+    path = kept(f"{key[:32]}.so")
+    if not path.exists():
+        with TemporaryDirectory(dir=path.parent, prefix="part-") as folder:
+            made = Path(folder, path.name)
             command += ["-x", "c", "-", "-o", str(made)]
             done = subprocess.run(command, input=source, capture_output=True, text=True)
             if done.returncode:
                 complaint = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
                 raise UsageError(f"{command[0]} cannot compile this model: {complaint}")
-            made.replace(kept)
-    return kept
+            made.replace(path)
+    return path

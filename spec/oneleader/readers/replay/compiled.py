@@ -57,10 +57,9 @@ class CompiledCandidate(Candidate):
         run = self._run
         if name in run.kinds:
             return self.row(name, prefix_of(index)).get(index[-1])
-        value = self.changes.get((name, index), UNSET) if self.changes else UNSET
-        if value is UNSET:
-            value = run.shared[name].get(index, UNSET)
-        return run.initial.get(name) if value is UNSET else value
+        if self.changes and (value := self.changes.get((name, index), UNSET)) is not UNSET:
+            return value
+        return run.shared[name].get(index, run.initial.get(name))
 
     def true_at(self, name: str, index: tuple[Any, ...], among: Iterable[Any]) -> frozenset[Any]:
         if name not in self._run.kinds:

@@ -23,7 +23,7 @@ def archived(java: Path, jar: Path) -> Iterator[list[str]]:
     """The flags by which Java uses the archive of this jar, or makes it."""
     files = [file.resolve() for file in (java, jar)]
     told = " ".join(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
-    kept = compiling.cache() / f"tlc-{sha256(told.encode()).hexdigest()[:16]}.jsa"
+    kept = compiling.kept(f"tlc-{sha256(told.encode()).hexdigest()[:16]}.jsa")
     if kept.exists():
         yield [QUIET, f"-XX:SharedArchiveFile={kept}"]
         return

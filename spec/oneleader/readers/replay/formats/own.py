@@ -211,8 +211,11 @@ class OwnFormat:
         """Judge a line that names these steps and shows this state of its node, and no more than that; False
         if it has to be judged as a record. What was told before is known by its identity."""
         read: ReadLine | None = told.read
-        repeats = read is not None and read.agreed_at == self.agreed.now
-        if read is not None and repeats and (self.events < self.rests_until or self._is_resting()):
+        if (
+            read is not None
+            and read.agreed_at == self.agreed.now
+            and (self.events < self.rests_until or self._is_resting())
+        ):
             self.events += 1
             self.rested += 1
             if not read.times:
@@ -418,16 +421,16 @@ class OwnFormat:
         in_place = self.run.in_place
         for said in self.agreed.new(after):
             field, index, recorded = said
-            if index and type(index[-1]) is range:
+            last = index[-1] if index else None
+            if type(last) is range:
                 self._compare_range(state, said)
                 continue
             if in_place and len(index) == 1:  # for the one state that there is
                 self.agreed.cells[field.name][index] = said
-            if index and index[-1] is LAST:
+            if last is LAST:
                 index = (*index[:-1], state.get("log_length", index[0]))
-            is_set_of = isinstance(recorded, frozenset) and len(index) < len(field.index)
             modelled: Any
-            if is_set_of:
+            if type(recorded) is frozenset and len(index) < len(field.index):
                 modelled = state.true_at(field.name, index, self.run.domain(field.index[-1]))
             else:
                 modelled = state.get(field.name, index[0] if len(index) == 1 else index)

@@ -216,19 +216,20 @@ def shown(record: Mapping[str, Any], observed: Iterable[Observed]) -> NodeShown:
     for of, index, value in observed:
         if not index or index[0] != found.node:
             continue
-        if of.name in SETS:
-            voters = value if isinstance(value, frozenset) else frozenset(index[1:]) if value else frozenset()
-            found.sets[of.name] = found.sets.get(of.name, frozenset()) | voters
-        elif of.name in ("log_term", "log_value"):
+        name = of.name
+        if name in FIELDS:
+            found.fields[name] = value
+        elif name in ("log_term", "log_value"):
             term, entry = found.entries.get(index[1], (UNSEEN, UNSEEN))
-            found.entries[index[1]] = (value, entry) if of.name == "log_term" else (term, value)
-            found.fields[of.name] = None
-        elif of.name == "log_config" and index[1] is LAST:
+            found.entries[index[1]] = (value, entry) if name == "log_term" else (term, value)
+            found.fields[name] = None
+        elif name in SETS:
+            voters = value if isinstance(value, frozenset) else frozenset(index[1:]) if value else frozenset()
+            found.sets[name] = found.sets.get(name, frozenset()) | voters
+        elif name == "log_config" and index[1] is LAST:
             found.members = value
-        elif of.name in ("log_config", "log_since"):
-            (in_effect if of.name == "log_config" else since)[index[1]] = value
-        elif of.name in FIELDS:
-            found.fields[of.name] = value
+        elif name in ("log_config", "log_since"):
+            (in_effect if name == "log_config" else since)[index[1]] = value
     found.configurations = {i: number for i, number in in_effect.items() if since.get(i) == i}
     return found
 
