@@ -114,7 +114,9 @@ class ObservedLog(ObservedElection):
     def last(self) -> int:
         """The last index that is shown; what the node has, if the line says nothing of its log."""
         shown = self.line.get("log_length")
-        return int(shown) if shown is not UNSEEN else max([self.get("log_length", self.n), *self.line.entries])
+        if shown is not UNSEEN:
+            return int(shown)
+        return max([int(self.get("log_length", self.n)), *self.line.entries])
 
     def _is_as_shown(self, index: int) -> bool:
         """The entry is the one that the line shows there, as far as it does."""

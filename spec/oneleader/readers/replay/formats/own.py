@@ -285,7 +285,7 @@ class OwnFormat:
         else:
             self._follow(node, step)
         self._settle(node, given, record.get("sends", ()))
-        self._end_line(tuple([(of[0].name, counted([of])) for of in after]))
+        self._end_line(counted(after))
         if not record.keys() <= self.known_keys:
             shown_of = {"node"} if steps is None else NOBODY
             self.coverage.ignored |= record.keys() - LOOKED_AT - self.shown_keys.looked_at - shown_of
@@ -369,7 +369,7 @@ class OwnFormat:
         """The same of a line that names no actions."""
         how, seen = self.inferring, self.seen
         assert how is not None, "read() saw to it"
-        for unfound in sorted(how.UNFOUND & {field.name for field, _, _ in after}):
+        for unfound in how.UNFOUND and sorted(how.UNFOUND & {field.name for field, _, _ in after}):
             raise NotModelled(
                 f"how `{unfound}` came to be so is not found from what lines show: name the actions"
             )

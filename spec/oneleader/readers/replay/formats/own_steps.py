@@ -149,7 +149,7 @@ class OwnSteps:
                 before = read.get(name)
                 if before is None or before[0] is not inner:
                     cells = self._cells(name, inner, by_ranges=by_ranges)
-                    read[name] = inner, cells, (name, counted(cells))
+                    read[name] = inner, cells, (name, sum(count for _, count in counted(cells)))
             cells = [cell for name in written for cell in read[name][1]]
             latest.after = ReadAfter(written, cells, tuple([read[name][2] for name in written]))
         return latest.after
@@ -171,9 +171,9 @@ class OwnSteps:
         return self.values.observed(field, written, by_ranges=by_ranges)
 
 
-def counted(cells: Iterable[Observed]) -> int:
-    """How many cells they speak of."""
-    return sum(len(index[-1]) if index and type(index[-1]) is range else 1 for _, index, _ in cells)
+def counted(cells: Iterable[Observed]) -> Counts:
+    """How many cells of which field each of them speaks of."""
+    return tuple([(of.name, len(at[-1]) if at and type(at[-1]) is range else 1) for of, at, _ in cells])
 
 
 def _list(record: dict[str, Any], key: str) -> list[Any]:
