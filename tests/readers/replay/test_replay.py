@@ -16,6 +16,7 @@ from oneleader.language.configuration import bounded
 from oneleader.models import election, vote_count
 from oneleader.readers.replay.candidates import Candidate, Candidates, LineRefused, OpenRun, TooMany
 from oneleader.readers.replay.compiled import CompiledRun
+from oneleader.readers.replay.coverage import ReplayCoverage
 from oneleader.readers.replay.formats.own import OwnFormat
 from oneleader.readers.replay.replay import BadRecording, replay, replay_lines
 from oneleader.readers.run import Cut, Disabled, Run
@@ -656,3 +657,14 @@ def test_many_entries_in_one_line_are_compared_each(run, changes, text):
         return
     with pytest.raises((LineRefused, UsageError), match=re.escape(text)):
         judging.judge(lines[-1])
+
+
+def test_what_lines_show_is_counted_without_being_kept() -> None:
+    """A million lines with another log each, or one with a long log, cost no memory."""
+    coverage = ReplayCoverage()
+    for i in range(10_000):
+        coverage.compare((("log_term", i),), 2)
+    assert len(coverage._lines) < 2_000
+    coverage.compare((("log_term", 1),) * 1_000)
+    assert not coverage._lines
+    assert coverage.compared == {"log_term": 10_000 * 9_999 + 1_000}

@@ -16,7 +16,8 @@ from oneleader.errors import UsageError
 from oneleader.language.model import Model
 
 Counts = tuple[tuple[str, int], ...]  # fields, and of how many cells of each something is said
-MOST_KINDS = 1 << 10  # of such, that are counted together
+MOST_KINDS = 1 << 10  # of such, that are kept until they are counted together
+MOST_CELLS = 1 << 6  # of them in one that is kept
 
 
 @dataclass
@@ -47,7 +48,7 @@ class ReplayCoverage:
     def compare(self, counts: Counts, times: int = 1) -> None:
         """So many lines say that much."""
         self._lines[counts] += times
-        if len(self._lines) > MOST_KINDS:
+        if len(self._lines) > MOST_KINDS or len(counts) > MOST_CELLS:
             self._count()
 
     def never_compared(self, model: Model) -> list[str]:
