@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 TOKEN = re.compile(
@@ -35,37 +36,21 @@ class Keyword(str):
     __slots__ = ()
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class EdnName:
     """A keyword or a symbol where a value stands: no string equals it."""
 
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, EdnName) and other.text == self.text
-
-    def __hash__(self) -> int:
-        return hash((EdnName, self.text))
+    text: str
 
     def __repr__(self) -> str:
         return f":{self.text}"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class EdnWholeFloat:
-    """1.0, where a value stands: in EDN no whole number equals it, as 1 does in Python and in JSON."""
+    """1.0 where a value stands: in EDN no whole number equals it, as 1 does in Python and in JSON."""
 
-    __slots__ = ("value",)
-
-    def __init__(self, value: float) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, EdnWholeFloat) and other.value == self.value
-
-    def __hash__(self) -> int:
-        return hash((EdnWholeFloat, self.value))
+    value: float
 
     def __repr__(self) -> str:
         return repr(self.value)
