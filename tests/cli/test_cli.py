@@ -357,14 +357,14 @@ def test_a_dash_is_standard_input(command: tuple[str, ...], said: str) -> None:
         ("\nimport nothing\n", "own.py:2: ModuleNotFoundError: No module named 'nothing'"),
         ("import json\njson.loads('')\n", "own.py:2: JSONDecodeError: Expecting value: line 1"),
         ("1 / 0\n", "own.py:1: ZeroDivisionError: division by zero"),
-        ("import beside\n", "beside.py:2: NameError: name 'nobody' is not defined"),
+        ("import next_to_own\n", "next_to_own.py:2: NameError: name 'nobody' is not defined"),
     ],
 )
 def test_a_model_that_python_cannot_run_is_told_with_its_line(
     text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "own.py").write_text(text)
-    (tmp_path / "beside.py").write_text("\nnobody\n")
+    (tmp_path / "next_to_own.py").write_text("\nnobody\n")
     status, _, err = run("explore", str(tmp_path / "own.py"), capsys=capsys)
     assert status == 2
     assert said in err
